@@ -1,0 +1,37 @@
+//! What happened in a group, counted.
+//!
+//! Plain numbers that only grow within a run. The driver turns them into
+//! metrics; the core never logs.
+
+/// Counts since the start of this run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Elections this member started, pre-votes not counted.
+    pub campaigns: u64,
+    /// Times it became leader.
+    pub elections_won: u64,
+    /// Times it gave up leading for want of a quorum.
+    pub quorum_lost: u64,
+    /// Messages for another generation of the group.
+    pub other_generation: u64,
+    /// Messages of a term that has passed.
+    pub stale_term: u64,
+    /// Messages counted for nothing: repeated, late, or of another
+    /// membership, campaign or round.
+    pub stale: u64,
+    /// Messages from a node outside the configuration, or under another
+    /// incarnation than it names (rule 3).
+    pub stranger: u64,
+    /// Messages that claim what cannot be: kept out, each worth a look.
+    pub impossible: u64,
+    /// Appends refused because the logs did not meet.
+    pub rejects: u64,
+    /// Appends not accepted because too many entries wait for the disk.
+    pub throttled: u64,
+    /// Entries that a later leader replaced.
+    pub entries_truncated: u64,
+    /// Appends sent.
+    pub appends_sent: u64,
+    /// Entries read back from storage for a follower.
+    pub entries_fetched: u64,
+}

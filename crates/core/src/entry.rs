@@ -1,0 +1,726 @@
+//! What a log holds: entries, kept and moved as chunks (D3).
+//!
+//! The entries of one propose call are one [`Chunk`]: contiguous indexes, one
+//! term, one reference-counted run of bytes. The same bytes are memory, wire
+//! and disk format, so a chunk is encoded once, by the leader, and copied only
+//! into buffers that leave the process.
+//!
+//! Layout of one entry, little endian, without padding or alignment:
+//!
+//! ```text
+//!  0  header checksum   u32  CRC-32C of bytes 4.. of the header, seeded with
+//!                            (group, generation, index, term)
+//!  4  payload checksum  u32  CRC-32C of the payload
+//!  8  payload length    u32
+//! 12  kind              u8   1 no-op, 2 command, 3 configuration
+//! 13  flags             u8   bit 0: an origin follows; others are refused
+//! 14  reserved          u16  0
+//! 16  log time          u64  milliseconds, stamped by the leader (D12)
+//! 24  origin            40 bytes, only with flag bit 0:
+//!     node u64, incarnation u128, run u64, sequence u64 (rule 33)
+//! ..  payload
+//! ```
+//!
+//! Invariants
+//! - A [`Chunk`] that exists is well-formed and its checksums held when it was
+//!   made: bytes from elsewhere become one only through [`Chunk::decode`].
+//! - Position is part of the header checksum: an entry that turns up at another
+//!   index, term, group or generation is damaged, not news.
+//!
+//! Not here: what a payload means (`membership.rs` for configurations, the
+//! embedder for commands), how chunks line up into a log (`log.rs`).
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::checksum::crc32c;
+use crate::ids::{Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Term};
+
+/// Bytes of a header without origin.
+pub const HEADER_BYTES: usize = 24;
+/// Bytes of an origin.
+const ORIGIN_BYTES: usize = 40;
+/// Largest payload. A frame of the shard log holds 8 MiB, twice as much, so
+/// that the largest entry always fits with what rides along.
+pub const PAYLOAD_BYTES_MAX: usize = 4 << 20;
+/// Bytes that an entry may occupy at most.
+pub const ENTRY_BYTES_MAX: usize = HEADER_BYTES + ORIGIN_BYTES + PAYLOAD_BYTES_MAX;
+/// Entries of one chunk; bounds what one turn's proposals become.
+pub const CHUNK_LEN_MAX: usize = 1 << 16;
+
+const FLAG_ORIGIN: u8 = 1;
+/// Sets entry checksums apart from those of blocks and frames.
+const HEADER_SEED: u32 = 0x656e_7472;
+const PAYLOAD_SEED: u32 = 0x7061_796c;
+
+/// What an entry is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// Opens a leader's term (§6.4); applies to nothing.
+    Noop,
+    /// A command of the embedder's state machine.
+    Command,
+    /// A configuration (§4).
+    Configuration,
+}
+
+impl EntryKind {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Noop => 1,
+            Self::Command => 2,
+            Self::Configuration => 3,
+        }
+    }
+
+    const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Noop),
+            2 => Some(Self::Command),
+            3 => Some(Self::Configuration),
+            _ => None,
+        }
+    }
+}
+
+/// Who forwarded a proposal, and which of its proposals this is (rule 33).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// The node that was asked.
+    pub node: NodeId,
+    /// The life of its data directory.
+    pub incarnation: Incarnation,
+    /// Its run.
+    pub run: Run,
+    /// Counts the proposals that this run forwards; starts at 1.
+    pub sequence: u64,
+}
+
+/// One entry, borrowed from its chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Position.
+    pub index: Index,
+    /// Term of the leader that made it.
+    pub term: Term,
+    /// What it is for.
+    pub kind: EntryKind,
+    /// Log time, milliseconds (D12).
+    pub log_time_ms: u64,
+    /// Set when another member than the leader was asked for it.
+    pub origin: Option<Origin>,
+    /// The command or configuration; empty for a no-op.
+    pub payload: &'a [u8],
+}
+
+/// Why bytes are not the entries they claim to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// The bytes end inside an entry, or go on behind the last.
+    #[error("the bytes of entry {index} do not end where its header says")]
+    Length {
+        /// The entry.
+        index: Index,
+    },
+    /// The header is not the one written for this position.
+    #[error("the header of entry {index} fails its checksum for this group, index and term")]
+    Header {
+        /// The entry.
+        index: Index,
+    },
+    /// The payload is not the one proposed.
+    #[error("the payload of entry {index} fails its checksum")]
+    Payload {
+        /// The entry.
+        index: Index,
+    },
+    /// A kind or flag that this version does not know.
+    #[error("entry {index} has a kind or flag unknown to this version")]
+    Unknown {
+        /// The entry.
+        index: Index,
+    },
+    /// No entries, too many, or an index, term or size beyond the limits.
+    #[error("a chunk at index {index} is empty or beyond the limits of the format")]
+    Limits {
+        /// Its first entry.
+        index: Index,
+    },
+}
+
+/// What entries of one group and generation are sealed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seal(u32);
+
+impl Seal {
+    /// The seal of a group in one life of its id.
+    #[must_use]
+    pub fn new(group: GroupId, generation: Generation) -> Self {
+        let seed = crc32c(HEADER_SEED, &group.get().to_le_bytes());
+        Self(crc32c(seed, &generation.get().to_le_bytes()))
+    }
+
+    fn header_checksum(self, index: Index, term: Term, header: &[u8]) -> u32 {
+        let mut position = [0; 16];
+        let (low, high) = position.split_at_mut(8);
+        low.copy_from_slice(&index.get().to_le_bytes());
+        high.copy_from_slice(&term.get().to_le_bytes());
+        crc32c(crc32c(self.0, &position), header)
+    }
+}
+
+/// Memory that chunks are cut from: one allocation serves many proposals.
+///
+/// A chunk keeps its whole block alive. The block is therefore small against
+/// the memory limit of a shard's logs, and a proposal larger than it gets an
+/// allocation of its own.
+#[derive(Debug)]
+pub struct Arena {
+    block: BytesMut,
+    block_bytes: usize,
+}
+
+impl Arena {
+    /// An arena that allocates `block_bytes` at a time.
+    #[must_use]
+    pub fn new(block_bytes: usize) -> Self {
+        Self {
+            block: BytesMut::new(),
+            block_bytes,
+        }
+    }
+
+    /// Room for `bytes` more in the current block, or a new block.
+    fn reserve(&mut self, bytes: usize) -> &mut BytesMut {
+        if self.block.capacity() < bytes {
+            self.block = BytesMut::with_capacity(bytes.max(self.block_bytes));
+        }
+        &mut self.block
+    }
+}
+
+impl Default for Arena {
+    /// Blocks of 256 KiB: about a thousand entries of 256 B each.
+    fn default() -> Self {
+        Self::new(256 << 10)
+    }
+}
+
+/// What one entry is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct NewEntry<'a> {
+    /// What it is for.
+    pub kind: EntryKind,
+    /// Log time, milliseconds.
+    pub log_time_ms: u64,
+    /// Set when it was forwarded.
+    pub origin: Option<Origin>,
+    /// At most [`PAYLOAD_BYTES_MAX`] bytes.
+    pub payload: &'a [u8],
+}
+
+impl NewEntry<'_> {
+    /// Bytes that it will occupy.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let origin = if self.origin.is_some() {
+            ORIGIN_BYTES
+        } else {
+            0
+        };
+        HEADER_BYTES + origin + self.payload.len()
+    }
+}
+
+/// Consecutive entries of one term, well-formed and verified.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Chunk {
+    first: Index,
+    term: Term,
+    len: u32,
+    bytes: Bytes,
+}
+
+impl Chunk {
+    /// Encodes entries at `first` and following, cut from `arena`.
+    ///
+    /// # Panics
+    /// When there is no entry, more than [`CHUNK_LEN_MAX`], or a payload above
+    /// [`PAYLOAD_BYTES_MAX`]: callers refuse those before.
+    #[must_use]
+    pub fn encode<'a>(
+        arena: &mut Arena,
+        seal: Seal,
+        first: LogId,
+        entries: impl Iterator<Item = NewEntry<'a>> + Clone,
+    ) -> Self {
+        let bytes = entries.clone().map(|entry| entry.bytes()).sum();
+        let block = arena.reserve(bytes);
+        let mut index = first.index;
+        let mut len = 0;
+        for entry in entries {
+            encode_entry(
+                block,
+                seal,
+                LogId {
+                    term: first.term,
+                    index,
+                },
+                &entry,
+            );
+            index = index.next();
+            len += 1;
+        }
+        assert!(
+            (1..=CHUNK_LEN_MAX).contains(&len),
+            "a chunk of no or too many entries"
+        );
+        let len = u32::try_from(len).expect("CHUNK_LEN_MAX fits u32");
+        Self {
+            first: first.index,
+            term: first.term,
+            len,
+            bytes: block.split().freeze(),
+        }
+    }
+
+    /// Entries received or read: checks structure, checksums and position.
+    ///
+    /// Costs one pass over the bytes.
+    ///
+    /// # Errors
+    /// [`EntryError`] names the first entry that is not what it should be.
+    pub fn decode(seal: Seal, first: LogId, len: u32, bytes: Bytes) -> Result<Self, EntryError> {
+        let LogId { term, index } = first;
+        let in_limits = len > 0
+            && usize::try_from(len).is_ok_and(|len| len <= CHUNK_LEN_MAX)
+            && index > Index::ZERO
+            && !index.is_exhausted()
+            && !term.is_exhausted();
+        if !in_limits {
+            return Err(EntryError::Limits { index });
+        }
+        let mut at = index;
+        let mut rest = &*bytes;
+        for _ in 0..len {
+            rest = verify_entry(seal, LogId { term, index: at }, rest)?;
+            at = at.next();
+        }
+        if !rest.is_empty() {
+            return Err(EntryError::Length {
+                index: at.previous(),
+            });
+        }
+        Ok(Self {
+            first: index,
+            term,
+            len,
+            bytes,
+        })
+    }
+
+    /// The first entry's index.
+    #[must_use]
+    pub fn first(&self) -> Index {
+        self.first
+    }
+
+    /// The last entry's index.
+    #[must_use]
+    pub fn last(&self) -> Index {
+        self.first.plus(u64::from(self.len) - 1)
+    }
+
+    /// The term of all its entries.
+    #[must_use]
+    pub fn term(&self) -> Term {
+        self.term
+    }
+
+    /// How many entries.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Never: a chunk has at least one entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The encoded entries.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The entries in order.
+    #[must_use]
+    pub fn entries(&self) -> ChunkEntries<'_> {
+        ChunkEntries {
+            index: self.first,
+            term: self.term,
+            rest: &self.bytes,
+        }
+    }
+
+    /// The part from `index` on; `None` when all lie before it.
+    #[must_use]
+    pub fn from(&self, index: Index) -> Option<Self> {
+        if index <= self.first {
+            return Some(self.clone());
+        }
+        if index > self.last() {
+            return None;
+        }
+        let (_, tail) = self.split_at(index);
+        Some(tail)
+    }
+
+    /// The part up to and with `index`; `None` when all lie behind it.
+    #[must_use]
+    pub fn until(&self, index: Index) -> Option<Self> {
+        if index >= self.last() {
+            return Some(self.clone());
+        }
+        if index < self.first {
+            return None;
+        }
+        let (head, _) = self.split_at(index.next());
+        Some(head)
+    }
+
+    /// The longest head of at most `bytes_max` bytes, at least one entry.
+    #[must_use]
+    pub fn head_within(&self, bytes_max: usize) -> Self {
+        if self.bytes.len() <= bytes_max {
+            return self.clone();
+        }
+        let mut end = self.first;
+        let mut bytes = 0;
+        for entry in self.entries() {
+            bytes += entry_bytes(&entry);
+            if bytes > bytes_max && entry.index > self.first {
+                break;
+            }
+            end = entry.index;
+        }
+        self.until(end).expect("the end lies in the chunk")
+    }
+
+    /// Splits before `index`, which lies behind the first and not behind the
+    /// last entry.
+    fn split_at(&self, index: Index) -> (Self, Self) {
+        let offset: usize = self
+            .entries()
+            .take_while(|entry| entry.index < index)
+            .map(|e| entry_bytes(&e))
+            .sum();
+        let head_len = u32::try_from(index - self.first).expect("within the chunk");
+        let head = Self {
+            len: head_len,
+            bytes: self.bytes.slice(..offset),
+            ..self.clone()
+        };
+        let tail = Self {
+            first: index,
+            term: self.term,
+            len: self.len - head_len,
+            bytes: self.bytes.slice(offset..),
+        };
+        (head, tail)
+    }
+}
+
+impl fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}..={}@{} ({} B)",
+            self.first,
+            self.last(),
+            self.term,
+            self.bytes.len()
+        )
+    }
+}
+
+fn entry_bytes(entry: &Entry<'_>) -> usize {
+    let origin = if entry.origin.is_some() {
+        ORIGIN_BYTES
+    } else {
+        0
+    };
+    HEADER_BYTES + origin + entry.payload.len()
+}
+
+/// Walks a chunk's entries.
+#[derive(Clone, Debug)]
+pub struct ChunkEntries<'a> {
+    index: Index,
+    term: Term,
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for ChunkEntries<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let header = Header::read(self.rest).expect("a chunk is well-formed");
+        let (payload, rest) = self.rest.split_at(header.bytes + header.payload_len);
+        let index = self.index;
+        self.index = index.next();
+        self.rest = rest;
+        Some(Entry {
+            index,
+            term: self.term,
+            kind: header.kind,
+            log_time_ms: header.log_time_ms,
+            origin: header.origin,
+            payload: payload
+                .get(header.bytes..)
+                .expect("split behind the header"),
+        })
+    }
+}
+
+/// Chunks that follow one another without a gap: what a message carries, what
+/// a write makes durable, what a read returns. Often just one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entries {
+    head: Option<Chunk>,
+    rest: Vec<Chunk>,
+}
+
+impl Entries {
+    /// No entries.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            head: None,
+            rest: Vec::new(),
+        }
+    }
+
+    /// Appends a chunk.
+    ///
+    /// # Panics
+    /// When it does not follow what is there, or has a lower term.
+    pub fn push(&mut self, chunk: Chunk) {
+        let Some(last) = self.last() else {
+            self.head = Some(chunk);
+            return;
+        };
+        assert!(
+            chunk.first() == last.index.next(),
+            "chunks with a gap between"
+        );
+        assert!(chunk.term() >= last.term, "terms fall along a log");
+        self.rest.push(chunk);
+    }
+
+    /// Removes the entries from `index` on.
+    pub fn truncate(&mut self, index: Index) {
+        while let Some(chunk) = self.rest.pop() {
+            if let Some(kept) = index
+                .get()
+                .checked_sub(1)
+                .and_then(|i| chunk.until(Index::new(i)))
+            {
+                self.rest.push(kept);
+                return;
+            }
+        }
+        self.head = self
+            .head
+            .take()
+            .filter(|_| index > Index::ZERO)
+            .and_then(|c| c.until(index.previous()));
+    }
+
+    /// Whether there is no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.head.is_none()
+    }
+
+    /// The index of the first entry.
+    #[must_use]
+    pub fn first(&self) -> Option<Index> {
+        self.head.as_ref().map(Chunk::first)
+    }
+
+    /// The log id of the last entry.
+    #[must_use]
+    pub fn last(&self) -> Option<LogId> {
+        let chunk = self.rest.last().or(self.head.as_ref())?;
+        Some(LogId {
+            term: chunk.term(),
+            index: chunk.last(),
+        })
+    }
+
+    /// How many entries.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.chunks().map(|chunk| u64::from(chunk.len())).sum()
+    }
+
+    /// Encoded bytes of all of them.
+    #[must_use]
+    pub fn bytes_len(&self) -> usize {
+        self.chunks().map(|chunk| chunk.bytes().len()).sum()
+    }
+
+    /// The chunks in order.
+    pub fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        self.head.iter().chain(&self.rest)
+    }
+
+    /// The entries in order.
+    pub fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.chunks().flat_map(Chunk::entries)
+    }
+}
+
+impl From<Chunk> for Entries {
+    fn from(chunk: Chunk) -> Self {
+        Self {
+            head: Some(chunk),
+            rest: Vec::new(),
+        }
+    }
+}
+
+fn encode_entry(into: &mut BytesMut, seal: Seal, at: LogId, entry: &NewEntry<'_>) {
+    assert!(
+        entry.payload.len() <= PAYLOAD_BYTES_MAX,
+        "a payload above the format's limit"
+    );
+    let mut header = [0; HEADER_BYTES + ORIGIN_BYTES];
+    let mut rest = &mut header[..];
+    rest.put_u32_le(0);
+    rest.put_u32_le(crc32c(PAYLOAD_SEED, entry.payload));
+    rest.put_u32_le(u32::try_from(entry.payload.len()).expect("PAYLOAD_BYTES_MAX fits u32"));
+    rest.put_u8(entry.kind.byte());
+    rest.put_u8(if entry.origin.is_some() {
+        FLAG_ORIGIN
+    } else {
+        0
+    });
+    rest.put_u16_le(0);
+    rest.put_u64_le(entry.log_time_ms);
+    if let Some(origin) = entry.origin {
+        rest.put_u64_le(origin.node.get());
+        rest.put_u128_le(origin.incarnation.0);
+        rest.put_u64_le(origin.run.get());
+        rest.put_u64_le(origin.sequence);
+    }
+    let unused = rest.len();
+    let len = header.len() - unused;
+    let (checksum, covered) = header.split_at_mut(4);
+    let covered = covered
+        .get(..len - 4)
+        .expect("a header is longer than its checksum");
+    checksum.copy_from_slice(
+        &seal
+            .header_checksum(at.index, at.term, covered)
+            .to_le_bytes(),
+    );
+    into.extend_from_slice(checksum);
+    into.extend_from_slice(covered);
+    into.extend_from_slice(entry.payload);
+}
+
+/// Checks the entry that `bytes` start with; returns what lies behind it.
+fn verify_entry(seal: Seal, at: LogId, bytes: &[u8]) -> Result<&[u8], EntryError> {
+    let LogId { term, index } = at;
+    let cut = EntryError::Length { index };
+    // The length of the header is known only through its flags, which the
+    // checksum covers: read them first, trust nothing until it held.
+    let flags = *bytes.get(13).ok_or(cut)?;
+    let origin = if flags & FLAG_ORIGIN == 0 {
+        0
+    } else {
+        ORIGIN_BYTES
+    };
+    let (header, behind) = bytes.split_at_checked(HEADER_BYTES + origin).ok_or(cut)?;
+    let (checksum, covered) = header.split_at_checked(4).ok_or(cut)?;
+    if seal.header_checksum(index, term, covered).to_le_bytes() != checksum {
+        return Err(EntryError::Header { index });
+    }
+    let header = Header::read(bytes).ok_or(EntryError::Unknown { index })?;
+    if header.payload_len > PAYLOAD_BYTES_MAX {
+        return Err(EntryError::Limits { index });
+    }
+    let (payload, rest) = behind.split_at_checked(header.payload_len).ok_or(cut)?;
+    if crc32c(PAYLOAD_SEED, payload) != header.payload_checksum {
+        return Err(EntryError::Payload { index });
+    }
+    Ok(rest)
+}
+
+struct Header {
+    payload_checksum: u32,
+    payload_len: usize,
+    kind: EntryKind,
+    log_time_ms: u64,
+    origin: Option<Origin>,
+    bytes: usize,
+}
+
+impl Header {
+    /// Reads a header; `None` when the bytes end early or a value is unknown.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (fixed, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
+        let flags = fixed[13];
+        if flags & !FLAG_ORIGIN != 0 || fixed[14] != 0 || fixed[15] != 0 {
+            return None;
+        }
+        let (origin, origin_bytes) = if flags & FLAG_ORIGIN == 0 {
+            (None, 0)
+        } else {
+            (Some(read_origin(rest.first_chunk()?)), ORIGIN_BYTES)
+        };
+        Some(Self {
+            payload_checksum: u32_at(fixed.get(4..)?)?,
+            payload_len: usize::try_from(u32_at(fixed.get(8..)?)?).ok()?,
+            kind: EntryKind::from_byte(fixed[12])?,
+            log_time_ms: u64_at(fixed.get(16..)?)?,
+            origin,
+            bytes: HEADER_BYTES + origin_bytes,
+        })
+    }
+}
+
+fn read_origin(bytes: &[u8; ORIGIN_BYTES]) -> Origin {
+    let mut words = bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|word| u64::from_le_bytes(*word));
+    let mut word = || words.next().expect("an origin has five words");
+    Origin {
+        node: NodeId::new(word()),
+        incarnation: Incarnation(u128::from(word()) | u128::from(word()) << 64),
+        run: Run::new(word()),
+        sequence: word(),
+    }
+}
+
+fn u32_at(bytes: &[u8]) -> Option<u32> {
+    bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
+}
+
+fn u64_at(bytes: &[u8]) -> Option<u64> {
+    bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests;

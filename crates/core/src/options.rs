@@ -1,0 +1,152 @@
+//! What an embedder may choose for a group.
+//!
+//! [`Options`] is public fields with defaults; [`Settings`] is what a group
+//! takes. The conversion holds every rule across fields, so forgetting to
+//! check does not compile.
+
+use std::time::Duration;
+
+use crate::entry::PAYLOAD_BYTES_MAX;
+use crate::time::duration_ns;
+
+/// Choices for a group, alike on all its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// A follower that has heard nothing for one to two of these campaigns; a
+    /// leader that has had no answer from a quorum for one steps down.
+    /// Default 500 ms; raise it above ten round trips on slow links.
+    pub election_timeout: Duration,
+    /// How long a leader waits for an answer before it asks again, and how
+    /// often it reminds members whose liveness nobody vouches for.
+    /// Default 100 ms; at most a third of `election_timeout`.
+    pub heartbeat_interval: Duration,
+    /// Bytes of entries in one append. One larger entry goes alone.
+    /// Default 256 KiB.
+    pub append_bytes_max: usize,
+    /// Bytes on the way to one member. Default 8 MiB: a 100 ms link at
+    /// 80 MB/s.
+    pub window_bytes_max: usize,
+    /// Messages on the way to one member. Default 256.
+    pub window_messages_max: usize,
+    /// Bytes of one command. Default 1 MiB, at most 4 MiB.
+    pub command_bytes_max: usize,
+    /// Bytes that a leader holds uncommitted before it refuses proposals.
+    /// Default 16 MiB.
+    pub uncommitted_bytes_max: usize,
+    /// Reads that wait for confirmation. Default 65 536.
+    pub reads_max: usize,
+    /// Bytes of applied entries kept for slow members before they must come
+    /// from storage. Default 1 MiB a group; the shard's limit comes on top.
+    pub trailing_bytes_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            election_timeout: Duration::from_millis(500),
+            heartbeat_interval: Duration::from_millis(100),
+            append_bytes_max: 256 << 10,
+            window_bytes_max: 8 << 20,
+            window_messages_max: 256,
+            command_bytes_max: 1 << 20,
+            uncommitted_bytes_max: 16 << 20,
+            reads_max: 1 << 16,
+            trailing_bytes_max: 1 << 20,
+        }
+    }
+}
+
+/// An option that cannot stand.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("option {field} is {got}; it must be {must_be}")]
+pub struct OptionsError {
+    /// Which.
+    pub field: &'static str,
+    /// Its value.
+    pub got: String,
+    /// What would do.
+    pub must_be: &'static str,
+}
+
+/// Options that fit together.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub(crate) options: Options,
+    pub(crate) election_timeout_ns: u64,
+    pub(crate) heartbeat_interval_ns: u64,
+    /// Window units that one message costs at least, so that one number
+    /// bounds bytes and messages alike (`progress.rs`).
+    pub(crate) message_cost_min: u64,
+    pub(crate) window_units: u64,
+}
+
+impl Settings {
+    /// The options as given.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+}
+
+impl TryFrom<Options> for Settings {
+    type Error = OptionsError;
+
+    fn try_from(options: Options) -> Result<Self, OptionsError> {
+        let refuse = |field, got: String, must_be| {
+            Err(OptionsError {
+                field,
+                got,
+                must_be,
+            })
+        };
+        let heartbeat = options.heartbeat_interval;
+        if heartbeat.is_zero() || heartbeat.saturating_mul(3) > options.election_timeout {
+            let must_be = "above zero and at most a third of election_timeout";
+            return refuse("heartbeat_interval", format!("{heartbeat:?}"), must_be);
+        }
+        if !(1..=PAYLOAD_BYTES_MAX).contains(&options.command_bytes_max) {
+            let got = options.command_bytes_max.to_string();
+            return refuse(
+                "command_bytes_max",
+                got,
+                "from 1 to 4 MiB, the format's limit",
+            );
+        }
+        if options.uncommitted_bytes_max < 2 * options.command_bytes_max {
+            let got = options.uncommitted_bytes_max.to_string();
+            return refuse(
+                "uncommitted_bytes_max",
+                got,
+                "at least 2 * command_bytes_max",
+            );
+        }
+        let window = options.window_messages_max;
+        if window == 0 || window > options.window_bytes_max {
+            let must_be = "at least 1 and at most window_bytes_max";
+            return refuse("window_messages_max", window.to_string(), must_be);
+        }
+        if options.append_bytes_max == 0 || options.append_bytes_max > options.window_bytes_max {
+            let got = options.append_bytes_max.to_string();
+            return refuse(
+                "append_bytes_max",
+                got,
+                "at least 1 and at most window_bytes_max",
+            );
+        }
+        if options.reads_max == 0 {
+            return refuse("reads_max", "0".to_owned(), "at least 1");
+        }
+        let window_units = units(options.window_bytes_max);
+        Ok(Self {
+            election_timeout_ns: duration_ns(options.election_timeout),
+            heartbeat_interval_ns: duration_ns(heartbeat),
+            message_cost_min: (window_units / units(window)).max(1),
+            window_units,
+            options,
+        })
+    }
+}
+
+fn units(bytes: usize) -> u64 {
+    u64::try_from(bytes).expect("usize is at most 64 bits")
+}
