@@ -186,10 +186,7 @@ impl Arena {
     /// An arena that allocates `block_bytes` at a time.
     #[must_use]
     pub fn new(block_bytes: usize) -> Self {
-        Self {
-            block: BytesMut::new(),
-            block_bytes,
-        }
+        Self { block: BytesMut::new(), block_bytes }
     }
 
     /// Room for `bytes` more in the current block, or a new block.
@@ -225,11 +222,7 @@ impl NewEntry<'_> {
     /// Bytes that it will occupy.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let origin = if self.origin.is_some() {
-            ORIGIN_BYTES
-        } else {
-            0
-        };
+        let origin = if self.origin.is_some() { ORIGIN_BYTES } else { 0 };
         HEADER_BYTES + origin + self.payload.len()
     }
 }
@@ -240,7 +233,24 @@ pub struct Chunk {
     first: Index,
     term: Term,
     len: u32,
+    marks: Marks,
     bytes: Bytes,
+}
+
+/// What a log must know of a chunk without walking it again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Marks {
+    /// Log time of the last entry.
+    log_time_ms: u64,
+    /// Whether an entry holds a configuration.
+    configuration: bool,
+}
+
+impl Marks {
+    fn add(&mut self, kind: EntryKind, log_time_ms: u64) {
+        self.log_time_ms = self.log_time_ms.max(log_time_ms);
+        self.configuration |= kind == EntryKind::Configuration;
+    }
 }
 
 impl Chunk {
@@ -260,30 +270,17 @@ impl Chunk {
         let block = arena.reserve(bytes);
         let mut index = first.index;
         let mut len = 0;
+        let mut marks = Marks::default();
         for entry in entries {
-            encode_entry(
-                block,
-                seal,
-                LogId {
-                    term: first.term,
-                    index,
-                },
-                &entry,
-            );
+            let at = LogId { term: first.term, index };
+            encode_entry(block, seal, at, &entry);
+            marks.add(entry.kind, entry.log_time_ms);
             index = index.next();
             len += 1;
         }
-        assert!(
-            (1..=CHUNK_LEN_MAX).contains(&len),
-            "a chunk of no or too many entries"
-        );
+        assert!((1..=CHUNK_LEN_MAX).contains(&len), "a chunk of no or too many entries");
         let len = u32::try_from(len).expect("CHUNK_LEN_MAX fits u32");
-        Self {
-            first: first.index,
-            term: first.term,
-            len,
-            bytes: block.split().freeze(),
-        }
+        Self { first: first.index, term: first.term, len, marks, bytes: block.split().freeze() }
     }
 
     /// Entries received or read: checks structure, checksums and position.
@@ -304,21 +301,17 @@ impl Chunk {
         }
         let mut at = index;
         let mut rest = &*bytes;
+        let mut marks = Marks::default();
         for _ in 0..len {
-            rest = verify_entry(seal, LogId { term, index: at }, rest)?;
+            let header;
+            (header, rest) = verify_entry(seal, LogId { term, index: at }, rest)?;
+            marks.add(header.kind, header.log_time_ms);
             at = at.next();
         }
         if !rest.is_empty() {
-            return Err(EntryError::Length {
-                index: at.previous(),
-            });
+            return Err(EntryError::Length { index: at.previous() });
         }
-        Ok(Self {
-            first: index,
-            term,
-            len,
-            bytes,
-        })
+        Ok(Self { first: index, term, len, marks, bytes })
     }
 
     /// The first entry's index.
@@ -351,6 +344,18 @@ impl Chunk {
         false
     }
 
+    /// Log time of its last entry, milliseconds.
+    #[must_use]
+    pub fn log_time_ms(&self) -> u64 {
+        self.marks.log_time_ms
+    }
+
+    /// Whether one of its entries holds a configuration.
+    #[must_use]
+    pub fn has_configuration(&self) -> bool {
+        self.marks.configuration
+    }
+
     /// The encoded entries.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
@@ -360,11 +365,7 @@ impl Chunk {
     /// The entries in order.
     #[must_use]
     pub fn entries(&self) -> ChunkEntries<'_> {
-        ChunkEntries {
-            index: self.first,
-            term: self.term,
-            rest: &self.bytes,
-        }
+        ChunkEntries { index: self.first, term: self.term, rest: &self.bytes }
     }
 
     /// The part from `index` on; `None` when all lie before it.
@@ -414,14 +415,20 @@ impl Chunk {
     /// Splits before `index`, which lies behind the first and not behind the
     /// last entry.
     fn split_at(&self, index: Index) -> (Self, Self) {
-        let offset: usize = self
-            .entries()
-            .take_while(|entry| entry.index < index)
-            .map(|e| entry_bytes(&e))
-            .sum();
+        let mut offset = 0;
+        let mut marks = (Marks::default(), Marks::default());
+        for entry in self.entries() {
+            if entry.index < index {
+                offset += entry_bytes(&entry);
+                marks.0.add(entry.kind, entry.log_time_ms);
+            } else {
+                marks.1.add(entry.kind, entry.log_time_ms);
+            }
+        }
         let head_len = u32::try_from(index - self.first).expect("within the chunk");
         let head = Self {
             len: head_len,
+            marks: marks.0,
             bytes: self.bytes.slice(..offset),
             ..self.clone()
         };
@@ -429,6 +436,7 @@ impl Chunk {
             first: index,
             term: self.term,
             len: self.len - head_len,
+            marks: marks.1,
             bytes: self.bytes.slice(offset..),
         };
         (head, tail)
@@ -437,23 +445,12 @@ impl Chunk {
 
 impl fmt::Debug for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}..={}@{} ({} B)",
-            self.first,
-            self.last(),
-            self.term,
-            self.bytes.len()
-        )
+        write!(f, "{}..={}@{} ({} B)", self.first, self.last(), self.term, self.bytes.len())
     }
 }
 
 fn entry_bytes(entry: &Entry<'_>) -> usize {
-    let origin = if entry.origin.is_some() {
-        ORIGIN_BYTES
-    } else {
-        0
-    };
+    let origin = if entry.origin.is_some() { ORIGIN_BYTES } else { 0 };
     HEADER_BYTES + origin + entry.payload.len()
 }
 
@@ -483,9 +480,7 @@ impl<'a> Iterator for ChunkEntries<'a> {
             kind: header.kind,
             log_time_ms: header.log_time_ms,
             origin: header.origin,
-            payload: payload
-                .get(header.bytes..)
-                .expect("split behind the header"),
+            payload: payload.get(header.bytes..).expect("split behind the header"),
         })
     }
 }
@@ -502,10 +497,7 @@ impl Entries {
     /// No entries.
     #[must_use]
     pub const fn none() -> Self {
-        Self {
-            head: None,
-            rest: Vec::new(),
-        }
+        Self { head: None, rest: Vec::new() }
     }
 
     /// Appends a chunk.
@@ -517,10 +509,7 @@ impl Entries {
             self.head = Some(chunk);
             return;
         };
-        assert!(
-            chunk.first() == last.index.next(),
-            "chunks with a gap between"
-        );
+        assert!(chunk.first() == last.index.next(), "chunks with a gap between");
         assert!(chunk.term() >= last.term, "terms fall along a log");
         self.rest.push(chunk);
     }
@@ -528,10 +517,7 @@ impl Entries {
     /// Removes the entries from `index` on.
     pub fn truncate(&mut self, index: Index) {
         while let Some(chunk) = self.rest.pop() {
-            if let Some(kept) = index
-                .get()
-                .checked_sub(1)
-                .and_then(|i| chunk.until(Index::new(i)))
+            if let Some(kept) = index.get().checked_sub(1).and_then(|i| chunk.until(Index::new(i)))
             {
                 self.rest.push(kept);
                 return;
@@ -560,10 +546,7 @@ impl Entries {
     #[must_use]
     pub fn last(&self) -> Option<LogId> {
         let chunk = self.rest.last().or(self.head.as_ref())?;
-        Some(LogId {
-            term: chunk.term(),
-            index: chunk.last(),
-        })
+        Some(LogId { term: chunk.term(), index: chunk.last() })
     }
 
     /// How many entries.
@@ -591,29 +574,19 @@ impl Entries {
 
 impl From<Chunk> for Entries {
     fn from(chunk: Chunk) -> Self {
-        Self {
-            head: Some(chunk),
-            rest: Vec::new(),
-        }
+        Self { head: Some(chunk), rest: Vec::new() }
     }
 }
 
 fn encode_entry(into: &mut BytesMut, seal: Seal, at: LogId, entry: &NewEntry<'_>) {
-    assert!(
-        entry.payload.len() <= PAYLOAD_BYTES_MAX,
-        "a payload above the format's limit"
-    );
+    assert!(entry.payload.len() <= PAYLOAD_BYTES_MAX, "a payload above the format's limit");
     let mut header = [0; HEADER_BYTES + ORIGIN_BYTES];
     let mut rest = &mut header[..];
     rest.put_u32_le(0);
     rest.put_u32_le(crc32c(PAYLOAD_SEED, entry.payload));
     rest.put_u32_le(u32::try_from(entry.payload.len()).expect("PAYLOAD_BYTES_MAX fits u32"));
     rest.put_u8(entry.kind.byte());
-    rest.put_u8(if entry.origin.is_some() {
-        FLAG_ORIGIN
-    } else {
-        0
-    });
+    rest.put_u8(if entry.origin.is_some() { FLAG_ORIGIN } else { 0 });
     rest.put_u16_le(0);
     rest.put_u64_le(entry.log_time_ms);
     if let Some(origin) = entry.origin {
@@ -625,31 +598,21 @@ fn encode_entry(into: &mut BytesMut, seal: Seal, at: LogId, entry: &NewEntry<'_>
     let unused = rest.len();
     let len = header.len() - unused;
     let (checksum, covered) = header.split_at_mut(4);
-    let covered = covered
-        .get(..len - 4)
-        .expect("a header is longer than its checksum");
-    checksum.copy_from_slice(
-        &seal
-            .header_checksum(at.index, at.term, covered)
-            .to_le_bytes(),
-    );
+    let covered = covered.get(..len - 4).expect("a header is longer than its checksum");
+    checksum.copy_from_slice(&seal.header_checksum(at.index, at.term, covered).to_le_bytes());
     into.extend_from_slice(checksum);
     into.extend_from_slice(covered);
     into.extend_from_slice(entry.payload);
 }
 
 /// Checks the entry that `bytes` start with; returns what lies behind it.
-fn verify_entry(seal: Seal, at: LogId, bytes: &[u8]) -> Result<&[u8], EntryError> {
+fn verify_entry(seal: Seal, at: LogId, bytes: &[u8]) -> Result<(Header, &[u8]), EntryError> {
     let LogId { term, index } = at;
     let cut = EntryError::Length { index };
     // The length of the header is known only through its flags, which the
     // checksum covers: read them first, trust nothing until it held.
     let flags = *bytes.get(13).ok_or(cut)?;
-    let origin = if flags & FLAG_ORIGIN == 0 {
-        0
-    } else {
-        ORIGIN_BYTES
-    };
+    let origin = if flags & FLAG_ORIGIN == 0 { 0 } else { ORIGIN_BYTES };
     let (header, behind) = bytes.split_at_checked(HEADER_BYTES + origin).ok_or(cut)?;
     let (checksum, covered) = header.split_at_checked(4).ok_or(cut)?;
     if seal.header_checksum(index, term, covered).to_le_bytes() != checksum {
@@ -663,7 +626,7 @@ fn verify_entry(seal: Seal, at: LogId, bytes: &[u8]) -> Result<&[u8], EntryError
     if crc32c(PAYLOAD_SEED, payload) != header.payload_checksum {
         return Err(EntryError::Payload { index });
     }
-    Ok(rest)
+    Ok((header, rest))
 }
 
 struct Header {
@@ -700,11 +663,7 @@ impl Header {
 }
 
 fn read_origin(bytes: &[u8; ORIGIN_BYTES]) -> Origin {
-    let mut words = bytes
-        .as_chunks::<8>()
-        .0
-        .iter()
-        .map(|word| u64::from_le_bytes(*word));
+    let mut words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
     let mut word = || words.next().expect("an origin has five words");
     Origin {
         node: NodeId::new(word()),

@@ -184,11 +184,7 @@ impl Index {
     /// At the end of `u64`, which refusals at [`NUMBER_MAX`] keep out of reach.
     #[must_use]
     pub const fn plus(self, entries: u64) -> Self {
-        Self(
-            self.0
-                .checked_add(entries)
-                .expect("index beyond NUMBER_MAX"),
-        )
+        Self(self.0.checked_add(entries).expect("index beyond NUMBER_MAX"))
     }
 
     /// Whether no entry may be appended behind this index (rule 24).

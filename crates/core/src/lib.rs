@@ -1,28 +1,45 @@
 //! The Raft protocol of **one group on one member**: bytes and times in,
 //! decisions out.
 //!
-//! A [`Group`](crate::Output) knows no thread, clock, socket, file, random
+//! A [`Group`] knows no thread, clock, socket, file, random
 //! source or log line. Inputs are methods that take the time; everything due
 //! comes out of one [`Output`].
 //!
 //! # Where to start reading
 //! - `ids.rs`, `time.rs`, `entry.rs`, `membership.rs`: the nouns.
 //! - `message.rs`, `output.rs`: what goes in and out.
+//! - `group.rs`: inputs, dispatch by role, drain.
+//! - `follower.rs`, `candidate.rs`, `votes.rs`, `leader.rs`, `reads.rs`: the
+//!   protocol, one role or concern a file, over what all share (`state.rs`).
+//! - `log.rs`, `durability.rs`, `quorum.rs`: what a member has, what its disk
+//!   has, what a majority has.
 //!
 //! Sections (§) are those of Ongaro's dissertation, "Consensus: Bridging
 //! Theory and Practice"; rules and decisions (D) are in `docs/`.
 
+mod candidate;
 mod checksum;
 mod counters;
+mod durability;
 mod entry;
 mod error;
+mod follower;
+mod genesis;
+mod group;
 mod ids;
+mod leader;
 mod liveness;
+mod log;
 mod membership;
 mod message;
 mod options;
 mod output;
+mod quorum;
+mod reads;
+mod rng;
+mod state;
 mod time;
+mod votes;
 
 pub use checksum::crc32c;
 pub use counters::Counters;
@@ -31,11 +48,15 @@ pub use entry::{
     EntryKind, HEADER_BYTES, NewEntry, Origin, PAYLOAD_BYTES_MAX, Seal,
 };
 pub use error::{ProposeError, ReadError};
+pub use genesis::genesis;
+pub use group::queries::{MemberStatus, Status};
+pub use group::{Group, Restored};
 pub use ids::{
     ClusterId, Generation, GroupId, Incarnation, Index, LogId, NUMBER_MAX, NodeId, ReadId, Round,
     Run, Sender, ShardId, Term, Ticket,
 };
 pub use liveness::Liveness;
+pub use log::RestoreError;
 pub use membership::{
     ADDRESS_BYTES_MAX, Configuration, ConfigurationError, MEMBERS_MAX, Member, Role as MemberRole,
 };
@@ -45,4 +66,5 @@ pub use message::{
 };
 pub use options::{Options, OptionsError, Settings};
 pub use output::{Envelope, Event, Fetch, FetchId, HardState, Output, Persist, ReadReady, Role};
+pub use state::Seat;
 pub use time::{Now, Time, WallMs};

@@ -82,10 +82,7 @@ impl Configuration {
     /// Nobody: what a member knows before its first configuration entry.
     #[must_use]
     pub const fn empty() -> Self {
-        Self {
-            members: Vec::new(),
-            outgoing: Vec::new(),
-        }
+        Self { members: Vec::new(), outgoing: Vec::new() }
     }
 
     /// A configuration of one set, in the order of node ids.
@@ -93,10 +90,7 @@ impl Configuration {
     /// # Errors
     /// [`ConfigurationError`] says what is wrong with the set.
     pub fn new(members: Vec<Member>) -> Result<Self, ConfigurationError> {
-        Ok(Self {
-            members: checked_set(members)?,
-            outgoing: Vec::new(),
-        })
+        Ok(Self { members: checked_set(members)?, outgoing: Vec::new() })
     }
 
     /// A joint configuration on the way from `outgoing` to `members` (§4.3).
@@ -104,10 +98,7 @@ impl Configuration {
     /// # Errors
     /// [`ConfigurationError`] says what is wrong with either set.
     pub fn joint(outgoing: Vec<Member>, members: Vec<Member>) -> Result<Self, ConfigurationError> {
-        Ok(Self {
-            members: checked_set(members)?,
-            outgoing: checked_set(outgoing)?,
-        })
+        Ok(Self { members: checked_set(members)?, outgoing: checked_set(outgoing)? })
     }
 
     /// The members; while joint those of the incoming set.
@@ -138,11 +129,7 @@ impl Configuration {
     /// have it, the incoming entry.
     pub fn nodes(&self) -> impl Iterator<Item = &Member> {
         let mut all: Vec<&Member> = self.members.iter().collect();
-        all.extend(
-            self.outgoing
-                .iter()
-                .filter(|out| !contains(&self.members, out.node)),
-        );
+        all.extend(self.outgoing.iter().filter(|out| !contains(&self.members, out.node)));
         all.sort_by_key(|member| member.node);
         all.into_iter()
     }
@@ -150,10 +137,7 @@ impl Configuration {
     /// The seat of `node` in either set, the incoming one first.
     #[must_use]
     pub fn find(&self, node: NodeId) -> Option<&Member> {
-        self.members
-            .iter()
-            .chain(&self.outgoing)
-            .find(|member| member.node == node)
+        self.members.iter().chain(&self.outgoing).find(|member| member.node == node)
     }
 
     /// Whether `node` counts in any of the sets.
@@ -200,11 +184,7 @@ impl Configuration {
         if !bytes.is_empty() {
             return Err(malformed);
         }
-        let outgoing = if outgoing.is_empty() {
-            outgoing
-        } else {
-            checked_set(outgoing)?
-        };
+        let outgoing = if outgoing.is_empty() { outgoing } else { checked_set(outgoing)? };
         Ok(Self { members, outgoing })
     }
 }
@@ -215,9 +195,7 @@ fn contains(set: &[Member], node: NodeId) -> bool {
 
 fn checked_set(mut members: Vec<Member>) -> Result<Vec<Member>, ConfigurationError> {
     if members.len() > MEMBERS_MAX
-        || members
-            .iter()
-            .any(|member| member.address.len() > ADDRESS_BYTES_MAX)
+        || members.iter().any(|member| member.address.len() > ADDRESS_BYTES_MAX)
     {
         return Err(ConfigurationError::TooLarge);
     }
@@ -252,12 +230,7 @@ fn decode_set(bytes: &mut &[u8]) -> Option<Vec<Member>> {
         let (address, rest) = bytes.split_at_checked(len)?;
         *bytes = rest;
         let address = String::from_utf8(address.to_vec()).ok()?;
-        members.push(Member {
-            node,
-            incarnation,
-            role,
-            address,
-        });
+        members.push(Member { node, incarnation, role, address });
     }
     Some(members)
 }
@@ -287,10 +260,7 @@ mod tests {
         joint.encode(&mut bytes);
         assert_eq!(Configuration::decode(&bytes).unwrap(), joint);
         for cut in 0..bytes.len() {
-            assert!(
-                Configuration::decode(&bytes[..cut]).is_err(),
-                "cut at {cut}"
-            );
+            assert!(Configuration::decode(&bytes[..cut]).is_err(), "cut at {cut}");
         }
     }
 
@@ -298,28 +268,16 @@ mod tests {
     fn empty_voterless_nil_and_doubled_sets_are_refused_by_name() {
         let refused = |members: Vec<Member>| Configuration::new(members).unwrap_err();
         assert_eq!(refused(vec![]), ConfigurationError::NoVoter);
-        assert_eq!(
-            refused(vec![member(1, Role::Learner)]),
-            ConfigurationError::NoVoter
-        );
-        assert_eq!(
-            refused(vec![member(0, Role::Voter)]),
-            ConfigurationError::NilNode
-        );
+        assert_eq!(refused(vec![member(1, Role::Learner)]), ConfigurationError::NoVoter);
+        assert_eq!(refused(vec![member(0, Role::Voter)]), ConfigurationError::NilNode);
         let twice = vec![member(1, Role::Voter), member(1, Role::Learner)];
-        assert_eq!(
-            refused(twice),
-            ConfigurationError::Duplicate(NodeId::new(1))
-        );
+        assert_eq!(refused(twice), ConfigurationError::Duplicate(NodeId::new(1)));
     }
 
     #[test]
     fn the_order_in_which_members_are_listed_does_not_show() {
         let forth = vec![member(1, Role::Voter), member(2, Role::Voter)];
         let back = vec![member(2, Role::Voter), member(1, Role::Voter)];
-        assert_eq!(
-            Configuration::new(forth).unwrap(),
-            Configuration::new(back).unwrap()
-        );
+        assert_eq!(Configuration::new(forth).unwrap(), Configuration::new(back).unwrap());
     }
 }

@@ -92,13 +92,7 @@ impl TryFrom<Options> for Settings {
     type Error = OptionsError;
 
     fn try_from(options: Options) -> Result<Self, OptionsError> {
-        let refuse = |field, got: String, must_be| {
-            Err(OptionsError {
-                field,
-                got,
-                must_be,
-            })
-        };
+        let refuse = |field, got: String, must_be| Err(OptionsError { field, got, must_be });
         let heartbeat = options.heartbeat_interval;
         if heartbeat.is_zero() || heartbeat.saturating_mul(3) > options.election_timeout {
             let must_be = "above zero and at most a third of election_timeout";
@@ -106,19 +100,11 @@ impl TryFrom<Options> for Settings {
         }
         if !(1..=PAYLOAD_BYTES_MAX).contains(&options.command_bytes_max) {
             let got = options.command_bytes_max.to_string();
-            return refuse(
-                "command_bytes_max",
-                got,
-                "from 1 to 4 MiB, the format's limit",
-            );
+            return refuse("command_bytes_max", got, "from 1 to 4 MiB, the format's limit");
         }
         if options.uncommitted_bytes_max < 2 * options.command_bytes_max {
             let got = options.uncommitted_bytes_max.to_string();
-            return refuse(
-                "uncommitted_bytes_max",
-                got,
-                "at least 2 * command_bytes_max",
-            );
+            return refuse("uncommitted_bytes_max", got, "at least 2 * command_bytes_max");
         }
         let window = options.window_messages_max;
         if window == 0 || window > options.window_bytes_max {
@@ -127,11 +113,7 @@ impl TryFrom<Options> for Settings {
         }
         if options.append_bytes_max == 0 || options.append_bytes_max > options.window_bytes_max {
             let got = options.append_bytes_max.to_string();
-            return refuse(
-                "append_bytes_max",
-                got,
-                "at least 1 and at most window_bytes_max",
-            );
+            return refuse("append_bytes_max", got, "at least 1 and at most window_bytes_max");
         }
         if options.reads_max == 0 {
             return refuse("reads_max", "0".to_owned(), "at least 1");

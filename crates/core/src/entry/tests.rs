@@ -10,10 +10,7 @@ fn seal() -> Seal {
 }
 
 fn at(index: u64) -> LogId {
-    LogId {
-        term: Term::new(3),
-        index: Index::new(index),
-    }
+    LogId { term: Term::new(3), index: Index::new(index) }
 }
 
 fn origin(sequence: u64) -> Origin {
@@ -26,23 +23,11 @@ fn origin(sequence: u64) -> Origin {
 }
 
 fn sample(first: u64) -> Chunk {
-    let new = |payload, origin| NewEntry {
-        kind: EntryKind::Command,
-        log_time_ms: 77,
-        origin,
-        payload,
-    };
-    let entries = [
-        new(&b"one"[..], None),
-        new(&b""[..], Some(origin(4))),
-        new(&b"three"[..], None),
-    ];
-    Chunk::encode(
-        &mut Arena::default(),
-        seal(),
-        at(first),
-        entries.into_iter(),
-    )
+    let new =
+        |payload, origin| NewEntry { kind: EntryKind::Command, log_time_ms: 77, origin, payload };
+    let entries =
+        [new(&b"one"[..], None), new(&b""[..], Some(origin(4))), new(&b"three"[..], None)];
+    Chunk::encode(&mut Arena::default(), seal(), at(first), entries.into_iter())
 }
 
 fn decode(first: u64, len: u32, bytes: &[u8]) -> Result<Chunk, EntryError> {
@@ -53,18 +38,8 @@ fn decode(first: u64, len: u32, bytes: &[u8]) -> Result<Chunk, EntryError> {
 fn a_chunk_survives_the_trip_through_its_bytes() {
     let chunk = sample(10);
     assert_eq!(decode(10, 3, chunk.bytes()).unwrap(), chunk);
-    let payloads: Vec<_> = chunk
-        .entries()
-        .map(|e| (e.index.get(), e.payload.to_vec()))
-        .collect();
-    assert_eq!(
-        payloads,
-        [
-            (10, b"one".to_vec()),
-            (11, b"".to_vec()),
-            (12, b"three".to_vec())
-        ]
-    );
+    let payloads: Vec<_> = chunk.entries().map(|e| (e.index.get(), e.payload.to_vec())).collect();
+    assert_eq!(payloads, [(10, b"one".to_vec()), (11, b"".to_vec()), (12, b"three".to_vec())]);
     assert_eq!(chunk.entries().nth(1).unwrap().origin, Some(origin(4)));
 }
 
@@ -75,15 +50,9 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
         for bit in 0..8 {
             let mut bytes = chunk.bytes().to_vec();
             bytes[position] ^= 1 << bit;
-            assert!(
-                decode(10, 3, &bytes).is_err(),
-                "bit {bit} of byte {position}"
-            );
+            assert!(decode(10, 3, &bytes).is_err(), "bit {bit} of byte {position}");
         }
-        assert!(
-            decode(10, 3, &chunk.bytes()[..position]).is_err(),
-            "cut at {position}"
-        );
+        assert!(decode(10, 3, &chunk.bytes()[..position]).is_err(), "cut at {position}");
     }
 }
 
@@ -92,10 +61,7 @@ fn entries_of_another_index_term_group_or_generation_are_strangers() {
     let chunk = sample(10);
     let bytes = chunk.bytes().clone();
     assert!(decode(11, 3, &bytes).is_err());
-    let other_term = LogId {
-        term: Term::new(4),
-        index: Index::new(10),
-    };
+    let other_term = LogId { term: Term::new(4), index: Index::new(10) };
     assert!(Chunk::decode(seal(), other_term, 3, bytes.clone()).is_err());
     for stranger in [
         Seal::new(GroupId::new(8), Generation::new(1)),
@@ -108,14 +74,7 @@ fn entries_of_another_index_term_group_or_generation_are_strangers() {
 #[test]
 fn a_claimed_length_is_never_trusted() {
     let chunk = sample(10);
-    for len in [
-        0,
-        1,
-        2,
-        4,
-        u32::try_from(CHUNK_LEN_MAX).unwrap() + 1,
-        u32::MAX,
-    ] {
+    for len in [0, 1, 2, 4, u32::try_from(CHUNK_LEN_MAX).unwrap() + 1, u32::MAX] {
         assert!(decode(10, len, chunk.bytes()).is_err(), "length {len}");
     }
 }
@@ -144,10 +103,7 @@ fn truncated_entries_end_before_the_index() {
     for keep in (9..=15).rev() {
         entries.truncate(Index::new(keep + 1));
         assert_eq!(entries.len(), keep - 9);
-        assert_eq!(
-            entries.last().map(|last| last.index.get()),
-            (keep > 9).then_some(keep)
-        );
+        assert_eq!(entries.last().map(|last| last.index.get()), (keep > 9).then_some(keep));
     }
 }
 
@@ -155,12 +111,8 @@ fn truncated_entries_end_before_the_index() {
 fn one_block_serves_many_chunks_and_a_large_one_gets_its_own() {
     let mut arena = Arena::new(128);
     let large = vec![1; 1000];
-    let entry = |payload| NewEntry {
-        kind: EntryKind::Command,
-        log_time_ms: 0,
-        origin: None,
-        payload,
-    };
+    let entry =
+        |payload| NewEntry { kind: EntryKind::Command, log_time_ms: 0, origin: None, payload };
     let small = Chunk::encode(&mut arena, seal(), at(1), [entry(b"a")].into_iter());
     let big = Chunk::encode(&mut arena, seal(), at(2), [entry(&large)].into_iter());
     assert_eq!(small.entries().next().unwrap().payload, b"a");

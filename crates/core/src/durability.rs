@@ -1,0 +1,189 @@
+//! What the disk has, as far as completions have told (rules 6–8).
+//!
+//! Things to make durable leave under a ticket; the completion of a ticket,
+//! and nothing else, makes them count. A ticket remembers how far it reached
+//! when it left. Truncation lowers every outstanding ticket, so the late write
+//! of an overwritten tail counts for nothing.
+//!
+//! Invariants
+//! - `index` never exceeds what a completed ticket carried and what still
+//!   stands in the log.
+//! - The completion of a ticket includes all earlier ones: storage applies
+//!   hand-overs in order.
+
+use std::collections::VecDeque;
+
+use crate::ids::{Index, Ticket};
+use crate::output::HardState;
+
+/// One hand-over that is not known to be durable yet.
+#[derive(Clone, Copy, Debug)]
+struct Handed {
+    ticket: Ticket,
+    hard_state: HardState,
+    last: Index,
+    position: u64,
+}
+
+/// What is durable and what is on its way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Durability {
+    /// Entries up to here are durable.
+    index: Index,
+    hard_state: HardState,
+    /// The leader's window position that is durable (`progress.rs`).
+    position: u64,
+    outstanding: VecDeque<Handed>,
+    /// Entries up to here have been handed out.
+    handed: Index,
+    handed_hard_state: HardState,
+    truncate_from: Option<Index>,
+    next: Ticket,
+}
+
+/// What a drain has to hand out.
+pub(crate) struct Due {
+    pub(crate) ticket: Ticket,
+    pub(crate) hard_state: Option<HardState>,
+    pub(crate) truncate_from: Option<Index>,
+    /// The first entry to hand out.
+    pub(crate) first: Index,
+}
+
+impl Durability {
+    pub(crate) fn restore(index: Index, hard_state: HardState) -> Self {
+        Self {
+            index,
+            hard_state,
+            handed: index,
+            handed_hard_state: hard_state,
+            next: Ticket::new(1),
+            ..Self::default()
+        }
+    }
+
+    /// Entries up to here are durable.
+    pub(crate) fn index(&self) -> Index {
+        self.index
+    }
+
+    /// Term and vote that would survive a crash now.
+    pub(crate) fn hard_state(&self) -> HardState {
+        self.hard_state
+    }
+
+    /// The window position up to which the leader's messages are durable.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Nothing waits to be handed out or completed: what was last accepted is
+    /// durable up to window position `position`.
+    pub(crate) fn note_position(&mut self, last: Index, position: u64) {
+        if self.index >= last {
+            self.position = self.position.max(position);
+        }
+    }
+
+    /// Window positions start anew with a leader.
+    pub(crate) fn forget_positions(&mut self) {
+        self.position = 0;
+        for handed in &mut self.outstanding {
+            handed.position = 0;
+        }
+    }
+
+    pub(crate) fn on_truncate(&mut self, index: Index) {
+        let keep = index.previous();
+        if self.handed >= index {
+            let from = self.truncate_from.map_or(index, |from| from.min(index));
+            self.truncate_from = Some(from);
+        }
+        self.handed = self.handed.min(keep);
+        self.index = self.index.min(keep);
+        for handed in &mut self.outstanding {
+            handed.last = handed.last.min(keep);
+        }
+    }
+
+    /// What must be handed out now that the log ends at `last`; `None` when
+    /// all is.
+    pub(crate) fn hand_out(
+        &mut self,
+        hard_state: HardState,
+        last: Index,
+        position: u64,
+    ) -> Option<Due> {
+        let changed = hard_state != self.handed_hard_state;
+        if !changed && self.truncate_from.is_none() && last <= self.handed {
+            return None;
+        }
+        let due = Due {
+            ticket: self.next,
+            hard_state: changed.then_some(hard_state),
+            truncate_from: self.truncate_from.take(),
+            first: self.handed.next(),
+        };
+        self.outstanding.push_back(Handed { ticket: due.ticket, hard_state, last, position });
+        self.handed = last;
+        self.handed_hard_state = hard_state;
+        self.next = due.ticket.next();
+        Some(due)
+    }
+
+    /// Everything up to `ticket` is durable. Returns whether that was news.
+    pub(crate) fn on_persisted(&mut self, ticket: Ticket) -> bool {
+        let mut news = false;
+        while let Some(handed) = self.outstanding.front().filter(|h| h.ticket <= ticket) {
+            self.hard_state = handed.hard_state;
+            self.index = self.index.max(handed.last);
+            self.position = self.position.max(handed.position);
+            self.outstanding.pop_front();
+            news = true;
+        }
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Durability;
+    use crate::ids::{Index, Term, Ticket};
+    use crate::output::HardState;
+
+    fn hard(term: u64) -> HardState {
+        HardState { term: Term::new(term), vote: None }
+    }
+
+    #[test]
+    fn a_late_write_of_an_overwritten_tail_counts_for_nothing() {
+        let mut durability = Durability::restore(Index::ZERO, hard(1));
+        let old = durability.hand_out(hard(1), Index::new(5), 0).unwrap().ticket;
+        durability.on_truncate(Index::new(3));
+        let new = durability.hand_out(hard(2), Index::new(4), 0).unwrap();
+        assert_eq!(new.truncate_from, Some(Index::new(3)));
+        assert_eq!(new.first, Index::new(3));
+        durability.on_persisted(old);
+        assert_eq!(durability.index(), Index::new(2));
+        durability.on_persisted(new.ticket);
+        assert_eq!(durability.index(), Index::new(4));
+    }
+
+    #[test]
+    fn a_completion_includes_all_earlier_tickets_and_repeats_are_no_news() {
+        let mut durability = Durability::restore(Index::ZERO, hard(1));
+        durability.hand_out(hard(2), Index::new(1), 0).unwrap();
+        let second = durability.hand_out(hard(3), Index::new(2), 0).unwrap().ticket;
+        assert!(durability.on_persisted(second));
+        assert_eq!((durability.index(), durability.hard_state()), (Index::new(2), hard(3)));
+        assert!(!durability.on_persisted(second));
+        assert!(!durability.on_persisted(Ticket::new(1)));
+    }
+
+    #[test]
+    fn entries_never_handed_out_need_no_truncation_on_disk() {
+        let mut durability = Durability::restore(Index::new(2), hard(1));
+        durability.on_truncate(Index::new(3));
+        assert!(durability.hand_out(hard(1), Index::new(2), 0).is_none());
+    }
+}

@@ -1,0 +1,312 @@
+//! Follows a leader, or waits for one.
+//!
+//! Invariants
+//! - An acknowledgement covers only entries that are durable here and were
+//!   shown to equal the leader's in the current term (rule 7). It is built at
+//!   drain, from durable state: many appends fold into one ack.
+//! - The commit index follows the leader's only up to what the leader's own
+//!   messages have proven of this log (`verified`).
+//! - A follower that trusts its leader refuses votes (§4.2.3, §9.6; rule 19).
+//!
+//! Trust (rule 20) ends by silence of one election timeout after the last
+//! group message, unless the failure detector vouches for the leader's run and
+//! nothing casts doubt. Suspicion, another run of the leader's process, or its
+//! own word that it leads no more end trust at once.
+//!
+//! Not here: campaigns (`candidate.rs`), reads of this member (`reads.rs`).
+
+use crate::entry::Chunk;
+use crate::ids::{Index, LogId, NodeId, Round, Run, Sender};
+use crate::liveness::Liveness;
+use crate::message::{Ack, AckOutcome, Append, Body};
+use crate::output::Event;
+use crate::state::State;
+use crate::time::Time;
+
+/// When the next acknowledgement is owed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum AckDue {
+    #[default]
+    Never,
+    /// When everything verified is durable, or more of it is.
+    WhenDurable,
+    /// At the next drain, with what is durable then.
+    Now,
+}
+
+/// What a follower knows of its leader.
+#[derive(Debug, Default)]
+pub(crate) struct Follower {
+    pub(crate) leader: Option<NodeId>,
+    leader_run: Run,
+    /// Silence counts from here.
+    since: Time,
+    /// How long it may last before a campaign.
+    patience_ns: u64,
+    /// Somebody had reason to ask whether the leader still leads, at this
+    /// time, and it has not answered yet.
+    doubt: Option<Time>,
+    probe_at: Time,
+    /// The log equals the leader's up to here.
+    verified: Index,
+    configuration: Index,
+    round: Round,
+    acked_round: Round,
+    ack: AckDue,
+    /// The latest append that did not meet the log.
+    reject: Option<(Index, LogId)>,
+}
+
+impl Follower {
+    /// A follower of nobody whose patience starts now.
+    pub(crate) fn new(state: &mut State, patience_ns: u64) -> Self {
+        state.durability.forget_positions();
+        state.position = 0;
+        let now = state.time();
+        Self { since: now, patience_ns, probe_at: now, ..Self::default() }
+    }
+
+    /// Whether the detector's word stands in for group messages.
+    fn is_vouched_for(&self, state: &State) -> bool {
+        self.doubt.is_none()
+            && self.leader.is_some_and(|leader| {
+                state.liveness_of(leader) == Liveness::Alive { run: self.leader_run }
+            })
+    }
+
+    /// Whether votes are refused in favour of the present leader.
+    pub(crate) fn trusts_leader(&self, state: &State) -> bool {
+        self.leader.is_some()
+            && (state.time().since(self.since) < state.settings.election_timeout_ns
+                || self.is_vouched_for(state))
+    }
+
+    pub(crate) fn next_deadline(&self, state: &State) -> Option<Time> {
+        if self.is_vouched_for(state) {
+            return None;
+        }
+        let campaign = state.is_electable().then(|| self.since.after_ns(self.patience_ns));
+        let probes = self.leader.is_none() || self.doubt.is_some();
+        let probe = (probes && !state.configuration().is_empty()).then_some(self.probe_at);
+        [campaign, probe].into_iter().flatten().min()
+    }
+
+    /// Returns whether it is time to campaign.
+    pub(crate) fn on_deadline(&mut self, state: &mut State) -> bool {
+        if self.is_vouched_for(state) {
+            return false;
+        }
+        let now = state.time();
+        if state.is_electable() && now >= self.since.after_ns(self.patience_ns) {
+            return true;
+        }
+        let probes = self.leader.is_none() || self.doubt.is_some();
+        if probes && now >= self.probe_at {
+            self.probe(state);
+        }
+        false
+    }
+
+    /// Asks the leader, or everybody where none is known, who leads.
+    fn probe(&mut self, state: &mut State) {
+        self.probe_at = state.time().after_ns(state.settings.heartbeat_interval_ns);
+        let asked = self.leader.map_or_else(|| state.others(), |leader| vec![leader]);
+        for node in asked {
+            state.send(node, Body::Probe);
+        }
+    }
+
+    /// Something waits for the leader, or somebody misses it: make sure that
+    /// it still leads (rule 20).
+    pub(crate) fn doubt(&mut self, state: &mut State) {
+        if self.leader.is_none() || self.doubt.is_some() {
+            return;
+        }
+        let vouched = self.is_vouched_for(state);
+        let now = state.time();
+        self.doubt = Some(now);
+        if vouched {
+            // Until now silence was fine; from now on it counts.
+            self.since = self.since.max(now);
+        }
+        self.probe(state);
+    }
+
+    /// The leader spoke as leader of the current term.
+    pub(crate) fn hear(&mut self, state: &mut State, from: Sender) {
+        if self.leader != Some(from.node) {
+            self.follow(state, from);
+        }
+        self.leader_run = self.leader_run.max(from.run);
+        self.since = state.time();
+        self.doubt = None;
+    }
+
+    fn follow(&mut self, state: &mut State, from: Sender) {
+        self.leader = Some(from.node);
+        self.leader_run = from.run;
+        self.patience_ns = state.draw_timeout_ns();
+        let (term, leader) = (state.term, self.leader);
+        state.event(Event::Office { role: crate::output::Role::Follower, term, leader });
+    }
+
+    /// Stops trusting the leader; campaigns soon, unless another is quicker.
+    fn abandon(&mut self, state: &mut State) {
+        self.leader = None;
+        self.doubt = None;
+        self.since = state.time();
+        self.probe_at = self.since;
+        // Short, because the cause is known and pre-votes are free; spread,
+        // because every follower learns of it in the same moment.
+        self.patience_ns = state.rng.below(state.settings.election_timeout_ns / 8);
+        let term = state.term;
+        state.event(Event::Office { role: crate::output::Role::Follower, term, leader: None });
+    }
+
+    /// The one this member follows says that it does not lead this term.
+    pub(crate) fn on_not_leader(&mut self, state: &mut State, from: NodeId) {
+        if self.leader == Some(from) {
+            self.abandon(state);
+        }
+    }
+
+    pub(crate) fn on_liveness(&mut self, state: &mut State, node: NodeId, liveness: Liveness) {
+        if self.leader != Some(node) {
+            return;
+        }
+        match liveness {
+            Liveness::Suspected => self.abandon(state),
+            Liveness::Alive { run } if run > self.leader_run => self.abandon(state),
+            Liveness::Alive { .. } => {}
+            // Nobody vouches any more: silence counts from now.
+            Liveness::Unknown => self.since = state.time(),
+        }
+    }
+
+    /// An append of the current term. Entries that match are kept, entries
+    /// that conflict are replaced (§3.5).
+    pub(crate) fn on_append(&mut self, state: &mut State, from: Sender, append: Append) {
+        self.hear(state, from);
+        self.round = self.round.max(append.round);
+        self.configuration = self.configuration.max(append.configuration);
+        if !state.log.contains(append.previous) {
+            let hint = state.log.meeting_point(append.previous);
+            self.reject = Some((append.previous.index, hint));
+            state.counters.rejects += 1;
+            return;
+        }
+        if !may_hold(state, &append) {
+            state.counters.throttled += 1;
+            self.ack = AckDue::Now;
+            return;
+        }
+        let proven = append.entries.last().map_or(append.previous.index, |last| last.index);
+        for chunk in append.entries.chunks() {
+            if !accept(state, chunk) {
+                state.counters.impossible += 1;
+                return;
+            }
+        }
+        self.verified = self.verified.max(proven);
+        state.position = state.position.max(append.position);
+        state.durability.note_position(state.log.last().index, append.position);
+        state.commit_to(append.commit.min(self.verified).max(state.commit));
+        // Reads wait for the round, not for the disk: answer a new one at once.
+        let at_once = append.entries.is_empty() || self.round > self.acked_round;
+        self.ack = if at_once { AckDue::Now } else { AckDue::WhenDurable.max(self.ack) };
+    }
+
+    /// More of the log is durable.
+    pub(crate) fn on_persisted(&mut self) {
+        if self.ack == AckDue::WhenDurable {
+            self.ack = AckDue::Now;
+        }
+    }
+
+    /// Sends what is owed to the leader.
+    pub(crate) fn flush(&mut self, state: &mut State) {
+        let Some(leader) = self.leader.filter(|_| state.is_term_durable()) else {
+            return;
+        };
+        if let Some((previous, hint)) = self.reject.take() {
+            let outcome = AckOutcome::Rejects { previous, hint };
+            self.send_ack(state, leader, outcome);
+        }
+        let durable = state.durability.index().min(self.verified);
+        let due = match self.ack {
+            AckDue::Never => false,
+            AckDue::WhenDurable => durable == self.verified,
+            AckDue::Now => true,
+        };
+        if due {
+            let outcome = AckOutcome::Matches { verified: self.verified, durable };
+            self.send_ack(state, leader, outcome);
+            let complete = durable == self.verified;
+            self.ack = if complete { AckDue::Never } else { AckDue::WhenDurable };
+        }
+    }
+
+    fn send_ack(&mut self, state: &mut State, leader: NodeId, outcome: AckOutcome) {
+        self.acked_round = self.round;
+        let ack = Ack {
+            round: self.round,
+            configuration: self.configuration,
+            position: state.durability.position(),
+            commit: state.commit,
+            wall: state.now.wall,
+            outcome,
+        };
+        state.send(leader, Body::Ack(ack));
+    }
+}
+
+impl AckDue {
+    fn max(self, other: Self) -> Self {
+        if other == Self::Now { other } else { self }
+    }
+}
+
+/// Whether entries that wait for the disk leave room for these. Without
+/// entries there is always room: the commit index must get through.
+fn may_hold(state: &State, append: &Append) -> bool {
+    let waiting = state.log.bytes_behind(state.durability.index());
+    append.entries.is_empty() || waiting <= state.settings.options().uncommitted_bytes_max
+}
+
+/// Takes a chunk that follows what is verified. Returns false, and changes
+/// nothing, when it contradicts what is committed or cannot be read.
+fn accept(state: &mut State, chunk: &Chunk) -> bool {
+    let conflict = state.log.conflict(chunk);
+    if conflict.is_some_and(|index| index <= state.commit) {
+        return false;
+    }
+    if let Some(index) = conflict {
+        truncate(state, index);
+    }
+    let Some(news) = chunk.from(state.log.last().index.next()) else {
+        return true;
+    };
+    match state.log.append(news) {
+        Ok(configured) => {
+            if configured {
+                let index = state.log.configuration().0;
+                state.event(Event::Configuration { index });
+            }
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+fn truncate(state: &mut State, index: Index) {
+    assert!(index > state.commit, "a committed entry is never truncated");
+    let term = state.log.term_at(index).expect("truncates what is there");
+    state.counters.entries_truncated += state.log.last().index - index.previous();
+    let configured = state.log.truncate(index);
+    state.durability.on_truncate(index);
+    state.event(Event::Truncated { from: LogId { term, index } });
+    if configured {
+        let index = state.log.configuration().0;
+        state.event(Event::Configuration { index });
+    }
+}

@@ -1,0 +1,214 @@
+//! What may be asked of a member without changing it.
+
+use crate::counters::Counters;
+use crate::entry::Entries;
+use crate::group::{Group, RoleState};
+use crate::ids::{Index, LogId, NodeId, Term};
+use crate::liveness::Liveness;
+use crate::membership::Configuration;
+use crate::message::VoteKind;
+use crate::output::{HardState, Role};
+use crate::state::Seat;
+
+/// One member of the configuration, as this member sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberStatus {
+    /// The node.
+    pub node: NodeId,
+    /// Whether it counts.
+    pub is_voter: bool,
+    /// Up to here it is known to have the log durably. Known by the leader;
+    /// elsewhere only the own one is, others are 0.
+    pub match_index: Index,
+    /// Whether the detector vouches for it; itself always.
+    pub is_alive: bool,
+}
+
+/// How a member and its group are doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// What this member is.
+    pub role: Role,
+    /// Its term.
+    pub term: Term,
+    /// Whom it follows, itself if it leads.
+    pub leader: Option<NodeId>,
+    /// Committed up to here, as far as known.
+    pub commit_index: Index,
+    /// End of the log.
+    pub last_index: Index,
+    /// Durable up to here.
+    pub durable_index: Index,
+    /// The configuration in effect.
+    pub members: Vec<MemberStatus>,
+}
+
+impl Group {
+    /// Entries from `first` up to `last` out of memory, contiguous, at least
+    /// one, at most `bytes_max` bytes beyond the first. `None`: read storage.
+    #[must_use]
+    pub fn entries(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
+        self.state.log.slice(first, last, bytes_max)
+    }
+
+    /// The term of the entry at `index`; `None` behind the end of the log.
+    #[must_use]
+    pub fn term_at(&self, index: Index) -> Option<Term> {
+        self.state.log.term_at(index)
+    }
+
+    /// Bytes of entries in memory.
+    #[must_use]
+    pub fn log_bytes(&self) -> usize {
+        self.state.log.bytes()
+    }
+
+    /// What this member is.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match &self.role {
+            RoleState::Follower(_) | RoleState::Halted => Role::Follower,
+            RoleState::Candidate(candidate) if candidate.kind == VoteKind::Pre => {
+                Role::PreCandidate
+            }
+            RoleState::Candidate(_) => Role::Candidate,
+            RoleState::Leader(_) => Role::Leader,
+        }
+    }
+
+    /// Whether it takes no part any more.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        matches!(self.role, RoleState::Halted)
+    }
+
+    /// Its term.
+    #[must_use]
+    pub fn term(&self) -> Term {
+        self.state.term
+    }
+
+    /// Term and vote, durable or not.
+    #[must_use]
+    pub fn hard_state(&self) -> HardState {
+        self.state.hard_state()
+    }
+
+    /// Whom it follows, itself if it leads.
+    #[must_use]
+    pub fn leader(&self) -> Option<NodeId> {
+        match &self.role {
+            RoleState::Follower(follower) => follower.leader,
+            RoleState::Leader(_) => Some(self.state.seat.node),
+            RoleState::Candidate(_) | RoleState::Halted => None,
+        }
+    }
+
+    /// Which seat of which group this is.
+    #[must_use]
+    pub fn seat(&self) -> Seat {
+        self.state.seat
+    }
+
+    /// Committed up to here, as far as known.
+    #[must_use]
+    pub fn commit_index(&self) -> Index {
+        self.state.commit
+    }
+
+    /// Applied up to here.
+    #[must_use]
+    pub fn applied_index(&self) -> Index {
+        self.state.applied
+    }
+
+    /// The log id of the last entry.
+    #[must_use]
+    pub fn last(&self) -> LogId {
+        self.state.log.last()
+    }
+
+    /// End of the log.
+    #[must_use]
+    pub fn last_index(&self) -> Index {
+        self.state.log.last().index
+    }
+
+    /// Durable up to here.
+    #[must_use]
+    pub fn durable_index(&self) -> Index {
+        self.state.durability.index()
+    }
+
+    /// The configuration in effect.
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        self.state.configuration()
+    }
+
+    /// What happened so far in this run.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.state.counters
+    }
+
+    /// How this member and its group are doing. Allocates; not for hot paths.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status {
+            role: self.role(),
+            term: self.term(),
+            leader: self.leader(),
+            commit_index: self.commit_index(),
+            last_index: self.last_index(),
+            durable_index: self.durable_index(),
+            members: self.members(),
+        }
+    }
+
+    fn members(&self) -> Vec<MemberStatus> {
+        let configuration = self.configuration();
+        let status = |node| MemberStatus {
+            node,
+            is_voter: configuration.is_voter(node),
+            match_index: self.match_index(node),
+            is_alive: node == self.state.seat.node
+                || matches!(self.state.liveness_of(node), Liveness::Alive { .. }),
+        };
+        configuration.nodes().map(|member| status(member.node)).collect()
+    }
+
+    fn match_index(&self, node: NodeId) -> Index {
+        if node == self.state.seat.node {
+            return self.durable_index();
+        }
+        match &self.role {
+            RoleState::Leader(leader) => {
+                let peer = leader.peers().iter().find(|peer| peer.node == node);
+                peer.map_or(Index::ZERO, |peer| peer.matched)
+            }
+            _ => Index::ZERO,
+        }
+    }
+
+    /// Structure that every input must leave behind. For simulations and
+    /// tests: it costs a walk over what the member holds.
+    ///
+    /// # Panics
+    /// When the member broke one of its own rules.
+    pub fn check_invariants(&self) {
+        let state = &self.state;
+        assert!(state.applied <= state.commit, "applied beyond the commit index");
+        assert!(state.commit <= self.last_index(), "committed beyond the log");
+        assert!(self.durable_index() <= self.last_index(), "durable beyond the log");
+        assert!(self.last().term <= state.term, "the log has a term of the future");
+        let memory_first = state.log.memory_first();
+        assert!(memory_first <= self.durable_index().next(), "lost what is not durable");
+        if let RoleState::Leader(leader) = &self.role {
+            assert!(state.is_term_durable(), "leads a term that a crash would undo");
+            for peer in leader.peers() {
+                assert!(peer.matched <= self.last_index(), "a match beyond the leader's log");
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Claims about a small cluster of members in one thread, with messages and
+//! writes under the test's control. Longer stories are golden scripts in
+//! `tests/scripts`; random ones belong to the simulator.
+
+use std::rc::Rc;
+
+use crate::entry::Arena;
+use crate::group::{Group, Restored};
+use crate::ids::{
+    Generation, GroupId, Incarnation, Index, LogId, NodeId, ReadId, Run, Sender, Term,
+};
+use crate::membership::{Configuration, Member, Role as MemberRole};
+use crate::message::Message;
+use crate::options::{Options, Settings};
+use crate::output::{HardState, Output, Role};
+use crate::state::Seat;
+use crate::time::{Now, Time, WallMs};
+
+struct Cluster {
+    groups: Vec<Group>,
+    queue: Vec<(u64, NodeId, Message)>,
+    committed: Vec<Index>,
+    reads: Vec<(u64, ReadId, Index)>,
+    time_ms: u64,
+    isolated: Vec<u64>,
+    arena: Arena,
+}
+
+fn configuration(nodes: u64) -> Configuration {
+    let member = |node| Member {
+        node: NodeId::new(node),
+        incarnation: Incarnation(u128::from(node)),
+        role: MemberRole::Voter,
+        address: format!("n{node}:1"),
+    };
+    Configuration::new((1..=nodes).map(member).collect()).unwrap()
+}
+
+fn seat(node: u64) -> Seat {
+    Seat {
+        group: GroupId::new(3),
+        generation: Generation::new(1),
+        node: NodeId::new(node),
+        incarnation: Incarnation(u128::from(node)),
+        run: Run::new(1),
+    }
+}
+
+fn fresh(configuration: &Configuration) -> Restored {
+    Restored {
+        hard_state: HardState { term: Term::BOOTSTRAP, vote: None },
+        last: Index::FIRST,
+        runs: vec![LogId { term: Term::BOOTSTRAP, index: Index::FIRST }],
+        configurations: vec![(Index::FIRST, configuration.clone())],
+        last_log_time_ms: 0,
+    }
+}
+
+impl Cluster {
+    fn voters(nodes: u64) -> Self {
+        let configuration = configuration(nodes);
+        let settings = Rc::new(Settings::try_from(Options::default()).unwrap());
+        let groups = (1..=nodes)
+            .map(|node| {
+                let restored = fresh(&configuration);
+                let now = Now::default();
+                Group::new(settings.clone(), seat(node), restored, node, now).unwrap()
+            })
+            .collect();
+        Self {
+            groups,
+            queue: Vec::new(),
+            committed: vec![Index::ZERO; usize::try_from(nodes).unwrap()],
+            reads: Vec::new(),
+            time_ms: 1,
+            isolated: Vec::new(),
+            arena: Arena::default(),
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { time: Time::from_ms(self.time_ms), wall: WallMs(1_000_000 + self.time_ms) }
+    }
+
+    fn group(&mut self, node: u64) -> &mut Group {
+        &mut self.groups[usize::try_from(node - 1).unwrap()]
+    }
+
+    /// Drains a member; its writes end at once.
+    fn pump(&mut self, node: u64) {
+        let now = self.now();
+        let mut out = Output::default();
+        loop {
+            self.group(node).drain(&mut out);
+            if out.is_empty() {
+                break;
+            }
+            for envelope in out.messages.drain(..) {
+                self.queue.push((node, envelope.to, envelope.message));
+            }
+            if let Some(index) = out.committed {
+                self.committed[usize::try_from(node - 1).unwrap()] = index;
+                self.group(node).on_applied(index);
+            }
+            let reads = out.reads.drain(..).map(|ready| (node, ready.read, ready.index));
+            self.reads.extend(reads);
+            if let Some(persist) = out.persist.take() {
+                self.group(node).on_persisted(now, persist.ticket);
+            }
+            self.group(node).check_invariants();
+        }
+    }
+
+    fn deliver_all(&mut self) {
+        while !self.queue.is_empty() {
+            let (from, to, message) = self.queue.remove(0);
+            if self.isolated.contains(&from) || self.isolated.contains(&to.get()) {
+                continue;
+            }
+            let sender = Sender {
+                node: NodeId::new(from),
+                incarnation: Incarnation(u128::from(from)),
+                run: Run::new(1),
+            };
+            let now = self.now();
+            let mut arena = std::mem::take(&mut self.arena);
+            self.group(to.get()).step(now, &mut arena, sender, message);
+            self.arena = arena;
+            self.pump(to.get());
+        }
+    }
+
+    fn run_ms(&mut self, ms: u64) {
+        for _ in 0..ms {
+            self.time_ms += 1;
+            for node in 1..=u64::try_from(self.groups.len()).unwrap() {
+                let now = self.now();
+                if self.group(node).next_deadline().is_some_and(|at| at <= now.time) {
+                    self.group(node).on_deadline(now);
+                }
+                self.pump(node);
+            }
+            self.deliver_all();
+        }
+    }
+
+    fn leaders(&self) -> Vec<u64> {
+        let leads = self.groups.iter().filter(|group| group.role() == Role::Leader);
+        leads.map(|group| group.seat().node.get()).collect()
+    }
+
+    fn propose(&mut self, node: u64, command: &[u8]) -> LogId {
+        let now = self.now();
+        let mut arena = std::mem::take(&mut self.arena);
+        let id = self.group(node).propose(now, &mut arena, [command].into_iter()).unwrap();
+        self.arena = arena;
+        self.pump(node);
+        id
+    }
+}
+
+#[test]
+fn a_single_voter_leads_without_waiting() {
+    let mut cluster = Cluster::voters(1);
+    cluster.run_ms(1);
+    assert_eq!(cluster.leaders(), [1]);
+    assert_eq!(cluster.committed, [Index::new(2)]);
+}
+
+#[test]
+fn a_fresh_group_elects_the_member_whose_turn_it_is_and_commits_everywhere() {
+    let mut cluster = Cluster::voters(3);
+    cluster.run_ms(20);
+    assert_eq!(cluster.leaders(), [1]);
+    let id = cluster.propose(1, b"x");
+    cluster.deliver_all();
+    cluster.run_ms(150);
+    assert_eq!(cluster.committed, [id.index; 3]);
+}
+
+#[test]
+fn a_read_on_any_member_waits_for_a_round_and_names_what_was_committed() {
+    let mut cluster = Cluster::voters(3);
+    cluster.run_ms(20);
+    let id = cluster.propose(1, b"x");
+    cluster.deliver_all();
+    for node in 1..=3 {
+        let now = cluster.now();
+        cluster.group(node).read(now, ReadId::new(node)).unwrap();
+        cluster.pump(node);
+        assert!(cluster.reads.iter().all(|(at, ..)| *at != node), "confirmed without a round");
+        cluster.deliver_all();
+        assert!(cluster.reads.contains(&(node, ReadId::new(node), id.index)));
+    }
+}
+
+#[test]
+fn a_leader_cut_off_steps_down_and_the_others_elect_one_of_them() {
+    let mut cluster = Cluster::voters(3);
+    cluster.run_ms(20);
+    cluster.isolated = vec![1];
+    cluster.run_ms(2_000);
+    let leaders = cluster.leaders();
+    assert_eq!(leaders.len(), 1, "{leaders:?}");
+    assert_ne!(leaders, [1]);
+    cluster.isolated.clear();
+    let id = cluster.propose(leaders[0], b"y");
+    cluster.run_ms(500);
+    assert_eq!(cluster.committed, [id.index; 3]);
+}

@@ -1,0 +1,320 @@
+//! Leads: appends, replicates, commits (§3.5, §3.6.2).
+//!
+//! Invariants
+//! - The first entry of a leadership is a no-op of its term; no entry of an
+//!   older term is committed by counting (rule 16).
+//! - The leader counts itself only up to its own durable index (rule 8).
+//! - Nothing is sent while inputs arrive: a drain sends one round of appends
+//!   that carries all of them.
+//! - A leader that has no answer from a quorum for an election timeout steps
+//!   down (rule 20).
+//!
+//! Not here: one member's progress (`leader/progress.rs`), reads
+//! (`leader/reads.rs`), stamps (`leader/clock.rs`).
+
+use crate::entry::{Arena, CHUNK_LEN_MAX, Chunk, Entries, EntryKind, NewEntry, Origin};
+use crate::error::ProposeError;
+use crate::ids::{Index, LogId, NodeId, ReadId, Round, Run, Sender};
+use crate::leader::clock::LogClock;
+use crate::leader::progress::{Circular, Peer};
+use crate::leader::reads::LeaderReads;
+use crate::liveness::Liveness;
+use crate::message::{Ack, Body, Forward, ForwardOutcome, ForwardReply};
+use crate::output::FetchId;
+use crate::quorum;
+use crate::state::State;
+use crate::time::Time;
+
+pub(crate) mod clock;
+pub(crate) mod progress;
+pub(crate) mod reads;
+
+/// What only a leader has.
+#[derive(Debug)]
+pub(crate) struct Leader {
+    /// Where the no-op of this leadership stands.
+    noop: Index,
+    peers: Vec<Peer>,
+    pub(crate) reads: LeaderReads,
+    clock: LogClock,
+    fetches: u64,
+}
+
+impl Leader {
+    /// Takes office: appends the no-op and sets out to probe everybody.
+    pub(crate) fn new(state: &mut State) -> Self {
+        let clock = LogClock::new(state.log.last_log_time_ms(), state.time());
+        let noop = state.log.last().index.next();
+        let mut leader =
+            Self { noop, peers: Vec::new(), reads: LeaderReads::default(), clock, fetches: 0 };
+        leader.seat_peers(state, noop);
+        let log_time_ms = leader.stamp(state);
+        let entry = NewEntry { kind: EntryKind::Noop, log_time_ms, origin: None, payload: &[] };
+        let first = LogId { term: state.term, index: noop };
+        // Once a term: not worth a place in the shard's arena.
+        let mut arena = Arena::new(entry.bytes());
+        let chunk = Chunk::encode(&mut arena, state.seal, first, std::iter::once(entry));
+        state.log.append(chunk).expect("a no-op holds no configuration");
+        leader
+    }
+
+    /// Gives every other member of the configuration in effect a seat.
+    fn seat_peers(&mut self, state: &State, next: Index) {
+        let (index, configuration) = state.log.configuration();
+        let own = state.seat.node;
+        let others = configuration.nodes().filter(|member| member.node != own);
+        self.peers = others
+            .map(|member| Peer::new(member.node, member.incarnation, index, next, state))
+            .collect();
+    }
+
+    fn peer_mut(&mut self, node: NodeId) -> Option<&mut Peer> {
+        self.peers.iter_mut().find(|peer| peer.node == node)
+    }
+
+    pub(crate) fn peers(&self) -> &[Peer] {
+        &self.peers
+    }
+
+    fn stamp(&mut self, state: &State) -> u64 {
+        let peers = &self.peers;
+        let time = state.time();
+        self.clock.stamp(state, |node| {
+            peers.iter().find(|peer| peer.node == node).and_then(|peer| peer.wall(time))
+        })
+    }
+
+    /// Appends commands as one chunk; returns the log id of the first.
+    pub(crate) fn propose<'a>(
+        &mut self,
+        state: &mut State,
+        arena: &mut Arena,
+        commands: impl Iterator<Item = &'a [u8]> + Clone,
+        origin: Option<Origin>,
+    ) -> Result<LogId, ProposeError> {
+        check_commands(state, commands.clone())?;
+        let log_time_ms = self.stamp(state);
+        let first = LogId { term: state.term, index: state.log.last().index.next() };
+        let entries = commands.zip(0..).map(|(payload, nth)| NewEntry {
+            kind: EntryKind::Command,
+            log_time_ms,
+            origin: origin.map(|o| Origin { sequence: o.sequence.saturating_add(nth), ..o }),
+            payload,
+        });
+        let chunk = Chunk::encode(arena, state.seal, first, entries);
+        state.log.append(chunk).expect("commands hold no configuration");
+        Ok(first)
+    }
+
+    /// Appends what another member was asked for, in exactly the term that it
+    /// names (rule 33).
+    pub(crate) fn on_forward(
+        &mut self,
+        state: &mut State,
+        arena: &mut Arena,
+        from: Sender,
+        forward: &Forward,
+    ) {
+        let origin = Origin {
+            node: from.node,
+            incarnation: from.incarnation,
+            run: from.run,
+            sequence: forward.first_sequence,
+        };
+        let commands = forward.commands.iter().map(|command| &command[..]);
+        let outcome = match self.propose(state, arena, commands, Some(origin)) {
+            Ok(first) => ForwardOutcome::Appended { first: first.index },
+            Err(_) => ForwardOutcome::Refused { leader: Some(state.seat.node) },
+        };
+        if let Some(peer) = self.peer_mut(from.node) {
+            peer.be_eager(state);
+        }
+        state.send(from.node, Body::ForwardReply(reply_to(from, forward, outcome)));
+    }
+
+    /// A member asks for a read index on behalf of its callers.
+    pub(crate) fn on_read(&mut self, state: &State, from: Sender, run: Run, read: ReadId) {
+        self.reads.push_remote(state, self.noop, from, (run, read));
+        if let Some(peer) = self.peer_mut(from.node) {
+            peer.be_eager(state);
+        }
+    }
+
+    pub(crate) fn read(&mut self, state: &State, read: ReadId) {
+        self.reads.push_local(state, self.noop, read);
+    }
+
+    /// A member asks who leads: the answer is an append.
+    pub(crate) fn on_probe(&mut self, from: NodeId) {
+        if let Some(peer) = self.peer_mut(from) {
+            peer.request_contact();
+        }
+    }
+
+    pub(crate) fn on_ack(&mut self, state: &mut State, from: Sender, ack: &Ack) {
+        let round = self.reads.round();
+        let Some(peer) = self.peer_mut(from.node).filter(|p| p.incarnation == from.incarnation)
+        else {
+            state.counters.stranger += 1;
+            return;
+        };
+        if peer.is_plausible(state, round, ack) && peer.on_ack(state, from.run, ack) {
+            self.advance_commit(state);
+        }
+    }
+
+    pub(crate) fn on_persisted(&self, state: &mut State) {
+        self.advance_commit(state);
+    }
+
+    fn advance_commit(&self, state: &mut State) {
+        let own = (state.seat.node, state.durability.index());
+        let quorum_index = quorum::reached(state.configuration(), |member| {
+            if member.node == own.0 { own.1 } else { self.matched(member.node) }
+        });
+        if quorum_index <= state.commit {
+            return;
+        }
+        assert!(quorum_index <= state.log.last().index, "a quorum holds what the leader lacks");
+        // Counting replicas is safe only for an entry of this term: an older
+        // one held by a majority can still be overwritten (§3.6.2, figure 3.7).
+        if state.log.term_at(quorum_index) == Some(state.term) {
+            state.commit_to(quorum_index);
+        }
+    }
+
+    fn matched(&self, node: NodeId) -> Index {
+        let peer = self.peers.iter().find(|peer| peer.node == node);
+        peer.map_or(Index::ZERO, |peer| peer.matched)
+    }
+
+    pub(crate) fn on_liveness(&mut self, node: NodeId, liveness: Liveness) {
+        if let Some(peer) = self.peer_mut(node) {
+            peer.on_liveness(liveness);
+        }
+    }
+
+    /// Somebody doubts that this member leads: ask everybody for a sign.
+    pub(crate) fn doubt(&mut self) {
+        for peer in &mut self.peers {
+            peer.request_contact();
+        }
+    }
+
+    pub(crate) fn on_fetched(&mut self, state: &mut State, id: FetchId, entries: Option<Entries>) {
+        let circular = self.circular(state);
+        if let Some(peer) = self.peers.iter_mut().find(|peer| peer.is_fetching(id)) {
+            peer.on_fetched(state, circular, entries);
+        }
+    }
+
+    /// Returns whether a quorum still answers.
+    pub(crate) fn on_deadline(&mut self, state: &mut State) -> bool {
+        if !self.has_quorum(state) {
+            state.counters.quorum_lost += 1;
+            return false;
+        }
+        let round = self.reads.round();
+        for peer in &mut self.peers {
+            peer.on_deadline(state, round);
+        }
+        true
+    }
+
+    fn has_quorum(&self, state: &State) -> bool {
+        let own = state.seat.node;
+        quorum::reached(state.configuration(), |member| {
+            member.node == own
+                || self.peers.iter().any(|p| p.node == member.node && p.is_responsive(state))
+        })
+    }
+
+    pub(crate) fn next_deadline(&self, state: &State) -> Option<Time> {
+        let round = self.reads.round();
+        let contacts = self.peers.iter().filter_map(|peer| peer.contact_at(state, round));
+        let silences = self
+            .peers
+            .iter()
+            .filter_map(|peer| peer.silence_at(state))
+            .filter(|at| *at > state.time());
+        contacts.chain(silences).min()
+    }
+
+    /// Sends what all inputs since the last drain made due.
+    pub(crate) fn flush(&mut self, state: &mut State) {
+        self.reads.begin_round();
+        let circular = self.circular(state);
+        for peer in &mut self.peers {
+            peer.flush(state, circular, &mut self.fetches);
+        }
+        if state.commit >= self.noop {
+            let confirmed = self.confirmed_round(state);
+            self.reads.release(state, confirmed);
+        }
+    }
+
+    fn circular(&self, state: &State) -> Circular {
+        Circular { round: self.reads.round(), configuration: state.log.configuration().0 }
+    }
+
+    /// The latest round that a quorum has answered. The leader answers itself.
+    fn confirmed_round(&self, state: &State) -> Round {
+        let own = state.seat.node;
+        quorum::reached(state.configuration(), |member| {
+            if member.node == own {
+                return self.reads.round();
+            }
+            let peer = self.peers.iter().find(|peer| peer.node == member.node);
+            peer.map_or(Round::default(), |peer| peer.round)
+        })
+    }
+
+    /// The lowest match of the members that are not suspected: what they all
+    /// have may leave memory.
+    pub(crate) fn live_matched(&self, state: &State) -> Index {
+        let live = self.peers.iter().filter(|p| state.liveness_of(p.node) != Liveness::Suspected);
+        live.map(|peer| peer.matched).min().unwrap_or(state.commit)
+    }
+}
+
+/// The answer to a forward.
+pub(crate) fn reply_to(from: Sender, forward: &Forward, outcome: ForwardOutcome) -> ForwardReply {
+    ForwardReply {
+        run: from.run,
+        first_sequence: forward.first_sequence,
+        len: u32::try_from(forward.commands.len()).unwrap_or(u32::MAX),
+        outcome,
+    }
+}
+
+fn check_commands<'a>(
+    state: &State,
+    commands: impl Iterator<Item = &'a [u8]>,
+) -> Result<(), ProposeError> {
+    let options = state.settings.options();
+    let (mut len, mut bytes, mut largest) = (0_usize, 0_usize, 0_usize);
+    for command in commands {
+        len += 1;
+        bytes = bytes.saturating_add(command.len());
+        largest = largest.max(command.len());
+    }
+    if len == 0 {
+        return Err(ProposeError::Empty);
+    }
+    let limit = options.command_bytes_max;
+    if largest > limit || len > CHUNK_LEN_MAX {
+        return Err(ProposeError::TooLarge { bytes: largest, limit });
+    }
+    let last = u64::try_from(len).map_or(Index::new(u64::MAX), |len| {
+        Index::new(state.log.last().index.get().saturating_add(len))
+    });
+    if last.is_exhausted() {
+        return Err(ProposeError::Exhausted);
+    }
+    let held = state.log.bytes_behind(state.commit);
+    let limit = options.uncommitted_bytes_max;
+    if held > 0 && held.saturating_add(bytes) > limit {
+        return Err(ProposeError::Busy { held, limit });
+    }
+    Ok(())
+}

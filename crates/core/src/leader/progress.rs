@@ -1,0 +1,381 @@
+//! What a leader knows of one other member, and what it sends to it.
+//!
+//! ```text
+//! probe ──logs meet──▶ pipeline ──reject, loss, new run──▶ probe
+//!   └──────── storage has not what it needs ────────▶ snapshot needed
+//! ```
+//!
+//! Probing has one message under way. In the pipeline `next` runs ahead of the
+//! acks, as far as the window lets it. The window counts units: a message
+//! costs its bytes, and at least so much that bytes and messages share one
+//! bound. Every append carries the units sent so far and every ack those that
+//! are durable, so lost messages free their share with the next ack.
+//!
+//! Invariants
+//! - `matched` never falls within a leadership and `next > matched`.
+//! - A member that does not answer gets a heartbeat per interval, nothing more.
+//!
+//! Not here: what a quorum of matches means (`leader.rs`).
+
+use crate::entry::Entries;
+use crate::ids::{Incarnation, Index, LogId, NodeId, Round, Run};
+use crate::liveness::Liveness;
+use crate::message::{Ack, AckOutcome, Append, Body};
+use crate::output::{Fetch, FetchId};
+use crate::state::State;
+use crate::time::{Time, WallMs};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Probe {
+        outstanding: bool,
+    },
+    Pipeline,
+    /// Storage could not give the entries that come next.
+    SnapshotNeeded,
+}
+
+/// What all members are told alike in one drain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circular {
+    pub(crate) round: Round,
+    pub(crate) configuration: Index,
+}
+
+/// Progress of one other member.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) node: NodeId,
+    pub(crate) incarnation: Incarnation,
+    /// The configuration that seated it: acks given under an older one are of
+    /// an earlier membership.
+    since: Index,
+    mode: Mode,
+    next: Index,
+    pub(crate) matched: Index,
+    /// The commit index that it reported.
+    commit: Index,
+    /// The latest round that it answered.
+    pub(crate) round: Round,
+    round_sent: Round,
+    commit_sent: Index,
+    sent: u64,
+    acked: u64,
+    /// Since when a message waits for an answer.
+    unanswered: Option<Time>,
+    sent_at: Time,
+    entries_sent_at: Time,
+    /// It is time to ask for a sign of life.
+    contact: bool,
+    fetch: Option<FetchId>,
+    run: Run,
+    /// Until then it is told of commits at once: its callers wait for them.
+    eager_until: Time,
+    wall: Option<(WallMs, Time)>,
+}
+
+impl Peer {
+    pub(crate) fn new(
+        node: NodeId,
+        incarnation: Incarnation,
+        since: Index,
+        next: Index,
+        state: &State,
+    ) -> Self {
+        let run = match state.liveness_of(node) {
+            Liveness::Alive { run } => run,
+            Liveness::Unknown | Liveness::Suspected => Run::default(),
+        };
+        Self {
+            node,
+            incarnation,
+            since,
+            mode: Mode::Probe { outstanding: false },
+            next,
+            matched: Index::ZERO,
+            commit: Index::ZERO,
+            round: Round::default(),
+            round_sent: Round::default(),
+            commit_sent: Index::ZERO,
+            sent: 0,
+            acked: 0,
+            unanswered: None,
+            sent_at: state.time(),
+            entries_sent_at: Time::ZERO,
+            contact: false,
+            fetch: None,
+            run,
+            eager_until: Time::ZERO,
+            wall: None,
+        }
+    }
+
+    /// Its calendar now, as far as its last ack tells.
+    pub(crate) fn wall(&self, now: Time) -> Option<WallMs> {
+        let (wall, at) = self.wall?;
+        Some(WallMs(wall.0.saturating_add(now.since(at) / 1_000_000)))
+    }
+
+    /// Its callers wait for commits: tell it at once for a while.
+    pub(crate) fn be_eager(&mut self, state: &State) {
+        self.eager_until = state.time().after_ns(state.settings.election_timeout_ns);
+    }
+
+    /// Whether it answered what it was asked within an election timeout
+    /// (rule 20).
+    pub(crate) fn is_responsive(&self, state: &State) -> bool {
+        let timeout = state.settings.election_timeout_ns;
+        self.unanswered.is_none_or(|since| state.time().since(since) < timeout)
+    }
+
+    /// When its silence would count, if it went on.
+    pub(crate) fn silence_at(&self, state: &State) -> Option<Time> {
+        self.unanswered.map(|since| since.after_ns(state.settings.election_timeout_ns))
+    }
+
+    /// Whether something is open between leader and member.
+    fn is_open(&self, state: &State, round: Round) -> bool {
+        self.unanswered.is_some()
+            || self.matched < state.log.last().index
+            || self.commit < state.commit
+            || self.round < round
+            || !matches!(state.liveness_of(self.node), Liveness::Alive { .. })
+    }
+
+    /// When to contact it if nothing else happens; never while all is level
+    /// and the detector vouches for it.
+    pub(crate) fn contact_at(&self, state: &State, round: Round) -> Option<Time> {
+        let interval = state.settings.heartbeat_interval_ns;
+        self.is_open(state, round).then(|| self.sent_at.after_ns(interval))
+    }
+
+    pub(crate) fn on_deadline(&mut self, state: &State, round: Round) {
+        if self.contact_at(state, round).is_some_and(|at| at <= state.time()) {
+            self.contact = true;
+            if self.mode == (Mode::Probe { outstanding: true }) || self.mode == Mode::SnapshotNeeded
+            {
+                self.mode = Mode::Probe { outstanding: false };
+            }
+        }
+    }
+
+    pub(crate) fn on_liveness(&mut self, liveness: Liveness) {
+        match liveness {
+            Liveness::Alive { run } => {
+                if run > self.run {
+                    // What was under way to the former run is gone.
+                    self.run = run;
+                    self.probe_from(self.matched.next());
+                }
+                self.contact = true;
+            }
+            Liveness::Suspected | Liveness::Unknown => self.contact = true,
+        }
+    }
+
+    /// Asks for a sign of life now.
+    pub(crate) fn request_contact(&mut self) {
+        self.contact = true;
+    }
+
+    fn probe_from(&mut self, next: Index) {
+        self.mode = Mode::Probe { outstanding: false };
+        self.next = next.max(self.matched.next());
+        self.fetch = None;
+    }
+
+    /// Sends what is due: entries as far as the window lets, else a heartbeat
+    /// where a round, a commit index or silence calls for one.
+    pub(crate) fn flush(&mut self, state: &mut State, circular: Circular, fetches: &mut u64) {
+        let sent_before = state.output.messages.len();
+        if state.liveness_of(self.node) != Liveness::Suspected {
+            self.send_entries(state, circular, fetches);
+        }
+        let sent = state.output.messages.len() > sent_before;
+        let round_due = self.round_sent < circular.round;
+        if !sent && (self.contact || round_due || self.is_commit_news_due(state)) {
+            self.send_heartbeat(state, circular);
+        }
+        self.contact = false;
+    }
+
+    /// A commit index travels with the next entries. Without any under way it
+    /// goes alone, at once only where somebody waits for it.
+    fn is_commit_news_due(&self, state: &State) -> bool {
+        self.commit_sent < state.commit
+            && self.matched >= state.commit
+            && state.time() < self.eager_until
+    }
+
+    fn send_entries(&mut self, state: &mut State, circular: Circular, fetches: &mut u64) {
+        let last = state.log.last().index;
+        while self.next <= last && self.has_room(state) {
+            let bytes_max = state.settings.options().append_bytes_max;
+            let Some(entries) = state.log.slice(self.next, last, bytes_max) else {
+                self.fetch(state, bytes_max, fetches);
+                return;
+            };
+            self.send(state, circular, self.next.previous(), entries);
+        }
+    }
+
+    fn has_room(&self, state: &State) -> bool {
+        match self.mode {
+            Mode::Probe { outstanding } => !outstanding && self.fetch.is_none(),
+            Mode::Pipeline => {
+                self.fetch.is_none()
+                    && self.sent.saturating_sub(self.acked) < state.settings.window_units
+            }
+            Mode::SnapshotNeeded => false,
+        }
+    }
+
+    fn fetch(&mut self, state: &mut State, bytes_max: usize, fetches: &mut u64) {
+        *fetches += 1;
+        let id = FetchId(*fetches);
+        self.fetch = Some(id);
+        let last = state.log.memory_first().previous();
+        state.output.fetches.push(Fetch { id, first: self.next, last, bytes_max });
+    }
+
+    pub(crate) fn is_fetching(&self, id: FetchId) -> bool {
+        self.fetch == Some(id)
+    }
+
+    /// Entries that had left memory; `None` when storage has them no more.
+    pub(crate) fn on_fetched(
+        &mut self,
+        state: &mut State,
+        circular: Circular,
+        entries: Option<Entries>,
+    ) {
+        self.fetch = None;
+        let Some(entries) = entries else {
+            self.mode = Mode::SnapshotNeeded;
+            return;
+        };
+        let known = entries.first() == Some(self.next)
+            && entries.chunks().all(|chunk| {
+                chunk.last() <= state.log.last().index && state.log.conflict(chunk).is_none()
+            });
+        if known {
+            state.counters.entries_fetched += entries.len();
+            self.send(state, circular, self.next.previous(), entries);
+        }
+    }
+
+    /// A heartbeat claims only a proven position, so nobody refuses it; while
+    /// probing it is the probe.
+    fn send_heartbeat(&mut self, state: &mut State, circular: Circular) {
+        let previous = match self.mode {
+            Mode::Probe { .. } => self.next.previous(),
+            Mode::Pipeline | Mode::SnapshotNeeded => self.matched,
+        };
+        self.send(state, circular, previous, Entries::none());
+    }
+
+    fn send(&mut self, state: &mut State, circular: Circular, previous: Index, entries: Entries) {
+        let term = state.log.term_at(previous).expect("sends what is in the log");
+        let bytes = u64::try_from(entries.bytes_len()).expect("usize is at most 64 bits");
+        self.sent += bytes.max(state.settings.message_cost_min);
+        let now = state.time();
+        match &mut self.mode {
+            // Only the answer tells where the logs meet: `next` stays.
+            Mode::Probe { outstanding } => *outstanding = true,
+            Mode::Pipeline | Mode::SnapshotNeeded => {
+                if let Some(last) = entries.last() {
+                    self.next = last.index.next();
+                    self.entries_sent_at = now;
+                }
+            }
+        }
+        self.unanswered.get_or_insert(now);
+        self.sent_at = now;
+        self.round_sent = circular.round;
+        self.commit_sent = state.commit;
+        state.counters.appends_sent += 1;
+        let append = Append {
+            previous: LogId { term, index: previous },
+            commit: state.commit,
+            round: circular.round,
+            configuration: circular.configuration,
+            position: self.sent,
+            entries,
+        };
+        state.send(self.node, Body::Append(append));
+    }
+
+    /// Whether an ack speaks of this leadership and membership, and of what
+    /// was really sent.
+    pub(crate) fn is_plausible(&self, state: &mut State, round: Round, ack: &Ack) -> bool {
+        if ack.configuration < self.since {
+            state.counters.stale += 1;
+            return false;
+        }
+        let last = state.log.last().index;
+        let possible = ack.round <= round
+            && ack.position <= self.sent
+            && match ack.outcome {
+                AckOutcome::Matches { verified, durable } => {
+                    durable <= verified && verified <= last
+                }
+                AckOutcome::Rejects { previous, hint } => {
+                    previous <= last && hint.index <= previous && previous > Index::ZERO
+                }
+            };
+        if !possible {
+            state.counters.impossible += 1;
+        }
+        possible
+    }
+
+    /// Takes a plausible ack. Returns whether the match index rose.
+    pub(crate) fn on_ack(&mut self, state: &State, run: Run, ack: &Ack) -> bool {
+        let now = state.time();
+        self.round = self.round.max(ack.round);
+        self.commit = self.commit.max(ack.commit);
+        self.acked = self.acked.max(ack.position);
+        self.run = self.run.max(run);
+        self.wall = Some((ack.wall, now));
+        let before = self.matched;
+        match ack.outcome {
+            AckOutcome::Matches { verified, durable } => self.on_match(state, verified, durable),
+            AckOutcome::Rejects { previous, hint } => self.on_reject(state, previous, hint),
+        }
+        // What is still under way was sent later: its silence counts from now.
+        let all_answered = self.acked == self.sent && self.round == self.round_sent;
+        self.unanswered = if all_answered { None } else { Some(now) };
+        self.matched > before
+    }
+
+    fn on_match(&mut self, state: &State, verified: Index, durable: Index) {
+        self.matched = self.matched.max(durable);
+        match self.mode {
+            Mode::Probe { .. } if verified >= self.next.previous() => {
+                self.mode = Mode::Pipeline;
+                self.acked = self.sent;
+                self.next = self.next.max(verified.next());
+            }
+            Mode::Pipeline if verified < self.next.previous() => {
+                // A heartbeat came through and found entries missing that were
+                // sent long enough before: they are lost.
+                let interval = state.settings.heartbeat_interval_ns;
+                if state.time().since(self.entries_sent_at) >= interval && self.fetch.is_none() {
+                    self.probe_from(verified.next());
+                }
+            }
+            Mode::Probe { .. } | Mode::Pipeline | Mode::SnapshotNeeded => {}
+        }
+        self.next = self.next.max(self.matched.next());
+    }
+
+    fn on_reject(&mut self, state: &State, previous: Index, hint: LogId) {
+        let current = match self.mode {
+            Mode::Probe { .. } => previous == self.next.previous(),
+            Mode::Pipeline | Mode::SnapshotNeeded => previous < self.next,
+        };
+        if current && previous > self.matched {
+            self.probe_from(state.log.meeting_point(hint).index.next());
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Confirms reads: an index, and a quorum's word that this member still leads
+//! (§6.4).
+//!
+//! A read waits for a round of messages begun after it arrived. All reads that
+//! wait share one round; rounds ride on appends where some leave anyway.
+//!
+//! Invariants
+//! - A read's index is at least the commit index at its arrival and at least
+//!   the leader's own no-op; nothing is confirmed before that no-op commits
+//!   (rule 21).
+//! - A round confirms only reads that arrived before it began.
+
+use std::collections::VecDeque;
+
+use crate::ids::{Index, NodeId, ReadId, Round, Run, Sender};
+use crate::message::Body;
+use crate::output::ReadReady;
+use crate::state::State;
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    index: Index,
+    round: Round,
+}
+
+/// A read of another member. It has at most one request under way, so a later
+/// one of the same node replaces the former.
+#[derive(Clone, Copy, Debug)]
+struct Remote {
+    node: NodeId,
+    run: Run,
+    read: ReadId,
+    pending: Pending,
+}
+
+/// Reads that wait for a round.
+#[derive(Debug, Default)]
+pub(crate) struct LeaderReads {
+    /// The latest round begun.
+    round: Round,
+    local: VecDeque<(ReadId, Pending)>,
+    remote: Vec<Remote>,
+}
+
+impl LeaderReads {
+    pub(crate) fn len(&self) -> usize {
+        self.local.len()
+    }
+
+    pub(crate) fn round(&self) -> Round {
+        self.round
+    }
+
+    /// The round that will confirm what arrives now: none begun yet.
+    fn pending(&self, state: &State, noop: Index) -> Pending {
+        Pending { index: state.commit.max(noop), round: self.round.next() }
+    }
+
+    pub(crate) fn push_local(&mut self, state: &State, noop: Index, read: ReadId) {
+        self.local.push_back((read, self.pending(state, noop)));
+    }
+
+    pub(crate) fn push_remote(
+        &mut self,
+        state: &State,
+        noop: Index,
+        from: Sender,
+        (run, read): (Run, ReadId),
+    ) {
+        let pending = self.pending(state, noop);
+        self.remote.retain(|remote| remote.node != from.node);
+        self.remote.push(Remote { node: from.node, run, read, pending });
+    }
+
+    pub(crate) fn forget(&mut self, read: ReadId) {
+        self.local.retain(|(local, _)| *local != read);
+    }
+
+    /// Begins a round if somebody waits for one that has not begun.
+    pub(crate) fn begin_round(&mut self) {
+        let local = self.local.back().map(|(_, pending)| pending.round);
+        let remote = self.remote.iter().map(|remote| remote.pending.round).max();
+        if local.max(remote).is_some_and(|wanted| wanted > self.round) {
+            self.round = self.round.next();
+        }
+    }
+
+    /// Answers what `confirmed` covers.
+    pub(crate) fn release(&mut self, state: &mut State, confirmed: Round) {
+        while let Some((read, pending)) = self.local.front().copied() {
+            if pending.round > confirmed {
+                break;
+            }
+            state.output.reads.push(ReadReady { read, index: pending.index });
+            self.local.pop_front();
+        }
+        self.remote.retain(|remote| {
+            let ready = remote.pending.round <= confirmed;
+            if ready {
+                let index = Some(remote.pending.index);
+                let body = Body::ReadReply { run: remote.run, read: remote.read, index };
+                state.send(remote.node, body);
+            }
+            !ready
+        });
+    }
+
+    /// The local reads, for the next leader to answer.
+    pub(crate) fn take_local(&mut self) -> impl Iterator<Item = ReadId> {
+        self.local.drain(..).map(|(read, _)| read)
+    }
+}

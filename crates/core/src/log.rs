@@ -1,0 +1,300 @@
+//! One member's log: a tail in memory over what storage holds (D3).
+//!
+//! The terms of the whole log are kept as runs, so whether two logs match at
+//! any index is answered without the entry. Entries themselves are kept as
+//! chunks from `memory_first` on; older ones come from storage.
+//!
+//! Invariants
+//! - Indexes are contiguous, terms never fall along the log (rule 16's ground).
+//! - Nothing at or below the commit index is ever truncated; the caller
+//!   asserts it, having refused such input at the door.
+//! - Only entries that are durable and committed leave memory.
+//!
+//! Not here: what is durable (`durability.rs`), who may append (`leader.rs`,
+//! `follower.rs`).
+
+use std::collections::VecDeque;
+
+use crate::entry::{Chunk, Entries, EntryKind};
+use crate::ids::{Index, LogId, Term};
+use crate::membership::Configuration;
+
+/// A chunk and where its bytes end, counted from the start of this run: sums
+/// over ranges are then differences.
+#[derive(Clone, Debug)]
+struct Slot {
+    chunk: Chunk,
+    end: u64,
+}
+
+/// The log of one member.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log {
+    last: LogId,
+    /// First log id of each run of one term, ascending; empty with the log.
+    runs: Vec<LogId>,
+    slots: VecDeque<Slot>,
+    /// Where the bytes of the first slot begin.
+    start: u64,
+    /// Configurations in the log and where they stand, ascending.
+    configurations: Vec<(Index, Configuration)>,
+    last_log_time_ms: u64,
+}
+
+/// Why what storage gave is no log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// Runs that do not ascend, begin late, or end behind the last entry.
+    #[error(
+        "storage returned term runs that are no log ending at {last}: {detail}; \
+         verify the log before starting this member again"
+    )]
+    Runs {
+        /// The last index that storage named.
+        last: Index,
+        /// What is wrong.
+        detail: &'static str,
+    },
+}
+
+impl Log {
+    pub(crate) fn restore(
+        last: Index,
+        runs: Vec<LogId>,
+        configurations: Vec<(Index, Configuration)>,
+        last_log_time_ms: u64,
+    ) -> Result<Self, RestoreError> {
+        let refuse = |detail| Err(RestoreError::Runs { last, detail });
+        let last_id = match (runs.first(), runs.last()) {
+            (None, _) | (_, None) if last > Index::ZERO => {
+                return refuse("entries without runs");
+            }
+            (Some(first), _) if first.index != Index::FIRST => {
+                return refuse("the first run does not begin at 1");
+            }
+            (_, Some(run)) if run.index > last || last.is_exhausted() => {
+                return refuse("a run begins behind the last entry");
+            }
+            (_, run) => LogId { term: run.map_or(Term::ZERO, |run| run.term), index: last },
+        };
+        let ascending = |pair: &[LogId]| match pair {
+            [a, b] => a.term < b.term && a.index < b.index,
+            _ => true,
+        };
+        if !runs.windows(2).all(ascending) {
+            return refuse("runs do not ascend");
+        }
+        Ok(Self {
+            last: last_id,
+            runs,
+            slots: VecDeque::new(),
+            start: 0,
+            configurations,
+            last_log_time_ms,
+        })
+    }
+
+    /// Adds a chunk behind the last entry. Returns whether another
+    /// configuration is in effect now.
+    ///
+    /// # Errors
+    /// The index of a configuration entry that cannot be read; nothing was
+    /// appended then.
+    pub(crate) fn append(&mut self, chunk: Chunk) -> Result<bool, Index> {
+        assert!(chunk.first() == self.last.index.next(), "a gap in the log");
+        assert!(chunk.term() >= self.last.term, "terms fall along the log");
+        if chunk.has_configuration() {
+            self.configurations.extend(configurations_of(&chunk)?);
+        }
+        if chunk.term() > self.last.term || self.runs.is_empty() {
+            self.runs.push(LogId { term: chunk.term(), index: chunk.first() });
+        }
+        self.last = LogId { term: chunk.term(), index: chunk.last() };
+        self.last_log_time_ms = self.last_log_time_ms.max(chunk.log_time_ms());
+        let bytes = u64::try_from(chunk.bytes().len()).expect("usize is at most 64 bits");
+        let end = self.end() + bytes;
+        let configured = chunk.has_configuration();
+        self.slots.push_back(Slot { chunk, end });
+        Ok(configured)
+    }
+
+    /// Removes the entries from `index` on. Returns whether another
+    /// configuration is in effect now (rule 17).
+    pub(crate) fn truncate(&mut self, index: Index) -> bool {
+        let keep = index.previous();
+        let term = self.term_at(keep).expect("truncation leaves a log that has its end");
+        while let Some(slot) = self.slots.pop_back() {
+            if let Some(kept) = slot.chunk.until(keep).filter(|_| slot.chunk.first() <= keep) {
+                let cut = slot.chunk.bytes().len() - kept.bytes().len();
+                let cut = u64::try_from(cut).expect("usize is at most 64 bits");
+                self.slots.push_back(Slot { chunk: kept, end: slot.end - cut });
+                break;
+            }
+        }
+        self.runs.retain(|run| run.index <= keep);
+        self.last = LogId { term, index: keep };
+        let before = self.configurations.len();
+        self.configurations.retain(|(at, _)| *at <= keep);
+        self.configurations.len() != before
+    }
+
+    pub(crate) fn last(&self) -> LogId {
+        self.last
+    }
+
+    pub(crate) fn last_log_time_ms(&self) -> u64 {
+        self.last_log_time_ms
+    }
+
+    /// The term at an index; index 0 has term 0. `None` behind the end.
+    pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
+        if index > self.last.index {
+            return None;
+        }
+        let newest = self.runs.last().copied().unwrap_or_default();
+        if index >= newest.index {
+            return Some(newest.term).filter(|_| index > Index::ZERO).or(Some(Term::ZERO));
+        }
+        Some(self.run_of(index).term)
+    }
+
+    #[cold]
+    fn run_of(&self, index: Index) -> LogId {
+        let behind = self.runs.partition_point(|run| run.index <= index);
+        behind.checked_sub(1).and_then(|i| self.runs.get(i)).copied().unwrap_or_default()
+    }
+
+    /// Whether the entry with this log id is in the log (§3.5).
+    pub(crate) fn contains(&self, id: LogId) -> bool {
+        self.term_at(id.index) == Some(id.term)
+    }
+
+    /// The last entry at or before `bound.index` whose term is at most
+    /// `bound.term`: logs that do not match at `bound` can match only there or
+    /// earlier.
+    pub(crate) fn meeting_point(&self, bound: LogId) -> LogId {
+        let mut index = bound.index.min(self.last.index);
+        loop {
+            let term = self.term_at(index).unwrap_or_default();
+            if term <= bound.term || index == Index::ZERO {
+                return LogId { term, index };
+            }
+            index = self.run_of(index).index.previous();
+        }
+    }
+
+    /// The first index at which a chunk differs from the log; `None` when all
+    /// of it that overlaps is the same.
+    pub(crate) fn conflict(&self, chunk: &Chunk) -> Option<Index> {
+        let mut index = chunk.first();
+        while index <= chunk.last().min(self.last.index) {
+            let run = self.run_of(index);
+            if run.term != chunk.term() {
+                return Some(index);
+            }
+            let behind = self.runs.iter().find(|later| later.index > index);
+            index = behind.map_or(self.last.index.next(), |later| later.index);
+        }
+        None
+    }
+
+    /// Entries from `first` up to `last` out of memory, stopping after
+    /// `bytes_max` bytes though not before the first entry. `None` when the
+    /// first is not in memory.
+    pub(crate) fn slice(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
+        if first < self.memory_first() || first > last || last > self.last.index {
+            return None;
+        }
+        let mut at = self.slot_of(first);
+        let mut entries = Entries::none();
+        let mut bytes = 0;
+        while let Some(slot) = self.slots.get(at) {
+            let Some(chunk) = slot.chunk.from(first).and_then(|chunk| chunk.until(last)) else {
+                break;
+            };
+            let room = bytes_max.saturating_sub(bytes);
+            let whole = chunk.bytes().len() <= room;
+            if !whole && !entries.is_empty() {
+                break;
+            }
+            let chunk = if whole { chunk } else { chunk.head_within(room) };
+            bytes += chunk.bytes().len();
+            entries.push(chunk);
+            if !whole {
+                break;
+            }
+            at += 1;
+        }
+        Some(entries).filter(|entries| !entries.is_empty())
+    }
+
+    fn slot_of(&self, index: Index) -> usize {
+        // Senders mostly want the newest chunk.
+        let newest = self.slots.len().saturating_sub(1);
+        if self.slots.back().is_some_and(|slot| slot.chunk.first() <= index) {
+            return newest;
+        }
+        self.slots.partition_point(|slot| slot.chunk.last() < index)
+    }
+
+    /// The first index whose entry is in memory; behind the end when none is.
+    pub(crate) fn memory_first(&self) -> Index {
+        self.slots.front().map_or(self.last.index.next(), |slot| slot.chunk.first())
+    }
+
+    fn end(&self) -> u64 {
+        self.slots.back().map_or(self.start, |slot| slot.end)
+    }
+
+    /// Bytes of entries in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        usize::try_from(self.end() - self.start).expect("memory fits usize")
+    }
+
+    /// Bytes of the chunks that end behind `index`.
+    pub(crate) fn bytes_behind(&self, index: Index) -> usize {
+        if index >= self.last.index {
+            return 0;
+        }
+        let at = self.slots.partition_point(|slot| slot.chunk.last() <= index);
+        let before = at.checked_sub(1).and_then(|i| self.slots.get(i));
+        let begin = before.map_or(self.start, |slot| slot.end);
+        usize::try_from(self.end() - begin).expect("memory fits usize")
+    }
+
+    /// Drops chunks that end at or before `until` from memory, oldest first,
+    /// until at most `bytes_max` bytes are left.
+    pub(crate) fn evict(&mut self, until: Index, bytes_max: usize) {
+        while self.bytes() > bytes_max {
+            let Some(slot) = self.slots.front().filter(|slot| slot.chunk.last() <= until) else {
+                return;
+            };
+            self.start = slot.end;
+            self.slots.pop_front();
+        }
+        if self.slots.is_empty() {
+            self.slots.shrink_to(8);
+        }
+    }
+
+    /// The configuration in effect and where it stands: the last one in the
+    /// log, committed or not (§4.1).
+    pub(crate) fn configuration(&self) -> (Index, &Configuration) {
+        static NOBODY: Configuration = Configuration::empty();
+        self.configurations.last().map_or((Index::ZERO, &NOBODY), |(index, last)| (*index, last))
+    }
+}
+
+fn configurations_of(chunk: &Chunk) -> Result<Vec<(Index, Configuration)>, Index> {
+    let configured = chunk.entries().filter(|entry| entry.kind == EntryKind::Configuration);
+    configured
+        .map(|entry| {
+            let decoded = Configuration::decode(entry.payload);
+            decoded.map(|configuration| (entry.index, configuration)).map_err(|_| entry.index)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

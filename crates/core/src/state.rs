@@ -1,0 +1,175 @@
+//! What a member has whatever its role: term, vote, log, durable state, commit
+//! index, and the output that roles write to.
+//!
+//! Invariants
+//! - Term, commit index and applied index never fall.
+//! - No message leaves with a term that is not durable, pre-votes apart
+//!   (rule 6): [`State::send`] drops what comes too early, and whoever asked
+//!   asks again.
+//!
+//! Not here: decisions of a role (`follower.rs`, `candidate.rs`, `leader.rs`).
+
+use std::rc::Rc;
+
+use crate::counters::Counters;
+use crate::durability::Durability;
+use crate::entry::{Entries, Seal};
+use crate::ids::{Generation, GroupId, Incarnation, Index, NodeId, Run, Sender, Term};
+use crate::liveness::Liveness;
+use crate::log::Log;
+use crate::membership::Configuration;
+use crate::message::{Body, Message};
+use crate::options::Settings;
+use crate::output::{Envelope, Event, HardState, Output, Persist};
+use crate::rng::Rng;
+use crate::time::{Now, Time};
+
+/// Which seat of which group a member has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// The group.
+    pub group: GroupId,
+    /// The life of its id.
+    pub generation: Generation,
+    /// This node.
+    pub node: NodeId,
+    /// The life of its data directory.
+    pub incarnation: Incarnation,
+    /// Its start counter.
+    pub run: Run,
+}
+
+/// The part of a member that all roles share.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) seat: Seat,
+    pub(crate) seal: Seal,
+    pub(crate) settings: Rc<Settings>,
+    pub(crate) rng: Rng,
+    /// As of the current input.
+    pub(crate) now: Now,
+    pub(crate) term: Term,
+    pub(crate) vote: Option<NodeId>,
+    pub(crate) log: Log,
+    pub(crate) durability: Durability,
+    pub(crate) commit: Index,
+    pub(crate) applied: Index,
+    /// The window position of the last append accepted from a leader.
+    pub(crate) position: u64,
+    /// What the failure detector says of other members.
+    pub(crate) liveness: Vec<(NodeId, Liveness)>,
+    pub(crate) output: Output,
+    pub(crate) counters: Counters,
+}
+
+impl State {
+    pub(crate) fn time(&self) -> Time {
+        self.now.time
+    }
+
+    pub(crate) fn configuration(&self) -> &Configuration {
+        self.log.configuration().1
+    }
+
+    /// Whether this member may campaign: a voter, under its own incarnation.
+    pub(crate) fn is_electable(&self) -> bool {
+        let seat = self.configuration().find(self.seat.node);
+        seat.is_some_and(|member| member.incarnation == self.seat.incarnation)
+            && self.configuration().is_voter(self.seat.node)
+            && !self.term.is_exhausted()
+            && !self.log.last().index.is_exhausted()
+    }
+
+    /// Whether a sender holds a seat, under the incarnation that the seat
+    /// names (rule 3).
+    pub(crate) fn is_member(&self, sender: Sender) -> bool {
+        let seat = self.configuration().find(sender.node);
+        seat.is_some_and(|member| member.incarnation == sender.incarnation)
+    }
+
+    pub(crate) fn liveness_of(&self, node: NodeId) -> Liveness {
+        let known = self.liveness.iter().find(|(known, _)| *known == node);
+        known.map_or(Liveness::Unknown, |(_, liveness)| *liveness)
+    }
+
+    /// The nodes of every other member, each once.
+    pub(crate) fn others(&self) -> Vec<NodeId> {
+        let own = self.seat.node;
+        self.configuration().nodes().map(|member| member.node).filter(|n| *n != own).collect()
+    }
+
+    pub(crate) fn run(&self) -> Run {
+        self.seat.run
+    }
+
+    /// Whether the current term would survive a crash.
+    pub(crate) fn is_term_durable(&self) -> bool {
+        self.durability.hard_state().term == self.term
+    }
+
+    /// Sends a message of the current term; drops it while that term is not
+    /// durable.
+    pub(crate) fn send(&mut self, to: NodeId, body: Body) {
+        if self.is_term_durable() {
+            self.send_in(self.term, to, body);
+        }
+    }
+
+    /// Sends a message of any term: for pre-votes, which promise nothing.
+    pub(crate) fn send_in(&mut self, term: Term, to: NodeId, body: Body) {
+        let message = Message { generation: self.seat.generation, term, body };
+        self.output.messages.push(Envelope { to, message });
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.output.events.push(event);
+    }
+
+    /// Moves to a higher term, in which no vote is given yet.
+    pub(crate) fn adopt_term(&mut self, term: Term) {
+        assert!(term > self.term, "terms only grow");
+        self.term = term;
+        self.vote = None;
+    }
+
+    /// Raises the commit index.
+    pub(crate) fn commit_to(&mut self, index: Index) {
+        assert!(index >= self.commit, "the commit index only grows");
+        assert!(index <= self.log.last().index, "committed what is not in the log");
+        if index > self.commit {
+            self.commit = index;
+            self.output.committed = Some(index);
+        }
+    }
+
+    pub(crate) fn hard_state(&self) -> HardState {
+        HardState { term: self.term, vote: self.vote }
+    }
+
+    /// Puts what must become durable into the output.
+    pub(crate) fn hand_out(&mut self) {
+        let last = self.log.last().index;
+        let Some(due) = self.durability.hand_out(self.hard_state(), last, self.position) else {
+            return;
+        };
+        let entries = if due.first > last {
+            Entries::none()
+        } else {
+            let unsaved = self.log.slice(due.first, last, usize::MAX);
+            unsaved.expect("entries stay in memory until they are durable")
+        };
+        self.output.persist = Some(Persist {
+            ticket: due.ticket,
+            hard_state: due.hard_state,
+            truncate_from: due.truncate_from,
+            entries,
+        });
+    }
+
+    /// An election timeout drawn anew: one to two times the setting, so that
+    /// two who lost the same leader seldom campaign together (§3.4).
+    pub(crate) fn draw_timeout_ns(&mut self) -> u64 {
+        let timeout = self.settings.election_timeout_ns;
+        timeout + self.rng.below(timeout)
+    }
+}
