@@ -13,8 +13,9 @@
 //!   handled (§3.3), pre-votes and votes refused out of trust apart.
 //! - After `halt` nothing leaves any more.
 //!
-//! Not here: the protocol itself (`follower.rs`, `candidate.rs`, `leader.rs`,
-//! `votes.rs`, `reads.rs`).
+//! Not here: messages of others (`group/messages.rs`), questions
+//! (`group/queries.rs`), the protocol itself (`follower.rs`, `candidate.rs`,
+//! `leader.rs`, `votes.rs`, `reads.rs`).
 
 use std::mem;
 use std::rc::Rc;
@@ -25,19 +26,19 @@ use crate::durability::Durability;
 use crate::entry::{Arena, Entries, Seal};
 use crate::error::{ProposeError, ReadError};
 use crate::follower::Follower;
-use crate::ids::{Index, LogId, NUMBER_MAX, NodeId, ReadId, Sender, Term, Ticket};
-use crate::leader::{Leader, reply_to};
+use crate::ids::{Index, LogId, NodeId, ReadId, Term, Ticket};
+use crate::leader::Leader;
 use crate::liveness::Liveness;
 use crate::log::{Log, RestoreError};
 use crate::membership::Configuration;
-use crate::message::{Body, ForwardOutcome, Message, VoteKind, VoteRequest};
+use crate::message::VoteKind;
 use crate::options::Settings;
 use crate::output::{Event, FetchId, HardState, Output, Role};
 use crate::reads::Reads;
 use crate::rng::Rng;
 use crate::state::{Seat, State};
 use crate::time::{Now, Time};
-use crate::votes::{self, OwedVote};
+use crate::votes::OwedVote;
 
 /// What survived of a member. The default is one that never wrote anything.
 #[derive(Clone, Debug, Default)]
@@ -121,24 +122,6 @@ impl Group {
             reads: Reads::default(),
             campaigns: 0,
         })
-    }
-
-    /// A message arrived. Never fails and never panics, whatever it holds: a
-    /// refusal is counted in [`Counters`] and, where it helps, answered.
-    pub fn step(&mut self, now: Now, arena: &mut Arena, from: Sender, message: Message) {
-        self.state.now = now;
-        if self.is_halted() || !self.is_for_this_group(&message) {
-            return;
-        }
-        let Message { term, body, .. } = message;
-        match body {
-            Body::VoteRequest(request) => self.on_vote_request(from, term, &request),
-            Body::Append(_) => self.step_in_term(arena, from, term, body),
-            // Whoever leads may be a stranger to an old configuration. Anybody
-            // else must hold a seat to be heard (rules 3, 22).
-            _ if self.state.is_member(from) => self.step_in_term(arena, from, term, body),
-            _ => self.state.counters.stranger += 1,
-        }
     }
 
     /// Appends commands if this member leads; one call becomes one chunk.
@@ -340,8 +323,6 @@ impl Group {
         self.state.log.evict(safe, bytes_max);
     }
 
-    // ---- Campaigns and changes of role ----
-
     fn campaign(&mut self) {
         if !self.state.is_electable() {
             let patience = self.state.draw_timeout_ns();
@@ -414,189 +395,6 @@ impl Group {
         self.state.event(Event::Office { role, term, leader });
     }
 
-    // ---- Messages ----
-
-    fn is_for_this_group(&mut self, message: &Message) -> bool {
-        if message.generation != self.state.seat.generation {
-            self.state.counters.other_generation += 1;
-            return false;
-        }
-        if message.term.is_exhausted() || !numbers_in_range(&message.body) {
-            self.state.counters.impossible += 1;
-            return false;
-        }
-        true
-    }
-
-    fn on_vote_request(&mut self, from: Sender, term: Term, request: &VoteRequest) {
-        let trusts_leader = self.trusts_leader();
-        if request.kind == VoteKind::Pre {
-            votes::answer_pre_vote(&mut self.state, from, term, request, trusts_leader);
-            // Somebody misses the leader: make sure that it is there.
-            if trusts_leader && term > self.state.term {
-                let now = self.state.now;
-                self.doubt(now);
-            }
-            return;
-        }
-        if term < self.state.term || (trusts_leader && request.kind == VoteKind::Real) {
-            self.state.counters.stale_term += u64::from(term < self.state.term);
-            votes::refuse(&mut self.state, from, request);
-            return;
-        }
-        if term > self.state.term {
-            self.adopt(term);
-        }
-        let owed = votes::decide(&mut self.state, from, request);
-        if owed.is_some() {
-            // Who gave a vote is patient with its candidate (§3.4).
-            let patience = self.state.draw_timeout_ns();
-            self.become_follower(patience);
-        }
-        if let Some(owed) = owed {
-            self.owed_vote = owed.settle(&mut self.state);
-        }
-    }
-
-    fn trusts_leader(&self) -> bool {
-        match &self.role {
-            RoleState::Follower(follower) => follower.trusts_leader(&self.state),
-            RoleState::Leader(_) => true,
-            RoleState::Candidate(_) | RoleState::Halted => false,
-        }
-    }
-
-    /// Takes over a higher term, as follower of nobody in it.
-    fn adopt(&mut self, term: Term) {
-        self.state.adopt_term(term);
-        let patience = self.state.draw_timeout_ns();
-        self.become_follower(patience);
-    }
-
-    fn step_in_term(&mut self, arena: &mut Arena, from: Sender, term: Term, body: Body) {
-        if let Body::VoteReply(reply) = &body {
-            // A grant of a pre-vote speaks of a term that nobody is in yet.
-            if reply.kind == VoteKind::Pre && reply.granted {
-                self.on_vote_reply(from, term, &body);
-                return;
-            }
-        }
-        if term > self.state.term {
-            self.adopt(term);
-        } else if term < self.state.term {
-            self.state.counters.stale_term += 1;
-            self.answer_stale(from, body);
-            return;
-        }
-        match body {
-            Body::Append(append) => {
-                if let RoleState::Candidate(_) = &self.role {
-                    let patience = self.state.draw_timeout_ns();
-                    self.become_follower(patience);
-                }
-                match &mut self.role {
-                    RoleState::Follower(follower) => {
-                        follower.on_append(&mut self.state, from, append);
-                    }
-                    // Two leaders in one term: the other's word proves nothing.
-                    _ => self.state.counters.impossible += 1,
-                }
-            }
-            Body::Ack(ack) => match &mut self.role {
-                RoleState::Leader(leader) => leader.on_ack(&mut self.state, from, &ack),
-                _ => self.state.counters.stale += 1,
-            },
-            Body::VoteReply(_) => self.on_vote_reply(from, term, &body),
-            Body::NotLeader { .. } => {
-                if let RoleState::Follower(follower) = &mut self.role {
-                    follower.on_not_leader(&mut self.state, from.node);
-                }
-            }
-            Body::ReadReply { run, read, index } => self.on_read_reply(from, run, read, index),
-            Body::Probe | Body::Read { .. } | Body::Forward(_) => {
-                self.on_request(arena, from, body);
-            }
-            // The driver keeps what it forwarded; here it is a sign of life.
-            Body::ForwardReply(reply) => {
-                if let (RoleState::Follower(follower), ForwardOutcome::Appended { .. }) =
-                    (&mut self.role, reply.outcome)
-                {
-                    follower.hear(&mut self.state, from);
-                }
-            }
-            Body::VoteRequest(_) => unreachable!("dispatched by step"),
-        }
-    }
-
-    /// Another member asks for something that only a leader can give.
-    fn on_request(&mut self, arena: &mut Arena, from: Sender, body: Body) {
-        let leader = self.leader();
-        match (&mut self.role, body) {
-            (RoleState::Leader(role), Body::Probe) => role.on_probe(from.node),
-            (RoleState::Leader(role), Body::Read { run, read }) => {
-                role.on_read(&self.state, from, run, read);
-            }
-            (RoleState::Leader(role), Body::Forward(forward)) => {
-                role.on_forward(&mut self.state, arena, from, &forward);
-            }
-            (_, body) => self.decline(from, leader, body),
-        }
-    }
-
-    /// Answers a request as one who does not lead.
-    fn decline(&mut self, from: Sender, leader: Option<NodeId>, body: Body) {
-        let answer = match body {
-            Body::Read { run, read } => Body::ReadReply { run, read, index: None },
-            Body::Forward(forward) => {
-                let outcome = ForwardOutcome::Refused { leader };
-                Body::ForwardReply(reply_to(from, &forward, outcome))
-            }
-            _ => Body::NotLeader { leader },
-        };
-        self.state.send(from.node, answer);
-    }
-
-    /// A message of a past term: the answer's term is what helps (rule 19).
-    fn answer_stale(&mut self, from: Sender, body: Body) {
-        let leader = self.leader();
-        match body {
-            Body::Append(_) | Body::Probe | Body::Read { .. } | Body::Forward(_) => {
-                self.decline(from, leader, body);
-            }
-            _ => {}
-        }
-    }
-
-    fn on_vote_reply(&mut self, from: Sender, term: Term, body: &Body) {
-        if let (RoleState::Candidate(candidate), Body::VoteReply(reply)) = (&mut self.role, body) {
-            candidate.on_vote_reply(&mut self.state, from.node, term, reply);
-            self.count_votes();
-        } else {
-            self.state.counters.stale += 1;
-        }
-    }
-
-    fn on_read_reply(
-        &mut self,
-        from: Sender,
-        run: crate::ids::Run,
-        read: ReadId,
-        index: Option<Index>,
-    ) {
-        let RoleState::Follower(follower) = &mut self.role else {
-            self.state.counters.stale += 1;
-            return;
-        };
-        match index {
-            Some(index) => {
-                if self.reads.on_reply(&mut self.state, run, read, index) {
-                    follower.hear(&mut self.state, from);
-                }
-            }
-            None => follower.on_not_leader(&mut self.state, from.node),
-        }
-    }
-
     fn evict(&mut self, keep_bytes: usize) {
         let state = &mut self.state;
         let mut until = state.durability.index().min(state.applied);
@@ -632,24 +430,7 @@ fn first_patience_ns(state: &mut State) -> u64 {
     }
 }
 
-/// Whether every index and term of a message leaves room for arithmetic
-/// (rule 24).
-fn numbers_in_range(body: &Body) -> bool {
-    let fine = |id: LogId| id.index.get() < NUMBER_MAX && id.term.get() < NUMBER_MAX;
-    match body {
-        Body::Append(append) => {
-            fine(append.previous)
-                && append.commit.get() < NUMBER_MAX
-                && append.configuration.get() < NUMBER_MAX
-                && append.entries.first().is_none_or(|i| i == append.previous.index.next())
-                && append.entries.last().is_none_or(fine)
-        }
-        Body::VoteRequest(request) => fine(request.last),
-        Body::ReadReply { index, .. } => index.is_none_or(|index| index.get() < NUMBER_MAX),
-        _ => true,
-    }
-}
-
+mod messages;
 pub(crate) mod queries;
 
 #[cfg(test)]
