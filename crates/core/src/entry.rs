@@ -395,6 +395,16 @@ impl Chunk {
         Some(head)
     }
 
+    /// The part from `first` up to and with `last`; `None` when no entry lies
+    /// there.
+    #[must_use]
+    pub(crate) fn within(&self, first: Index, last: Index) -> Option<Self> {
+        if first <= self.first && last >= self.last() {
+            return Some(self.clone());
+        }
+        self.from(first)?.until(last)
+    }
+
     /// The longest head of at most `bytes_max` bytes, at least one entry.
     #[must_use]
     pub fn head_within(&self, bytes_max: usize) -> Self {

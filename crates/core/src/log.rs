@@ -210,7 +210,7 @@ impl Log {
         let mut entries = Entries::none();
         let mut bytes = 0;
         while let Some(slot) = self.slots.get(at) {
-            let Some(chunk) = slot.chunk.from(first).and_then(|chunk| chunk.until(last)) else {
+            let Some(chunk) = slot.chunk.within(first, last) else {
                 break;
             };
             let room = bytes_max.saturating_sub(bytes);
