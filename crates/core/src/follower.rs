@@ -116,20 +116,27 @@ impl Follower {
         }
     }
 
-    /// Something waits for the leader, or somebody misses it: make sure that
-    /// it still leads (rule 20).
-    pub(crate) fn doubt(&mut self, state: &mut State) {
+    /// Something was asked of the leader: its answer, or its silence, tells
+    /// whether it still leads (rule 20).
+    pub(crate) fn doubt(&mut self, state: &State) {
         if self.leader.is_none() || self.doubt.is_some() {
             return;
         }
-        let vouched = self.is_vouched_for(state);
         let now = state.time();
-        self.doubt = Some(now);
-        if vouched {
+        if self.is_vouched_for(state) {
             // Until now silence was fine; from now on it counts.
             self.since = self.since.max(now);
         }
-        self.probe(state);
+        self.doubt = Some(now);
+        self.probe_at = now.after_ns(state.settings.heartbeat_interval_ns);
+    }
+
+    /// Somebody misses the leader: ask it.
+    pub(crate) fn question(&mut self, state: &mut State) {
+        if self.leader.is_some() && self.doubt.is_none() {
+            self.doubt(state);
+            self.probe(state);
+        }
     }
 
     /// The leader spoke as leader of the current term.

@@ -172,14 +172,12 @@ impl Group {
         }
     }
 
-    /// Somebody waits for the leader: make sure that it still leads, at once
-    /// (rule 20). Call it when a proposal is forwarded.
-    pub fn doubt(&mut self, now: Now) {
+    /// A proposal was forwarded to the leader: from now on its silence counts,
+    /// whatever the failure detector says of its node (rule 20).
+    pub fn on_forwarded(&mut self, now: Now) {
         self.state.now = now;
-        match &mut self.role {
-            RoleState::Follower(follower) => follower.doubt(&mut self.state),
-            RoleState::Leader(leader) => leader.doubt(),
-            RoleState::Candidate(_) | RoleState::Halted => {}
+        if let RoleState::Follower(follower) = &mut self.role {
+            follower.doubt(&self.state);
         }
     }
 
@@ -287,7 +285,7 @@ impl Group {
                 RoleState::Follower(follower) => {
                     let leader = follower.leader;
                     if leader.is_some_and(|leader| self.reads.flush(&mut self.state, leader)) {
-                        follower.doubt(&mut self.state);
+                        follower.doubt(&self.state);
                     }
                     follower.flush(&mut self.state);
                 }

@@ -52,8 +52,7 @@ impl Group {
             votes::answer_pre_vote(&mut self.state, from, term, request, trusts_leader);
             // Somebody misses the leader: make sure that it is there.
             if trusts_leader && term > self.state.term {
-                let now = self.state.now;
-                self.doubt(now);
+                self.question_leader();
             }
             return;
         }
@@ -73,6 +72,15 @@ impl Group {
         }
         if let Some(owed) = owed {
             self.owed_vote = owed.settle(&mut self.state);
+        }
+    }
+
+    /// Somebody misses the leader: it must show that it is there.
+    fn question_leader(&mut self) {
+        match &mut self.role {
+            RoleState::Follower(follower) => follower.question(&mut self.state),
+            RoleState::Leader(leader) => leader.doubt(),
+            RoleState::Candidate(_) | RoleState::Halted => {}
         }
     }
 

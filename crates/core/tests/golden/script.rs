@@ -1,0 +1,165 @@
+//! The language of the scripts.
+//!
+//! ```text
+//! cluster voters=1,2,3 [learners=4] [seed=7] [window-messages=N] [append-bytes=N]
+//! log N terms=1,1,2 [term=2] [vote=1] [commit..]   a member's disk before it starts
+//! elect N                    only N may lose patience, until it leads
+//! advance 300ms | 20 election-timeouts
+//! deliver                    all messages, and all that they cause
+//! hold | release             messages stay in the queue | leave at once (default)
+//! queue                      prints what is under way
+//! drop FROM->TO [KIND] | repeat FROM->TO [KIND] | late KIND   messages in the queue
+//! cut A->B | isolate N | heal
+//! disk N slow|fast           writes end when the disk is fast again
+//! propose N x [y z]          one call
+//! forward N L x seq=S [term=T]   N sends a forward to L
+//! read N ID | forget N ID
+//! deadline N                 its deadline passes now
+//! liveness N of M alive[=RUN]|suspected|unknown
+//! crash N | start N          loses what was not durable | from its disk, a new run
+//! release-memory N           all that may leave memory does
+//! storage N broken|works     fetches are answered | refused
+//! show [N..]                 role, term, vote, leader, indexes
+//! logs [N..]                 terms of the entries
+//! commands N                 applied commands
+//! reads                      answered since the last time
+//! counters N NAME..
+//! ```
+
+use std::fmt::Write;
+
+use crate::world::World;
+
+/// Runs a script; returns it with what its commands print now.
+pub(crate) fn run(text: &str) -> String {
+    let mut world: Option<World> = None;
+    let mut out = String::new();
+    for block in text.split("\n\n") {
+        if !out.is_empty() {
+            out.push_str("\n\n");
+        }
+        let block = block.trim_end_matches('\n');
+        let commands = block.split("\n----").next().unwrap_or_default();
+        out.push_str(commands);
+        let mut printed = String::new();
+        for line in commands.lines() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if !line.is_empty() {
+                execute(&mut world, line, &mut printed);
+            }
+        }
+        if block.contains("\n----") || !printed.is_empty() {
+            write!(out, "\n----\n{}", printed.trim_end()).unwrap();
+        }
+    }
+    while out.ends_with('\n') {
+        out.pop();
+    }
+    out.push('\n');
+    out
+}
+
+fn execute(world: &mut Option<World>, line: &str, printed: &mut String) {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (command, args) = words.split_first().unwrap();
+    if *command == "cluster" {
+        *world = Some(World::new(args));
+        return;
+    }
+    let world = world.as_mut().expect("a script begins with `cluster`");
+    if let Err(problem) = run_command(world, command, args, printed) {
+        panic!("`{line}`: {problem}");
+    }
+}
+
+pub(crate) fn number(word: &str) -> u64 {
+    let digits = word.trim_matches(|c: char| !c.is_ascii_digit());
+    digits.parse().unwrap_or_else(|_| panic!("`{word}` is no number"))
+}
+
+pub(crate) fn option<'a>(args: &[&'a str], name: &str) -> Option<&'a str> {
+    args.iter().find_map(|arg| arg.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// `FROM->TO`
+fn link(word: &str) -> (u64, u64) {
+    let (from, to) = word.split_once("->").unwrap_or_else(|| panic!("`{word}` is no link"));
+    (number(from), number(to))
+}
+
+fn run_command(
+    world: &mut World,
+    command: &str,
+    args: &[&str],
+    printed: &mut String,
+) -> Result<(), String> {
+    let node = || args.first().map(|word| number(word)).ok_or("which member?");
+    match command {
+        "log" => world.set_disk(node()?, args),
+        "elect" => return world.elect(node()?),
+        "advance" => world.advance(duration_ms(args)),
+        "deliver" => world.deliver(),
+        "hold" => world.hold = true,
+        "release" => {
+            world.hold = false;
+            world.deliver();
+        }
+        "queue" => printed.push_str(&world.show_queue()),
+        "drop" => {
+            let (from, to) = link(args[0]);
+            world.drop_messages(from, to, args.get(1).copied());
+        }
+        "repeat" => {
+            let (from, to) = link(args[0]);
+            world.repeat_messages(from, to, args.get(1).copied());
+        }
+        "late" => world.move_to_back(args[0]),
+        "cut" => {
+            world.cut.insert(link(args[0]));
+        }
+        "isolate" => world.isolate(node()?),
+        "heal" => world.cut.clear(),
+        "disk" => world.set_disk_speed(node()?, args[1] == "slow"),
+        "storage" => world.set_storage(node()?, args[1] == "works"),
+        "propose" => printed.push_str(&world.propose(node()?, &args[1..])),
+        "forward" => world.forward(args),
+        "read" => printed.push_str(&world.read(node()?, number(args[1]))),
+        "forget" => world.forget(node()?, number(args[1])),
+        "deadline" => world.deadline(node()?),
+        "liveness" => world.set_liveness(node()?, number(args[2]), args[3]),
+        "crash" => world.crash(node()?),
+        "start" => world.start(node()?),
+        "release-memory" => world.release_memory(node()?),
+        _ => return print_command(world, command, args, printed),
+    }
+    Ok(())
+}
+
+fn print_command(
+    world: &mut World,
+    command: &str,
+    args: &[&str],
+    printed: &mut String,
+) -> Result<(), String> {
+    let named: Vec<u64> =
+        args.iter().filter(|a| a.starts_with(char::is_numeric)).map(|a| number(a)).collect();
+    let nodes = if named.is_empty() { world.nodes() } else { named };
+    match command {
+        "show" => nodes.iter().for_each(|node| printed.push_str(&world.show(*node))),
+        "logs" => nodes.iter().for_each(|node| printed.push_str(&world.show_log(*node))),
+        "commands" => nodes.iter().for_each(|node| printed.push_str(&world.show_commands(*node))),
+        "reads" => printed.push_str(&world.take_reads()),
+        "forwards" => printed.push_str(&world.take_forward_replies()),
+        "counters" => printed.push_str(&world.show_counters(nodes[0], &args[1..])),
+        _ => return Err("no such command".to_owned()),
+    }
+    Ok(())
+}
+
+fn duration_ms(args: &[&str]) -> u64 {
+    match args {
+        [ms] => number(ms),
+        [count, "election-timeouts"] => number(count) * World::ELECTION_TIMEOUT_MS,
+        _ => panic!("advance by what?"),
+    }
+}

@@ -1,0 +1,593 @@
+//! Members, disks and a network that a script has in its hands.
+//!
+//! Time moves in steps of a millisecond. Writes end at once unless the disk is
+//! slow; messages arrive at once unless they are held.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write;
+use std::rc::Rc;
+
+use raftlet_core::{
+    Arena, Body, Chunk, Configuration, Entries, EntryKind, Forward, Generation, Group, GroupId,
+    HardState, Incarnation, Index, Liveness, LogId, Member, MemberRole, Message, NewEntry, NodeId,
+    Now, Options, Output, Persist, ReadId, Restored, Run, Seal, Seat, Sender, Settings, Term, Time,
+    WallMs, genesis,
+};
+
+use crate::script::{number, option};
+
+/// What a member's storage holds.
+#[derive(Clone, Default)]
+struct Disk {
+    hard_state: HardState,
+    entries: Vec<Chunk>,
+    is_slow: bool,
+    is_broken: bool,
+    pending: VecDeque<Persist>,
+}
+
+impl Disk {
+    fn last(&self) -> LogId {
+        self.entries
+            .last()
+            .map_or(LogId::default(), |chunk| LogId { term: chunk.term(), index: chunk.last() })
+    }
+
+    fn apply(&mut self, persist: &Persist) {
+        if let Some(hard_state) = persist.hard_state {
+            self.hard_state = hard_state;
+        }
+        if let Some(from) = persist.truncate_from {
+            let kept = self.entries.iter().filter_map(|chunk| chunk.until(from.previous()));
+            self.entries = kept.collect();
+        }
+        for chunk in persist.entries.chunks() {
+            assert_eq!(chunk.first(), self.last().index.next(), "a gap on the disk");
+            self.entries.push(chunk.clone());
+        }
+    }
+
+    fn restored(&self) -> Restored {
+        let mut restored = Restored { hard_state: self.hard_state, ..Restored::default() };
+        for chunk in &self.entries {
+            if restored.runs.last().is_none_or(|run| run.term < chunk.term()) {
+                restored.runs.push(LogId { term: chunk.term(), index: chunk.first() });
+            }
+            for entry in chunk.entries().filter(|e| e.kind == EntryKind::Configuration) {
+                let configuration = Configuration::decode(entry.payload).unwrap();
+                restored.configurations.push((entry.index, configuration));
+            }
+            restored.last = chunk.last();
+            restored.last_log_time_ms = chunk.log_time_ms();
+        }
+        restored
+    }
+
+    fn read(&self, first: Index, last: Index) -> Option<Entries> {
+        let mut entries = Entries::none();
+        for chunk in &self.entries {
+            if let Some(part) = chunk.from(first).and_then(|chunk| chunk.until(last)) {
+                entries.push(part);
+            }
+        }
+        Some(entries).filter(|entries| !entries.is_empty())
+    }
+}
+
+struct Seated {
+    group: Option<Group>,
+    disk: Disk,
+    run: u64,
+    commands: Vec<String>,
+    applied: Index,
+    liveness: BTreeMap<u64, Liveness>,
+}
+
+struct InFlight {
+    from: Sender,
+    to: u64,
+    message: Message,
+}
+
+pub(crate) struct World {
+    members: BTreeMap<u64, Seated>,
+    settings: Rc<Settings>,
+    seed: u64,
+    time_ms: u64,
+    queue: VecDeque<InFlight>,
+    pub(crate) hold: bool,
+    pub(crate) cut: BTreeSet<(u64, u64)>,
+    reads: Vec<String>,
+    forward_replies: Vec<String>,
+    arena: Arena,
+}
+
+const GROUP: GroupId = GroupId::new(3);
+const GENERATION: Generation = Generation::new(1);
+
+impl World {
+    pub(crate) const ELECTION_TIMEOUT_MS: u64 = 500;
+
+    pub(crate) fn new(args: &[&str]) -> Self {
+        let listed = |name, role| {
+            let ids = option(args, name).unwrap_or_default().split(',').filter(|id| !id.is_empty());
+            ids.map(move |id| Member {
+                node: NodeId::new(number(id)),
+                incarnation: Incarnation(u128::from(number(id))),
+                role,
+                address: format!("n{id}:1"),
+            })
+        };
+        let seats = listed("voters", MemberRole::Voter);
+        let seats: Vec<_> = seats.chain(listed("learners", MemberRole::Learner)).collect();
+        let ids: Vec<u64> = seats.iter().map(|member| member.node.get()).collect();
+        let configuration = Configuration::new(seats).unwrap();
+        let size = |name, default| {
+            option(args, name).map_or(default, |n| usize::try_from(number(n)).unwrap())
+        };
+        let options = Options {
+            window_messages_max: size("window-messages", 256),
+            append_bytes_max: size("append-bytes", 256 << 10),
+            trailing_bytes_max: size("trailing-bytes", 1 << 20),
+            ..Options::default()
+        };
+        let mut disk = Disk::default();
+        disk.apply(&Persist {
+            ticket: raftlet_core::Ticket::default(),
+            hard_state: Some(HardState { term: Term::BOOTSTRAP, vote: None }),
+            truncate_from: None,
+            entries: genesis(GROUP, GENERATION, &configuration),
+        });
+        let member = |_| Seated {
+            group: None,
+            disk: disk.clone(),
+            run: 0,
+            commands: Vec::new(),
+            applied: Index::ZERO,
+            liveness: BTreeMap::new(),
+        };
+        let mut world = Self {
+            members: ids.iter().map(|id| (*id, member(id))).collect(),
+            settings: Rc::new(Settings::try_from(options).unwrap()),
+            seed: option(args, "seed").map_or(1, number),
+            time_ms: 0,
+            queue: VecDeque::new(),
+            hold: false,
+            cut: BTreeSet::new(),
+            reads: Vec::new(),
+            forward_replies: Vec::new(),
+            arena: Arena::default(),
+        };
+        for id in ids {
+            world.start(id);
+        }
+        world
+    }
+
+    fn now(&self) -> Now {
+        Now { time: Time::from_ms(self.time_ms), wall: WallMs(1_700_000_000_000 + self.time_ms) }
+    }
+
+    fn member(&mut self, node: u64) -> &mut Seated {
+        self.members.get_mut(&node).unwrap_or_else(|| panic!("no member {node}"))
+    }
+
+    fn group(&mut self, node: u64) -> &mut Group {
+        self.member(node).group.as_mut().unwrap_or_else(|| panic!("member {node} is down"))
+    }
+
+    pub(crate) fn nodes(&self) -> Vec<u64> {
+        self.members.keys().copied().collect()
+    }
+
+    // ---- A member's life ----
+
+    /// Puts a log on the disk of a member that starts from it at once.
+    pub(crate) fn set_disk(&mut self, node: u64, args: &[&str]) {
+        let terms: Vec<u64> = option(args, "terms").unwrap().split(',').map(number).collect();
+        let term = option(args, "term").map_or(*terms.iter().max().unwrap(), number);
+        let vote = option(args, "vote").map(|vote| NodeId::new(number(vote)));
+        let seal = Seal::new(GROUP, GENERATION);
+        let mut arena = Arena::default();
+        let disk = &mut self.member(node).disk;
+        disk.entries.truncate(1);
+        assert_eq!(terms[0], 1, "entry 1 is the configuration of term 1");
+        for (index, term) in (2..).zip(&terms[1..]) {
+            let payload = format!("{term}.{index}");
+            let entry = NewEntry {
+                kind: EntryKind::Command,
+                log_time_ms: 0,
+                origin: None,
+                payload: payload.as_bytes(),
+            };
+            let at = LogId { term: Term::new(*term), index: Index::new(index) };
+            disk.entries.push(Chunk::encode(&mut arena, seal, at, [entry].into_iter()));
+        }
+        disk.hard_state = HardState { term: Term::new(term), vote };
+        self.start(node);
+    }
+
+    pub(crate) fn start(&mut self, node: u64) {
+        let (now, settings, seed) = (self.now(), self.settings.clone(), self.seed);
+        let member = self.member(node);
+        member.run += 1;
+        member.applied = Index::ZERO;
+        member.commands.clear();
+        member.liveness.clear();
+        let seat = Seat {
+            group: GROUP,
+            generation: GENERATION,
+            node: NodeId::new(node),
+            incarnation: Incarnation(u128::from(node)),
+            run: Run::new(member.run),
+        };
+        let restored = member.disk.restored();
+        let group = Group::new(settings, seat, restored, seed * 1_000 + node, now).unwrap();
+        member.group = Some(group);
+    }
+
+    pub(crate) fn crash(&mut self, node: u64) {
+        let member = self.member(node);
+        member.group = None;
+        member.disk.pending.clear();
+    }
+
+    pub(crate) fn set_disk_speed(&mut self, node: u64, is_slow: bool) {
+        self.member(node).disk.is_slow = is_slow;
+        if !is_slow {
+            self.finish_writes(node);
+            self.pump(node);
+            self.settle();
+        }
+    }
+
+    pub(crate) fn set_storage(&mut self, node: u64, works: bool) {
+        self.member(node).disk.is_broken = !works;
+    }
+
+    fn finish_writes(&mut self, node: u64) {
+        let now = self.now();
+        let member = self.member(node);
+        let mut last = None;
+        while let Some(persist) = member.disk.pending.pop_front() {
+            member.disk.apply(&persist);
+            last = Some(persist.ticket);
+        }
+        if let (Some(ticket), Some(group)) = (last, member.group.as_mut()) {
+            group.on_persisted(now, ticket);
+        }
+    }
+
+    pub(crate) fn set_liveness(&mut self, node: u64, of: u64, word: &str) {
+        let run = self.member(of).run;
+        let liveness = match word.split('=').next().unwrap_or_default() {
+            "alive" => {
+                let run = word.split_once('=').map_or(run, |(_, run)| number(run));
+                Liveness::Alive { run: Run::new(run) }
+            }
+            "suspected" => Liveness::Suspected,
+            _ => Liveness::Unknown,
+        };
+        self.member(node).liveness.insert(of, liveness);
+        let now = self.now();
+        self.group(node).on_liveness(now, NodeId::new(of), liveness);
+        self.pump(node);
+        self.settle();
+    }
+
+    // ---- Time ----
+
+    pub(crate) fn advance(&mut self, ms: u64) {
+        for _ in 0..ms {
+            self.time_ms += 1;
+            for node in self.nodes() {
+                self.pass_deadline(node);
+            }
+            self.settle();
+        }
+    }
+
+    fn pass_deadline(&mut self, node: u64) {
+        let now = self.now();
+        let Some(group) = self.member(node).group.as_mut() else {
+            return;
+        };
+        if group.next_deadline().is_some_and(|at| at <= now.time) {
+            group.on_deadline(now);
+            self.pump(node);
+        }
+    }
+
+    pub(crate) fn deadline(&mut self, node: u64) {
+        let due = self.group(node).next_deadline().expect("a member without deadline");
+        self.time_ms = self.time_ms.max(due.ns().div_ceil(1_000_000));
+        self.pass_deadline(node);
+        self.settle();
+    }
+
+    /// Lets only `node` lose patience, until it leads.
+    pub(crate) fn elect(&mut self, node: u64) -> Result<(), String> {
+        for _ in 0..20 * Self::ELECTION_TIMEOUT_MS {
+            if self.group(node).role() == raftlet_core::Role::Leader {
+                return Ok(());
+            }
+            self.time_ms += 1;
+            self.pass_deadline(node);
+            self.settle();
+        }
+        Err(format!("member {node} does not get elected"))
+    }
+
+    // ---- Messages ----
+
+    /// Drains a member and obeys its output.
+    fn pump(&mut self, node: u64) {
+        let mut out = Output::default();
+        loop {
+            let Some(group) = self.member(node).group.as_mut() else {
+                return;
+            };
+            group.drain(&mut out);
+            group.check_invariants();
+            if out.is_empty() {
+                return;
+            }
+            self.obey(node, &mut out);
+        }
+    }
+
+    fn obey(&mut self, node: u64, out: &mut Output) {
+        if let Some(persist) = out.persist.take() {
+            self.member(node).disk.pending.push_back(persist);
+        }
+        let from = Sender {
+            node: NodeId::new(node),
+            incarnation: Incarnation(u128::from(node)),
+            run: Run::new(self.member(node).run),
+        };
+        for envelope in out.messages.drain(..) {
+            let (to, message) = (envelope.to.get(), envelope.message);
+            if !self.cut.contains(&(node, to)) {
+                self.queue.push_back(InFlight { from, to, message });
+            }
+        }
+        if let Some(index) = out.committed {
+            self.apply(node, index);
+        }
+        for ready in out.reads.drain(..) {
+            self.reads.push(format!("n{node} read {} at {}", ready.read.get(), ready.index));
+        }
+        let now = self.now();
+        for fetch in out.fetches.drain(..) {
+            let disk = &self.member(node).disk;
+            let entries = (!disk.is_broken).then(|| disk.read(fetch.first, fetch.last)).flatten();
+            self.group(node).on_fetched(now, fetch.id, entries);
+        }
+        if !self.member(node).disk.is_slow {
+            self.finish_writes(node);
+        }
+    }
+
+    fn apply(&mut self, node: u64, index: Index) {
+        let member = self.member(node);
+        let group = member.group.as_mut().unwrap();
+        let first = member.applied.next();
+        let in_memory = group.entries(first, index, usize::MAX);
+        let entries = in_memory.or_else(|| member.disk.read(first, index));
+        let entries = entries.expect("committed entries are somewhere");
+        for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Command) {
+            member.commands.push(String::from_utf8(entry.payload.to_vec()).unwrap());
+        }
+        member.applied = entries.last().unwrap().index;
+        group.on_applied(member.applied);
+        if member.applied < index {
+            self.apply(node, index);
+        }
+    }
+
+    fn settle(&mut self) {
+        if !self.hold {
+            self.deliver();
+        }
+    }
+
+    pub(crate) fn deliver(&mut self) {
+        while let Some(in_flight) = self.queue.pop_front() {
+            let InFlight { from, to, message } = in_flight;
+            if self.cut.contains(&(from.node.get(), to)) {
+                continue;
+            }
+            if let Body::ForwardReply(reply) = &message.body {
+                let text = format!("n{to} hears {}: {:?}", from.node, reply.outcome);
+                self.forward_replies.push(text);
+            }
+            let now = self.now();
+            let mut arena = std::mem::take(&mut self.arena);
+            if let Some(group) = self.member(to).group.as_mut() {
+                group.step(now, &mut arena, from, message);
+            }
+            self.arena = arena;
+            self.pump(to);
+        }
+    }
+
+    pub(crate) fn isolate(&mut self, node: u64) {
+        for other in self.nodes() {
+            self.cut.insert((node, other));
+            self.cut.insert((other, node));
+        }
+    }
+
+    pub(crate) fn drop_messages(&mut self, from: u64, to: u64, kind: Option<&str>) {
+        self.queue.retain(|m| !matches(m, from, to, kind));
+    }
+
+    pub(crate) fn repeat_messages(&mut self, from: u64, to: u64, kind: Option<&str>) {
+        let found = self.queue.iter().filter(|m| matches(m, from, to, kind));
+        let again: Vec<_> = found
+            .map(|m| InFlight { from: m.from, to: m.to, message: m.message.clone() })
+            .collect();
+        self.queue.extend(again);
+    }
+
+    pub(crate) fn move_to_back(&mut self, kind: &str) {
+        let (mut late, rest): (VecDeque<_>, VecDeque<_>) =
+            self.queue.drain(..).partition(|m| name(&m.message.body) == kind);
+        self.queue = rest;
+        self.queue.append(&mut late);
+    }
+
+    pub(crate) fn propose(&mut self, node: u64, commands: &[&str]) -> String {
+        let now = self.now();
+        let mut arena = std::mem::take(&mut self.arena);
+        let commands = commands.iter().map(|command| command.as_bytes());
+        let result = self.group(node).propose(now, &mut arena, commands);
+        self.arena = arena;
+        self.pump(node);
+        self.settle();
+        match result {
+            Ok(_) => String::new(),
+            Err(refusal) => format!("refused: {refusal}\n"),
+        }
+    }
+
+    /// `forward N L x seq=S [term=T]`
+    pub(crate) fn forward(&mut self, args: &[&str]) {
+        let (node, leader) = (number(args[0]), number(args[1]));
+        let own = self.group(node).term();
+        let term = option(args, "term").map_or(own, |term| Term::new(number(term)));
+        let forward = Forward {
+            first_sequence: option(args, "seq").map_or(1, number),
+            commands: vec![bytes::Bytes::copy_from_slice(args[2].as_bytes())],
+        };
+        let message = Message { generation: GENERATION, term, body: Body::Forward(forward) };
+        let from = Sender {
+            node: NodeId::new(node),
+            incarnation: Incarnation(u128::from(node)),
+            run: Run::new(self.member(node).run),
+        };
+        self.queue.push_back(InFlight { from, to: leader, message });
+        self.settle();
+    }
+
+    pub(crate) fn read(&mut self, node: u64, id: u64) -> String {
+        let now = self.now();
+        let result = self.group(node).read(now, ReadId::new(id));
+        self.pump(node);
+        self.settle();
+        result.map_or_else(|refusal| format!("refused: {refusal}\n"), |()| String::new())
+    }
+
+    pub(crate) fn forget(&mut self, node: u64, id: u64) {
+        self.group(node).forget_read(ReadId::new(id));
+    }
+
+    pub(crate) fn release_memory(&mut self, node: u64) {
+        self.group(node).release_memory(0);
+    }
+
+    // ---- What it looks like ----
+
+    pub(crate) fn show(&mut self, node: u64) -> String {
+        let Some(group) = &self.member(node).group else {
+            return format!("n{node} down\n");
+        };
+        let role = match group.role() {
+            raftlet_core::Role::Leader => "leader",
+            raftlet_core::Role::Candidate => "candidate",
+            raftlet_core::Role::PreCandidate => "pre-candidate",
+            raftlet_core::Role::Follower => "follower",
+        };
+        let named = |node: Option<NodeId>| node.map_or("-".to_owned(), |node| node.to_string());
+        format!(
+            "n{node} {role} term={} vote={} leader={} last={} durable={} commit={}{}\n",
+            group.term().get(),
+            named(group.hard_state().vote),
+            named(group.leader()),
+            group.last_index(),
+            group.durable_index(),
+            group.commit_index(),
+            if group.next_deadline().is_none() { " idle" } else { "" },
+        )
+    }
+
+    pub(crate) fn show_log(&mut self, node: u64) -> String {
+        let group = self.group(node);
+        let mut text = format!("n{node}");
+        for index in 1..=group.last_index().get() {
+            write!(text, " {}", group.term_at(Index::new(index)).unwrap().get()).unwrap();
+        }
+        text + "\n"
+    }
+
+    pub(crate) fn show_commands(&mut self, node: u64) -> String {
+        format!("n{node} {}\n", self.member(node).commands.join(" "))
+    }
+
+    pub(crate) fn take_reads(&mut self) -> String {
+        self.reads.drain(..).map(|line| line + "\n").collect()
+    }
+
+    pub(crate) fn take_forward_replies(&mut self) -> String {
+        self.forward_replies.drain(..).map(|line| line + "\n").collect()
+    }
+
+    pub(crate) fn show_counters(&mut self, node: u64, names: &[&str]) -> String {
+        let all = format!("{:?}", self.group(node).counters());
+        let inner = all.trim_start_matches("Counters { ").trim_end_matches(" }");
+        let wanted = inner
+            .split(", ")
+            .filter(|pair| names.iter().any(|name| pair.split(": ").next() == Some(*name)));
+        format!("n{node} {}\n", wanted.collect::<Vec<_>>().join(" ").replace(": ", "="))
+    }
+
+    pub(crate) fn show_queue(&self) -> String {
+        self.queue
+            .iter()
+            .map(|m| format!("n{}->n{} {}\n", m.from.node.get(), m.to, describe(&m.message)))
+            .collect()
+    }
+}
+
+fn matches(m: &InFlight, from: u64, to: u64, kind: Option<&str>) -> bool {
+    m.from.node.get() == from && m.to == to && kind.is_none_or(|kind| name(&m.message.body) == kind)
+}
+
+fn name(body: &Body) -> &'static str {
+    match body {
+        Body::Append(append) if append.entries.is_empty() => "heartbeat",
+        Body::Append(_) => "append",
+        Body::Ack(_) => "ack",
+        Body::VoteRequest(_) => "vote-request",
+        Body::VoteReply(_) => "vote-reply",
+        Body::Probe => "probe",
+        Body::NotLeader { .. } => "not-leader",
+        Body::Read { .. } => "read",
+        Body::ReadReply { .. } => "read-reply",
+        Body::Forward(_) => "forward",
+        Body::ForwardReply(_) => "forward-reply",
+    }
+}
+
+fn describe(message: &Message) -> String {
+    let detail = match &message.body {
+        Body::Append(append) => {
+            let end = append.entries.last().map_or(append.previous, |last| last);
+            format!(
+                "after {} to {} commit={} round={}",
+                append.previous,
+                end,
+                append.commit,
+                append.round.get()
+            )
+        }
+        Body::Ack(ack) => format!("{:?} round={}", ack.outcome, ack.round.get()),
+        Body::VoteRequest(request) => format!("{:?} last={}", request.kind, request.last),
+        Body::VoteReply(reply) => format!("{:?} granted={}", reply.kind, reply.granted),
+        Body::NotLeader { leader } => format!("{leader:?}"),
+        Body::ReadReply { index, .. } => format!("{index:?}"),
+        Body::ForwardReply(reply) => format!("{:?}", reply.outcome),
+        Body::Probe | Body::Read { .. } | Body::Forward(_) => String::new(),
+    };
+    format!("{} term={} {detail}", name(&message.body), message.term.get()).trim_end().to_owned()
+}
