@@ -35,6 +35,20 @@ pub const TIME_NS_MAX: u64 = u64::MAX - 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub u64);
 
+impl ClientId {
+    /// Who reads every key once more when all is over.
+    pub const FINAL_READER: Self = Self(u64::MAX);
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::FINAL_READER => write!(f, "final reader"),
+            Self(number) => write!(f, "client {number}"),
+        }
+    }
+}
+
 /// Position of an operation in its history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpId(u32);
@@ -175,6 +189,12 @@ pub struct Certificate {
     pub index: u64,
 }
 
+impl fmt::Display for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "index {} of group {}", self.index, self.group)
+    }
+}
+
 /// One request of one client to one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
@@ -205,7 +225,7 @@ impl Operation {
 
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "client {} ", self.client.0)?;
+        write!(f, "{} ", self.client)?;
         match &self.call {
             Call::Read => write!(f, "read {}", self.key)?,
             Call::Write(value) => write!(f, "write {} = {value}", self.key)?,
@@ -247,9 +267,6 @@ impl History {
     /// [`HistoryError`] when the operation contradicts itself or the history
     /// is full. The history is unchanged then.
     pub fn push(&mut self, operation: Operation) -> Result<OpId, HistoryError> {
-        if self.operations.len() >= HISTORY_OPERATIONS_MAX {
-            return Err(HistoryError::Full);
-        }
         let latest_ns = operation
             .done()
             .map_or(operation.invoke_ns, |(_, return_ns)| return_ns);
@@ -271,9 +288,27 @@ impl History {
                 operation: Box::new(operation),
             });
         }
-        let id = u32::try_from(self.operations.len()).map_err(|_| HistoryError::Full)?;
-        self.operations.push(operation);
-        Ok(OpId(id))
+        self.append(operation)
+    }
+
+    /// Adds a read that began after everything recorded.
+    pub(crate) fn push_final_read(
+        &mut self,
+        key: &Key,
+        value: Option<&Value>,
+    ) -> Result<OpId, HistoryError> {
+        let reply = Reply::Value(value.cloned());
+        self.append(Operation {
+            client: ClientId::FINAL_READER,
+            key: key.clone(),
+            call: Call::Read,
+            invoke_ns: TIME_NS_MAX + 1,
+            outcome: Outcome::Done {
+                reply,
+                return_ns: TIME_NS_MAX + 2,
+            },
+            certificate: None,
+        })
     }
 
     /// The operations, in the order they were pushed.
@@ -289,6 +324,15 @@ impl History {
     /// The operations with their ids.
     pub fn iter(&self) -> impl Iterator<Item = (OpId, &Operation)> {
         (0_u32..).map(OpId).zip(&self.operations)
+    }
+
+    fn append(&mut self, operation: Operation) -> Result<OpId, HistoryError> {
+        if self.operations.len() >= HISTORY_OPERATIONS_MAX {
+            return Err(HistoryError::Full);
+        }
+        let id = u32::try_from(self.operations.len()).map_err(|_| HistoryError::Full)?;
+        self.operations.push(operation);
+        Ok(OpId(id))
     }
 
     /// The operations of each key, keys in order.

@@ -21,13 +21,17 @@
 //! Not here: clocks, clients and sockets (whoever records has them); which
 //! faults were injected (the simulator and the demo know).
 
+mod certificate;
 mod history;
+mod ledger;
 mod linearizable;
 mod model;
 
+pub use certificate::{CertificateReport, CertificateViolation, check_certificates};
 pub use history::{
     Call, Certificate, ClientId, HISTORY_OPERATIONS_MAX, History, HistoryError, Key, OpId,
     Operation, Outcome, Reply, TIME_NS_MAX, Value,
 };
+pub use ledger::{JudgeError, Judgement, judge};
 pub use linearizable::{NODES_MAX_DEFAULT, SearchLimits, Verdict, Violation, check};
 pub use model::{Cell, KeyValue, Model};

@@ -18,6 +18,8 @@ pub(crate) struct Workload {
     /// some of them very late.
     pub(crate) unknown_one_in: usize,
     pub(crate) mix: Mix,
+    /// What goes wrong, at the first fitting request after so many.
+    pub(crate) fault: Option<(Fault, usize)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,19 @@ pub(crate) enum Mix {
     Counter,
     /// All calls.
     Everything,
+}
+
+/// What the object does wrong, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Acknowledges a change and forgets it.
+    ForgetsChange,
+    /// Serves a read from the state before the last change.
+    ReadsStale,
+    /// Says "not done" and does it.
+    DoesWhatItDenies,
+    /// Makes one change twice.
+    RepeatsChange,
 }
 
 /// What came of it.
@@ -52,6 +67,9 @@ enum Client {
 struct World {
     random: Random,
     cells: BTreeMap<Key, Option<Vec<u8>>>,
+    previous: BTreeMap<Key, Option<Vec<u8>>>,
+    fault: Option<(Fault, usize)>,
+    served: usize,
     index: u64,
     /// Asked, no longer waited for, may still be served.
     adrift: Vec<usize>,
@@ -67,6 +85,9 @@ pub(crate) fn run(seed: u64, workload: Workload) -> Run {
         cells: (0..workload.keys)
             .map(|key| (Key::from(format!("k{key}")), None))
             .collect(),
+        previous: BTreeMap::new(),
+        fault: workload.fault,
+        served: 0,
         index: 0,
         adrift: Vec::new(),
         done: Vec::new(),
@@ -141,6 +162,15 @@ impl World {
     }
 
     fn serve_or_lose(&mut self, workload: Workload, mut operation: Operation) -> Client {
+        if operation.call != Call::Read && self.fails(Fault::DoesWhatItDenies) {
+            self.serve(&mut operation);
+            operation.certificate = None;
+            self.done.push(Operation {
+                outcome: Outcome::NotDone,
+                ..operation
+            });
+            return Client::Idle;
+        }
         if !self.random.one_in(workload.unknown_one_in) {
             let reply = self.serve(&mut operation);
             return Client::Served(operation, reply);
@@ -168,6 +198,39 @@ impl World {
     }
 
     fn serve(&mut self, operation: &mut Operation) -> Reply {
+        self.served += 1;
+        let before = self.cells[&operation.key].clone();
+        let is_read = operation.call == Call::Read;
+        if is_read && self.fails(Fault::ReadsStale) {
+            let stale = self.previous.get(&operation.key).cloned().flatten();
+            return Reply::Value(stale.map(Value::from));
+        }
+        let reply = self.execute(operation);
+        if is_read {
+            return reply;
+        }
+        if self.fails(Fault::RepeatsChange) {
+            self.execute(operation);
+        }
+        if self.fails(Fault::ForgetsChange) {
+            self.cells.insert(operation.key.clone(), before.clone());
+        }
+        self.previous.insert(operation.key.clone(), before);
+        reply
+    }
+
+    /// Whether this fault is due; it happens once.
+    fn fails(&mut self, fault: Fault) -> bool {
+        let is_due = self
+            .fault
+            .is_some_and(|(what, at)| what == fault && self.served > at);
+        if is_due {
+            self.fault = None;
+        }
+        is_due
+    }
+
+    fn execute(&mut self, operation: &mut Operation) -> Reply {
         let cell = self.cells.get_mut(&operation.key).unwrap();
         let reply = match &operation.call {
             Call::Read => Reply::Value(cell.as_ref().map(Value::from)),
