@@ -234,7 +234,7 @@ impl fmt::Display for Operation {
         }
         match &self.outcome {
             Outcome::NotDone => write!(f, " -> not done"),
-            Outcome::Unknown => write!(f, " -> unknown [{} ns ..", self.invoke_ns),
+            Outcome::Unknown => write!(f, " -> unknown [{} ns .. ]", self.invoke_ns),
             Outcome::Done { reply, return_ns } => {
                 match reply {
                     Reply::Value(Some(value)) => write!(f, " -> {value}")?,
@@ -242,6 +242,9 @@ impl fmt::Display for Operation {
                     Reply::Written => write!(f, " -> ok")?,
                     Reply::Number(number) => write!(f, " -> {number}")?,
                     Reply::Existed(existed) => write!(f, " -> existed: {existed}")?,
+                }
+                if self.client == ClientId::FINAL_READER {
+                    return Ok(());
                 }
                 write!(f, " [{} ns .. {return_ns} ns]", self.invoke_ns)
             }

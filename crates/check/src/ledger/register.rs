@@ -83,17 +83,14 @@ impl<'a> Register<'a> {
             {
                 register.add_write(*id, operation, value)?;
             }
-            match operation.done() {
-                Some((Reply::Value(value), return_ns)) => {
-                    let value = value.as_ref();
-                    register.reads.push(ReadOf {
-                        id: *id,
-                        operation,
-                        value,
-                        return_ns,
-                    });
-                }
-                Some(_) | None => {}
+            if let Some((Reply::Value(value), return_ns)) = operation.done() {
+                let value = value.as_ref();
+                register.reads.push(ReadOf {
+                    id: *id,
+                    operation,
+                    value,
+                    return_ns,
+                });
             }
         }
         register.settle();

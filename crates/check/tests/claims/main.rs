@@ -10,8 +10,10 @@
 
 mod agreement;
 mod brute_force;
+mod certificate;
 mod corruption;
 mod known_good;
+mod ledger;
 mod object;
 mod random;
 mod scribe;
