@@ -152,13 +152,19 @@ fn a_reply_that_is_wrong_at_its_place_is_seen_though_another_order_would_do() {
 }
 
 #[test]
-fn a_change_of_unknown_place_leaves_its_key_uncertified_and_no_other() {
+fn an_operation_of_unknown_place_leaves_its_key_uncertified_and_no_other() {
     let lost = operation(1, (0, 1), unknown(Call::Write(Value::from("a"))));
     let seen = at(1, operation(2, (2, 3), read(Some("a"))));
     let other = at(1, on_key("other", operation(3, (2, 3), read(None))));
     let open = report(&[lost.clone(), seen.clone(), other.clone()]);
     assert_eq!((open.violations.len(), open.uncertified_keys.len()), (0, 1));
     assert!(!open.is_certified());
+    let bare = report(&[operation(2, (2, 3), read(Some("a"))), other.clone()]);
+    assert_eq!(
+        (bare.violations.len(), bare.uncertified_keys.len()),
+        (0, 1),
+        "no certificate"
+    );
     // Looked up in the committed log, it is certified like any other.
     let found = report(&[at(1, lost), seen.clone(), other.clone()]);
     assert!(found.is_certified(), "{found:#?}");

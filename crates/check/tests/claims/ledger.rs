@@ -133,6 +133,20 @@ fn a_read_older_than_what_was_read_before_it_began_is_stale() {
 }
 
 #[test]
+fn a_later_right_read_of_a_value_does_not_hide_what_is_newer_than_it() {
+    let all = [
+        operation(1, (0, 5), write("a")),
+        operation(2, (0, 100), write("b")),
+        operation(3, (10, 20), read(Some("b"))),
+        operation(4, (12, 22), read(Some("a"))),
+        operation(1, (200, 201), write("c")),
+        operation(5, (30, 31), read(Some("a"))),
+    ];
+    assert_eq!(counts(&all[..5], Some("c")), [0, 0, 0]);
+    assert_eq!(counts(&all, Some("c")), [0, 1, 0]);
+}
+
+#[test]
 fn a_stale_read_makes_no_right_read_stale() {
     let all = [
         operation(1, (0, 1), write("a")),
