@@ -25,7 +25,7 @@ mod workspace;
 
 const USAGE: &str = "\
 usage: cargo xtask <command>
-  tidy                             check the tree against docs/rules.md 37-40
+  tidy [DIR]                       check this checkout, or DIR, for the house's rules
   sections                         dissertation sections cited by code and tests
   mutants [--json] [--seeds A..B] [--only ID]
                                    every broken core must be caught
@@ -60,8 +60,9 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<Report, Box<dyn Error>> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["tidy"] => {
-            let outcome = tidy::check(&root())?;
+        ["tidy", rest @ ..] if rest.len() <= 1 => {
+            let checkout = rest.first().map_or_else(root, PathBuf::from);
+            let outcome = tidy::check(&checkout)?;
             Ok(Report {
                 is_good: outcome.findings.is_empty(),
                 text: outcome.to_string(),

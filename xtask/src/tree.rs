@@ -106,7 +106,12 @@ fn walk(root: &Path, under: &str, ignored: &[String], files: &mut Vec<File>) -> 
         if kind.is_dir() {
             walk(root, &path, ignored, files)?;
         } else if kind.is_file() {
-            let content = fs::read(entry.path())?;
+            let content = match fs::read(entry.path()) {
+                Ok(content) => content,
+                // Somebody's temporary file went away since it was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             let bytes = u64::try_from(content.len()).unwrap_or(u64::MAX);
             files.push(File {
                 path,

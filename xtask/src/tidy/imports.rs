@@ -62,7 +62,9 @@ fn check_file(path: &str, text: &str) -> Vec<Finding> {
             let is_new_block = between.contains(&true);
             let message = match (is_new_block, before.origin.cmp(&import.origin)) {
                 (_, std::cmp::Ordering::Greater) => "imports go std, then others, then ours",
-                (true, std::cmp::Ordering::Equal) => "one block for imports of one origin",
+                (true, std::cmp::Ordering::Equal) => {
+                    "imports of one origin stand in one block: std, others, ours"
+                }
                 (false, std::cmp::Ordering::Less) => "a blank line between std, others and ours",
                 _ => "",
             };

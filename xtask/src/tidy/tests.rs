@@ -276,7 +276,7 @@ fn what_core_may_not_contain_is_found_line_by_line() {
 
 #[test]
 fn clocks_chance_and_hash_order_stay_out_of_core_and_driver() {
-    let code = "//! Driver.\n\nuse std::collections::HashMap;\nuse std::time::Instant;\n\nuse rand::Rng;\n";
+    let code = "//! Driver.\n\nuse std::collections::HashMap;\nuse std::thread;\nuse std::time::Instant;\n\nuse rand::Rng;\n";
     let changes = [
         (
             "crates/raftlet/Cargo.toml",
@@ -287,8 +287,9 @@ fn clocks_chance_and_hash_order_stay_out_of_core_and_driver() {
     let file = "crates/raftlet/src/lib.rs";
     let expected = [
         format!("no-hash-order {file}:3"),
-        format!("no-clock {file}:4"),
-        format!("no-chance {file}:6"),
+        format!("driver-pure {file}:4"),
+        format!("no-clock {file}:5"),
+        format!("no-chance {file}:7"),
     ];
     assert_eq!(found(&changes), expected);
 }
