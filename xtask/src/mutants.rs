@@ -23,13 +23,21 @@
 use std::env;
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 /// Enough for every mutant known so far; most die within ten.
 const SEEDS_DEFAULT: &str = "1..2001";
+
+/// After this a run counts as broken: a mutant may loop without end. Two
+/// thousand seeds of the unbroken core take a fraction of it.
+const RUN_MAX: Duration = Duration::from_secs(1200);
 
 /// What the command line asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -173,10 +181,13 @@ impl Run {
         if !mutant.is_null() {
             command.args(["--mutant", &text(mutant, "id")]);
         }
-        let output = command.output()?;
-        let stdout = String::from_utf8_lossy(&output.stdout);
-        let said = String::from_utf8_lossy(&output.stderr);
-        Ok(Self::judge(mutant, output.status.code(), &stdout, &said))
+        let ended = finish(&mut command, RUN_MAX)?;
+        Ok(Self::judge(
+            mutant,
+            ended.code,
+            &ended.stdout,
+            &ended.stderr,
+        ))
     }
 
     fn judge(mutant: &Value, code: Option<i32>, stdout: &str, stderr: &str) -> Self {
@@ -260,6 +271,55 @@ impl Run {
     }
 }
 
+/// How a process ended and what it said.
+#[derive(Debug)]
+struct Ended {
+    /// `None` after a signal, also our own.
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs `command` to its end, or kills it after `limit`.
+fn finish(command: &mut Command, limit: Duration) -> io::Result<Ended> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let (stdout, stdout_ended) = collect(child.stdout.take());
+    let (stderr, _) = collect(child.stderr.take());
+    // A process that hangs keeps its output open; one that ends closes it.
+    let is_late = stdout_ended.recv_timeout(limit).is_err();
+    if is_late {
+        child.kill()?;
+    }
+    let code = child.wait()?.code();
+    let mut stderr = stderr.join().unwrap_or_default();
+    if is_late {
+        stderr.push_str(&format!("\nno end within {} s", limit.as_secs()));
+    }
+    Ok(Ended {
+        code,
+        stdout: stdout.join().unwrap_or_default(),
+        stderr,
+    })
+}
+
+/// Reads a pipe to its end on a thread of its own, then says so.
+fn collect(pipe: Option<impl Read + Send + 'static>) -> (JoinHandle<String>, Receiver<()>) {
+    let (sender, receiver) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // Half of a message is better than none: keep what arrived.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        let _ = sender.send(());
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    (reader, receiver)
+}
+
 impl Outcome {
     /// Every mutant caught, and the unbroken core passed.
     pub(crate) fn is_good(&self) -> bool {
@@ -319,9 +379,12 @@ fn number(value: &Value, key: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
     use serde_json::{Value, json};
 
-    use super::{Outcome, Run, Settings, Verdict};
+    use super::{Outcome, Run, Settings, Verdict, finish};
 
     fn mutant() -> Value {
         json!({"id": "M07", "name": "quorum of half", "invariant": "one leader a term"})
@@ -387,6 +450,17 @@ mod tests {
             seeds: "1..2001".to_owned(),
         };
         assert!(!outcome.is_good());
+    }
+
+    #[test]
+    fn a_run_without_end_is_killed_and_said_to_be_broken() {
+        let mut command = Command::new("cat");
+        let ended = finish(command.stdin(Stdio::piped()), Duration::from_millis(10));
+        let ended = ended.expect("cat is everywhere");
+        assert_eq!(ended.code, None);
+        let run = Run::judge(&mutant(), ended.code, &ended.stdout, &ended.stderr);
+        assert_eq!(run.verdict, Verdict::Broken);
+        assert!(run.detail.contains("no end within"), "{}", run.detail);
     }
 
     #[test]
