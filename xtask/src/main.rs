@@ -44,11 +44,7 @@ fn main() -> ExitCode {
         Ok(report) => {
             // A closed pipe (`| head`) is the reader's decision, not a failure.
             let _ = io::stdout().write_all(report.text.as_bytes());
-            if report.is_good {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
+            if report.is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
             let _ = writeln!(io::stderr(), "xtask: {}", chain(error.as_ref()));
@@ -63,42 +59,26 @@ fn run(arguments: &[String]) -> Result<Report, Box<dyn Error>> {
         ["tidy", rest @ ..] if rest.len() <= 1 => {
             let checkout = rest.first().map_or_else(root, PathBuf::from);
             let outcome = tidy::check(&checkout)?;
-            Ok(Report {
-                is_good: outcome.findings.is_empty(),
-                text: outcome.to_string(),
-            })
+            Ok(Report { is_good: outcome.findings.is_empty(), text: outcome.to_string() })
         }
-        ["sections"] => Ok(Report {
-            text: sections::report(&root())?,
-            is_good: true,
-        }),
+        ["sections"] => Ok(Report { text: sections::report(&root())?, is_good: true }),
         ["mutants", rest @ ..] => {
             let settings = mutants::Settings::parse(rest)?;
             let mut progress = |line: &str| {
                 let _ = writeln!(io::stderr(), "{line}");
             };
             let outcome = mutants::run(&root(), &settings, &mut progress)?;
-            Ok(Report {
-                is_good: outcome.is_good(),
-                text: outcome.render(settings.json),
-            })
+            Ok(Report { is_good: outcome.is_good(), text: outcome.render(settings.json) })
         }
         ["ci", rest @ ..] => {
-            let gate = Command::new("bash")
-                .arg(".ci/run")
-                .args(rest)
-                .current_dir(root())
-                .status()?;
+            let gate =
+                Command::new("bash").arg(".ci/run").args(rest).current_dir(root()).status()?;
             let is_good = gate.success();
-            Ok(Report {
-                text: String::new(),
-                is_good,
-            })
+            Ok(Report { text: String::new(), is_good })
         }
-        [] | ["help" | "--help" | "-h"] => Ok(Report {
-            text: USAGE.to_owned(),
-            is_good: !words.is_empty(),
-        }),
+        [] | ["help" | "--help" | "-h"] => {
+            Ok(Report { text: USAGE.to_owned(), is_good: !words.is_empty() })
+        }
         [unknown, ..] => Err(format!("no command `{unknown}`\n{USAGE}").into()),
     }
 }

@@ -51,18 +51,11 @@ impl Settings {
     /// # Errors
     /// Names the argument that is not understood.
     pub(crate) fn parse(arguments: &[&str]) -> Result<Self, String> {
-        let mut settings = Self {
-            json: false,
-            seeds: SEEDS_DEFAULT.to_owned(),
-            only: None,
-        };
+        let mut settings = Self { json: false, seeds: SEEDS_DEFAULT.to_owned(), only: None };
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
-            let mut value = || {
-                rest.next()
-                    .map(|value| (*value).to_owned())
-                    .ok_or("a value is missing")
-            };
+            let mut value =
+                || rest.next().map(|value| (*value).to_owned()).ok_or("a value is missing");
             match *argument {
                 "--json" => settings.json = true,
                 "--seeds" => settings.seeds = value()?,
@@ -129,27 +122,14 @@ pub(crate) fn run(
         progress(&run.row());
         mutants.push(run);
     }
-    Ok(Outcome {
-        unbroken,
-        mutants,
-        seeds: settings.seeds.clone(),
-    })
+    Ok(Outcome { unbroken, mutants, seeds: settings.seeds.clone() })
 }
 
 fn build(root: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let target = root.join("target/mutants");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args([
-            "build",
-            "--quiet",
-            "--profile",
-            "sim",
-            "-p",
-            "raftlet-sim",
-            "--bin",
-            "raftlet-sim",
-        ])
+        .args(["build", "--quiet", "--profile", "sim", "-p", "raftlet-sim", "--bin", "raftlet-sim"])
         .env("RUSTFLAGS", "--cfg mutants")
         .env("CARGO_TARGET_DIR", &target)
         .current_dir(root)
@@ -161,9 +141,7 @@ fn build(root: &Path) -> Result<PathBuf, Box<dyn Error>> {
 }
 
 fn list(simulator: &Path, only: Option<&str>) -> Result<Vec<Value>, Box<dyn Error>> {
-    let output = Command::new(simulator)
-        .args(["core", "--list-mutants", "--json"])
-        .output()?;
+    let output = Command::new(simulator).args(["core", "--list-mutants", "--json"]).output()?;
     let listed: Value = serde_json::from_slice(&output.stdout)?;
     let mut mutants = listed.as_array().cloned().unwrap_or_default();
     mutants.retain(|mutant| only.is_none_or(|only| text(mutant, "id") == only));
@@ -182,24 +160,13 @@ impl Run {
             command.args(["--mutant", &text(mutant, "id")]);
         }
         let ended = finish(&mut command, RUN_MAX)?;
-        Ok(Self::judge(
-            mutant,
-            ended.code,
-            &ended.stdout,
-            &ended.stderr,
-        ))
+        Ok(Self::judge(mutant, ended.code, &ended.stdout, &ended.stderr))
     }
 
     fn judge(mutant: &Value, code: Option<i32>, stdout: &str, stderr: &str) -> Self {
-        let last = stdout
-            .lines()
-            .rev()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or_default();
+        let last = stdout.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
         let told: Value = serde_json::from_str(last).unwrap_or_default();
-        let violation = told
-            .get("violation")
-            .filter(|violation| violation.is_object());
+        let violation = told.get("violation").filter(|violation| violation.is_object());
         let verdict = match (code, violation) {
             (Some(0), None) if told.is_object() => Verdict::Passed,
             (Some(1), Some(_)) => Verdict::Caught,
@@ -216,16 +183,8 @@ impl Run {
         };
         let is_unbroken = mutant.is_null();
         Self {
-            id: if is_unbroken {
-                "-".to_owned()
-            } else {
-                text(mutant, "id")
-            },
-            name: if is_unbroken {
-                "the unbroken core".to_owned()
-            } else {
-                text(mutant, "name")
-            },
+            id: if is_unbroken { "-".to_owned() } else { text(mutant, "id") },
+            name: if is_unbroken { "the unbroken core".to_owned() } else { text(mutant, "name") },
             verdict,
             invariant,
             seeds: number(&told, "seeds"),
@@ -242,14 +201,7 @@ impl Run {
             (Verdict::Passed, _) => "SURVIVED",
             (Verdict::Broken, _) => "BROKEN",
         };
-        let Self {
-            id,
-            name,
-            invariant,
-            seeds,
-            steps,
-            ..
-        } = self;
+        let Self { id, name, invariant, seeds, steps, .. } = self;
         let mut row =
             format!("{id:<6} {name:<46} {verdict:<9} {invariant:<34} {seeds:>6} {steps:>10}");
         if self.verdict == Verdict::Broken {
@@ -282,10 +234,7 @@ struct Ended {
 
 /// Runs `command` to its end, or kills it after `limit`.
 fn finish(command: &mut Command, limit: Duration) -> io::Result<Ended> {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (stdout, stdout_ended) = collect(child.stdout.take());
     let (stderr, _) = collect(child.stderr.take());
     // A process that hangs keeps its output open; one that ends closes it.
@@ -298,11 +247,7 @@ fn finish(command: &mut Command, limit: Duration) -> io::Result<Ended> {
     if is_late {
         stderr.push_str(&format!("\nno end within {} s", limit.as_secs()));
     }
-    Ok(Ended {
-        code,
-        stdout: stdout.join().unwrap_or_default(),
-        stderr,
-    })
+    Ok(Ended { code, stdout: stdout.join().unwrap_or_default(), stderr })
 }
 
 /// Reads a pipe to its end on a thread of its own, then says so.
@@ -328,10 +273,7 @@ impl Outcome {
     }
 
     fn count(&self, verdict: Verdict) -> usize {
-        self.mutants
-            .iter()
-            .filter(|run| run.verdict == verdict)
-            .count()
+        self.mutants.iter().filter(|run| run.verdict == verdict).count()
     }
 
     /// A table, or one JSON object on one line.
@@ -356,10 +298,7 @@ impl Outcome {
             table.push_str(&run.row());
             table.push('\n');
         }
-        let _ = writeln!(
-            table,
-            "{caught} of {total} mutants caught, {survived} survived"
-        );
+        let _ = writeln!(table, "{caught} of {total} mutants caught, {survived} survived");
         table
     }
 }
@@ -391,12 +330,7 @@ mod tests {
     }
 
     fn judged(mutant: &Value, code: i32, stdout: &str) -> Run {
-        Run::judge(
-            mutant,
-            Some(code),
-            stdout,
-            "thread 'main' panicked\nat the end",
-        )
+        Run::judge(mutant, Some(code), stdout, "thread 'main' panicked\nat the end")
     }
 
     const CAUGHT: &str = "noise\n{\"seeds\":3,\"steps\":150,\"violation\":{\"seed\":3,\"step\":12,\
@@ -406,10 +340,7 @@ mod tests {
     #[test]
     fn a_violation_with_exit_1_is_a_catch() {
         let run = judged(&mutant(), 1, CAUGHT);
-        assert_eq!(
-            (run.verdict, run.seeds, run.steps),
-            (Verdict::Caught, 3, 150)
-        );
+        assert_eq!((run.verdict, run.seeds, run.steps), (Verdict::Caught, 3, 150));
         assert_eq!(run.invariant, "one leader a term");
     }
 
@@ -424,20 +355,13 @@ mod tests {
     fn one_survivor_fails_the_run() {
         let outcome = |second: &str, code| Outcome {
             unbroken: judged(&Value::Null, 0, PASSED),
-            mutants: vec![
-                judged(&mutant(), 1, CAUGHT),
-                judged(&mutant(), code, second),
-            ],
+            mutants: vec![judged(&mutant(), 1, CAUGHT), judged(&mutant(), code, second)],
             seeds: "1..2001".to_owned(),
         };
         assert!(outcome(CAUGHT, 1).is_good());
         let survived = outcome(PASSED, 0);
         assert!(!survived.is_good());
-        assert!(
-            survived
-                .render(false)
-                .contains("1 of 2 mutants caught, 1 survived")
-        );
+        assert!(survived.render(false).contains("1 of 2 mutants caught, 1 survived"));
         let told: Value = serde_json::from_str(&survived.render(true)).expect("one object");
         assert_eq!(told["mutants_survived"], json!(1));
     }

@@ -38,16 +38,13 @@ impl<'a> Source<'a> {
 
     /// Positions at which the tokens read `pattern`, one word or sign each.
     pub(crate) fn find<'p>(&'p self, pattern: &'p [&str]) -> impl Iterator<Item = usize> + 'p {
-        self.tokens
-            .windows(pattern.len())
-            .enumerate()
-            .filter_map(move |(at, window)| {
-                let is_match = window
-                    .iter()
-                    .zip(pattern)
-                    .all(|(token, word)| token.is_code() && token.text == *word);
-                is_match.then_some(at)
-            })
+        self.tokens.windows(pattern.len()).enumerate().filter_map(move |(at, window)| {
+            let is_match = window
+                .iter()
+                .zip(pattern)
+                .all(|(token, word)| token.is_code() && token.text == *word);
+            is_match.then_some(at)
+        })
     }
 }
 
@@ -108,11 +105,7 @@ fn item_end(tokens: &[Token<'_>], at: usize) -> usize {
     let depth = tokens.get(at).map_or(0, |token| token.depth);
     // A `;` inside `[u8; 4]` ends nothing.
     let mut open = 0_u32;
-    let rest = tokens
-        .iter()
-        .enumerate()
-        .skip(at)
-        .filter(|(_, token)| token.is_code());
+    let rest = tokens.iter().enumerate().skip(at).filter(|(_, token)| token.is_code());
     for (position, token) in rest {
         match token.text {
             "(" | "[" => open += 1,
@@ -141,12 +134,7 @@ mod tests {
     fn a_lifetime_is_not_the_start_of_a_character() {
         let source = Source::parse("fn f<'a>(x: &'a str) -> &'a str { x } // it's over");
         assert_eq!(source.comments.len(), 1);
-        assert!(
-            source
-                .tokens
-                .iter()
-                .any(|token| token.kind == Kind::Word && token.text == "str")
-        );
+        assert!(source.tokens.iter().any(|token| token.kind == Kind::Word && token.text == "str"));
     }
 
     #[test]
@@ -155,11 +143,7 @@ mod tests {
             "use a::b;\n#[cfg(test)]\nmod tests { fn f() { inner(); } }\n#[cfg(not(test))]\nfn outer() {}",
         );
         let marked = |word: &str| {
-            source
-                .tokens
-                .iter()
-                .find(|token| token.text == word)
-                .map(|token| token.is_test)
+            source.tokens.iter().find(|token| token.text == word).map(|token| token.is_test)
         };
         assert_eq!(marked("inner"), Some(true));
         assert_eq!(marked("outer"), Some(false));

@@ -48,10 +48,7 @@ fn table(tree: &Tree) -> String {
             }
         }
     }
-    let mut text = format!(
-        "{:<8} {:>5} {:>5}  {}\n",
-        "section", "code", "tests", "title, first"
-    );
+    let mut text = format!("{:<8} {:>5} {:>5}  {}\n", "section", "code", "tests", "title, first");
     let listed = tree.file(SECTIONS).map_or("", |file| file.text());
     let mut uncited = Vec::new();
     for line in listed.lines() {
@@ -64,11 +61,8 @@ fn table(tree: &Tree) -> String {
             continue;
         };
         let Count { code, tests, first } = count;
-        let _ = writeln!(
-            text,
-            "{:<8} {code:>5} {tests:>5}  {title} ({first})",
-            format!("§{number}")
-        );
+        let _ =
+            writeln!(text, "{:<8} {code:>5} {tests:>5}  {title} ({first})", format!("§{number}"));
     }
     let _ = writeln!(text, "not cited: {}", uncited.join(" "));
     text
@@ -93,10 +87,7 @@ mod tests {
             "//! Elects (§3.4).\n\n#[cfg(test)]\nmod tests {\n    // §3.4\n    fn f() {}\n}\n";
         fs::write(root.path().join("a.rs"), code).expect("written");
         let table = report(root.path()).expect("a report");
-        assert!(
-            table.contains("§3.4         1     1  Election (a.rs:1)"),
-            "{table}"
-        );
+        assert!(table.contains("§3.4         1     1  Election (a.rs:1)"), "{table}");
         assert!(table.contains("not cited: §3.5"), "{table}");
     }
 }

@@ -46,12 +46,7 @@ pub(crate) struct Finding {
 
 impl Finding {
     fn new(rule: &'static str, path: &str, line: usize, message: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            line,
-            rule,
-            message: message.into(),
-        }
+        Self { path: path.to_owned(), line, rule, message: message.into() }
     }
 }
 
@@ -101,10 +96,7 @@ struct House<'a> {
 pub(crate) fn check(root: &Path) -> Result<Outcome, Box<dyn Error>> {
     let tree = Tree::load(root)?;
     let packages = workspace::packages(root)?;
-    let house = House {
-        tree: &tree,
-        packages: &packages,
-    };
+    let house = House { tree: &tree, packages: &packages };
     let rules: [fn(&House<'_>) -> Vec<Finding>; 8] = [
         arrows::check,
         bans::check,
@@ -119,11 +111,7 @@ pub(crate) fn check(root: &Path) -> Result<Outcome, Box<dyn Error>> {
     let mut findings = without_exceptions(&tree, found);
     findings.sort();
     findings.dedup();
-    Ok(Outcome {
-        findings,
-        notes: citations::uncited(&tree),
-        files: tree.files().len(),
-    })
+    Ok(Outcome { findings, notes: citations::uncited(&tree), files: tree.files().len() })
 }
 
 /// Drops what `xtask/exceptions.txt` excuses; adds what it excuses in vain.
@@ -135,10 +123,7 @@ fn without_exceptions(tree: &Tree, mut findings: Vec<Finding>) -> Vec<Finding> {
             continue;
         }
         let mut words = line.split_whitespace();
-        let (rule, path) = (
-            words.next().unwrap_or_default(),
-            words.next().unwrap_or_default(),
-        );
+        let (rule, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let mut complain = |message: &str| {
             complaints.push(Finding::new("exceptions", EXCEPTIONS, at + 1, message));
         };

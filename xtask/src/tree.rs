@@ -28,9 +28,7 @@ impl File {
     }
 
     pub(crate) fn has_extension(&self, extension: &str) -> bool {
-        Path::new(&self.path)
-            .extension()
-            .is_some_and(|found| found == extension)
+        Path::new(&self.path).extension().is_some_and(|found| found == extension)
     }
 
     /// The content, empty where it is not UTF-8.
@@ -67,10 +65,7 @@ impl Tree {
     }
 
     pub(crate) fn file(&self, path: &str) -> Option<&File> {
-        let at = self
-            .files
-            .binary_search_by(|file| file.path.as_str().cmp(path))
-            .ok()?;
+        let at = self.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok()?;
         self.files.get(at)
     }
 
@@ -82,9 +77,7 @@ impl Tree {
     pub(crate) fn has_directory(&self, path: &str) -> bool {
         let prefix = format!("{path}/");
         let at = self.files.partition_point(|file| file.path < prefix);
-        self.files
-            .get(at)
-            .is_some_and(|file| file.path.starts_with(&prefix))
+        self.files.get(at).is_some_and(|file| file.path.starts_with(&prefix))
     }
 }
 
@@ -97,11 +90,7 @@ fn walk(root: &Path, under: &str, ignored: &[String], files: &mut Vec<File>) -> 
         if name == ".git" || name == "target" || (under.is_empty() && matches(ignored, &name)) {
             continue;
         }
-        let path = if under.is_empty() {
-            name
-        } else {
-            format!("{under}/{name}")
-        };
+        let path = if under.is_empty() { name } else { format!("{under}/{name}") };
         let kind = entry.file_type()?;
         if kind.is_dir() {
             walk(root, &path, ignored, files)?;
@@ -113,11 +102,7 @@ fn walk(root: &Path, under: &str, ignored: &[String], files: &mut Vec<File>) -> 
                 Err(error) => return Err(error),
             };
             let bytes = u64::try_from(content.len()).unwrap_or(u64::MAX);
-            files.push(File {
-                path,
-                bytes,
-                text: String::from_utf8(content).ok(),
-            });
+            files.push(File { path, bytes, text: String::from_utf8(content).ok() });
         }
     }
     Ok(())
@@ -132,10 +117,8 @@ fn ignored_names(root: &Path) -> Vec<String> {
 }
 
 fn matches(patterns: &[String], name: &str) -> bool {
-    patterns
-        .iter()
-        .any(|pattern| match pattern.strip_suffix('*') {
-            Some(prefix) => name.starts_with(prefix),
-            None => name == pattern,
-        })
+    patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == pattern,
+    })
 }

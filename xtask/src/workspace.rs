@@ -52,14 +52,7 @@ pub(crate) fn packages(root: &Path) -> Result<Vec<Package>, Box<dyn Error>> {
 fn ask(root: &Path, manifest: &str) -> Result<Value, Box<dyn Error>> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args([
-            "metadata",
-            "--no-deps",
-            "--offline",
-            "--format-version",
-            "1",
-            "--manifest-path",
-        ])
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
         .arg(root.join(manifest))
         .current_dir(root)
         .output()?;
@@ -90,10 +83,7 @@ fn read(root: &Path, package: &Value, is_ours: bool) -> Package {
 }
 
 fn array<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value
-        .get(key)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -102,8 +92,5 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 
 fn relative(root: &Path, path: &str) -> String {
     let path = Path::new(path);
-    path.strip_prefix(root)
-        .unwrap_or(path)
-        .to_string_lossy()
-        .replace('\\', "/")
+    path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace('\\', "/")
 }

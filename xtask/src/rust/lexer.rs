@@ -38,14 +38,7 @@ impl Token<'_> {
 }
 
 pub(super) fn split(text: &str) -> (Vec<Token<'_>>, Vec<Comment<'_>>) {
-    let mut lexer = Lexer {
-        text,
-        at: 0,
-        line: 1,
-        depth: 0,
-        tokens: vec![],
-        comments: vec![],
-    };
+    let mut lexer = Lexer { text, at: 0, line: 1, depth: 0, tokens: vec![], comments: vec![] };
     while lexer.step() {}
     (lexer.tokens, lexer.comments)
 }
@@ -108,13 +101,7 @@ impl<'a> Lexer<'a> {
     fn token(&mut self, kind: Kind, len: usize) {
         let line = self.line;
         let text = self.take(len);
-        self.tokens.push(Token {
-            kind,
-            text,
-            line,
-            depth: self.depth,
-            is_test: false,
-        });
+        self.tokens.push(Token { kind, text, line, depth: self.depth, is_test: false });
     }
 
     fn sign(&mut self, sign: char) {
@@ -133,9 +120,7 @@ impl<'a> Lexer<'a> {
         let (_, first) = characters.next().unwrap_or((1, ' '));
         let second = characters.next();
         if first == '\\' {
-            let end = characters
-                .find(|(_, c)| *c == '\'')
-                .map_or(rest.len(), |(at, _)| at + 1);
+            let end = characters.find(|(_, c)| *c == '\'').map_or(rest.len(), |(at, _)| at + 1);
             self.token(Kind::Text, end);
         } else if let Some((at, '\'')) = second {
             self.token(Kind::Text, at + 1);
@@ -186,11 +171,7 @@ fn string_len(text: &str) -> Option<usize> {
     let inside = text.get(start..)?;
     if is_raw {
         let close = format!("\"{}", "#".repeat(hashes));
-        return Some(
-            inside
-                .find(&close)
-                .map_or(text.len(), |at| start + at + close.len()),
-        );
+        return Some(inside.find(&close).map_or(text.len(), |at| start + at + close.len()));
     }
     let mut is_escaped = false;
     for (at, c) in inside.char_indices() {

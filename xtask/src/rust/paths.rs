@@ -95,19 +95,13 @@ mod tests {
 
     fn joined(text: &str) -> Vec<String> {
         let source = Source::parse(text);
-        paths(&source.tokens)
-            .iter()
-            .map(|path| path.segments.join("::"))
-            .collect()
+        paths(&source.tokens).iter().map(|path| path.segments.join("::")).collect()
     }
 
     #[test]
     fn a_nested_group_is_expanded_to_its_leaves() {
         let found = joined("use std::{fs, io::{self, Read as _}, net::*};");
-        assert_eq!(
-            found,
-            ["std::fs", "std::io", "std::io::Read", "std::net::*"]
-        );
+        assert_eq!(found, ["std::fs", "std::io", "std::io::Read", "std::net::*"]);
     }
 
     #[test]

@@ -18,26 +18,8 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("raftlet-net", &["raftlet"]),
     ("raftlet-kv", &["raftlet"]),
     ("raftlet-check", &[]),
-    (
-        "raftlet-sim",
-        &[
-            "raftlet",
-            "raftlet-log",
-            "raftlet-net",
-            "raftlet-kv",
-            "raftlet-check",
-        ],
-    ),
-    (
-        "raftlet-server",
-        &[
-            "raftlet",
-            "raftlet-log",
-            "raftlet-net",
-            "raftlet-kv",
-            "raftlet-check",
-        ],
-    ),
+    ("raftlet-sim", &["raftlet", "raftlet-log", "raftlet-net", "raftlet-kv", "raftlet-check"]),
+    ("raftlet-server", &["raftlet", "raftlet-log", "raftlet-net", "raftlet-kv", "raftlet-check"]),
     ("xtask", &[]),
 ];
 
@@ -45,13 +27,8 @@ const ARROWS: [(&str, &[&str]); 9] = [
 const CORE_MAY_USE: [&str; 3] = ["bytes", "crc32c", "thiserror"];
 
 /// Crates that must run under any executor, the simulator's included (D10).
-const RUNTIME_FREE: [&str; 5] = [
-    "raftlet-core",
-    "raftlet",
-    "raftlet-log",
-    "raftlet-kv",
-    "raftlet-check",
-];
+const RUNTIME_FREE: [&str; 5] =
+    ["raftlet-core", "raftlet", "raftlet-log", "raftlet-kv", "raftlet-check"];
 const RUNTIMES: [&str; 5] = ["tokio", "async-std", "smol", "monoio", "compio"];
 
 pub(super) fn check(house: &House<'_>) -> Vec<Finding> {
@@ -62,9 +39,7 @@ pub(super) fn check(house: &House<'_>) -> Vec<Finding> {
             findings.push(Finding::new("arrows", &package.manifest, 0, message));
         };
         let Some(allowed) = arrows_from(name) else {
-            report(format!(
-                "crate {name} has no place in the arrows of xtask/src/tidy/arrows.rs"
-            ));
+            report(format!("crate {name} has no place in the arrows of xtask/src/tidy/arrows.rs"));
             continue;
         };
         for dependency in package.dependencies.iter().map(String::as_str) {
@@ -75,15 +50,10 @@ pub(super) fn check(house: &House<'_>) -> Vec<Finding> {
             }
             let is_foreign = arrows_from(dependency).is_none();
             if name == "raftlet-core" && is_foreign && !CORE_MAY_USE.contains(&dependency) {
-                report(format!(
-                    "core may use only {}, not {dependency}",
-                    CORE_MAY_USE.join(", ")
-                ));
+                report(format!("core may use only {}, not {dependency}", CORE_MAY_USE.join(", ")));
             }
             if RUNTIME_FREE.contains(&name) && RUNTIMES.contains(&dependency) {
-                report(format!(
-                    "{name} runs under any executor (D10), so not on {dependency}"
-                ));
+                report(format!("{name} runs under any executor (D10), so not on {dependency}"));
             }
         }
     }
@@ -91,8 +61,5 @@ pub(super) fn check(house: &House<'_>) -> Vec<Finding> {
 }
 
 fn arrows_from(name: &str) -> Option<&'static [&'static str]> {
-    ARROWS
-        .iter()
-        .find(|(from, _)| *from == name)
-        .map(|(_, to)| *to)
+    ARROWS.iter().find(|(from, _)| *from == name).map(|(_, to)| *to)
 }

@@ -43,12 +43,7 @@ const fn ban(
     code: &'static [&'static str],
     remedy: &'static str,
 ) -> Ban {
-    Ban {
-        rule,
-        place,
-        code,
-        remedy,
-    }
+    Ban { rule, place, code, remedy }
 }
 
 const NO_CLOCK: &str = "time is an argument here (D2)";
@@ -57,113 +52,28 @@ const NO_ORDER: &str = "its order differs from run to run; BTreeMap, or a Vec ke
 const PORT_CLOCK: &str = "read the injected clock; only crates/server/src/clock.rs reads this one";
 
 const BANS: [Ban; 22] = [
-    ban(
-        "unsafe",
-        Place::Everywhere,
-        &["unsafe"],
-        "nowhere (rule 40)",
-    ),
-    ban(
-        "no-ignore",
-        Place::Everywhere,
-        &["#", "[", "ignore"],
-        "a test runs or goes",
-    ),
-    ban(
-        "no-should-panic",
-        Place::Everywhere,
-        &["should_panic"],
-        "say what is refused, by type",
-    ),
-    ban(
-        "core-pure",
-        Place::Core,
-        &["async"],
-        "the core is sans-io (D1)",
-    ),
-    ban(
-        "core-pure",
-        Place::Core,
-        &["await"],
-        "the core is sans-io (D1)",
-    ),
-    ban(
-        "core-pure",
-        Place::Core,
-        &["tracing"],
-        "the core counts and reports events (D1)",
-    ),
+    ban("unsafe", Place::Everywhere, &["unsafe"], "nowhere (rule 40)"),
+    ban("no-ignore", Place::Everywhere, &["#", "[", "ignore"], "a test runs or goes"),
+    ban("no-should-panic", Place::Everywhere, &["should_panic"], "say what is refused, by type"),
+    ban("core-pure", Place::Core, &["async"], "the core is sans-io (D1)"),
+    ban("core-pure", Place::Core, &["await"], "the core is sans-io (D1)"),
+    ban("core-pure", Place::Core, &["tracing"], "the core counts and reports events (D1)"),
     ban("no-clock", Place::CoreAndDriver, &["Instant"], NO_CLOCK),
     ban("no-clock", Place::CoreAndDriver, &["SystemTime"], NO_CLOCK),
     ban("no-chance", Place::CoreAndDriver, &["rand"], NO_CHANCE),
     ban("no-chance", Place::CoreAndDriver, &["getrandom"], NO_CHANCE),
     ban("no-chance", Place::CoreAndDriver, &["fastrand"], NO_CHANCE),
-    ban(
-        "no-chance",
-        Place::CoreAndDriver,
-        &["RandomState"],
-        NO_CHANCE,
-    ),
-    ban(
-        "no-hash-order",
-        Place::CoreAndDriver,
-        &["HashMap"],
-        NO_ORDER,
-    ),
-    ban(
-        "no-hash-order",
-        Place::CoreAndDriver,
-        &["HashSet"],
-        NO_ORDER,
-    ),
-    ban(
-        "clock-readers",
-        Place::OffTheClock,
-        &["Instant", "::", "now"],
-        PORT_CLOCK,
-    ),
-    ban(
-        "clock-readers",
-        Place::OffTheClock,
-        &["SystemTime", "::", "now"],
-        PORT_CLOCK,
-    ),
-    ban(
-        "clock-readers",
-        Place::OffTheClock,
-        &["UNIX_EPOCH", ".", "elapsed"],
-        PORT_CLOCK,
-    ),
-    ban(
-        "no-sleep",
-        Place::Tests,
-        &["thread", "::", "sleep"],
-        "wait for what must happen",
-    ),
-    ban(
-        "no-sleep",
-        Place::Tests,
-        &["time", "::", "sleep"],
-        "wait for what must happen",
-    ),
-    ban(
-        "no-sleep",
-        Place::Tests,
-        &["{", "sleep", "("],
-        "wait for what must happen",
-    ),
-    ban(
-        "no-sleep",
-        Place::Tests,
-        &[";", "sleep", "("],
-        "wait for what must happen",
-    ),
-    ban(
-        "no-sleep",
-        Place::Tests,
-        &["sleep_ms"],
-        "wait for what must happen",
-    ),
+    ban("no-chance", Place::CoreAndDriver, &["RandomState"], NO_CHANCE),
+    ban("no-hash-order", Place::CoreAndDriver, &["HashMap"], NO_ORDER),
+    ban("no-hash-order", Place::CoreAndDriver, &["HashSet"], NO_ORDER),
+    ban("clock-readers", Place::OffTheClock, &["Instant", "::", "now"], PORT_CLOCK),
+    ban("clock-readers", Place::OffTheClock, &["SystemTime", "::", "now"], PORT_CLOCK),
+    ban("clock-readers", Place::OffTheClock, &["UNIX_EPOCH", ".", "elapsed"], PORT_CLOCK),
+    ban("no-sleep", Place::Tests, &["thread", "::", "sleep"], "wait for what must happen"),
+    ban("no-sleep", Place::Tests, &["time", "::", "sleep"], "wait for what must happen"),
+    ban("no-sleep", Place::Tests, &["{", "sleep", "("], "wait for what must happen"),
+    ban("no-sleep", Place::Tests, &[";", "sleep", "("], "wait for what must happen"),
+    ban("no-sleep", Place::Tests, &["sleep_ms"], "wait for what must happen"),
 ];
 
 /// Paths that core may not name. A `Duration` is a number, not a clock.
@@ -237,10 +147,7 @@ fn std_paths(file: &File, source: &Source<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn leftovers(file: &File, source: &Source<'_>, findings: &mut Vec<Finding>) {
-    let comments = source
-        .comments
-        .iter()
-        .map(|comment| (comment.line, comment.text));
+    let comments = source.comments.iter().map(|comment| (comment.line, comment.text));
     let code = source.tokens.iter().filter(|token| token.is_code());
     for (line, text) in comments.chain(code.map(|token| (token.line, token.text))) {
         if let Some(word) = LEFTOVERS.iter().find(|word| text.contains(*word)) {

@@ -46,15 +46,10 @@ struct Known {
 impl Known {
     fn read(tree: &Tree) -> Self {
         let lines = |path: &str| tree.file(path).map_or("", |file| file.text()).lines();
-        let decisions = tree
-            .files()
-            .iter()
-            .filter_map(|file| file.path.strip_prefix(DECISIONS));
+        let decisions = tree.files().iter().filter_map(|file| file.path.strip_prefix(DECISIONS));
         Self {
             rules: lines(RULES).filter_map(leading_number).collect(),
-            decisions: decisions
-                .filter_map(|name| name.get(..4)?.parse().ok())
-                .collect(),
+            decisions: decisions.filter_map(|name| name.get(..4)?.parse().ok()).collect(),
             sections: lines(SECTIONS)
                 .filter_map(|line| line.trim_start_matches("- ").strip_prefix('§'))
                 .filter_map(|rest| rest.split(' ').next())
@@ -93,19 +88,14 @@ pub(super) fn check(house: &House<'_>) -> Vec<Finding> {
 fn gaps(tree: &Tree, known: &Known) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, numbers) in [(RULES, &known.rules), (DECISIONS, &known.decisions)] {
-        let holes = (1..)
-            .zip(numbers)
-            .find(|(expected, found)| expected != *found);
+        let holes = (1..).zip(numbers).find(|(expected, found)| expected != *found);
         if let Some((expected, _)) = holes {
             let message = format!("number {expected} is missing; numbers are kept for ever");
             findings.push(Finding::new("citations", path, 0, message));
         }
     }
-    let names: Vec<&str> = tree
-        .files()
-        .iter()
-        .filter_map(|file| file.path.strip_prefix(DECISIONS))
-        .collect();
+    let names: Vec<&str> =
+        tree.files().iter().filter_map(|file| file.path.strip_prefix(DECISIONS)).collect();
     let numbers: BTreeSet<&str> = names.iter().filter_map(|name| name.get(..4)).collect();
     if numbers.len() != names.len() {
         let message = "two decisions share a number";
@@ -117,19 +107,11 @@ fn gaps(tree: &Tree, known: &Known) -> Vec<Finding> {
 /// Remarks: rules and decisions that no Rust file cites.
 pub(super) fn uncited(tree: &Tree) -> Vec<String> {
     let known = Known::read(tree);
-    let cited: BTreeSet<Citation> = tree
-        .rust()
-        .flat_map(citations)
-        .map(|cited| cited.citation)
-        .collect();
-    let rules = known
-        .rules
-        .iter()
-        .filter(|number| !cited.contains(&Citation::Rule(**number)));
-    let decisions = known
-        .decisions
-        .iter()
-        .filter(|number| !cited.contains(&Citation::Decision(**number)));
+    let cited: BTreeSet<Citation> =
+        tree.rust().flat_map(citations).map(|cited| cited.citation).collect();
+    let rules = known.rules.iter().filter(|number| !cited.contains(&Citation::Rule(**number)));
+    let decisions =
+        known.decisions.iter().filter(|number| !cited.contains(&Citation::Decision(**number)));
     let mut notes = Vec::new();
     for (what, numbers) in [("rules", join(rules)), ("decisions", join(decisions))] {
         if !numbers.is_empty() {
@@ -162,28 +144,17 @@ pub(crate) fn citations(file: &File) -> Vec<Cited> {
     } else if file.is_rust() {
         let source = Source::parse(file.text());
         // A comment inside test code counts as the test's.
-        let test_lines: BTreeSet<usize> = source
-            .tokens
-            .iter()
-            .filter(|token| token.is_test)
-            .map(|token| token.line)
-            .collect();
+        let test_lines: BTreeSet<usize> =
+            source.tokens.iter().filter(|token| token.is_test).map(|token| token.line).collect();
         let ends = (test_lines.first(), test_lines.last());
         let in_tests = |line: usize| match ends {
             (Some(first), Some(last)) => (*first..=*last).contains(&line),
             _ => false,
         };
         for comment in &source.comments {
-            add(
-                comment.text,
-                comment.line,
-                is_test_file || in_tests(comment.line),
-            );
+            add(comment.text, comment.line, is_test_file || in_tests(comment.line));
         }
-        let strings = source
-            .tokens
-            .iter()
-            .filter(|token| token.kind == Kind::Text);
+        let strings = source.tokens.iter().filter(|token| token.kind == Kind::Text);
         for token in strings.filter(|token| !token.is_test && !is_test_file) {
             add(token.text, token.line, false);
         }
@@ -196,9 +167,7 @@ fn in_text(line: &str) -> Vec<Citation> {
     let mut found = Vec::new();
     for (at, _) in line.match_indices('§') {
         let rest = line.get(at..).unwrap_or_default().trim_start_matches('§');
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let number = rest.get(..end).unwrap_or_default().trim_end_matches('.');
         if !number.is_empty() {
             found.push(Citation::Section(number.to_owned()));
@@ -211,13 +180,7 @@ fn in_text(line: &str) -> Vec<Citation> {
         } else if let Some(digits) = word.strip_prefix('D') {
             // `D01` is a fault of the catalogue, not a decision.
             let is_decision = !digits.starts_with('0') && digits.len() <= 2;
-            found.extend(
-                digits
-                    .parse()
-                    .ok()
-                    .filter(|_| is_decision)
-                    .map(Citation::Decision),
-            );
+            found.extend(digits.parse().ok().filter(|_| is_decision).map(Citation::Decision));
         }
     }
     found
@@ -241,15 +204,11 @@ fn number_list(text: &str) -> Vec<u32> {
     loop {
         let next = separators.iter().rev().find_map(|separator| {
             let behind = rest.strip_prefix(separator)?;
-            behind
-                .starts_with(|c: char| c.is_ascii_digit())
-                .then_some(behind)
+            behind.starts_with(|c: char| c.is_ascii_digit()).then_some(behind)
         });
         let Some(behind) = next else { return numbers };
         // Between the first word and the first number stands one blank only.
-        let end = behind
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(behind.len());
+        let end = behind.find(|c: char| !c.is_ascii_digit()).unwrap_or(behind.len());
         let Some(number) = behind.get(..end).and_then(|digits| digits.parse().ok()) else {
             return numbers;
         };
@@ -279,9 +238,6 @@ mod tests {
     fn decisions_and_sections_are_told_from_their_likes() {
         let found = in_text("D4 and D12, not D01, ID4, D100 or DSYNC; see §3.6.2.");
         let section = Citation::Section("3.6.2".to_owned());
-        assert_eq!(
-            found,
-            [section, Citation::Decision(4), Citation::Decision(12)]
-        );
+        assert_eq!(found, [section, Citation::Decision(4), Citation::Decision(12)]);
     }
 }

@@ -12,9 +12,7 @@ use crate::rust::Source;
 use crate::tree::{File, Tree};
 
 /// Folders at the top; a word that starts with one is a path.
-const TOPS: [&str; 7] = [
-    "crates/", "docs/", "xtask/", ".ci/", ".cargo/", "bench/", "fuzz/",
-];
+const TOPS: [&str; 7] = ["crates/", "docs/", "xtask/", ".ci/", ".cargo/", "bench/", "fuzz/"];
 
 /// What exists on somebody's machine only. Split so that this file, too, is
 /// free of them.
@@ -82,33 +80,22 @@ fn markdown(tree: &Tree, file: &File, findings: &mut Vec<Finding>) {
 
 fn essay(tree: &Tree, file: &File, findings: &mut Vec<Finding>) {
     let source = Source::parse(file.text());
-    let essays = source
-        .comments
-        .iter()
-        .filter(|comment| comment.text.starts_with("//!"));
+    let essays = source.comments.iter().filter(|comment| comment.text.starts_with("//!"));
     for comment in essays {
         for word in quoted(comment.text).filter(|word| is_rust_path(word)) {
             let ending = format!("/{word}");
-            let is_known = tree
-                .rust()
-                .any(|other| other.path == word || other.path.ends_with(&ending));
+            let is_known =
+                tree.rust().any(|other| other.path == word || other.path.ends_with(&ending));
             if !is_known && !is_future(tree, word) {
                 let message = format!("no file is called `{word}`");
-                findings.push(Finding::new(
-                    "named-paths",
-                    &file.path,
-                    comment.line,
-                    message,
-                ));
+                findings.push(Finding::new("named-paths", &file.path, comment.line, message));
             }
         }
     }
 }
 
 fn is_rust_path(word: &str) -> bool {
-    let is_plain = word
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "_-/.".contains(c));
+    let is_plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "_-/.".contains(c));
     // `foo.rs` is how one says "some file".
     is_plain && word.ends_with(".rs") && !word.starts_with('.') && !word.starts_with("foo")
 }
@@ -119,9 +106,7 @@ fn quoted(line: &str) -> impl Iterator<Item = &str> {
 }
 
 fn looks_like_path(word: &str) -> bool {
-    let is_plain = word
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "_-/.:".contains(c));
+    let is_plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "_-/.:".contains(c));
     let is_document = word.ends_with(".md") && !word.contains('/');
     is_plain && (is_document || TOPS.iter().any(|top| word.starts_with(top)))
 }
@@ -136,11 +121,7 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
 }
 
 fn exists(tree: &Tree, from: &str, word: &str, is_from_root: bool) -> bool {
-    let word = word
-        .split(':')
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches('/');
+    let word = word.split(':').next().unwrap_or_default().trim_end_matches('/');
     let beside = resolve(from, word);
     tree.has(&beside) || (is_from_root && tree.has(word)) || is_future(tree, word)
 }

@@ -18,19 +18,12 @@ const DOCUMENTS: [&str; 2] = ["docs/format-log.md", "docs/wire.md"];
 const MARK: &str = "format-hash:";
 
 pub(super) fn check(house: &House<'_>) -> Vec<Finding> {
-    DOCUMENTS
-        .iter()
-        .filter_map(|document| check_document(house.tree, document))
-        .collect()
+    DOCUMENTS.iter().filter_map(|document| check_document(house.tree, document)).collect()
 }
 
 fn check_document(tree: &Tree, document: &str) -> Option<Finding> {
     let text = tree.file(document)?.text();
-    let Some((at, line)) = text
-        .lines()
-        .enumerate()
-        .find(|(_, line)| line.contains(MARK))
-    else {
+    let Some((at, line)) = text.lines().enumerate().find(|(_, line)| line.contains(MARK)) else {
         let message = format!("lacks its line `{MARK} <hex> of <files that define the format>`");
         return Some(Finding::new("format-hash", document, 0, message));
     };
@@ -39,16 +32,11 @@ fn check_document(tree: &Tree, document: &str) -> Option<Finding> {
     let Some((written, files)) = rest.split_once(" of ") else {
         return finding(format!("write `{MARK} <hex> of <files>`"));
     };
-    let names: Vec<&str> = files
-        .split([',', ' ', '`'])
-        .filter(|name| !name.is_empty())
-        .collect();
+    let names: Vec<&str> = files.split([',', ' ', '`']).filter(|name| !name.is_empty()).collect();
     let mut hash = Hash::default();
     for name in &names {
         let Some(file) = tree.file(name) else {
-            return finding(format!(
-                "`{name}` does not exist; name the files of the format"
-            ));
+            return finding(format!("`{name}` does not exist; name the files of the format"));
         };
         hash.add_code(file.text());
     }

@@ -39,11 +39,7 @@ struct Import {
 }
 
 pub(super) fn check(house: &House<'_>) -> Vec<Finding> {
-    house
-        .tree
-        .rust()
-        .flat_map(|file| check_file(&file.path, file.text()))
-        .collect()
+    house.tree.rust().flat_map(|file| check_file(&file.path, file.text())).collect()
 }
 
 fn check_file(path: &str, text: &str) -> Vec<Finding> {
@@ -56,9 +52,7 @@ fn check_file(path: &str, text: &str) -> Vec<Finding> {
             continue;
         };
         if let Some(before) = previous.filter(|before| is_adjacent(&source.tokens, before, at)) {
-            let between = is_blank
-                .get(before.last_line..import.first_line - 1)
-                .unwrap_or_default();
+            let between = is_blank.get(before.last_line..import.first_line - 1).unwrap_or_default();
             let is_new_block = between.contains(&true);
             let message = match (is_new_block, before.origin.cmp(&import.origin)) {
                 (_, std::cmp::Ordering::Greater) => "imports go std, then others, then ours",
@@ -79,9 +73,7 @@ fn check_file(path: &str, text: &str) -> Vec<Finding> {
 
 /// The private `use` item that starts at `at`.
 fn import_at(tokens: &[Token<'_>], at: usize) -> Option<Import> {
-    let first = tokens
-        .get(at)
-        .filter(|token| token.text == "use" && token.kind == Kind::Word)?;
+    let first = tokens.get(at).filter(|token| token.text == "use" && token.kind == Kind::Word)?;
     // `pub use` and `pub(crate) use` are not sorted; `use<'a>` is a bound.
     let before = at.checked_sub(1).and_then(|before| tokens.get(before));
     if before.is_some_and(|token| !matches!(token.text, ";" | "}" | "{" | "]")) {
@@ -91,10 +83,7 @@ fn import_at(tokens: &[Token<'_>], at: usize) -> Option<Import> {
     if root.text == "::" {
         root = tokens.get(at + 2)?;
     }
-    let length = tokens
-        .get(at..)?
-        .iter()
-        .position(|token| token.text == ";")?;
+    let length = tokens.get(at..)?.iter().position(|token| token.text == ";")?;
     let last = tokens.get(at + length)?;
     Some(Import {
         origin: origin(root.text, tokens),
@@ -126,7 +115,5 @@ fn is_adjacent(tokens: &[Token<'_>], before: &Import, at: usize) -> bool {
     };
     first.text == "#"
         && last.text == "]"
-        && between
-            .iter()
-            .all(|token| !matches!(token.text, ";" | "{" | "}" | "mod" | "fn"))
+        && between.iter().all(|token| !matches!(token.text, ";" | "{" | "}" | "mod" | "fn"))
 }

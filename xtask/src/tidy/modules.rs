@@ -46,10 +46,7 @@ pub(super) fn check(house: &House<'_>) -> Vec<Finding> {
         reached.extend(target.modules.values().map(|module| module.file));
         findings.extend(cycles(&target));
     }
-    let unreached = house
-        .tree
-        .rust()
-        .filter(|file| !reached.contains(file.path.as_str()));
+    let unreached = house.tree.rust().filter(|file| !reached.contains(file.path.as_str()));
     for file in unreached.filter(|file| !file.path.contains(NOT_COMPILED)) {
         let message = "no crate root reaches this file; declare it with `mod`, or delete it";
         findings.push(Finding::new("reachable", &file.path, 0, message));
@@ -62,14 +59,8 @@ pub(super) fn check(house: &House<'_>) -> Vec<Finding> {
 fn load<'a>(tree: &'a Tree, path: &str, folder: &str, module: ModulePath, target: &mut Target<'a>) {
     let Some(file) = tree.file(path) else { return };
     let source = Source::parse(file.text());
-    let uses = paths(&source.tokens)
-        .into_iter()
-        .filter(|path| !path.is_test)
-        .collect();
-    let known = Module {
-        file: &file.path,
-        uses,
-    };
+    let uses = paths(&source.tokens).into_iter().filter(|path| !path.is_test).collect();
+    let known = Module { file: &file.path, uses };
     if target.modules.insert(module.clone(), known).is_some() {
         return;
     }
@@ -102,10 +93,7 @@ fn declarations(source: &Source<'_>) -> Vec<Declaration> {
     let mut around: Vec<(usize, &str)> = Vec::new();
     for (at, window) in source.tokens.windows(3).enumerate() {
         let [word, name, sign] = window else { continue };
-        while around
-            .last()
-            .is_some_and(|(depth, _)| word.text == "}" && word.depth == *depth)
-        {
+        while around.last().is_some_and(|(depth, _)| word.text == "}" && word.depth == *depth) {
             around.pop();
         }
         if word.text != "mod" || name.kind != Kind::Word {
@@ -147,23 +135,31 @@ fn cycles(target: &Target<'_>) -> Vec<Finding> {
                 continue;
             };
             let place = (module.file.to_owned(), path.line);
-            arrows
-                .entry((left.to_vec(), right.to_vec()))
-                .or_insert(place);
+            arrows.entry((left.to_vec(), right.to_vec())).or_insert(place);
         }
     }
-    let mut reported = BTreeSet::new();
-    let mut findings = Vec::new();
+    knots(&arrows).iter().map(|cycle| describe(&arrows, cycle)).collect()
+}
+
+/// The shortest cycle of each knot: one wrong arrow can close many cycles, and
+/// the shortest shows it best.
+fn knots(arrows: &Arrows) -> Vec<Vec<ModulePath>> {
     let starts: BTreeSet<&ModulePath> = arrows.keys().map(|(from, _)| from).collect();
-    for start in starts {
-        let Some(cycle) = shortest_cycle(&arrows, start) else {
-            continue;
-        };
-        if reported.insert(cycle.iter().cloned().collect::<BTreeSet<_>>()) {
-            findings.push(describe(&arrows, &cycle));
+    let mut cycles: Vec<_> =
+        starts.iter().filter_map(|start| shortest_path(arrows, start, start)).collect();
+    cycles.sort_by_key(Vec::len);
+    let mut kept: Vec<Vec<ModulePath>> = Vec::new();
+    for cycle in cycles {
+        let Some(first) = cycle.first() else { continue };
+        let is_known = kept.iter().filter_map(|known| known.first()).any(|known| {
+            shortest_path(arrows, known, first).is_some()
+                && shortest_path(arrows, first, known).is_some()
+        });
+        if !is_known {
+            kept.push(cycle);
         }
     }
-    findings
+    kept
 }
 
 /// The module that `segments`, written in module `from`, lead to.
@@ -173,10 +169,7 @@ fn resolve(target: &Target<'_>, from: &[String], segments: &[&str]) -> Option<Mo
         "crate" => (ModulePath::new(), rest),
         "self" => (from.to_vec(), rest),
         "super" => {
-            let up = segments
-                .iter()
-                .take_while(|segment| **segment == "super")
-                .count();
+            let up = segments.iter().take_while(|segment| **segment == "super").count();
             let kept = from.len().checked_sub(up)?;
             (from.get(..kept)?.to_vec(), segments.get(up..)?)
         }
@@ -202,10 +195,7 @@ fn resolve(target: &Target<'_>, from: &[String], segments: &[&str]) -> Option<Mo
 /// The home of a name that the crate root re-exports.
 fn re_exported(target: &Target<'_>, name: &str) -> Option<ModulePath> {
     let root = target.modules.get(&ModulePath::new())?;
-    let path = root
-        .uses
-        .iter()
-        .find(|path| path.depth == 0 && path.segments.last() == Some(&name));
+    let path = root.uses.iter().find(|path| path.depth == 0 && path.segments.last() == Some(&name));
     resolve(target, &[], &path?.segments)
 }
 
@@ -213,7 +203,8 @@ fn child(parent: &[String], name: &str) -> ModulePath {
     parent.iter().cloned().chain([name.to_owned()]).collect()
 }
 
-fn shortest_cycle(arrows: &Arrows, start: &ModulePath) -> Option<Vec<ModulePath>> {
+/// The modules from `start` along at least one arrow to `end`, without `end`.
+fn shortest_path(arrows: &Arrows, start: &ModulePath, end: &ModulePath) -> Option<Vec<ModulePath>> {
     let mut seen = BTreeSet::new();
     let mut paths = vec![vec![start.clone()]];
     while !paths.is_empty() {
@@ -221,7 +212,7 @@ fn shortest_cycle(arrows: &Arrows, start: &ModulePath) -> Option<Vec<ModulePath>
         for path in paths {
             let last = path.last()?;
             for (_, to) in arrows.keys().filter(|(from, _)| from == last) {
-                if to == start {
+                if to == end {
                     return Some(path);
                 }
                 if seen.insert(to.clone()) {
@@ -242,11 +233,7 @@ fn describe(arrows: &Arrows, cycle: &[ModulePath]) -> Finding {
         let Some((file, line)) = arrows.get(&(from.clone(), to.clone())) else {
             continue;
         };
-        text.push_str(&format!(
-            " {} uses {} ({file}:{line})",
-            from.join("::"),
-            to.join("::")
-        ));
+        text.push_str(&format!(" {} uses {} ({file}:{line})", from.join("::"), to.join("::")));
         if place.1 == 0 {
             place = (file.clone(), *line);
         }

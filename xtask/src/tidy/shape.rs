@@ -47,10 +47,7 @@ fn name(file: &File, findings: &mut Vec<Finding>) {
         let message = "write `foo.rs` beside `foo/`, not `foo/mod.rs`";
         findings.push(Finding::new("file-name", &file.path, 0, message));
     }
-    let mut parts = file
-        .path
-        .split('/')
-        .map(|part| part.strip_suffix(".rs").unwrap_or(part));
+    let mut parts = file.path.split('/').map(|part| part.strip_suffix(".rs").unwrap_or(part));
     if let Some(part) = parts.find(|part| HOMELESS.contains(part)) {
         let message = format!("`{part}` names no idea; name the noun (`backoff.rs`, `ring.rs`)");
         findings.push(Finding::new("file-name", &file.path, 0, message));
@@ -65,24 +62,15 @@ fn measure(tree: &Tree, findings: &mut Vec<Finding>) {
     let listed = long_files(tree, findings);
     for file in tree.rust() {
         let lines = file.text().lines().count();
-        let allowed = listed
-            .iter()
-            .find(|(path, _)| *path == file.path)
-            .map(|(_, lines)| *lines);
+        let allowed = listed.iter().find(|(path, _)| *path == file.path).map(|(_, lines)| *lines);
         if lines <= LINES_MAX {
             continue;
         }
         let mut report = |message: String| {
             findings.push(Finding::new("file-lines", &file.path, 0, message));
         };
-        if !file
-            .text()
-            .lines()
-            .any(|line| line.starts_with("//! Long because "))
-        {
-            report(format!(
-                "{lines} lines: split it, or say `//! Long because ...` in its essay"
-            ));
+        if !file.text().lines().any(|line| line.starts_with("//! Long because ")) {
+            report(format!("{lines} lines: split it, or say `//! Long because ...` in its essay"));
         }
         match allowed {
             None => report(format!(
@@ -91,9 +79,7 @@ fn measure(tree: &Tree, findings: &mut Vec<Finding>) {
                 file.path
             )),
             Some(allowed) if lines > allowed => {
-                report(format!(
-                    "grew to {lines} lines; {LONG_FILES} allows {allowed}"
-                ));
+                report(format!("grew to {lines} lines; {LONG_FILES} allows {allowed}"));
             }
             Some(_) => {}
         }
@@ -119,9 +105,7 @@ fn long_files<'a>(tree: &'a Tree, findings: &mut Vec<Finding>) -> Vec<(&'a str, 
             report("a line is `path lines`");
             continue;
         };
-        let now = tree
-            .file(path)
-            .map_or(0, |file| file.text().lines().count());
+        let now = tree.file(path).map_or(0, |file| file.text().lines().count());
         if now <= LINES_MAX {
             report("no longer a long file; delete the line");
         }

@@ -14,27 +14,18 @@ const MANIFEST: &str =
     "[package]\nname = \"raftlet-core\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
 
 const CLEAN: [(&str, &str); 7] = [
-    (
-        "Cargo.toml",
-        "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n",
-    ),
+    ("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n"),
     ("crates/core/Cargo.toml", MANIFEST),
     (
         "crates/core/src/lib.rs",
         "//! Core (rule 1, D1, §3.4).\n\nmod ids;\nmod log;\n\npub use ids::Index;\n",
     ),
-    (
-        "crates/core/src/ids.rs",
-        "//! Ids.\n\npub struct Index(u64);\n",
-    ),
+    ("crates/core/src/ids.rs", "//! Ids.\n\npub struct Index(u64);\n"),
     (
         "crates/core/src/log.rs",
         "//! The log.\n\nuse std::mem;\n\nuse bytes::Bytes;\n\nuse crate::Index;\n",
     ),
-    (
-        "docs/rules.md",
-        "# Rules\n\n1. One.\n2. Two, see `decisions/0001-first.md`.\n",
-    ),
+    ("docs/rules.md", "# Rules\n\n1. One.\n2. Two, see `decisions/0001-first.md`.\n"),
     ("docs/dissertation-sections.md", "- §3.4 Leader election\n"),
 ];
 
@@ -83,9 +74,7 @@ fn log_with(code: &str) -> String {
 
 #[test]
 fn this_repository_is_tidy() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask lies in the root");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root");
     let outcome = check(root).expect("a tree that can be read");
     assert!(outcome.findings.is_empty(), "\n{outcome}");
 }
@@ -128,20 +117,15 @@ fn core_may_use_three_crates_of_others_and_no_fourth() {
 fn the_driver_has_no_runtime_inside() {
     let raftlet =
         "[package]\nname = \"raftlet\"\nedition = \"2024\"\n[dependencies]\ntokio = \"1\"\n";
-    let changes = [
-        ("crates/raftlet/Cargo.toml", raftlet),
-        ("crates/raftlet/src/lib.rs", "//! Driver.\n"),
-    ];
+    let changes =
+        [("crates/raftlet/Cargo.toml", raftlet), ("crates/raftlet/src/lib.rs", "//! Driver.\n")];
     assert_eq!(found(&changes), ["arrows crates/raftlet/Cargo.toml:0"]);
 }
 
 #[test]
 fn a_crate_without_a_place_in_the_table_is_found() {
     let changes = [
-        (
-            "crates/new/Cargo.toml",
-            "[package]\nname = \"raftlet-new\"\nedition = \"2024\"\n",
-        ),
+        ("crates/new/Cargo.toml", "[package]\nname = \"raftlet-new\"\nedition = \"2024\"\n"),
         ("crates/new/src/lib.rs", "//! New.\n"),
     ];
     assert_eq!(found(&changes), ["arrows crates/new/Cargo.toml:0"]);
@@ -159,14 +143,23 @@ fn siblings_that_use_each_other_are_a_cycle() {
 fn a_cycle_of_grandchildren_shows_between_their_ancestors() {
     let ids = "//! Ids.\n\nmod deep;\n\npub struct Index(u64);\n";
     let deep = "//! Deep.\n\nuse crate::log::Log;\n";
+    let changes = [("crates/core/src/ids.rs", ids), ("crates/core/src/ids/deep.rs", deep)];
+    assert_eq!(found(&changes), ["module-cycles crates/core/src/ids/deep.rs:3"]);
+}
+
+#[test]
+fn one_wrong_arrow_is_one_finding_however_many_cycles_it_closes() {
+    let root = "//! Core (rule 1, D1, §3.4).\n\nmod a;\nmod b;\nmod ids;\nmod log;\n\npub use ids::Index;\n";
     let changes = [
-        ("crates/core/src/ids.rs", ids),
-        ("crates/core/src/ids/deep.rs", deep),
+        (ROOT, root),
+        ("crates/core/src/ids.rs", "//! Ids.\n\nuse crate::b::B;\n\npub struct Index(u64);\n"),
+        ("crates/core/src/a.rs", "//! A.\n\nuse crate::Index;\n\npub struct A;\n"),
+        (
+            "crates/core/src/b.rs",
+            "//! B.\n\nuse crate::a::A;\nuse crate::Index;\n\npub struct B;\n",
+        ),
     ];
-    assert_eq!(
-        found(&changes),
-        ["module-cycles crates/core/src/ids/deep.rs:3"]
-    );
+    assert_eq!(found(&changes), ["module-cycles crates/core/src/b.rs:4"]);
 }
 
 #[test]
@@ -174,10 +167,7 @@ fn parent_and_child_may_know_each_other_and_tests_may_know_all() {
     let ids = "//! Ids.\n\nmod deep;\n\npub struct Index(u64);\n\nfn f() {\n    deep::g();\n}\n\n\
                #[cfg(test)]\nmod tests {\n    use crate::log::Log;\n}\n";
     let deep = "//! Deep.\n\nuse super::Index;\n";
-    let changes = [
-        ("crates/core/src/ids.rs", ids),
-        ("crates/core/src/ids/deep.rs", deep),
-    ];
+    let changes = [("crates/core/src/ids.rs", ids), ("crates/core/src/ids/deep.rs", deep)];
     assert_eq!(found(&changes), [""; 0]);
 }
 
@@ -190,10 +180,7 @@ fn a_file_that_no_root_reaches_is_found() {
 
 #[test]
 fn a_file_without_an_essay_is_found() {
-    assert_eq!(
-        found(&[(LOG, "fn f() {}\n")]),
-        ["essay crates/core/src/log.rs:1"]
-    );
+    assert_eq!(found(&[(LOG, "fn f() {}\n")]), ["essay crates/core/src/log.rs:1"]);
 }
 
 #[test]
@@ -201,10 +188,7 @@ fn a_long_file_needs_a_reason_and_a_place_on_the_list() {
     let long = format!("//! The log.\n{}", "// line\n".repeat(600));
     let place = "file-lines crates/core/src/log.rs:0";
     assert_eq!(found(&[(LOG, &long)]), [place, place]);
-    let reasoned = format!(
-        "//! Long because it is one table.\n{}",
-        "// line\n".repeat(600)
-    );
+    let reasoned = format!("//! Long because it is one table.\n{}", "// line\n".repeat(600));
     assert_eq!(found(&[(LOG, &reasoned)]), [place]);
     let listed = ("xtask/long-files.txt", "crates/core/src/log.rs 601\n");
     assert_eq!(found(&[(LOG, &reasoned), listed]), [""; 0]);
@@ -212,55 +196,33 @@ fn a_long_file_needs_a_reason_and_a_place_on_the_list() {
 
 #[test]
 fn a_long_file_may_shrink_and_never_grow() {
-    let lines = |count: usize| {
-        format!(
-            "//! Long because it is a table.\n{}",
-            "// x\n".repeat(count)
-        )
-    };
+    let lines =
+        |count: usize| format!("//! Long because it is a table.\n{}", "// x\n".repeat(count));
     let listed = ("xtask/long-files.txt", "crates/core/src/log.rs 700\n");
     assert_eq!(found(&[(LOG, &lines(650)), listed]), [""; 0]);
-    assert_eq!(
-        found(&[(LOG, &lines(700)), listed]),
-        ["file-lines crates/core/src/log.rs:0"]
-    );
-    assert_eq!(
-        found(&[(LOG, &lines(10)), listed]),
-        ["file-lines xtask/long-files.txt:1"]
-    );
+    assert_eq!(found(&[(LOG, &lines(700)), listed]), ["file-lines crates/core/src/log.rs:0"]);
+    assert_eq!(found(&[(LOG, &lines(10)), listed]), ["file-lines xtask/long-files.txt:1"]);
 }
 
 #[test]
 fn names_without_an_idea_are_found() {
-    let changes = [
-        ("crates/core/src/utils.rs", "//! Bits.\n"),
-        (ROOT, &core_with("utils")),
-    ];
+    let changes = [("crates/core/src/utils.rs", "//! Bits.\n"), (ROOT, &core_with("utils"))];
     assert_eq!(found(&changes), ["file-name crates/core/src/utils.rs:0"]);
-    let changes = [
-        ("crates/core/src/a/mod.rs", "//! Bits.\n"),
-        (ROOT, &core_with("a")),
-    ];
+    let changes = [("crates/core/src/a/mod.rs", "//! Bits.\n"), (ROOT, &core_with("a"))];
     assert_eq!(found(&changes), ["file-name crates/core/src/a/mod.rs:0"]);
 }
 
 #[test]
 fn a_heavy_file_is_found_and_a_lock_file_is_exempt() {
     let heavy = "x".repeat(300 << 10);
-    assert_eq!(
-        found(&[("docs/heavy.txt", &heavy)]),
-        ["file-bytes docs/heavy.txt:0"]
-    );
+    assert_eq!(found(&[("docs/heavy.txt", &heavy)]), ["file-bytes docs/heavy.txt:0"]);
     assert_eq!(found(&[("bench/Cargo.lock", &heavy)]), [""; 0]);
 }
 
 #[test]
 fn a_golden_script_without_a_claim_is_found() {
     let path = "crates/core/tests/scripts/election/one.txt";
-    assert_eq!(
-        found(&[(path, "elect 1\n----\n")]),
-        [format!("script-claim {path}:1")]
-    );
+    assert_eq!(found(&[(path, "elect 1\n----\n")]), [format!("script-claim {path}:1")]);
     assert_eq!(found(&[(path, "# One leads.\nelect 1\n----\n")]), [""; 0]);
 }
 
@@ -278,10 +240,7 @@ fn what_core_may_not_contain_is_found_line_by_line() {
 fn clocks_chance_and_hash_order_stay_out_of_core_and_driver() {
     let code = "//! Driver.\n\nuse std::collections::HashMap;\nuse std::thread;\nuse std::time::Instant;\n\nuse rand::Rng;\n";
     let changes = [
-        (
-            "crates/raftlet/Cargo.toml",
-            "[package]\nname = \"raftlet\"\nedition = \"2024\"\n",
-        ),
+        ("crates/raftlet/Cargo.toml", "[package]\nname = \"raftlet\"\nedition = \"2024\"\n"),
         ("crates/raftlet/src/lib.rs", code),
     ];
     let file = "crates/raftlet/src/lib.rs";
@@ -297,14 +256,8 @@ fn clocks_chance_and_hash_order_stay_out_of_core_and_driver() {
 #[test]
 fn unsafe_is_found_everywhere_and_only_in_code() {
     let script = "//! Builds, with unsafe in words only.\n\nfn main() {\n    unsafe { f() };\n}\n";
-    assert_eq!(
-        found(&[("crates/core/build.rs", script)]),
-        ["unsafe crates/core/build.rs:4"]
-    );
-    assert_eq!(
-        found(&[(LOG, &log_with("// unsafe\nconst A: &str = \"unsafe\";"))]),
-        [""; 0]
-    );
+    assert_eq!(found(&[("crates/core/build.rs", script)]), ["unsafe crates/core/build.rs:4"]);
+    assert_eq!(found(&[(LOG, &log_with("// unsafe\nconst A: &str = \"unsafe\";"))]), [""; 0]);
 }
 
 #[test]
@@ -318,10 +271,7 @@ fn only_the_servers_clock_reads_the_clock() {
         ("crates/server/src/clock.rs", code),
         ("crates/server/src/node.rs", code),
     ];
-    assert_eq!(
-        found(&changes),
-        ["clock-readers crates/server/src/node.rs:4"]
-    );
+    assert_eq!(found(&changes), ["clock-readers crates/server/src/node.rs:4"]);
 }
 
 #[test]
@@ -394,37 +344,22 @@ fn an_essay_that_names_a_missing_file_is_found() {
 fn a_path_of_one_machine_is_found() {
     let path = ["/wor", "k/main"].concat();
     let text = format!("# Read\n\nIt lies in {path}.\n");
-    assert_eq!(
-        found(&[("README.md", &text)]),
-        ["machine-words README.md:3"]
-    );
+    assert_eq!(found(&[("README.md", &text)]), ["machine-words README.md:3"]);
 }
 
 #[test]
 fn a_changed_format_is_found_until_its_hash_is_written_down() {
     let document = |hash: &str| format!("# Wire\n\nformat-hash: {hash} of {LOG}\n");
     let stale = outcome(&[("docs/wire.md", &document("00"))]);
-    let [finding] = stale.findings.as_slice() else {
-        panic!("one finding, not {stale}")
-    };
+    let [finding] = stale.findings.as_slice() else { panic!("one finding, not {stale}") };
     assert_eq!((finding.rule, finding.line), ("format-hash", 3));
-    let (_, hash) = finding
-        .message
-        .split_once("write `format-hash: ")
-        .expect("the new line");
+    let (_, hash) = finding.message.split_once("write `format-hash: ").expect("the new line");
     let hash = hash.split(' ').next().expect("the hash");
 
     let fresh = ("docs/wire.md", &*document(hash));
     assert_eq!(found(&[fresh]), [""; 0]);
-    let old = CLEAN
-        .iter()
-        .find(|(path, _)| *path == LOG)
-        .expect("the log")
-        .1;
-    assert_eq!(
-        found(&[fresh, (LOG, &format!("{old}// A comment is no format.\n"))]),
-        [""; 0]
-    );
+    let old = CLEAN.iter().find(|(path, _)| *path == LOG).expect("the log").1;
+    assert_eq!(found(&[fresh, (LOG, &format!("{old}// A comment is no format.\n"))]), [""; 0]);
     assert_eq!(
         found(&[fresh, (LOG, &format!("{old}const A: u8 = 1;\n"))]),
         ["format-hash docs/wire.md:3"]
@@ -433,10 +368,7 @@ fn a_changed_format_is_found_until_its_hash_is_written_down() {
 
 #[test]
 fn a_format_document_without_a_hash_is_found() {
-    assert_eq!(
-        found(&[("docs/format-log.md", "# Log\n")]),
-        ["format-hash docs/format-log.md:0"]
-    );
+    assert_eq!(found(&[("docs/format-log.md", "# Log\n")]), ["format-hash docs/format-log.md:0"]);
 }
 
 #[test]
@@ -444,17 +376,8 @@ fn an_exception_excuses_one_file_and_must_excuse_something() {
     let orphan = ("crates/core/src/orphan.rs", "//! Alone.\n");
     let excuse = "reachable crates/core/src/orphan.rs compiled by hand\n";
     assert_eq!(found(&[orphan, ("xtask/exceptions.txt", excuse)]), [""; 0]);
-    assert_eq!(
-        found(&[("xtask/exceptions.txt", excuse)]),
-        ["exceptions xtask/exceptions.txt:1"]
-    );
-    let unreasoned = (
-        "xtask/exceptions.txt",
-        "reachable crates/core/src/orphan.rs\n",
-    );
-    let both = [
-        "reachable crates/core/src/orphan.rs:0",
-        "exceptions xtask/exceptions.txt:1",
-    ];
+    assert_eq!(found(&[("xtask/exceptions.txt", excuse)]), ["exceptions xtask/exceptions.txt:1"]);
+    let unreasoned = ("xtask/exceptions.txt", "reachable crates/core/src/orphan.rs\n");
+    let both = ["reachable crates/core/src/orphan.rs:0", "exceptions xtask/exceptions.txt:1"];
     assert_eq!(found(&[orphan, unreasoned]), both);
 }
