@@ -209,7 +209,7 @@ impl Follower {
         }
         let proven = append.entries.last().map_or(append.previous.index, |last| last.index);
         for chunk in append.entries.chunks() {
-            if !accept(state, chunk) {
+            if !accept(state, chunk, self.verified) {
                 state.counters.impossible += 1;
                 return;
             }
@@ -280,11 +280,12 @@ fn may_hold(state: &State, append: &Append) -> bool {
     append.entries.is_empty() || waiting <= state.settings.options().uncommitted_bytes_max
 }
 
-/// Takes a chunk that follows what is verified. Returns false, and changes
-/// nothing, when it contradicts what is committed or cannot be read.
-fn accept(state: &mut State, chunk: &Chunk) -> bool {
+/// Takes a chunk that follows what the log has. Returns false when it
+/// contradicts what is committed, or what the same leader said before, or when
+/// its configuration cannot be read.
+fn accept(state: &mut State, chunk: &Chunk, verified: Index) -> bool {
     let conflict = state.log.conflict(chunk);
-    if conflict.is_some_and(|index| index <= state.commit) {
+    if conflict.is_some_and(|index| index <= state.commit.max(verified)) {
         return false;
     }
     if let Some(index) = conflict {

@@ -11,7 +11,7 @@ use crate::entry::Arena;
 use crate::group::{Group, RoleState};
 use crate::ids::{Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term};
 use crate::leader::reply_to;
-use crate::message::{Body, ForwardOutcome, Message, VoteKind, VoteRequest};
+use crate::message::{Append, Body, ForwardOutcome, Message, VoteKind, VoteRequest};
 use crate::time::Now;
 use crate::votes;
 
@@ -39,7 +39,7 @@ impl Group {
             self.state.counters.other_generation += 1;
             return false;
         }
-        if message.term.is_exhausted() || !numbers_in_range(&message.body) {
+        if message.term.is_exhausted() || !numbers_in_range(message.term, &message.body) {
             self.state.counters.impossible += 1;
             return false;
         }
@@ -220,18 +220,29 @@ impl Group {
 
 /// Whether every index and term of a message leaves room for arithmetic
 /// (rule 24).
-fn numbers_in_range(body: &Body) -> bool {
+fn numbers_in_range(term: Term, body: &Body) -> bool {
     let fine = |id: LogId| id.index.get() < NUMBER_MAX && id.term.get() < NUMBER_MAX;
     match body {
         Body::Append(append) => {
             fine(append.previous)
                 && append.commit.get() < NUMBER_MAX
                 && append.configuration.get() < NUMBER_MAX
-                && append.entries.first().is_none_or(|i| i == append.previous.index.next())
-                && append.entries.last().is_none_or(fine)
+                && entries_follow(term, append)
         }
         Body::VoteRequest(request) => fine(request.last),
         Body::ReadReply { index, .. } => index.is_none_or(|index| index.get() < NUMBER_MAX),
         _ => true,
     }
+}
+
+/// Whether entries begin right behind `previous`, in no lower term, and end in
+/// no higher one than their message's.
+fn entries_follow(term: Term, append: &Append) -> bool {
+    let (Some(first), Some(last)) = (append.entries.chunks().next(), append.entries.last()) else {
+        return true;
+    };
+    first.first() == append.previous.index.next()
+        && first.term() >= append.previous.term
+        && last.term <= term
+        && last.index.get() < NUMBER_MAX
 }

@@ -1,0 +1,256 @@
+//! Any well-typed message, in any state, from anybody, leaves a member
+//! standing: nothing panics, no invariant breaks, and what was committed stays.
+//!
+//! A member is brought into a random state by plausible and implausible
+//! messages alike; numbers come from a pool that favours edges.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test stops at its first surprise"
+)]
+
+use std::rc::Rc;
+
+use raftlet_core::{
+    Ack, AckOutcome, Append, Arena, Body, Chunk, Configuration, Entries, EntryKind, Forward,
+    ForwardOutcome, ForwardReply, Generation, Group, GroupId, HardState, Incarnation, Index,
+    Liveness, LogId, Member, MemberRole, Message, NewEntry, NodeId, Now, Options, Output, ReadId,
+    Restored, Round, Run, Seal, Seat, Sender, Settings, Term, Time, VoteKind, VoteReply,
+    VoteRequest, WallMs, genesis,
+};
+
+const GROUP: GroupId = GroupId::new(1);
+const GENERATION: Generation = Generation::new(1);
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    /// Mostly small, sometimes at an edge.
+    fn number(&mut self) -> u64 {
+        match self.below(24) {
+            0 => u64::MAX,
+            1 => u64::MAX >> 2,
+            2 => (u64::MAX >> 2) - 1,
+            3 => u64::MAX >> 1,
+            _ => self.below(9),
+        }
+    }
+
+    fn log_id(&mut self) -> LogId {
+        LogId { term: Term::new(self.number()), index: Index::new(self.number()) }
+    }
+
+    fn node(&mut self) -> NodeId {
+        NodeId::new(self.below(5))
+    }
+
+    fn flip(&mut self) -> bool {
+        self.below(2) == 0
+    }
+
+    fn entries(&mut self, previous: LogId) -> Entries {
+        let mut entries = Entries::none();
+        let mut arena = Arena::new(64);
+        let first = if self.below(8) == 0 {
+            self.below(9) + 1
+        } else {
+            previous.index.get().min(1 << 40) + 1
+        };
+        let mut at = LogId { term: Term::new(self.below(6)), index: Index::new(first) };
+        for _ in 0..self.below(4) {
+            let kind = [EntryKind::Noop, EntryKind::Command, EntryKind::Configuration]
+                [self.below(3) as usize];
+            let mut payload = Vec::new();
+            if kind == EntryKind::Configuration && self.flip() {
+                configuration(1 + self.below(4)).encode(&mut payload);
+            }
+            let entry =
+                NewEntry { kind, log_time_ms: self.number(), origin: None, payload: &payload };
+            let len = self.below(3) as usize + 1;
+            let chunk = Chunk::encode(
+                &mut arena,
+                Seal::new(GROUP, GENERATION),
+                at,
+                vec![entry; len].into_iter(),
+            );
+            at = LogId {
+                term: Term::new(at.term.get() + self.below(2)),
+                index: chunk.last().next(),
+            };
+            entries.push(chunk);
+        }
+        entries
+    }
+
+    fn body(&mut self) -> Body {
+        match self.below(11) {
+            0..=2 => {
+                let previous = self.log_id();
+                Body::Append(Append {
+                    previous,
+                    commit: Index::new(self.number()),
+                    round: Round::new(self.number()),
+                    configuration: Index::new(self.number()),
+                    position: self.number(),
+                    entries: self.entries(previous),
+                })
+            }
+            3 | 4 => Body::Ack(self.ack()),
+            5 => Body::VoteRequest(VoteRequest {
+                kind: [VoteKind::Pre, VoteKind::Real, VoteKind::Transfer][self.below(3) as usize],
+                campaign: self.number(),
+                last: self.log_id(),
+                address: String::new(),
+            }),
+            6 => Body::VoteReply(VoteReply {
+                kind: [VoteKind::Pre, VoteKind::Real][self.below(2) as usize],
+                campaign: self.number(),
+                granted: self.flip(),
+            }),
+            7 => [Body::Probe, Body::NotLeader { leader: Some(self.node()) }]
+                [self.below(2) as usize]
+                .clone(),
+            8 => Body::Read { run: Run::new(self.number()), read: ReadId::new(self.number()) },
+            9 => Body::ReadReply {
+                run: Run::new(1),
+                read: ReadId::new(self.number()),
+                index: self.flip().then(|| Index::new(self.number())),
+            },
+            _ if self.flip() => Body::Forward(Forward {
+                first_sequence: self.number(),
+                commands: vec![bytes::Bytes::from_static(b"x"); self.below(4) as usize],
+            }),
+            _ => Body::ForwardReply(ForwardReply {
+                run: Run::new(self.number()),
+                first_sequence: self.number(),
+                len: 1,
+                outcome: ForwardOutcome::Appended { first: Index::new(self.number()) },
+            }),
+        }
+    }
+
+    fn ack(&mut self) -> Ack {
+        let outcome = if self.flip() {
+            AckOutcome::Matches {
+                verified: Index::new(self.number()),
+                durable: Index::new(self.number()),
+            }
+        } else {
+            AckOutcome::Rejects { previous: Index::new(self.number()), hint: self.log_id() }
+        };
+        Ack {
+            round: Round::new(self.number()),
+            configuration: Index::new(self.number()),
+            position: self.number(),
+            commit: Index::new(self.number()),
+            wall: WallMs(self.number()),
+            outcome,
+        }
+    }
+}
+
+fn configuration(voters: u64) -> Configuration {
+    let member = |node| Member {
+        node: NodeId::new(node),
+        incarnation: Incarnation(u128::from(node)),
+        role: MemberRole::Voter,
+        address: String::new(),
+    };
+    Configuration::new((1..=voters).map(member).collect()).unwrap()
+}
+
+fn member(random: &mut Random) -> Group {
+    let voters = [1, 2, 3, 4][random.below(4) as usize];
+    let seat = Seat {
+        group: GROUP,
+        generation: GENERATION,
+        node: NodeId::new(1),
+        incarnation: Incarnation(1),
+        run: Run::new(1),
+    };
+    let genesis = genesis(GROUP, GENERATION, &configuration(voters));
+    let restored = Restored {
+        hard_state: HardState { term: Term::BOOTSTRAP, vote: None },
+        last: genesis.last().unwrap().index,
+        runs: vec![genesis.last().unwrap()],
+        configurations: vec![(Index::FIRST, configuration(voters))],
+        last_log_time_ms: 0,
+    };
+    let settings = Rc::new(Settings::try_from(Options::default()).unwrap());
+    Group::new(settings, seat, restored, random.below(1000), Now::default()).unwrap()
+}
+
+#[test]
+fn no_message_from_anybody_in_any_state_brings_a_member_down() {
+    let mut delivered = 0;
+    let mut led = 0;
+    for seed in 0..3_000 {
+        let mut random = Random(seed);
+        let mut group = member(&mut random);
+        let (mut out, mut arena, mut ms) = (Output::default(), Arena::new(256), 0);
+        let mut committed: Vec<(Index, Term)> = Vec::new();
+        for _ in 0..60 {
+            ms += random.below(400);
+            let now = Now { time: Time::from_ms(ms), wall: WallMs(random.number()) };
+            match random.below(10) {
+                0 => group.on_deadline(now),
+                1 => {
+                    let liveness = [
+                        Liveness::Unknown,
+                        Liveness::Suspected,
+                        Liveness::Alive { run: Run::new(random.below(3)) },
+                    ];
+                    group.on_liveness(now, random.node(), liveness[random.below(3) as usize]);
+                }
+                2 => drop(group.propose(now, &mut arena, [&b"y"[..]].into_iter())),
+                3 => drop(group.read(now, ReadId::new(random.below(9)))),
+                _ => {
+                    let node = random.node();
+                    let sender = Sender {
+                        node,
+                        incarnation: Incarnation(u128::from(node.get() + random.below(9) / 8)),
+                        run: Run::new(random.below(3)),
+                    };
+                    let term =
+                        if random.flip() { group.term() } else { Term::new(random.number()) };
+                    let message = Message { generation: GENERATION, term, body: random.body() };
+                    group.step(now, &mut arena, sender, message);
+                    delivered += 1;
+                }
+            }
+            if random.below(3) > 0 {
+                obey(&mut group, &mut out, now, &mut random);
+            }
+            group.check_invariants();
+            for (index, term) in &committed {
+                assert_eq!(group.term_at(*index), Some(*term), "seed {seed} lost {index}");
+            }
+            let commit = group.commit_index();
+            committed.push((commit, group.term_at(commit).unwrap()));
+            led += u64::from(group.role() == raftlet_core::Role::Leader);
+        }
+    }
+    assert!(delivered > 50_000 && led > 1_000, "the messages reached nothing: {delivered}, {led}");
+}
+
+fn obey(group: &mut Group, out: &mut Output, now: Now, random: &mut Random) {
+    group.drain(out);
+    if let Some(persist) = out.persist.take()
+        && random.below(4) > 0
+    {
+        group.on_persisted(now, persist.ticket);
+    }
+    if let Some(index) = out.committed {
+        group.on_applied(index);
+    }
+    for fetch in out.fetches.drain(..) {
+        group.on_fetched(now, fetch.id, None);
+    }
+}
