@@ -12,6 +12,8 @@ pub struct Counters {
     pub elections_won: u64,
     /// Times it gave up leading for want of a quorum.
     pub quorum_lost: u64,
+    /// Times it gave up leading because its disk hung (rule 8).
+    pub stalls: u64,
     /// Messages for another generation of the group.
     pub other_generation: u64,
     /// Messages of a term that has passed.

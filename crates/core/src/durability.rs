@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 
 use crate::ids::{Index, Ticket};
 use crate::output::HardState;
+use crate::time::Time;
 
 /// One hand-over that is not known to be durable yet.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,7 @@ struct Handed {
     hard_state: HardState,
     last: Index,
     position: u64,
+    at: Time,
 }
 
 /// What is durable and what is on its way.
@@ -72,6 +74,11 @@ impl Durability {
         self.hard_state
     }
 
+    /// When the oldest hand-over left that has not ended.
+    pub(crate) fn oldest_unfinished(&self) -> Option<Time> {
+        self.outstanding.front().map(|handed| handed.at)
+    }
+
     /// The window position up to which the leader's messages are durable.
     pub(crate) fn position(&self) -> u64 {
         self.position
@@ -113,6 +120,7 @@ impl Durability {
         hard_state: HardState,
         last: Index,
         position: u64,
+        now: Time,
     ) -> Option<Due> {
         let changed = hard_state != self.handed_hard_state;
         if !changed && self.truncate_from.is_none() && last <= self.handed {
@@ -124,7 +132,13 @@ impl Durability {
             truncate_from: self.truncate_from.take(),
             first: self.handed.next(),
         };
-        self.outstanding.push_back(Handed { ticket: due.ticket, hard_state, last, position });
+        self.outstanding.push_back(Handed {
+            ticket: due.ticket,
+            hard_state,
+            last,
+            position,
+            at: now,
+        });
         self.handed = last;
         self.handed_hard_state = hard_state;
         self.next = due.ticket.next();
@@ -150,6 +164,7 @@ mod tests {
     use super::Durability;
     use crate::ids::{Index, Term, Ticket};
     use crate::output::HardState;
+    use crate::time::Time;
 
     fn hard(term: u64) -> HardState {
         HardState { term: Term::new(term), vote: None }
@@ -158,9 +173,9 @@ mod tests {
     #[test]
     fn a_late_write_of_an_overwritten_tail_counts_for_nothing() {
         let mut durability = Durability::restore(Index::ZERO, hard(1));
-        let old = durability.hand_out(hard(1), Index::new(5), 0).unwrap().ticket;
+        let old = durability.hand_out(hard(1), Index::new(5), 0, Time::ZERO).unwrap().ticket;
         durability.on_truncate(Index::new(3));
-        let new = durability.hand_out(hard(2), Index::new(4), 0).unwrap();
+        let new = durability.hand_out(hard(2), Index::new(4), 0, Time::ZERO).unwrap();
         assert_eq!(new.truncate_from, Some(Index::new(3)));
         assert_eq!(new.first, Index::new(3));
         durability.on_persisted(old);
@@ -172,8 +187,8 @@ mod tests {
     #[test]
     fn a_completion_includes_all_earlier_tickets_and_repeats_are_no_news() {
         let mut durability = Durability::restore(Index::ZERO, hard(1));
-        durability.hand_out(hard(2), Index::new(1), 0).unwrap();
-        let second = durability.hand_out(hard(3), Index::new(2), 0).unwrap().ticket;
+        durability.hand_out(hard(2), Index::new(1), 0, Time::ZERO).unwrap();
+        let second = durability.hand_out(hard(3), Index::new(2), 0, Time::ZERO).unwrap().ticket;
         assert!(durability.on_persisted(second));
         assert_eq!((durability.index(), durability.hard_state()), (Index::new(2), hard(3)));
         assert!(!durability.on_persisted(second));
@@ -184,6 +199,6 @@ mod tests {
     fn entries_never_handed_out_need_no_truncation_on_disk() {
         let mut durability = Durability::restore(Index::new(2), hard(1));
         durability.on_truncate(Index::new(3));
-        assert!(durability.hand_out(hard(1), Index::new(2), 0).is_none());
+        assert!(durability.hand_out(hard(1), Index::new(2), 0, Time::ZERO).is_none());
     }
 }

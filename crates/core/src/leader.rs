@@ -6,8 +6,8 @@
 //! - The leader counts itself only up to its own durable index (rule 8).
 //! - Nothing is sent while inputs arrive: a drain sends one round of appends
 //!   that carries all of them.
-//! - A leader that has no answer from a quorum for an election timeout steps
-//!   down (rule 20).
+//! - A leader that has no answer from a quorum for an election timeout, or none
+//!   from its own disk for the stall limit, steps down (rules 8, 20).
 //!
 //! Not here: one member's progress (`leader/progress.rs`), reads
 //! (`leader/reads.rs`), stamps (`leader/clock.rs`).
@@ -208,8 +208,13 @@ impl Leader {
         }
     }
 
-    /// Returns whether a quorum still answers.
+    /// Returns whether this member can still lead: a quorum answers, and its
+    /// own disk does.
     pub(crate) fn on_deadline(&mut self, state: &mut State) -> bool {
+        if state.is_stalled() {
+            state.counters.stalls += 1;
+            return false;
+        }
         if !self.has_quorum(state) {
             state.counters.quorum_lost += 1;
             return false;
@@ -237,7 +242,7 @@ impl Leader {
             .iter()
             .filter_map(|peer| peer.silence_at(state))
             .filter(|at| *at > state.time());
-        contacts.chain(silences).min()
+        contacts.chain(silences).chain(state.stall_at()).min()
     }
 
     /// Sends what all inputs since the last drain made due.

@@ -20,6 +20,9 @@ pub struct Options {
     /// often it reminds members whose liveness nobody vouches for.
     /// Default 100 ms; at most a third of `election_timeout`.
     pub heartbeat_interval: Duration,
+    /// A leader whose oldest unfinished write is older than this steps down and
+    /// does not campaign until a write has ended. Default 1 s.
+    pub stall_limit: Duration,
     /// Bytes of entries in one append. One larger entry goes alone.
     /// Default 256 KiB.
     pub append_bytes_max: usize,
@@ -45,6 +48,7 @@ impl Default for Options {
         Self {
             election_timeout: Duration::from_millis(500),
             heartbeat_interval: Duration::from_millis(100),
+            stall_limit: Duration::from_secs(1),
             append_bytes_max: 256 << 10,
             window_bytes_max: 8 << 20,
             window_messages_max: 256,
@@ -74,6 +78,7 @@ pub struct Settings {
     pub(crate) options: Options,
     pub(crate) election_timeout_ns: u64,
     pub(crate) heartbeat_interval_ns: u64,
+    pub(crate) stall_limit_ns: u64,
     /// Window units that one message costs at least, so that one number
     /// bounds bytes and messages alike (`progress.rs`).
     pub(crate) message_cost_min: u64,
@@ -115,6 +120,10 @@ impl TryFrom<Options> for Settings {
             let got = options.append_bytes_max.to_string();
             return refuse("append_bytes_max", got, "at least 1 and at most window_bytes_max");
         }
+        if options.stall_limit < options.election_timeout {
+            let got = format!("{:?}", options.stall_limit);
+            return refuse("stall_limit", got, "at least election_timeout: slow is not hung");
+        }
         if options.reads_max == 0 {
             return refuse("reads_max", "0".to_owned(), "at least 1");
         }
@@ -122,6 +131,7 @@ impl TryFrom<Options> for Settings {
         Ok(Self {
             election_timeout_ns: duration_ns(options.election_timeout),
             heartbeat_interval_ns: duration_ns(heartbeat),
+            stall_limit_ns: duration_ns(options.stall_limit),
             message_cost_min: (window_units / units(window)).max(1),
             window_units,
             options,

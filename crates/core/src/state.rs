@@ -71,11 +71,24 @@ impl State {
         self.log.configuration().1
     }
 
-    /// Whether this member may campaign: a voter, under its own incarnation.
+    /// When the write that has been under way longest counts as stalled.
+    pub(crate) fn stall_at(&self) -> Option<Time> {
+        let oldest = self.durability.oldest_unfinished()?;
+        Some(oldest.after_ns(self.settings.stall_limit_ns))
+    }
+
+    /// Whether the disk hangs: who cannot write must not lead (rule 8).
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stall_at().is_some_and(|at| at <= self.time())
+    }
+
+    /// Whether this member may campaign: a voter, under its own incarnation,
+    /// with a disk that writes.
     pub(crate) fn is_electable(&self) -> bool {
         let seat = self.configuration().find(self.seat.node);
         seat.is_some_and(|member| member.incarnation == self.seat.incarnation)
             && self.configuration().is_voter(self.seat.node)
+            && !self.is_stalled()
             && !self.term.is_exhausted()
             && !self.log.last().index.is_exhausted()
     }
@@ -149,7 +162,8 @@ impl State {
     /// Puts what must become durable into the output.
     pub(crate) fn hand_out(&mut self) {
         let last = self.log.last().index;
-        let Some(due) = self.durability.hand_out(self.hard_state(), last, self.position) else {
+        let (hard_state, now) = (self.hard_state(), self.time());
+        let Some(due) = self.durability.hand_out(hard_state, last, self.position, now) else {
             return;
         };
         let entries = if due.first > last {

@@ -17,7 +17,7 @@ use crate::votes;
 
 impl Group {
     /// A message arrived. Never fails and never panics, whatever it holds: a
-    /// refusal is counted in [`Counters`] and, where it helps, answered.
+    /// refusal is counted in [`Counters`](crate::Counters) and, where it helps, answered.
     pub fn step(&mut self, now: Now, arena: &mut Arena, from: Sender, message: Message) {
         self.state.now = now;
         if self.is_halted() || !self.is_for_this_group(&message) {

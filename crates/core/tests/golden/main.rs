@@ -11,6 +11,7 @@
 )]
 
 mod script;
+mod words;
 mod world;
 
 use std::fs;

@@ -28,6 +28,7 @@
 
 use std::fmt::Write;
 
+use crate::words::number;
 use crate::world::World;
 
 /// Runs a script; returns it with what its commands print now.
@@ -70,15 +71,6 @@ fn execute(world: &mut Option<World>, line: &str, printed: &mut String) {
     if let Err(problem) = run_command(world, command, args, printed) {
         panic!("`{line}`: {problem}");
     }
-}
-
-pub(crate) fn number(word: &str) -> u64 {
-    let digits = word.trim_matches(|c: char| !c.is_ascii_digit());
-    digits.parse().unwrap_or_else(|_| panic!("`{word}` is no number"))
-}
-
-pub(crate) fn option<'a>(args: &[&'a str], name: &str) -> Option<&'a str> {
-    args.iter().find_map(|arg| arg.strip_prefix(name)?.strip_prefix('='))
 }
 
 /// `FROM->TO`

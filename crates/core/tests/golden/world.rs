@@ -14,7 +14,7 @@ use raftlet_core::{
     WallMs, genesis,
 };
 
-use crate::script::{number, option};
+use crate::words::{number, option};
 
 /// What a member's storage holds.
 #[derive(Clone, Default)]
