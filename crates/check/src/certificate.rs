@@ -91,44 +91,21 @@ pub enum CertificateViolation {
 impl fmt::Display for CertificateViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooEarly {
-                operation,
-                certificate,
-                earlier,
-                earlier_index,
-            } => write!(
+            Self::TooEarly { operation, certificate, earlier, earlier_index } => write!(
                 f,
                 "{operation} is at {certificate}, but {earlier} had returned before it began and is at index {earlier_index}"
             ),
-            Self::SharedIndex {
-                operations: [first, second],
-                certificate,
-            } => {
+            Self::SharedIndex { operations: [first, second], certificate } => {
                 write!(f, "{first} and {second} are both at {certificate}")
             }
-            Self::NotDoneInLog {
-                operation,
-                certificate,
-            } => {
-                write!(
-                    f,
-                    "{operation} was answered as not done and is at {certificate}"
-                )
+            Self::NotDoneInLog { operation, certificate } => {
+                write!(f, "{operation} was answered as not done and is at {certificate}")
             }
-            Self::TwoGroups {
-                operations: [first, second],
-            } => {
+            Self::TwoGroups { operations: [first, second] } => {
                 write!(f, "{first} and {second} have one key and two groups")
             }
-            Self::WrongReply {
-                operation,
-                certificate,
-                state,
-            } => {
-                write!(
-                    f,
-                    "{operation} at {certificate} found {state} and was answered otherwise"
-                )
+            Self::WrongReply { operation, certificate, state } => {
+                write!(f, "{operation} at {certificate} found {state} and was answered otherwise")
             }
         }
     }
@@ -151,10 +128,7 @@ pub fn check_certificates<M: Model>(model: &M, history: &History) -> Certificate
 fn check_not_done(history: &History, report: &mut CertificateReport) {
     for (operation, recorded) in history.iter() {
         if let (Outcome::NotDone, Some(certificate)) = (&recorded.outcome, recorded.certificate) {
-            report.violations.push(CertificateViolation::NotDoneInLog {
-                operation,
-                certificate,
-            });
+            report.violations.push(CertificateViolation::NotDoneInLog { operation, certificate });
         }
     }
 }
@@ -177,12 +151,7 @@ impl<'a> Placed<'a> {
         }
         let reply = operation.done().map(|(reply, _)| reply);
         let is_observation = model.is_observation(&operation.call, reply);
-        Some(Self {
-            id,
-            operation,
-            certificate,
-            is_observation,
-        })
+        Some(Self { id, operation, certificate, is_observation })
     }
 }
 
@@ -231,9 +200,7 @@ fn replay<M: Model>(
     operations: &[(OpId, &Operation)],
     report: &mut CertificateReport,
 ) {
-    let placed = operations
-        .iter()
-        .filter_map(|(id, operation)| Placed::new(model, *id, operation));
+    let placed = operations.iter().filter_map(|(id, operation)| Placed::new(model, *id, operation));
     let mut placed: Vec<Placed<'_>> = placed.collect();
     placed.sort_by_key(|one| (one.certificate, one.is_observation, one.id));
     let is_missing = |operation: &Operation| match operation.outcome {
@@ -247,15 +214,10 @@ fn replay<M: Model>(
         && first.certificate.group != last.certificate.group
     {
         let operations = [first.id, last.id];
-        report
-            .violations
-            .push(CertificateViolation::TwoGroups { operations });
+        report.violations.push(CertificateViolation::TwoGroups { operations });
         return;
     }
-    if operations
-        .iter()
-        .any(|(_, operation)| is_missing(operation))
-    {
+    if operations.iter().any(|(_, operation)| is_missing(operation)) {
         report.uncertified_keys.push(key.clone());
         return;
     }
@@ -266,10 +228,9 @@ fn replay<M: Model>(
             let shared = last_change.filter(|last| last.certificate == one.certificate);
             if let Some(other) = shared {
                 let (operations, certificate) = ([other.id, one.id], one.certificate);
-                report.violations.push(CertificateViolation::SharedIndex {
-                    operations,
-                    certificate,
-                });
+                report
+                    .violations
+                    .push(CertificateViolation::SharedIndex { operations, certificate });
             }
             last_change = Some(one);
         }

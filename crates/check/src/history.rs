@@ -270,26 +270,15 @@ impl History {
     /// [`HistoryError`] when the operation contradicts itself or the history
     /// is full. The history is unchanged then.
     pub fn push(&mut self, operation: Operation) -> Result<OpId, HistoryError> {
-        let latest_ns = operation
-            .done()
-            .map_or(operation.invoke_ns, |(_, return_ns)| return_ns);
+        let latest_ns = operation.done().map_or(operation.invoke_ns, |(_, return_ns)| return_ns);
         if latest_ns.max(operation.invoke_ns) > TIME_NS_MAX {
-            return Err(HistoryError::TimeTooLarge {
-                operation: Box::new(operation),
-            });
+            return Err(HistoryError::TimeTooLarge { operation: Box::new(operation) });
         }
         if latest_ns < operation.invoke_ns {
-            return Err(HistoryError::ReturnBeforeInvoke {
-                operation: Box::new(operation),
-            });
+            return Err(HistoryError::ReturnBeforeInvoke { operation: Box::new(operation) });
         }
-        if operation
-            .done()
-            .is_some_and(|(reply, _)| !reply.answers(&operation.call))
-        {
-            return Err(HistoryError::ReplyDoesNotFit {
-                operation: Box::new(operation),
-            });
+        if operation.done().is_some_and(|(reply, _)| !reply.answers(&operation.call)) {
+            return Err(HistoryError::ReplyDoesNotFit { operation: Box::new(operation) });
         }
         self.append(operation)
     }
@@ -306,10 +295,7 @@ impl History {
             key: key.clone(),
             call: Call::Read,
             invoke_ns: TIME_NS_MAX + 1,
-            outcome: Outcome::Done {
-                reply,
-                return_ns: TIME_NS_MAX + 2,
-            },
+            outcome: Outcome::Done { reply, return_ns: TIME_NS_MAX + 2 },
             certificate: None,
         })
     }
@@ -342,9 +328,7 @@ impl History {
     pub(crate) fn by_key(&self) -> BTreeMap<&Key, Vec<(OpId, &Operation)>> {
         let mut keys: BTreeMap<&Key, Vec<(OpId, &Operation)>> = BTreeMap::new();
         for (id, operation) in self.iter() {
-            keys.entry(&operation.key)
-                .or_default()
-                .push((id, operation));
+            keys.entry(&operation.key).or_default().push((id, operation));
         }
         keys
     }
@@ -387,10 +371,7 @@ impl fmt::Display for HistoryError {
                 )
             }
             Self::ReturnBeforeInvoke { operation } => {
-                write!(
-                    f,
-                    "{operation}: returned before it was invoked; use one monotonic clock"
-                )
+                write!(f, "{operation}: returned before it was invoked; use one monotonic clock")
             }
             Self::ReplyDoesNotFit { operation } => {
                 write!(
@@ -426,10 +407,7 @@ mod tests {
             key: Key::from("k"),
             call: Call::Read,
             invoke_ns,
-            outcome: Outcome::Done {
-                reply: Reply::Value(None),
-                return_ns,
-            },
+            outcome: Outcome::Done { reply: Reply::Value(None), return_ns },
             certificate: None,
         }
     }
@@ -445,14 +423,8 @@ mod tests {
             history.push(read_at(5, u64::MAX)),
             Err(HistoryError::TimeTooLarge { .. })
         ));
-        let written = Outcome::Done {
-            reply: Reply::Written,
-            return_ns: 6,
-        };
-        let mixed_up = Operation {
-            outcome: written,
-            ..read_at(5, 6)
-        };
+        let written = Outcome::Done { reply: Reply::Written, return_ns: 6 };
+        let mixed_up = Operation { outcome: written, ..read_at(5, 6) };
         let error = history.push(mixed_up).unwrap_err();
         assert!(matches!(error, HistoryError::ReplyDoesNotFit { .. }));
         assert!(error.to_string().contains("client 1 read \"k\""), "{error}");
@@ -464,10 +436,7 @@ mod tests {
     #[test]
     fn hostile_bytes_are_shown_escaped_and_cut() {
         let key = Key::from([b'\x1b'; 60]);
-        assert_eq!(
-            key.to_string(),
-            format!("\"{}\"(+12 bytes)", "\\x1b".repeat(48))
-        );
+        assert_eq!(key.to_string(), format!("\"{}\"(+12 bytes)", "\\x1b".repeat(48)));
         assert_eq!(Value::from("a\nb").to_string(), "\"a\\nb\"");
     }
 }

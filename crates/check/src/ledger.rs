@@ -89,9 +89,7 @@ pub fn judge(
 ) -> Result<Judgement, JudgeError> {
     let mut history = history.clone();
     for (key, value) in final_reads {
-        history
-            .push_final_read(key, value.as_ref())
-            .map_err(JudgeError::History)?;
+        history.push_final_read(key, value.as_ref()).map_err(JudgeError::History)?;
     }
     let mut judgement = Judgement {
         lost: 0,
@@ -161,11 +159,7 @@ impl fmt::Display for JudgeError {
                 f,
                 "key {key} was not read at the end; read every key once more after the run"
             ),
-            Self::ValueReused {
-                key,
-                value,
-                writes: [first, second],
-            } => write!(
+            Self::ValueReused { key, value, writes: [first, second] } => write!(
                 f,
                 "operations {first} and {second} both write {value} to key {key}; \
                  give every write a value of its own, retries too"

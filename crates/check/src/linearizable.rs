@@ -45,9 +45,7 @@ pub struct SearchLimits {
 
 impl Default for SearchLimits {
     fn default() -> Self {
-        Self {
-            nodes_max: NODES_MAX_DEFAULT,
-        }
+        Self { nodes_max: NODES_MAX_DEFAULT }
     }
 }
 
@@ -101,18 +99,11 @@ pub fn check<M: Model>(model: &M, history: &History, limits: SearchLimits) -> Ve
             Ending::NoOrder(stuck) => {
                 let blocked = stuck.blocked.clone();
                 let explanation = explain(key, history, &stuck);
-                return Verdict::Violation(Violation {
-                    key: key.clone(),
-                    blocked,
-                    explanation,
-                });
+                return Verdict::Violation(Violation { key: key.clone(), blocked, explanation });
             }
             Ending::TooLong { nodes } => {
                 if verdict.is_linearizable() {
-                    verdict = Verdict::Inconclusive {
-                        key: key.clone(),
-                        nodes,
-                    };
+                    verdict = Verdict::Inconclusive { key: key.clone(), nodes };
                 }
             }
         }
@@ -130,11 +121,8 @@ fn explain<S: std::fmt::Debug>(key: &Key, history: &History, stuck: &Stuck<S>) -
         append_operations(&mut text, history, &stuck.tail);
     }
     // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "after which the key holds {:?}. One of these had to be next:",
-        stuck.state
-    );
+    let _ =
+        writeln!(text, "after which the key holds {:?}. One of these had to be next:", stuck.state);
     append_operations(&mut text, history, &stuck.blocked);
     if stuck.unknown_left_len > 0 {
         let _ = writeln!(
@@ -164,10 +152,8 @@ fn append_never_done<S>(text: &mut String, history: &History, stuck: &Stuck<S>) 
         };
         for (failed_id, failed) in history.iter() {
             if wrote_without_doing(failed, reader) {
-                let _ = writeln!(
-                    text,
-                    "{id} saw what was answered as not done: {failed_id} {failed}"
-                );
+                let _ =
+                    writeln!(text, "{id} saw what was answered as not done: {failed_id} {failed}");
             }
         }
     }

@@ -152,11 +152,7 @@ mod tests {
         assert_eq!(incr(&cell("-3"), 2, Some(-1)), Some(cell("-1")));
         assert_eq!(incr(&cell("1"), 1, Some(3)), None);
         for not_a_number in ["x", "", "007", "+1", "-0", " 1"] {
-            assert_eq!(
-                incr(&cell(not_a_number), 1, Some(1)),
-                None,
-                "{not_a_number}"
-            );
+            assert_eq!(incr(&cell(not_a_number), 1, Some(1)), None, "{not_a_number}");
             let kept = incr(&cell(not_a_number), 1, None);
             assert_eq!(kept, Some(cell(not_a_number)), "{not_a_number}");
         }
@@ -168,19 +164,10 @@ mod tests {
     fn nothing_and_the_empty_value_are_different() {
         let read = |value| Some(Reply::Value(value));
         let empty = cell("");
-        assert_eq!(
-            KeyValue.step(&empty, &Call::Read, read(None).as_ref()),
-            None
-        );
+        assert_eq!(KeyValue.step(&empty, &Call::Read, read(None).as_ref()), None);
         let told_empty = read(Some(Value::from("")));
-        assert_eq!(
-            KeyValue.step(&Cell(None), &Call::Read, told_empty.as_ref()),
-            None
-        );
-        assert_eq!(
-            KeyValue.step(&empty, &Call::Read, told_empty.as_ref()),
-            Some(empty.clone())
-        );
+        assert_eq!(KeyValue.step(&Cell(None), &Call::Read, told_empty.as_ref()), None);
+        assert_eq!(KeyValue.step(&empty, &Call::Read, told_empty.as_ref()), Some(empty.clone()));
         let delete = |state: &Cell, existed| {
             KeyValue.step(state, &Call::Delete, Some(&Reply::Existed(existed)))
         };
@@ -193,12 +180,7 @@ mod tests {
     #[test]
     fn hints_hold_in_every_state_tried() {
         let states = [Cell(None), cell(""), cell("a"), cell("1"), cell("2")];
-        let calls = [
-            Call::Read,
-            Call::Write(Value::from("a")),
-            Call::Incr(1),
-            Call::Delete,
-        ];
+        let calls = [Call::Read, Call::Write(Value::from("a")), Call::Incr(1), Call::Delete];
         let replies = [
             None,
             Some(Reply::Written),
@@ -213,22 +195,14 @@ mod tests {
                 if reply.is_some_and(|reply| !reply.answers(call)) {
                     continue;
                 }
-                let after = states
-                    .each_ref()
-                    .map(|state| KeyValue.step(state, call, reply));
+                let after = states.each_ref().map(|state| KeyValue.step(state, call, reply));
                 if KeyValue.is_observation(call, reply) {
                     for (before, after) in states.iter().zip(&after) {
-                        assert!(
-                            after.as_ref().is_none_or(|after| after == before),
-                            "{call:?}"
-                        );
+                        assert!(after.as_ref().is_none_or(|after| after == before), "{call:?}");
                     }
                 }
                 if KeyValue.is_overwrite(call, reply) {
-                    assert!(
-                        after.iter().all(|one| one.is_some() && *one == after[0]),
-                        "{call:?}"
-                    );
+                    assert!(after.iter().all(|one| one.is_some() && *one == after[0]), "{call:?}");
                 }
                 if reply.is_none() {
                     assert!(after.iter().all(Option::is_some), "{call:?}");

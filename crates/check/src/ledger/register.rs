@@ -72,11 +72,8 @@ enum Event<'a> {
 impl<'a> Register<'a> {
     /// Collects who wrote and who saw what.
     pub(super) fn new(operations: &[(OpId, &'a Operation)]) -> Result<Self, JudgeError> {
-        let mut register = Self {
-            writes: BTreeMap::new(),
-            reads: Vec::new(),
-            settled_ns: BTreeMap::new(),
-        };
+        let mut register =
+            Self { writes: BTreeMap::new(), reads: Vec::new(), settled_ns: BTreeMap::new() };
         for (id, operation) in operations {
             if let (Call::Write(value), Outcome::Done { .. } | Outcome::Unknown) =
                 (&operation.call, &operation.outcome)
@@ -85,12 +82,7 @@ impl<'a> Register<'a> {
             }
             if let Some((Reply::Value(value), return_ns)) = operation.done() {
                 let value = value.as_ref();
-                register.reads.push(ReadOf {
-                    id: *id,
-                    operation,
-                    value,
-                    return_ns,
-                });
+                register.reads.push(ReadOf { id: *id, operation, value, return_ns });
             }
         }
         register.settle();
@@ -118,10 +110,7 @@ impl<'a> Register<'a> {
             let (_, return_ns) = write.operation.done()?;
             Some((*value, return_ns))
         });
-        let seen = self
-            .reads
-            .iter()
-            .filter_map(|read| Some((read.value?, read.return_ns)));
+        let seen = self.reads.iter().filter_map(|read| Some((read.value?, read.return_ns)));
         for (value, return_ns) in acked.chain(seen) {
             let settled_ns = self.settled_ns.entry(value).or_insert(return_ns);
             *settled_ns = return_ns.min(*settled_ns);
@@ -134,17 +123,10 @@ impl<'a> Register<'a> {
         for read in self.reads.iter().filter(|read| self.is_phantom(read)) {
             judgement.phantom_reads += 1;
             judgement.note(|| {
-                format!(
-                    "phantom: {} {}: nobody had written that",
-                    read.id, read.operation
-                )
+                format!("phantom: {} {}: nobody had written that", read.id, read.operation)
             });
         }
-        for read in self
-            .reads
-            .iter()
-            .filter(|read| is_final(read) && !self.is_phantom(read))
-        {
+        for read in self.reads.iter().filter(|read| is_final(read) && !self.is_phantom(read)) {
             self.count_lost(read, judgement);
         }
         for (read, newer) in self.stale_reads() {
@@ -171,10 +153,7 @@ impl<'a> Register<'a> {
                 judgement.lost += 1;
                 judgement.note(|| {
                     let (id, operation) = (write.id, write.operation);
-                    format!(
-                        "lost: {id} {operation}: the end is older: {}",
-                        last.operation
-                    )
+                    format!("lost: {id} {operation}: the end is older: {}", last.operation)
                 });
             }
         }
@@ -259,24 +238,14 @@ fn is_final(read: &ReadOf<'_>) -> bool {
 impl<'a> WriteOf<'a> {
     fn witness(&self, value: &'a Value) -> Witness<'a> {
         let (id, operation) = (self.id, self.operation);
-        Witness {
-            value,
-            invoke_ns: operation.invoke_ns,
-            id,
-            operation,
-        }
+        Witness { value, invoke_ns: operation.invoke_ns, id, operation }
     }
 }
 
 impl<'a> ReadOf<'a> {
     fn witness(&self, value: &'a Value) -> Witness<'a> {
         let (id, operation) = (self.id, self.operation);
-        Witness {
-            value,
-            invoke_ns: operation.invoke_ns,
-            id,
-            operation,
-        }
+        Witness { value, invoke_ns: operation.invoke_ns, id, operation }
     }
 }
 

@@ -35,10 +35,7 @@ impl<S> Configuration<S> {
         used_words: &[u64],
         state: S,
     ) -> Self {
-        Self {
-            ordered: ordered.encode(first_left, used_words),
-            state,
-        }
+        Self { ordered: ordered.encode(first_left, used_words), state }
     }
 }
 
@@ -50,9 +47,7 @@ pub(super) struct Memo<S> {
 
 impl<S: Eq + Hash> Memo<S> {
     pub(super) fn new() -> Self {
-        Self {
-            seen: FixedHashSet::default(),
-        }
+        Self { seen: FixedHashSet::default() }
     }
 
     /// Adds a configuration; says whether it is new.
@@ -76,10 +71,7 @@ pub(super) struct OrderedSet {
 
 impl OrderedSet {
     pub(super) fn new(operations_len: usize) -> Self {
-        Self {
-            words: vec![0; operations_len.div_ceil(64)],
-            len: 0,
-        }
+        Self { words: vec![0; operations_len.div_ceil(64)], len: 0 }
     }
 
     pub(super) fn insert(&mut self, op: usize) {

@@ -64,8 +64,7 @@ impl<'a> Pool<'a> {
 
     /// Members invoked by `horizon_ns`, used or not.
     pub(super) fn invoked_len(&self, horizon_ns: u64) -> usize {
-        self.members
-            .partition_point(|member| member.invoke_ns <= horizon_ns)
+        self.members.partition_point(|member| member.invoke_ns <= horizon_ns)
     }
 
     /// How many of the first `len` members are not used.
@@ -85,9 +84,7 @@ impl<'a> Pool<'a> {
     }
 
     pub(super) fn is_used(&self, number: usize) -> bool {
-        self.used
-            .get(number / 64)
-            .is_some_and(|word| word & (1 << (number % 64)) != 0)
+        self.used.get(number / 64).is_some_and(|word| word & (1 << (number % 64)) != 0)
     }
 
     /// Marks a member used, or unused again.
@@ -99,11 +96,7 @@ impl<'a> Pool<'a> {
 
     /// Which members are used, one bit each, without trailing zero words.
     pub(super) fn used_words(&self) -> &[u64] {
-        let len = self
-            .used
-            .iter()
-            .rposition(|word| *word != 0)
-            .map_or(0, |last| last + 1);
+        let len = self.used.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
         self.used.get(..len).unwrap_or_default()
     }
 }

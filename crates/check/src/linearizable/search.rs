@@ -138,10 +138,7 @@ impl<'a, M: Model> Search<'a, M> {
                     id: *id,
                     call,
                     reply,
-                    span: Span {
-                        invoke_ns: operation.invoke_ns,
-                        return_ns,
-                    },
+                    span: Span { invoke_ns: operation.invoke_ns, return_ns },
                     is_observation: model.is_observation(call, Some(reply)),
                     is_overwrite: model.is_overwrite(call, Some(reply)),
                 })
@@ -184,15 +181,9 @@ impl<'a, M: Model> Search<'a, M> {
                 Cursor::After(_) => true,
             };
             if self.memo.len() > self.nodes_max {
-                return Ending::TooLong {
-                    nodes: self.nodes_max,
-                };
+                return Ending::TooLong { nodes: self.nodes_max };
             }
-            let alternative = if is_new {
-                self.alternative(cursor)
-            } else {
-                None
-            };
+            let alternative = if is_new { self.alternative(cursor) } else { None };
             if let Some((step, state)) = alternative {
                 self.take(step, state, Choice::Free);
                 self.take_observations();
@@ -213,12 +204,7 @@ impl<'a, M: Model> Search<'a, M> {
     fn remember(&mut self, first_left: usize) -> bool {
         let used_words = self.pool.used_words();
         let state = self.state.clone();
-        self.memo.insert(Configuration::new(
-            &self.ordered,
-            first_left,
-            used_words,
-            state,
-        ))
+        self.memo.insert(Configuration::new(&self.ordered, first_left, used_words, state))
     }
 
     /// Takes every legal candidate that changes no state, and those that become
@@ -243,11 +229,7 @@ impl<'a, M: Model> Search<'a, M> {
             Step::Unknown(number) => self.pool.flip(number),
         }
         let state_before = std::mem::replace(&mut self.state, state);
-        self.steps.push(Taken {
-            step,
-            state_before,
-            choice,
-        });
+        self.steps.push(Taken { step, state_before, choice });
     }
 
     /// Undoes steps up to and including the last that had alternatives.
@@ -353,10 +335,7 @@ impl<'a, M: Model> Search<'a, M> {
         after: &M::State,
         (successor, without): &(&Answered<'a>, Option<M::State>),
     ) -> bool {
-        let Some(with) = self
-            .model
-            .step(after, successor.call, Some(successor.reply))
-        else {
+        let Some(with) = self.model.step(after, successor.call, Some(successor.reply)) else {
             return false;
         };
         let Some(without) = without else { return true };
@@ -397,29 +376,17 @@ impl<'a, M: Model> Search<'a, M> {
             Step::Answered(op) => self.answered.get(op).map(|one| one.id),
             Step::Unknown(number) => self.pool.member(number).map(|member| member.id),
         };
-        let tail = self
-            .steps
-            .iter()
-            .rev()
-            .take(TAIL_LEN_MAX)
-            .filter_map(|taken| id_of(taken.step));
+        let tail = self.steps.iter().rev().take(TAIL_LEN_MAX).filter_map(|taken| id_of(taken.step));
         let mut tail: Vec<OpId> = tail.collect();
         tail.reverse();
-        let blocked = self
-            .timeline
-            .candidates()
-            .map(Step::Answered)
-            .filter_map(id_of)
-            .collect();
+        let blocked = self.timeline.candidates().map(Step::Answered).filter_map(id_of).collect();
         self.deepest = Stuck {
             ordered_len,
             answered_len: self.answered.len(),
             tail,
             state: self.state.clone(),
             blocked,
-            unknown_left_len: self
-                .pool
-                .unused_len(self.pool.invoked_len(self.horizon_ns())),
+            unknown_left_len: self.pool.unused_len(self.pool.invoked_len(self.horizon_ns())),
         };
     }
 }

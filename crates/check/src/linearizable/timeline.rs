@@ -37,10 +37,7 @@ impl Timeline {
         }
         events.sort_unstable();
         let end = events.len();
-        let mut timeline = Self {
-            next: vec![end; end + 1],
-            previous: vec![end; end + 1],
-        };
+        let mut timeline = Self { next: vec![end; end + 1], previous: vec![end; end + 1] };
         let mut last = end;
         for (_, _, event) in events {
             timeline.next[last] = event;
@@ -120,10 +117,7 @@ mod tests {
     use super::*;
 
     fn timeline(spans: &[(u64, u64)]) -> Timeline {
-        let span = |&(invoke_ns, return_ns)| Span {
-            invoke_ns,
-            return_ns,
-        };
+        let span = |&(invoke_ns, return_ns)| Span { invoke_ns, return_ns };
         Timeline::new(&spans.iter().map(span).collect::<Vec<_>>())
     }
 
@@ -151,18 +145,12 @@ mod tests {
 
     #[test]
     fn operations_that_touch_are_concurrent() {
-        assert_eq!(
-            candidates(&timeline(&[(0, 10), (10, 20), (11, 12)])),
-            [0, 1]
-        );
+        assert_eq!(candidates(&timeline(&[(0, 10), (10, 20), (11, 12)])), [0, 1]);
     }
 
     #[test]
     fn nothing_has_no_candidates() {
         let empty = timeline(&[]);
-        assert_eq!(
-            (candidates(&empty), empty.first_to_return()),
-            (vec![], None)
-        );
+        assert_eq!((candidates(&empty), empty.first_to_return()), (vec![], None));
     }
 }

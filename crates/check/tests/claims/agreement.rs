@@ -93,14 +93,7 @@ fn every_way_five_operations_can_lie_in_time_is_tried() {
 #[test]
 fn registers_of_up_to_five_operations_are_judged_as_every_permutation_judges() {
     let lost = |value| unknown(Call::Write(Value::from(value)));
-    let kinds = [
-        write("1"),
-        write("2"),
-        lost("2"),
-        read(None),
-        read(Some("1")),
-        read(Some("2")),
-    ];
+    let kinds = [write("1"), write("2"), lost("2"), read(None), read(Some("1")), read(Some("2"))];
     for n in 1..=5 {
         let (good, bad) = compare_all(n, &kinds);
         assert!(good > 0 && bad > 0, "{n}: {good} {bad}");
@@ -148,10 +141,7 @@ fn random_histories_of_up_to_eight_operations_are_judged_as_every_permutation_ju
             bad += 1;
         }
     }
-    assert!(
-        good > 1_000 && bad > 1_000,
-        "{good} good, {bad} bad: the generator is lopsided"
-    );
+    assert!(good > 1_000 && bad > 1_000, "{good} good, {bad} bad: the generator is lopsided");
 }
 
 fn random_operation(random: &mut Random, client: u64, times: (u64, u64)) -> Operation {

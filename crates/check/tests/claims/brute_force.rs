@@ -6,10 +6,8 @@ use raftlet_check::{Call, Operation, Outcome, Reply};
 /// Whether some order of all answered operations and some of those of unknown
 /// outcome respects time and the object, which starts out as nothing.
 pub(crate) fn is_linearizable(operations: &[Operation]) -> bool {
-    let possible: Vec<&Operation> = operations
-        .iter()
-        .filter(|operation| operation.outcome != Outcome::NotDone)
-        .collect();
+    let possible: Vec<&Operation> =
+        operations.iter().filter(|operation| operation.outcome != Outcome::NotDone).collect();
     extend(&possible, &mut vec![false; possible.len()], None)
 }
 
@@ -43,16 +41,14 @@ fn extend(operations: &[&Operation], placed: &mut [bool], state: Option<&[u8]>) 
 fn serve(operation: &Operation, state: Option<&[u8]>) -> Option<Option<Vec<u8>>> {
     let told = operation.done().map(|(reply, _)| reply.clone());
     let (reply, after) = match &operation.call {
-        Call::Read => (
-            Reply::Value(state.map(raftlet_check::Value::from)),
-            state.map(<[u8]>::to_vec),
-        ),
+        Call::Read => {
+            (Reply::Value(state.map(raftlet_check::Value::from)), state.map(<[u8]>::to_vec))
+        }
         Call::Write(value) => (Reply::Written, Some(value.as_bytes().to_vec())),
         Call::Delete => (Reply::Existed(state.is_some()), None),
         Call::Incr(delta) => {
-            let text = state.map_or("0".to_owned(), |bytes| {
-                String::from_utf8(bytes.to_vec()).unwrap()
-            });
+            let text =
+                state.map_or("0".to_owned(), |bytes| String::from_utf8(bytes.to_vec()).unwrap());
             match text.parse::<i64>() {
                 Ok(number) => {
                     let sum = number + delta;

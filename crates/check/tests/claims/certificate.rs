@@ -9,18 +9,12 @@ use crate::object::{self, Mix, Workload};
 use crate::scribe::{history, not_done, on_key, operation, read, unknown, write};
 
 fn at(index: u64, operation: Operation) -> Operation {
-    Operation {
-        certificate: Some(Certificate { group: 1, index }),
-        ..operation
-    }
+    Operation { certificate: Some(Certificate { group: 1, index }), ..operation }
 }
 
 fn in_group(group: u64, operation: Operation) -> Operation {
     let index = operation.certificate.unwrap().index;
-    Operation {
-        certificate: Some(Certificate { group, index }),
-        ..operation
-    }
+    Operation { certificate: Some(Certificate { group, index }), ..operation }
 }
 
 fn report(operations: &[Operation]) -> CertificateReport {
@@ -58,22 +52,12 @@ fn a_read_below_what_was_acknowledged_before_it_began_is_too_early() {
         at(1, operation(2, (4, 5), read(Some("a")))),
     ];
     let violation = only_violation(&all);
-    assert!(matches!(
-        violation,
-        CertificateViolation::TooEarly {
-            earlier_index: 2,
-            ..
-        }
-    ));
+    assert!(matches!(violation, CertificateViolation::TooEarly { earlier_index: 2, .. }));
     assert_eq!(
         violation.to_string(),
         "#2 is at index 1 of group 1, but #1 had returned before it began and is at index 2"
     );
-    let touching = [
-        all[0].clone(),
-        all[1].clone(),
-        at(1, operation(2, (3, 5), read(Some("a")))),
-    ];
+    let touching = [all[0].clone(), all[1].clone(), at(1, operation(2, (3, 5), read(Some("a"))))];
     assert!(report(&touching).is_certified());
 }
 
@@ -83,10 +67,7 @@ fn a_read_below_what_was_read_before_it_began_is_too_early_on_any_key() {
         at(9, operation(1, (0, 1), read(None))),
         at(8, on_key("other", operation(2, (2, 3), read(None)))),
     ];
-    assert!(matches!(
-        only_violation(&all),
-        CertificateViolation::TooEarly { .. }
-    ));
+    assert!(matches!(only_violation(&all), CertificateViolation::TooEarly { .. }));
     let apart = [all[0].clone(), in_group(2, all[1].clone())];
     assert!(report(&apart).is_certified(), "groups have no common order");
 }
@@ -97,31 +78,19 @@ fn a_change_takes_an_index_above_all_that_returned_before_it_began() {
         at(7, operation(1, (0, 1), read(None))),
         at(7, on_key("other", operation(1, (2, 3), write("a")))),
     ];
-    assert!(matches!(
-        only_violation(&all),
-        CertificateViolation::TooEarly { .. }
-    ));
+    assert!(matches!(only_violation(&all), CertificateViolation::TooEarly { .. }));
 }
 
 #[test]
 fn two_changes_of_a_key_at_one_index_are_seen() {
-    let all = [
-        at(1, operation(1, (0, 9), write("a"))),
-        at(1, operation(2, (0, 9), write("b"))),
-    ];
-    assert!(matches!(
-        only_violation(&all),
-        CertificateViolation::SharedIndex { .. }
-    ));
+    let all = [at(1, operation(1, (0, 9), write("a"))), at(1, operation(2, (0, 9), write("b")))];
+    assert!(matches!(only_violation(&all), CertificateViolation::SharedIndex { .. }));
 }
 
 #[test]
 fn what_was_denied_must_not_be_in_the_log() {
     let denied = at(1, not_done(1, 0, Call::Write(Value::from("a"))));
-    assert!(matches!(
-        only_violation(&[denied]),
-        CertificateViolation::NotDoneInLog { .. }
-    ));
+    assert!(matches!(only_violation(&[denied]), CertificateViolation::NotDoneInLog { .. }));
 }
 
 #[test]
@@ -130,10 +99,7 @@ fn one_key_in_two_groups_is_seen() {
         at(1, operation(1, (0, 1), write("a"))),
         in_group(2, at(2, operation(1, (2, 3), write("b")))),
     ];
-    assert!(matches!(
-        only_violation(&all),
-        CertificateViolation::TwoGroups { .. }
-    ));
+    assert!(matches!(only_violation(&all), CertificateViolation::TwoGroups { .. }));
 }
 
 #[test]
@@ -160,17 +126,10 @@ fn an_operation_of_unknown_place_leaves_its_key_uncertified_and_no_other() {
     assert_eq!((open.violations.len(), open.uncertified_keys.len()), (0, 1));
     assert!(!open.is_certified());
     let bare = report(&[operation(2, (2, 3), read(Some("a"))), other.clone()]);
-    assert_eq!(
-        (bare.violations.len(), bare.uncertified_keys.len()),
-        (0, 1),
-        "no certificate"
-    );
+    assert_eq!((bare.violations.len(), bare.uncertified_keys.len()), (0, 1), "no certificate");
     // Looked up in the committed log, it is certified like any other.
     let found = report(&[at(1, lost), seen.clone(), other.clone()]);
     assert!(found.is_certified(), "{found:#?}");
     let unknown_read = operation(1, (0, 1), unknown(Call::Read));
-    assert!(
-        report(&[unknown_read, other]).is_certified(),
-        "nobody saw what it saw"
-    );
+    assert!(report(&[unknown_read, other]).is_certified(), "nobody saw what it saw");
 }

@@ -15,14 +15,7 @@ use crate::scribe::{history, search};
 use crate::zones;
 
 fn run(seed: u64, mix: Mix, fault: Option<(Fault, usize)>) -> Run {
-    let workload = Workload {
-        operations: 60,
-        clients: 4,
-        keys: 1,
-        unknown_one_in: 20,
-        mix,
-        fault,
-    };
+    let workload = Workload { operations: 60, clients: 4, keys: 1, unknown_one_in: 20, mix, fault };
     object::run(seed, workload)
 }
 
@@ -41,18 +34,11 @@ fn is_bad_register(operations: &[Operation], what: &str) -> bool {
 
 #[test]
 fn each_fault_of_a_register_is_found_where_the_zones_see_it() {
-    for fault in [
-        Fault::ForgetsChange,
-        Fault::ReadsStale,
-        Fault::DoesWhatItDenies,
-    ] {
+    for fault in [Fault::ForgetsChange, Fault::ReadsStale, Fault::DoesWhatItDenies] {
         let mut bad = 0;
         for seed in 0..400 {
             let run = run(seed, Mix::Register, Some((fault, 30)));
-            bad += usize::from(is_bad_register(
-                &run.operations,
-                &format!("{fault:?} {seed}"),
-            ));
+            bad += usize::from(is_bad_register(&run.operations, &format!("{fault:?} {seed}")));
         }
         assert!(bad > 20, "{fault:?} showed only {bad} times of 400");
     }
@@ -98,10 +84,7 @@ fn nothing_instead_of_a_value_and_the_empty_value_instead_of_nothing_are_found()
             let mut operations = good.clone();
             set_reply(&mut operations[number], Reply::Value(wrong));
             let is_bad = is_bad_register(&operations, &format!("nothing {seed} {number}"));
-            assert!(
-                is_bad || !is_swapped_to_empty,
-                "seed {seed}: nobody wrote the empty value"
-            );
+            assert!(is_bad || !is_swapped_to_empty, "seed {seed}: nobody wrote the empty value");
             checked += usize::from(is_bad);
         }
     }
@@ -127,10 +110,7 @@ fn an_increment_told_the_number_of_another_is_found() {
         let at = 1 + random.below(increments.len() - 1);
         let told = operations[increments[at - 1]].done().unwrap().0.clone();
         set_reply(&mut operations[increments[at]], told);
-        assert!(
-            matches!(search(&operations), Verdict::Violation(_)),
-            "seed {seed}"
-        );
+        assert!(matches!(search(&operations), Verdict::Violation(_)), "seed {seed}");
     }
 }
 
@@ -187,19 +167,12 @@ fn late_faults_in_long_histories_are_decided_within_the_default_limits() {
 #[test]
 fn counters_alarm_only_where_the_zones_see_a_violation() {
     let (mut bad, mut counted) = (0, 0);
-    for fault in [
-        Fault::ForgetsChange,
-        Fault::ReadsStale,
-        Fault::DoesWhatItDenies,
-    ] {
+    for fault in [Fault::ForgetsChange, Fault::ReadsStale, Fault::DoesWhatItDenies] {
         for seed in 0..1_000 {
             let run = run(seed, Mix::Register, Some((fault, 50)));
-            let judgement = judge(
-                &history(run.operations.clone()),
-                &run.last,
-                SearchLimits::default(),
-            )
-            .unwrap();
+            let judgement =
+                judge(&history(run.operations.clone()), &run.last, SearchLimits::default())
+                    .unwrap();
             let mut operations = run.operations;
             for value in run.last.into_values() {
                 operations.push(final_read(&operations[0], value));
@@ -207,29 +180,19 @@ fn counters_alarm_only_where_the_zones_see_a_violation() {
             let truth = zones::is_linearizable(&operations);
             let sum = judgement.lost + judgement.stale_reads + judgement.phantom_reads;
             assert_eq!(judgement.is_clean(), truth, "{fault:?} {seed}");
-            assert!(
-                sum == 0 || !truth,
-                "{fault:?} {seed}: {:#?}",
-                judgement.explanations
-            );
+            assert!(sum == 0 || !truth, "{fault:?} {seed}: {:#?}", judgement.explanations);
             bad += usize::from(!truth);
             counted += usize::from(sum > 0);
         }
     }
-    assert!(
-        bad > 500 && counted * 10 > bad * 9,
-        "{counted} of {bad} counted"
-    );
+    assert!(bad > 500 && counted * 10 > bad * 9, "{counted} of {bad} counted");
 }
 
 fn final_read(like: &Operation, value: Option<Value>) -> Operation {
     Operation {
         call: Call::Read,
         invoke_ns: 1 << 40,
-        outcome: Outcome::Done {
-            reply: Reply::Value(value),
-            return_ns: 1 << 41,
-        },
+        outcome: Outcome::Done { reply: Reply::Value(value), return_ns: 1 << 41 },
         certificate: None,
         ..like.clone()
     }

@@ -7,10 +7,7 @@
 //! (`corruption`). `ledger` and `certificate` hold the other two judges.
 
 #![expect(clippy::indexing_slicing, reason = "tests index what they built")]
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot set up its case has failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its case has failed")]
 
 mod agreement;
 mod brute_force;

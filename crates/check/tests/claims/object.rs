@@ -82,9 +82,7 @@ struct World {
 pub(crate) fn run(seed: u64, workload: Workload) -> Run {
     let mut world = World {
         random: Random::seeded(seed),
-        cells: (0..workload.keys)
-            .map(|key| (Key::from(format!("k{key}")), None))
-            .collect(),
+        cells: (0..workload.keys).map(|key| (Key::from(format!("k{key}")), None)).collect(),
         previous: BTreeMap::new(),
         fault: workload.fault,
         served: 0,
@@ -109,29 +107,16 @@ pub(crate) fn run(seed: u64, workload: Workload) -> Run {
             }
             Client::Asked(operation) => world.serve_or_lose(workload, operation),
             Client::Served(operation, reply) => {
-                let outcome = Outcome::Done {
-                    reply,
-                    return_ns: now,
-                };
-                world.done.push(Operation {
-                    outcome,
-                    ..operation
-                });
+                let outcome = Outcome::Done { reply, return_ns: now };
+                world.done.push(Operation { outcome, ..operation });
                 Client::Idle
             }
         };
         world.serve_adrift();
     }
     let as_value = |bytes: Option<Vec<u8>>| bytes.map(Value::from);
-    let last = world
-        .cells
-        .into_iter()
-        .map(|(key, bytes)| (key, as_value(bytes)))
-        .collect();
-    Run {
-        operations: world.done,
-        last,
-    }
+    let last = world.cells.into_iter().map(|(key, bytes)| (key, as_value(bytes))).collect();
+    Run { operations: world.done, last }
 }
 
 impl World {
@@ -165,10 +150,7 @@ impl World {
         if operation.call != Call::Read && self.fails(Fault::DoesWhatItDenies) {
             self.serve(&mut operation);
             operation.certificate = None;
-            self.done.push(Operation {
-                outcome: Outcome::NotDone,
-                ..operation
-            });
+            self.done.push(Operation { outcome: Outcome::NotDone, ..operation });
             return Client::Idle;
         }
         if !self.random.one_in(workload.unknown_one_in) {
@@ -221,9 +203,7 @@ impl World {
 
     /// Whether this fault is due; it happens once.
     fn fails(&mut self, fault: Fault) -> bool {
-        let is_due = self
-            .fault
-            .is_some_and(|(what, at)| what == fault && self.served > at);
+        let is_due = self.fault.is_some_and(|(what, at)| what == fault && self.served > at);
         if is_due {
             self.fault = None;
         }
@@ -239,9 +219,7 @@ impl World {
                 Reply::Written
             }
             Call::Incr(delta) => {
-                let text = cell
-                    .as_ref()
-                    .map_or("0", |bytes| str::from_utf8(bytes).unwrap());
+                let text = cell.as_ref().map_or("0", |bytes| str::from_utf8(bytes).unwrap());
                 let sum = text.parse::<i64>().unwrap() + delta;
                 *cell = Some(sum.to_string().into_bytes());
                 Reply::Number(sum)
@@ -251,10 +229,7 @@ impl World {
         if operation.call != Call::Read {
             self.index += 1;
         }
-        operation.certificate = Some(Certificate {
-            group: 1,
-            index: self.index,
-        });
+        operation.certificate = Some(Certificate { group: 1, index: self.index });
         reply
     }
 }

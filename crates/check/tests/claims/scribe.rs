@@ -34,10 +34,7 @@ pub(crate) fn operation(
     (call, reply): (Call, Option<Reply>),
 ) -> Operation {
     let outcome = match reply {
-        Some(reply) => Outcome::Done {
-            reply,
-            return_ns: times.1,
-        },
+        Some(reply) => Outcome::Done { reply, return_ns: times.1 },
         None => Outcome::Unknown,
     };
     Operation {
@@ -52,17 +49,11 @@ pub(crate) fn operation(
 
 pub(crate) fn not_done(client: u64, invoke_ns: u64, call: Call) -> Operation {
     let outcome = Outcome::NotDone;
-    Operation {
-        outcome,
-        ..operation(client, (invoke_ns, invoke_ns), unknown(call))
-    }
+    Operation { outcome, ..operation(client, (invoke_ns, invoke_ns), unknown(call)) }
 }
 
 pub(crate) fn on_key(key: &str, operation: Operation) -> Operation {
-    Operation {
-        key: Key::from(key),
-        ..operation
-    }
+    Operation { key: Key::from(key), ..operation }
 }
 
 pub(crate) fn history(operations: impl IntoIterator<Item = Operation>) -> History {
@@ -74,9 +65,5 @@ pub(crate) fn history(operations: impl IntoIterator<Item = Operation>) -> Histor
 }
 
 pub(crate) fn search(operations: &[Operation]) -> Verdict {
-    check(
-        &KeyValue,
-        &history(operations.iter().cloned()),
-        SearchLimits::default(),
-    )
+    check(&KeyValue, &history(operations.iter().cloned()), SearchLimits::default())
 }

@@ -33,15 +33,9 @@ fn nothing_happened_is_linearizable() {
 
 #[test]
 fn a_read_that_began_after_a_write_returned_sees_it() {
-    let stale = [
-        operation(1, (0, 10), write("a")),
-        operation(2, (11, 20), read(None)),
-    ];
+    let stale = [operation(1, (0, 10), write("a")), operation(2, (11, 20), read(None))];
     assert_eq!(violation(&stale).blocked.len(), 1);
-    let touching = [
-        operation(1, (0, 10), write("a")),
-        operation(2, (10, 20), read(None)),
-    ];
+    let touching = [operation(1, (0, 10), write("a")), operation(2, (10, 20), read(None))];
     assert!(is_good(&touching), "they overlap in one instant");
 }
 
@@ -51,11 +45,7 @@ fn a_write_of_unknown_outcome_may_take_effect_at_any_later_time_or_never() {
     let second = operation(2, (2, 3), write("b"));
     for seen in [["a", "b"], ["b", "a"], ["b", "b"]] {
         let reads = [
-            operation(
-                3,
-                (if seen[0] == "a" { 1 } else { 10 }, 11),
-                read(Some(seen[0])),
-            ),
+            operation(3, (if seen[0] == "a" { 1 } else { 10 }, 11), read(Some(seen[0]))),
             operation(3, (20, 21), read(Some(seen[1]))),
         ];
         let all = [vec![first.clone(), second.clone()], reads.to_vec()].concat();
@@ -72,10 +62,7 @@ fn a_write_of_unknown_outcome_may_take_effect_at_any_later_time_or_never() {
 
 #[test]
 fn a_write_of_unknown_outcome_takes_no_effect_before_it_was_invoked() {
-    let early = [
-        operation(1, (0, 1), read(Some("a"))),
-        operation(2, (2, 3), lost_write("a")),
-    ];
+    let early = [operation(1, (0, 1), read(Some("a"))), operation(2, (2, 3), lost_write("a"))];
     assert!(!is_good(&early));
 }
 
@@ -108,10 +95,9 @@ impl Model for Appender {
 
     fn step(&self, state: &String, call: &Call, reply: Option<&Reply>) -> Option<String> {
         match (call, reply) {
-            (Call::Write(value), _) => Some(format!(
-                "{state}{}",
-                String::from_utf8_lossy(value.as_bytes())
-            )),
+            (Call::Write(value), _) => {
+                Some(format!("{state}{}", String::from_utf8_lossy(value.as_bytes())))
+            }
             (_, Some(Reply::Value(Some(value)))) => {
                 (value.as_bytes() == state.as_bytes()).then(|| state.clone())
             }
@@ -154,19 +140,10 @@ fn chains_of_unknown_calls_are_found() {
 #[test]
 fn the_value_of_a_write_that_was_not_done_is_never_legal() {
     let value = || Call::Write(Value::from("a"));
-    let seen = [
-        not_done(1, 0, value()),
-        operation(2, (5, 6), read(Some("a"))),
-    ];
+    let seen = [not_done(1, 0, value()), operation(2, (5, 6), read(Some("a")))];
     let text = violation(&seen).explanation;
-    assert!(
-        text.contains("#1 saw what was answered as not done: #0 client 1 write"),
-        "{text}"
-    );
-    assert!(is_good(&[
-        not_done(1, 0, value()),
-        operation(2, (5, 6), read(None))
-    ]));
+    assert!(text.contains("#1 saw what was answered as not done: #0 client 1 write"), "{text}");
+    assert!(is_good(&[not_done(1, 0, value()), operation(2, (5, 6), read(None))]));
     let retried = [
         not_done(1, 0, value()),
         operation(1, (1, 2), write("a")),
@@ -210,15 +187,11 @@ fn keys_are_judged_apart_and_the_bad_one_is_named() {
 
 #[test]
 fn a_search_that_meets_its_limit_is_no_pass_and_hides_no_violation() {
-    let hard: Vec<Operation> = (0..12)
-        .map(|client| operation(client, (0, 9), write(&client.to_string())))
-        .collect();
+    let hard: Vec<Operation> =
+        (0..12).map(|client| operation(client, (0, 9), write(&client.to_string()))).collect();
     let limits = SearchLimits { nodes_max: 5 };
     let verdict = check(&KeyValue, &history(hard.clone()), limits);
-    assert!(
-        matches!(verdict, Verdict::Inconclusive { nodes: 5, .. }),
-        "{verdict:?}"
-    );
+    assert!(matches!(verdict, Verdict::Inconclusive { nodes: 5, .. }), "{verdict:?}");
     assert!(!verdict.is_linearizable());
     let bad = on_key("z", operation(1, (0, 1), read(Some("never written"))));
     let verdict = check(&KeyValue, &history([hard, vec![bad]].concat()), limits);
@@ -312,13 +285,9 @@ fn the_same_history_gives_the_same_words() {
         mix: Mix::Register,
         fault: Some((object::Fault::ReadsStale, 100)),
     };
-    let bad = (0..)
-        .map(|seed| object::run(seed, workload))
-        .find(|run| !is_good(&run.operations));
+    let bad = (0..).map(|seed| object::run(seed, workload)).find(|run| !is_good(&run.operations));
     let operations = bad.unwrap().operations;
     assert_eq!(violation(&operations), violation(&operations));
-    let answered = operations
-        .iter()
-        .filter(|one| matches!(one.outcome, Outcome::Done { .. }));
+    let answered = operations.iter().filter(|one| matches!(one.outcome, Outcome::Done { .. }));
     assert!(violation(&operations).blocked.len() < answered.count());
 }

@@ -19,36 +19,16 @@ struct Zone {
 /// linearizable.
 pub(crate) fn is_linearizable(operations: &[Operation]) -> bool {
     let mut zones: BTreeMap<Option<&Value>, Zone> = BTreeMap::new();
-    zones.insert(
-        None,
-        Zone {
-            first_return: -1,
-            last_invoke: -1,
-        },
-    );
+    zones.insert(None, Zone { first_return: -1, last_invoke: -1 });
     let mut writes: BTreeMap<&Value, &Operation> = BTreeMap::new();
-    for operation in operations
-        .iter()
-        .filter(|one| one.outcome != Outcome::NotDone)
-    {
+    for operation in operations.iter().filter(|one| one.outcome != Outcome::NotDone) {
         let Call::Write(value) = &operation.call else {
             continue;
         };
-        assert!(
-            writes.insert(value, operation).is_none(),
-            "values are unique"
-        );
-        let first_return = operation
-            .done()
-            .map_or(i128::MAX, |(_, return_ns)| return_ns.into());
+        assert!(writes.insert(value, operation).is_none(), "values are unique");
+        let first_return = operation.done().map_or(i128::MAX, |(_, return_ns)| return_ns.into());
         let last_invoke = operation.invoke_ns.into();
-        zones.insert(
-            Some(value),
-            Zone {
-                first_return,
-                last_invoke,
-            },
-        );
+        zones.insert(Some(value), Zone { first_return, last_invoke });
     }
     for operation in operations {
         let Some((Reply::Value(value), return_ns)) = operation.done() else {
