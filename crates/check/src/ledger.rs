@@ -32,7 +32,6 @@ use std::fmt;
 use crate::history::{Call, History, HistoryError, Key, OpId, Operation, Outcome, Value};
 use crate::linearizable::{SearchLimits, Verdict, check};
 use crate::model::KeyValue;
-
 use register::Register;
 
 /// What a history comes to.

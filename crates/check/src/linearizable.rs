@@ -28,7 +28,6 @@ use std::fmt::Write;
 
 use crate::history::{History, Key, OpId, Operation};
 use crate::model::Model;
-
 use search::{Ending, Search, Stuck};
 
 /// Nodes one key may cost unless the caller says otherwise. A node takes about

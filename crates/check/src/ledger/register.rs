@@ -19,9 +19,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Call, ClientId, OpId, Operation, Outcome, Reply, Value};
-
 use super::{JudgeError, Judgement};
+use crate::history::{Call, ClientId, OpId, Operation, Outcome, Reply, Value};
 
 /// One key, its final read among the reads.
 #[derive(Debug)]

@@ -24,20 +24,12 @@
 //!
 //! Not here: the words for a person (`linearizable.rs`).
 
-use crate::history::{Call, OpId, Operation, Reply};
-use crate::model::Model;
-
 use super::SearchLimits;
 use super::memo::{Configuration, Memo, OrderedSet};
 use super::pool::Pool;
-use super::timeline::Timeline;
-
-/// When an answered operation ran.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub(super) invoke_ns: u64,
-    pub(super) return_ns: u64,
-}
+use super::timeline::{Span, Timeline};
+use crate::history::{Call, OpId, Operation, Reply};
+use crate::model::Model;
 
 /// How a search ends.
 #[derive(Debug)]

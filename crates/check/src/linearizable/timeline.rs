@@ -17,7 +17,12 @@
     reason = "events are numbered by this list, and none leaves it"
 )]
 
-use super::search::Span;
+/// When an answered operation ran.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) invoke_ns: u64,
+    pub(super) return_ns: u64,
+}
 
 /// Operation `i` has the events `2 i` (call) and `2 i + 1` (return); the one
 /// after the last is both ends of the list.

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use raftlet_check::{Call, Operation, Reply, Value, Verdict};
-
 use crate::brute_force;
 use crate::random::Random;
 use crate::scribe::{delete, incr, not_done, operation, read, search, unknown, write};
+use raftlet_check::{Call, Operation, Reply, Value, Verdict};
 
 type Kind = (Call, Option<Reply>);
 

@@ -1,12 +1,11 @@
 //! What certificates prove, one claim each.
 
+use crate::object::{self, Mix, Workload};
+use crate::scribe::{history, not_done, on_key, operation, read, unknown, write};
 use raftlet_check::{
     Call, Certificate, CertificateReport, CertificateViolation, KeyValue, Operation, Value,
     check_certificates,
 };
-
-use crate::object::{self, Mix, Workload};
-use crate::scribe::{history, not_done, on_key, operation, read, unknown, write};
 
 fn at(index: u64, operation: Operation) -> Operation {
     Operation { certificate: Some(Certificate { group: 1, index }), ..operation }

@@ -4,15 +4,14 @@
 //! any more is no violation. Where that can be, a second algorithm (`zones`)
 //! says what the truth is.
 
-use raftlet_check::{
-    Call, KeyValue, Operation, Outcome, Reply, SearchLimits, Value, Verdict, check,
-    check_certificates, judge,
-};
-
 use crate::object::{self, Fault, Mix, Run, Workload};
 use crate::random::Random;
 use crate::scribe::{history, search};
 use crate::zones;
+use raftlet_check::{
+    Call, KeyValue, Operation, Outcome, Reply, SearchLimits, Value, Verdict, check,
+    check_certificates, judge,
+};
 
 fn run(seed: u64, mix: Mix, fault: Option<(Fault, usize)>) -> Run {
     let workload = Workload { operations: 60, clients: 4, keys: 1, unknown_one_in: 20, mix, fault };

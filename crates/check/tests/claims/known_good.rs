@@ -1,8 +1,7 @@
 //! What a real object answered is never called wrong, by any judge.
 
-use raftlet_check::{KeyValue, SearchLimits, Verdict, check, check_certificates, judge};
-
 use crate::object::{self, Mix, Workload};
+use raftlet_check::{KeyValue, SearchLimits, Verdict, check, check_certificates, judge};
 
 #[test]
 fn small_histories_of_a_real_object_pass_every_judge() {

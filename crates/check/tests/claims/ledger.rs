@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::scribe::{delete, history, incr, not_done, on_key, operation, read, unknown, write};
 use raftlet_check::{
     Call, History, JudgeError, Judgement, Key, Operation, SearchLimits, Value, Verdict, judge,
 };
-
-use crate::scribe::{delete, history, incr, not_done, on_key, operation, read, unknown, write};
 
 fn finally(value: Option<&str>) -> BTreeMap<Key, Option<Value>> {
     BTreeMap::from([(Key::from("k"), value.map(Value::from))])

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use raftlet_check::{Call, Certificate, ClientId, History, Key, Operation, Outcome, Reply, Value};
-
 use crate::random::Random;
 use crate::scribe;
+use raftlet_check::{Call, Certificate, ClientId, History, Key, Operation, Outcome, Reply, Value};
 
 /// What the clients do.
 #[derive(Clone, Copy)]

@@ -1,13 +1,12 @@
 //! What the search must see, one claim each.
 
-use raftlet_check::{
-    Call, Cell, KeyValue, Model, Operation, Outcome, Reply, SearchLimits, Value, Verdict,
-    Violation, check,
-};
-
 use crate::object::{self, Mix, Workload};
 use crate::scribe::{
     delete, history, incr, not_done, on_key, operation, read, search, unknown, write,
+};
+use raftlet_check::{
+    Call, Cell, KeyValue, Model, Operation, Outcome, Reply, SearchLimits, Value, Verdict,
+    Violation, check,
 };
 
 fn violation(operations: &[Operation]) -> Violation {
