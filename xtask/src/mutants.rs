@@ -12,7 +12,7 @@
 //! - `raftlet-sim core --mutant ID --seeds A..B --json` stops at the first
 //!   violation and exits 1; exit 0 means that the mutant survived. The last
 //!   line of its output is a JSON object with `seeds`, `steps` and `violation`
-//!   (`null`, or `{seed, step, invariant, detail}`).
+//!   (`null`, or `{seed, step, invariant, claim, detail}`).
 //!
 //! Invariants
 //! - The unbroken core runs the same seeds and must pass: a simulator that
@@ -85,6 +85,8 @@ struct Run {
     verdict: Verdict,
     /// Caught: the invariant that was violated. Otherwise the expected one.
     invariant: String,
+    /// Caught: what that invariant says.
+    claim: String,
     seeds: u64,
     steps: u64,
     /// Caught: what was seen. Broken: what the run said.
@@ -187,6 +189,7 @@ impl Run {
             name: if is_unbroken { "the unbroken core".to_owned() } else { text(mutant, "name") },
             verdict,
             invariant,
+            claim: violation.map(|seen| text(seen, "claim")).unwrap_or_default(),
             seeds: number(&told, "seeds"),
             steps: number(&told, "steps"),
             detail,
@@ -201,13 +204,11 @@ impl Run {
             (Verdict::Passed, _) => "SURVIVED",
             (Verdict::Broken, _) => "BROKEN",
         };
-        let Self { id, name, invariant, seeds, steps, .. } = self;
-        let mut row =
-            format!("{id:<6} {name:<46} {verdict:<9} {invariant:<34} {seeds:>6} {steps:>10}");
-        if self.verdict == Verdict::Broken {
-            let _ = write!(row, "  {}", self.detail);
-        }
-        row
+        let Self { id, name, seeds, steps, invariant, claim, .. } = self;
+        let shown = if self.verdict == Verdict::Broken { &self.detail } else { claim };
+        let row =
+            format!("{id:<6} {name:<48} {verdict:<9} {seeds:>6} {steps:>10}  {invariant} {shown}");
+        row.trim_end().to_owned()
     }
 
     fn json(&self) -> Value {
@@ -218,6 +219,7 @@ impl Run {
         };
         json!({
             "id": self.id, "name": self.name, "verdict": verdict, "invariant": self.invariant,
+            "claim": self.claim,
             "seeds": self.seeds, "steps": self.steps, "detail": self.detail,
         })
     }
@@ -291,8 +293,8 @@ impl Outcome {
             return format!("{all}\n");
         }
         let mut table = format!(
-            "{:<6} {:<46} {:<9} {:<34} {:>6} {:>10}\n",
-            "id", "what is broken", "verdict", "by invariant", "seeds", "steps"
+            "{:<6} {:<48} {:<9} {:>6} {:>10}  by invariant\n",
+            "id", "what is broken", "verdict", "seeds", "steps"
         );
         for run in std::iter::once(&self.unbroken).chain(&self.mutants) {
             table.push_str(&run.row());
