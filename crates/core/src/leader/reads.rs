@@ -67,6 +67,13 @@ impl LeaderReads {
         from: Sender,
         (run, read): (Run, ReadId),
     ) {
+        // A repetition must not wait for a later round than the first asking:
+        // where a round takes longer than the repeat interval none would end.
+        let is_known =
+            |remote: &Remote| (remote.node, remote.run, remote.read) == (from.node, run, read);
+        if self.remote.iter().any(is_known) {
+            return;
+        }
         let pending = self.pending(state, noop);
         self.remote.retain(|remote| remote.node != from.node);
         self.remote.push(Remote { node: from.node, run, read, pending });

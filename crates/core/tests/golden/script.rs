@@ -5,7 +5,8 @@
 //! log N terms=1,1,2 [term=2] [vote=1] [commit..]   a member's disk before it starts
 //! elect N                    only N may lose patience, until it leads
 //! advance 300ms | 20 election-timeouts
-//! deliver                    all messages, and all that they cause
+//! deliver [KIND]             all messages, and all that they cause; of a kind
+//!                            only those that are under way
 //! hold | release             messages stay in the queue | leave at once (default)
 //! queue                      prints what is under way
 //! drop FROM->TO [KIND] | repeat FROM->TO [KIND] | late KIND   messages in the queue
@@ -90,7 +91,10 @@ fn run_command(
         "log" => world.set_disk(node()?, args),
         "elect" => return world.elect(node()?),
         "advance" => world.advance(duration_ms(args)),
-        "deliver" => world.deliver(),
+        "deliver" => match args.first() {
+            Some(kind) => world.deliver_kind(kind),
+            None => world.deliver(),
+        },
         "hold" => world.hold = true,
         "release" => {
             world.hold = false;

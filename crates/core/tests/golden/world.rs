@@ -393,22 +393,35 @@ impl World {
 
     pub(crate) fn deliver(&mut self) {
         while let Some(in_flight) = self.queue.pop_front() {
-            let InFlight { from, to, message } = in_flight;
-            if self.cut.contains(&(from.node.get(), to)) {
-                continue;
-            }
-            if let Body::ForwardReply(reply) = &message.body {
-                let text = format!("n{to} hears {}: {:?}", from.node, reply.outcome);
-                self.forward_replies.push(text);
-            }
-            let now = self.now();
-            let mut arena = std::mem::take(&mut self.arena);
-            if let Some(group) = self.member(to).group.as_mut() {
-                group.step(now, &mut arena, from, message);
-            }
-            self.arena = arena;
-            self.pump(to);
+            self.arrive(in_flight);
         }
+    }
+
+    pub(crate) fn deliver_kind(&mut self, kind: &str) {
+        let (due, rest): (VecDeque<_>, VecDeque<_>) =
+            self.queue.drain(..).partition(|m| name(&m.message.body) == kind);
+        self.queue = rest;
+        for in_flight in due {
+            self.arrive(in_flight);
+        }
+    }
+
+    fn arrive(&mut self, in_flight: InFlight) {
+        let InFlight { from, to, message } = in_flight;
+        if self.cut.contains(&(from.node.get(), to)) {
+            return;
+        }
+        if let Body::ForwardReply(reply) = &message.body {
+            let text = format!("n{to} hears {}: {:?}", from.node, reply.outcome);
+            self.forward_replies.push(text);
+        }
+        let now = self.now();
+        let mut arena = std::mem::take(&mut self.arena);
+        if let Some(group) = self.member(to).group.as_mut() {
+            group.step(now, &mut arena, from, message);
+        }
+        self.arena = arena;
+        self.pump(to);
     }
 
     pub(crate) fn isolate(&mut self, node: u64) {
