@@ -10,6 +10,7 @@
     reason = "a test reports and stops at its first surprise"
 )]
 
+mod disk;
 mod script;
 mod words;
 mod world;
