@@ -7,15 +7,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
 use std::rc::Rc;
 
+use crate::disk::Disk;
+use crate::words::{number, option};
 use raftlet_core::{
     Arena, Body, Chunk, Configuration, EntryKind, Forward, Generation, Group, GroupId, HardState,
     Incarnation, Index, Liveness, LogId, Member, MemberRole, Message, NewEntry, NodeId, Now,
     Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time, WallMs,
     genesis,
 };
-
-use crate::disk::Disk;
-use crate::words::{number, option};
 
 struct Seated {
     group: Option<Group>,

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use bytes::Bytes;
+
 use raftlet_core::{Entries, Generation, GroupId, HardState, Index, LogId};
 
 /// A change of one group, in this order: hard state, truncation, entries.
