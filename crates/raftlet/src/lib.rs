@@ -1,17 +1,49 @@
 //! Raft for thread-per-core programs.
 //!
-//! A program gives each OS thread a *shard*; a shard hosts one to tens of
+//! A program gives each OS thread a [`Shard`]; a shard hosts one to tens of
 //! thousands of Raft groups. The embedder brings the ports ([`Rpc`],
 //! [`Storage`], [`StateMachine`], and small ones for time, tasks and
 //! liveness); this crate brings the loop that drives the protocol and the
 //! handles that callers hold. It awaits nothing but its ports: no runtime is
 //! inside (D10).
+//!
+//! # Where to start reading
+//! - `port.rs`: what an embedder brings, as numbered laws.
+//! - `handle.rs`: what callers hold. `shard.rs`: the loop.
+//! - `shard/turn.rs`: a turn. `member.rs`: one group on the shard.
+//!
+//! A write goes `handle` → `inbox` → `member` → core → `shard/writer` beside
+//! `shard/act` (sends) → `applier` → `waiters` → `answer`.
 
 pub mod port;
 
+mod answer;
+mod applier;
+mod cell;
+mod error;
+mod forward;
+mod handle;
+mod inbox;
+mod member;
+mod options;
+mod proposal;
+mod reads;
+mod shard;
+mod status;
+mod timers;
+mod waiters;
+mod window;
+
 pub use raftlet_core as core;
 
+pub use error::{
+    BootstrapError, Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, Unknown,
+};
+pub use handle::{Group, Inbox, Proposing, Reading};
+pub use options::{NodeSeat, ShardOptions};
 pub use port::{
     ApplyError, Clock, Command, FailureDetector, GroupInfo, GroupWrite, Incoming, LoadedLog, Ports,
     Rpc, Spawn, StateMachine, Storage, StorageError, WriteBatch,
 };
+pub use shard::{PortSet, Shard};
+pub use status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};

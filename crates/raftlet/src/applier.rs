@@ -1,0 +1,224 @@
+//! Brings a state machine up to the committed index, off the consensus path.
+//!
+//! The applier is told an *index*, never handed a queue: a slow machine delays
+//! its own callers, and neither votes nor acks (D5). It reads the entries from
+//! memory, or from storage once they left it, in batches bounded in entries
+//! and bytes.
+//!
+//! Invariants
+//! - Entries are applied in log order, each once within a run, never beyond
+//!   the committed index (rule 14).
+//! - The machine is in one place: here, or out with one batch or some reads.
+//!   So at most one apply is under way, and reads run between two of them.
+//! - Which forwarded entries take effect is decided here, in log order, by
+//!   the replicated window (rule 33). The window moves with every entry, also
+//!   those that the machine skips (rule 14).
+//!
+//! Not here: who is told (`member.rs`), polling and spawning (`shard/act.rs`).
+
+use raftlet_core::{self as core, Entries, Entry, EntryKind, Index, Time};
+
+use crate::error::Halt;
+use crate::options::ShardOptions;
+use crate::port::{Command, StateMachine};
+use crate::window::{Verdict, Window};
+
+/// How long storage that could not read rests before it is asked again.
+const READ_PAUSE_NS: u64 = 100_000_000;
+
+/// The machine of one group and how far it is.
+pub(crate) struct Applier<M: StateMachine> {
+    machine: Option<Box<M>>,
+    applied: Index,
+    committed: Index,
+    window: Window,
+    source: Source,
+    spare: Vec<M::Response>,
+}
+
+/// Where the next batch comes from.
+#[derive(Debug)]
+enum Source {
+    Memory,
+    /// Storage was asked for entries that left memory.
+    Asked,
+    /// They came.
+    Read(Entries),
+    /// Storage could not read now; to be asked again.
+    Resting {
+        until: Time,
+    },
+}
+
+/// What the applier needs next.
+pub(crate) enum Next<M: StateMachine> {
+    /// Nothing, or something under way must end first.
+    Nothing,
+    /// Entries from storage; answer with `on_read`.
+    Read { first: Index, last: Index },
+    /// The machine, to be handed back by `on_applied`.
+    Apply(Job<M>),
+}
+
+/// One batch on its way through the machine.
+pub(crate) struct Job<M: StateMachine> {
+    pub(crate) machine: Box<M>,
+    pub(crate) entries: Entries,
+    /// Indexes of second copies, which have no effect. Nearly always empty.
+    pub(crate) without_effect: Vec<Index>,
+    pub(crate) responses: Vec<M::Response>,
+}
+
+/// A batch that came back.
+pub(crate) struct Applied<M: StateMachine> {
+    pub(crate) job: Job<M>,
+    pub(crate) result: Result<(), Halt>,
+}
+
+impl<M: StateMachine> Applier<M> {
+    pub(crate) fn new(machine: M) -> Self {
+        Self {
+            machine: Some(Box::new(machine)),
+            applied: Index::ZERO,
+            committed: Index::ZERO,
+            window: Window::default(),
+            source: Source::Memory,
+            spare: Vec::new(),
+        }
+    }
+
+    pub(crate) fn applied(&self) -> Index {
+        self.applied
+    }
+
+    /// Entries up to here are committed.
+    pub(crate) fn on_committed(&mut self, committed: Index) {
+        assert!(committed >= self.committed, "the commit index fell");
+        self.committed = committed;
+    }
+
+    /// What to do next.
+    pub(crate) fn next(
+        &mut self,
+        now: Time,
+        group: &core::Group,
+        options: &ShardOptions,
+    ) -> Next<M> {
+        let waits = match self.source {
+            Source::Asked => true,
+            Source::Resting { until } => until > now,
+            Source::Memory | Source::Read(_) => false,
+        };
+        if waits || self.machine.is_none() || self.applied >= self.committed {
+            return Next::Nothing;
+        }
+        let first = self.applied.next();
+        let entries_max = u64::try_from(options.apply_entries_max).unwrap_or(u64::MAX);
+        let behind = (self.committed - self.applied).min(entries_max);
+        let last = self.applied.plus(behind);
+        let entries = match std::mem::replace(&mut self.source, Source::Memory) {
+            Source::Read(entries) => Some(entries),
+            _ => group.entries(first, last, options.apply_bytes_max),
+        };
+        let Some(entries) = entries else {
+            self.source = Source::Asked;
+            return Next::Read { first, last };
+        };
+        assert_eq!(entries.first(), Some(first), "a gap before the applied log");
+        let without_effect = self.decide(&entries);
+        let machine = self.machine.take().expect("looked at above");
+        let responses = std::mem::take(&mut self.spare);
+        Next::Apply(Job { machine, entries, without_effect, responses })
+    }
+
+    /// Which of the entries the window refuses.
+    fn decide(&mut self, entries: &Entries) -> Vec<Index> {
+        let mut without_effect = Vec::new();
+        for entry in entries.iter() {
+            if let Some(origin) = &entry.origin
+                && self.window.admit(entry.index, origin) == Verdict::NoEffect
+            {
+                without_effect.push(entry.index);
+            }
+        }
+        without_effect
+    }
+
+    /// Storage answered.
+    pub(crate) fn on_read(&mut self, mut entries: Entries) {
+        // Storage may hold more than is committed; what counts is the log.
+        entries.truncate(self.committed.next());
+        let follows = entries.first() == Some(self.applied.next());
+        self.source = if follows { Source::Read(entries) } else { Source::Memory };
+    }
+
+    /// Storage could not read now; it is asked again after a pause.
+    pub(crate) fn on_unreadable(&mut self, now: Time) {
+        self.source = Source::Resting { until: now.after_ns(READ_PAUSE_NS) };
+    }
+
+    /// When storage is to be asked again.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        match self.source {
+            Source::Resting { until } => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Whether more is committed than applied.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.applied < self.committed
+    }
+
+    /// Takes the machine back after a batch.
+    pub(crate) fn on_applied(&mut self, machine: Box<M>, last: Index, spare: Vec<M::Response>) {
+        self.machine = Some(machine);
+        self.applied = last;
+        self.spare = spare;
+    }
+
+    /// Lends the machine for reads; `None` while a batch is under way.
+    pub(crate) fn lend(&mut self) -> Option<Box<M>> {
+        self.machine.take()
+    }
+
+    /// Takes the machine back after reads.
+    pub(crate) fn give_back(&mut self, machine: Box<M>) {
+        self.machine = Some(machine);
+    }
+}
+
+/// Whether an entry reaches the machine.
+pub(crate) fn has_effect(entry: &Entry<'_>, without_effect: &[Index]) -> bool {
+    entry.kind == EntryKind::Command && !without_effect.contains(&entry.index)
+}
+
+/// Runs one batch through the machine it brings.
+pub(crate) async fn apply<M: StateMachine>(mut job: Job<M>) -> Applied<M> {
+    let mut commands = Vec::new();
+    for entry in job.entries.iter() {
+        if has_effect(&entry, &job.without_effect) {
+            commands.push(Command {
+                index: entry.index,
+                term: entry.term,
+                log_time_ms: entry.log_time_ms,
+                payload: entry.payload,
+            });
+        }
+    }
+    let asked = commands.len();
+    let mut result = Ok(());
+    if asked > 0 {
+        let applied = job.machine.apply(&commands, &mut job.responses).await;
+        result = applied.map_err(Halt::Machine);
+    }
+    drop(commands);
+    if result.is_ok() && job.responses.len() != asked {
+        result = Err(Halt::Responses {
+            index: job.entries.last().map_or(Index::ZERO, |last| last.index),
+            commands: asked,
+            responses: job.responses.len(),
+        });
+    }
+    Applied { job, result }
+}

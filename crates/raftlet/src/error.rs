@@ -1,0 +1,226 @@
+//! Why something was not done, one enum per boundary.
+//!
+//! A proposal that fails says by *type* whether it is certain to have no
+//! effect ([`NotDone`]) or not ([`Unknown`]); callers branch on that and never
+//! on text (D9). A read that fails has read nothing, so it may always be asked
+//! again.
+
+use raftlet_core::{ConfigurationError, Generation, GroupId, Index, NodeId, RestoreError};
+
+use crate::port::{ApplyError, StorageError};
+
+/// How a proposal ended that is not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// It had no effect and never will.
+    #[error("not done: {0}")]
+    NotDone(#[from] NotDone),
+    /// It may have taken effect, or may yet.
+    #[error("unknown outcome: {0}")]
+    Unknown(#[from] Unknown),
+}
+
+/// Why a proposal had no effect and never will.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotDone {
+    /// The shard holds as many unanswered proposals as it may.
+    #[error(
+        "{held} proposals of {bytes} bytes wait on this shard, its limit; try again when some ended"
+    )]
+    Busy {
+        /// Proposals that wait.
+        held: usize,
+        /// Their bytes.
+        bytes: usize,
+    },
+    /// One command is above the limit.
+    #[error("a command of {bytes} bytes; {limit} are allowed (command_bytes_max)")]
+    TooLarge {
+        /// Its bytes.
+        bytes: usize,
+        /// `command_bytes_max`.
+        limit: usize,
+    },
+    /// No leader took it within `propose_timeout`.
+    #[error("no leader took it in time; try again when a majority of the members is up")]
+    NoLeader,
+    /// Forwarding is switched off and another member leads.
+    #[error("this member does not lead and does not forward; {}", match leader {
+        Some(leader) => format!("ask node {leader}"),
+        None => "no leader is known".to_owned(),
+    })]
+    NotLeader {
+        /// Who does, as far as known.
+        leader: Option<NodeId>,
+    },
+    /// The log's disk is full; nothing was written.
+    #[error("the disk of this shard's log is full; free space, then try again")]
+    NoSpace,
+    /// Index or term is at its end (rule 24).
+    #[error("the group's index or term has reached its limit; move its data to a new group")]
+    Exhausted,
+    /// The group halted before it was appended.
+    #[error("the group has halted: {0}")]
+    Halted(Halt),
+    /// The shard loop ended before it was appended.
+    #[error("the shard has stopped")]
+    Stopped,
+}
+
+/// Why it is not known whether a proposal takes effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unknown {
+    /// It was appended or forwarded, and no outcome was seen within
+    /// `propose_timeout`.
+    #[error("appended or forwarded, and not seen applied in time")]
+    TimedOut,
+    /// The leader found no quorum and stepped down (rule 20).
+    #[error("the leader lost its quorum while the entry waited for one")]
+    QuorumLost,
+    /// The group halted while it waited.
+    #[error("the group has halted: {0}")]
+    Halted(Halt),
+    /// The shard loop ended while it waited.
+    #[error("the shard has stopped")]
+    Stopped,
+}
+
+/// Why a group acts no more until the process starts again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Halt {
+    /// Storage failed (rule 9), or what it holds is damaged (rule 10).
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The state machine failed (rule 44).
+    #[error(transparent)]
+    Machine(#[from] ApplyError),
+    /// The state machine broke its third law.
+    #[error(
+        "the state machine gave {responses} responses to {commands} commands up to entry {index}"
+    )]
+    Responses {
+        /// The last entry of the batch.
+        index: Index,
+        /// Commands handed in.
+        commands: usize,
+        /// Responses that came back.
+        responses: usize,
+    },
+}
+
+/// Why a read was not answered. Nothing was read, so it may be asked again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The shard holds as many reads as it may.
+    #[error("{limit} reads wait on this shard, its limit; try again when some ended")]
+    Busy {
+        /// `reads_max`.
+        limit: usize,
+    },
+    /// Not confirmed by a quorum, or not applied here, within `read_timeout`.
+    #[error("not confirmed by a leader, or not applied here, in time; try again")]
+    TimedOut,
+    /// The group has halted.
+    #[error("the group has halted: {0}")]
+    Halted(Halt),
+    /// The shard loop has ended.
+    #[error("the shard has stopped")]
+    Stopped,
+}
+
+/// Why a group cannot be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// It is open on this shard already.
+    #[error("group {group} is open on this shard already")]
+    AlreadyOpen {
+        /// Which.
+        group: GroupId,
+    },
+    /// Storage holds another life of the group id.
+    #[error("group {group} is stored as {stored}, asked for as {asked}; check which is meant")]
+    Generation {
+        /// Which.
+        group: GroupId,
+        /// What storage holds.
+        stored: Generation,
+        /// What the caller wants.
+        asked: Generation,
+    },
+    /// A configuration entry does not decode.
+    #[error("group {group} is damaged: its configuration entry {index} does not decode")]
+    Configuration {
+        /// Whose.
+        group: GroupId,
+        /// Where.
+        index: Index,
+        /// Why.
+        #[source]
+        source: ConfigurationError,
+    },
+    /// What storage holds is no state a member can be in.
+    #[error("group {group} cannot be restored from what storage holds")]
+    Restore {
+        /// Whose.
+        group: GroupId,
+        /// Why.
+        #[source]
+        source: RestoreError,
+    },
+    /// Storage cannot say.
+    #[error("group {group} cannot be loaded")]
+    Storage {
+        /// Whose.
+        group: GroupId,
+        /// Why.
+        #[source]
+        source: StorageError,
+    },
+    /// The shard loop has ended.
+    #[error("the shard has stopped")]
+    Stopped,
+}
+
+/// Why a group cannot be bootstrapped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BootstrapError {
+    /// It has a log or a term already: open it instead.
+    #[error("group {group} exists on this member already; open it instead")]
+    Exists {
+        /// Which.
+        group: GroupId,
+    },
+    /// A group without members.
+    #[error("group {group} would have no members")]
+    NoMembers {
+        /// Which.
+        group: GroupId,
+    },
+    /// Storage refused.
+    #[error("group {group} cannot be written")]
+    Storage {
+        /// Whose.
+        group: GroupId,
+        /// Why.
+        #[source]
+        source: StorageError,
+    },
+}
+
+/// Why the shard loop ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShardError {
+    /// A write failed: every group of the shard has halted (rule 9).
+    #[error("the shard's storage failed and all its groups halted")]
+    Storage(#[source] StorageError),
+    /// The loop runs already, or has run.
+    #[error("a shard runs once")]
+    RunsAlready,
+}

@@ -1,0 +1,194 @@
+//! What callers and the transport hold: [`Group`] and [`Inbox`].
+//!
+//! A handle changes nothing itself: it leaves a command, a read or a message
+//! in the shard's lanes and wakes the loop. It lives on the shard's thread, and
+//! the compiler keeps it there (rule 39).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use raftlet_core::{Liveness, NodeId, Sender};
+
+use crate::answer::{Waiting, answer};
+use crate::error::{ProposeError, ReadError, Unknown};
+use crate::port::{Incoming, Ports, StateMachine};
+use crate::shard::Shared;
+use crate::status::GroupStatus;
+use crate::timers::Slot;
+
+/// Largest encoding buffer kept between proposals.
+const SCRATCH_BYTES_KEPT: usize = 64 << 10;
+
+/// A handle on one group of a shard. Cheap to clone.
+///
+/// It cannot leave its shard's thread:
+///
+/// ```compile_fail,E0277
+/// fn leave<P: raftlet::Ports>(group: raftlet::Group<P>) {
+///     std::thread::spawn(move || drop(group));
+/// }
+/// ```
+pub struct Group<P: Ports> {
+    shared: Rc<Shared<P>>,
+    slot: Slot,
+}
+
+impl<P: Ports> Group<P> {
+    pub(crate) fn new(shared: &Rc<Shared<P>>, slot: Slot) -> Self {
+        Self { shared: Rc::clone(shared), slot }
+    }
+
+    /// Proposes a command, on any member (D8). It is taken in by this call,
+    /// not by the first poll: several proposed before an await go together.
+    ///
+    /// Waits for the command to be committed by a majority *and applied here*;
+    /// then the response of this member's machine is the answer (rule 15).
+    /// Commands of one member take effect in the order they were proposed.
+    ///
+    /// # Errors
+    /// [`ProposeError`] tells *not done and never will be* from *unknown*
+    /// (D9). Without a leader it is held up to `propose_timeout` first.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops waiting and nothing else: the command still
+    /// takes effect, or not.
+    pub fn propose(
+        &self,
+        command: <P::Machine as StateMachine>::Command,
+    ) -> Proposing<<P::Machine as StateMachine>::Response> {
+        let mut payload = self.shared.state.with(|state| std::mem::take(&mut state.scratch));
+        payload.clear();
+        P::Machine::encode(&command, &mut payload);
+        let (give, waiting) = answer();
+        let refused = self.shared.state.with(|state| {
+            let refused = state.accept_proposal(self.slot, &payload, give);
+            if payload.capacity() <= SCRATCH_BYTES_KEPT {
+                state.scratch = payload;
+            }
+            refused
+        });
+        match refused {
+            Some((give, reason)) => give.give(Err(reason.into())),
+            None => self.shared.signal.raise(),
+        }
+        Proposing(waiting)
+    }
+
+    /// Runs `f` on the state as of some moment after this call (§6.4), on any
+    /// member. Taken in by this call, not by the first poll.
+    ///
+    /// Waits for a quorum round and for local apply. Reads waiting together
+    /// share one round: messages grow with nodes, not with reads.
+    ///
+    /// # Errors
+    /// [`ReadError`]; `f` did not run and never will.
+    ///
+    /// # Cancel safety
+    /// `f` does not run once the future is dropped; nothing else changes.
+    pub fn read<T: 'static>(&self, f: impl FnOnce(&P::Machine) -> T + 'static) -> Reading<T> {
+        let (give, waiting) = answer();
+        let job = Box::new(move |machine: Result<&P::Machine, ReadError>| {
+            if !give.is_abandoned() {
+                give.give(machine.map(f));
+            }
+        });
+        match self.shared.state.with(|state| state.accept_read(self.slot, job)) {
+            Ok(()) => self.shared.signal.raise(),
+            Err((job, reason)) => job(Err(reason)),
+        }
+        Reading(waiting)
+    }
+
+    /// How the group is doing here. Allocates; not for hot paths.
+    #[must_use]
+    pub fn status(&self) -> GroupStatus {
+        let lent = self.shared.state.with(|state| state.lend(self.slot));
+        let digest = lent.map(|(machine, mut digest)| {
+            digest.digest = machine.digest();
+            self.shared.state.with(|state| state.give_back(self.slot, machine));
+            digest
+        });
+        let status = self.shared.state.with(|state| state.group_status(self.slot));
+        GroupStatus { digest, ..status.expect("a handle's slot is a group's") }
+    }
+}
+
+impl<P: Ports> Clone for Group<P> {
+    fn clone(&self) -> Self {
+        Self { shared: Rc::clone(&self.shared), slot: self.slot }
+    }
+}
+
+impl<P: Ports> std::fmt::Debug for Group<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Group").field("slot", &self.slot).finish_non_exhaustive()
+    }
+}
+
+/// A proposal on its way. Awaiting it gives the machine's response.
+#[derive(Debug)]
+#[must_use = "the outcome of a proposal is known only to who awaits it"]
+pub struct Proposing<R>(Waiting<Result<R, ProposeError>>);
+
+impl<R> Future for Proposing<R> {
+    type Output = Result<R, ProposeError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ended = Pin::new(&mut self.0).poll(cx);
+        ended.map(|outcome| outcome.unwrap_or(Err(ProposeError::Unknown(Unknown::Stopped))))
+    }
+}
+
+/// A read on its way. Awaiting it gives what the closure returned.
+#[derive(Debug)]
+#[must_use = "a read that nobody awaits does not run"]
+pub struct Reading<T>(Waiting<Result<T, ReadError>>);
+
+impl<T> Future for Reading<T> {
+    type Output = Result<T, ReadError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ended = Pin::new(&mut self.0).poll(cx);
+        ended.map(|outcome| outcome.unwrap_or(Err(ReadError::Stopped)))
+    }
+}
+
+/// Where the transport leaves messages and the failure detector its news.
+/// Cheap to clone; stays on the shard's thread.
+pub struct Inbox<P: Ports> {
+    shared: Rc<Shared<P>>,
+}
+
+impl<P: Ports> Inbox<P> {
+    pub(crate) fn new(shared: &Rc<Shared<P>>) -> Self {
+        Self { shared: Rc::clone(shared) }
+    }
+
+    /// Leaves messages of one sender for the next turn and empties `messages`.
+    /// What does not fit, or is for no group here, is dropped and counted: the
+    /// protocol repairs.
+    pub fn deliver(&self, from: Sender, messages: &mut Vec<Incoming>) {
+        self.shared.state.with(|state| state.deliver(from, messages));
+        self.shared.signal.raise();
+    }
+
+    /// Tells all groups how a node is doing.
+    pub fn liveness(&self, node: NodeId, liveness: Liveness) {
+        self.shared.state.with(|state| state.on_liveness(node, liveness));
+        self.shared.signal.raise();
+    }
+}
+
+impl<P: Ports> Clone for Inbox<P> {
+    fn clone(&self) -> Self {
+        Self { shared: Rc::clone(&self.shared) }
+    }
+}
+
+impl<P: Ports> std::fmt::Debug for Inbox<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inbox").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,143 @@
+//! One proposal on its way, and how it ends.
+//!
+//! A proposal is held until a leader takes it, then waits as an entry
+//! (`waiters.rs`) or as a forward (`forward.rs`), and ends in exactly one of
+//! three ways (D9). Its payload stays with it until then, so that one that is
+//! proven dead can be proposed again.
+//!
+//! Invariant: the budget that admitted a proposal gets its share back when,
+//! and only when, the proposal ends.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use raftlet_core::Time;
+
+use crate::answer::Answer;
+use crate::error::{NotDone, ProposeError};
+
+/// A command that somebody waits for.
+#[derive(Debug)]
+pub(crate) struct Proposal<R> {
+    pub(crate) payload: Bytes,
+    /// When it must have ended. Set by the turn that takes it.
+    pub(crate) deadline: Time,
+    pub(crate) answer: Answer<Result<R, ProposeError>>,
+}
+
+/// An ended proposal, to be told outside of the shard's state.
+#[derive(Debug)]
+pub(crate) struct Ended<R> {
+    pub(crate) answer: Answer<Result<R, ProposeError>>,
+    pub(crate) outcome: Result<R, ProposeError>,
+    pub(crate) bytes: usize,
+}
+
+impl<R> Proposal<R> {
+    pub(crate) fn end(self, outcome: Result<R, ProposeError>) -> Ended<R> {
+        Ended { answer: self.answer, outcome, bytes: self.payload.len() }
+    }
+}
+
+/// What proposals without outcome may take of a shard.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    len: usize,
+    len_max: usize,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Budget {
+    pub(crate) const fn new(len_max: usize, bytes_max: usize) -> Self {
+        Self { len: 0, len_max, bytes: 0, bytes_max }
+    }
+
+    /// Admits one more proposal, or says what is held.
+    pub(crate) fn admit(&mut self, bytes: usize) -> Result<(), NotDone> {
+        if self.len >= self.len_max || bytes > self.bytes_max - self.bytes {
+            return Err(NotDone::Busy { held: self.len, bytes: self.bytes });
+        }
+        self.len += 1;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Proposals without outcome, and their bytes.
+    pub(crate) const fn fill(&self) -> (usize, usize) {
+        (self.len, self.bytes)
+    }
+
+    /// Gives back what an ended proposal took.
+    pub(crate) fn release<R>(&mut self, ended: &Ended<R>) {
+        assert!(self.len > 0 && self.bytes >= ended.bytes, "a proposal ended twice");
+        self.len -= 1;
+        self.bytes -= ended.bytes;
+    }
+}
+
+/// Proposals that no leader has taken yet, in the order they were made.
+#[derive(Debug)]
+pub(crate) struct Held<R>(VecDeque<Proposal<R>>);
+
+impl<R> Held<R> {
+    pub(crate) const fn new() -> Self {
+        Self(VecDeque::new())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, proposal: Proposal<R>) {
+        self.0.push_back(proposal);
+    }
+
+    /// Takes dead ones back, before those that came later.
+    pub(crate) fn put_back(&mut self, dead: impl DoubleEndedIterator<Item = Proposal<R>>) {
+        for proposal in dead.rev() {
+            self.0.push_front(proposal);
+        }
+    }
+
+    /// How many of the first ones make a chunk: at least one, where there are
+    /// any, and no more than `len_max` or `bytes_max`.
+    pub(crate) fn chunk_len(&self, len_max: usize, bytes_max: usize) -> usize {
+        let mut bytes = 0;
+        let fits = self.0.iter().take(len_max).take_while(|proposal| {
+            let first = bytes == 0;
+            bytes += proposal.payload.len() + ENTRY_OVERHEAD_BYTES;
+            first || bytes <= bytes_max
+        });
+        fits.count()
+    }
+
+    /// The payloads of the first `len`, in order.
+    pub(crate) fn payloads(&self, len: usize) -> impl Iterator<Item = &Bytes> + Clone {
+        self.0.iter().take(len).map(|proposal| &proposal.payload)
+    }
+
+    /// Removes the first `len`, in order.
+    pub(crate) fn take(&mut self, len: usize) -> impl DoubleEndedIterator<Item = Proposal<R>> {
+        self.0.drain(..len.min(self.0.len()))
+    }
+
+    pub(crate) fn take_all(&mut self) -> impl DoubleEndedIterator<Item = Proposal<R>> {
+        self.0.drain(..)
+    }
+
+    /// Removes the first one if its time is up.
+    pub(crate) fn take_expired(&mut self, now: Time) -> Option<Proposal<R>> {
+        if self.0.front()?.deadline > now {
+            return None;
+        }
+        self.0.pop_front()
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.0.front().map(|proposal| proposal.deadline)
+    }
+}
+
+/// What a log entry takes beside its payload, roughly: header and origin.
+const ENTRY_OVERHEAD_BYTES: usize = 64;

@@ -1,0 +1,229 @@
+//! Reads that wait for a quorum round and for local apply (§6.4).
+//!
+//! All reads that one turn takes share one question to the core, and the core
+//! lets questions share a round: messages grow with nodes, not with reads
+//! (rule 21).
+//!
+//! Invariants
+//! - A read runs on the machine only when the index confirmed *after* the
+//!   read arrived is applied.
+//! - A question is asked again under a new id, never under the old one:
+//!   answers to the old one then count for nothing.
+//! - A read whose caller has gone does not run.
+//!
+//! Not here: confirming (core), when the machine is at hand (`applier.rs`).
+
+use std::collections::VecDeque;
+
+use raftlet_core::{Index, ReadId, Time};
+
+use crate::error::ReadError;
+
+/// A caller's closure and the way back to the caller.
+pub(crate) type ReadJob<M> = Box<dyn FnOnce(Result<&M, ReadError>)>;
+
+/// How long a refused question rests before it is asked again: a fifth of the
+/// default election timeout.
+const PAUSE_NS: u64 = 100_000_000;
+
+/// Reads of one turn.
+struct Batch<M> {
+    id: ReadId,
+    jobs: Vec<ReadJob<M>>,
+    deadline: Time,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The core was asked under the batch's id.
+    Asked,
+    /// Refused; to be asked again.
+    Resting { until: Time },
+    /// May run when this index is applied.
+    Confirmed { index: Index },
+}
+
+/// The reads of one group, oldest first.
+pub(crate) struct Reads<M> {
+    next: ReadId,
+    batches: VecDeque<Batch<M>>,
+}
+
+impl<M> Reads<M> {
+    pub(crate) fn new() -> Self {
+        Self { next: ReadId::default().next(), batches: VecDeque::new() }
+    }
+
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// Takes the reads of a turn, to be asked by [`Reads::next_question`].
+    pub(crate) fn push(&mut self, jobs: Vec<ReadJob<M>>, deadline: Time) {
+        let id = self.new_id();
+        self.batches.push_back(Batch {
+            id,
+            jobs,
+            deadline,
+            state: State::Resting { until: Time::ZERO },
+        });
+    }
+
+    /// The id to ask the core under next, if there is one.
+    pub(crate) fn next_question(&mut self, now: Time) -> Option<ReadId> {
+        let resting = |batch: &&mut Batch<M>| match batch.state {
+            State::Resting { until } => until <= now,
+            State::Asked | State::Confirmed { .. } => false,
+        };
+        let at = self.batches.iter_mut().find(resting)?;
+        at.state = State::Asked;
+        let id = self.next;
+        self.next = id.next();
+        at.id = id;
+        Some(id)
+    }
+
+    /// The core confirmed `id`: it may run once `index` is applied.
+    pub(crate) fn on_confirmed(&mut self, id: ReadId, index: Index) {
+        let asked = |batch: &&mut Batch<M>| batch.id == id && batch.state == State::Asked;
+        if let Some(batch) = self.batches.iter_mut().find(asked) {
+            batch.state = State::Confirmed { index };
+        }
+    }
+
+    /// The core refused `id`: it is asked again after a pause.
+    pub(crate) fn on_refused(&mut self, now: Time, id: ReadId) {
+        let asked = |batch: &&mut Batch<M>| batch.id == id && batch.state == State::Asked;
+        if let Some(batch) = self.batches.iter_mut().find(asked) {
+            let until = now.after_ns(PAUSE_NS);
+            batch.state = State::Resting { until };
+        }
+    }
+
+    /// A leader appeared: what rests is asked at once.
+    pub(crate) fn wake(&mut self) {
+        for batch in &mut self.batches {
+            if let State::Resting { until } = &mut batch.state {
+                *until = Time::ZERO;
+            }
+        }
+    }
+
+    /// Whether some may run now.
+    pub(crate) fn is_ready(&self, applied: Index) -> bool {
+        self.batches.iter().any(|batch| batch.may_run(applied))
+    }
+
+    /// Removes those that may run now.
+    pub(crate) fn take_ready(&mut self, applied: Index) -> Vec<ReadJob<M>> {
+        let mut ready = Vec::new();
+        self.batches.retain_mut(|batch| {
+            let may_run = batch.may_run(applied);
+            if may_run {
+                ready.append(&mut batch.jobs);
+            }
+            !may_run
+        });
+        ready
+    }
+
+    /// Removes the oldest if their time is up; the id is to be forgotten.
+    pub(crate) fn take_expired(&mut self, now: Time) -> Option<(ReadId, Vec<ReadJob<M>>)> {
+        if self.batches.front()?.deadline > now {
+            return None;
+        }
+        let batch = self.batches.pop_front()?;
+        Some((batch.id, batch.jobs))
+    }
+
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = ReadJob<M>> {
+        self.batches.drain(..).flat_map(|batch| batch.jobs)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        let wakes = self.batches.iter().filter_map(|batch| match batch.state {
+            State::Resting { until } => Some(until),
+            State::Asked | State::Confirmed { .. } => None,
+        });
+        let first = self.batches.front().map(|batch| batch.deadline);
+        wakes.chain(first).min()
+    }
+
+    fn new_id(&mut self) -> ReadId {
+        let id = self.next;
+        self.next = id.next();
+        id
+    }
+}
+
+impl<M> Batch<M> {
+    fn may_run(&self, applied: Index) -> bool {
+        matches!(self.state, State::Confirmed { index } if index <= applied)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use raftlet_core::{Index, ReadId, Time};
+
+    use super::{PAUSE_NS, Reads};
+
+    const APPLIED: Index = Index::new(9);
+
+    fn asked() -> (Reads<u64>, ReadId, Rc<Cell<u64>>) {
+        let mut reads = Reads::new();
+        let seen = Rc::new(Cell::new(0));
+        let out = Rc::clone(&seen);
+        let job = Box::new(move |machine: Result<&u64, _>| out.set(*machine.unwrap()));
+        reads.push(vec![job], Time::from_ms(5_000));
+        let id = reads.next_question(Time::ZERO).unwrap();
+        assert_eq!(reads.next_question(Time::ZERO), None);
+        (reads, id, seen)
+    }
+
+    #[test]
+    fn a_read_runs_when_its_index_is_confirmed_and_applied_and_not_before() {
+        let (mut reads, id, seen) = asked();
+        assert!(!reads.is_ready(APPLIED), "not confirmed");
+        reads.on_confirmed(id, APPLIED);
+        assert!(reads.take_ready(APPLIED.previous()).is_empty(), "not applied");
+        for job in reads.take_ready(APPLIED) {
+            job(Ok(&7));
+        }
+        assert_eq!((seen.get(), reads.is_empty()), (7, true));
+    }
+
+    #[test]
+    fn a_refused_read_is_asked_again_under_another_id_after_a_pause() {
+        let (mut reads, id, _) = asked();
+        reads.on_refused(Time::ZERO, id);
+        assert_eq!(reads.next_question(Time::ZERO), None);
+        let again = reads.next_question(Time::from_ns(PAUSE_NS)).unwrap();
+        assert_ne!(again, id);
+        reads.on_confirmed(id, APPLIED);
+        assert!(!reads.is_ready(APPLIED), "an answer to the former question");
+        reads.on_confirmed(again, APPLIED);
+        assert!(reads.is_ready(APPLIED));
+    }
+
+    #[test]
+    fn a_new_leader_ends_the_pause() {
+        let (mut reads, id, _) = asked();
+        reads.on_refused(Time::ZERO, id);
+        reads.wake();
+        assert!(reads.next_question(Time::ZERO).is_some());
+    }
+
+    #[test]
+    fn an_unanswered_read_expires_and_names_what_the_core_may_forget() {
+        let (mut reads, id, _) = asked();
+        assert!(reads.take_expired(Time::from_ms(4_999)).is_none());
+        let (forget, jobs) = reads.take_expired(Time::from_ms(5_000)).unwrap();
+        assert_eq!((forget, jobs.len()), (id, 1));
+    }
+}

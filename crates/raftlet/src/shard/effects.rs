@@ -1,0 +1,117 @@
+//! What a turn decided and what is done outside of it.
+//!
+//! Inside `ShardCell::with` nothing acts; what is due gathers here and is
+//! swapped out, like the core's output (`core::Output`). Ports, wakers and
+//! callers' values meet only the swapped-out side (`shard/act.rs`).
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use raftlet_core::{FetchId, GroupId, Index, Message, NodeId};
+
+use crate::applier::Job;
+use crate::error::ReadError;
+use crate::port::{Incoming, StateMachine, WriteBatch};
+use crate::proposal::Ended;
+use crate::reads::ReadJob;
+use crate::timers::Slot;
+
+/// What is due.
+pub(crate) struct Effects<M: StateMachine> {
+    /// To write: started before anything is sent.
+    pub(crate) write: Option<WriteBatch>,
+    /// Messages by node, ascending; what was used once keeps its memory.
+    pub(crate) outboxes: Vec<(NodeId, Vec<Incoming>)>,
+    /// Reads from storage to start.
+    pub(crate) fetches: Vec<StorageRead>,
+    /// Machines to run.
+    pub(crate) work: VecDeque<Work<M>>,
+    /// Proposals that ended.
+    pub(crate) ended: Vec<Ended<M::Response>>,
+    /// Reads that will not run, and why.
+    pub(crate) refused: Vec<(ReadJob<M>, ReadError)>,
+    /// Reads that left the shard's books since the last swap.
+    pub(crate) reads_ended: usize,
+    /// Responses that nobody waits for: callers' values, to be dropped outside.
+    pub(crate) unclaimed: Vec<M::Response>,
+    /// Tasks that may write now.
+    pub(crate) wakers: Vec<Waker>,
+}
+
+/// A machine to run.
+pub(crate) enum Work<M: StateMachine> {
+    /// A batch of entries.
+    Apply { slot: Slot, job: Job<M> },
+    /// Reads between two batches.
+    Reads { slot: Slot, machine: Box<M>, jobs: Vec<ReadJob<M>> },
+}
+
+/// A read from storage.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StorageRead {
+    pub(crate) slot: Slot,
+    pub(crate) group: GroupId,
+    pub(crate) purpose: Purpose,
+    pub(crate) first: Index,
+    pub(crate) last: Index,
+    pub(crate) bytes_max: usize,
+}
+
+/// Who wants entries from storage.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose {
+    /// The applier.
+    Apply,
+    /// The core, for a follower.
+    Fetch(FetchId),
+}
+
+impl<M: StateMachine> Effects<M> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            write: None,
+            outboxes: Vec::new(),
+            fetches: Vec::new(),
+            work: VecDeque::new(),
+            ended: Vec::new(),
+            refused: Vec::new(),
+            reads_ended: 0,
+            unclaimed: Vec::new(),
+            wakers: Vec::new(),
+        }
+    }
+
+    /// Queues a message for a node.
+    pub(crate) fn send(&mut self, to: NodeId, group: GroupId, message: Message) {
+        let at = match self.outboxes.binary_search_by_key(&to, |(node, _)| *node) {
+            Ok(at) => at,
+            Err(at) => {
+                self.outboxes.insert(at, (to, Vec::new()));
+                at
+            }
+        };
+        if let Some((_, outbox)) = self.outboxes.get_mut(at) {
+            outbox.push(Incoming { group, message });
+        }
+    }
+
+    /// Refuses reads that were on the shard's books.
+    pub(crate) fn refuse_reads(
+        &mut self,
+        jobs: impl IntoIterator<Item = ReadJob<M>>,
+        error: &ReadError,
+    ) {
+        let before = self.refused.len();
+        self.refused.extend(jobs.into_iter().map(|job| (job, error.clone())));
+        self.reads_ended += self.refused.len() - before;
+    }
+
+    /// Drops what would still leave: a poisoned shard says nothing more.
+    pub(crate) fn silence(&mut self) {
+        self.write = None;
+        self.fetches.clear();
+        for (_, outbox) in &mut self.outboxes {
+            outbox.clear();
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! How a group comes to be on a shard: bootstrap, then open.
+//!
+//! Not here: who the initial members are and that all agree (rule 5) is the
+//! embedder's.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use raftlet_core::{
+    self as core, Configuration, Generation, GroupId, HardState, Restored, Seat, Term,
+};
+
+use crate::error::{BootstrapError, OpenError};
+use crate::handle::Group;
+use crate::port::{FailureDetector, GroupWrite, LoadedLog, Ports, Storage, WriteBatch};
+use crate::shard::state::Phase;
+use crate::shard::{Shard, Shared};
+
+impl<P: Ports> Shard<P> {
+    /// Makes a group on this member: term 1 and its first configuration become
+    /// durable. Every initial member must be given the same configuration
+    /// (rule 5); `open` the group afterwards.
+    ///
+    /// # Errors
+    /// [`BootstrapError::Exists`] when storage knows the group already.
+    ///
+    /// # Cancel safety
+    /// Dropping it leaves the group made or not; ask storage.
+    pub async fn bootstrap(
+        &self,
+        group: GroupId,
+        generation: Generation,
+        configuration: &Configuration,
+    ) -> Result<(), BootstrapError> {
+        if configuration.is_empty() {
+            return Err(BootstrapError::NoMembers { group });
+        }
+        let storage = &self.shared.storage;
+        let failed = |source| BootstrapError::Storage { group, source };
+        let hard_state = storage.load_term_and_vote(group).await.map_err(failed)?;
+        let log = storage.load_log(group).await.map_err(failed)?;
+        let is_open = self.shared.state.with(|state| state.is_open(group));
+        if is_open || hard_state != HardState::default() || log != LoadedLog::default() {
+            return Err(BootstrapError::Exists { group });
+        }
+        let write = GroupWrite {
+            group,
+            generation,
+            hard_state: Some(HardState { term: Term::BOOTSTRAP, vote: None }),
+            truncate_from: None,
+            entries: core::genesis(group, generation, configuration),
+        };
+        let _permit = WritePermit::take(&self.shared).await;
+        let (_, result) = storage.write(WriteBatch { writes: vec![write] }).await;
+        result.map_err(failed)
+    }
+
+    /// Opens a group with what storage holds of it, and `machine` in its
+    /// initial state: the log is applied to it from the start (law 1 of
+    /// [`StateMachine`](crate::StateMachine)).
+    ///
+    /// A group that storage does not know opens as a member of nothing, which
+    /// waits for a leader.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the group is not open then.
+    ///
+    /// # Cancel safety
+    /// Dropping it leaves the group not open.
+    pub async fn open(
+        &self,
+        group: GroupId,
+        generation: Generation,
+        machine: P::Machine,
+    ) -> Result<Group<P>, OpenError> {
+        let storage = &self.shared.storage;
+        let failed = |source| OpenError::Storage { group, source };
+        self.check_openable(group)?;
+        let groups = storage.groups().await.map_err(failed)?;
+        let stored = groups.iter().find(|info| info.group == group).map(|info| info.generation);
+        if let Some(stored) = stored.filter(|stored| *stored != generation) {
+            return Err(OpenError::Generation { group, stored, asked: generation });
+        }
+        let hard_state = storage.load_term_and_vote(group).await.map_err(failed)?;
+        let log = storage.load_log(group).await.map_err(failed)?;
+        let restored = restored(group, hard_state, log)?;
+        // Another `open` may have been faster.
+        self.check_openable(group)?;
+        let shared = &self.shared;
+        let seat = Seat {
+            group,
+            generation,
+            node: shared.seat.node,
+            incarnation: shared.seat.incarnation,
+            run: shared.seat.run,
+        };
+        let now = shared.now();
+        let (settings, seed) = shared.state.with(|state| {
+            let seed = seed_of(state.options.seed, group, shared.seat.node.get());
+            (std::rc::Rc::clone(&state.group_settings), seed)
+        });
+        let core = core::Group::new(settings, seat, restored, seed, now)
+            .map_err(|source| OpenError::Restore { group, source })?;
+        let nodes: Vec<_> = core.configuration().nodes().map(|member| member.node).collect();
+        for node in nodes {
+            let liveness = shared.detector.liveness(node);
+            shared.state.with(|state| state.on_liveness(node, liveness));
+        }
+        let slot = shared.state.with(|state| state.add(now, core, machine));
+        shared.signal.raise();
+        Ok(Group::new(shared, slot))
+    }
+
+    fn check_openable(&self, group: GroupId) -> Result<(), OpenError> {
+        self.shared.state.with(|state| match state.phase {
+            Phase::Ended(_) => Err(OpenError::Stopped),
+            _ if state.is_open(group) => Err(OpenError::AlreadyOpen { group }),
+            _ => Ok(()),
+        })
+    }
+}
+
+fn restored(group: GroupId, hard_state: HardState, log: LoadedLog) -> Result<Restored, OpenError> {
+    let LoadedLog { last, runs, configurations, last_log_time_ms } = log;
+    let decode = |(index, bytes): (core::Index, bytes::Bytes)| {
+        let decoded = Configuration::decode(&bytes);
+        decoded
+            .map(|configuration| (index, configuration))
+            .map_err(|source| OpenError::Configuration { group, index, source })
+    };
+    let configurations = configurations.into_iter().map(decode).collect::<Result<_, _>>()?;
+    Ok(Restored { hard_state, last, runs, configurations, last_log_time_ms })
+}
+
+/// Another number for every group and node (splitmix64's finalizer).
+fn seed_of(seed: u64, group: GroupId, node: u64) -> u64 {
+    let mut z = seed ^ group.get().rotate_left(32) ^ node.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// The right to write, beside the loop.
+struct WritePermit<'a, P: Ports>(&'a Shared<P>);
+
+impl<'a, P: Ports> WritePermit<'a, P> {
+    async fn take(shared: &'a Shared<P>) -> Self {
+        poll_fn(|cx| {
+            let taken = shared.state.with(|state| state.writer.permit().take_or_wait(cx.waker()));
+            if taken { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        Self(shared)
+    }
+}
+
+impl<P: Ports> Drop for WritePermit<'_, P> {
+    fn drop(&mut self) {
+        let waker = self.0.state.with(|state| state.writer.permit().release());
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        self.0.signal.raise();
+    }
+}

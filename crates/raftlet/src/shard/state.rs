@@ -1,0 +1,334 @@
+//! What the tasks of one shard share, and its doors: what handles and the
+//! transport leave, what is asked, how it all ends.
+//!
+//! Invariants
+//! - Nothing acts in here: what is due stands in `due` (`shard/effects.rs`).
+//! - Members and lanes are numbered alike, by slot; a slot is never reused.
+//! - Once the phase is `Ended` nothing is taken and nothing leaves.
+//!
+//! Not here: the turn (`shard/turn.rs`), waiting, ports and wakers (`shard.rs`,
+//! `shard/act.rs`).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use raftlet_core::{Arena, GroupId, Liveness, NodeId, Now, Output, Sender, Settings, Time};
+
+use crate::answer::Answer;
+use crate::applier::Applied;
+use crate::error::{Halt, NotDone, ProposeError, ReadError, ShardError, Unknown};
+use crate::inbox::Lanes;
+use crate::member::Member;
+use crate::options::{ShardOptions, ShardSettings};
+use crate::port::{Incoming, StateMachine, StorageError};
+use crate::proposal::{Budget, Proposal};
+use crate::reads::ReadJob;
+use crate::shard::effects::{Effects, StorageRead};
+use crate::shard::writer::Writer;
+use crate::status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
+use crate::timers::{Slot, Timers};
+
+/// Proposals are copied into blocks of this size.
+const PAYLOAD_BLOCK_BYTES: usize = 64 << 10;
+
+/// What a task beside the loop has finished.
+pub(crate) enum Completion<M: StateMachine> {
+    /// A read from storage.
+    Read(StorageRead, Result<raftlet_core::Entries, StorageError>),
+    /// A batch that took its time.
+    Applied(Slot, Applied<M>),
+    /// A task ended without its result.
+    Lost,
+}
+
+/// A proposal that was not taken in: whom to tell what.
+type Refused<R> = (Answer<Result<R, ProposeError>>, NotDone);
+
+/// How far the loop is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    New,
+    Running,
+    /// Nothing is taken any more.
+    Ended(Result<(), ShardError>),
+}
+
+/// News of one node on its way to all groups.
+pub(super) struct Sweep {
+    pub(super) node: NodeId,
+    pub(super) liveness: Liveness,
+    pub(super) next: Slot,
+}
+
+/// Everything the tasks of one shard share.
+pub(crate) struct State<M: StateMachine> {
+    pub(crate) options: ShardOptions,
+    pub(crate) group_settings: Rc<Settings>,
+    pub(crate) phase: Phase,
+    pub(crate) stop_asked: bool,
+    pub(crate) due: Effects<M>,
+    pub(crate) writer: Writer,
+    pub(crate) completions: VecDeque<Completion<M>>,
+    /// Lent to handles for encoding.
+    pub(crate) scratch: Vec<u8>,
+    pub(super) members: Vec<Member<M>>,
+    pub(super) by_group: BTreeMap<GroupId, Slot>,
+    pub(super) lanes: Lanes<M::Response, M>,
+    pub(super) budget: Budget,
+    pub(super) payloads: BytesMut,
+    pub(super) arena: Arena,
+    pub(super) output: Output,
+    pub(super) timers: Timers,
+    pub(super) dirty: Vec<Slot>,
+    /// Groups whose proposals wait for the gathering write to start.
+    pub(super) stalled: Vec<Slot>,
+    pub(super) sweeps: VecDeque<Sweep>,
+    pub(super) liveness: BTreeMap<NodeId, Liveness>,
+    pub(super) storage_reads: VecDeque<StorageRead>,
+    pub(super) storage_reads_under_way: usize,
+    pub(super) log_bytes: usize,
+    pub(super) release_next: Slot,
+    pub(super) counters: ShardCounters,
+    pub(super) now: Now,
+}
+
+impl<M: StateMachine> State<M> {
+    pub(crate) fn new(settings: ShardSettings) -> Self {
+        let ShardSettings { options, group } = settings;
+        Self {
+            group_settings: Rc::new(group),
+            phase: Phase::New,
+            stop_asked: false,
+            due: Effects::new(),
+            writer: Writer::default(),
+            completions: VecDeque::new(),
+            scratch: Vec::new(),
+            members: Vec::new(),
+            by_group: BTreeMap::new(),
+            lanes: Lanes::new(&options),
+            budget: Budget::new(options.proposals_max, options.proposal_bytes_max),
+            payloads: BytesMut::new(),
+            arena: Arena::default(),
+            output: Output::default(),
+            timers: Timers::default(),
+            dirty: Vec::new(),
+            stalled: Vec::new(),
+            sweeps: VecDeque::new(),
+            liveness: BTreeMap::new(),
+            storage_reads: VecDeque::new(),
+            storage_reads_under_way: 0,
+            log_bytes: 0,
+            release_next: 0,
+            counters: ShardCounters::default(),
+            now: Now::default(),
+            options,
+        }
+    }
+
+    /// Takes everything due out, into `fx`, and closes the books on it.
+    pub(crate) fn swap_due(&mut self, fx: &mut Effects<M>) {
+        for ended in &self.due.ended {
+            self.budget.release(ended);
+        }
+        self.lanes.release_reads(std::mem::take(&mut self.due.reads_ended));
+        std::mem::swap(&mut self.due, fx);
+    }
+
+    // ---- ends
+
+    pub(super) fn halt(&mut self, now: Now, slot: Slot, halt: &Halt) {
+        if let Some(member) = self.members.get_mut(slot) {
+            member.halt(now, halt, &mut self.due);
+            self.mark_dirty(slot);
+        }
+    }
+
+    /// Storage failed: every group halts and the loop ends (rule 9).
+    pub(super) fn poison(&mut self, now: Now, error: &StorageError) {
+        let halt = Halt::Storage(error.clone());
+        for slot in 0..self.members.len() {
+            self.halt(now, slot, &halt);
+        }
+        let not_done = ProposeError::NotDone(NotDone::Halted(halt.clone()));
+        self.empty_lanes(&not_done, &ReadError::Halted(halt));
+        self.phase = Phase::Ended(Err(ShardError::Storage(error.clone())));
+        self.due.silence();
+    }
+
+    /// How the loop ended, once it has or was asked to.
+    pub(crate) fn ended(&self) -> Option<Result<(), ShardError>> {
+        match &self.phase {
+            Phase::Ended(end) => Some(end.clone()),
+            _ if self.stop_asked => Some(Ok(())),
+            _ => None,
+        }
+    }
+
+    /// The loop ends, or was dropped: nobody is left waiting.
+    pub(crate) fn stop(&mut self) {
+        if let Phase::Ended(_) = self.phase {
+            return;
+        }
+        self.phase = Phase::Ended(Ok(()));
+        let not_done = ProposeError::NotDone(NotDone::Stopped);
+        let unknown = ProposeError::Unknown(Unknown::Stopped);
+        for member in &mut self.members {
+            member.end_all(&not_done, &unknown, &ReadError::Stopped, &mut self.due);
+        }
+        self.empty_lanes(&not_done, &ReadError::Stopped);
+        self.due.silence();
+    }
+
+    fn empty_lanes(&mut self, not_done: &ProposeError, unread: &ReadError) {
+        while let Some(slot) = self.lanes.next() {
+            while self.lanes.take_message(slot).is_some() {}
+            let Some(lane) = self.lanes.lane(slot) else {
+                continue;
+            };
+            let proposals = lane.proposals.drain(..);
+            self.due.ended.extend(proposals.map(|held| held.end(Err(not_done.clone()))));
+            self.due.refuse_reads(std::mem::take(&mut lane.reads), unread);
+        }
+    }
+
+    // ---- what handles and the transport leave
+
+    /// Adds a member; its group must not be here yet.
+    pub(crate) fn add(&mut self, now: Now, core: raftlet_core::Group, machine: M) -> Slot {
+        let slot = self.lanes.add();
+        let group = core.seat().group;
+        let before = self.by_group.insert(group, slot);
+        assert!(before.is_none(), "a group opened twice");
+        self.members.push(Member::new(core, slot, machine));
+        assert_eq!(self.members.len(), slot + 1, "lanes and members go together");
+        self.tell_liveness(now, slot);
+        slot
+    }
+
+    pub(crate) fn is_open(&self, group: GroupId) -> bool {
+        self.by_group.contains_key(&group)
+    }
+
+    pub(crate) fn deliver(&mut self, from: Sender, messages: &mut Vec<Incoming>) {
+        for Incoming { group, message } in messages.drain(..) {
+            match self.by_group.get(&group) {
+                Some(slot) if self.phase == Phase::Running => {
+                    self.lanes.push_message(*slot, from, message);
+                }
+                _ => self.lanes.drop_one(),
+            }
+        }
+    }
+
+    pub(crate) fn on_liveness(&mut self, node: NodeId, liveness: Liveness) {
+        if self.liveness.insert(node, liveness) == Some(liveness) {
+            return;
+        }
+        self.sweeps.retain(|sweep| sweep.node != node);
+        if !self.members.is_empty() {
+            self.sweeps.push_back(Sweep { node, liveness, next: 0 });
+        }
+    }
+
+    /// Takes a proposal in, or gives the answer back with the reason.
+    pub(crate) fn accept_proposal(
+        &mut self,
+        slot: Slot,
+        payload: &[u8],
+        answer: Answer<Result<M::Response, ProposeError>>,
+    ) -> Option<Refused<M::Response>> {
+        if let Err(refusal) = self.admit_proposal(slot, payload.len()) {
+            self.counters.proposals_refused += 1;
+            return Some((answer, refusal));
+        }
+        let payload = self.keep_payload(payload);
+        self.lanes.push_proposal(slot, Proposal { payload, deadline: Time::ZERO, answer });
+        None
+    }
+
+    fn admit_proposal(&mut self, slot: Slot, bytes: usize) -> Result<(), NotDone> {
+        if let Some(halt) = self.members.get(slot).and_then(|member| member.halted.clone()) {
+            return Err(NotDone::Halted(halt));
+        }
+        if let Phase::Ended(_) = self.phase {
+            return Err(NotDone::Stopped);
+        }
+        let limit = self.options.group.command_bytes_max;
+        if bytes > limit {
+            return Err(NotDone::TooLarge { bytes, limit });
+        }
+        if self.writer.is_full() {
+            return Err(NotDone::NoSpace);
+        }
+        self.budget.admit(bytes)
+    }
+
+    fn keep_payload(&mut self, payload: &[u8]) -> Bytes {
+        if self.payloads.capacity() < payload.len() {
+            self.payloads = BytesMut::with_capacity(payload.len().max(PAYLOAD_BLOCK_BYTES));
+        }
+        self.payloads.extend_from_slice(payload);
+        self.payloads.split().freeze()
+    }
+
+    /// Takes a read in, or gives it back with the reason.
+    pub(crate) fn accept_read(
+        &mut self,
+        slot: Slot,
+        job: ReadJob<M>,
+    ) -> Result<(), (ReadJob<M>, ReadError)> {
+        if let Some(halt) = self.members.get(slot).and_then(|member| member.halted.clone()) {
+            return Err((job, ReadError::Halted(halt)));
+        }
+        if let Phase::Ended(_) = self.phase {
+            return Err((job, ReadError::Stopped));
+        }
+        self.lanes.push_read(slot, job)
+    }
+
+    // ---- what is asked
+
+    pub(crate) const fn counters_mut(&mut self) -> &mut ShardCounters {
+        &mut self.counters
+    }
+
+    pub(crate) fn group_status(&self, slot: Slot) -> Option<GroupStatus> {
+        let member = self.members.get(slot)?;
+        let seat = member.core.seat();
+        Some(GroupStatus {
+            group: seat.group,
+            generation: seat.generation,
+            core: member.core.status(),
+            applied_index: member.applier.applied(),
+            digest: None,
+            halted: member.halted.clone(),
+            log_memory_bytes: member.log_bytes,
+            counters: *member.core.counters(),
+        })
+    }
+
+    /// Lends a group's machine, with the index up to which it is applied.
+    pub(crate) fn lend(&mut self, slot: Slot) -> Option<(Box<M>, StateDigest)> {
+        let applier = &mut self.members.get_mut(slot)?.applier;
+        let index = applier.applied();
+        Some((applier.lend()?, StateDigest { digest: 0, index }))
+    }
+
+    pub(crate) fn status(&self) -> ShardStatus {
+        let (proposals, proposal_bytes) = self.budget.fill();
+        let (inbox_messages, inbox_bytes) = self.lanes.fill();
+        ShardStatus {
+            groups: self.members.len(),
+            log_memory_bytes: self.log_bytes,
+            log_memory_bytes_max: self.options.log_memory_bytes_max,
+            proposals,
+            proposal_bytes,
+            reads: self.lanes.reads(),
+            inbox_messages,
+            inbox_bytes,
+            is_full: self.writer.is_full(),
+            counters: ShardCounters { messages_dropped: self.lanes.dropped(), ..self.counters },
+        }
+    }
+}

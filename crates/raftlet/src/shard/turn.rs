@@ -1,0 +1,441 @@
+//! A turn of the shard: take, step, settle, write.
+//!
+//! ```text
+//! completed write ─┐
+//! storage reads ───┤                           ┌─▶ one write
+//! lanes (bounded) ─┼─▶ members ─▶ settle dirty ┼─▶ one frame a node
+//! liveness ────────┤                           ├─▶ applies, reads
+//! deadlines ───────┘                           └─▶ answers
+//! ```
+//!
+//! Invariants
+//! - A turn is bounded in inputs and bytes, and fair between groups
+//!   (`inbox.rs`). A group that nothing happened to costs nothing in it.
+//! - All proposals that a group took in a turn become one propose call, as far
+//!   as `chunk_bytes_max` allows.
+//! - A member that was changed is settled before the turn ends: its output
+//!   drained and obeyed, its deadline armed.
+//!
+//! Not here: waiting, ports and wakers (`shard.rs`, `shard/act.rs`).
+
+use raftlet_core::{Body, Entries, Envelope, Event, Fetch, Message, Now, Role, Time};
+
+use crate::applier::Applied;
+use crate::error::{Halt, NotDone, ProposeError, ReadError};
+use crate::member::Member;
+use crate::port::{StateMachine, StorageError, WriteBatch};
+use crate::shard::effects::{Purpose, StorageRead};
+use crate::shard::state::{Completion, Phase, State};
+use crate::timers::Slot;
+
+/// Inputs that one group gets before the next one's turn.
+const SHARE_INPUTS: usize = 256;
+/// Groups told of one node's liveness in a turn.
+const SWEEP_GROUPS: usize = 1_024;
+/// Groups asked for memory in a turn.
+const RELEASE_GROUPS: usize = 64;
+
+impl<M: StateMachine> State<M> {
+    /// One turn: everything that happened, as far as the limits allow.
+    pub(crate) fn turn(
+        &mut self,
+        now: Now,
+        written: Option<(WriteBatch, Result<(), StorageError>)>,
+    ) {
+        self.now = now;
+        self.counters.turns += 1;
+        self.writer.begin_turn();
+        if let Some((batch, result)) = written {
+            self.on_written(now, batch, result);
+        }
+        self.take_completions(now);
+        self.take_inputs(now);
+        self.take_liveness(now);
+        self.take_deadlines(now);
+        self.settle_dirty(now);
+        self.keep_memory();
+        self.start_write(now);
+        self.start_storage_reads();
+        if let Phase::Ended(_) = self.phase {
+            self.due.silence();
+        }
+    }
+
+    /// Whether another turn has something to do at once.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.lanes.is_empty()
+            || !self.dirty.is_empty()
+            || !self.completions.is_empty()
+            || !self.sweeps.is_empty()
+            || self.writer.wants_turn(self.now.time)
+    }
+
+    /// When a turn is due if nothing else happens first.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        [self.timers.next(), self.writer.next_deadline()].into_iter().flatten().min()
+    }
+
+    fn on_written(&mut self, now: Now, batch: WriteBatch, result: Result<(), StorageError>) {
+        match result {
+            Ok(()) => {
+                let (parts, waker) = self.writer.finish(batch);
+                self.due.wakers.extend(waker);
+                for part in &parts {
+                    if let Some(member) = self.members.get_mut(part.slot) {
+                        member.core.on_persisted(now, part.ticket);
+                        self.mark_dirty(part.slot);
+                    }
+                }
+                self.writer.reuse(parts);
+            }
+            Err(StorageError::NoSpace { .. }) => {
+                let waker = self.writer.refuse(now.time, batch);
+                self.due.wakers.extend(waker);
+            }
+            Err(error) => self.poison(now, &error),
+        }
+    }
+
+    fn take_completions(&mut self, now: Now) {
+        while let Some(completion) = self.completions.pop_front() {
+            match completion {
+                Completion::Read(read, result) => self.on_storage_read(now, read, result),
+                Completion::Applied(slot, applied) => self.on_applied(now, slot, applied),
+                // A machine or port panicked in its task: loud, not half alive
+                // (rule 44).
+                Completion::Lost => panic!("a task of the shard ended without its result"),
+            }
+        }
+    }
+
+    fn on_storage_read(
+        &mut self,
+        now: Now,
+        read: StorageRead,
+        result: Result<Entries, StorageError>,
+    ) {
+        self.storage_reads_under_way -= 1;
+        let Some(member) = self.members.get_mut(read.slot) else {
+            return;
+        };
+        match (read.purpose, result) {
+            (Purpose::Apply, Ok(entries)) => member.applier.on_read(entries),
+            (Purpose::Fetch(id), Ok(entries)) => member.core.on_fetched(now, id, Some(entries)),
+            (Purpose::Apply, Err(StorageError::Unreadable { .. })) => {
+                member.applier.on_unreadable(now.time);
+            }
+            (Purpose::Fetch(id), Err(StorageError::Unreadable { .. })) => {
+                member.core.on_fetched(now, id, None);
+            }
+            (_, Err(error @ StorageError::Poisoned { .. })) => self.poison(now, &error),
+            // What should be held is damaged or missing: this member stops by
+            // name, the others go on (rule 10).
+            (_, Err(error)) => self.halt(now, read.slot, &Halt::Storage(error)),
+        }
+        self.mark_dirty(read.slot);
+    }
+
+    /// A batch came back from a machine.
+    pub(crate) fn on_applied(&mut self, now: Now, slot: Slot, applied: Applied<M>) {
+        let Some(member) = self.members.get_mut(slot) else {
+            return;
+        };
+        if let Err(halt) = member.on_applied(applied, &mut self.due) {
+            self.halt(now, slot, &halt);
+            return;
+        }
+        member.serve_reads(&mut self.due);
+        let goes_on = member.applier.is_behind() || !member.held.is_empty();
+        count_log_bytes(&mut self.log_bytes, member);
+        if goes_on {
+            self.mark_dirty(slot);
+        }
+    }
+
+    /// A machine came back from reads.
+    pub(crate) fn give_back(&mut self, slot: Slot, machine: Box<M>) {
+        if let Some(member) = self.members.get_mut(slot) {
+            member.applier.give_back(machine);
+            if member.applier.is_behind() {
+                self.mark_dirty(slot);
+            }
+        }
+    }
+
+    fn take_inputs(&mut self, now: Now) {
+        let mut inputs = self.options.turn_inputs_max;
+        let mut bytes = self.options.turn_bytes_max;
+        while inputs > 0 && bytes > 0 {
+            let Some(slot) = self.lanes.next() else {
+                return;
+            };
+            let share = inputs.min(SHARE_INPUTS);
+            let (taken, taken_bytes) = self.take_share(now, slot, share, bytes);
+            inputs -= taken.min(inputs);
+            bytes = bytes.saturating_sub(taken_bytes);
+            self.lanes.put_back(slot);
+            self.mark_dirty(slot);
+        }
+    }
+
+    /// Takes one group's share. Returns inputs and bytes taken.
+    fn take_share(&mut self, now: Now, slot: Slot, share: usize, bytes: usize) -> (usize, usize) {
+        let (Some(member), is_full) = (self.members.get_mut(slot), self.writer.is_full()) else {
+            return (0, 0);
+        };
+        let mut taken = 0;
+        let mut taken_bytes = 0;
+        while taken < share && taken_bytes < bytes {
+            let Some((from, message, size)) = self.lanes.take_message(slot) else {
+                break;
+            };
+            taken += 1;
+            taken_bytes += size;
+            if is_full && brings_entries(&message) {
+                self.counters.appends_refused += 1;
+                continue;
+            }
+            member.step(now, &mut self.arena, from, message);
+        }
+        let Some(lane) = self.lanes.lane(slot) else {
+            return (taken, taken_bytes);
+        };
+        while taken < share && taken_bytes < bytes {
+            let Some(mut proposal) = lane.proposals.pop_front() else {
+                break;
+            };
+            taken += 1;
+            taken_bytes += proposal.payload.len();
+            match &member.halted {
+                None => {
+                    proposal.deadline = now.time.after(self.options.propose_timeout);
+                    member.held.push(proposal);
+                }
+                Some(halt) => {
+                    let error = ProposeError::NotDone(NotDone::Halted(halt.clone()));
+                    self.due.ended.push(proposal.end(Err(error)));
+                }
+            }
+        }
+        let jobs = std::mem::take(&mut lane.reads);
+        taken += jobs.len();
+        match &member.halted {
+            _ if jobs.is_empty() => {}
+            None => member.reads.push(jobs, now.time.after(self.options.read_timeout)),
+            Some(halt) => self.due.refuse_reads(jobs, &ReadError::Halted(halt.clone())),
+        }
+        (taken, taken_bytes)
+    }
+
+    fn take_liveness(&mut self, now: Now) {
+        let Some(sweep) = self.sweeps.front_mut() else {
+            return;
+        };
+        let first = sweep.next;
+        let (node, liveness) = (sweep.node, sweep.liveness);
+        sweep.next = first.saturating_add(SWEEP_GROUPS);
+        if sweep.next >= self.members.len() {
+            self.sweeps.pop_front();
+        }
+        for slot in first..self.members.len().min(first.saturating_add(SWEEP_GROUPS)) {
+            if let Some(member) = self.members.get_mut(slot)
+                && member.core.configuration().find(node).is_some()
+            {
+                member.core.on_liveness(now, node, liveness);
+                self.mark_dirty(slot);
+            }
+        }
+    }
+
+    fn take_deadlines(&mut self, now: Now) {
+        while let Some(slot) = self.timers.take_due(now.time) {
+            let Some(member) = self.members.get_mut(slot) else {
+                continue;
+            };
+            // The entry may be older than the deadline: then only arm again.
+            match member.next_deadline() {
+                Some(deadline) if deadline <= now.time => {
+                    member.on_deadline(now, &mut self.due);
+                    member.core.on_deadline(now);
+                    self.mark_dirty(slot);
+                }
+                later => self.timers.arm(slot, later),
+            }
+        }
+    }
+
+    fn settle_dirty(&mut self, now: Now) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for slot in dirty.drain(..) {
+            self.settle(now, slot);
+        }
+        // Some may be dirty again; they are the next turn's.
+        dirty.append(&mut self.dirty);
+        self.dirty = dirty;
+    }
+
+    /// Hands a member what waits for it, then obeys its output.
+    fn settle(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.members.get_mut(slot) else {
+            return;
+        };
+        self.counters.settled += 1;
+        member.is_dirty = false;
+        if member.halted.is_none() {
+            if self.writer.is_full() {
+                let error = ProposeError::NotDone(NotDone::NoSpace);
+                let refused = member.held.take_all().map(|held| held.end(Err(error.clone())));
+                self.due.ended.extend(refused);
+            } else if self.writer.gathered_bytes() < self.options.gather_bytes_max {
+                member.dispatch(now, &mut self.arena, &self.options, &mut self.due);
+            } else if !member.held.is_empty() {
+                self.stalled.push(slot);
+            }
+            member.ask_reads(now);
+        }
+        self.obey(now, slot);
+    }
+
+    /// Drains a member and does what its output says, from top to bottom.
+    fn obey(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.members.get_mut(slot) else {
+            return;
+        };
+        member.core.drain(&mut self.output);
+        let out = &mut self.output;
+        if let Some(persist) = out.persist.take() {
+            let of = (member.group, member.core.seat().generation);
+            let is_leader = member.core.role() == Role::Leader;
+            self.writer.gather(slot, of, is_leader, persist);
+        }
+        for Envelope { to, message } in out.messages.drain(..) {
+            self.due.send(to, member.group, message);
+        }
+        if let Some(committed) = out.committed {
+            member.applier.on_committed(committed);
+        }
+        for ready in out.reads.drain(..) {
+            member.reads.on_confirmed(ready.read, ready.index);
+        }
+        for id in out.reads_refused.drain(..) {
+            member.reads.on_refused(now.time, id);
+        }
+        for Fetch { id, first, last, bytes_max } in out.fetches.drain(..) {
+            let (group, purpose) = (member.group, Purpose::Fetch(id));
+            self.due.fetches.push(StorageRead { slot, group, purpose, first, last, bytes_max });
+        }
+        let mut is_reconfigured = false;
+        for event in out.events.drain(..) {
+            match event {
+                Event::Office { role, term, leader } => {
+                    member.on_office(role, term, &mut self.due);
+                    if leader.is_some() {
+                        member.reads.wake();
+                    }
+                }
+                Event::Configuration { .. } => is_reconfigured = true,
+                Event::Truncated { .. } => {}
+            }
+        }
+        member.advance_apply(now.time, &self.options, &mut self.due);
+        member.serve_reads(&mut self.due);
+        self.timers.arm(slot, member.next_deadline());
+        count_log_bytes(&mut self.log_bytes, member);
+        if is_reconfigured {
+            self.tell_liveness(now, slot);
+        }
+    }
+
+    /// Tells a member what is known of the nodes of its configuration.
+    pub(crate) fn tell_liveness(&mut self, now: Now, slot: Slot) {
+        let Some(member) = self.members.get_mut(slot) else {
+            return;
+        };
+        for (node, liveness) in &self.liveness {
+            if member.core.configuration().find(*node).is_some() {
+                member.core.on_liveness(now, *node, *liveness);
+            }
+        }
+        self.mark_dirty(slot);
+    }
+
+    /// Asks groups in turn for memory while their logs hold too much.
+    fn keep_memory(&mut self) {
+        let limit = self.options.log_memory_bytes_max;
+        for _ in 0..self.members.len().min(RELEASE_GROUPS) {
+            if self.log_bytes <= limit {
+                return;
+            }
+            if self.release_next >= self.members.len() {
+                self.release_next = 0;
+            }
+            let excess = self.log_bytes - limit;
+            if let Some(member) = self.members.get_mut(self.release_next) {
+                member.core.release_memory(member.log_bytes.saturating_sub(excess));
+                count_log_bytes(&mut self.log_bytes, member);
+            }
+            self.release_next += 1;
+        }
+    }
+
+    fn start_write(&mut self, now: Now) {
+        let is_retry = self.writer.is_full();
+        let Some(batch) = self.writer.start(now.time) else {
+            return;
+        };
+        self.counters.writes_started += 1;
+        self.due.write = Some(batch);
+        if is_retry {
+            return;
+        }
+        for part in self.writer.in_flight() {
+            let Some(first) = part.led_from else {
+                continue;
+            };
+            self.counters.leader_writes += 1;
+            let member = self.members.get(part.slot);
+            if member.is_some_and(|member| member.acknowledged < first) {
+                self.counters.writes_started_before_first_ack += 1;
+            }
+        }
+        for slot in std::mem::take(&mut self.stalled) {
+            self.mark_dirty(slot);
+        }
+    }
+
+    fn start_storage_reads(&mut self) {
+        self.storage_reads.extend(self.due.fetches.drain(..));
+        while self.storage_reads_under_way < self.options.fetches_max {
+            let Some(read) = self.storage_reads.pop_front() else {
+                return;
+            };
+            self.storage_reads_under_way += 1;
+            self.counters.storage_reads += 1;
+            self.due.fetches.push(read);
+        }
+    }
+
+    pub(super) fn mark_dirty(&mut self, slot: Slot) {
+        if let Some(member) = self.members.get_mut(slot)
+            && !member.is_dirty
+        {
+            member.is_dirty = true;
+            self.dirty.push(slot);
+        }
+    }
+}
+
+fn brings_entries(message: &Message) -> bool {
+    match &message.body {
+        Body::Append(append) => !append.entries.is_empty(),
+        Body::Forward(_) => true,
+        _ => false,
+    }
+}
+
+/// Corrects the sum of memory by what a member's log has changed.
+fn count_log_bytes<M: StateMachine>(sum: &mut usize, member: &mut Member<M>) {
+    let bytes = member.core.log_bytes();
+    *sum = *sum + bytes - member.log_bytes;
+    member.log_bytes = bytes;
+}

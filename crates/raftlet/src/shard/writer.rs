@@ -1,0 +1,221 @@
+//! Gathers the turns' changes into the next write (D4, rule 28).
+//!
+//! One write is in flight; meanwhile the next gathers, over all groups. A
+//! group has one place in a batch: what a later turn adds is folded in.
+//!
+//! Invariants
+//! - A batch holds, per group, what the same changes one after another would
+//!   leave: the last hard state, and no entry that a later turn truncated.
+//!   That is allowed because a write is all or nothing.
+//! - A write that ends completes exactly the tickets that went into it, the
+//!   last one of each group.
+//! - Nobody else writes meanwhile: the permit is one for the shard.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use raftlet_core::{Entries, Generation, GroupId, Index, Persist, Ticket, Time};
+
+use crate::port::{GroupWrite, WriteBatch};
+use crate::timers::Slot;
+
+/// How long a write that found no space rests before it is tried again.
+const NO_SPACE_PAUSE_NS: u64 = 200_000_000;
+
+/// One group's part of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) slot: Slot,
+    pub(crate) ticket: Ticket,
+    /// The first entry gathered while this member led.
+    pub(crate) led_from: Option<Index>,
+}
+
+/// The write that gathers and the one in flight.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    gathering: WriteBatch,
+    /// As long as `gathering`, and in its order.
+    parts: Vec<Part>,
+    bytes: usize,
+    in_flight: Vec<Part>,
+    /// Counts batches, so that a group's place in an earlier one is known to
+    /// have passed.
+    batch: u64,
+    /// By slot: batch and position of the group's part.
+    places: Vec<(u64, usize)>,
+    permit: Permit,
+    /// A batch for which there was no space, and when to try again.
+    refused: Option<(WriteBatch, Time)>,
+}
+
+/// Who may write to storage: one at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Permit {
+    taken: bool,
+    /// Somebody was just woken to take it: the loop lets a turn pass.
+    offered: bool,
+    waiting: VecDeque<Waker>,
+}
+
+impl Permit {
+    /// Takes the permit, or is told later to try again.
+    pub(crate) fn take_or_wait(&mut self, waker: &Waker) -> bool {
+        if self.taken {
+            self.waiting.push_back(waker.clone());
+            return false;
+        }
+        self.taken = true;
+        self.offered = false;
+        true
+    }
+
+    /// Gives the permit back; who is next to be woken.
+    pub(crate) fn release(&mut self) -> Option<Waker> {
+        self.taken = false;
+        let next = self.waiting.pop_front();
+        self.offered = next.is_some();
+        next
+    }
+}
+
+impl Writer {
+    /// Adds what a group wants durable.
+    pub(crate) fn gather(
+        &mut self,
+        slot: Slot,
+        (group, generation): (GroupId, Generation),
+        is_leader: bool,
+        persist: Persist,
+    ) {
+        let ticket = persist.ticket;
+        let led_from = persist.entries.first().filter(|_| is_leader);
+        self.bytes += persist.entries.bytes_len();
+        if self.places.len() <= slot {
+            self.places.resize(slot + 1, (u64::MAX, 0));
+        }
+        let place = self.places.get(slot).copied().filter(|(batch, _)| *batch == self.batch);
+        let existing = place.and_then(|(_, at)| {
+            Some((self.gathering.writes.get_mut(at)?, self.parts.get_mut(at)?))
+        });
+        if let Some((write, part)) = existing {
+            fold(write, persist);
+            part.ticket = ticket;
+            part.led_from = part.led_from.or(led_from);
+            return;
+        }
+        if let Some(place) = self.places.get_mut(slot) {
+            *place = (self.batch, self.parts.len());
+        }
+        self.parts.push(Part { slot, ticket, led_from });
+        self.gathering.writes.push(GroupWrite {
+            group,
+            generation,
+            hard_state: persist.hard_state,
+            truncate_from: persist.truncate_from,
+            entries: persist.entries,
+        });
+    }
+
+    /// A turn begins: an offer that nobody took is void.
+    pub(crate) const fn begin_turn(&mut self) {
+        self.permit.offered = false;
+    }
+
+    /// Whether a turn should follow at once to write what is gathered.
+    pub(crate) fn wants_turn(&self, now: Time) -> bool {
+        self.is_due(now) || (self.permit.offered && !self.parts.is_empty())
+    }
+
+    /// Bytes of entries that wait for the next write.
+    pub(crate) const fn gathered_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether a write could start now.
+    pub(crate) fn is_due(&self, now: Time) -> bool {
+        !self.permit.taken
+            && !self.permit.offered
+            && match &self.refused {
+                Some((_, retry_at)) => *retry_at <= now,
+                None => !self.parts.is_empty(),
+            }
+    }
+
+    /// When to try a refused write again.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.refused.as_ref().map(|(_, retry_at)| *retry_at)
+    }
+
+    /// Whether the last write found no space.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// The batch to write now, if it is time.
+    pub(crate) fn start(&mut self, now: Time) -> Option<WriteBatch> {
+        if !self.is_due(now) {
+            return None;
+        }
+        self.permit.taken = true;
+        if let Some((batch, _)) = self.refused.take() {
+            return Some(batch);
+        }
+        self.batch += 1;
+        self.bytes = 0;
+        std::mem::swap(&mut self.parts, &mut self.in_flight);
+        Some(std::mem::take(&mut self.gathering))
+    }
+
+    /// What is in the write that just started.
+    pub(crate) fn in_flight(&self) -> &[Part] {
+        &self.in_flight
+    }
+
+    /// The write ended well. Returns what became durable; give its memory
+    /// back with [`Writer::reuse`].
+    pub(crate) fn finish(&mut self, mut batch: WriteBatch) -> (Vec<Part>, Option<Waker>) {
+        batch.writes.clear();
+        if self.gathering.writes.capacity() == 0 {
+            self.gathering = batch;
+        }
+        (std::mem::take(&mut self.in_flight), self.permit.release())
+    }
+
+    /// There was no space; nothing was written.
+    pub(crate) fn refuse(&mut self, now: Time, batch: WriteBatch) -> Option<Waker> {
+        self.refused = Some((batch, now.after_ns(NO_SPACE_PAUSE_NS)));
+        self.permit.release()
+    }
+
+    pub(crate) fn reuse(&mut self, mut parts: Vec<Part>) {
+        parts.clear();
+        if self.in_flight.capacity() == 0 {
+            self.in_flight = parts;
+        }
+    }
+
+    pub(crate) const fn permit(&mut self) -> &mut Permit {
+        &mut self.permit
+    }
+}
+
+/// Folds later changes of a group into what is gathered of it.
+fn fold(write: &mut GroupWrite, later: Persist) {
+    write.hard_state = later.hard_state.or(write.hard_state);
+    if let Some(from) = later.truncate_from {
+        if write.entries.first().is_none_or(|first| from <= first) {
+            write.entries = Entries::none();
+            let earlier = write.truncate_from.unwrap_or(from);
+            write.truncate_from = Some(earlier.min(from));
+        } else {
+            write.entries.truncate(from);
+        }
+    }
+    for chunk in later.entries.chunks() {
+        write.entries.push(chunk.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests;

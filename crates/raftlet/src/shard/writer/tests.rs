@@ -1,0 +1,131 @@
+//! What a batch holds after folding, and who may write.
+
+use std::task::Waker;
+
+use raftlet_core::{
+    Arena, Chunk, Entries, EntryKind, Generation, GroupId, HardState, Index, LogId, NewEntry,
+    NodeId, Persist, Seal, Term, Ticket, Time,
+};
+
+use super::Writer;
+use crate::port::GroupWrite;
+
+const OF: (GroupId, Generation) = (GroupId::new(7), Generation::new(1));
+
+fn chunk(term: u64, first: u64, len: usize) -> Entries {
+    let entry = NewEntry { kind: EntryKind::Command, log_time_ms: 0, origin: None, payload: b"x" };
+    let first = LogId { term: Term::new(term), index: Index::new(first) };
+    let entries = std::iter::repeat_n(entry, len);
+    Chunk::encode(&mut Arena::default(), Seal::new(OF.0, OF.1), first, entries).into()
+}
+
+fn persist(ticket: u64, entries: Entries) -> Persist {
+    Persist { ticket: Ticket::new(ticket), hard_state: None, truncate_from: None, entries }
+}
+
+fn truncating(ticket: u64, from: u64, entries: Entries) -> Persist {
+    Persist { truncate_from: Some(Index::new(from)), ..persist(ticket, entries) }
+}
+
+fn gathered(persists: impl IntoIterator<Item = Persist>) -> (Writer, GroupWrite) {
+    let mut writer = Writer::default();
+    for persist in persists {
+        writer.gather(0, OF, false, persist);
+    }
+    let batch = writer.start(Time::ZERO).unwrap();
+    assert_eq!(batch.writes.len(), 1, "one place a group");
+    let write = batch.writes.into_iter().next().unwrap();
+    (writer, write)
+}
+
+fn ids(write: &GroupWrite) -> Vec<(u64, u64)> {
+    write.entries.iter().map(|entry| (entry.index.get(), entry.term.get())).collect()
+}
+
+#[test]
+fn later_changes_of_a_group_fold_into_its_place() {
+    let vote = HardState { term: Term::new(3), vote: Some(NodeId::new(2)) };
+    let voted = Persist { hard_state: Some(vote), ..persist(2, Entries::none()) };
+    let (writer, write) = gathered([persist(1, chunk(2, 5, 2)), voted, persist(3, chunk(3, 7, 1))]);
+    assert_eq!(write.hard_state, Some(vote));
+    assert_eq!(ids(&write), [(5, 2), (6, 2), (7, 3)]);
+    assert_eq!(writer.in_flight().len(), 1);
+    assert_eq!(writer.in_flight()[0].ticket, Ticket::new(3));
+}
+
+#[test]
+fn of_two_hard_states_the_last_is_written() {
+    let state = |term| HardState { term: Term::new(term), vote: None };
+    let of = |ticket, term| Persist {
+        hard_state: Some(state(term)),
+        ..persist(ticket, Entries::none())
+    };
+    let (_, write) = gathered([of(1, 4), of(2, 6), persist(3, Entries::none())]);
+    assert_eq!(write.hard_state, Some(state(6)));
+}
+
+#[test]
+fn a_truncation_inside_what_is_gathered_never_reaches_the_disk() {
+    let (_, write) = gathered([persist(1, chunk(2, 5, 4)), truncating(2, 7, chunk(3, 7, 1))]);
+    assert_eq!(write.truncate_from, None);
+    assert_eq!(ids(&write), [(5, 2), (6, 2), (7, 3)]);
+}
+
+#[test]
+fn a_truncation_behind_what_is_gathered_reaches_as_far_as_the_lowest() {
+    let first = truncating(1, 5, chunk(2, 5, 2));
+    let (_, write) = gathered([first.clone(), truncating(2, 3, chunk(3, 3, 1))]);
+    assert_eq!((write.truncate_from, ids(&write)), (Some(Index::new(3)), vec![(3, 3)]));
+    let (_, write) = gathered([first, truncating(2, 5, chunk(3, 5, 1))]);
+    assert_eq!((write.truncate_from, ids(&write)), (Some(Index::new(5)), vec![(5, 3)]));
+}
+
+#[test]
+fn one_write_is_in_flight_and_the_next_gathers_meanwhile() {
+    let mut writer = Writer::default();
+    writer.gather(0, OF, false, persist(1, chunk(2, 5, 1)));
+    let batch = writer.start(Time::ZERO).unwrap();
+    writer.gather(0, OF, false, persist(2, chunk(2, 6, 1)));
+    writer.gather(3, (GroupId::new(9), OF.1), true, persist(1, chunk(2, 1, 1)));
+    assert!(writer.start(Time::ZERO).is_none());
+    let (parts, waker) = writer.finish(batch);
+    assert!(waker.is_none());
+    assert_eq!(parts.iter().map(|part| part.ticket).collect::<Vec<_>>(), [Ticket::new(1)]);
+    let next = writer.start(Time::ZERO).unwrap();
+    assert_eq!(next.writes.len(), 2);
+    let led: Vec<_> = writer.in_flight().iter().map(|part| part.led_from).collect();
+    assert_eq!(led, [None, Some(Index::FIRST)]);
+}
+
+#[test]
+fn a_write_without_space_is_tried_again_as_it_was_after_a_pause() {
+    let mut writer = Writer::default();
+    writer.gather(0, OF, false, persist(1, chunk(2, 5, 1)));
+    let batch = writer.start(Time::ZERO).unwrap();
+    writer.refuse(Time::ZERO, batch);
+    assert!(writer.is_full());
+    writer.gather(0, OF, false, persist(2, chunk(2, 6, 1)));
+    assert!(writer.start(Time::ZERO).is_none(), "it rests");
+    let again = writer.start(writer.next_deadline().unwrap()).unwrap();
+    assert_eq!(ids(&again.writes[0]), [(5, 2)]);
+    assert!(!writer.is_full());
+    let (parts, _) = writer.finish(again);
+    assert_eq!(parts[0].ticket, Ticket::new(1), "only what was in it is durable");
+}
+
+#[test]
+fn who_waits_for_the_permit_goes_before_the_next_batch() {
+    let mut writer = Writer::default();
+    writer.gather(0, OF, false, persist(1, chunk(2, 5, 1)));
+    let batch = writer.start(Time::ZERO).unwrap();
+    assert!(!writer.permit().take_or_wait(Waker::noop()));
+    writer.gather(0, OF, false, persist(2, chunk(2, 6, 1)));
+    let (_, waker) = writer.finish(batch);
+    assert!(waker.is_some());
+    assert!(writer.start(Time::ZERO).is_none() && writer.wants_turn(Time::ZERO));
+    assert!(writer.permit().take_or_wait(Waker::noop()));
+    writer.begin_turn();
+    assert!(writer.start(Time::ZERO).is_none(), "taken");
+    writer.permit().release();
+    assert!(writer.start(Time::ZERO).is_some());
+}

@@ -1,0 +1,95 @@
+//! What an operator sees of a shard and its groups.
+//!
+//! Plain numbers, read at one moment: nothing here waits or changes anything.
+
+use raftlet_core::{self as core, Generation, GroupId, Index};
+
+use crate::error::Halt;
+
+/// A digest of a machine's state and the index up to which it was applied,
+/// taken together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateDigest {
+    /// As the machine computes it.
+    pub digest: u64,
+    /// The last entry it contains.
+    pub index: Index,
+}
+
+/// How a group is doing on this shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupStatus {
+    /// Which group.
+    pub group: GroupId,
+    /// In which life of its id.
+    pub generation: Generation,
+    /// Role, term, indexes and members, as the core has them.
+    pub core: core::Status,
+    /// Applied to the machine up to here.
+    pub applied_index: Index,
+    /// `None` while the machine is out with a batch: ask again.
+    pub digest: Option<StateDigest>,
+    /// Why it takes no part any more.
+    pub halted: Option<Halt>,
+    /// Bytes of its log in memory.
+    pub log_memory_bytes: usize,
+    /// What happened in the group since the start of this run.
+    pub counters: core::Counters,
+}
+
+/// How a shard is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardStatus {
+    /// Groups hosted.
+    pub groups: usize,
+    /// Bytes of all groups' logs in memory.
+    pub log_memory_bytes: usize,
+    /// Their limit; only what is not yet durable and committed may exceed it.
+    pub log_memory_bytes_max: usize,
+    /// Proposals without outcome, and their bytes.
+    pub proposals: usize,
+    /// See `proposals`.
+    pub proposal_bytes: usize,
+    /// Reads without outcome.
+    pub reads: usize,
+    /// Messages that wait for a turn, and their bytes.
+    pub inbox_messages: usize,
+    /// See `inbox_messages`.
+    pub inbox_bytes: usize,
+    /// Whether the log's disk was full at the last write.
+    pub is_full: bool,
+    /// Counts since the start of this run.
+    pub counters: ShardCounters,
+}
+
+/// What happened on a shard since the start of this run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardCounters {
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Groups settled in those turns: stepped, drained, obeyed.
+    pub settled: u64,
+    /// Writes handed to storage.
+    pub writes_started: u64,
+    /// Groups' parts of writes with entries of a leader.
+    pub leader_writes: u64,
+    /// Those of them whose write had started before any follower's ack of the
+    /// entries arrived.
+    pub writes_started_before_first_ack: u64,
+    /// Frames handed to the transport: one a node and turn.
+    pub sends: u64,
+    /// Messages in them.
+    pub messages_sent: u64,
+    /// Messages dropped at the inbox's bounds, or for no group here.
+    pub messages_dropped: u64,
+    /// Appends dropped because the disk is full.
+    pub appends_refused: u64,
+    /// Proposals refused at once, by whatever limit.
+    pub proposals_refused: u64,
+    /// Reads from storage begun.
+    pub storage_reads: u64,
+    /// Batches that the machines applied.
+    pub applies: u64,
+    /// Those of them that could not finish at once and became a task.
+    pub applies_spawned: u64,
+}
