@@ -28,6 +28,9 @@ pub struct Limits {
     /// When it is reached, no more input is read. Default 1,024: a multiple
     /// of what one socket read of 64 KiB holds of small requests at depth 16.
     pub pipeline_len_max: usize,
+    /// Bytes of those requests. When it is reached, no more input is read; one
+    /// request may go over it. Default 16 MiB.
+    pub pipeline_bytes_max: usize,
     /// Payload bytes of one reply. A larger one is answered with an error.
     /// Default 64 MiB.
     pub reply_bytes_max: usize,
@@ -45,6 +48,7 @@ impl Default for Limits {
             bulk_bytes_max: 8 << 20,
             inline_bytes_max: 64 << 10,
             pipeline_len_max: 1_024,
+            pipeline_bytes_max: 16 << 20,
             reply_bytes_max: 64 << 20,
             output_bytes_max: 1 << 20,
         }

@@ -71,6 +71,11 @@ impl Args {
         self.spans.len()
     }
 
+    /// Bytes of the frame that these arguments keep alive.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        self.frame.len()
+    }
+
     /// The command's name as the client wrote it.
     #[must_use]
     pub fn name(&self) -> &[u8] {
