@@ -2,8 +2,6 @@
 //!
 //! Sorted by name, which lookups rely on and a test holds. Flags and
 //! categories are those of Redis 7.0, because smart clients route by them.
-//!
-//! Long because one table belongs in one place.
 
 use crate::command::{Doc, Keys, Row, parse};
 

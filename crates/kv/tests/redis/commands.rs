@@ -74,9 +74,8 @@ fn connection_commands_answer_as_redis_does() {
 
 #[test]
 fn requests_that_make_no_sense_get_the_errors_of_redis() {
-    let a = "a".repeat(100);
-    let b = "b".repeat(100);
-    let f = "f".repeat(200);
+    let [a, b, f] = ["a", "b", "f"].map(|letter| letter.repeat(100));
+    let [b_shown, f_shown] = ["b".repeat(25), "f".repeat(128)];
     for (request, answer) in [
         (
             "foo",
@@ -88,17 +87,11 @@ fn requests_that_make_no_sense_get_the_errors_of_redis() {
         ),
         (
             &format!("foo {a} {b} c"),
-            format!(
-                "-ERR unknown command 'foo', with args beginning with: '{a}' '{}' |",
-                &b[..25]
-            ),
+            format!("-ERR unknown command 'foo', with args beginning with: '{a}' '{b_shown}' |"),
         ),
         (
-            &format!("{f} x"),
-            format!(
-                "-ERR unknown command '{}', with args beginning with: 'x' |",
-                &f[..128]
-            ),
+            &format!("{f}{f} x"),
+            format!("-ERR unknown command '{f_shown}', with args beginning with: 'x' |"),
         ),
         (
             r#""fo\no\r" "a\nb""#,

@@ -20,7 +20,7 @@ impl Node {
     }
 
     pub fn with(limits: Limits, groups_len: u64) -> Self {
-        let slots = SlotMap::new(groups_len).unwrap();
+        let slots = SlotMap::new(groups_len).expect("a number of groups");
         let info = ConnectionInfo {
             id: 7,
             peer_addr: "127.0.0.1:50000".to_owned(),
@@ -73,7 +73,8 @@ impl Node {
 
     fn execute(&mut self, batch: Batch) {
         self.rounds += 1;
-        let store = &mut self.stores[usize::from(batch.group.number())];
+        let at = usize::from(batch.group.number());
+        let store = self.stores.get_mut(at).expect("a store per group");
         let mut ended: Vec<(Ticket, Outcome)> = Vec::new();
         match batch.work {
             Work::Read(queries) => {
