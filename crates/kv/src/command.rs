@@ -18,12 +18,12 @@ pub(crate) mod unsupported;
 
 use bytes::Bytes;
 
-use crate::{
-    errors,
-    operation::{Command, Query},
-    resp::{ProtocolVersion, args::Args, reply::Reply},
-    slot::{GroupIndex, SlotMap},
-};
+use crate::errors;
+use crate::operation::{Command, Query};
+use crate::resp::ProtocolVersion;
+use crate::resp::args::Args;
+use crate::resp::reply::Reply;
+use crate::slot::{GroupIndex, SlotMap};
 
 /// What a request asks for, its arguments checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,9 +83,7 @@ pub(crate) struct Credentials {
 impl std::fmt::Debug for Credentials {
     // A password never reaches a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials")
-            .field("user", &self.user)
-            .finish_non_exhaustive()
+        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
     }
 }
 
@@ -149,11 +147,7 @@ impl Row {
     /// Whether `len` arguments, the name included, fit the command.
     fn takes(&self, len: usize) -> bool {
         let wanted = usize::from(self.arity.unsigned_abs());
-        if self.arity < 0 {
-            len >= wanted
-        } else {
-            len == wanted
-        }
+        if self.arity < 0 { len >= wanted } else { len == wanted }
     }
 
     /// The name without its container.
@@ -161,14 +155,17 @@ impl Row {
         self.name.rsplit_once('|').map_or(self.name, |(_, own)| own)
     }
 
-    /// The keys among the arguments.
-    pub(crate) fn keys<'a>(&self, args: &'a Args) -> impl Iterator<Item = &'a [u8]> {
+    /// The keys among the arguments behind the name.
+    pub(crate) fn keys_among<T>(
+        &self,
+        arguments: impl Iterator<Item = T>,
+    ) -> impl Iterator<Item = T> {
         let (len, step) = match self.keys {
             Keys::None => (0, 1),
             Keys::One => (1, 1),
             Keys::All { step } => (usize::MAX, usize::from(step)),
         };
-        args.iter_from(1).step_by(step).take(len)
+        arguments.step_by(step).take(len)
     }
 
     /// The group that holds all the keys; the first if there are none.
@@ -176,7 +173,7 @@ impl Row {
     /// # Errors
     /// `CROSSSLOT`, if no one group holds them all.
     pub(crate) fn group(&self, args: &Args, map: SlotMap) -> Result<GroupIndex, Reply> {
-        let mut groups = self.keys(args).map(|key| map.group_of_key(key));
+        let mut groups = self.keys_among(args.iter_from(1)).map(|key| map.group_of_key(key));
         let first = groups.next().unwrap_or_default();
         // One group holds everything; don't look at a million keys for it.
         if map.groups_len() > 1 && groups.any(|group| group != first) {

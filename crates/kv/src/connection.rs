@@ -14,14 +14,12 @@
 
 use bytes::BytesMut;
 
-use crate::{
-    info::NodeInfo,
-    limits::Limits,
-    pipeline::{Batch, Form, Outcome, Pipeline, Ticket},
-    resp::request::RequestParser,
-    session::{Action, ConnectionInfo, Session, Step},
-    slot::SlotMap,
-};
+use crate::info::NodeInfo;
+use crate::limits::Limits;
+use crate::pipeline::{Batch, Form, Outcome, Pipeline, Ticket};
+use crate::resp::request::RequestParser;
+use crate::session::{Action, ConnectionInfo, Session, Step};
+use crate::slot::SlotMap;
 
 /// One client's connection without its socket.
 #[derive(Debug)]
@@ -104,7 +102,11 @@ impl Connection {
             }
         }
         self.output_is_full = output.replies.len() >= self.limits.output_bytes_max;
-        self.pipeline.start(&mut output.batches);
+        // What a client doesn't fetch must not pile up. While it does fetch, the
+        // first in the pipeline may be what all others wait for: start it.
+        if !self.output_is_full || self.pipeline.payload_bytes() < self.limits.reply_bytes_max {
+            self.pipeline.start(&mut output.batches);
+        }
     }
 
     /// Whether to read from the socket.
@@ -143,20 +145,13 @@ impl Connection {
     fn accept(&mut self, now_ms: u64, node: &mut dyn FnMut() -> NodeInfo) -> bool {
         let accepted_before = self.requests_accepted;
         while !self.is_closing && self.has_room() {
-            let (bytes, step) = match self.parser.next_request(&mut self.input) {
+            let (request_bytes, step) = match self.parser.next_request(&mut self.input) {
                 Ok(None) => break,
-                Ok(Some(args)) => (args.frame_bytes(), self.session.handle(&args, node)),
+                Ok(Some(args)) => (args.held_bytes(), self.session.handle(&args, node)),
                 Err(error) => {
                     let action = Action::Close(Some(error.reply()));
                     let version = self.session.version();
-                    (
-                        0,
-                        Step {
-                            action,
-                            version,
-                            is_muted: false,
-                        },
-                    )
+                    (0, Step { action, version, is_muted: false })
                 }
             };
             self.requests_accepted += 1;
@@ -164,7 +159,7 @@ impl Connection {
                 version: step.version,
                 is_muted: step.is_muted,
                 arrived_ms: now_ms,
-                bytes,
+                request_bytes,
             };
             self.enqueue(form, step.action);
         }
@@ -191,6 +186,6 @@ impl Connection {
 
     fn has_room(&self) -> bool {
         self.pipeline.len() < self.limits.pipeline_len_max
-            && self.pipeline.bytes() < self.limits.pipeline_bytes_max
+            && self.pipeline.held_bytes() < self.limits.pipeline_bytes_max
     }
 }

@@ -24,11 +24,7 @@ pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
         // Downwards for both signs: the negative range is one longer.
         value = value.checked_mul(10)?.checked_sub(digit)?;
     }
-    if negative {
-        Some(value)
-    } else {
-        value.checked_neg()
-    }
+    if negative { Some(value) } else { value.checked_neg() }
 }
 
 /// Reads a whole slice as an unsigned integer, or says it is none.

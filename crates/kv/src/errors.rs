@@ -5,7 +5,8 @@
 //! Errors of the protocol and of the data are next to their types
 //! (`resp/request.rs`, `operation.rs`).
 
-use crate::resp::{args::Args, reply::Reply};
+use crate::resp::args::Args;
+use crate::resp::reply::Reply;
 
 pub(crate) const SYNTAX: &str = "ERR syntax error";
 pub(crate) const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
@@ -32,9 +33,7 @@ pub(crate) fn crossslot() -> Reply {
 }
 
 pub(crate) fn wrong_arity(name: &str) -> Reply {
-    Reply::error(format!(
-        "ERR wrong number of arguments for '{name}' command"
-    ))
+    Reply::error(format!("ERR wrong number of arguments for '{name}' command"))
 }
 
 pub(crate) fn unsupported(name: &str, instead: &str) -> Reply {
@@ -53,52 +52,39 @@ pub(crate) fn unknown_command(args: &Args) -> Reply {
         shown.extend_from_slice(b"' ");
     }
     let name = shortened(args.name(), ECHO_BYTES_MAX);
-    error_of(&[
-        b"ERR unknown command '",
-        name,
-        b"', with args beginning with: ",
-        &shown,
-    ])
+    error_of(&[b"ERR unknown command '", name, b"', with args beginning with: ", &shown])
 }
 
 pub(crate) fn unknown_subcommand(container: &str, name: &[u8]) -> Reply {
     let name = shortened(name, ECHO_BYTES_MAX);
     let container = container.to_uppercase();
-    error_of(&[
-        b"ERR unknown subcommand '",
-        name,
-        b"'. Try ",
-        container.as_bytes(),
-        b" HELP.",
-    ])
+    error_of(&[b"ERR unknown subcommand '", name, b"'. Try ", container.as_bytes(), b" HELP."])
 }
 
 pub(crate) fn hello_option(option: &[u8]) -> Reply {
-    error_of(&[
-        b"ERR Syntax error in HELLO option '",
-        shortened(option, ECHO_BYTES_MAX),
-        b"'",
-    ])
+    error_of(&[b"ERR Syntax error in HELLO option '", shortened(option, ECHO_BYTES_MAX), b"'"])
 }
 
 pub(crate) fn unrecognized_option(option: &[u8]) -> Reply {
-    error_of(&[
-        b"ERR Unrecognized option '",
-        shortened(option, ECHO_BYTES_MAX),
-        b"'",
-    ])
+    error_of(&[b"ERR Unrecognized option '", shortened(option, ECHO_BYTES_MAX), b"'"])
 }
 
 pub(crate) fn library_field(name: &str) -> Reply {
-    Reply::error(format!(
-        "ERR {name} cannot contain spaces, newlines or special characters."
-    ))
+    Reply::error(format!("ERR {name} cannot contain spaces, newlines or special characters."))
 }
 
 pub(crate) fn reply_too_big(bytes: usize, bytes_max: usize) -> Reply {
     Reply::error(format!(
         "ERR the reply would have {bytes} bytes, this node's limit is {bytes_max}; ask for fewer keys at once"
     ))
+}
+
+pub(crate) fn too_many_names(len: usize, len_max: usize) -> Reply {
+    Reply::error(format!("ERR {len} names at once are too many, at most {len_max} are taken"))
+}
+
+pub(crate) fn too_long_name(bytes: usize, bytes_max: usize) -> Reply {
+    Reply::error(format!("ERR a name of {bytes} bytes is too long, at most {bytes_max} are kept"))
 }
 
 /// The start of a text, as C sees it: up to a zero byte.

@@ -98,11 +98,7 @@ fn clients(info: &NodeInfo, text: &mut String) -> std::fmt::Result {
 }
 
 fn memory(info: &NodeInfo, text: &mut String) -> std::fmt::Result {
-    write!(
-        text,
-        "# Memory\r\nused_memory:{}\r\n",
-        info.used_memory_bytes
-    )
+    write!(text, "# Memory\r\nused_memory:{}\r\n", info.used_memory_bytes)
 }
 
 fn persistence(_: &NodeInfo, text: &mut String) -> std::fmt::Result {
@@ -148,11 +144,7 @@ mod tests {
 
     fn text(names: &[&str]) -> String {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        NodeInfo {
-            keys_len: 3,
-            ..NodeInfo::default()
-        }
-        .text(&names)
+        NodeInfo { keys_len: 3, ..NodeInfo::default() }.text(&names)
     }
 
     #[test]
@@ -166,10 +158,7 @@ mod tests {
             "cluster_enabled:0",
             "db0:keys=3,expires=0,avg_ttl=0",
         ] {
-            assert!(
-                text.contains(&format!("\r\n{line}\r\n")),
-                "no {line} in {text}"
-            );
+            assert!(text.contains(&format!("\r\n{line}\r\n")), "no {line} in {text}");
         }
         assert_eq!(self::text(&["everything"]), text);
     }

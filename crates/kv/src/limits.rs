@@ -28,10 +28,13 @@ pub struct Limits {
     /// When it is reached, no more input is read. Default 1,024: a multiple
     /// of what one socket read of 64 KiB holds of small requests at depth 16.
     pub pipeline_len_max: usize,
-    /// Bytes of those requests. When it is reached, no more input is read; one
-    /// request may go over it. Default 16 MiB.
+    /// Rough bytes of those requests, and of replies to them that wait for
+    /// their turn. When it is reached, no more input is read; one request may
+    /// go over it. Default 16 MiB.
     pub pipeline_bytes_max: usize,
-    /// Payload bytes of one reply. A larger one is answered with an error.
+    /// Bytes of stored values in one reply. A larger reply is replaced by an
+    /// error. While so much waits to be fetched by the client, nothing further
+    /// of its pipeline is started; what was started together may go over it.
     /// Default 64 MiB.
     pub reply_bytes_max: usize,
     /// Reply bytes gathered for a client that doesn't read them. Above, no

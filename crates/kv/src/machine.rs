@@ -11,10 +11,8 @@
 use bytes::Bytes;
 use raftlet::{ApplyError, StateMachine};
 
-use crate::{
-    operation::{Command, Response},
-    store::Store,
-};
+use crate::operation::{Command, Response};
+use crate::store::Store;
 
 /// One group's keys behind one group's log.
 #[derive(Debug)]
@@ -27,9 +25,7 @@ impl Machine {
     /// [`Store::new`].
     #[must_use]
     pub fn new(hash_seed: u64) -> Self {
-        Self {
-            store: Store::new(hash_seed),
-        }
+        Self { store: Store::new(hash_seed) }
     }
 
     /// What the commands applied so far have made; for reads.
@@ -39,10 +35,8 @@ impl Machine {
     }
 
     fn apply_one(&mut self, command: &raftlet::Command<'_>) -> Result<Response, ApplyError> {
-        let decoded = Command::decode(command.payload).map_err(|error| ApplyError {
-            index: command.index,
-            detail: error.to_string(),
-        })?;
+        let decoded = Command::decode(command.payload)
+            .map_err(|error| ApplyError { index: command.index, detail: error.to_string() })?;
         Ok(self.store.apply(&decoded))
     }
 }

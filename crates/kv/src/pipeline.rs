@@ -30,12 +30,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use crate::{
-    errors::{self, Failure},
-    operation::{Command, Query, Response},
-    resp::{ProtocolVersion, reply::Reply, writer::ReplyWriter},
-    slot::GroupIndex,
-};
+use crate::errors;
+use crate::errors::Failure;
+use crate::operation::{Command, Query, Response};
+use crate::resp::ProtocolVersion;
+use crate::resp::reply::Reply;
+use crate::resp::writer::ReplyWriter;
+use crate::slot::GroupIndex;
 
 /// Names one started piece of work of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,8 +82,8 @@ pub(crate) struct Form {
     pub(crate) is_muted: bool,
     /// When the request arrived, on the server's clock.
     pub(crate) arrived_ms: u64,
-    /// What the request keeps in memory.
-    pub(crate) bytes: usize,
+    /// Roughly what the request keeps in memory.
+    pub(crate) request_bytes: usize,
 }
 
 /// Requests accepted and not yet answered.
@@ -91,13 +92,18 @@ pub(crate) struct Pipeline {
     slots: VecDeque<Slot>,
     /// The number of the request in the first slot.
     first_request: u64,
-    bytes: usize,
+    /// Roughly what the slots keep in memory; stored values that replies share
+    /// apart.
+    held_bytes: usize,
+    /// Bytes of stored values that waiting replies share.
+    payload_bytes: usize,
     lanes: BTreeMap<GroupIndex, Lane>,
 }
 
 #[derive(Debug)]
 struct Slot {
     form: Form,
+    held_bytes: usize,
     answer: Answer,
 }
 
@@ -120,6 +126,14 @@ enum Answer {
 impl Answer {
     fn is_known(&self) -> bool {
         matches!(self, Self::Reply(_) | Self::Response(_))
+    }
+
+    /// Bytes of stored values that this shares.
+    fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Response(response) => response.payload_bytes(),
+            _ => 0,
+        }
     }
 
     fn is_write(&self) -> bool {
@@ -165,9 +179,15 @@ impl Pipeline {
         self.slots.len()
     }
 
-    /// Bytes that they keep in memory.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+    /// Roughly what they and their replies keep in memory; stored values that
+    /// replies share apart.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Bytes of stored values that waiting replies share.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.payload_bytes
     }
 
     /// A request that is answered already, in its turn.
@@ -194,25 +214,13 @@ impl Pipeline {
         groups: impl Iterator<Item = GroupIndex>,
         query: Query<Bytes>,
     ) {
-        let request = self.push(
-            form,
-            Answer::Sum {
-                query,
-                missing_len: 0,
-                sum: 0,
-                failure: None,
-            },
-        );
+        let request = self.push(form, Answer::Sum { query, missing_len: 0, sum: 0, failure: None });
         let mut groups_len = 0;
         for group in groups {
             self.lanes.entry(group).or_default().enqueue(request, false);
             groups_len += 1;
         }
-        if let Some(Slot {
-            answer: Answer::Sum { missing_len, .. },
-            ..
-        }) = self.slots.back_mut()
-        {
+        if let Some(Slot { answer: Answer::Sum { missing_len, .. }, .. }) = self.slots.back_mut() {
             *missing_len = groups_len;
         }
     }
@@ -220,19 +228,19 @@ impl Pipeline {
     fn push(&mut self, form: Form, answer: Answer) -> u64 {
         let len = u64::try_from(self.slots.len()).unwrap_or(u64::MAX);
         let request = self.first_request.wrapping_add(len);
-        self.bytes = self.bytes.saturating_add(form.bytes);
-        self.slots.push_back(Slot { form, answer });
+        let reply_bytes = match &answer {
+            Answer::Reply(reply) => reply.held_bytes(),
+            _ => 0,
+        };
+        let held_bytes = form.request_bytes.saturating_add(reply_bytes);
+        self.held_bytes = self.held_bytes.saturating_add(held_bytes);
+        self.slots.push_back(Slot { form, held_bytes, answer });
         request
     }
 
     /// Everything that may start now, one batch a group.
     pub(crate) fn start(&mut self, batches: &mut Vec<Batch>) {
-        let Self {
-            slots,
-            first_request,
-            lanes,
-            ..
-        } = self;
+        let Self { slots, first_request, lanes, .. } = self;
         for (&group, lane) in lanes.iter_mut().filter(|(_, lane)| lane.may_start()) {
             let requests = std::mem::take(&mut lane.waiting);
             let is_ordered = lane.waiting_writes_len > 0 || !lane.under_way.is_empty();
@@ -240,19 +248,9 @@ impl Pipeline {
             lane.is_reading = !is_ordered;
             let answers = requests.iter().filter_map(|request| {
                 let slot = slots.get(position(*first_request, *request))?;
-                Some((
-                    Ticket {
-                        request: *request,
-                        group,
-                    },
-                    &slot.answer,
-                ))
+                Some((Ticket { request: *request, group }, &slot.answer))
             });
-            let work = if is_ordered {
-                proposals(answers)
-            } else {
-                reads(answers)
-            };
+            let work = if is_ordered { proposals(answers) } else { reads(answers) };
             lane.under_way.extend(&requests);
             batches.push(Batch { group, work });
         }
@@ -265,11 +263,7 @@ impl Pipeline {
         let Some(lane) = self.lanes.get_mut(&group) else {
             return;
         };
-        let Some(at) = lane
-            .under_way
-            .iter()
-            .position(|started| *started == request)
-        else {
+        let Some(at) = lane.under_way.iter().position(|started| *started == request) else {
             return;
         };
         lane.under_way.remove(at);
@@ -324,15 +318,10 @@ impl Pipeline {
             return;
         };
         match &mut slot.answer {
-            Answer::Reply(_) | Answer::Response(_) => {}
+            Answer::Reply(_) | Answer::Response(_) => return,
             Answer::Write(_) => slot.answer = answer(result),
             Answer::Read(_) => slot.answer = answer(result.map_err(failure_of_read)),
-            Answer::Sum {
-                missing_len,
-                sum,
-                failure,
-                ..
-            } => {
+            Answer::Sum { missing_len, sum, failure, .. } => {
                 match result {
                     Ok(Response::Integer(part)) => *sum = sum.saturating_add(part),
                     Ok(other) => debug_assert!(false, "a sum of {other:?}"),
@@ -345,15 +334,14 @@ impl Pipeline {
                 }
             }
         }
+        self.payload_bytes = self.payload_bytes.saturating_add(slot.answer.payload_bytes());
     }
 
     /// When the oldest request that is held arrived, if any is.
     pub(crate) fn held_since_ms(&self) -> Option<u64> {
         let held = self.lanes.values().filter(|lane| lane.is_held);
         let oldest = held.filter_map(|lane| lane.waiting.front()).min()?;
-        self.slots
-            .get(position(self.first_request, *oldest))
-            .map(|slot| slot.form.arrived_ms)
+        self.slots.get(position(self.first_request, *oldest)).map(|slot| slot.form.arrived_ms)
     }
 
     /// Lets held requests start again.
@@ -395,14 +383,12 @@ impl Pipeline {
     ) -> bool {
         let len_before = self.slots.len();
         while out.len() < output_bytes_max
-            && self
-                .slots
-                .front()
-                .is_some_and(|slot| slot.answer.is_known())
+            && self.slots.front().is_some_and(|slot| slot.answer.is_known())
             && let Some(slot) = self.slots.pop_front()
         {
             self.first_request = self.first_request.wrapping_add(1);
-            self.bytes = self.bytes.saturating_sub(slot.form.bytes);
+            self.held_bytes = self.held_bytes.saturating_sub(slot.held_bytes);
+            self.payload_bytes = self.payload_bytes.saturating_sub(slot.answer.payload_bytes());
             if slot.form.is_muted {
                 continue;
             }
@@ -438,11 +424,7 @@ fn answer(result: Result<Response, Failure>) -> Answer {
 
 /// A read leaves nothing behind, so its outcome is never unknown.
 fn failure_of_read(failure: Failure) -> Failure {
-    if failure.is_surely_not_done() {
-        failure
-    } else {
-        Failure::NotCommitted
-    }
+    if failure.is_surely_not_done() { failure } else { Failure::NotCommitted }
 }
 
 fn reads<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {

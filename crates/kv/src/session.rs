@@ -11,14 +11,14 @@
 
 use bytes::Bytes;
 
-use crate::{
-    command::{self, ConnectionRequest, Credentials, Hello, LibraryField, ReplyMode, Request},
-    errors,
-    info::{NodeInfo, REDIS_VERSION},
-    operation::{Command, Query},
-    resp::{ProtocolVersion, args::Args, reply::Reply},
-    slot::{GroupIndex, SlotMap},
-};
+use crate::command::{ConnectionRequest, Credentials, Hello, LibraryField, ReplyMode, Request};
+use crate::info::{NodeInfo, REDIS_VERSION};
+use crate::operation::{Command, Query};
+use crate::resp::ProtocolVersion;
+use crate::resp::args::Args;
+use crate::resp::reply::Reply;
+use crate::slot::{GroupIndex, SlotMap};
+use crate::{command, errors};
 
 /// Whose connection it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,11 +91,7 @@ impl Session {
             }
             Ok((group, request)) => self.decide(group, request, node),
         };
-        Step {
-            action,
-            version: self.version,
-            is_muted,
-        }
+        Step { action, version: self.version, is_muted }
     }
 
     /// How a reply that belongs to no request is to be written.
@@ -105,10 +101,7 @@ impl Session {
 
     fn request(&self, args: &Args) -> Result<(GroupIndex, Request), Reply> {
         if is_cross_protocol(args.name()) {
-            return Ok((
-                GroupIndex::default(),
-                ConnectionRequest::CrossProtocol.into(),
-            ));
+            return Ok((GroupIndex::default(), ConnectionRequest::CrossProtocol.into()));
         }
         let row = command::resolve(args)?;
         let request = (row.parse)(args)?;

@@ -92,11 +92,7 @@ impl SlotMap {
     /// The group that holds `key`. With one group the key isn't even hashed.
     #[must_use]
     pub fn group_of_key(self, key: &[u8]) -> GroupIndex {
-        if self.groups_len == 1 {
-            GroupIndex(0)
-        } else {
-            self.group_of(Slot::of(key))
-        }
+        if self.groups_len == 1 { GroupIndex(0) } else { self.group_of(Slot::of(key)) }
     }
 
     /// The slots that `group` owns.
@@ -125,20 +121,14 @@ fn hash_tag(key: &[u8]) -> &[u8] {
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc, byte| {
         let [high, low] = [(crc >> 8) ^ u16::from(*byte), crc << 8];
-        low ^ CRC16_TABLE
-            .get(usize::from(high))
-            .copied()
-            .unwrap_or_default()
+        low ^ CRC16_TABLE.get(usize::from(high)).copied().unwrap_or_default()
     })
 }
 
 /// CRC16/XMODEM of every single byte: polynomial 0x1021, nothing reflected.
 static CRC16_TABLE: [u16; 256] = crc16_table();
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "const fn without iterators; index < 256 by the loop"
-)]
+#[expect(clippy::indexing_slicing, reason = "const fn without iterators; index < 256 by the loop")]
 #[expect(clippy::cast_possible_truncation, reason = "index < 256 by the loop")]
 const fn crc16_table() -> [u16; 256] {
     let mut table = [0; 256];
@@ -147,11 +137,7 @@ const fn crc16_table() -> [u16; 256] {
         let mut crc = (index as u16) << 8;
         let mut bit = 0;
         while bit < 8 {
-            crc = if crc & 0x8000 == 0 {
-                crc << 1
-            } else {
-                (crc << 1) ^ 0x1021
-            };
+            crc = if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 };
             bit += 1;
         }
         table[index] = crc;
@@ -174,10 +160,7 @@ mod tests {
 
     #[test]
     fn keys_with_the_same_tag_share_a_slot() {
-        assert_eq!(
-            Slot::of(b"{user1}.following"),
-            Slot::of(b"{user1}.followers")
-        );
+        assert_eq!(Slot::of(b"{user1}.following"), Slot::of(b"{user1}.followers"));
         assert_eq!(Slot::of(b"a{foo}b{bar}"), Slot::of(b"foo"));
         assert_eq!(Slot::of(b"foo{{bar}}zap"), Slot::of(b"{bar"));
         assert_eq!(hash_tag(b"foo{}{bar}"), b"foo{}{bar}");
@@ -192,14 +175,8 @@ mod tests {
             let mut next = 0;
             for group in map.groups() {
                 let slots = map.slots_of(group);
-                assert_eq!(
-                    slots.start, next,
-                    "a gap before group {group:?} of {groups_len}"
-                );
-                assert!(
-                    !slots.is_empty(),
-                    "group {group:?} of {groups_len} owns nothing"
-                );
+                assert_eq!(slots.start, next, "a gap before group {group:?} of {groups_len}");
+                assert!(!slots.is_empty(), "group {group:?} of {groups_len} owns nothing");
                 assert!(slots.clone().all(|slot| map.group_of(Slot(slot)) == group));
                 next = slots.end;
             }

@@ -19,11 +19,10 @@ mod key_map;
 
 use bytes::Bytes;
 
-use crate::{
-    decimal,
-    operation::{Command, DataError, Query, Response},
-    store::{digest::Digest, key_map::KeyMap},
-};
+use crate::decimal;
+use crate::operation::{Command, DataError, Query, Response};
+use crate::store::digest::Digest;
+use crate::store::key_map::KeyMap;
 
 /// What an entry takes beyond the bytes of its key and value: the map's slot
 /// and spare room, and two allocations' headers. An estimate.
@@ -95,11 +94,9 @@ impl Store {
                 let values = keys.iter().map(|key| self.string(key.as_ref()).cloned());
                 Response::Values(values.collect())
             }
-            Query::Exists { keys } => count(
-                keys.iter()
-                    .filter(|key| self.values.contains_key(key.as_ref()))
-                    .count(),
-            ),
+            Query::Exists { keys } => {
+                count(keys.iter().filter(|key| self.values.contains_key(key.as_ref())).count())
+            }
             Query::DbSize => count(self.values.len()),
         }
     }
@@ -177,9 +174,7 @@ impl Store {
 
 fn entry_bytes(key: &[u8], value: &Value) -> u64 {
     let content = key.len().saturating_add(value.content().len());
-    u64::try_from(content)
-        .unwrap_or(u64::MAX)
-        .saturating_add(ENTRY_OVERHEAD_BYTES)
+    u64::try_from(content).unwrap_or(u64::MAX).saturating_add(ENTRY_OVERHEAD_BYTES)
 }
 
 fn count(len: usize) -> Response {

@@ -4,13 +4,14 @@
 //! specifications are left empty; clients then go by first key, last key and
 //! step, as they do with older servers.
 
-use bytes::Bytes;
+use crate::command::{Keys, Row, table};
+use crate::errors;
+use crate::resp::args::Args;
+use crate::resp::reply::Reply;
 
-use crate::{
-    command::{Keys, Row, table},
-    errors,
-    resp::{args::Args, reply::Reply},
-};
+/// Names that `COMMAND INFO` and `COMMAND DOCS` take at once: a few times more
+/// than there are commands. Each makes a reply of about a kilobyte.
+pub(crate) const NAMES_LEN_MAX: usize = 1_024;
 
 /// `COMMAND` and `COMMAND INFO`: the details of `rows`.
 pub(crate) fn rows(rows: &'static [Row]) -> Reply {
@@ -46,22 +47,16 @@ pub(crate) fn docs<'a>(names: impl Iterator<Item = &'a [u8]>) -> Reply {
 
 /// `COMMAND GETKEYS`: the keys of the request behind the first two arguments.
 pub(crate) fn keys_of(args: &Args) -> Result<Reply, Reply> {
-    let parts: Vec<&[u8]> = args.iter_from(2).collect();
-    let Some((name, rest)) = parts.split_first() else {
-        return Err(errors::wrong_arity("command|getkeys"));
-    };
-    let inner = Args::from_parts(name, rest);
+    let name = args.get(2).unwrap_or_default();
     let row = table::find(name).ok_or_else(|| Reply::error(errors::INVALID_COMMAND))?;
     if row.keys == Keys::None {
         return Err(Reply::error(errors::NO_KEY_ARGUMENTS));
     }
-    if !row.takes(inner.len()) {
+    if !row.takes(args.len().saturating_sub(2)) {
         return Err(Reply::error(errors::INVALID_ARGUMENTS_LEN));
     }
-    let keys = row
-        .keys(&inner)
-        .map(|key| Reply::Bulk(Bytes::copy_from_slice(key)));
-    Ok(Reply::Array(keys.collect()))
+    let keys = row.keys_among(args.bytes_from(3));
+    Ok(Reply::Array(keys.map(Reply::Bulk).collect()))
 }
 
 /// The `HELP` subcommand of a container.
@@ -74,12 +69,7 @@ pub(crate) fn help(container: &str) -> Reply {
         lines.push(row.own_name().to_uppercase());
         lines.push(format!("    {}", row.doc.summary));
     }
-    Reply::Array(
-        lines
-            .into_iter()
-            .map(|line| Reply::Simple(line.into()))
-            .collect(),
-    )
+    Reply::Array(lines.into_iter().map(|line| Reply::Simple(line.into())).collect())
 }
 
 fn find_full_name(name: &[u8]) -> Option<&'static Row> {
@@ -99,10 +89,7 @@ fn details(row: &'static Row) -> Reply {
         Keys::All { step } => (1, -1, i64::from(step)),
     };
     let flags = row.flags.iter().map(|flag| Reply::simple_static(flag));
-    let categories = row
-        .categories
-        .iter()
-        .map(|name| Reply::Simple(format!("@{name}").into()));
+    let categories = row.categories.iter().map(|name| Reply::Simple(format!("@{name}").into()));
     Reply::Array(vec![
         Reply::bulk_static(row.name),
         Reply::Integer(i64::from(row.arity)),
@@ -119,18 +106,9 @@ fn details(row: &'static Row) -> Reply {
 
 fn doc(row: &'static Row) -> (Reply, Reply) {
     let mut fields = vec![
-        (
-            Reply::bulk_static("summary"),
-            Reply::bulk_static(row.doc.summary),
-        ),
-        (
-            Reply::bulk_static("since"),
-            Reply::bulk_static(row.doc.since),
-        ),
-        (
-            Reply::bulk_static("group"),
-            Reply::bulk_static(row.doc.group),
-        ),
+        (Reply::bulk_static("summary"), Reply::bulk_static(row.doc.summary)),
+        (Reply::bulk_static("since"), Reply::bulk_static(row.doc.since)),
+        (Reply::bulk_static("group"), Reply::bulk_static(row.doc.group)),
     ];
     if !row.subcommands.is_empty() {
         let subcommands = row.subcommands.iter().map(doc).collect();

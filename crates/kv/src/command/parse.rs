@@ -5,15 +5,18 @@
 
 use bytes::Bytes;
 
-use crate::{
-    command::{
-        ConnectionRequest, Credentials, Hello, LibraryField, ReplyMode, Request, introspection,
-        table,
-    },
-    decimal, errors,
-    operation::{Command, Query},
-    resp::{ProtocolVersion, args::Args, reply::Reply},
+use crate::command::{
+    ConnectionRequest, Credentials, Hello, LibraryField, ReplyMode, Request, introspection, table,
 };
+use crate::operation::{Command, Query};
+use crate::resp::ProtocolVersion;
+use crate::resp::args::Args;
+use crate::resp::reply::Reply;
+use crate::{decimal, errors};
+
+/// What a connection keeps as a client's name, its library's name or version.
+/// Redis sets no limit; libraries send some dozens of bytes.
+const CLIENT_NAME_BYTES_MAX: usize = 1_024;
 
 type Parsed = Result<Request, Reply>;
 
@@ -62,14 +65,8 @@ pub(crate) fn select(args: &Args) -> Parsed {
 
 pub(crate) fn auth(args: &Args) -> Parsed {
     let credentials = match args.len() {
-        2 => Credentials {
-            user: None,
-            password: required(args, 1),
-        },
-        3 => Credentials {
-            user: args.bytes(1),
-            password: required(args, 2),
-        },
+        2 => Credentials { user: None, password: required(args, 1) },
+        3 => Credentials { user: args.bytes(1), password: required(args, 2) },
         _ => return Err(Reply::error(errors::SYNTAX)),
     };
     connection(ConnectionRequest::Auth(credentials))
@@ -95,11 +92,7 @@ pub(crate) fn hello(args: &Args) -> Parsed {
             hello.credentials = Some(Credentials { user, password });
             position += 3;
         } else if is(Some(option), "setname") && left >= 1 {
-            let name = required(args, position + 1);
-            if !is_plain(&name) {
-                return Err(Reply::error(errors::CLIENT_NAME));
-            }
-            hello.name = Some(name);
+            hello.name = Some(client_name(args, position + 1)?);
             position += 2;
         } else {
             return Err(errors::hello_option(option));
@@ -126,11 +119,7 @@ pub(crate) fn client_getname(_: &Args) -> Parsed {
 }
 
 pub(crate) fn client_setname(args: &Args) -> Parsed {
-    let name = required(args, 2);
-    if !is_plain(&name) {
-        return Err(Reply::error(errors::CLIENT_NAME));
-    }
-    connection(ConnectionRequest::ClientSetName(name))
+    connection(ConnectionRequest::ClientSetName(client_name(args, 2)?))
 }
 
 pub(crate) fn client_setinfo(args: &Args) -> Parsed {
@@ -146,6 +135,7 @@ pub(crate) fn client_setinfo(args: &Args) -> Parsed {
     if !is_plain(&value) {
         return Err(errors::library_field(name));
     }
+    check_name_bytes(&value)?;
     connection(ConnectionRequest::ClientSetInfo(field, value))
 }
 
@@ -170,6 +160,22 @@ pub(crate) fn client_reply(args: &Args) -> Parsed {
 
 pub(crate) fn client_help(_: &Args) -> Parsed {
     answered(introspection::help("client"))
+}
+
+fn client_name(args: &Args, position: usize) -> Result<Bytes, Reply> {
+    let name = required(args, position);
+    if !is_plain(&name) {
+        return Err(Reply::error(errors::CLIENT_NAME));
+    }
+    check_name_bytes(&name)?;
+    Ok(name)
+}
+
+fn check_name_bytes(name: &[u8]) -> Result<(), Reply> {
+    if name.len() > CLIENT_NAME_BYTES_MAX {
+        return Err(errors::too_long_name(name.len(), CLIENT_NAME_BYTES_MAX));
+    }
+    Ok(())
 }
 
 /// What names and versions of clients may consist of.
@@ -197,13 +203,21 @@ pub(crate) fn command_info(args: &Args) -> Parsed {
     if args.len() == 2 {
         return command(args);
     }
-    answered(Reply::Array(
-        args.iter_from(2).map(introspection::row_named).collect(),
-    ))
+    check_names_len(args)?;
+    answered(Reply::Array(args.iter_from(2).map(introspection::row_named).collect()))
 }
 
 pub(crate) fn command_docs(args: &Args) -> Parsed {
+    check_names_len(args)?;
     answered(introspection::docs(args.iter_from(2)))
+}
+
+fn check_names_len(args: &Args) -> Result<(), Reply> {
+    let names_len = args.len().saturating_sub(2);
+    if names_len > introspection::NAMES_LEN_MAX {
+        return Err(errors::too_many_names(names_len, introspection::NAMES_LEN_MAX));
+    }
+    Ok(())
 }
 
 pub(crate) fn command_list(args: &Args) -> Parsed {
@@ -232,52 +246,35 @@ pub(crate) fn dbsize(_: &Args) -> Parsed {
 // Keys and strings.
 
 pub(crate) fn get(args: &Args) -> Parsed {
-    Ok(Request::Read(Query::Get {
-        key: required(args, 1),
-    }))
+    Ok(Request::Read(Query::Get { key: required(args, 1) }))
 }
 
 pub(crate) fn mget(args: &Args) -> Parsed {
-    Ok(Request::Read(Query::MGet {
-        keys: args.bytes_from(1).collect(),
-    }))
+    Ok(Request::Read(Query::MGet { keys: args.bytes_from(1).collect() }))
 }
 
 pub(crate) fn exists(args: &Args) -> Parsed {
-    Ok(Request::Read(Query::Exists {
-        keys: args.bytes_from(1).collect(),
-    }))
+    Ok(Request::Read(Query::Exists { keys: args.bytes_from(1).collect() }))
 }
 
 pub(crate) fn del(args: &Args) -> Parsed {
-    Ok(Request::Write(Command::Del {
-        keys: args.bytes_from(1).collect(),
-    }))
+    Ok(Request::Write(Command::Del { keys: args.bytes_from(1).collect() }))
 }
 
 pub(crate) fn incr(args: &Args) -> Parsed {
-    Ok(Request::Write(Command::IncrBy {
-        key: required(args, 1),
-        by: 1,
-    }))
+    Ok(Request::Write(Command::IncrBy { key: required(args, 1), by: 1 }))
 }
 
 /// `SET key value`, without options so far: those of Redis are refused by
 /// name, so that nobody believes in a lifetime or a condition that isn't kept.
 pub(crate) fn set(args: &Args) -> Parsed {
-    const OPTIONS: &[&str] = &[
-        "NX", "XX", "GET", "EX", "PX", "EXAT", "PXAT", "KEEPTTL", "IFEQ",
-    ];
+    const OPTIONS: &[&str] = &["NX", "XX", "GET", "EX", "PX", "EXAT", "PXAT", "KEEPTTL", "IFEQ"];
     match args.get(3) {
-        None => Ok(Request::Write(Command::Set {
-            key: required(args, 1),
-            value: required(args, 2),
-        })),
+        None => {
+            Ok(Request::Write(Command::Set { key: required(args, 1), value: required(args, 2) }))
+        }
         Some(option) => match OPTIONS.iter().find(|known| is(Some(option), known)) {
-            Some(known) => Err(errors::unsupported(
-                &format!("SET {known}"),
-                "use SET key value",
-            )),
+            Some(known) => Err(errors::unsupported(&format!("SET {known}"), "use SET key value")),
             None => Err(Reply::error(errors::SYNTAX)),
         },
     }
@@ -287,11 +284,6 @@ pub(crate) fn mset(args: &Args) -> Parsed {
     if args.len().is_multiple_of(2) {
         return Err(errors::wrong_arity("mset"));
     }
-    let pairs = args
-        .bytes_from(1)
-        .step_by(2)
-        .zip(args.bytes_from(2).step_by(2));
-    Ok(Request::Write(Command::MSet {
-        pairs: pairs.collect(),
-    }))
+    let pairs = args.bytes_from(1).step_by(2).zip(args.bytes_from(2).step_by(2));
+    Ok(Request::Write(Command::MSet { pairs: pairs.collect() }))
 }

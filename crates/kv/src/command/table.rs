@@ -10,25 +10,14 @@ const NAME_BYTES_MAX: usize = 32;
 
 const NO_FLAGS: &[&str] = &[];
 const ON_CONNECTION: &[&str] = &["noscript", "loading", "stale"];
-const BEFORE_AUTH: &[&str] = &[
-    "noscript",
-    "loading",
-    "stale",
-    "fast",
-    "no_auth",
-    "allow_busy",
-];
+const BEFORE_AUTH: &[&str] = &["noscript", "loading", "stale", "fast", "no_auth", "allow_busy"];
 const ALWAYS: &[&str] = &["loading", "stale"];
 const FAST_READ: &[&str] = &["readonly", "fast"];
 const FAST_CONNECTION: &[&str] = &["fast", "connection"];
 const SLOW_CONNECTION: &[&str] = &["slow", "connection"];
 
 const fn doc(group: &'static str, since: &'static str, summary: &'static str) -> Doc {
-    Doc {
-        summary,
-        since,
-        group,
-    }
+    Doc { summary, since, group }
 }
 
 /// All commands, sorted by name.
@@ -49,11 +38,7 @@ pub(crate) static ROWS: &[Row] = &[
         flags: NO_FLAGS,
         keys: Keys::None,
         categories: &["slow"],
-        doc: doc(
-            "connection",
-            "2.4.0",
-            "A container for client connection commands",
-        ),
+        doc: doc("connection", "2.4.0", "A container for client connection commands"),
         parse: parse::container,
         subcommands: CLIENT,
     },
@@ -73,11 +58,7 @@ pub(crate) static ROWS: &[Row] = &[
         flags: FAST_READ,
         keys: Keys::None,
         categories: &["keyspace", "read", "fast"],
-        doc: doc(
-            "server",
-            "1.0.0",
-            "Return the number of keys in the selected database",
-        ),
+        doc: doc("server", "1.0.0", "Return the number of keys in the selected database"),
         parse: parse::dbsize,
         subcommands: &[],
     },
@@ -137,11 +118,7 @@ pub(crate) static ROWS: &[Row] = &[
         flags: &["write", "denyoom", "fast"],
         keys: Keys::One,
         categories: &["write", "string", "fast"],
-        doc: doc(
-            "string",
-            "1.0.0",
-            "Increment the integer value of a key by one",
-        ),
+        doc: doc("string", "1.0.0", "Increment the integer value of a key by one"),
         parse: parse::incr,
         subcommands: &[],
     },
@@ -151,11 +128,7 @@ pub(crate) static ROWS: &[Row] = &[
         flags: ALWAYS,
         keys: Keys::None,
         categories: &["slow", "dangerous"],
-        doc: doc(
-            "server",
-            "1.0.0",
-            "Get information and statistics about the server",
-        ),
+        doc: doc("server", "1.0.0", "Get information and statistics about the server"),
         parse: parse::info,
         subcommands: &[],
     },
@@ -205,11 +178,7 @@ pub(crate) static ROWS: &[Row] = &[
         flags: &["loading", "stale", "fast"],
         keys: Keys::None,
         categories: FAST_CONNECTION,
-        doc: doc(
-            "connection",
-            "1.0.0",
-            "Change the selected database for the current connection",
-        ),
+        doc: doc("connection", "1.0.0", "Change the selected database for the current connection"),
         parse: parse::select,
         subcommands: &[],
     },
@@ -234,16 +203,7 @@ const fn subcommand(
     parse: fn(&crate::Args) -> Result<crate::command::Request, crate::Reply>,
 ) -> Row {
     let categories = SLOW_CONNECTION;
-    Row {
-        name,
-        arity,
-        flags,
-        keys: Keys::None,
-        categories,
-        doc,
-        parse,
-        subcommands: &[],
-    }
+    Row { name, arity, flags, keys: Keys::None, categories, doc, parse, subcommands: &[] }
 }
 
 static CLIENT: &[Row] = &[
@@ -258,66 +218,42 @@ static CLIENT: &[Row] = &[
         "client|help",
         2,
         ALWAYS,
-        doc(
-            "connection",
-            "5.0.0",
-            "Show helpful text about the different subcommands",
-        ),
+        doc("connection", "5.0.0", "Show helpful text about the different subcommands"),
         parse::client_help,
     ),
     subcommand(
         "client|id",
         2,
         ON_CONNECTION,
-        doc(
-            "connection",
-            "5.0.0",
-            "Returns the client ID for the current connection",
-        ),
+        doc("connection", "5.0.0", "Returns the client ID for the current connection"),
         parse::client_id,
     ),
     subcommand(
         "client|info",
         2,
         ON_CONNECTION,
-        doc(
-            "connection",
-            "6.2.0",
-            "Returns information about the current client connection.",
-        ),
+        doc("connection", "6.2.0", "Returns information about the current client connection."),
         parse::client_info,
     ),
     subcommand(
         "client|no-evict",
         3,
         &["admin", "noscript", "loading", "stale"],
-        doc(
-            "connection",
-            "7.0.0",
-            "Set client eviction mode for the current connection",
-        ),
+        doc("connection", "7.0.0", "Set client eviction mode for the current connection"),
         parse::client_no_evict,
     ),
     subcommand(
         "client|reply",
         3,
         ON_CONNECTION,
-        doc(
-            "connection",
-            "3.2.0",
-            "Instruct the server whether to reply to commands",
-        ),
+        doc("connection", "3.2.0", "Instruct the server whether to reply to commands"),
         parse::client_reply,
     ),
     subcommand(
         "client|setinfo",
         4,
         ON_CONNECTION,
-        doc(
-            "connection",
-            "7.2.0",
-            "Set client or connection specific info",
-        ),
+        doc("connection", "7.2.0", "Set client or connection specific info"),
         parse::client_setinfo,
     ),
     subcommand(
@@ -341,44 +277,28 @@ static COMMAND: &[Row] = &[
         "command|docs",
         -2,
         ALWAYS,
-        doc(
-            "server",
-            "7.0.0",
-            "Get array of specific Redis command documentation",
-        ),
+        doc("server", "7.0.0", "Get array of specific Redis command documentation"),
         parse::command_docs,
     ),
     subcommand(
         "command|getkeys",
         -4,
         ALWAYS,
-        doc(
-            "server",
-            "2.8.13",
-            "Extract keys given a full Redis command",
-        ),
+        doc("server", "2.8.13", "Extract keys given a full Redis command"),
         parse::command_getkeys,
     ),
     subcommand(
         "command|help",
         2,
         ALWAYS,
-        doc(
-            "server",
-            "5.0.0",
-            "Show helpful text about the different subcommands",
-        ),
+        doc("server", "5.0.0", "Show helpful text about the different subcommands"),
         parse::command_help,
     ),
     subcommand(
         "command|info",
         -2,
         ALWAYS,
-        doc(
-            "server",
-            "2.8.13",
-            "Get array of specific Redis command details",
-        ),
+        doc("server", "2.8.13", "Get array of specific Redis command details"),
         parse::command_info,
     ),
     subcommand(
@@ -396,9 +316,7 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Row> {
     let lower = lower.get_mut(..name.len())?;
     lower.copy_from_slice(name);
     lower.make_ascii_lowercase();
-    let found = ROWS
-        .binary_search_by(|row| row.name.as_bytes().cmp(lower))
-        .ok()?;
+    let found = ROWS.binary_search_by(|row| row.name.as_bytes().cmp(lower)).ok()?;
     ROWS.get(found)
 }
 
@@ -414,23 +332,13 @@ mod tests {
 
     #[test]
     fn every_row_is_found_by_its_name_in_any_case() {
-        assert!(
-            ROWS.is_sorted_by_key(|row| row.name),
-            "lookups need the table sorted"
-        );
+        assert!(ROWS.is_sorted_by_key(|row| row.name), "lookups need the table sorted");
         for row in ROWS {
             for name in [row.name.to_owned(), row.name.to_uppercase()] {
-                assert!(
-                    std::ptr::eq(find(name.as_bytes()).expect("found"), row),
-                    "{name}"
-                );
+                assert!(std::ptr::eq(find(name.as_bytes()).expect("found"), row), "{name}");
             }
             for sub in row.subcommands {
-                assert!(
-                    sub.name.starts_with(&format!("{}|", row.name)),
-                    "{}",
-                    sub.name
-                );
+                assert!(sub.name.starts_with(&format!("{}|", row.name)), "{}", sub.name);
                 let found = find_subcommand(row, sub.own_name().to_uppercase().as_bytes());
                 assert!(std::ptr::eq(found.expect("found"), sub), "{}", sub.name);
             }

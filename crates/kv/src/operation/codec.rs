@@ -119,26 +119,16 @@ impl<'a> Command<&'a [u8]> {
     /// # Errors
     /// [`DecodeError`]: these are not the bytes of exactly one command.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader {
-            rest: bytes,
-            offset: 0,
-        };
+        let mut reader = Reader { rest: bytes, offset: 0 };
         let version = reader.byte()?;
         if version != VERSION {
             return Err(DecodeError::UnknownVersion { found: version });
         }
         let offset = reader.offset;
         let command = match reader.byte()? {
-            SET => Self::Set {
-                key: reader.bytes()?,
-                value: reader.bytes()?,
-            },
-            MSET => Self::MSet {
-                pairs: reader.list(|r| Ok((r.bytes()?, r.bytes()?)))?,
-            },
-            DEL => Self::Del {
-                keys: reader.list(Reader::bytes)?,
-            },
+            SET => Self::Set { key: reader.bytes()?, value: reader.bytes()? },
+            MSET => Self::MSet { pairs: reader.list(|r| Ok((r.bytes()?, r.bytes()?)))? },
+            DEL => Self::Del { keys: reader.list(Reader::bytes)? },
             INCR_BY => {
                 let key = reader.bytes()?;
                 let by = i64::from_le_bytes(reader.array()?);
@@ -149,10 +139,7 @@ impl<'a> Command<&'a [u8]> {
         };
         if !reader.rest.is_empty() {
             let extra_bytes = reader.rest.len();
-            return Err(DecodeError::Trailing {
-                offset: reader.offset,
-                extra_bytes,
-            });
+            return Err(DecodeError::Trailing { offset: reader.offset, extra_bytes });
         }
         Ok(command)
     }
@@ -179,15 +166,9 @@ fn encode_query<B: AsRef<[u8]>>(query: &Query<B>, out: &mut Vec<u8>) {
 fn decode_query<'a>(reader: &mut Reader<'a>) -> Result<Query<&'a [u8]>, DecodeError> {
     let offset = reader.offset;
     Ok(match reader.byte()? {
-        QUERY_GET => Query::Get {
-            key: reader.bytes()?,
-        },
-        QUERY_MGET => Query::MGet {
-            keys: reader.list(Reader::bytes)?,
-        },
-        QUERY_EXISTS => Query::Exists {
-            keys: reader.list(Reader::bytes)?,
-        },
+        QUERY_GET => Query::Get { key: reader.bytes()? },
+        QUERY_MGET => Query::MGet { keys: reader.list(Reader::bytes)? },
+        QUERY_EXISTS => Query::Exists { keys: reader.list(Reader::bytes)? },
         QUERY_DBSIZE => Query::DbSize,
         found => return Err(DecodeError::UnknownKind { found, offset }),
     })
@@ -220,10 +201,7 @@ impl<'a> Reader<'a> {
     fn take(&mut self, wanted_bytes: usize) -> Result<&'a [u8], DecodeError> {
         let Some((taken, rest)) = self.rest.split_at_checked(wanted_bytes) else {
             let missing_bytes = wanted_bytes.saturating_sub(self.rest.len());
-            return Err(DecodeError::Truncated {
-                offset: self.offset,
-                missing_bytes,
-            });
+            return Err(DecodeError::Truncated { offset: self.offset, missing_bytes });
         };
         self.rest = rest;
         self.offset += taken.len();
@@ -231,10 +209,7 @@ impl<'a> Reader<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let truncated = DecodeError::Truncated {
-            offset: self.offset,
-            missing_bytes: N,
-        };
+        let truncated = DecodeError::Truncated { offset: self.offset, missing_bytes: N };
         self.take(N)?.try_into().map_err(|_| truncated)
     }
 
@@ -271,21 +246,12 @@ mod tests {
 
     fn samples() -> Vec<Command<&'static [u8]>> {
         vec![
-            Command::Set {
-                key: b"k",
-                value: b"",
-            },
-            Command::MSet {
-                pairs: vec![(b"a", b"1"), (b"", b"\0\xff")],
-            },
-            Command::Del {
-                keys: vec![b"a", b"b"],
-            },
+            Command::Set { key: b"k", value: b"" },
+            Command::MSet { pairs: vec![(b"a", b"1"), (b"", b"\0\xff")] },
+            Command::Del { keys: vec![b"a", b"b"] },
             Command::IncrBy { key: b"n", by: -7 },
             Command::Query(Query::Get { key: b"k" }),
-            Command::Query(Query::MGet {
-                keys: vec![b"a", b"b"],
-            }),
+            Command::Query(Query::MGet { keys: vec![b"a", b"b"] }),
             Command::Query(Query::Exists { keys: Vec::new() }),
             Command::Query(Query::DbSize),
         ]
@@ -331,20 +297,14 @@ mod tests {
                 assert!(matches!(error, DecodeError::Truncated { .. }), "{error:?}");
             }
             let longer = [&bytes[..], b"\0"].concat();
-            let error = DecodeError::Trailing {
-                offset: bytes.len(),
-                extra_bytes: 1,
-            };
+            let error = DecodeError::Trailing { offset: bytes.len(), extra_bytes: 1 };
             assert_eq!(Command::decode(&longer), Err(error));
         }
     }
 
     #[test]
     fn unknown_versions_and_kinds_are_refused_by_number() {
-        assert_eq!(
-            Command::decode(b"\x02\x01"),
-            Err(DecodeError::UnknownVersion { found: 2 })
-        );
+        assert_eq!(Command::decode(b"\x02\x01"), Err(DecodeError::UnknownVersion { found: 2 }));
         let unknown = |found, offset| Err(DecodeError::UnknownKind { found, offset });
         assert_eq!(Command::decode(b"\x01\x63"), unknown(0x63, 1));
         assert_eq!(Command::decode(b"\x01\x05\x63"), unknown(0x63, 2));
@@ -353,20 +313,8 @@ mod tests {
     #[test]
     fn a_claimed_length_of_4_gib_is_only_a_missing_byte() {
         let error = Command::decode(b"\x01\x03\xff\xff\xff\xff").unwrap_err();
-        assert_eq!(
-            error,
-            DecodeError::Truncated {
-                offset: 6,
-                missing_bytes: 4
-            }
-        );
+        assert_eq!(error, DecodeError::Truncated { offset: 6, missing_bytes: 4 });
         let error = Command::decode(b"\x01\x01\xff\xff\xff\xffab").unwrap_err();
-        assert_eq!(
-            error,
-            DecodeError::Truncated {
-                offset: 6,
-                missing_bytes: 0xffff_fffd
-            }
-        );
+        assert_eq!(error, DecodeError::Truncated { offset: 6, missing_bytes: 0xffff_fffd });
     }
 }

@@ -4,12 +4,7 @@ use super::*;
 use crate::{Slot as HashSlot, SlotMap};
 
 fn form(arrived_ms: u64) -> Form {
-    Form {
-        version: ProtocolVersion::Resp2,
-        is_muted: false,
-        arrived_ms,
-        bytes: 10,
-    }
+    Form { version: ProtocolVersion::Resp2, is_muted: false, arrived_ms, request_bytes: 10 }
 }
 
 fn group() -> GroupIndex {
@@ -28,10 +23,7 @@ fn get(key: &'static str) -> Query<Bytes> {
 }
 
 fn set(key: &'static str) -> Command<Bytes> {
-    Command::Set {
-        key: key.into(),
-        value: Bytes::new(),
-    }
+    Command::Set { key: key.into(), value: Bytes::new() }
 }
 
 /// A pipeline with what it owes, and short words for both.
@@ -43,14 +35,12 @@ struct Client {
 
 impl Client {
     fn read(&mut self, key: &'static str) -> &mut Self {
-        self.pipeline
-            .push_read(form(self.arrived_ms), group(), get(key));
+        self.pipeline.push_read(form(self.arrived_ms), group(), get(key));
         self
     }
 
     fn write(&mut self, key: &'static str) -> &mut Self {
-        self.pipeline
-            .push_write(form(self.arrived_ms), group(), set(key));
+        self.pipeline.push_write(form(self.arrived_ms), group(), set(key));
         self
     }
 
@@ -63,12 +53,9 @@ impl Client {
     /// Starts what may start, which must be one list of proposals.
     fn proposed(&mut self) -> Vec<Ticket> {
         match self.start().as_slice() {
-            [
-                Batch {
-                    work: Work::Propose(commands),
-                    ..
-                },
-            ] => commands.iter().map(|(ticket, _)| *ticket).collect(),
+            [Batch { work: Work::Propose(commands), .. }] => {
+                commands.iter().map(|(ticket, _)| *ticket).collect()
+            }
             other => panic!("not one list of proposals: {other:?}"),
         }
     }
@@ -76,19 +63,15 @@ impl Client {
     /// Starts what may start, which must be one read.
     fn reading(&mut self) -> Vec<Ticket> {
         match self.start().as_slice() {
-            [
-                Batch {
-                    work: Work::Read(queries),
-                    ..
-                },
-            ] => queries.iter().map(|(ticket, _)| *ticket).collect(),
+            [Batch { work: Work::Read(queries), .. }] => {
+                queries.iter().map(|(ticket, _)| *ticket).collect()
+            }
             other => panic!("not one read: {other:?}"),
         }
     }
 
     fn done(&mut self, ticket: Ticket, answer: i64) {
-        self.pipeline
-            .complete(ticket, Outcome::Done(Response::Integer(answer)));
+        self.pipeline.complete(ticket, Outcome::Done(Response::Integer(answer)));
     }
 
     fn refused(&mut self, ticket: Ticket) {
@@ -106,9 +89,7 @@ impl Client {
 fn replies_keep_the_order_of_requests_whatever_completes_first() {
     let mut client = Client::default();
     client.write("a").write("b");
-    client
-        .pipeline
-        .push_reply(form(0), Reply::simple_static("PONG"));
+    client.pipeline.push_reply(form(0), Reply::simple_static("PONG"));
     client.write("c");
     let tickets = client.proposed();
     client.done(tickets[2], 3);
@@ -116,7 +97,7 @@ fn replies_keep_the_order_of_requests_whatever_completes_first() {
     assert_eq!(client.replies(), "");
     client.done(tickets[0], 1);
     assert_eq!(client.replies(), ":1|:2|+PONG|:3|");
-    assert_eq!((client.pipeline.len(), client.pipeline.bytes()), (0, 0));
+    assert_eq!((client.pipeline.len(), client.pipeline.held_bytes()), (0, 0));
     assert!(client.pipeline.lanes.is_empty(), "an idle lane stays");
 }
 
@@ -132,19 +113,10 @@ fn a_read_among_writes_is_proposed_in_its_place() {
     let mut client = Client::default();
     client.read("a").write("a").read("a").write("a");
     let batches = client.start();
-    let [
-        Batch {
-            work: Work::Propose(commands),
-            ..
-        },
-    ] = batches.as_slice()
-    else {
+    let [Batch { work: Work::Propose(commands), .. }] = batches.as_slice() else {
         panic!("not one list of proposals: {batches:?}");
     };
-    let commands: Vec<_> = commands
-        .iter()
-        .map(|(_, command)| command.clone())
-        .collect();
+    let commands: Vec<_> = commands.iter().map(|(_, command)| command.clone()).collect();
     let read = || Command::Query(get("a"));
     assert_eq!(commands, [read(), set("a"), read(), set("a")]);
 }
@@ -204,10 +176,7 @@ fn refused_requests_are_repeated_in_their_order_when_told_to() {
 /// To repeat it would let the older write win over the newer.
 #[test]
 fn a_refused_write_is_not_repeated_behind_a_later_one_that_took_effect() {
-    for outcome in [
-        Outcome::Done(Response::Ok),
-        Outcome::Failed(Failure::Unknown),
-    ] {
+    for outcome in [Outcome::Done(Response::Ok), Outcome::Failed(Failure::Unknown)] {
         let mut client = Client::default();
         client.write("a").write("a").write("a");
         let tickets = client.proposed();
@@ -243,9 +212,7 @@ fn an_unknown_outcome_is_said_of_writes_and_never_of_reads() {
     let mut client = Client::default();
     client.write("a").read("a");
     for ticket in client.proposed() {
-        client
-            .pipeline
-            .complete(ticket, Outcome::Failed(Failure::Unknown));
+        client.pipeline.complete(ticket, Outcome::Failed(Failure::Unknown));
     }
     let replies = client.replies();
     let (write, read) = replies.split_once('|').unwrap();
@@ -270,9 +237,7 @@ fn a_late_or_repeated_completion_means_nothing() {
 #[test]
 fn a_question_to_all_groups_is_answered_when_all_have_answered() {
     let mut client = Client::default();
-    client
-        .pipeline
-        .push_sum(form(0), groups_of_2().into_iter(), Query::DbSize);
+    client.pipeline.push_sum(form(0), groups_of_2().into_iter(), Query::DbSize);
     let batches = client.start();
     assert_eq!(batches.len(), 2);
     let tickets: Vec<Ticket> = batches
@@ -286,11 +251,7 @@ fn a_question_to_all_groups_is_answered_when_all_have_answered() {
     assert_eq!(client.replies(), "");
     client.refused(tickets[0]);
     client.pipeline.retry();
-    assert_eq!(
-        client.reading(),
-        [tickets[0]],
-        "only the group that refused is asked again"
-    );
+    assert_eq!(client.reading(), [tickets[0]], "only the group that refused is asked again");
     client.done(tickets[0], 2);
     assert_eq!(client.replies(), ":42|");
 }
@@ -304,10 +265,7 @@ fn a_group_without_a_leader_holds_up_no_other() {
     client.refused(tickets[0]);
     client.pipeline.push_write(form(0), foo, set("foo"));
     let batches = client.start();
-    assert_eq!(
-        batches.iter().map(|batch| batch.group).collect::<Vec<_>>(),
-        [foo]
-    );
+    assert_eq!(batches.iter().map(|batch| batch.group).collect::<Vec<_>>(), [foo]);
 }
 
 #[test]
@@ -319,9 +277,6 @@ fn a_reply_over_its_limit_becomes_an_error_in_its_place() {
     client.pipeline.complete(tickets[0], Outcome::Done(big));
     client.done(tickets[1], 2);
     let replies = client.replies();
-    assert!(
-        replies.starts_with("-ERR the reply would have 1001 bytes"),
-        "{replies}"
-    );
+    assert!(replies.starts_with("-ERR the reply would have 1001 bytes"), "{replies}");
     assert!(replies.ends_with("|:2|"), "{replies}");
 }

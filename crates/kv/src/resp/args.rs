@@ -17,10 +17,7 @@ pub(crate) struct Span {
 impl Span {
     /// `None` for what 32 bits can't address.
     pub(crate) fn new(start: usize, end: usize) -> Option<Self> {
-        Some(Self {
-            start: u32::try_from(start).ok()?,
-            end: u32::try_from(end).ok()?,
-        })
+        Some(Self { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
     }
 
     fn range(self) -> std::ops::Range<usize> {
@@ -63,17 +60,14 @@ impl Args {
 
     /// How many there are, the name included.
     #[must_use]
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "a request without a name does not exist"
-    )]
+    #[expect(clippy::len_without_is_empty, reason = "a request without a name does not exist")]
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
-    /// Bytes of the frame that these arguments keep alive.
-    pub(crate) fn frame_bytes(&self) -> usize {
-        self.frame.len()
+    /// Roughly what these arguments keep in memory as shares of their frame.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.frame.len().saturating_add(self.len().saturating_mul(size_of::<Bytes>()))
     }
 
     /// The command's name as the client wrote it.
@@ -98,18 +92,12 @@ impl Args {
 
     /// All arguments from `position` on.
     pub fn iter_from(&self, position: usize) -> impl Iterator<Item = &[u8]> {
-        self.spans
-            .iter()
-            .skip(position)
-            .filter_map(|span| self.frame.get(span.range()))
+        self.spans.iter().skip(position).filter_map(|span| self.frame.get(span.range()))
     }
 
     /// All arguments from `position` on, as shares of the frame.
     pub fn bytes_from(&self, position: usize) -> impl Iterator<Item = Bytes> {
-        self.spans
-            .iter()
-            .skip(position)
-            .map(|span| self.frame.slice(span.range()))
+        self.spans.iter().skip(position).map(|span| self.frame.slice(span.range()))
     }
 }
 

@@ -144,24 +144,15 @@ mod tests {
 
     #[test]
     fn splits_on_any_run_of_blanks() {
-        assert_eq!(
-            words(b"  set\tkey \x0b value  "),
-            [&b"set"[..], b"key", b"value"]
-        );
+        assert_eq!(words(b"  set\tkey \x0b value  "), [&b"set"[..], b"key", b"value"]);
         assert!(words(b" \t ").is_empty());
         assert!(words(b"").is_empty());
     }
 
     #[test]
     fn quotes_keep_blanks_and_know_their_escapes() {
-        assert_eq!(
-            words(br#"echo "a b" 'c d'"#),
-            [&b"echo"[..], b"a b", b"c d"]
-        );
-        assert_eq!(
-            words(br#""\x41\xzz\n\r\t\a\b\q\"""#),
-            [b"Axzz\n\r\t\x07\x08q\""]
-        );
+        assert_eq!(words(br#"echo "a b" 'c d'"#), [&b"echo"[..], b"a b", b"c d"]);
+        assert_eq!(words(br#""\x41\xzz\n\r\t\a\b\q\"""#), [b"Axzz\n\r\t\x07\x08q\""]);
         assert_eq!(words(br"'a\'b\n'"), [b"a'b\\n"]);
         assert_eq!(words(br#"a"b c""#), [b"ab c"]);
         assert_eq!(words(br#""" ''"#), [b"", b""]);
@@ -169,20 +160,8 @@ mod tests {
 
     #[test]
     fn unbalanced_quotes_are_refused() {
-        for line in [
-            &br#"set "a"#[..],
-            br"set 'a",
-            br#""a"b"#,
-            br"'a'b",
-            br#""\"#,
-            br#""a\""#,
-        ] {
-            assert_eq!(
-                split(line),
-                Err(UnbalancedQuotes),
-                "{}",
-                line.escape_ascii()
-            );
+        for line in [&br#"set "a"#[..], br"set 'a", br#""a"b"#, br"'a'b", br#""\"#, br#""a\""#] {
+            assert_eq!(split(line), Err(UnbalancedQuotes), "{}", line.escape_ascii());
         }
     }
 }

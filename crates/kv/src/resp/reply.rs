@@ -61,6 +61,27 @@ impl Reply {
         Self::Error(Bytes::from(text.into()))
     }
 
+    /// Roughly what this keeps in memory.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let parts = |parts: &[Self]| parts.iter().map(Self::held_bytes).sum::<usize>();
+        let content = match self {
+            Self::Simple(bytes)
+            | Self::Error(bytes)
+            | Self::Bulk(bytes)
+            | Self::Verbatim(bytes) => bytes.len(),
+            Self::Array(replies) | Self::Set(replies) | Self::Push(replies) => parts(replies),
+            Self::Map(pairs) => {
+                pairs.iter().map(|(key, value)| key.held_bytes() + value.held_bytes()).sum()
+            }
+            Self::Integer(_)
+            | Self::Null
+            | Self::NullArray
+            | Self::Double(_)
+            | Self::Boolean(_) => 0,
+        };
+        size_of::<Self>() + content
+    }
+
     /// Whether this is an error reply.
     #[must_use]
     pub fn is_error(&self) -> bool {

@@ -12,7 +12,8 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::{decimal, resp::reply::Reply};
+use crate::decimal;
+use crate::resp::reply::Reply;
 
 /// Deepest nesting of aggregates taken from a server. `COMMAND` needs six.
 pub const REPLY_DEPTH_MAX: usize = 16;
@@ -62,12 +63,7 @@ impl ReplyParser {
     /// A parser that takes replies of up to `bytes_max` bytes.
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
-        Self {
-            bytes_max,
-            scanned_bytes: 0,
-            searched_bytes: 0,
-            missing: Vec::new(),
-        }
+        Self { bytes_max, scanned_bytes: 0, searched_bytes: 0, missing: Vec::new() }
     }
 
     /// The next complete reply at the front of `input`, which is removed from
@@ -97,10 +93,8 @@ impl ReplyParser {
             };
             let line_bytes = self.searched_bytes.saturating_add(offset).saturating_add(1);
             let header = Header::parse(rest.get(..line_bytes).unwrap_or_default())?;
-            let end = self
-                .scanned_bytes
-                .saturating_add(line_bytes)
-                .saturating_add(header.body_bytes);
+            let end =
+                self.scanned_bytes.saturating_add(line_bytes).saturating_add(header.body_bytes);
             self.check_bytes(end)?;
             if input.len() < end {
                 return Ok(false);
@@ -132,9 +126,7 @@ impl ReplyParser {
 
     fn check_bytes(&self, bytes: usize) -> Result<(), ReplyError> {
         if bytes > self.bytes_max {
-            return Err(ReplyError::TooBig {
-                bytes_max: self.bytes_max,
-            });
+            return Err(ReplyError::TooBig { bytes_max: self.bytes_max });
         }
         Ok(())
     }
@@ -157,17 +149,9 @@ impl<'a> Header<'a> {
         let Some((&kind, rest)) = line.split_first() else {
             return Err(ReplyError::UnknownType(b'\n'));
         };
-        let malformed = || ReplyError::Malformed {
-            kind,
-            text: Bytes::copy_from_slice(rest),
-        };
-        let mut header = Self {
-            kind,
-            text: rest,
-            body_bytes: 0,
-            parts_len: 0,
-            is_null: kind == b'_',
-        };
+        let malformed = || ReplyError::Malformed { kind, text: Bytes::copy_from_slice(rest) };
+        let mut header =
+            Self { kind, text: rest, body_bytes: 0, parts_len: 0, is_null: kind == b'_' };
         if !matches!(
             kind,
             b'+' | b'-' | b':' | b',' | b'#' | b'_' | b'$' | b'=' | b'*' | b'~' | b'>' | b'%'
@@ -195,28 +179,18 @@ impl<'a> Header<'a> {
     }
 
     fn malformed(&self) -> ReplyError {
-        ReplyError::Malformed {
-            kind: self.kind,
-            text: Bytes::copy_from_slice(self.text),
-        }
+        ReplyError::Malformed { kind: self.kind, text: Bytes::copy_from_slice(self.text) }
     }
 }
 
 /// Takes one reply off a frame that [`ReplyParser::scan`] found whole. The
 /// scan has also bounded the depth of this recursion.
 fn take_reply(frame: &mut Bytes) -> Result<Reply, ReplyError> {
-    let line_bytes = frame
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
+    let line_bytes = frame.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let line = frame.split_to(line_bytes);
     let header = Header::parse(&line)?;
     if header.is_null {
-        return Ok(if header.kind == b'*' {
-            Reply::NullArray
-        } else {
-            Reply::Null
-        });
+        return Ok(if header.kind == b'*' { Reply::NullArray } else { Reply::Null });
     }
     let text = || line.slice_ref(header.text);
     Ok(match header.kind {

@@ -20,15 +20,11 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::{
-    decimal,
-    limits::Limits,
-    resp::{
-        args::{Args, Span},
-        inline,
-        reply::Reply,
-    },
-};
+use crate::decimal;
+use crate::limits::Limits;
+use crate::resp::args::{Args, Span};
+use crate::resp::inline;
+use crate::resp::reply::Reply;
 
 /// Why a connection's input can't be read any further.
 ///
@@ -72,13 +68,7 @@ impl ProtocolError {
         match self {
             // As it was sent, where the text would spell it in UTF-8.
             Self::ExpectedBulk(byte) => Reply::Error(
-                [
-                    &b"ERR Protocol error: expected '$', got '"[..],
-                    &[byte],
-                    b"'",
-                ]
-                .concat()
-                .into(),
+                [&b"ERR Protocol error: expected '$', got '"[..], &[byte], b"'"].concat().into(),
             ),
             other => Reply::error(other.to_string()),
         }
@@ -118,12 +108,7 @@ impl RequestParser {
     /// A parser for a new connection.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            partial: None,
-            searched_bytes: 0,
-            failed: None,
-        }
+        Self { limits, partial: None, searched_bytes: 0, failed: None }
     }
 
     /// The next complete request at the front of `input`, which is removed
@@ -195,12 +180,7 @@ impl RequestParser {
             .ok()
             .filter(|count| *count <= self.limits.args_len_max)
             .ok_or(ProtocolError::InvalidMultibulkLength)?;
-        self.partial = Some(Partial {
-            spans: Vec::new(),
-            missing_len,
-            position,
-            bulk_bytes: None,
-        });
+        self.partial = Some(Partial { spans: Vec::new(), missing_len, position, bulk_bytes: None });
         Ok(true)
     }
 
@@ -270,10 +250,7 @@ impl RequestParser {
             .filter(|bytes| *bytes <= self.limits.bulk_bytes_max)
             .ok_or(ProtocolError::InvalidBulkLength)?;
         partial.position = line_end.saturating_add(2);
-        let request_bytes = partial
-            .position
-            .saturating_add(bulk_bytes)
-            .saturating_add(2);
+        let request_bytes = partial.position.saturating_add(bulk_bytes).saturating_add(2);
         if request_bytes > self.limits.request_bytes_max {
             return Err(ProtocolError::TooBigRequest);
         }

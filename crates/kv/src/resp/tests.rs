@@ -2,16 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{
-    limits::Limits,
-    resp::{
-        ProtocolVersion, push_request,
-        reply::Reply,
-        reply_parser::{ReplyError, ReplyParser},
-        request::{ProtocolError, RequestParser},
-        writer::ReplyWriter,
-    },
-};
+use crate::limits::Limits;
+use crate::resp::reply::Reply;
+use crate::resp::reply_parser::{ReplyError, ReplyParser};
+use crate::resp::request::{ProtocolError, RequestParser};
+use crate::resp::writer::ReplyWriter;
+use crate::resp::{ProtocolVersion, push_request};
 
 type Requests = (Vec<Vec<Vec<u8>>>, Option<ProtocolError>);
 
@@ -68,12 +64,7 @@ fn requests_are_the_same_wherever_the_bytes_are_split() {
             for second in first..=bytes.len() {
                 let chunks = [&bytes[..first], &bytes[first..second], &bytes[second..]];
                 let split = requests_of(Limits::default(), chunks);
-                assert_eq!(
-                    split,
-                    whole,
-                    "{} at {first}, {second}",
-                    bytes.escape_ascii()
-                );
+                assert_eq!(split, whole, "{} at {first}, {second}", bytes.escape_ascii());
             }
         }
         let bytewise = requests_of(Limits::default(), bytes.chunks(1));
@@ -83,10 +74,7 @@ fn requests_are_the_same_wherever_the_bytes_are_split() {
 
 #[test]
 fn empty_requests_are_skipped_without_an_answer() {
-    assert_eq!(
-        requests(b"\r\n\n*0\r\n*-1\r\n*-10\r\n  \r\nPING\r\n"),
-        [[b"PING"]]
-    );
+    assert_eq!(requests(b"\r\n\n*0\r\n*-1\r\n*-10\r\n  \r\nPING\r\n"), [[b"PING"]]);
 }
 
 #[test]
@@ -94,10 +82,7 @@ fn binary_arguments_arrive_as_they_were_sent() {
     let value: Vec<u8> = (0..=255).collect();
     let mut wire = Vec::new();
     push_request(&mut wire, &[b"SET", b"\r\n$3\r\n", &value, b""]);
-    assert_eq!(
-        requests(&wire),
-        [[b"SET".to_vec(), b"\r\n$3\r\n".to_vec(), value, Vec::new()]]
-    );
+    assert_eq!(requests(&wire), [[b"SET".to_vec(), b"\r\n$3\r\n".to_vec(), value, Vec::new()]]);
 }
 
 #[test]
@@ -113,10 +98,7 @@ fn protocol_errors_have_the_texts_of_redis() {
         (b"*1\r\n$-1\r\n", "invalid bulk length"),
         (b"*1\r\n$04\r\nPING\r\n", "invalid bulk length"),
         (b"*1\r\n$536870913\r\n", "invalid bulk length"),
-        (
-            b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\nfooz\r\n",
-            "expected '$', got 'f'",
-        ),
+        (b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\nfooz\r\n", "expected '$', got 'f'"),
         (b"*1\r\n\r\n", "expected '$', got ' '"),
         (b"*1\r\n\nfoo\r\n", "expected '$', got ' '"),
         (b"*1\r\n:3\r\n", "expected '$', got ':'"),
@@ -136,11 +118,7 @@ fn protocol_errors_have_the_texts_of_redis() {
         let bytes = [start, &long].concat();
         assert_eq!(refusal(&bytes), format!("ERR Protocol error: {text}"));
         let complete = [start, &long, b"\r\n"].concat();
-        assert_eq!(
-            one_shot(&complete),
-            one_shot(&bytes),
-            "the end of the line changed the result"
-        );
+        assert_eq!(one_shot(&complete), one_shot(&bytes), "the end of the line changed the result");
     }
 }
 
@@ -155,32 +133,16 @@ fn a_parser_that_failed_stays_failed() {
 
 #[test]
 fn limits_are_met_before_the_bytes_arrive_that_would_break_them() {
-    let limits = Limits {
-        request_bytes_max: 64,
-        args_len_max: 4,
-        bulk_bytes_max: 40,
-        ..Limits::default()
-    };
+    let limits =
+        Limits { request_bytes_max: 64, args_len_max: 4, bulk_bytes_max: 40, ..Limits::default() };
     let error_of = |bytes: &[u8]| requests_of(limits, [bytes]).1;
-    assert_eq!(
-        error_of(b"*5\r\n"),
-        Some(ProtocolError::InvalidMultibulkLength)
-    );
-    assert_eq!(
-        error_of(b"a b c d e\r\n"),
-        Some(ProtocolError::InvalidMultibulkLength)
-    );
-    assert_eq!(
-        error_of(b"*1\r\n$41\r\n"),
-        Some(ProtocolError::InvalidBulkLength)
-    );
+    assert_eq!(error_of(b"*5\r\n"), Some(ProtocolError::InvalidMultibulkLength));
+    assert_eq!(error_of(b"a b c d e\r\n"), Some(ProtocolError::InvalidMultibulkLength));
+    assert_eq!(error_of(b"*1\r\n$41\r\n"), Some(ProtocolError::InvalidBulkLength));
     let first = b"*2\r\n$40\r\n0123456789012345678901234567890123456789\r\n";
     assert_eq!(error_of(first), None);
     assert_eq!(error_of(&[&first[..], b"$5\r\n"].concat()), None);
-    assert_eq!(
-        error_of(&[&first[..], b"$9\r\n"].concat()),
-        Some(ProtocolError::TooBigRequest)
-    );
+    assert_eq!(error_of(&[&first[..], b"$9\r\n"].concat()), Some(ProtocolError::TooBigRequest));
 }
 
 #[test]
@@ -188,11 +150,7 @@ fn a_claimed_length_reserves_nothing() {
     let mut parser = RequestParser::new(Limits::default());
     let mut input = BytesMut::from(&b"*1000000\r\n$8000000\r\n"[..]);
     assert_eq!(parser.next_request(&mut input), Ok(None));
-    assert!(
-        input.capacity() < 1_024,
-        "reserved {} bytes",
-        input.capacity()
-    );
+    assert!(input.capacity() < 1_024, "reserved {} bytes", input.capacity());
 }
 
 fn samples() -> Vec<Reply> {
@@ -204,14 +162,8 @@ fn samples() -> Vec<Reply> {
         Reply::Bulk(Bytes::from_static(b"a\r\nb\0\xff")),
         Reply::Null,
         Reply::Array(Vec::new()),
-        Reply::Array(vec![
-            Reply::Integer(1),
-            Reply::Array(vec![Reply::Null, Reply::OK]),
-        ]),
-        Reply::Map(vec![(
-            Reply::bulk_static("k"),
-            Reply::Set(vec![Reply::Integer(1)]),
-        )]),
+        Reply::Array(vec![Reply::Integer(1), Reply::Array(vec![Reply::Null, Reply::OK])]),
+        Reply::Map(vec![(Reply::bulk_static("k"), Reply::Set(vec![Reply::Integer(1)]))]),
         Reply::Double(1.5),
         Reply::Double(f64::NEG_INFINITY),
         Reply::Boolean(true),
@@ -261,11 +213,7 @@ fn replies_are_the_same_wherever_the_bytes_are_split() {
         assert_eq!(whole.1, Ok(()));
         assert_eq!(whole.0.len(), samples().len());
         for split in 0..=wire.len() {
-            assert_eq!(
-                replies_of([&wire[..split], &wire[split..]]),
-                whole,
-                "split at {split}"
-            );
+            assert_eq!(replies_of([&wire[..split], &wire[split..]]), whole, "split at {split}");
         }
         assert_eq!(replies_of(wire.chunks(1)), whole);
     }
@@ -273,10 +221,7 @@ fn replies_are_the_same_wherever_the_bytes_are_split() {
 
 #[test]
 fn resp2_writes_the_nearest_type_it_has() {
-    let map = Reply::Map(vec![(
-        Reply::bulk_static("k"),
-        Reply::Set(vec![Reply::Boolean(true)]),
-    )]);
+    let map = Reply::Map(vec![(Reply::bulk_static("k"), Reply::Set(vec![Reply::Boolean(true)]))]);
     let replies = [
         map,
         Reply::Null,
@@ -285,15 +230,11 @@ fn resp2_writes_the_nearest_type_it_has() {
         Reply::Verbatim(Bytes::from_static(b"hi")),
     ];
     assert_eq!(
-        written(&replies, ProtocolVersion::Resp2)
-            .escape_ascii()
-            .to_string(),
+        written(&replies, ProtocolVersion::Resp2).escape_ascii().to_string(),
         r"*2\r\n$1\r\nk\r\n*1\r\n:1\r\n$-1\r\n*-1\r\n$3\r\n0.1\r\n$2\r\nhi\r\n"
     );
     assert_eq!(
-        written(&replies, ProtocolVersion::Resp3)
-            .escape_ascii()
-            .to_string(),
+        written(&replies, ProtocolVersion::Resp3).escape_ascii().to_string(),
         r"%1\r\n$1\r\nk\r\n~1\r\n#t\r\n_\r\n_\r\n,0.1\r\n=6\r\ntxt:hi\r\n"
     );
 }
@@ -310,10 +251,7 @@ fn replies_nested_too_deep_or_too_big_are_refused() {
     assert_eq!(replies_of([&deep[..]]).1, Err(ReplyError::TooDeep));
     let mut parser = ReplyParser::new(100);
     let mut input = BytesMut::from(&b"$101\r\n"[..]);
-    assert_eq!(
-        parser.next_reply(&mut input),
-        Err(ReplyError::TooBig { bytes_max: 100 })
-    );
+    assert_eq!(parser.next_reply(&mut input), Err(ReplyError::TooBig { bytes_max: 100 }));
 }
 
 /// SplitMix64, to mutate with.
@@ -362,12 +300,7 @@ fn mutated_requests_neither_panic_nor_depend_on_splits() {
         let split = random.below(bytes.len() + 1);
         let chunks = [&bytes[..split], &bytes[split..]];
         let parts = requests_of(Limits::default(), chunks);
-        assert_eq!(
-            parts,
-            one_shot(&bytes),
-            "round {round}: {} at {split}",
-            bytes.escape_ascii()
-        );
+        assert_eq!(parts, one_shot(&bytes), "round {round}: {} at {split}", bytes.escape_ascii());
     }
 }
 

@@ -7,10 +7,9 @@
 //! Invariant: a simple string or an error never contains a line break, for
 //! whatever it was made of; a client's bytes can't forge a second reply.
 
-use crate::{
-    decimal,
-    resp::{ProtocolVersion, reply::Reply},
-};
+use crate::decimal;
+use crate::resp::ProtocolVersion;
+use crate::resp::reply::Reply;
 
 /// Appends replies to a buffer in one protocol version.
 #[derive(Debug)]
@@ -101,11 +100,7 @@ impl<'a> ReplyWriter<'a> {
         let text = if value.is_nan() {
             "nan".to_owned()
         } else if value.is_infinite() {
-            if value > 0.0 {
-                "inf".to_owned()
-            } else {
-                "-inf".to_owned()
-            }
+            if value > 0.0 { "inf".to_owned() } else { "-inf".to_owned() }
         } else {
             value.to_string()
         };

@@ -5,23 +5,15 @@ use std::collections::BTreeMap;
 use super::*;
 
 fn set(store: &mut Store, key: &str, value: &str) -> Response {
-    store.apply(&Command::Set {
-        key: key.as_bytes(),
-        value: value.as_bytes(),
-    })
+    store.apply(&Command::Set { key: key.as_bytes(), value: value.as_bytes() })
 }
 
 fn incr(store: &mut Store, key: &str) -> Response {
-    store.apply(&Command::IncrBy {
-        key: key.as_bytes(),
-        by: 1,
-    })
+    store.apply(&Command::IncrBy { key: key.as_bytes(), by: 1 })
 }
 
 fn get(store: &Store, key: &str) -> Option<String> {
-    match store.query(&Query::Get {
-        key: key.as_bytes(),
-    }) {
+    match store.query(&Query::Get { key: key.as_bytes() }) {
         Response::Value(value) => value.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()),
         other => panic!("GET answered {other:?}"),
     }
@@ -37,11 +29,7 @@ fn a_key_holds_what_it_was_last_given() {
     assert_eq!(get(&store, "k"), None);
     assert_eq!(set(&mut store, "k", "one"), Response::Ok);
     set(&mut store, "k", "");
-    assert_eq!(
-        get(&store, "k"),
-        Some(String::new()),
-        "an empty value is a value"
-    );
+    assert_eq!(get(&store, "k"), Some(String::new()), "an empty value is a value");
     assert_eq!(store.keys_len(), 1);
 }
 
@@ -59,22 +47,10 @@ fn counting_commands_count_as_redis_does() {
     let mut store = Store::new(1);
     set(&mut store, "a", "1");
     set(&mut store, "b", "2");
-    let exists = Query::Exists {
-        keys: keys(&["a", "a", "x", "b"]),
-    };
-    assert_eq!(
-        store.query(&exists),
-        Response::Integer(3),
-        "one named twice counts twice"
-    );
-    let del = Command::Del {
-        keys: keys(&["a", "a", "x"]),
-    };
-    assert_eq!(
-        store.apply(&del),
-        Response::Integer(1),
-        "a key is removed once"
-    );
+    let exists = Query::Exists { keys: keys(&["a", "a", "x", "b"]) };
+    assert_eq!(store.query(&exists), Response::Integer(3), "one named twice counts twice");
+    let del = Command::Del { keys: keys(&["a", "a", "x"]) };
+    assert_eq!(store.apply(&del), Response::Integer(1), "a key is removed once");
     assert_eq!(store.keys_len(), 1);
 }
 
@@ -84,9 +60,7 @@ fn mget_answers_in_order_with_gaps() {
     set(&mut store, "a", "1");
     let one = Some(Bytes::from_static(b"1"));
     assert_eq!(
-        store.query(&Query::MGet {
-            keys: keys(&["x", "a", "a"])
-        }),
+        store.query(&Query::MGet { keys: keys(&["x", "a", "a"]) }),
         Response::Values(vec![None, one.clone(), one])
     );
 }
@@ -102,17 +76,10 @@ fn incr_counts_from_zero_and_refuses_what_redis_refuses() {
         set(&mut store, "n", text);
         let refused = Response::Refused(DataError::NotAnInteger);
         assert_eq!(incr(&mut store, "n"), refused, "{text:?}");
-        assert_eq!(
-            get(&store, "n").as_deref(),
-            Some(text),
-            "a refusal changed the value"
-        );
+        assert_eq!(get(&store, "n").as_deref(), Some(text), "a refusal changed the value");
     }
     set(&mut store, "n", "9223372036854775807");
-    assert_eq!(
-        incr(&mut store, "n"),
-        Response::Refused(DataError::Overflow)
-    );
+    assert_eq!(incr(&mut store, "n"), Response::Refused(DataError::Overflow));
     assert_eq!(get(&store, "n").as_deref(), Some("9223372036854775807"));
 }
 
@@ -144,9 +111,8 @@ fn swapped_values_change_the_digest() {
 fn digest_and_accounts_depend_on_the_contents_and_not_on_the_history() {
     let mut state = 42_u64;
     let mut random = move |bound: u64| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % bound
     };
     for round in 0..50 {
@@ -155,9 +121,7 @@ fn digest_and_accounts_depend_on_the_contents_and_not_on_the_history() {
         for _ in 0..400 {
             let key = format!("key-{}", random(40));
             if random(3) == 0 {
-                store.apply(&Command::Del {
-                    keys: vec![key.as_bytes()],
-                });
+                store.apply(&Command::Del { keys: vec![key.as_bytes()] });
                 model.remove(&key);
             } else {
                 let value = "v".repeat(usize::try_from(random(300)).unwrap());
@@ -174,9 +138,7 @@ fn digest_and_accounts_depend_on_the_contents_and_not_on_the_history() {
         assert_eq!(store.digest(), direct.digest(), "round {round}");
         assert_eq!(store.used_bytes(), direct.used_bytes(), "round {round}");
         let first = model.keys().next().expect("400 steps leave a key");
-        store.apply(&Command::Del {
-            keys: vec![first.as_bytes()],
-        });
+        store.apply(&Command::Del { keys: vec![first.as_bytes()] });
         assert_ne!(store.digest(), direct.digest(), "a lost key went unnoticed");
     }
 }

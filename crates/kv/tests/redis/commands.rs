@@ -1,6 +1,6 @@
 //! Replies to requests of every kind, good and bad.
 
-use raftlet_kv::{Limits, push_request};
+use raftlet_kv::Limits;
 
 use crate::node::Node;
 
@@ -62,10 +62,7 @@ fn connection_commands_answer_as_redis_does() {
              Are you sure your configuration is correct?|",
         ),
         ("AUTH default x", "+OK|"),
-        (
-            "AUTH bob x",
-            "-WRONGPASS invalid username-password pair or user is disabled.|",
-        ),
+        ("AUTH bob x", "-WRONGPASS invalid username-password pair or user is disabled.|"),
         ("AUTH a b c", "-ERR syntax error|"),
     ] {
         assert_eq!(reply(request), answer, "{request}");
@@ -77,14 +74,8 @@ fn requests_that_make_no_sense_get_the_errors_of_redis() {
     let [a, b, f] = ["a", "b", "f"].map(|letter| letter.repeat(100));
     let [b_shown, f_shown] = ["b".repeat(25), "f".repeat(128)];
     for (request, answer) in [
-        (
-            "foo",
-            "-ERR unknown command 'foo', with args beginning with: |".to_owned(),
-        ),
-        (
-            "foo a b",
-            "-ERR unknown command 'foo', with args beginning with: 'a' 'b' |".to_owned(),
-        ),
+        ("foo", "-ERR unknown command 'foo', with args beginning with: |".to_owned()),
+        ("foo a b", "-ERR unknown command 'foo', with args beginning with: 'a' 'b' |".to_owned()),
         (
             &format!("foo {a} {b} c"),
             format!("-ERR unknown command 'foo', with args beginning with: '{a}' '{b_shown}' |"),
@@ -97,10 +88,7 @@ fn requests_that_make_no_sense_get_the_errors_of_redis() {
             r#""fo\no\r" "a\nb""#,
             "-ERR unknown command 'fo o ', with args beginning with: 'a b' |".to_owned(),
         ),
-        (
-            "\"\"",
-            "-ERR unknown command '', with args beginning with: |".to_owned(),
-        ),
+        ("\"\"", "-ERR unknown command '', with args beginning with: |".to_owned()),
         ("GET", arity("get")),
         ("GET a b", arity("get")),
         ("PING a b", arity("ping")),
@@ -109,10 +97,7 @@ fn requests_that_make_no_sense_get_the_errors_of_redis() {
         ("CLIENT", arity("client")),
         ("CLIENT GETNAME x", arity("client|getname")),
         ("COMMAND GETKEYS get", arity("command|getkeys")),
-        (
-            "CLIENT foo bar",
-            "-ERR unknown subcommand 'foo'. Try CLIENT HELP.|".to_owned(),
-        ),
+        ("CLIENT foo bar", "-ERR unknown subcommand 'foo'. Try CLIENT HELP.|".to_owned()),
         ("SET a b c", "-ERR syntax error|".to_owned()),
     ] {
         assert_eq!(reply(request), answer, "{request}");
@@ -126,34 +111,13 @@ fn arity(name: &str) -> String {
 #[test]
 fn what_redis_has_and_raftlet_has_not_is_refused_by_name() {
     for (request, start) in [
-        (
-            "lpush k v",
-            "-ERR LPUSH is not supported by raftlet: use string values",
-        ),
-        (
-            "CLUSTER SLOTS",
-            "-ERR CLUSTER is not supported by raftlet: use any node",
-        ),
-        (
-            "SAVE",
-            "-ERR SAVE is not supported by raftlet: a write is on a majority's disks",
-        ),
-        (
-            "SET a b EX 10",
-            "-ERR SET EX is not supported by raftlet: use SET key value|",
-        ),
-        (
-            "set a b nx",
-            "-ERR SET NX is not supported by raftlet: use SET key value|",
-        ),
-        (
-            "CLIENT KILL x",
-            "-ERR CLIENT KILL is not supported by raftlet: let the client",
-        ),
-        (
-            "COMMAND LIST FILTERBY PATTERN m*",
-            "-ERR COMMAND LIST FILTERBY is not supported",
-        ),
+        ("lpush k v", "-ERR LPUSH is not supported by raftlet: use string values"),
+        ("CLUSTER SLOTS", "-ERR CLUSTER is not supported by raftlet: use any node"),
+        ("SAVE", "-ERR SAVE is not supported by raftlet: a write is on a majority's disks"),
+        ("SET a b EX 10", "-ERR SET EX is not supported by raftlet: use SET key value|"),
+        ("set a b nx", "-ERR SET NX is not supported by raftlet: use SET key value|"),
+        ("CLIENT KILL x", "-ERR CLIENT KILL is not supported by raftlet: let the client"),
+        ("COMMAND LIST FILTERBY PATTERN m*", "-ERR COMMAND LIST FILTERBY is not supported"),
     ] {
         let answer = reply(request);
         assert!(answer.starts_with(start), "{request}: {answer}");
@@ -188,14 +152,8 @@ fn command_getkeys_finds_the_keys_of_any_row() {
         ("COMMAND GETKEYS del a b", "*2|$1|a|$1|b|"),
         ("COMMAND GETKEYS set a 1", "*1|$1|a|"),
         ("COMMAND GETKEYS foo a", "-ERR Invalid command specified|"),
-        (
-            "COMMAND GETKEYS ping a",
-            "-ERR The command has no key arguments|",
-        ),
-        (
-            "COMMAND GETKEYS get a b",
-            "-ERR Invalid number of arguments specified for command|",
-        ),
+        ("COMMAND GETKEYS ping a", "-ERR The command has no key arguments|"),
+        ("COMMAND GETKEYS get a b", "-ERR Invalid number of arguments specified for command|"),
     ] {
         assert_eq!(reply(request), answer, "{request}");
     }
@@ -204,37 +162,21 @@ fn command_getkeys_finds_the_keys_of_any_row() {
 #[test]
 fn client_reply_silences_exactly_what_it_should() {
     for (requests, answer) in [
-        (
-            "CLIENT REPLY OFF|PING|SET k v|CLIENT REPLY ON|GET k",
-            "+OK|$1|v|",
-        ),
+        ("CLIENT REPLY OFF|PING|SET k v|CLIENT REPLY ON|GET k", "+OK|$1|v|"),
         ("CLIENT REPLY SKIP|PING|PING", "+PONG|"),
         ("CLIENT REPLY SKIP|CLIENT REPLY ON|PING", "+OK|+PONG|"),
-        (
-            "CLIENT REPLY OFF|CLIENT REPLY SKIP|PING|PING|CLIENT REPLY ON|PING",
-            "+OK|+PONG|",
-        ),
-        (
-            "CLIENT REPLY OFF|CLIENT foo|CLIENT REPLY foo|CLIENT REPLY ON",
-            "+OK|",
-        ),
+        ("CLIENT REPLY OFF|CLIENT REPLY SKIP|PING|PING|CLIENT REPLY ON|PING", "+OK|+PONG|"),
+        ("CLIENT REPLY OFF|CLIENT foo|CLIENT REPLY foo|CLIENT REPLY ON", "+OK|"),
     ] {
         let mut node = Node::new();
-        assert_eq!(
-            node.ask(requests.replace('|', "\r\n") + "\r\n"),
-            answer,
-            "{requests}"
-        );
+        assert_eq!(node.ask(requests.replace('|', "\r\n") + "\r\n"), answer, "{requests}");
     }
 }
 
 #[test]
 fn quit_answers_what_came_before_and_hears_nothing_after() {
     let mut node = Node::new();
-    assert_eq!(
-        node.ask("SET k v\r\nGET k\r\nQUIT\r\nSET k w\r\n"),
-        "+OK|$1|v|+OK|"
-    );
+    assert_eq!(node.ask("SET k v\r\nGET k\r\nQUIT\r\nSET k w\r\n"), "+OK|$1|v|+OK|");
     assert!(node.connection.is_finished());
     assert!(!node.connection.wants_input());
 }
@@ -273,89 +215,10 @@ fn keys_of_different_groups_in_one_request_are_refused() {
     let mut node = Node::with(Limits::default(), 2);
     let crossslot = "-CROSSSLOT Keys in request don't hash to the same slot|";
     // By the well-known slots 12182 and 5061 of these keys.
-    for request in [
-        "MSET foo 1 bar 2",
-        "MGET foo bar",
-        "DEL foo bar",
-        "EXISTS foo bar",
-    ] {
+    for request in ["MSET foo 1 bar 2", "MGET foo bar", "DEL foo bar", "EXISTS foo bar"] {
         assert_eq!(node.ask(format!("{request}\r\n")), crossslot, "{request}");
     }
     assert_eq!(node.ask("MSET foo 1 {foo}2 2 3{foo} 3\r\n"), "+OK|");
-    assert_eq!(
-        node.ask("SET bar 1\r\nDBSIZE\r\nMGET {foo}2 foo\r\n"),
-        "+OK|:4|*2|$1|2|$1|1|"
-    );
-    assert_eq!(
-        Node::new().ask("MSET foo 1 bar 2\r\nDBSIZE\r\n"),
-        "+OK|:2|",
-        "one group has all"
-    );
-}
-
-#[test]
-fn a_full_pipeline_stops_reading_and_goes_on_when_it_drains() {
-    let limits = Limits {
-        pipeline_len_max: 4,
-        ..Limits::default()
-    };
-    let mut node = Node::with(limits, 1);
-    let requests = "INCR n\r\n".repeat(10);
-    node.connection
-        .input()
-        .extend_from_slice(requests.as_bytes());
-    node.turn();
-    assert!(!node.connection.wants_input());
-    assert_eq!(node.connection.unanswered_len(), 4);
-    let mut fresh = Node::with(limits, 1);
-    let replies = fresh.ask(&requests);
-    assert_eq!(
-        replies,
-        (1..=10).map(|n| format!(":{n}|")).collect::<String>()
-    );
-    assert!(fresh.connection.wants_input());
-    assert_eq!(fresh.connection.requests_accepted(), 10);
-}
-
-#[test]
-fn pipelined_bytes_are_bounded_too() {
-    let limits = Limits {
-        pipeline_bytes_max: 1_000,
-        ..Limits::default()
-    };
-    let mut node = Node::with(limits, 1);
-    let mut request = Vec::new();
-    push_request(&mut request, &[b"SET", b"k", &[b'v'; 600]]);
-    for _ in 0..5 {
-        node.connection.input().extend_from_slice(&request);
-    }
-    node.turn();
-    assert_eq!(node.connection.unanswered_len(), 2);
-    assert!(!node.connection.wants_input());
-}
-
-#[test]
-fn a_client_that_does_not_read_is_not_served_further() {
-    let limits = Limits {
-        output_bytes_max: 100,
-        pipeline_len_max: 16,
-        ..Limits::default()
-    };
-    let mut node = Node::with(limits, 1);
-    let request = format!("ECHO {}\r\n", "x".repeat(60));
-    node.send(request.repeat(100).as_bytes());
-    assert!(!node.connection.wants_input());
-    assert!(
-        node.output.replies.len() < 200,
-        "{} bytes wait",
-        node.output.replies.len()
-    );
-    assert_eq!(node.connection.unanswered_len(), 16);
-    let mut answered = 0;
-    while !node.output.replies.is_empty() {
-        answered += node.take_replies().matches("$60|").count();
-        node.turn();
-    }
-    assert_eq!(answered, 100);
-    assert!(node.connection.wants_input());
+    assert_eq!(node.ask("SET bar 1\r\nDBSIZE\r\nMGET {foo}2 foo\r\n"), "+OK|:4|*2|$1|2|$1|1|");
+    assert_eq!(Node::new().ask("MSET foo 1 bar 2\r\nDBSIZE\r\n"), "+OK|:2|", "one group has all");
 }

@@ -29,10 +29,7 @@ fn transcript(requests: &[&str]) -> String {
     let at_once = Node::new().ask(&wire);
     let mut node = Node::new();
     let bytewise: String = wire.chunks(1).map(|byte| node.ask(byte)).collect();
-    assert_eq!(
-        bytewise, at_once,
-        "the answer depends on how the requests arrived"
-    );
+    assert_eq!(bytewise, at_once, "the answer depends on how the requests arrived");
     at_once
 }
 
@@ -87,15 +84,9 @@ fn ioredis_finds_the_node_ready() {
         "INFO",
         "SET k v",
     ]);
-    let rest = replies
-        .strip_prefix(&format!("{HELLO_3}+OK|+OK|="))
-        .expect("a verbatim INFO");
-    let (bytes, rest) = rest
-        .split_once("|txt:# Server|")
-        .expect("the first section");
-    let text = rest
-        .strip_suffix("|+OK|")
-        .expect("INFO, then the answer to SET");
+    let rest = replies.strip_prefix(&format!("{HELLO_3}+OK|+OK|=")).expect("a verbatim INFO");
+    let (bytes, rest) = rest.split_once("|txt:# Server|").expect("the first section");
+    let text = rest.strip_suffix("|+OK|").expect("INFO, then the answer to SET");
     assert!(text.contains("|loading:0|"), "ioredis would wait: {text}");
     // The text with its format, lines ending in two bytes, shown as one.
     let lines = text.matches('|').count();
@@ -121,20 +112,12 @@ fn redis_cli_pipe_ends_with_the_echo_it_sent() {
     requests
         .extend(b"*2\r\n$4\r\nECHO\r\n$20\r\n0123456789\x00\x01\r\n\x02\x03567890\r\n"[..].iter());
     let replies = node.ask(&requests);
-    assert!(
-        replies.starts_with("+OK|+OK|:2|$20|0123456789"),
-        "{replies}"
-    );
+    assert!(replies.starts_with("+OK|+OK|:2|$20|0123456789"), "{replies}");
 }
 
 #[test]
 fn redis_benchmark_tolerates_what_it_is_refused() {
-    let replies = transcript(&[
-        "CONFIG GET save",
-        "CONFIG GET appendonly",
-        "PING",
-        "SET k v",
-    ]);
+    let replies = transcript(&["CONFIG GET save", "CONFIG GET appendonly", "PING", "SET k v"]);
     assert_eq!(
         replies,
         "-ERR CONFIG is not supported by raftlet: use the flags of `raftlet serve`|\
@@ -145,11 +128,8 @@ fn redis_benchmark_tolerates_what_it_is_refused() {
 
 #[test]
 fn rust_clients_stay_in_resp2() {
-    let redis_rs = transcript(&[
-        "CLIENT SETINFO LIB-NAME redis-rs",
-        "CLIENT SETINFO LIB-VER 1.8.0",
-        "GET k",
-    ]);
+    let redis_rs =
+        transcript(&["CLIENT SETINFO LIB-NAME redis-rs", "CLIENT SETINFO LIB-VER 1.8.0", "GET k"]);
     assert_eq!(redis_rs, "+OK|+OK|$-1|");
     let fred = transcript(&["PING", "CLIENT ID", "INFO server"]);
     assert!(fred.starts_with("+PONG|:7|$"), "{fred}");
@@ -158,10 +138,9 @@ fn rust_clients_stay_in_resp2() {
 
 #[test]
 fn go_redis_is_let_in_as_the_default_user() {
-    assert_eq!(
-        transcript(&["HELLO 3 AUTH default x SETNAME app", "CLIENT GETNAME"]),
-        { format!("{HELLO_3}$3|app|") }
-    );
+    assert_eq!(transcript(&["HELLO 3 AUTH default x SETNAME app", "CLIENT GETNAME"]), {
+        format!("{HELLO_3}$3|app|")
+    });
 }
 
 /// Pipelined replies keep the version that was in force at their request.
@@ -177,16 +156,10 @@ fn hello_changes_replies_from_its_own_on() {
 fn a_refused_hello_changes_nothing() {
     let refusals = [
         ("HELLO 4", "NOPROTO unsupported protocol version"),
-        (
-            "HELLO x",
-            "ERR Protocol version is not an integer or out of range",
-        ),
+        ("HELLO x", "ERR Protocol version is not an integer or out of range"),
         ("HELLO 3 foo", "ERR Syntax error in HELLO option 'foo'"),
         ("HELLO 3 AUTH a", "ERR Syntax error in HELLO option 'AUTH'"),
-        (
-            "HELLO 3 SETNAME",
-            "ERR Syntax error in HELLO option 'SETNAME'",
-        ),
+        ("HELLO 3 SETNAME", "ERR Syntax error in HELLO option 'SETNAME'"),
         (
             "HELLO 3 SETNAME a AUTH bob x",
             "WRONGPASS invalid username-password pair or user is disabled.",

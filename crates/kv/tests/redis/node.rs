@@ -28,10 +28,7 @@ impl Node {
         };
         Self {
             connection: Connection::new(info, limits, slots),
-            stores: slots
-                .groups()
-                .map(|group| Store::new(u64::from(group.number())))
-                .collect(),
+            stores: slots.groups().map(|group| Store::new(u64::from(group.number()))).collect(),
             output: Output::default(),
             rounds: 0,
         }
@@ -58,11 +55,7 @@ impl Node {
     }
 
     pub fn turn(&mut self) {
-        let mut info = || NodeInfo {
-            node_id: 1,
-            keys_len: 2,
-            ..NodeInfo::default()
-        };
+        let mut info = || NodeInfo { node_id: 1, keys_len: 2, ..NodeInfo::default() };
         self.connection.turn(0, &mut info, &mut self.output);
     }
 
