@@ -176,7 +176,7 @@ impl Connection {
             Action::Write(group, command) => self.pipeline.push_write(form, group, command),
             Action::Close(reply) => {
                 self.is_closing = true;
-                self.input.clear();
+                self.input = BytesMut::new();
                 if let Some(reply) = reply {
                     self.pipeline.push_reply(form, reply);
                 }

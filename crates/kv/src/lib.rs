@@ -14,6 +14,30 @@
 //! - `store`, `machine`: the keys of one group, as a state machine (D5).
 //! - `errors`, `limits`, `info`: texts, bounds, and `INFO`.
 //!
+//! ```
+//! use raftlet_kv::{Connection, ConnectionInfo, Limits, NodeInfo, Outcome, Output};
+//! use raftlet_kv::{SlotMap, Store, Work};
+//!
+//! let mut store = Store::new(0x5eed);
+//! let info = ConnectionInfo { id: 1, peer_addr: String::new(), local_addr: String::new() };
+//! let mut connection = Connection::new(info, Limits::default(), SlotMap::ONE_GROUP);
+//! let mut output = Output::default();
+//!
+//! // Bytes arrive. What they ask for starts together ...
+//! connection.input().extend_from_slice(b"SET greeting hello\r\nGET greeting\r\n");
+//! connection.turn(0, &mut NodeInfo::default, &mut output);
+//! for batch in output.batches.drain(..) {
+//!     let Work::Propose(commands) = batch.work else { continue };
+//!     for (ticket, command) in commands {
+//!         // A server proposes the command and waits for its response.
+//!         connection.complete(ticket, Outcome::Done(store.apply(&command)));
+//!     }
+//! }
+//! // ... and is answered in order.
+//! connection.turn(1, &mut NodeInfo::default, &mut output);
+//! assert_eq!(output.replies, b"+OK\r\n$5\r\nhello\r\n");
+//! ```
+//!
 //! **Invariant**: equal inputs give equal outputs, byte for byte. Nothing here
 //! asks for the time or for randomness, and no hash map's order shows.
 

@@ -157,7 +157,7 @@ struct Lane {
 
 impl Lane {
     fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.under_way.is_empty() && self.refused.is_empty()
+        self.waiting.is_empty() && self.under_way.is_empty()
     }
 
     fn may_start(&self) -> bool {

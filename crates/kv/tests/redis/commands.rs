@@ -179,6 +179,7 @@ fn quit_answers_what_came_before_and_hears_nothing_after() {
     assert_eq!(node.ask("SET k v\r\nGET k\r\nQUIT\r\nSET k w\r\n"), "+OK|$1|v|+OK|");
     assert!(node.connection.is_finished());
     assert!(!node.connection.wants_input());
+    assert!(node.connection.input().is_empty(), "what came after stays in memory");
 }
 
 #[test]

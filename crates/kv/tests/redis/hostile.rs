@@ -61,6 +61,7 @@ fn values_that_nobody_fetches_do_not_pile_up() {
     node.take_replies();
     node.send("GET k\r\n".repeat(20).as_bytes());
     // One reply is on its way out, and one batch of four waits behind it.
+    assert_eq!(node.rounds, 2, "more was started than SET and one batch");
     assert_eq!(node.output.replies.len() / 2_000, 1);
     assert_eq!(node.connection.unanswered_len(), 4);
     let mut answered = 0;
