@@ -21,7 +21,7 @@ pub(crate) fn rows(rows: &'static [Row]) -> Reply {
 /// The details of one command, a null if there is none of that name. A
 /// subcommand goes by `container|subcommand`.
 pub(crate) fn row_named(name: &[u8]) -> Reply {
-    find_full_name(name).map_or(Reply::NullArray, details)
+    find_full_name(name).map_or(Reply::Null, details)
 }
 
 /// `COMMAND COUNT`.

@@ -129,7 +129,7 @@ fn command_describes_the_table_in_the_shape_of_redis_7() {
     assert_eq!(
         reply("COMMAND INFO mset foo"),
         "*2|*10|$4|mset|:-3|*2|+write|+denyoom|:1|:-1|:2|*3|+@write|+@string|+@slow|\
-         *0|*0|*0|*-1|"
+         *0|*0|*0|$-1|"
     );
     let mut node = Node::new();
     node.ask("HELLO 3\r\n");
