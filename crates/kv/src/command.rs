@@ -30,6 +30,8 @@ use crate::slot::{GroupIndex, SlotMap};
 pub(crate) enum Request {
     /// Nothing that isn't known already.
     Answered(Reply),
+    /// Something about the table of commands.
+    Table(TableRequest),
     /// Something about the connection; the session answers.
     Connection(ConnectionRequest),
     /// `INFO`, with lower-case names of sections; none means all.
@@ -40,6 +42,21 @@ pub(crate) enum Request {
     ReadEveryGroup(Query<Bytes>),
     /// A change in the group that holds the keys.
     Write(Command<Bytes>),
+}
+
+/// What `COMMAND` and the `HELP` subcommands ask (`command/introspection.rs`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TableRequest {
+    All,
+    Count,
+    Names,
+    Details(Vec<Bytes>),
+    /// Of the commands named; of all, if none is.
+    Docs(Vec<Bytes>),
+    /// Where the keys of this request are.
+    KeysOf(Vec<Bytes>),
+    /// What subcommands this container has.
+    Help(&'static str),
 }
 
 /// Requests that read or change the state of the connection they came on.

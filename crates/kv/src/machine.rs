@@ -9,10 +9,10 @@
 //! (`operation/codec.rs`).
 
 use bytes::Bytes;
-use raftlet::{ApplyError, StateMachine};
 
 use crate::operation::{Command, Response};
 use crate::store::Store;
+use raftlet::{ApplyError, StateMachine};
 
 /// One group's keys behind one group's log.
 #[derive(Debug)]

@@ -11,7 +11,9 @@
 
 use bytes::Bytes;
 
-use crate::command::{ConnectionRequest, Credentials, Hello, LibraryField, ReplyMode, Request};
+use crate::command::{
+    ConnectionRequest, Credentials, Hello, LibraryField, ReplyMode, Request, introspection,
+};
 use crate::info::{NodeInfo, REDIS_VERSION};
 use crate::operation::{Command, Query};
 use crate::resp::ProtocolVersion;
@@ -116,6 +118,7 @@ impl Session {
     ) -> Action {
         match request {
             Request::Answered(reply) => Action::Answer(reply),
+            Request::Table(request) => Action::Answer(introspection::answer(&request)),
             Request::Connection(request) => self.answer(request),
             Request::Info(sections) => {
                 Action::Answer(Reply::Verbatim(node().text(&sections).into()))

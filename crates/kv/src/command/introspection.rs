@@ -4,63 +4,65 @@
 //! specifications are left empty; clients then go by first key, last key and
 //! step, as they do with older servers.
 
-use crate::command::{Keys, Row, table};
+use bytes::Bytes;
+
+use crate::command::{Keys, Row, TableRequest, table};
 use crate::errors;
-use crate::resp::args::Args;
 use crate::resp::reply::Reply;
 
-/// Names that `COMMAND INFO` and `COMMAND DOCS` take at once: a few times more
-/// than there are commands. Each makes a reply of about a kilobyte.
-pub(crate) const NAMES_LEN_MAX: usize = 1_024;
+/// Answers a question about the table.
+pub(crate) fn answer(request: &TableRequest) -> Reply {
+    match request {
+        TableRequest::All => rows(table::ROWS),
+        TableRequest::Count => Reply::Integer(i64::try_from(table::ROWS.len()).unwrap_or(i64::MAX)),
+        TableRequest::Names => names(),
+        TableRequest::Details(names) => {
+            Reply::Array(names.iter().map(|name| details_of(name)).collect())
+        }
+        TableRequest::Docs(names) if names.is_empty() => {
+            Reply::Map(table::ROWS.iter().map(doc).collect())
+        }
+        TableRequest::Docs(names) => {
+            Reply::Map(names.iter().filter_map(|name| find_full_name(name)).map(doc).collect())
+        }
+        TableRequest::KeysOf(request) => keys_of(request),
+        TableRequest::Help(container) => help(container),
+    }
+}
 
-/// `COMMAND` and `COMMAND INFO`: the details of `rows`.
-pub(crate) fn rows(rows: &'static [Row]) -> Reply {
+fn rows(rows: &'static [Row]) -> Reply {
     Reply::Array(rows.iter().map(details).collect())
 }
 
-/// The details of one command, a null if there is none of that name. A
-/// subcommand goes by `container|subcommand`.
-pub(crate) fn row_named(name: &[u8]) -> Reply {
+/// A null if there is no command of that name. A subcommand goes by
+/// `container|subcommand`.
+fn details_of(name: &[u8]) -> Reply {
     find_full_name(name).map_or(Reply::Null, details)
 }
 
-/// `COMMAND COUNT`.
-pub(crate) fn count() -> Reply {
-    Reply::Integer(i64::try_from(table::ROWS.len()).unwrap_or(i64::MAX))
-}
-
-/// `COMMAND LIST`: all names, subcommands too.
-pub(crate) fn names() -> Reply {
+/// All names, those of subcommands too.
+fn names() -> Reply {
     let with_subcommands = |row: &'static Row| std::iter::once(row).chain(row.subcommands);
     let rows = table::ROWS.iter().flat_map(with_subcommands);
     Reply::Array(rows.map(|row| Reply::bulk_static(row.name)).collect())
 }
 
-/// `COMMAND DOCS`: of the commands named, or of all. Unknown ones are left out.
-pub(crate) fn docs<'a>(names: impl Iterator<Item = &'a [u8]>) -> Reply {
-    let mut names = names.peekable();
-    if names.peek().is_none() {
-        return Reply::Map(table::ROWS.iter().map(doc).collect());
-    }
-    Reply::Map(names.filter_map(find_full_name).map(doc).collect())
-}
-
-/// `COMMAND GETKEYS`: the keys of the request behind the first two arguments.
-pub(crate) fn keys_of(args: &Args) -> Result<Reply, Reply> {
-    let name = args.get(2).unwrap_or_default();
-    let row = table::find(name).ok_or_else(|| Reply::error(errors::INVALID_COMMAND))?;
+fn keys_of(request: &[Bytes]) -> Reply {
+    let Some((name, arguments)) = request.split_first() else {
+        return errors::wrong_arity("command|getkeys");
+    };
+    let Some(row) = table::find(name) else { return Reply::error(errors::INVALID_COMMAND) };
     if row.keys == Keys::None {
-        return Err(Reply::error(errors::NO_KEY_ARGUMENTS));
+        return Reply::error(errors::NO_KEY_ARGUMENTS);
     }
-    if !row.takes(args.len().saturating_sub(2)) {
-        return Err(Reply::error(errors::INVALID_ARGUMENTS_LEN));
+    if !row.takes(request.len()) {
+        return Reply::error(errors::INVALID_ARGUMENTS_LEN);
     }
-    let keys = row.keys_among(args.bytes_from(3));
-    Ok(Reply::Array(keys.map(Reply::Bulk).collect()))
+    let keys = row.keys_among(arguments.iter().cloned());
+    Reply::Array(keys.map(Reply::Bulk).collect())
 }
 
-/// The `HELP` subcommand of a container.
-pub(crate) fn help(container: &str) -> Reply {
+fn help(container: &str) -> Reply {
     let name = container.to_uppercase();
     let head = format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
     let mut lines = vec![head];

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::command::{
-    ConnectionRequest, Credentials, Hello, LibraryField, ReplyMode, Request, introspection, table,
+    ConnectionRequest, Credentials, Hello, LibraryField, ReplyMode, Request, TableRequest,
 };
 use crate::operation::{Command, Query};
 use crate::resp::ProtocolVersion;
@@ -17,6 +17,10 @@ use crate::{decimal, errors};
 /// What a connection keeps as a client's name, its library's name or version.
 /// Redis sets no limit; libraries send some dozens of bytes.
 const CLIENT_NAME_BYTES_MAX: usize = 1_024;
+
+/// Names that `COMMAND INFO` and `COMMAND DOCS` take at once: many times more
+/// than there are commands. Each makes a reply of about a kilobyte.
+const COMMAND_NAMES_LEN_MAX: usize = 1_024;
 
 type Parsed = Result<Request, Reply>;
 
@@ -159,7 +163,7 @@ pub(crate) fn client_reply(args: &Args) -> Parsed {
 }
 
 pub(crate) fn client_help(_: &Args) -> Parsed {
-    answered(introspection::help("client"))
+    table(TableRequest::Help("client"))
 }
 
 fn client_name(args: &Args, position: usize) -> Result<Bytes, Reply> {
@@ -191,38 +195,40 @@ pub(crate) fn info(args: &Args) -> Parsed {
     Ok(Request::Info(sections.map(lower).collect()))
 }
 
+fn table(request: TableRequest) -> Parsed {
+    Ok(Request::Table(request))
+}
+
 pub(crate) fn command(_: &Args) -> Parsed {
-    answered(introspection::rows(table::ROWS))
+    table(TableRequest::All)
 }
 
 pub(crate) fn command_count(_: &Args) -> Parsed {
-    answered(introspection::count())
+    table(TableRequest::Count)
 }
 
 pub(crate) fn command_info(args: &Args) -> Parsed {
-    if args.len() == 2 {
-        return command(args);
+    match names(args)? {
+        names if names.is_empty() => table(TableRequest::All),
+        names => table(TableRequest::Details(names)),
     }
-    check_names_len(args)?;
-    answered(Reply::Array(args.iter_from(2).map(introspection::row_named).collect()))
 }
 
 pub(crate) fn command_docs(args: &Args) -> Parsed {
-    check_names_len(args)?;
-    answered(introspection::docs(args.iter_from(2)))
+    table(TableRequest::Docs(names(args)?))
 }
 
-fn check_names_len(args: &Args) -> Result<(), Reply> {
+fn names(args: &Args) -> Result<Vec<Bytes>, Reply> {
     let names_len = args.len().saturating_sub(2);
-    if names_len > introspection::NAMES_LEN_MAX {
-        return Err(errors::too_many_names(names_len, introspection::NAMES_LEN_MAX));
+    if names_len > COMMAND_NAMES_LEN_MAX {
+        return Err(errors::too_many_names(names_len, COMMAND_NAMES_LEN_MAX));
     }
-    Ok(())
+    Ok(args.bytes_from(2).collect())
 }
 
 pub(crate) fn command_list(args: &Args) -> Parsed {
     match args.get(2) {
-        None => answered(introspection::names()),
+        None => table(TableRequest::Names),
         filter if is(filter, "filterby") => Err(errors::unsupported(
             "COMMAND LIST FILTERBY",
             "use COMMAND LIST and filter what it returns",
@@ -232,11 +238,11 @@ pub(crate) fn command_list(args: &Args) -> Parsed {
 }
 
 pub(crate) fn command_getkeys(args: &Args) -> Parsed {
-    introspection::keys_of(args).map(Request::Answered)
+    table(TableRequest::KeysOf(args.bytes_from(2).collect()))
 }
 
 pub(crate) fn command_help(_: &Args) -> Parsed {
-    answered(introspection::help("command"))
+    table(TableRequest::Help("command"))
 }
 
 pub(crate) fn dbsize(_: &Args) -> Parsed {

@@ -1,8 +1,7 @@
 //! Replies to requests of every kind, good and bad.
 
-use raftlet_kv::Limits;
-
 use crate::node::Node;
+use raftlet_kv::Limits;
 
 /// Asks one inline request on a new connection to an empty node.
 fn reply(request: &str) -> String {

@@ -4,9 +4,8 @@
 //! once, as these clients do, and then bytewise, and compares the whole
 //! answer. Errors in here are ones that the client tolerates.
 
-use raftlet_kv::push_request;
-
 use crate::node::Node;
+use raftlet_kv::push_request;
 
 const HELLO_3: &str = "%7|$6|server|$5|redis|$7|version|$6|7.0.15|$5|proto|:3|$2|id|:7|\
                        $4|mode|$10|standalone|$4|role|$6|master|$7|modules|*0|";

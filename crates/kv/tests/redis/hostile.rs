@@ -2,9 +2,8 @@
 
 use bytes::BytesMut;
 
-use raftlet_kv::{Limits, ReplyParser, push_request};
-
 use crate::node::Node;
+use raftlet_kv::{Limits, ReplyParser, push_request};
 
 #[test]
 fn a_full_pipeline_stops_reading_and_goes_on_when_it_drains() {

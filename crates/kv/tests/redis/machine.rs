@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+
 use raftlet::StateMachine;
 use raftlet::core::{Index, Term};
 use raftlet_kv::{Command, Machine, Query, Response};

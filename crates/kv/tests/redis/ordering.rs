@@ -9,12 +9,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
+use crate::node::Node;
 use raftlet_kv::{
     Command, Connection, ConnectionInfo, GroupIndex, Limits, NodeInfo, Outcome, Output, Query,
     SlotMap, Store, Ticket, Work,
 };
-
-use crate::node::Node;
 
 /// What a group has been asked and hasn't done yet.
 #[derive(Default)]
