@@ -134,6 +134,14 @@ pub enum Failure {
         /// What an entry may take.
         bytes_max: usize,
     },
+    /// Not done: the disk of the log is full.
+    #[error("TRYAGAIN the disk that holds the log is full; nothing was executed, free space on it")]
+    DiskFull,
+    /// Not done: the group's log has come to the end of its numbers.
+    #[error(
+        "ERR the log of the key's group is at its end; nothing was executed, move the data to a new cluster"
+    )]
+    Exhausted,
     /// Not done: it would grow the data, and memory is at its limit.
     #[error("OOM command not allowed when used memory > 'maxmemory'.")]
     OutOfMemory,
@@ -155,5 +163,44 @@ impl Failure {
     #[must_use]
     pub fn reply(self) -> Reply {
         Reply::error(self.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &[Failure] = &[
+        Failure::NoLeader,
+        Failure::NotCommitted,
+        Failure::Overloaded,
+        Failure::ShuttingDown,
+        Failure::Halted,
+        Failure::TooLarge { bytes: 2, bytes_max: 1 },
+        Failure::DiskFull,
+        Failure::Exhausted,
+        Failure::OutOfMemory,
+        Failure::Unknown,
+    ];
+
+    /// Rule 33: clients repeat `CLUSTERDOWN` and `TRYAGAIN` by themselves.
+    #[test]
+    fn only_an_unknown_outcome_is_told_with_a_prefix_of_its_own() {
+        for failure in ALL {
+            let text = failure.to_string();
+            let prefix = text.split(' ').next().expect("a first word");
+            if failure.is_surely_not_done() {
+                assert!(["CLUSTERDOWN", "TRYAGAIN", "ERR", "OOM"].contains(&prefix), "{text}");
+            } else {
+                assert_eq!(prefix, "UNKNOWN");
+            }
+        }
+    }
+
+    #[test]
+    fn no_failure_text_breaks_its_line() {
+        for failure in ALL {
+            assert!(!failure.to_string().contains(['\r', '\n']), "{failure:?}");
+        }
     }
 }

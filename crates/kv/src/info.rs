@@ -113,7 +113,7 @@ fn stats(info: &NodeInfo, text: &mut String) -> std::fmt::Result {
     )
 }
 
-/// Every node takes writes, so each calls itself a master without replicas.
+/// Every node takes writes, so each calls itself a master that nobody follows.
 fn replication(_: &NodeInfo, text: &mut String) -> std::fmt::Result {
     text.write_str("# Replication\r\nrole:master\r\nconnected_slaves:0\r\n")
 }

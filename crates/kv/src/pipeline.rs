@@ -60,7 +60,9 @@ pub struct Batch {
 pub enum Work {
     /// Run all of them on one state, as one linearizable read.
     Read(Vec<(Ticket, Query<Bytes>)>),
-    /// Propose them in this order, without waiting in between.
+    /// Propose them in this order, without waiting in between. Those that are
+    /// executed must be executed in this order, over changes of leader too;
+    /// one that can't keep its place is to be refused.
     Propose(Vec<(Ticket, Command<Bytes>)>),
 }
 

@@ -6,7 +6,7 @@
 //! same outcome end in the same number. The value's hash is seeded with the
 //! key's, so swapping two keys' values changes the sum.
 //!
-//! It finds replicas that came apart by a fault; it does not resist somebody
+//! It finds members that came apart by a fault; it does not resist somebody
 //! who builds collisions on purpose.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
