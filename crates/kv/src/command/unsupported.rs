@@ -1,0 +1,142 @@
+//! Commands that Redis 7.0 has and raftlet hasn't, and what to use instead.
+//!
+//! A client that asks for one of these learns more than "unknown command", and
+//! never gets an `OK` for something that wasn't done. Leaving this list is one
+//! half of adding a command; entering the table the other.
+
+use crate::command::Row;
+use crate::errors;
+use crate::resp::args::Args;
+use crate::resp::reply::Reply;
+
+/// What to use instead, and of which commands, in lower case.
+static UNSUPPORTED: &[(&str, &str)] = &[
+    (
+        "use GET, SET, MGET, MSET and INCR",
+        "append decr decrby getdel getex getrange getset incrby incrbyfloat lcs msetnx \
+         psetex setex setnx setrange strlen substr bitcount bitfield bitfield_ro bitop \
+         bitpos getbit setbit",
+    ),
+    ("use DEL", "flushall flushdb unlink"),
+    ("use EXISTS", "keys object randomkey scan touch type"),
+    ("use GET, SET and DEL", "copy dump rename renamenx restore restore-asking"),
+    (
+        "use DEL when the time has come, keys have no lifetime yet",
+        "expire expireat expiretime persist pexpire pexpireat pexpiretime pttl ttl",
+    ),
+    (
+        "use string values, there are no other types yet",
+        "hdel hexists hget hgetall hincrby hincrbyfloat hkeys hlen hmget hmset hrandfield \
+         hscan hset hsetnx hstrlen hvals blmove blmpop blpop brpop brpoplpush lindex \
+         linsert llen lmove lmpop lpop lpos lpush lpushx lrange lrem lset ltrim rpop \
+         rpoplpush rpush rpushx sadd scard sdiff sdiffstore sinter sintercard sinterstore \
+         sismember smembers smismember smove sort sort_ro spop srandmember srem sscan \
+         sunion sunionstore bzmpop bzpopmax bzpopmin zadd zcard zcount zdiff zdiffstore \
+         zincrby zinter zintercard zinterstore zlexcount zmpop zmscore zpopmax zpopmin \
+         zrandmember zrange zrangebylex zrangebyscore zrangestore zrank zrem \
+         zremrangebylex zremrangebyrank zremrangebyscore zrevrange zrevrangebylex \
+         zrevrangebyscore zrevrank zscan zscore zunion zunionstore geoadd geodist geohash \
+         geopos georadius georadius_ro georadiusbymember georadiusbymember_ro geosearch \
+         geosearchstore pfadd pfcount pfdebug pfmerge pfselftest xack xadd xautoclaim \
+         xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup xrevrange xsetid \
+         xtrim",
+    ),
+    (
+        "use MSET, which is atomic; there are no transactions yet",
+        "discard exec multi unwatch watch",
+    ),
+    (
+        "use plain commands, there are no scripts",
+        "eval eval_ro evalsha evalsha_ro fcall fcall_ro function script",
+    ),
+    (
+        "use a message broker, there are no channels",
+        "psubscribe publish pubsub punsubscribe spublish ssubscribe subscribe \
+         sunsubscribe unsubscribe",
+    ),
+    ("use database 0, the only one", "move swapdb"),
+    (
+        "use any node for any command; `raftlet status` shows who leads",
+        "asking cluster failover readonly readwrite replicaof role slaveof",
+    ),
+    ("raftlet replicates by its own protocol", "migrate psync replconf sync"),
+    (
+        "a write is on a majority's disks before it is acknowledged",
+        "bgrewriteaof bgsave lastsave save wait",
+    ),
+    ("send SIGTERM to the process", "shutdown"),
+    ("use the flags of `raftlet serve`", "config module"),
+    ("there are no users; bind to an address that only friends reach", "acl"),
+    ("use INFO and `raftlet status`", "latency memory monitor slowlog"),
+    ("open a new connection", "reset"),
+    ("use the client's own clock", "time"),
+    ("it serves the tests of Redis itself", "debug"),
+    ("it serves no purpose", "lolwut"),
+];
+
+/// The same of subcommands, where the table has the container.
+static UNSUPPORTED_SUBCOMMANDS: &[(&str, &str)] = &[
+    ("use CLIENT INFO for this connection", "client|list"),
+    ("let the client close its connection", "client|kill"),
+    (
+        "there are no invalidations for a client-side cache",
+        "client|caching client|getredir client|tracking",
+    ),
+    ("there are no invalidations for a client-side cache", "client|trackinginfo"),
+    ("no client is ever blocked or paused", "client|pause client|unblock client|unpause"),
+    ("use COMMAND GETKEYS", "command|getkeysandflags"),
+];
+
+/// What to say to a request whose name isn't in the table.
+pub(crate) fn refusal(args: &Args) -> Reply {
+    match find(UNSUPPORTED, |name| args.name().eq_ignore_ascii_case(name.as_bytes())) {
+        Some((name, instead)) => errors::unsupported(&name.to_uppercase(), instead),
+        None => errors::unknown_command(args),
+    }
+}
+
+/// What to say to a subcommand that isn't in the table.
+pub(crate) fn subcommand_refusal(container: &Row, name: &[u8]) -> Reply {
+    let is_it = |full: &str| {
+        let own = full.strip_prefix(container.name).and_then(|rest| rest.strip_prefix('|'));
+        own.is_some_and(|own| own.as_bytes().eq_ignore_ascii_case(name))
+    };
+    match find(UNSUPPORTED_SUBCOMMANDS, is_it) {
+        Some((name, instead)) => {
+            errors::unsupported(&name.to_uppercase().replace('|', " "), instead)
+        }
+        None => errors::unknown_subcommand(container.name, name),
+    }
+}
+
+fn find(
+    lists: &'static [(&str, &str)],
+    is_it: impl Fn(&str) -> bool,
+) -> Option<(&'static str, &'static str)> {
+    lists.iter().find_map(|(instead, names)| {
+        let name = names.split(' ').find(|name| is_it(name))?;
+        Some((name, *instead))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::table;
+
+    #[test]
+    fn no_command_is_both_supported_and_refused() {
+        for (_, names) in UNSUPPORTED {
+            for name in names.split(' ') {
+                assert!(table::find(name.as_bytes()).is_none(), "{name}");
+            }
+        }
+        for (_, names) in UNSUPPORTED_SUBCOMMANDS {
+            for name in names.split(' ') {
+                let (container, own) = name.split_once('|').expect("a subcommand");
+                let row = table::find(container.as_bytes()).expect("a container");
+                assert!(table::find_subcommand(row, own.as_bytes()).is_none(), "{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! One client's connection without its socket: what a server drives.
+//!
+//! The contract of [`Connection`]: any number of inputs (bytes appended to
+//! [`Connection::input`], [`Connection::complete`], [`Connection::retry`],
+//! [`Connection::give_up`]), then [`Connection::turn`], then obey its
+//! [`Output`]: write the replies to the socket, start the batches. All requests
+//! that have arrived are started together and answered in order (rule 32).
+//!
+//! Backpressure: while [`Connection::wants_input`] is false, the server reads
+//! nothing from the socket; then memory is bounded by [`Limits`]. A client that
+//! doesn't read its replies stops being served, nobody else notices.
+//!
+//! Not here: sockets, time (`now_ms` comes in), and who executes a batch.
+
+use bytes::BytesMut;
+
+use crate::info::NodeInfo;
+use crate::limits::Limits;
+use crate::pipeline::{Batch, Form, Outcome, Pipeline, Ticket};
+use crate::resp::request::RequestParser;
+use crate::session::{Action, ConnectionInfo, Session, Step};
+use crate::slot::SlotMap;
+
+/// One client's connection without its socket.
+#[derive(Debug)]
+pub struct Connection {
+    limits: Limits,
+    slots: SlotMap,
+    input: BytesMut,
+    parser: RequestParser,
+    session: Session,
+    pipeline: Pipeline,
+    /// Nothing further is read: the client quit, or made no sense.
+    is_closing: bool,
+    output_is_full: bool,
+    requests_accepted: u64,
+}
+
+/// What a turn made due. The server empties it and hands it in again.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Bytes for the socket, in order. What the server leaves in it counts
+    /// towards `Limits::output_bytes_max`.
+    pub replies: Vec<u8>,
+    /// Work to start.
+    pub batches: Vec<Batch>,
+}
+
+impl Connection {
+    /// A connection that has just been accepted.
+    #[must_use]
+    pub fn new(info: ConnectionInfo, limits: Limits, slots: SlotMap) -> Self {
+        Self {
+            limits,
+            slots,
+            input: BytesMut::new(),
+            parser: RequestParser::new(limits),
+            session: Session::new(info, slots),
+            pipeline: Pipeline::default(),
+            is_closing: false,
+            output_is_full: false,
+            requests_accepted: 0,
+        }
+    }
+
+    /// Where bytes from the socket are appended.
+    pub fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// Takes the outcome of one piece of started work. A ticket that isn't
+    /// under way is ignored.
+    pub fn complete(&mut self, ticket: Ticket, outcome: Outcome) {
+        self.pipeline.complete(ticket, outcome);
+    }
+
+    /// Lets requests that were refused start again at the next turn.
+    pub fn retry(&mut self) {
+        self.pipeline.retry();
+    }
+
+    /// Answers refused requests, and those behind them, that arrived at
+    /// `arrived_ms_max` or earlier: nothing of them was executed.
+    pub fn give_up(&mut self, arrived_ms_max: u64) {
+        self.pipeline.give_up(arrived_ms_max);
+    }
+
+    /// Does everything that is due. `now_ms` is any clock that only rises;
+    /// `node` is asked when a client asks for `INFO`.
+    pub fn turn(&mut self, now_ms: u64, node: &mut dyn FnMut() -> NodeInfo, output: &mut Output) {
+        loop {
+            let accepted = self.accept(now_ms, node);
+            let limits = &self.limits;
+            let wrote = self.pipeline.write_replies(
+                &mut output.replies,
+                limits.output_bytes_max,
+                limits.reply_bytes_max,
+            );
+            // Replies that left make room for requests that wait in `input`.
+            if !accepted && !wrote {
+                break;
+            }
+        }
+        self.output_is_full = output.replies.len() >= self.limits.output_bytes_max;
+        // What a client doesn't fetch must not pile up. While it does fetch, the
+        // first in the pipeline may be what all others wait for: start it.
+        if !self.output_is_full || self.pipeline.payload_bytes() < self.limits.reply_bytes_max {
+            self.pipeline.start(&mut output.batches);
+        }
+    }
+
+    /// Whether to read from the socket.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        !self.is_closing && !self.output_is_full && self.has_room()
+    }
+
+    /// Whether to close the socket, once the replies are written.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.is_closing && self.pipeline.len() == 0
+    }
+
+    /// When the oldest request arrived that was refused and is held. The server
+    /// then calls [`Self::retry`] after a pause, and [`Self::give_up`] when a
+    /// request has waited long enough.
+    #[must_use]
+    pub fn held_since_ms(&self) -> Option<u64> {
+        self.pipeline.held_since_ms()
+    }
+
+    /// Requests accepted and not yet answered.
+    #[must_use]
+    pub fn unanswered_len(&self) -> usize {
+        self.pipeline.len()
+    }
+
+    /// Requests accepted since the connection began.
+    #[must_use]
+    pub fn requests_accepted(&self) -> u64 {
+        self.requests_accepted
+    }
+
+    /// Takes requests off the input while there is room. True: at least one.
+    fn accept(&mut self, now_ms: u64, node: &mut dyn FnMut() -> NodeInfo) -> bool {
+        let accepted_before = self.requests_accepted;
+        while !self.is_closing && self.has_room() {
+            let (request_bytes, step) = match self.parser.next_request(&mut self.input) {
+                Ok(None) => break,
+                Ok(Some(args)) => (args.held_bytes(), self.session.handle(&args, node)),
+                Err(error) => {
+                    let action = Action::Close(Some(error.reply()));
+                    let version = self.session.version();
+                    (0, Step { action, version, is_muted: false })
+                }
+            };
+            self.requests_accepted += 1;
+            let form = Form {
+                version: step.version,
+                is_muted: step.is_muted,
+                arrived_ms: now_ms,
+                request_bytes,
+            };
+            self.enqueue(form, step.action);
+        }
+        self.requests_accepted > accepted_before
+    }
+
+    fn enqueue(&mut self, form: Form, action: Action) {
+        match action {
+            Action::Answer(reply) => self.pipeline.push_reply(form, reply),
+            Action::Read(group, query) => self.pipeline.push_read(form, group, query),
+            Action::ReadEveryGroup(query) => {
+                self.pipeline.push_sum(form, self.slots.groups(), query);
+            }
+            Action::Write(group, command) => self.pipeline.push_write(form, group, command),
+            Action::Close(reply) => {
+                self.is_closing = true;
+                self.input = BytesMut::new();
+                if let Some(reply) = reply {
+                    self.pipeline.push_reply(form, reply);
+                }
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.pipeline.len() < self.limits.pipeline_len_max
+            && self.pipeline.held_bytes() < self.limits.pipeline_bytes_max
+    }
+}

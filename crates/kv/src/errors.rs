@@ -1,0 +1,206 @@
+//! Every error text a client can see, in one place.
+//!
+//! Texts are Redis 7.0's, byte for byte, wherever Redis has the case. What is
+//! raftlet's own: [`Failure`], and the form for commands that aren't supported.
+//! Errors of the protocol and of the data are next to their types
+//! (`resp/request.rs`, `operation.rs`).
+
+use crate::resp::args::Args;
+use crate::resp::reply::Reply;
+
+pub(crate) const SYNTAX: &str = "ERR syntax error";
+pub(crate) const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
+pub(crate) const DATABASE_OUT_OF_RANGE: &str = "ERR DB index is out of range";
+pub(crate) const UNSUPPORTED_PROTOCOL: &str = "NOPROTO unsupported protocol version";
+pub(crate) const PROTOCOL_NOT_AN_INTEGER: &str =
+    "ERR Protocol version is not an integer or out of range";
+pub(crate) const CLIENT_NAME: &str =
+    "ERR Client names cannot contain spaces, newlines or special characters.";
+pub(crate) const WRONG_PASSWORD: &str =
+    "WRONGPASS invalid username-password pair or user is disabled.";
+pub(crate) const NO_PASSWORD_CONFIGURED: &str = "ERR AUTH <password> called without any password \
+     configured for the default user. Are you sure your configuration is correct?";
+pub(crate) const INVALID_COMMAND: &str = "ERR Invalid command specified";
+pub(crate) const NO_KEY_ARGUMENTS: &str = "ERR The command has no key arguments";
+pub(crate) const INVALID_ARGUMENTS_LEN: &str =
+    "ERR Invalid number of arguments specified for command";
+
+/// Redis shows at most this much of an unknown name, and of its arguments.
+const ECHO_BYTES_MAX: usize = 128;
+
+pub(crate) fn crossslot() -> Reply {
+    Reply::error("CROSSSLOT Keys in request don't hash to the same slot")
+}
+
+pub(crate) fn wrong_arity(name: &str) -> Reply {
+    Reply::error(format!("ERR wrong number of arguments for '{name}' command"))
+}
+
+pub(crate) fn unsupported(name: &str, instead: &str) -> Reply {
+    Reply::error(format!("ERR {name} is not supported by raftlet: {instead}"))
+}
+
+pub(crate) fn unknown_command(args: &Args) -> Reply {
+    let mut shown = Vec::new();
+    for arg in args.iter_from(1) {
+        if shown.len() >= ECHO_BYTES_MAX {
+            break;
+        }
+        let room = ECHO_BYTES_MAX - shown.len();
+        shown.extend_from_slice(b"'");
+        shown.extend_from_slice(shortened(arg, room));
+        shown.extend_from_slice(b"' ");
+    }
+    let name = shortened(args.name(), ECHO_BYTES_MAX);
+    error_of(&[b"ERR unknown command '", name, b"', with args beginning with: ", &shown])
+}
+
+pub(crate) fn unknown_subcommand(container: &str, name: &[u8]) -> Reply {
+    let name = shortened(name, ECHO_BYTES_MAX);
+    let container = container.to_uppercase();
+    error_of(&[b"ERR unknown subcommand '", name, b"'. Try ", container.as_bytes(), b" HELP."])
+}
+
+pub(crate) fn hello_option(option: &[u8]) -> Reply {
+    error_of(&[b"ERR Syntax error in HELLO option '", shortened(option, ECHO_BYTES_MAX), b"'"])
+}
+
+pub(crate) fn unrecognized_option(option: &[u8]) -> Reply {
+    error_of(&[b"ERR Unrecognized option '", shortened(option, ECHO_BYTES_MAX), b"'"])
+}
+
+pub(crate) fn library_field(name: &str) -> Reply {
+    Reply::error(format!("ERR {name} cannot contain spaces, newlines or special characters."))
+}
+
+pub(crate) fn reply_too_big(bytes: usize, bytes_max: usize) -> Reply {
+    Reply::error(format!(
+        "ERR the reply would have {bytes} bytes, this node's limit is {bytes_max}; ask for fewer keys at once"
+    ))
+}
+
+pub(crate) fn too_many_names(len: usize, len_max: usize) -> Reply {
+    Reply::error(format!("ERR {len} names at once are too many, at most {len_max} are taken"))
+}
+
+pub(crate) fn too_long_name(bytes: usize, bytes_max: usize) -> Reply {
+    Reply::error(format!("ERR a name of {bytes} bytes is too long, at most {bytes_max} are kept"))
+}
+
+/// The start of a text, as C sees it: up to a zero byte.
+fn shortened(text: &[u8], bytes_max: usize) -> &[u8] {
+    let text = text.get(..bytes_max).unwrap_or(text);
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+fn error_of(parts: &[&[u8]]) -> Reply {
+    Reply::Error(parts.concat().into())
+}
+
+/// Why a request to a group has no response.
+///
+/// Clients act on the prefix. `CLUSTERDOWN` and `TRYAGAIN` say that surely
+/// nothing was done, and some clients then try again by themselves. `UNKNOWN`
+/// is no prefix any client knows, so none does (rule 33).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// Not done: no leader was found within the time to wait.
+    #[error(
+        "CLUSTERDOWN no leader of the key's group was found in time; nothing was executed, try again"
+    )]
+    NoLeader,
+    /// Not done: the leader could not commit it, or lost its office first.
+    #[error("CLUSTERDOWN the leader of the key's group changed; nothing was executed, try again")]
+    NotCommitted,
+    /// Not done: a queue on the way is full.
+    #[error("TRYAGAIN this node is overloaded; nothing was executed")]
+    Overloaded,
+    /// Not done: this node is stopping.
+    #[error("CLUSTERDOWN this node is shutting down; nothing was executed, use another")]
+    ShuttingDown,
+    /// Not done: this node's member of the group is halted or damaged.
+    #[error(
+        "CLUSTERDOWN this node's member of the key's group is halted, `raftlet status` tells why; nothing was executed, use another node"
+    )]
+    Halted,
+    /// Not done: one entry of the log can't hold it.
+    #[error(
+        "ERR the command takes {bytes} bytes, an entry of the log at most {bytes_max}; nothing was executed, send less at once"
+    )]
+    TooLarge {
+        /// What the command takes.
+        bytes: usize,
+        /// What an entry may take.
+        bytes_max: usize,
+    },
+    /// Not done: the disk of the log is full.
+    #[error("TRYAGAIN the disk that holds the log is full; nothing was executed, free space on it")]
+    DiskFull,
+    /// Not done: the group's log has come to the end of its numbers.
+    #[error(
+        "ERR the log of the key's group is at its end; nothing was executed, move the data to a new cluster"
+    )]
+    Exhausted,
+    /// Not done: it would grow the data, and memory is at its limit.
+    #[error("OOM command not allowed when used memory > 'maxmemory'.")]
+    OutOfMemory,
+    /// Perhaps done, perhaps not, perhaps later.
+    #[error(
+        "UNKNOWN the outcome is not known: the command may or may not have been executed, or may yet be; read before you repeat it"
+    )]
+    Unknown,
+}
+
+impl Failure {
+    /// Whether nothing was done and nothing will be.
+    #[must_use]
+    pub fn is_surely_not_done(self) -> bool {
+        !matches!(self, Self::Unknown)
+    }
+
+    /// The error reply for a client.
+    #[must_use]
+    pub fn reply(self) -> Reply {
+        Reply::error(self.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &[Failure] = &[
+        Failure::NoLeader,
+        Failure::NotCommitted,
+        Failure::Overloaded,
+        Failure::ShuttingDown,
+        Failure::Halted,
+        Failure::TooLarge { bytes: 2, bytes_max: 1 },
+        Failure::DiskFull,
+        Failure::Exhausted,
+        Failure::OutOfMemory,
+        Failure::Unknown,
+    ];
+
+    /// Rule 33: clients repeat `CLUSTERDOWN` and `TRYAGAIN` by themselves.
+    #[test]
+    fn only_an_unknown_outcome_is_told_with_a_prefix_of_its_own() {
+        for failure in ALL {
+            let text = failure.to_string();
+            let prefix = text.split(' ').next().expect("a first word");
+            if failure.is_surely_not_done() {
+                assert!(["CLUSTERDOWN", "TRYAGAIN", "ERR", "OOM"].contains(&prefix), "{text}");
+            } else {
+                assert_eq!(prefix, "UNKNOWN");
+            }
+        }
+    }
+
+    #[test]
+    fn no_failure_text_breaks_its_line() {
+        for failure in ALL {
+            assert!(!failure.to_string().contains(['\r', '\n']), "{failure:?}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The Redis data model and protocol, pure: no socket, clock, thread or file.
+//!
+//! A server moves bytes between sockets and a [`Connection`] and executes the
+//! [`Batch`]es that come out of it; a [`Machine`] sits behind each group's log.
+//! In the order the data flows:
+//!
+//! - `resp`: bytes to [`Args`], replies to bytes, RESP2 and RESP3.
+//! - `command`: the table of commands; arguments to typed requests.
+//! - `session`: what a connection has agreed on, and what it answers itself.
+//! - `slot`: which group holds a key (D13).
+//! - `pipeline`: what may start together, and replies in order (rule 32).
+//! - `connection`: all of the above as one thing to drive.
+//! - `operation`: [`Query`], [`Command`], [`Response`]; a command's bytes.
+//! - `store`, `machine`: the keys of one group, as a state machine (D5).
+//! - `errors`, `limits`, `info`: texts, bounds, and `INFO`.
+//!
+//! ```
+//! use raftlet_kv::{Connection, ConnectionInfo, Limits, NodeInfo, Outcome, Output};
+//! use raftlet_kv::{SlotMap, Store, Work};
+//!
+//! let mut store = Store::new(0x5eed);
+//! let info = ConnectionInfo { id: 1, peer_addr: String::new(), local_addr: String::new() };
+//! let mut connection = Connection::new(info, Limits::default(), SlotMap::ONE_GROUP);
+//! let mut output = Output::default();
+//!
+//! // Bytes arrive. What they ask for starts together ...
+//! connection.input().extend_from_slice(b"SET greeting hello\r\nGET greeting\r\n");
+//! connection.turn(0, &mut NodeInfo::default, &mut output);
+//! for batch in output.batches.drain(..) {
+//!     let Work::Propose(commands) = batch.work else { continue };
+//!     for (ticket, command) in commands {
+//!         // A server proposes the command and waits for its response.
+//!         connection.complete(ticket, Outcome::Done(store.apply(&command)));
+//!     }
+//! }
+//! // ... and is answered in order.
+//! connection.turn(1, &mut NodeInfo::default, &mut output);
+//! assert_eq!(output.replies, b"+OK\r\n$5\r\nhello\r\n");
+//! ```
+//!
+//! **Invariant**: equal inputs give equal outputs, byte for byte. Nothing here
+//! asks for the time or for randomness, and no hash map's order shows.
+
+pub(crate) mod command;
+pub(crate) mod connection;
+pub(crate) mod decimal;
+pub(crate) mod errors;
+pub(crate) mod info;
+pub(crate) mod limits;
+pub(crate) mod machine;
+pub(crate) mod operation;
+pub(crate) mod pipeline;
+pub(crate) mod resp;
+pub(crate) mod session;
+pub(crate) mod slot;
+pub(crate) mod store;
+
+pub use connection::{Connection, Output};
+pub use errors::Failure;
+pub use info::{NodeInfo, REDIS_VERSION};
+pub use limits::Limits;
+pub use machine::Machine;
+pub use operation::codec::DecodeError;
+pub use operation::{Command, DataError, Query, Response};
+pub use pipeline::{Batch, Outcome, Ticket, Work};
+pub use resp::args::Args;
+pub use resp::reply::Reply;
+pub use resp::reply_parser::{REPLY_DEPTH_MAX, ReplyError, ReplyParser};
+pub use resp::request::{ProtocolError, RequestParser};
+pub use resp::writer::ReplyWriter;
+pub use resp::{ProtocolVersion, push_request};
+pub use session::ConnectionInfo;
+pub use slot::{GroupIndex, GroupsLenError, SLOTS_LEN, Slot, SlotMap};
+pub use store::Store;

@@ -1,0 +1,59 @@
+//! What one connection may make this node hold (rules 34 and 42).
+//!
+//! Every limit is a setting with a default, and every one has a named
+//! behaviour: a request over a limit is a protocol error that names it and
+//! closes the connection; a full pipeline stops the reading of more input; a
+//! reply over its limit becomes an error reply on the living connection.
+//!
+//! Not here: how many connections there may be and how long one may idle. The
+//! server counts those.
+
+/// Bounds on one connection's requests and replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one request on the wire, all headers included. It ends up in
+    /// one log entry, so it must stay below what the log and the wire between
+    /// nodes take. Default 8 MiB.
+    pub request_bytes_max: usize,
+    /// Arguments of one request, its name included. Default 1,048,576, as in
+    /// Redis before 7. The parser holds 8 bytes for each.
+    pub args_len_max: usize,
+    /// Bytes of one argument. Default 8 MiB; Redis allows 512 MiB, but here a
+    /// value is part of a log entry.
+    pub bulk_bytes_max: usize,
+    /// Bytes of an inline request, or of a length line. Default 64 KiB, as in
+    /// Redis.
+    pub inline_bytes_max: usize,
+    /// Requests of one connection that were accepted and not yet answered.
+    /// When it is reached, no more input is read. Default 1,024: a multiple
+    /// of what one socket read of 64 KiB holds of small requests at depth 16.
+    pub pipeline_len_max: usize,
+    /// Rough bytes of those requests, and of replies to them that wait for
+    /// their turn. When it is reached, no more input is read; one request may
+    /// go over it. Default 16 MiB.
+    pub pipeline_bytes_max: usize,
+    /// Bytes of stored values in one reply. A larger reply is replaced by an
+    /// error. While so much waits to be fetched by the client, nothing further
+    /// of its pipeline is started; what was started together may go over it.
+    /// Default 64 MiB.
+    pub reply_bytes_max: usize,
+    /// Reply bytes gathered for a client that doesn't read them. Above, no
+    /// further reply is written out and so, by and by, no more input read.
+    /// Default 1 MiB; one reply may go over it.
+    pub output_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_bytes_max: 8 << 20,
+            args_len_max: 1 << 20,
+            bulk_bytes_max: 8 << 20,
+            inline_bytes_max: 64 << 10,
+            pipeline_len_max: 1_024,
+            pipeline_bytes_max: 16 << 20,
+            reply_bytes_max: 64 << 20,
+            output_bytes_max: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,458 @@
+//! Requests of one connection that were accepted and not yet answered.
+//!
+//! A client may send many requests without waiting. They are started together,
+//! so that they share quorum rounds, and answered in order (rule 32). What a
+//! client may rely on is what a single Redis gives it: within one group, its
+//! requests take effect in the order sent, and a read sees exactly the writes
+//! before it.
+//!
+//! Each group has a *lane*. Whatever waits in it starts as one [`Batch`]:
+//! - Only reads wait, and nothing is being proposed: one read of the group
+//!   answers all of them, from one state.
+//! - Otherwise all of it is proposed, reads included: they become entries
+//!   ([`Command::Query`]) and so are executed at exactly their place, in the
+//!   quorum round that the writes need anyway.
+//! - While a read is under way, nothing else of the lane starts: a write could
+//!   overtake it.
+//!
+//! A request that was surely not executed ([`Outcome::Refused`]) is held, and
+//! the lane with it, until the server says [`Pipeline::retry`] or
+//! [`Pipeline::give_up`]. One refused while a later one of the lane took
+//! effect is not repeated but answered: repeating would turn the order around.
+//!
+//! Invariants: a ticket is answered once; replies leave in order; lanes exist
+//! only for groups with unanswered requests. The order between different
+//! groups is not kept, and the documentation says so.
+//!
+//! Not here: limits on how much may be pipelined (`connection.rs`), time.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use crate::errors;
+use crate::errors::Failure;
+use crate::operation::{Command, Query, Response};
+use crate::resp::ProtocolVersion;
+use crate::resp::reply::Reply;
+use crate::resp::writer::ReplyWriter;
+use crate::slot::GroupIndex;
+
+/// Names one started piece of work of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket {
+    request: u64,
+    group: GroupIndex,
+}
+
+/// Work of one group that starts together. Every ticket in it is to be
+/// completed once, in any order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The group.
+    pub group: GroupIndex,
+    /// What to do there.
+    pub work: Work,
+}
+
+/// What a batch asks of its group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Run all of them on one state, as one linearizable read.
+    Read(Vec<(Ticket, Query<Bytes>)>),
+    /// Propose them in this order, without waiting in between. Those that are
+    /// executed must be executed in this order, over changes of leader too;
+    /// one that can't keep its place is to be refused.
+    Propose(Vec<(Ticket, Command<Bytes>)>),
+}
+
+/// How one piece of work ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Executed.
+    Done(Response),
+    /// Surely not executed, now or later; worth another try.
+    Refused,
+    /// Not executed and not worth another try, or of unknown outcome.
+    Failed(Failure),
+}
+
+/// Whose reply a slot holds, and how it is to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) is_muted: bool,
+    /// When the request arrived, on the server's clock.
+    pub(crate) arrived_ms: u64,
+    /// Roughly what the request keeps in memory.
+    pub(crate) request_bytes: usize,
+}
+
+/// Requests accepted and not yet answered.
+#[derive(Debug, Default)]
+pub(crate) struct Pipeline {
+    slots: VecDeque<Slot>,
+    /// The number of the request in the first slot.
+    first_request: u64,
+    /// Roughly what the slots keep in memory; stored values that replies share
+    /// apart.
+    held_bytes: usize,
+    /// Bytes of stored values that waiting replies share.
+    payload_bytes: usize,
+    lanes: BTreeMap<GroupIndex, Lane>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    form: Form,
+    held_bytes: usize,
+    answer: Answer,
+}
+
+#[derive(Debug)]
+enum Answer {
+    Reply(Reply),
+    Response(Response),
+    /// Work for one group. Kept while under way, in case it is repeated.
+    Read(Query<Bytes>),
+    Write(Command<Bytes>),
+    /// A question to several groups, whose integers are added up.
+    Sum {
+        query: Query<Bytes>,
+        missing_len: usize,
+        sum: i64,
+        failure: Option<Failure>,
+    },
+}
+
+impl Answer {
+    fn is_known(&self) -> bool {
+        matches!(self, Self::Reply(_) | Self::Response(_))
+    }
+
+    /// Bytes of stored values that this shares.
+    fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Response(response) => response.payload_bytes(),
+            _ => 0,
+        }
+    }
+
+    fn is_write(&self) -> bool {
+        matches!(self, Self::Write(_))
+    }
+}
+
+/// Requests of this connection to one group, in order.
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: VecDeque<u64>,
+    waiting_writes_len: usize,
+    under_way: VecDeque<u64>,
+    /// What is under way is a read, and nothing else.
+    is_reading: bool,
+    refused: Vec<u64>,
+    /// The last of those under way that may have taken effect.
+    last_effective: Option<u64>,
+    is_held: bool,
+}
+
+impl Lane {
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_empty()
+    }
+
+    fn may_start(&self) -> bool {
+        !self.waiting.is_empty()
+            && !self.is_held
+            && self.refused.is_empty()
+            && (self.under_way.is_empty() || !self.is_reading)
+    }
+
+    fn enqueue(&mut self, request: u64, is_write: bool) {
+        self.waiting.push_back(request);
+        self.waiting_writes_len += usize::from(is_write);
+    }
+}
+
+impl Pipeline {
+    /// Unanswered requests.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Roughly what they and their replies keep in memory; stored values that
+    /// replies share apart.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Bytes of stored values that waiting replies share.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.payload_bytes
+    }
+
+    /// A request that is answered already, in its turn.
+    pub(crate) fn push_reply(&mut self, form: Form, reply: Reply) {
+        self.push(form, Answer::Reply(reply));
+    }
+
+    /// A question to one group.
+    pub(crate) fn push_read(&mut self, form: Form, group: GroupIndex, query: Query<Bytes>) {
+        let request = self.push(form, Answer::Read(query));
+        self.lanes.entry(group).or_default().enqueue(request, false);
+    }
+
+    /// A change in one group.
+    pub(crate) fn push_write(&mut self, form: Form, group: GroupIndex, command: Command<Bytes>) {
+        let request = self.push(form, Answer::Write(command));
+        self.lanes.entry(group).or_default().enqueue(request, true);
+    }
+
+    /// A question to several groups.
+    pub(crate) fn push_sum(
+        &mut self,
+        form: Form,
+        groups: impl Iterator<Item = GroupIndex>,
+        query: Query<Bytes>,
+    ) {
+        let request = self.push(form, Answer::Sum { query, missing_len: 0, sum: 0, failure: None });
+        let mut groups_len = 0;
+        for group in groups {
+            self.lanes.entry(group).or_default().enqueue(request, false);
+            groups_len += 1;
+        }
+        if let Some(Slot { answer: Answer::Sum { missing_len, .. }, .. }) = self.slots.back_mut() {
+            *missing_len = groups_len;
+        }
+    }
+
+    fn push(&mut self, form: Form, answer: Answer) -> u64 {
+        let len = u64::try_from(self.slots.len()).unwrap_or(u64::MAX);
+        let request = self.first_request.wrapping_add(len);
+        let reply_bytes = match &answer {
+            Answer::Reply(reply) => reply.held_bytes(),
+            _ => 0,
+        };
+        let held_bytes = form.request_bytes.saturating_add(reply_bytes);
+        self.held_bytes = self.held_bytes.saturating_add(held_bytes);
+        self.slots.push_back(Slot { form, held_bytes, answer });
+        request
+    }
+
+    /// Everything that may start now, one batch a group.
+    pub(crate) fn start(&mut self, batches: &mut Vec<Batch>) {
+        let Self { slots, first_request, lanes, .. } = self;
+        for (&group, lane) in lanes.iter_mut().filter(|(_, lane)| lane.may_start()) {
+            let requests = std::mem::take(&mut lane.waiting);
+            let is_ordered = lane.waiting_writes_len > 0 || !lane.under_way.is_empty();
+            lane.waiting_writes_len = 0;
+            lane.is_reading = !is_ordered;
+            let answers = requests.iter().filter_map(|request| {
+                let slot = slots.get(position(*first_request, *request))?;
+                Some((Ticket { request: *request, group }, &slot.answer))
+            });
+            let work = if is_ordered { proposals(answers) } else { reads(answers) };
+            lane.under_way.extend(&requests);
+            batches.push(Batch { group, work });
+        }
+    }
+
+    /// Takes the outcome of started work. A ticket that isn't under way is
+    /// ignored: a late or repeated completion means nothing.
+    pub(crate) fn complete(&mut self, ticket: Ticket, outcome: Outcome) {
+        let Ticket { request, group } = ticket;
+        let Some(lane) = self.lanes.get_mut(&group) else {
+            return;
+        };
+        let Some(at) = lane.under_way.iter().position(|started| *started == request) else {
+            return;
+        };
+        lane.under_way.remove(at);
+        let is_effective = match &outcome {
+            Outcome::Done(_) => true,
+            Outcome::Refused => false,
+            Outcome::Failed(failure) => !failure.is_surely_not_done(),
+        };
+        if is_effective {
+            lane.last_effective = lane.last_effective.max(Some(request));
+        }
+        let settles = lane.under_way.is_empty();
+        match outcome {
+            Outcome::Done(response) => self.resolve(request, Ok(response)),
+            Outcome::Failed(failure) => self.resolve(request, Err(failure)),
+            Outcome::Refused => lane.refused.push(request),
+        }
+        if settles {
+            self.settle(group);
+        }
+    }
+
+    /// Everything that was under way in a lane has ended: hold what may be
+    /// repeated, answer what may not.
+    fn settle(&mut self, group: GroupIndex) {
+        let Some(lane) = self.lanes.get_mut(&group) else {
+            return;
+        };
+        let last_effective = lane.last_effective.take();
+        let mut refused = std::mem::take(&mut lane.refused);
+        refused.sort_unstable();
+        let overtaken = refused.partition_point(|request| Some(*request) < last_effective);
+        let again = refused.split_off(overtaken);
+        lane.is_held = !again.is_empty();
+        for request in again.into_iter().rev() {
+            let slot = self.slots.get(position(self.first_request, request));
+            let is_write = slot.is_some_and(|slot| slot.answer.is_write());
+            lane.waiting_writes_len += usize::from(is_write);
+            lane.waiting.push_front(request);
+        }
+        if lane.is_idle() {
+            self.lanes.remove(&group);
+        }
+        for request in refused {
+            self.resolve(request, Err(Failure::NotCommitted));
+        }
+    }
+
+    /// Gives a request its answer, or its part of one.
+    fn resolve(&mut self, request: u64, result: Result<Response, Failure>) {
+        let Some(slot) = self.slots.get_mut(position(self.first_request, request)) else {
+            return;
+        };
+        match &mut slot.answer {
+            Answer::Reply(_) | Answer::Response(_) => return,
+            Answer::Write(_) => slot.answer = answer(result),
+            Answer::Read(_) => slot.answer = answer(result.map_err(failure_of_read)),
+            Answer::Sum { missing_len, sum, failure, .. } => {
+                match result {
+                    Ok(Response::Integer(part)) => *sum = sum.saturating_add(part),
+                    Ok(other) => debug_assert!(false, "a sum of {other:?}"),
+                    Err(error) => *failure = Some(failure_of_read(error)),
+                }
+                *missing_len = missing_len.saturating_sub(1);
+                if *missing_len == 0 {
+                    let sum = Response::Integer(*sum);
+                    slot.answer = answer(failure.map_or(Ok(sum), Err));
+                }
+            }
+        }
+        self.payload_bytes = self.payload_bytes.saturating_add(slot.answer.payload_bytes());
+    }
+
+    /// When the oldest request that is held arrived, if any is.
+    pub(crate) fn held_since_ms(&self) -> Option<u64> {
+        let held = self.lanes.values().filter(|lane| lane.is_held);
+        let oldest = held.filter_map(|lane| lane.waiting.front()).min()?;
+        self.slots.get(position(self.first_request, *oldest)).map(|slot| slot.form.arrived_ms)
+    }
+
+    /// Lets held requests start again.
+    pub(crate) fn retry(&mut self) {
+        for lane in self.lanes.values_mut() {
+            lane.is_held = false;
+        }
+    }
+
+    /// Answers the requests in held lanes that arrived at `arrived_ms_max` or
+    /// earlier.
+    pub(crate) fn give_up(&mut self, arrived_ms_max: u64) {
+        let mut given_up = Vec::new();
+        for lane in self.lanes.values_mut().filter(|lane| lane.is_held) {
+            while let Some(request) = lane.waiting.front().copied() {
+                let slot = self.slots.get(position(self.first_request, request));
+                let Some(slot) = slot.filter(|slot| slot.form.arrived_ms <= arrived_ms_max) else {
+                    break;
+                };
+                lane.waiting_writes_len -= usize::from(slot.answer.is_write());
+                lane.waiting.pop_front();
+                given_up.push(request);
+            }
+            lane.is_held = !lane.waiting.is_empty();
+        }
+        self.lanes.retain(|_, lane| !lane.is_idle());
+        for request in given_up {
+            self.resolve(request, Err(Failure::NoLeader));
+        }
+    }
+
+    /// Writes the replies that are due, in order, until `out` holds
+    /// `output_bytes_max`. True: there was at least one.
+    pub(crate) fn write_replies(
+        &mut self,
+        out: &mut Vec<u8>,
+        output_bytes_max: usize,
+        reply_bytes_max: usize,
+    ) -> bool {
+        let len_before = self.slots.len();
+        while out.len() < output_bytes_max
+            && self.slots.front().is_some_and(|slot| slot.answer.is_known())
+            && let Some(slot) = self.slots.pop_front()
+        {
+            self.first_request = self.first_request.wrapping_add(1);
+            self.held_bytes = self.held_bytes.saturating_sub(slot.held_bytes);
+            self.payload_bytes = self.payload_bytes.saturating_sub(slot.answer.payload_bytes());
+            if slot.form.is_muted {
+                continue;
+            }
+            let mut writer = ReplyWriter::new(out, slot.form.version);
+            match &slot.answer {
+                Answer::Reply(reply) => writer.reply(reply),
+                Answer::Response(response) => {
+                    let bytes = response.payload_bytes();
+                    if bytes > reply_bytes_max {
+                        writer.reply(&errors::reply_too_big(bytes, reply_bytes_max));
+                    } else {
+                        response.write(&mut writer);
+                    }
+                }
+                Answer::Read(_) | Answer::Write(_) | Answer::Sum { .. } => {}
+            }
+        }
+        self.slots.len() < len_before
+    }
+}
+
+/// Where a request's slot is. Numbers wrap; far-off ones are no position.
+fn position(first_request: u64, request: u64) -> usize {
+    usize::try_from(request.wrapping_sub(first_request)).unwrap_or(usize::MAX)
+}
+
+fn answer(result: Result<Response, Failure>) -> Answer {
+    match result {
+        Ok(response) => Answer::Response(response),
+        Err(failure) => Answer::Reply(failure.reply()),
+    }
+}
+
+/// A read leaves nothing behind, so its outcome is never unknown.
+fn failure_of_read(failure: Failure) -> Failure {
+    if failure.is_surely_not_done() { failure } else { Failure::NotCommitted }
+}
+
+fn reads<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {
+    Work::Read(
+        answers
+            .filter_map(|(ticket, answer)| match answer {
+                Answer::Read(query) | Answer::Sum { query, .. } => Some((ticket, query.clone())),
+                Answer::Write(_) | Answer::Reply(_) | Answer::Response(_) => None,
+            })
+            .collect(),
+    )
+}
+
+fn proposals<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {
+    Work::Propose(
+        answers
+            .filter_map(|(ticket, answer)| match answer {
+                Answer::Write(command) => Some((ticket, command.clone())),
+                Answer::Read(query) | Answer::Sum { query, .. } => {
+                    Some((ticket, Command::Query(query.clone())))
+                }
+                Answer::Reply(_) | Answer::Response(_) => None,
+            })
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,314 @@
+//! Cuts requests out of the bytes a client sent.
+//!
+//! The caller appends to a `BytesMut` as bytes arrive and calls
+//! [`RequestParser::next_request`] until it says `None`. A request is handed
+//! out as one frame split off that buffer, its arguments as spans of it.
+//!
+//! Invariants
+//! - The result depends on the bytes only, never on how they were split.
+//! - Nothing is reserved by a length the client claims: the parser keeps one
+//!   span per argument that has wholly arrived, and refuses a length over its
+//!   limit as soon as the line that claims it is complete.
+//! - No byte is looked at twice, up to a constant: progress inside a request
+//!   is remembered.
+//!
+//! Faithful to Redis 7.0 down to its leniencies: a length line ends at the
+//! first carriage return and the byte after that is skipped unseen, as are the
+//! two bytes behind a bulk string.
+//!
+//! Not here: what the arguments mean (`command.rs`).
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::decimal;
+use crate::limits::Limits;
+use crate::resp::args::{Args, Span};
+use crate::resp::inline;
+use crate::resp::reply::Reply;
+
+/// Why a connection's input can't be read any further.
+///
+/// The text is the error line Redis 7.0 answers with; the connection closes
+/// after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The count behind `*` is no number, or above `Limits::args_len_max`.
+    #[error("ERR Protocol error: invalid multibulk length")]
+    InvalidMultibulkLength,
+    /// The length behind `$` is no number, negative, or above
+    /// `Limits::bulk_bytes_max`.
+    #[error("ERR Protocol error: invalid bulk length")]
+    InvalidBulkLength,
+    /// An argument does not start with `$`. Line breaks show as blanks.
+    #[error("ERR Protocol error: expected '$', got '{}'", printable(*.0))]
+    ExpectedBulk(u8),
+    /// Quotes of an inline request don't close.
+    #[error("ERR Protocol error: unbalanced quotes in request")]
+    UnbalancedQuotes,
+    /// An inline request is longer than `Limits::inline_bytes_max`.
+    #[error("ERR Protocol error: too big inline request")]
+    TooBigInlineRequest,
+    /// A `*` line is longer than `Limits::inline_bytes_max`.
+    #[error("ERR Protocol error: too big mbulk count string")]
+    TooBigCountLine,
+    /// A `$` line is longer than `Limits::inline_bytes_max`.
+    #[error("ERR Protocol error: too big bulk count string")]
+    TooBigBulkLine,
+    /// The whole request is longer than `Limits::request_bytes_max`. Not a
+    /// text of Redis, which closes without one.
+    #[error("ERR Protocol error: request is bigger than this node's limit on request bytes")]
+    TooBigRequest,
+}
+
+impl ProtocolError {
+    /// The error reply to close the connection with.
+    #[must_use]
+    pub fn reply(self) -> Reply {
+        match self {
+            // As it was sent, where the text would spell it in UTF-8.
+            Self::ExpectedBulk(byte) => Reply::Error(
+                [&b"ERR Protocol error: expected '$', got '"[..], &[byte], b"'"].concat().into(),
+            ),
+            other => Reply::error(other.to_string()),
+        }
+    }
+}
+
+fn printable(byte: u8) -> char {
+    match byte {
+        b'\r' | b'\n' => ' ',
+        _ => char::from(byte),
+    }
+}
+
+/// The incremental parser of one connection's requests.
+#[derive(Debug)]
+pub struct RequestParser {
+    limits: Limits,
+    /// The request being gathered, if its first line is complete.
+    partial: Option<Partial>,
+    /// Bytes of the current line already searched for its end.
+    searched_bytes: usize,
+    failed: Option<ProtocolError>,
+}
+
+/// A request whose first line has arrived. Positions count from its start.
+#[derive(Debug)]
+struct Partial {
+    spans: Vec<Span>,
+    missing_len: usize,
+    /// Where the next unread line or bulk string starts.
+    position: usize,
+    /// Length of the bulk string that starts at `position`, if known.
+    bulk_bytes: Option<usize>,
+}
+
+impl RequestParser {
+    /// A parser for a new connection.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, partial: None, searched_bytes: 0, failed: None }
+    }
+
+    /// The next complete request at the front of `input`, which is removed
+    /// from it; `None` if more bytes are needed. Empty requests are skipped.
+    ///
+    /// Between calls `input` may only be appended to.
+    ///
+    /// # Errors
+    /// [`ProtocolError`]: the input makes no sense from here on. All later
+    /// calls return the same error.
+    pub fn next_request(&mut self, input: &mut BytesMut) -> Result<Option<Args>, ProtocolError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let result = self.advance(input);
+        if let Err(error) = result {
+            self.failed = Some(error);
+        }
+        result
+    }
+
+    fn advance(&mut self, input: &mut BytesMut) -> Result<Option<Args>, ProtocolError> {
+        loop {
+            if self.partial.is_some() {
+                return self.advance_multibulk(input);
+            }
+            match input.first() {
+                None => return Ok(None),
+                Some(b'*') => {
+                    if !self.begin_multibulk(input)? {
+                        return Ok(None);
+                    }
+                }
+                Some(_) => {
+                    let Some(line) = self.take_inline(input)? else {
+                        return Ok(None);
+                    };
+                    match inline::split(&line) {
+                        Ok(None) => {}
+                        Ok(Some(args)) if args.len() > self.limits.args_len_max => {
+                            return Err(ProtocolError::InvalidMultibulkLength);
+                        }
+                        Ok(args) => return Ok(args),
+                        Err(inline::UnbalancedQuotes) => {
+                            return Err(ProtocolError::UnbalancedQuotes);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the line that starts a request apart. False: it isn't complete.
+    fn begin_multibulk(&mut self, input: &mut BytesMut) -> Result<bool, ProtocolError> {
+        let too_long = ProtocolError::TooBigCountLine;
+        let Some(line_bytes) = self.find_line(input, 0, too_long)? else {
+            return Ok(false);
+        };
+        let count = input
+            .get(1..line_bytes)
+            .and_then(decimal::parse_i64)
+            .ok_or(ProtocolError::InvalidMultibulkLength)?;
+        let position = line_bytes.saturating_add(2);
+        if count <= 0 {
+            input.advance(position);
+            return Ok(true);
+        }
+        let missing_len = usize::try_from(count)
+            .ok()
+            .filter(|count| *count <= self.limits.args_len_max)
+            .ok_or(ProtocolError::InvalidMultibulkLength)?;
+        self.partial = Some(Partial { spans: Vec::new(), missing_len, position, bulk_bytes: None });
+        Ok(true)
+    }
+
+    fn advance_multibulk(&mut self, input: &mut BytesMut) -> Result<Option<Args>, ProtocolError> {
+        // Taken out and put back where more input is needed: one owner.
+        let Some(mut partial) = self.partial.take() else {
+            return Ok(None);
+        };
+        while partial.missing_len > 0 {
+            if !self.advance_bulk(input, &mut partial)? {
+                self.partial = Some(partial);
+                return Ok(None);
+            }
+        }
+        let frame = input.split_to(partial.position).freeze();
+        Ok(Some(Args::new(frame, partial.spans)))
+    }
+
+    /// Reads one argument. False: it isn't complete.
+    fn advance_bulk(
+        &mut self,
+        input: &BytesMut,
+        partial: &mut Partial,
+    ) -> Result<bool, ProtocolError> {
+        let bulk_bytes = match partial.bulk_bytes {
+            Some(bulk_bytes) => bulk_bytes,
+            None => {
+                let Some(bulk_bytes) = self.read_bulk_header(input, partial)? else {
+                    return Ok(false);
+                };
+                bulk_bytes
+            }
+        };
+        // None of these sums wraps: both are bounded by `request_bytes_max`.
+        let end = partial.position.saturating_add(bulk_bytes);
+        let next = end.saturating_add(2);
+        if input.len() < next {
+            return Ok(false);
+        }
+        let span = Span::new(partial.position, end).ok_or(ProtocolError::TooBigRequest)?;
+        partial.spans.push(span);
+        partial.missing_len -= 1;
+        partial.position = next;
+        partial.bulk_bytes = None;
+        Ok(true)
+    }
+
+    fn read_bulk_header(
+        &mut self,
+        input: &BytesMut,
+        partial: &mut Partial,
+    ) -> Result<Option<usize>, ProtocolError> {
+        let start = partial.position;
+        let too_long = ProtocolError::TooBigBulkLine;
+        let Some(line_bytes) = self.find_line(input, start, too_long)? else {
+            return Ok(None);
+        };
+        let line_end = start.saturating_add(line_bytes);
+        let digits = match input.get(start..line_end) {
+            Some([b'$', digits @ ..]) => digits,
+            Some([other, ..]) => return Err(ProtocolError::ExpectedBulk(*other)),
+            // An empty line: what stands there is its own end.
+            _ => return Err(ProtocolError::ExpectedBulk(b'\r')),
+        };
+        let bulk_bytes = decimal::parse_u64(digits)
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .filter(|bytes| *bytes <= self.limits.bulk_bytes_max)
+            .ok_or(ProtocolError::InvalidBulkLength)?;
+        partial.position = line_end.saturating_add(2);
+        let request_bytes = partial.position.saturating_add(bulk_bytes).saturating_add(2);
+        if request_bytes > self.limits.request_bytes_max {
+            return Err(ProtocolError::TooBigRequest);
+        }
+        partial.bulk_bytes = Some(bulk_bytes);
+        Ok(Some(bulk_bytes))
+    }
+
+    /// Bytes from `start` to the carriage return that ends the line there, if
+    /// that and the byte after it have arrived.
+    fn find_line(
+        &mut self,
+        input: &BytesMut,
+        start: usize,
+        too_long: ProtocolError,
+    ) -> Result<Option<usize>, ProtocolError> {
+        let Some(line_bytes) = self.find(input, start, b'\r', too_long)? else {
+            return Ok(None);
+        };
+        let complete = input.len() >= start.saturating_add(line_bytes).saturating_add(2);
+        if complete {
+            self.searched_bytes = 0;
+        }
+        Ok(complete.then_some(line_bytes))
+    }
+
+    /// Takes one inline request, without its line end, off the input.
+    fn take_inline(&mut self, input: &mut BytesMut) -> Result<Option<Bytes>, ProtocolError> {
+        let too_long = ProtocolError::TooBigInlineRequest;
+        let Some(line_bytes) = self.find(input, 0, b'\n', too_long)? else {
+            return Ok(None);
+        };
+        self.searched_bytes = 0;
+        let mut line = input.split_to(line_bytes).freeze();
+        input.advance(1);
+        if line.last() == Some(&b'\r') {
+            line.truncate(line.len() - 1);
+        }
+        Ok(Some(line))
+    }
+
+    /// Offset of the first `end` at or after `start`, relative to `start`.
+    fn find(
+        &mut self,
+        input: &BytesMut,
+        start: usize,
+        end: u8,
+        too_long: ProtocolError,
+    ) -> Result<Option<usize>, ProtocolError> {
+        let line = input.get(start..).unwrap_or_default();
+        let unsearched = line.get(self.searched_bytes..).unwrap_or_default();
+        let found = unsearched.iter().position(|byte| *byte == end);
+        self.searched_bytes = match found {
+            Some(offset) => self.searched_bytes.saturating_add(offset),
+            None => line.len(),
+        };
+        if self.searched_bytes > self.limits.inline_bytes_max {
+            return Err(too_long);
+        }
+        Ok(found.map(|_| self.searched_bytes))
+    }
+}

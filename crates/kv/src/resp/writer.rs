@@ -1,0 +1,192 @@
+//! Writes replies into a buffer that the caller reuses.
+//!
+//! One method per wire type, so that a hot path writes what it has without
+//! building a [`Reply`] first. Every method takes the protocol version into
+//! account; nothing else in the crate knows how a type looks on the wire.
+//!
+//! Invariant: a simple string or an error never contains a line break, for
+//! whatever it was made of; a client's bytes can't forge a second reply.
+
+use crate::decimal;
+use crate::resp::ProtocolVersion;
+use crate::resp::reply::Reply;
+
+/// Appends replies to a buffer in one protocol version.
+#[derive(Debug)]
+pub struct ReplyWriter<'a> {
+    out: &'a mut Vec<u8>,
+    version: ProtocolVersion,
+}
+
+impl<'a> ReplyWriter<'a> {
+    /// Replies in `version`, appended to `out`.
+    pub fn new(out: &'a mut Vec<u8>, version: ProtocolVersion) -> Self {
+        Self { out, version }
+    }
+
+    /// `+text`.
+    pub fn simple(&mut self, text: &[u8]) {
+        self.line(b'+', text);
+    }
+
+    /// `-text`. The text starts with its prefix (`ERR`, `CLUSTERDOWN`, ...).
+    pub fn error(&mut self, text: &[u8]) {
+        self.line(b'-', text);
+    }
+
+    /// `:value`.
+    pub fn integer(&mut self, value: i64) {
+        self.out.push(b':');
+        decimal::push_i64(self.out, value);
+        self.end_line();
+    }
+
+    /// A string of any bytes.
+    pub fn bulk(&mut self, bytes: &[u8]) {
+        self.header(b'$', bytes.len());
+        self.out.extend_from_slice(bytes);
+        self.end_line();
+    }
+
+    /// Nothing where a string could be.
+    pub fn null(&mut self) {
+        self.out.extend_from_slice(match self.version {
+            ProtocolVersion::Resp2 => b"$-1\r\n",
+            ProtocolVersion::Resp3 => b"_\r\n",
+        });
+    }
+
+    /// Nothing where an array could be.
+    pub fn null_array(&mut self) {
+        self.out.extend_from_slice(match self.version {
+            ProtocolVersion::Resp2 => b"*-1\r\n",
+            ProtocolVersion::Resp3 => b"_\r\n",
+        });
+    }
+
+    /// Starts an array; exactly `len` replies must follow.
+    pub fn array(&mut self, len: usize) {
+        self.header(b'*', len);
+    }
+
+    /// Starts a map; exactly `len` times key and value must follow.
+    pub fn map(&mut self, len: usize) {
+        match self.version {
+            ProtocolVersion::Resp2 => self.header(b'*', len.saturating_mul(2)),
+            ProtocolVersion::Resp3 => self.header(b'%', len),
+        }
+    }
+
+    /// Starts a set; exactly `len` replies must follow.
+    pub fn set(&mut self, len: usize) {
+        match self.version {
+            ProtocolVersion::Resp2 => self.header(b'*', len),
+            ProtocolVersion::Resp3 => self.header(b'~', len),
+        }
+    }
+
+    /// Starts a push; exactly `len` replies must follow. RESP2 has no pushes,
+    /// an array is the nearest.
+    pub fn push(&mut self, len: usize) {
+        match self.version {
+            ProtocolVersion::Resp2 => self.header(b'*', len),
+            ProtocolVersion::Resp3 => self.header(b'>', len),
+        }
+    }
+
+    /// A number that need not be whole, in the shortest text that reads back
+    /// as the same number.
+    pub fn double(&mut self, value: f64) {
+        let text = if value.is_nan() {
+            "nan".to_owned()
+        } else if value.is_infinite() {
+            if value > 0.0 { "inf".to_owned() } else { "-inf".to_owned() }
+        } else {
+            value.to_string()
+        };
+        match self.version {
+            ProtocolVersion::Resp2 => self.bulk(text.as_bytes()),
+            ProtocolVersion::Resp3 => self.line(b',', text.as_bytes()),
+        }
+    }
+
+    /// Yes or no.
+    pub fn boolean(&mut self, value: bool) {
+        match self.version {
+            ProtocolVersion::Resp2 => self.integer(i64::from(value)),
+            ProtocolVersion::Resp3 => self.line(b'#', if value { b"t" } else { b"f" }),
+        }
+    }
+
+    /// Plain text for people.
+    pub fn verbatim(&mut self, text: &[u8]) {
+        match self.version {
+            ProtocolVersion::Resp2 => self.bulk(text),
+            ProtocolVersion::Resp3 => {
+                self.header(b'=', text.len().saturating_add(4));
+                self.out.extend_from_slice(b"txt:");
+                self.out.extend_from_slice(text);
+                self.end_line();
+            }
+        }
+    }
+
+    /// Any reply, with all its parts.
+    pub fn reply(&mut self, reply: &Reply) {
+        match reply {
+            Reply::Simple(text) => self.simple(text),
+            Reply::Error(text) => self.error(text),
+            Reply::Integer(value) => self.integer(*value),
+            Reply::Bulk(bytes) => self.bulk(bytes),
+            Reply::Null => self.null(),
+            Reply::NullArray => self.null_array(),
+            Reply::Array(parts) => {
+                self.array(parts.len());
+                self.replies(parts);
+            }
+            Reply::Map(pairs) => {
+                self.map(pairs.len());
+                for (key, value) in pairs {
+                    self.reply(key);
+                    self.reply(value);
+                }
+            }
+            Reply::Set(parts) => {
+                self.set(parts.len());
+                self.replies(parts);
+            }
+            Reply::Double(value) => self.double(*value),
+            Reply::Boolean(value) => self.boolean(*value),
+            Reply::Verbatim(text) => self.verbatim(text),
+            Reply::Push(parts) => {
+                self.push(parts.len());
+                self.replies(parts);
+            }
+        }
+    }
+
+    fn replies(&mut self, parts: &[Reply]) {
+        for part in parts {
+            self.reply(part);
+        }
+    }
+
+    fn header(&mut self, kind: u8, len: usize) {
+        self.out.push(kind);
+        decimal::push_len(self.out, len);
+        self.end_line();
+    }
+
+    fn line(&mut self, kind: u8, text: &[u8]) {
+        self.out.push(kind);
+        self.out.extend(text.iter().map(|byte| match byte {
+            b'\r' | b'\n' => b' ',
+            other => *other,
+        }));
+        self.end_line();
+    }
+
+    fn end_line(&mut self) {
+        self.out.extend_from_slice(b"\r\n");
+    }
+}

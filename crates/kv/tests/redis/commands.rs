@@ -1,0 +1,224 @@
+//! Replies to requests of every kind, good and bad.
+
+use crate::node::Node;
+use raftlet_kv::Limits;
+
+/// Asks one inline request on a new connection to an empty node.
+fn reply(request: &str) -> String {
+    Node::new().ask(format!("{request}\r\n"))
+}
+
+#[test]
+fn data_commands_answer_as_redis_does() {
+    let mut node = Node::new();
+    for (request, answer) in [
+        ("GET a", "$-1|"),
+        ("SET a 1", "+OK|"),
+        ("get a", "$1|1|"),
+        ("INCR a", ":2|"),
+        ("MSET b x c y", "+OK|"),
+        ("MGET a none c", "*3|$1|2|$-1|$1|y|"),
+        ("EXISTS a a none", ":2|"),
+        ("DBSIZE", ":3|"),
+        ("INCR b", "-ERR value is not an integer or out of range|"),
+        ("DEL a b none", ":2|"),
+        ("DBSIZE", ":1|"),
+        ("SET n 9223372036854775807", "+OK|"),
+        ("INCR n", "-ERR increment or decrement would overflow|"),
+    ] {
+        assert_eq!(node.ask(format!("{request}\r\n")), answer, "{request}");
+    }
+}
+
+#[test]
+fn connection_commands_answer_as_redis_does() {
+    for (request, answer) in [
+        ("PING", "+PONG|"),
+        ("PING hi", "$2|hi|"),
+        ("ECHO \"a b\"", "$3|a b|"),
+        ("SELECT 0", "+OK|"),
+        ("SELECT 1", "-ERR DB index is out of range|"),
+        ("SELECT -1", "-ERR DB index is out of range|"),
+        ("SELECT x", "-ERR value is not an integer or out of range|"),
+        ("CLIENT ID", ":7|"),
+        ("CLIENT GETNAME", "$-1|"),
+        ("CLIENT SETNAME \"\"", "+OK|"),
+        (
+            "CLIENT SETNAME \"a b\"",
+            "-ERR Client names cannot contain spaces, newlines or special characters.|",
+        ),
+        ("CLIENT NO-EVICT on", "+OK|"),
+        ("CLIENT NO-EVICT x", "-ERR syntax error|"),
+        ("CLIENT REPLY x", "-ERR syntax error|"),
+        (
+            "CLIENT SETINFO lib-name \"a b\"",
+            "-ERR lib-name cannot contain spaces, newlines or special characters.|",
+        ),
+        ("CLIENT SETINFO foo x", "-ERR Unrecognized option 'foo'|"),
+        (
+            "AUTH x",
+            "-ERR AUTH <password> called without any password configured for the default user. \
+             Are you sure your configuration is correct?|",
+        ),
+        ("AUTH default x", "+OK|"),
+        ("AUTH bob x", "-WRONGPASS invalid username-password pair or user is disabled.|"),
+        ("AUTH a b c", "-ERR syntax error|"),
+    ] {
+        assert_eq!(reply(request), answer, "{request}");
+    }
+}
+
+#[test]
+fn requests_that_make_no_sense_get_the_errors_of_redis() {
+    let [a, b, f] = ["a", "b", "f"].map(|letter| letter.repeat(100));
+    let [b_shown, f_shown] = ["b".repeat(25), "f".repeat(128)];
+    for (request, answer) in [
+        ("foo", "-ERR unknown command 'foo', with args beginning with: |".to_owned()),
+        ("foo a b", "-ERR unknown command 'foo', with args beginning with: 'a' 'b' |".to_owned()),
+        (
+            &format!("foo {a} {b} c"),
+            format!("-ERR unknown command 'foo', with args beginning with: '{a}' '{b_shown}' |"),
+        ),
+        (
+            &format!("{f}{f} x"),
+            format!("-ERR unknown command '{f_shown}', with args beginning with: 'x' |"),
+        ),
+        (
+            r#""fo\no\r" "a\nb""#,
+            "-ERR unknown command 'fo o ', with args beginning with: 'a b' |".to_owned(),
+        ),
+        ("\"\"", "-ERR unknown command '', with args beginning with: |".to_owned()),
+        ("GET", arity("get")),
+        ("GET a b", arity("get")),
+        ("PING a b", arity("ping")),
+        ("MSET a", arity("mset")),
+        ("MSET a b c", arity("mset")),
+        ("CLIENT", arity("client")),
+        ("CLIENT GETNAME x", arity("client|getname")),
+        ("COMMAND GETKEYS get", arity("command|getkeys")),
+        ("CLIENT foo bar", "-ERR unknown subcommand 'foo'. Try CLIENT HELP.|".to_owned()),
+        ("SET a b c", "-ERR syntax error|".to_owned()),
+    ] {
+        assert_eq!(reply(request), answer, "{request}");
+    }
+}
+
+fn arity(name: &str) -> String {
+    format!("-ERR wrong number of arguments for '{name}' command|")
+}
+
+#[test]
+fn what_redis_has_and_raftlet_has_not_is_refused_by_name() {
+    for (request, start) in [
+        ("lpush k v", "-ERR LPUSH is not supported by raftlet: use string values"),
+        ("CLUSTER SLOTS", "-ERR CLUSTER is not supported by raftlet: use any node"),
+        ("SAVE", "-ERR SAVE is not supported by raftlet: a write is on a majority's disks"),
+        ("SET a b EX 10", "-ERR SET EX is not supported by raftlet: use SET key value|"),
+        ("set a b nx", "-ERR SET NX is not supported by raftlet: use SET key value|"),
+        ("CLIENT KILL x", "-ERR CLIENT KILL is not supported by raftlet: let the client"),
+        ("COMMAND LIST FILTERBY PATTERN m*", "-ERR COMMAND LIST FILTERBY is not supported"),
+    ] {
+        let answer = reply(request);
+        assert!(answer.starts_with(start), "{request}: {answer}");
+    }
+}
+
+#[test]
+fn command_describes_the_table_in_the_shape_of_redis_7() {
+    assert_eq!(
+        reply("COMMAND INFO mset foo"),
+        "*2|*10|$4|mset|:-3|*2|+write|+denyoom|:1|:-1|:2|*3|+@write|+@string|+@slow|\
+         *0|*0|*0|$-1|"
+    );
+    let mut node = Node::new();
+    node.ask("HELLO 3\r\n");
+    assert_eq!(
+        node.ask("COMMAND INFO get foo\r\n"),
+        "*2|*10|$3|get|:2|~2|+readonly|+fast|:1|:1|:1|~3|+@read|+@string|+@fast|~0|~0|*0|_|"
+    );
+    assert_eq!(reply("COMMAND COUNT"), ":17|");
+    assert!(reply("COMMAND").starts_with("*17|*10|$4|auth|"));
+    assert!(reply("COMMAND LIST").contains("|$9|client|id|"));
+    assert!(reply("COMMAND INFO client|id").starts_with("*1|*10|$9|client|id|:2|"));
+    assert!(reply("COMMAND DOCS foo").starts_with("*0|"));
+    assert!(reply("CLIENT HELP").contains("|+GETNAME|"));
+}
+
+#[test]
+fn command_getkeys_finds_the_keys_of_any_row() {
+    for (request, answer) in [
+        ("COMMAND GETKEYS mset a 1 b 2", "*2|$1|a|$1|b|"),
+        ("COMMAND GETKEYS del a b", "*2|$1|a|$1|b|"),
+        ("COMMAND GETKEYS set a 1", "*1|$1|a|"),
+        ("COMMAND GETKEYS foo a", "-ERR Invalid command specified|"),
+        ("COMMAND GETKEYS ping a", "-ERR The command has no key arguments|"),
+        ("COMMAND GETKEYS get a b", "-ERR Invalid number of arguments specified for command|"),
+    ] {
+        assert_eq!(reply(request), answer, "{request}");
+    }
+}
+
+#[test]
+fn client_reply_silences_exactly_what_it_should() {
+    for (requests, answer) in [
+        ("CLIENT REPLY OFF|PING|SET k v|CLIENT REPLY ON|GET k", "+OK|$1|v|"),
+        ("CLIENT REPLY SKIP|PING|PING", "+PONG|"),
+        ("CLIENT REPLY SKIP|CLIENT REPLY ON|PING", "+OK|+PONG|"),
+        ("CLIENT REPLY OFF|CLIENT REPLY SKIP|PING|PING|CLIENT REPLY ON|PING", "+OK|+PONG|"),
+        ("CLIENT REPLY OFF|CLIENT foo|CLIENT REPLY foo|CLIENT REPLY ON", "+OK|"),
+    ] {
+        let mut node = Node::new();
+        assert_eq!(node.ask(requests.replace('|', "\r\n") + "\r\n"), answer, "{requests}");
+    }
+}
+
+#[test]
+fn quit_answers_what_came_before_and_hears_nothing_after() {
+    let mut node = Node::new();
+    assert_eq!(node.ask("SET k v\r\nGET k\r\nQUIT\r\nSET k w\r\n"), "+OK|$1|v|+OK|");
+    assert!(node.connection.is_finished());
+    assert!(!node.connection.wants_input());
+    assert!(node.connection.input().is_empty(), "what came after stays in memory");
+}
+
+#[test]
+fn a_protocol_error_is_answered_in_its_turn_and_closes() {
+    let mut node = Node::new();
+    assert_eq!(
+        node.ask("SET k v\r\n*1\r\nfoo\r\nPING\r\n"),
+        "+OK|-ERR Protocol error: expected '$', got 'f'|"
+    );
+    assert!(node.connection.is_finished());
+}
+
+#[test]
+fn a_browser_tricked_into_a_request_is_cut_off_without_a_word() {
+    for line in ["POST / HTTP/1.1", "Host: 127.0.0.1:7379"] {
+        let mut node = Node::new();
+        assert_eq!(node.ask(format!("{line}\r\nSET k v\r\n")), "");
+        assert!(node.connection.is_finished());
+    }
+}
+
+#[test]
+fn a_pipeline_costs_one_round_and_reads_see_the_writes_before_them() {
+    let mut node = Node::new();
+    let replies = node.ask("SET k 1\r\nGET k\r\nINCR k\r\nGET k\r\nPING\r\nDEL k\r\nGET k\r\n");
+    assert_eq!(replies, "+OK|$1|1|:2|$1|2|+PONG|:1|$-1|");
+    assert_eq!(node.rounds, 1);
+    node.ask("GET a\r\nGET b\r\nMGET c d\r\nDBSIZE\r\n");
+    assert_eq!(node.rounds, 2);
+}
+
+#[test]
+fn keys_of_different_groups_in_one_request_are_refused() {
+    let mut node = Node::with(Limits::default(), 2);
+    let crossslot = "-CROSSSLOT Keys in request don't hash to the same slot|";
+    // By the well-known slots 12182 and 5061 of these keys.
+    for request in ["MSET foo 1 bar 2", "MGET foo bar", "DEL foo bar", "EXISTS foo bar"] {
+        assert_eq!(node.ask(format!("{request}\r\n")), crossslot, "{request}");
+    }
+    assert_eq!(node.ask("MSET foo 1 {foo}2 2 3{foo} 3\r\n"), "+OK|");
+    assert_eq!(node.ask("SET bar 1\r\nDBSIZE\r\nMGET {foo}2 foo\r\n"), "+OK|:4|*2|$1|2|$1|1|");
+    assert_eq!(Node::new().ask("MSET foo 1 bar 2\r\nDBSIZE\r\n"), "+OK|:2|", "one group has all");
+}

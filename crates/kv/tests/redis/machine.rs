@@ -1,0 +1,107 @@
+//! Claims about the store as a state machine.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use raftlet::StateMachine;
+use raftlet::core::{Index, Term};
+use raftlet_kv::{Command, Machine, Query, Response};
+
+/// Applies the commands as entries 1, 2, ... in batches of `batch_len`.
+fn apply(machine: &mut Machine, payloads: &[Vec<u8>], batch_len: usize) -> Vec<Response> {
+    let entries: Vec<raftlet::Command<'_>> =
+        payloads.iter().zip(1..).map(|(payload, index)| entry(index, payload)).collect();
+    let mut responses = Vec::new();
+    for batch in entries.chunks(batch_len) {
+        ready(machine.apply(batch, &mut responses)).expect("applied");
+    }
+    responses
+}
+
+fn entry(index: u64, payload: &[u8]) -> raftlet::Command<'_> {
+    raftlet::Command { index: Index::new(index), term: Term::new(1), log_time_ms: 0, payload }
+}
+
+/// The machine waits for nothing.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the machine waits"),
+    }
+}
+
+fn payload(command: &Command<Bytes>) -> Vec<u8> {
+    let mut payload = Vec::new();
+    Machine::encode(command, &mut payload);
+    payload
+}
+
+fn bytes(text: impl Into<String>) -> Bytes {
+    Bytes::from(text.into())
+}
+
+/// Every kind of command, many times, from a small generator.
+fn log(len: u64) -> Vec<Vec<u8>> {
+    let mut state = 1_u64;
+    let mut random = move |bound: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) % bound
+    };
+    (0..len)
+        .map(|at| {
+            let key = bytes(format!("k{}", random(50)));
+            payload(&match random(6) {
+                0 => Command::Set { key, value: bytes(format!("{at}")) },
+                1 => Command::Set { key, value: bytes("not a number") },
+                2 => Command::MSet { pairs: vec![(key, bytes("1")), (bytes("x"), bytes("2"))] },
+                3 => Command::Del { keys: vec![key, bytes("x")] },
+                4 => Command::IncrBy { key, by: -3 },
+                _ => Command::Query(Query::Get { key }),
+            })
+        })
+        .collect()
+}
+
+#[test]
+fn members_that_apply_the_same_log_agree_on_state_and_responses() {
+    let log = log(2_000);
+    let mut first = Machine::new(1);
+    let mut second = Machine::new(99);
+    let responses = apply(&mut first, &log, 1);
+    assert_eq!(responses.len(), log.len(), "one response per command");
+    assert_eq!(apply(&mut second, &log, 64), responses);
+    assert_eq!(first.digest(), second.digest());
+    assert_eq!(first.store().used_bytes(), second.store().used_bytes());
+    assert_ne!(first.digest(), Machine::new(1).digest());
+}
+
+#[test]
+fn a_member_that_lost_one_entry_shows_another_digest() {
+    let set = |n: u64| payload(&Command::Set { key: bytes(format!("k{n}")), value: bytes("v") });
+    let log: Vec<_> = (0..20).map(set).collect();
+    let mut whole = Machine::new(1);
+    apply(&mut whole, &log, 64);
+    for lost in 0..log.len() {
+        let mut shorter = log.clone();
+        shorter.remove(lost);
+        let mut machine = Machine::new(1);
+        apply(&mut machine, &shorter, 64);
+        assert_ne!(machine.digest(), whole.digest(), "entry {lost} went unmissed");
+    }
+}
+
+#[test]
+fn an_entry_that_is_no_command_halts_by_name_and_place() {
+    let mut machine = Machine::new(1);
+    let good = payload(&Command::Set { key: bytes("k"), value: bytes("v") });
+    let newer = b"\x02\x01".to_vec();
+    let entries = [entry(4, &good), entry(5, &newer), entry(6, &good)];
+    let mut responses = Vec::new();
+    let error = ready(machine.apply(&entries, &mut responses)).expect_err("halted");
+    assert_eq!(error.index, Index::new(5));
+    assert!(error.detail.contains("upgrade this node"), "{}", error.detail);
+    assert_eq!(responses, [Response::Ok]);
+}

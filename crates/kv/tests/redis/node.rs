@@ -1,0 +1,92 @@
+//! A node in memory: executes whatever a connection starts, at once.
+
+use raftlet_kv::{
+    Batch, Command, Connection, ConnectionInfo, Limits, NodeInfo, Outcome, Output, SlotMap, Store,
+    Ticket, Work,
+};
+
+/// One client's connection to a node that has it to itself.
+pub struct Node {
+    pub connection: Connection,
+    stores: Vec<Store>,
+    pub output: Output,
+    /// Batches started so far: quorum rounds, on a real node.
+    pub rounds: usize,
+}
+
+impl Node {
+    pub fn new() -> Self {
+        Self::with(Limits::default(), 1)
+    }
+
+    pub fn with(limits: Limits, groups_len: u64) -> Self {
+        let slots = SlotMap::new(groups_len).expect("a number of groups");
+        let info = ConnectionInfo {
+            id: 7,
+            peer_addr: "127.0.0.1:50000".to_owned(),
+            local_addr: "127.0.0.1:7379".to_owned(),
+        };
+        Self {
+            connection: Connection::new(info, limits, slots),
+            stores: slots.groups().map(|group| Store::new(u64::from(group.number()))).collect(),
+            output: Output::default(),
+            rounds: 0,
+        }
+    }
+
+    /// What comes back for these bytes, line ends as `|`.
+    pub fn ask(&mut self, bytes: impl AsRef<[u8]>) -> String {
+        self.send(bytes.as_ref());
+        self.take_replies()
+    }
+
+    /// Bytes arrive, and everything that follows from them happens.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.connection.input().extend_from_slice(bytes);
+        loop {
+            self.turn();
+            if self.output.batches.is_empty() {
+                break;
+            }
+            for batch in std::mem::take(&mut self.output.batches) {
+                self.execute(batch);
+            }
+        }
+    }
+
+    pub fn turn(&mut self) {
+        let mut info = || NodeInfo { node_id: 1, keys_len: 2, ..NodeInfo::default() };
+        self.connection.turn(0, &mut info, &mut self.output);
+    }
+
+    pub fn take_replies(&mut self) -> String {
+        let replies = std::mem::take(&mut self.output.replies);
+        String::from_utf8_lossy(&replies).replace("\r\n", "|")
+    }
+
+    fn execute(&mut self, batch: Batch) {
+        self.rounds += 1;
+        let at = usize::from(batch.group.number());
+        let store = self.stores.get_mut(at).expect("a store per group");
+        let mut ended: Vec<(Ticket, Outcome)> = Vec::new();
+        match batch.work {
+            Work::Read(queries) => {
+                for (ticket, query) in queries {
+                    ended.push((ticket, Outcome::Done(store.query(&query))));
+                }
+            }
+            Work::Propose(commands) => {
+                for (ticket, command) in commands {
+                    let mut entry = Vec::new();
+                    command.encode(&mut entry);
+                    let decoded = Command::decode(&entry).expect("as it was encoded");
+                    ended.push((ticket, Outcome::Done(store.apply(&decoded))));
+                }
+            }
+        }
+        // Completions may come in any order.
+        for (ticket, outcome) in ended.into_iter().rev() {
+            self.connection.complete(ticket, outcome);
+        }
+    }
+}
