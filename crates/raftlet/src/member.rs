@@ -164,7 +164,7 @@ impl<M: StateMachine> Member<M> {
             return false;
         }
         let forward = self.forwards.send(now.time, term, leader, self.held.take(len));
-        self.core.doubt(now);
+        self.core.on_forwarded(now);
         self.tell(leader, Body::Forward(forward), due);
         true
     }
@@ -318,7 +318,7 @@ impl<M: StateMachine> Member<M> {
         }
         let (term, leader) = (self.core.term(), self.core.leader());
         if let Some((to, forward)) = self.forwards.resend(now.time, term, leader) {
-            self.core.doubt(now);
+            self.core.on_forwarded(now);
             self.tell(to, Body::Forward(forward), due);
         }
     }
