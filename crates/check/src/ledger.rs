@@ -29,10 +29,11 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 
+use register::Register;
+
 use crate::history::{Call, History, HistoryError, Key, OpId, Operation, Outcome, Value};
 use crate::linearizable::{SearchLimits, Verdict, check};
 use crate::model::KeyValue;
-use register::Register;
 
 /// What a history comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]

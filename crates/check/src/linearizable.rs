@@ -26,9 +26,10 @@ mod timeline;
 
 use std::fmt::Write;
 
+use search::{Ending, Search, Stuck};
+
 use crate::history::{History, Key, OpId, Operation};
 use crate::model::Model;
-use search::{Ending, Search, Stuck};
 
 /// Nodes one key may cost unless the caller says otherwise. A node takes about
 /// 150 bytes of memory, so this is 150 MB at most, and a few seconds. A good

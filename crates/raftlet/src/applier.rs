@@ -16,12 +16,11 @@
 //!
 //! Not here: who is told (`member.rs`), polling and spawning (`shard/act.rs`).
 
-use raftlet_core::{self as core, Entries, Entry, EntryKind, Index, Time};
-
 use crate::error::Halt;
 use crate::options::ShardOptions;
 use crate::port::{Command, StateMachine};
 use crate::window::{Verdict, Window};
+use raftlet_core::{self as core, Entries, Entry, EntryKind, Index, Time};
 
 /// How long storage that could not read rests before it is asked again.
 const READ_PAUSE_NS: u64 = 100_000_000;

@@ -5,9 +5,8 @@
 //! on text (D9). A read that fails has read nothing, so it may always be asked
 //! again.
 
-use raftlet_core::{ConfigurationError, Generation, GroupId, Index, NodeId, RestoreError};
-
 use crate::port::{ApplyError, StorageError};
+use raftlet_core::{ConfigurationError, Generation, GroupId, Index, NodeId, RestoreError};
 
 /// How a proposal ended that is not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

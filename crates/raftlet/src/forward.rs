@@ -21,10 +21,10 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use raftlet_core::{Forward, ForwardOutcome, ForwardReply, NodeId, Run, Term, Time};
 
 use crate::proposal::Proposal;
 use crate::window::WINDOW_SPAN;
+use raftlet_core::{Forward, ForwardOutcome, ForwardReply, NodeId, Run, Term, Time};
 
 /// Forwards in flight of one group; more are held. A quarter of the span, so
 /// that the window's floor stays far below what lives.

@@ -9,14 +9,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use raftlet_core::{Liveness, NodeId, Sender};
-
 use crate::answer::{Waiting, answer};
 use crate::error::{ProposeError, ReadError, Unknown};
 use crate::port::{Incoming, Ports, StateMachine};
 use crate::shard::Shared;
 use crate::status::GroupStatus;
 use crate::timers::Slot;
+use raftlet_core::{Liveness, NodeId, Sender};
 
 /// Largest encoding buffer kept between proposals.
 const SCRATCH_BYTES_KEPT: usize = 64 << 10;

@@ -16,13 +16,12 @@
 
 use std::collections::VecDeque;
 
-use raftlet_core::{Body, Message, Sender};
-
 use crate::error::ReadError;
 use crate::options::ShardOptions;
 use crate::proposal::Proposal;
 use crate::reads::ReadJob;
 use crate::timers::Slot;
+use raftlet_core::{Body, Message, Sender};
 
 /// What a message costs beside its payload, in bytes.
 const MESSAGE_OVERHEAD_BYTES: usize = 128;
@@ -228,10 +227,9 @@ pub(crate) fn message_bytes(message: &Message) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use raftlet_core::{Body, Forward, Generation, Message, Sender, Term};
-
     use super::Lanes;
     use crate::options::ShardOptions;
+    use raftlet_core::{Body, Forward, Generation, Message, Sender, Term};
 
     fn lanes(groups: usize) -> Lanes<u64, u64> {
         let options = ShardOptions {

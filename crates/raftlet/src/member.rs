@@ -18,10 +18,6 @@
 //! about copies (`window.rs`).
 
 use bytes::Bytes;
-use raftlet_core::{
-    self as core, AckOutcome, Arena, Body, Entry, GroupId, Index, Message, NodeId, Now, Origin,
-    Role, Sender, Term, Time,
-};
 
 use crate::applier::{Applied, Applier, Next, has_effect};
 use crate::error::{Halt, NotDone, ProposeError, ReadError, Unknown};
@@ -33,6 +29,10 @@ use crate::reads::Reads;
 use crate::shard::effects::{Effects, Purpose, StorageRead, Work};
 use crate::timers::Slot;
 use crate::waiters::Waiters;
+use raftlet_core::{
+    self as core, AckOutcome, Arena, Body, Entry, GroupId, Index, Message, NodeId, Now, Origin,
+    Role, Sender, Term, Time,
+};
 
 /// A hosted member.
 pub(crate) struct Member<M: StateMachine> {

@@ -5,9 +5,8 @@
 
 use std::time::Duration;
 
-use raftlet_core::{Incarnation, NodeId, Options, OptionsError, Run, Settings};
-
 use crate::forward::FORWARDS_IN_FLIGHT_MAX;
+use raftlet_core::{Incarnation, NodeId, Options, OptionsError, Run, Settings};
 
 /// Which node a shard belongs to, in which life and run (rules 3, 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

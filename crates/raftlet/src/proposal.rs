@@ -11,10 +11,10 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use raftlet_core::Time;
 
 use crate::answer::Answer;
 use crate::error::{NotDone, ProposeError};
+use raftlet_core::Time;
 
 /// A command that somebody waits for.
 #[derive(Debug)]

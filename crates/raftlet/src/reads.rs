@@ -15,9 +15,8 @@
 
 use std::collections::VecDeque;
 
-use raftlet_core::{Index, ReadId, Time};
-
 use crate::error::ReadError;
+use raftlet_core::{Index, ReadId, Time};
 
 /// A caller's closure and the way back to the caller.
 pub(crate) type ReadJob<M> = Box<dyn FnOnce(Result<&M, ReadError>)>;
@@ -169,9 +168,8 @@ mod tests {
     use std::cell::Cell;
     use std::rc::Rc;
 
-    use raftlet_core::{Index, ReadId, Time};
-
     use super::{PAUSE_NS, Reads};
+    use raftlet_core::{Index, ReadId, Time};
 
     const APPLIED: Index = Index::new(9);
 

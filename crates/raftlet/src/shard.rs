@@ -31,8 +31,6 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use raftlet_core::OptionsError;
-
 use crate::cell::ShardCell;
 use crate::error::ShardError;
 use crate::handle::Inbox;
@@ -42,6 +40,7 @@ use crate::shard::effects::Effects;
 use crate::shard::signal::Signal;
 use crate::shard::state::{Phase, State};
 use crate::status::ShardStatus;
+use raftlet_core::OptionsError;
 
 /// What the tasks and handles of a shard share.
 pub(crate) struct Shared<P: Ports> {

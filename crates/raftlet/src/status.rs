@@ -2,9 +2,8 @@
 //!
 //! Plain numbers, read at one moment: nothing here waits or changes anything.
 
-use raftlet_core::{self as core, Generation, GroupId, Index};
-
 use crate::error::Halt;
+use raftlet_core::{self as core, Generation, GroupId, Index};
 
 /// A digest of a machine's state and the index up to which it was applied,
 /// taken together.

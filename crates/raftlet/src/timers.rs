@@ -80,9 +80,8 @@ impl Timers {
 
 #[cfg(test)]
 mod tests {
-    use raftlet_core::Time;
-
     use super::Timers;
+    use raftlet_core::Time;
 
     fn ms(ms: u64) -> Time {
         Time::from_ms(ms)

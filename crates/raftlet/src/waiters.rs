@@ -12,9 +12,8 @@
 
 use std::collections::VecDeque;
 
-use raftlet_core::{Index, Term, Time};
-
 use crate::proposal::Proposal;
+use raftlet_core::{Index, Term, Time};
 
 /// The proposals that wait, in index order.
 #[derive(Debug)]
@@ -84,11 +83,11 @@ impl<R> Waiters<R> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use raftlet_core::{Index, Term, Time};
 
     use super::Waiters;
     use crate::answer::answer;
     use crate::proposal::Proposal;
+    use raftlet_core::{Index, Term, Time};
 
     fn proposal(deadline_ms: u64) -> Proposal<u64> {
         Proposal { payload: Bytes::new(), deadline: Time::from_ms(deadline_ms), answer: answer().0 }

@@ -1,11 +1,11 @@
 //! The origin's side, one promise a test.
 
 use bytes::Bytes;
-use raftlet_core::{ForwardOutcome, ForwardReply, Index, NodeId, Run, Term, Time};
 
 use super::{Forwards, PAUSE_NS_MIN};
 use crate::answer::answer;
 use crate::proposal::Proposal;
+use raftlet_core::{ForwardOutcome, ForwardReply, Index, NodeId, Run, Term, Time};
 
 const LEADER: NodeId = NodeId::new(1);
 const TERM: Term = Term::new(4);

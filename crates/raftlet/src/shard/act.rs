@@ -10,8 +10,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use raftlet_core::Now;
-
 use crate::applier::{Applied, Job, apply};
 use crate::port::{Clock, Ports, Rpc, Spawn, StateMachine, Storage};
 use crate::reads::ReadJob;
@@ -19,6 +17,7 @@ use crate::shard::Shared;
 use crate::shard::effects::{Effects, StorageRead, Work};
 use crate::shard::state::Completion;
 use crate::timers::Slot;
+use raftlet_core::Now;
 
 impl<P: Ports> Shared<P> {
     /// Does everything in `fx` and what follows from it; `fx` is empty then.

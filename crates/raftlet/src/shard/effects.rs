@@ -7,14 +7,13 @@
 use std::collections::VecDeque;
 use std::task::Waker;
 
-use raftlet_core::{FetchId, GroupId, Index, Message, NodeId};
-
 use crate::applier::Job;
 use crate::error::ReadError;
 use crate::port::{Incoming, StateMachine, WriteBatch};
 use crate::proposal::Ended;
 use crate::reads::ReadJob;
 use crate::timers::Slot;
+use raftlet_core::{FetchId, GroupId, Index, Message, NodeId};
 
 /// What is due.
 pub(crate) struct Effects<M: StateMachine> {

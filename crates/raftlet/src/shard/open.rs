@@ -6,15 +6,14 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use raftlet_core::{
-    self as core, Configuration, Generation, GroupId, HardState, Restored, Seat, Term,
-};
-
 use crate::error::{BootstrapError, OpenError};
 use crate::handle::Group;
 use crate::port::{FailureDetector, GroupWrite, LoadedLog, Ports, Storage, WriteBatch};
 use crate::shard::state::Phase;
 use crate::shard::{Shard, Shared};
+use raftlet_core::{
+    self as core, Configuration, Generation, GroupId, HardState, Restored, Seat, Term,
+};
 
 impl<P: Ports> Shard<P> {
     /// Makes a group on this member: term 1 and its first configuration become

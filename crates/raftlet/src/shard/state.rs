@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use raftlet_core::{Arena, GroupId, Liveness, NodeId, Now, Output, Sender, Settings, Time};
 
 use crate::answer::Answer;
 use crate::applier::Applied;
@@ -28,6 +27,7 @@ use crate::shard::effects::{Effects, StorageRead};
 use crate::shard::writer::Writer;
 use crate::status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
 use crate::timers::{Slot, Timers};
+use raftlet_core::{Arena, GroupId, Liveness, NodeId, Now, Output, Sender, Settings, Time};
 
 /// Proposals are copied into blocks of this size.
 const PAYLOAD_BLOCK_BYTES: usize = 64 << 10;

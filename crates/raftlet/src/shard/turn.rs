@@ -18,8 +18,6 @@
 //!
 //! Not here: waiting, ports and wakers (`shard.rs`, `shard/act.rs`).
 
-use raftlet_core::{Body, Entries, Envelope, Event, Fetch, Message, Now, Role, Time};
-
 use crate::applier::Applied;
 use crate::error::{Halt, NotDone, ProposeError, ReadError};
 use crate::member::Member;
@@ -27,6 +25,7 @@ use crate::port::{StateMachine, StorageError, WriteBatch};
 use crate::shard::effects::{Purpose, StorageRead};
 use crate::shard::state::{Completion, Phase, State};
 use crate::timers::Slot;
+use raftlet_core::{Body, Entries, Envelope, Event, Fetch, Message, Now, Role, Time};
 
 /// Inputs that one group gets before the next one's turn.
 const SHARE_INPUTS: usize = 256;

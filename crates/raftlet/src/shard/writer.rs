@@ -14,10 +14,9 @@
 use std::collections::VecDeque;
 use std::task::Waker;
 
-use raftlet_core::{Entries, Generation, GroupId, Index, Persist, Ticket, Time};
-
 use crate::port::{GroupWrite, WriteBatch};
 use crate::timers::Slot;
+use raftlet_core::{Entries, Generation, GroupId, Index, Persist, Ticket, Time};
 
 /// How long a write that found no space rests before it is tried again.
 const NO_SPACE_PAUSE_NS: u64 = 200_000_000;

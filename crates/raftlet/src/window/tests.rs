@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use raftlet_core::{Incarnation, Index, NodeId, Origin, Run};
-
 use super::{ORIGINS_MAX, RANGES_MAX, Verdict, WINDOW_SPAN, Window};
+use raftlet_core::{Incarnation, Index, NodeId, Origin, Run};
 
 fn origin(node: u64, run: u64, sequence: u64) -> Origin {
     Origin {

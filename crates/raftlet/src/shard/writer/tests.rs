@@ -2,13 +2,12 @@
 
 use std::task::Waker;
 
+use super::Writer;
+use crate::port::GroupWrite;
 use raftlet_core::{
     Arena, Chunk, Entries, EntryKind, Generation, GroupId, HardState, Index, LogId, NewEntry,
     NodeId, Persist, Seal, Term, Ticket, Time,
 };
-
-use super::Writer;
-use crate::port::GroupWrite;
 
 const OF: (GroupId, Generation) = (GroupId::new(7), Generation::new(1));
 
