@@ -271,6 +271,14 @@ pub(crate) fn incr(args: &Args) -> Parsed {
     Ok(Request::Write(Command::IncrBy { key: required(args, 1), by: 1 }))
 }
 
+pub(crate) fn incrby(args: &Args) -> Parsed {
+    let by = args
+        .get(2)
+        .and_then(decimal::parse_i64)
+        .ok_or_else(|| Reply::error(errors::NOT_AN_INTEGER))?;
+    Ok(Request::Write(Command::IncrBy { key: required(args, 1), by }))
+}
+
 /// `SET key value`, without options so far: those of Redis are refused by
 /// name, so that nobody believes in a lifetime or a condition that isn't kept.
 pub(crate) fn set(args: &Args) -> Parsed {

@@ -123,6 +123,16 @@ pub(crate) static ROWS: &[Row] = &[
         subcommands: &[],
     },
     Row {
+        name: "incrby",
+        arity: 3,
+        flags: &["write", "denyoom", "fast"],
+        keys: Keys::One,
+        categories: &["write", "string", "fast"],
+        doc: doc("string", "1.0.0", "Increment the integer value of a key by the given amount"),
+        parse: parse::incrby,
+        subcommands: &[],
+    },
+    Row {
         name: "info",
         arity: -1,
         flags: ALWAYS,

@@ -12,8 +12,8 @@ use crate::resp::reply::Reply;
 /// What to use instead, and of which commands, in lower case.
 static UNSUPPORTED: &[(&str, &str)] = &[
     (
-        "use GET, SET, MGET, MSET and INCR",
-        "append decr decrby getdel getex getrange getset incrby incrbyfloat lcs msetnx \
+        "use GET, SET, MGET, MSET, INCR and INCRBY",
+        "append decr decrby getdel getex getrange getset incrbyfloat lcs msetnx \
          psetex setex setnx setrange strlen substr bitcount bitfield bitfield_ro bitop \
          bitpos getbit setbit",
     ),

@@ -25,6 +25,8 @@ fn data_commands_answer_as_redis_does() {
         ("DBSIZE", ":1|"),
         ("SET n 9223372036854775807", "+OK|"),
         ("INCR n", "-ERR increment or decrement would overflow|"),
+        ("INCRBY n -7", ":9223372036854775800|"),
+        ("INCRBY n x", "-ERR value is not an integer or out of range|"),
     ] {
         assert_eq!(node.ask(format!("{request}\r\n")), answer, "{request}");
     }
