@@ -29,9 +29,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 
-use register::Register;
-
 use crate::history::{Call, History, HistoryError, Key, OpId, Operation, Outcome, Value};
+use crate::ledger::register::Register;
 use crate::linearizable::{SearchLimits, Verdict, check};
 use crate::model::KeyValue;
 

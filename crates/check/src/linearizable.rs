@@ -26,9 +26,8 @@ mod timeline;
 
 use std::fmt::Write;
 
-use search::{Ending, Search, Stuck};
-
 use crate::history::{History, Key, OpId, Operation};
+use crate::linearizable::search::{Ending, Search, Stuck};
 use crate::model::Model;
 
 /// Nodes one key may cost unless the caller says otherwise. A node takes about
