@@ -75,8 +75,9 @@ pub enum Unknown {
     /// `propose_timeout`.
     #[error("appended or forwarded, and not seen applied in time")]
     TimedOut,
-    /// The leader found no quorum and stepped down (rule 20).
-    #[error("the leader lost its quorum while the entry waited for one")]
+    /// The leader found no quorum, or its disk hung, and it stepped down
+    /// (rules 8, 20).
+    #[error("the leader gave up for want of a quorum or of its disk, the entry not yet applied")]
     QuorumLost,
     /// The group halted while it waited.
     #[error("the group has halted: {0}")]

@@ -25,6 +25,7 @@ mod forward;
 mod handle;
 mod inbox;
 mod member;
+pub mod memory;
 mod options;
 mod proposal;
 mod reads;

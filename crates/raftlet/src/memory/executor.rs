@@ -1,0 +1,308 @@
+//! A single-thread executor with virtual time, the same run for the same seed.
+//!
+//! Which of the runnable tasks goes next is drawn from the seed, so that tests
+//! with several seeds see several orders. When no task can run the clock moves
+//! to its next alarm: a test that waits five seconds takes none.
+//!
+//! Invariant: a task is polled only while it is not being polled, and dropped
+//! outside of the executor's own state.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::{Rc, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use raftlet_core::Time;
+
+use crate::cell::ShardCell;
+use crate::memory::clock::VirtualClock;
+use crate::port::{Clock, Spawn};
+
+type TaskId = u64;
+type BoxedTask = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Whose tasks: they can be killed together, as a process's threads are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner(pub u64);
+
+/// Woken tasks. `Wake` demands `Send`, hence the lock; all is one thread.
+type Ready = Arc<Mutex<VecDeque<TaskId>>>;
+
+struct TaskWaker {
+    id: TaskId,
+    is_queued: AtomicBool,
+    ready: Ready,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        if !self.is_queued.swap(true, Ordering::Relaxed) {
+            lock(&self.ready).push_back(self.id);
+        }
+    }
+}
+
+fn lock(ready: &Ready) -> std::sync::MutexGuard<'_, VecDeque<TaskId>> {
+    ready.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Task {
+    owner: Owner,
+    waker: Arc<TaskWaker>,
+    /// `None` while it is being polled.
+    future: Option<BoxedTask>,
+}
+
+struct Tasks {
+    tasks: BTreeMap<TaskId, Task>,
+    next: TaskId,
+    random: u64,
+}
+
+/// Runs tasks on the thread that calls it.
+pub struct Executor {
+    tasks: Rc<ShardCell<Tasks>>,
+    ready: Ready,
+    clock: VirtualClock,
+}
+
+impl Executor {
+    /// An executor whose order of tasks follows from `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let tasks = Tasks { tasks: BTreeMap::new(), next: 1, random };
+        Self {
+            tasks: Rc::new(ShardCell::new(tasks)),
+            ready: Ready::default(),
+            clock: VirtualClock::new(),
+        }
+    }
+
+    /// Its time.
+    #[must_use]
+    pub fn clock(&self) -> VirtualClock {
+        self.clock.clone()
+    }
+
+    /// Starts tasks of one owner.
+    #[must_use]
+    pub fn spawner(&self, owner: Owner) -> Spawner {
+        Spawner { tasks: Rc::downgrade(&self.tasks), ready: Arc::clone(&self.ready), owner }
+    }
+
+    /// Drops all tasks of an owner, in mid-flight: what a killed process does.
+    pub fn kill(&self, owner: Owner) {
+        let killed: Vec<Task> = self.tasks.with(|tasks| {
+            let of_owner = |task: &Task| task.owner == owner;
+            let ids: Vec<TaskId> =
+                tasks.tasks.iter().filter(|(_, task)| of_owner(task)).map(|(id, _)| *id).collect();
+            ids.iter().filter_map(|id| tasks.tasks.remove(id)).collect()
+        });
+        drop(killed);
+    }
+
+    /// Runs until `future` has ended; time passes as needed.
+    ///
+    /// # Panics
+    /// When nothing can happen any more and it has not ended.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        let flag = Arc::new(Flag(AtomicBool::new(true)));
+        let waker = Waker::from(Arc::clone(&flag));
+        loop {
+            if flag.0.swap(false, Ordering::Relaxed)
+                && let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker))
+            {
+                return value;
+            }
+            if !self.run_one() && !flag.0.load(Ordering::Relaxed) {
+                let alarm = self.clock.next_alarm().expect("nothing can ever happen any more");
+                self.clock.advance_to(alarm);
+            }
+        }
+    }
+
+    /// Lets everything run for a while of virtual time.
+    pub fn run_for(&self, duration: Duration) {
+        let end = self.clock.now().time.after(duration);
+        self.run_until(end);
+    }
+
+    /// Runs what can run, moving the clock up to `end`.
+    fn run_until(&self, end: Time) {
+        loop {
+            while self.run_one() {}
+            match self.clock.next_alarm().filter(|alarm| *alarm <= end) {
+                Some(alarm) => self.clock.advance_to(alarm),
+                None => break,
+            }
+        }
+        self.clock.advance_to(end);
+        while self.run_one() {}
+    }
+
+    /// Polls one runnable task. Returns whether there was one.
+    fn run_one(&self) -> bool {
+        let Some(id) = self.next_ready() else {
+            return false;
+        };
+        let taken = self.tasks.with(|tasks| {
+            let task = tasks.tasks.get_mut(&id)?;
+            Some((Arc::clone(&task.waker), task.future.take()?))
+        });
+        // Killed meanwhile: nothing to poll.
+        let Some((waker, mut future)) = taken else {
+            return true;
+        };
+        waker.is_queued.store(false, Ordering::Relaxed);
+        let polled = future.as_mut().poll(&mut Context::from_waker(&Waker::from(waker)));
+        let left = self.tasks.with(|tasks| {
+            if polled.is_ready() {
+                return (Some(future), tasks.tasks.remove(&id));
+            }
+            match tasks.tasks.get_mut(&id) {
+                Some(task) => {
+                    task.future = Some(future);
+                    (None, None)
+                }
+                // It was killed from inside of its own poll.
+                None => (Some(future), None),
+            }
+        });
+        drop(left);
+        true
+    }
+
+    fn next_ready(&self) -> Option<TaskId> {
+        let mut ready = lock(&self.ready);
+        let len = u64::try_from(ready.len()).ok().filter(|len| *len > 0)?;
+        let drawn = self.tasks.with(Tasks::draw) % len;
+        ready.remove(usize::try_from(drawn).ok()?)
+    }
+}
+
+impl std::fmt::Debug for Executor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Executor").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
+impl Tasks {
+    /// xorshift: enough to vary an order.
+    const fn draw(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+}
+
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Starts tasks of one owner on an [`Executor`].
+#[derive(Clone)]
+pub struct Spawner {
+    tasks: Weak<ShardCell<Tasks>>,
+    ready: Ready,
+    owner: Owner,
+}
+
+impl Spawn for Spawner {
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let Some(tasks) = self.tasks.upgrade() else {
+            return;
+        };
+        let future: BoxedTask = Box::pin(task);
+        let (owner, ready) = (self.owner, Arc::clone(&self.ready));
+        let waker = tasks.with(|tasks| {
+            let id = tasks.next;
+            tasks.next += 1;
+            let waker = Arc::new(TaskWaker { id, is_queued: AtomicBool::new(false), ready });
+            let task = Task { owner, waker: Arc::clone(&waker), future: Some(future) };
+            tasks.tasks.insert(id, task);
+            waker
+        });
+        waker.wake();
+    }
+}
+
+impl std::fmt::Debug for Spawner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spawner").field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use raftlet_core::Time;
+
+    use super::{Executor, Owner};
+    use crate::port::{Clock, Spawn};
+
+    #[test]
+    fn time_passes_only_when_nothing_can_run() {
+        let executor = Executor::new(1);
+        let clock = executor.clock();
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        for ms in [20, 10] {
+            let (clock, seen) = (clock.clone(), Rc::clone(&seen));
+            executor.spawner(Owner(1)).spawn(async move {
+                clock.sleep_until(Time::from_ms(ms)).await;
+                seen.borrow_mut().push(clock.now().time);
+            });
+        }
+        executor.run_for(Duration::from_millis(15));
+        assert_eq!(*seen.borrow(), [Time::from_ms(10)]);
+        assert_eq!(clock.now().time, Time::from_ms(15));
+        executor.block_on(clock.sleep_until(Time::from_ms(30)));
+        assert_eq!(*seen.borrow(), [Time::from_ms(10), Time::from_ms(20)]);
+    }
+
+    #[test]
+    fn a_killed_owner_runs_no_more_and_its_tasks_are_dropped() {
+        let executor = Executor::new(1);
+        let alive = Rc::new(Cell::new(0));
+        for owner in [Owner(1), Owner(2)] {
+            let (clock, alive) = (executor.clock(), Rc::clone(&alive));
+            executor.spawner(owner).spawn(async move {
+                clock.sleep_until(Time::from_ms(10)).await;
+                alive.set(alive.get() + 1);
+            });
+        }
+        executor.run_for(Duration::from_millis(5));
+        executor.kill(Owner(1));
+        executor.run_for(Duration::from_millis(10));
+        assert_eq!((alive.get(), Rc::strong_count(&alive)), (1, 1));
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_order_and_another_seed_another() {
+        let order = |seed| {
+            let executor = Executor::new(seed);
+            let seen = Rc::new(RefCell::new(Vec::new()));
+            for task in 0..16 {
+                let seen = Rc::clone(&seen);
+                executor.spawner(Owner(1)).spawn(async move { seen.borrow_mut().push(task) });
+            }
+            executor.run_for(Duration::ZERO);
+            seen.take()
+        };
+        assert_eq!(order(3), order(3));
+        assert_ne!(order(3), order(4));
+    }
+}

@@ -1,0 +1,309 @@
+//! Nodes of one process, and what can happen to them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use raftlet::core::{
+    Configuration, Generation, GroupId, Incarnation, Index, Liveness, Member, MemberRole, NodeId,
+    Role, Run, Sender,
+};
+use raftlet::memory::{Executor, ManualDetector, MemoryPorts, MemoryStorage, Network, Owner};
+use raftlet::{
+    ApplyError, Command, Group, NodeSeat, PortSet, ProposeError, Proposing, Shard, ShardError,
+    ShardOptions, Spawn, StateMachine,
+};
+
+pub(crate) const GROUP: GroupId = GroupId::new(1);
+pub(crate) const GENERATION: Generation = Generation::new(1);
+
+/// Remembers every command in order; answers with its place.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) lines: Vec<String>,
+    pub(crate) switches: Rc<Switches>,
+}
+
+/// What a test may do to a machine.
+#[derive(Debug, Default)]
+pub(crate) struct Switches {
+    /// While set, apply does not get on.
+    pub(crate) is_stuck: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+    /// The next apply fails.
+    pub(crate) fails: Cell<bool>,
+    /// The next apply gives one response too few.
+    pub(crate) keeps_one: Cell<bool>,
+}
+
+impl Switches {
+    pub(crate) fn release(&self) {
+        self.is_stuck.set(false);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl StateMachine for Ledger {
+    type Command = String;
+    type Response = usize;
+
+    fn encode(command: &String, into: &mut Vec<u8>) {
+        into.extend_from_slice(command.as_bytes());
+    }
+
+    async fn apply(
+        &mut self,
+        commands: &[Command<'_>],
+        responses: &mut Vec<usize>,
+    ) -> Result<(), ApplyError> {
+        std::future::poll_fn(|cx| {
+            if !self.switches.is_stuck.get() {
+                return Poll::Ready(());
+            }
+            self.switches.waker.replace(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+        for command in commands {
+            if self.switches.fails.get() {
+                let detail = "told to fail".to_owned();
+                return Err(ApplyError { index: command.index, detail });
+            }
+            self.lines.push(String::from_utf8_lossy(command.payload).into_owned());
+            responses.push(self.lines.len());
+        }
+        if self.switches.keeps_one.get() {
+            responses.pop();
+        }
+        Ok(())
+    }
+
+    fn digest(&self) -> u64 {
+        self.lines
+            .iter()
+            .flat_map(|line| line.bytes())
+            .fold(7, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+}
+
+pub(crate) type Ports = MemoryPorts<Ledger>;
+type Ended = Rc<RefCell<Option<Result<(), ShardError>>>>;
+
+/// One run of a node.
+pub(crate) struct Live {
+    pub(crate) shard: Rc<Shard<Ports>>,
+    pub(crate) group: Group<Ports>,
+    pub(crate) switches: Rc<Switches>,
+    detector: ManualDetector,
+    pub(crate) ended: Ended,
+}
+
+struct Node {
+    storage: MemoryStorage,
+    run: u64,
+    live: Option<Live>,
+}
+
+pub(crate) struct Cluster {
+    pub(crate) executor: Executor,
+    pub(crate) network: Network,
+    nodes: BTreeMap<u64, Node>,
+    options: ShardOptions,
+}
+
+impl Cluster {
+    /// Voters 1 to `voters`, bootstrapped and running.
+    pub(crate) fn voters(voters: u64) -> Self {
+        Self::with(voters, 1, |_| {})
+    }
+
+    pub(crate) fn with(voters: u64, seed: u64, tune: impl Fn(&mut ShardOptions)) -> Self {
+        let executor = Executor::new(seed);
+        let network = Network::new(&executor, seed);
+        network.set_delay(Duration::from_micros(100), Duration::from_micros(50));
+        let mut options = ShardOptions { seed, ..ShardOptions::default() };
+        tune(&mut options);
+        let mut cluster = Self { executor, network, nodes: BTreeMap::new(), options };
+        for id in 1..=voters {
+            let storage = MemoryStorage::new(cluster.executor.clock());
+            storage.set_latency(Duration::from_micros(300));
+            cluster.nodes.insert(id, Node { storage, run: 0, live: None });
+        }
+        let configuration = configuration(voters);
+        for id in 1..=voters {
+            let shard = cluster.new_shard(id, ManualDetector::new());
+            let made = shard.bootstrap(GROUP, GENERATION, &configuration);
+            cluster.executor.block_on(made).unwrap();
+            cluster.start(id);
+        }
+        cluster
+    }
+
+    fn new_shard(&mut self, id: u64, detector: ManualDetector) -> Rc<Shard<Ports>> {
+        let node = self.nodes.get_mut(&id).unwrap();
+        node.run += 1;
+        let run = Run::new(node.run);
+        let seat = NodeSeat { node: NodeId::new(id), incarnation: incarnation(id), run };
+        let sender = Sender { node: seat.node, incarnation: seat.incarnation, run };
+        let ports = PortSet {
+            rpc: self.network.rpc(sender),
+            storage: node.storage.clone(),
+            clock: self.executor.clock(),
+            spawn: self.executor.spawner(Owner(id)),
+            detector,
+        };
+        Rc::new(Shard::new(self.options.clone(), seat, ports).unwrap())
+    }
+
+    /// Starts a node on what its storage holds.
+    pub(crate) fn start(&mut self, id: u64) {
+        let detector = ManualDetector::new();
+        let shard = self.new_shard(id, detector.clone());
+        let switches = Rc::new(Switches::default());
+        let machine = Ledger { switches: Rc::clone(&switches), ..Ledger::default() };
+        let group = self.executor.block_on(shard.open(GROUP, GENERATION, machine)).unwrap();
+        let inbox = shard.inbox();
+        self.network.join(NodeId::new(id), move |from, messages| inbox.deliver(from, messages));
+        let ended = Ended::default();
+        let (running, end) = (Rc::clone(&shard), Rc::clone(&ended));
+        self.executor.spawner(Owner(id)).spawn(async move {
+            let result = running.run().await;
+            end.replace(Some(result));
+        });
+        self.nodes.get_mut(&id).unwrap().live =
+            Some(Live { shard, group, switches, detector, ended });
+    }
+
+    /// SIGKILL: nothing of the run survives but the storage.
+    pub(crate) fn kill(&mut self, id: u64) {
+        self.network.leave(NodeId::new(id));
+        self.executor.kill(Owner(id));
+        self.nodes.get_mut(&id).unwrap().live = None;
+    }
+
+    pub(crate) fn live(&self, id: u64) -> &Live {
+        self.nodes[&id].live.as_ref().expect("the node is down")
+    }
+
+    pub(crate) fn group(&self, id: u64) -> Group<Ports> {
+        self.live(id).group.clone()
+    }
+
+    pub(crate) fn storage(&self, id: u64) -> &MemoryStorage {
+        &self.nodes[&id].storage
+    }
+
+    /// Every detector vouches for every node that is up.
+    pub(crate) fn vouch(&self) {
+        for (id, node) in self.nodes.iter().filter(|(_, node)| node.live.is_some()) {
+            let alive = Liveness::Alive { run: Run::new(node.run) };
+            for (_, live) in self.up() {
+                live.detector.set(NodeId::new(*id), alive);
+                live.shard.inbox().liveness(NodeId::new(*id), alive);
+            }
+        }
+    }
+
+    pub(crate) fn run_ms(&self, ms: u64) {
+        self.executor.run_for(Duration::from_millis(ms));
+    }
+
+    fn up(&self) -> impl Iterator<Item = (u64, &Live)> {
+        self.nodes.iter().filter_map(|(id, node)| Some((*id, node.live.as_ref()?)))
+    }
+
+    /// Who leads the highest term, once somebody does.
+    pub(crate) fn leader(&self) -> u64 {
+        for _ in 0..2_000 {
+            let leads = |(id, live): (u64, &Live)| {
+                let status = live.group.status().core;
+                (status.role == Role::Leader).then_some((status.term, id))
+            };
+            if let Some((_, id)) = self.up().filter_map(leads).max() {
+                return id;
+            }
+            self.run_ms(5);
+        }
+        panic!("nobody leads after ten seconds");
+    }
+
+    /// The leader and the two others.
+    pub(crate) fn leader_and_followers(&self) -> (u64, u64, u64) {
+        let leader = self.leader();
+        let mut others = self.nodes.keys().copied().filter(|id| *id != leader);
+        (leader, others.next().unwrap(), others.next().unwrap())
+    }
+
+    pub(crate) fn propose(&self, id: u64, line: &str) -> Proposing<usize> {
+        self.group(id).propose(line.to_owned())
+    }
+
+    /// Proposes and waits for the outcome.
+    pub(crate) fn outcome(&self, id: u64, line: &str) -> Result<usize, ProposeError> {
+        self.executor.block_on(self.propose(id, line))
+    }
+
+    /// What a node's machine has applied, by a linearizable read.
+    pub(crate) fn applied(&self, id: u64) -> Vec<String> {
+        let read = self.group(id).read(|ledger: &Ledger| ledger.lines.clone());
+        self.executor.block_on(read).unwrap()
+    }
+
+    /// All nodes that are up reach one state, which is returned.
+    pub(crate) fn settled(&self) -> Vec<String> {
+        for _ in 0..400 {
+            self.run_ms(50);
+            let states: Vec<_> = self
+                .up()
+                .map(|(_, live)| live.group.status())
+                .map(|status| (status.digest, status.core.commit_index))
+                .collect();
+            let first = states[0];
+            let is_applied = first.0.is_some_and(|digest| digest.index == first.1);
+            if is_applied && states.iter().all(|state| *state == first) {
+                let id = self.up().next().unwrap().0;
+                return self.applied(id);
+            }
+        }
+        panic!("the nodes do not converge");
+    }
+
+    pub(crate) fn heal(&self) {
+        self.network.heal();
+    }
+
+    pub(crate) fn isolate(&self, id: u64) {
+        self.network.isolate(NodeId::new(id));
+    }
+
+    pub(crate) fn applied_index(&self, id: u64) -> Index {
+        self.group(id).status().applied_index
+    }
+}
+
+pub(crate) fn configuration(voters: u64) -> Configuration {
+    let member = |id| Member {
+        node: NodeId::new(id),
+        incarnation: incarnation(id),
+        role: MemberRole::Voter,
+        address: format!("node-{id}:1"),
+    };
+    Configuration::new((1..=voters).map(member).collect()).unwrap()
+}
+
+pub(crate) fn incarnation(id: u64) -> Incarnation {
+    Incarnation(u128::from(id) << 64 | 5)
+}
+
+/// Polls once; `None` while it is not decided.
+pub(crate) fn now_or_never<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+    let pinned = std::pin::Pin::new(future);
+    match pinned.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}

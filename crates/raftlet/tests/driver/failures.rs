@@ -1,0 +1,171 @@
+//! Kills, partitions, disks and machines that fail.
+
+use std::time::Duration;
+
+use raftlet::core::Role;
+use raftlet::{Halt, NotDone, ProposeError, ReadError, ShardError, Unknown};
+
+use crate::cluster::{Cluster, now_or_never};
+
+#[test]
+fn what_was_acknowledged_survives_the_kill_of_every_node_at_once() {
+    for seed in 1..=5 {
+        let mut cluster = Cluster::with(3, seed, |_| {});
+        let leader = cluster.leader();
+        let mut acknowledged = Vec::new();
+        for n in 0..20 {
+            let line = n.to_string();
+            cluster.outcome(1 + n % 3, &line).unwrap();
+            acknowledged.push(line);
+        }
+        drop(cluster.propose(leader, "in flight"));
+        (1..=3).for_each(|id| cluster.kill(id));
+        (1..=3).for_each(|id| cluster.start(id));
+        cluster.leader();
+        cluster.outcome(1, "after").unwrap();
+        let lines = cluster.settled();
+        assert_eq!(lines[..20], acknowledged[..], "seed {seed}");
+        assert_eq!(lines.last().unwrap(), "after");
+    }
+}
+
+#[test]
+fn a_restarted_member_applies_its_log_again_from_the_start() {
+    let mut cluster = Cluster::voters(3);
+    let (leader, follower, _) = cluster.leader_and_followers();
+    for n in 0..10 {
+        cluster.outcome(leader, &n.to_string()).unwrap();
+    }
+    cluster.kill(follower);
+    cluster.outcome(leader, "while away").unwrap();
+    cluster.start(follower);
+    assert_eq!(cluster.settled().len(), 11);
+}
+
+#[test]
+fn waiters_of_a_leader_without_quorum_end_unknown_and_held_ones_are_done_later() {
+    let cluster = Cluster::voters(3);
+    let leader = cluster.leader();
+    cluster.isolate(leader);
+    let lost = cluster.propose(leader, "lost");
+    assert_eq!(cluster.executor.block_on(lost), Err(Unknown::QuorumLost.into()));
+    let held = cluster.propose(leader, "held");
+    cluster.run_ms(1_000);
+    cluster.heal();
+    assert!(cluster.executor.block_on(held).is_ok());
+    let lines = cluster.settled();
+    assert_eq!(lines, ["held"], "another leader's log went on without the lost one");
+}
+
+#[test]
+fn a_deposed_leaders_entries_that_died_are_proposed_again_and_done() {
+    // The leader's appends are lost, so its entry dies with its term; acks of
+    // its heartbeats keep it from giving up first.
+    let cluster = Cluster::voters(3);
+    let (leader, follower, other) = cluster.leader_and_followers();
+    cluster.network.set_filter(move |_, _, incoming| match &incoming.message.body {
+        raftlet::core::Body::Append(append) => append.entries.is_empty(),
+        _ => true,
+    });
+    let mut proposal = cluster.propose(leader, "twice");
+    cluster.run_ms(50);
+    assert_eq!(now_or_never(&mut proposal), None);
+    cluster.heal();
+    cluster.isolate(leader);
+    cluster.run_ms(100);
+    assert_eq!(cluster.executor.block_on(proposal), Err(Unknown::QuorumLost.into()));
+    let next = cluster.leader();
+    assert!(next == follower || next == other || next == leader);
+    cluster.heal();
+    cluster.outcome(follower, "after").unwrap();
+    let lines = cluster.settled();
+    assert!(lines.iter().filter(|line| *line == "twice").count() <= 1);
+}
+
+#[test]
+fn a_failed_write_halts_the_shard_and_leaves_nobody_waiting() {
+    let cluster = Cluster::voters(3);
+    let (leader, follower, _) = cluster.leader_and_followers();
+    cluster.outcome(leader, "before").unwrap();
+    cluster.storage(leader).smash();
+    let caught = cluster.propose(leader, "caught");
+    let read = cluster.group(leader).read(|ledger| ledger.lines.len());
+    cluster.run_ms(20);
+    let ended = cluster.live(leader).ended.borrow().clone();
+    assert!(matches!(ended, Some(Err(ShardError::Storage(_)))));
+    // Two others hold the entry: the halted member just cannot say so.
+    let caught = cluster.executor.block_on(caught);
+    assert!(matches!(caught, Ok(2) | Err(ProposeError::Unknown(Unknown::Halted(_)))), "{caught:?}");
+    let read = cluster.executor.block_on(read);
+    assert!(matches!(read, Ok(_) | Err(ReadError::Halted(_))));
+    let refused = cluster.outcome(leader, "refused");
+    assert!(matches!(refused, Err(ProposeError::NotDone(NotDone::Halted(Halt::Storage(_))))));
+    assert!(cluster.group(leader).status().halted.is_some());
+    let sends = cluster.live(leader).shard.status().counters.sends;
+    cluster.run_ms(2_000);
+    assert_eq!(cluster.live(leader).shard.status().counters.sends, sends, "it still talks");
+    cluster.outcome(follower, "others go on").unwrap();
+}
+
+#[test]
+fn a_full_disk_refuses_by_name_and_serves_again_when_there_is_room() {
+    let cluster = Cluster::voters(1);
+    cluster.leader();
+    cluster.outcome(1, "before").unwrap();
+    cluster.storage(1).fill();
+    let mut caught = cluster.propose(1, "caught");
+    cluster.run_ms(100);
+    assert_eq!(now_or_never(&mut caught), None, "it is in the log's memory");
+    assert_eq!(cluster.outcome(1, "refused"), Err(NotDone::NoSpace.into()));
+    assert!(cluster.live(1).shard.status().is_full);
+    cluster.storage(1).repair();
+    assert_eq!(cluster.executor.block_on(caught), Ok(2));
+    assert_eq!(cluster.outcome(1, "after"), Ok(3));
+    assert_eq!(cluster.applied(1), ["before", "caught", "after"]);
+}
+
+#[test]
+fn a_follower_with_a_full_disk_holds_nobody_up() {
+    let cluster = Cluster::voters(3);
+    let (leader, follower, _) = cluster.leader_and_followers();
+    cluster.storage(follower).fill();
+    for n in 0..20 {
+        assert_eq!(cluster.outcome(leader, &n.to_string()), Ok(n + 1));
+    }
+    cluster.run_ms(1_000);
+    cluster.storage(follower).repair();
+    cluster.run_ms(2_000);
+    assert_eq!(cluster.settled().len(), 20);
+}
+
+#[test]
+fn a_leader_commits_by_others_acks_while_its_own_disk_is_slow() {
+    let cluster = Cluster::voters(3);
+    let (leader, _, _) = cluster.leader_and_followers();
+    cluster.outcome(leader, "warm").unwrap();
+    cluster.run_ms(50);
+    cluster.storage(leader).set_latency(Duration::from_millis(300));
+    let mut proposal = cluster.propose(leader, "quick");
+    cluster.run_ms(10);
+    assert_eq!(now_or_never(&mut proposal), Some(Ok(2)));
+}
+
+#[test]
+fn a_killed_leader_is_replaced_and_a_waiter_elsewhere_is_told_once() {
+    for seed in 1..=8 {
+        let mut cluster = Cluster::with(3, seed, |_| {});
+        let (leader, follower, _) = cluster.leader_and_followers();
+        let waiting: Vec<_> = (0..10).map(|n| cluster.propose(follower, &n.to_string())).collect();
+        cluster.executor.run_for(Duration::from_micros(150 * seed));
+        cluster.kill(leader);
+        let mut done = Vec::new();
+        for (n, proposal) in waiting.into_iter().enumerate() {
+            if cluster.executor.block_on(proposal).is_ok() {
+                done.push(n.to_string());
+            }
+        }
+        assert_eq!(cluster.group(cluster.leader()).status().core.role, Role::Leader);
+        let lines = cluster.settled();
+        assert_eq!(lines, done, "seed {seed}: each once, in order");
+    }
+}

@@ -1,0 +1,13 @@
+//! The driver on ports in memory: what it promises its callers.
+//!
+//! Nodes share one thread and virtual time; see `cluster.rs` for the words
+//! that the claims are written in.
+
+mod cluster;
+mod failures;
+mod forwarding;
+mod idle;
+mod machines;
+mod memory;
+mod proposals;
+mod reads;

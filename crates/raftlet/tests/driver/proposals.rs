@@ -1,0 +1,131 @@
+//! How proposals end.
+
+use raftlet::{NotDone, ProposeError};
+
+use crate::cluster::{Cluster, now_or_never};
+
+#[test]
+fn a_proposal_is_done_when_this_member_has_applied_it_on_any_member() {
+    let cluster = Cluster::voters(3);
+    let (leader, follower, other) = cluster.leader_and_followers();
+    assert_eq!(cluster.outcome(leader, "a"), Ok(1));
+    assert_eq!(cluster.outcome(follower, "b"), Ok(2));
+    assert_eq!(cluster.outcome(other, "c"), Ok(3));
+    assert_eq!(cluster.settled(), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_group_of_one_serves_itself() {
+    let cluster = Cluster::voters(1);
+    assert_eq!(cluster.outcome(1, "a"), Ok(1));
+    assert_eq!(cluster.applied(1), ["a"]);
+}
+
+#[test]
+fn commands_proposed_together_take_one_turn_one_write_and_keep_their_order() {
+    let cluster = Cluster::voters(3);
+    let (leader, follower, _) = cluster.leader_and_followers();
+    cluster.outcome(leader, "first").unwrap();
+    for id in [leader, follower] {
+        cluster.run_ms(50);
+        let writes = cluster.storage(leader).writes();
+        let proposed: Vec<_> = (0..40).map(|n| cluster.propose(id, &format!("{id}-{n}"))).collect();
+        let mut places = Vec::new();
+        for proposal in proposed {
+            places.push(cluster.executor.block_on(proposal).unwrap());
+        }
+        assert!(places.windows(2).all(|pair| pair[0] + 1 == pair[1]), "order is kept");
+        assert_eq!(cluster.storage(leader).writes() - writes, 1, "one write for all");
+    }
+}
+
+#[test]
+fn without_a_leader_a_proposal_is_held_and_then_surely_not_done() {
+    let mut cluster = Cluster::voters(3);
+    let (leader, follower, other) = cluster.leader_and_followers();
+    cluster.kill(leader);
+    cluster.kill(other);
+    cluster.run_ms(3_000);
+    let mut held = cluster.propose(follower, "held");
+    cluster.run_ms(4_900);
+    assert_eq!(now_or_never(&mut held), None, "held for five seconds");
+    cluster.run_ms(200);
+    assert_eq!(now_or_never(&mut held), Some(Err(NotDone::NoLeader.into())));
+    cluster.start(leader);
+    cluster.leader();
+    cluster.outcome(follower, "after").unwrap();
+    assert_eq!(cluster.settled(), ["after"]);
+}
+
+#[test]
+fn a_held_proposal_is_done_when_a_leader_comes_in_time() {
+    let mut cluster = Cluster::voters(3);
+    let (leader, follower, _) = cluster.leader_and_followers();
+    cluster.kill(leader);
+    cluster.run_ms(600);
+    let held = cluster.propose(follower, "held");
+    assert_eq!(cluster.executor.block_on(held), Ok(1));
+}
+
+#[test]
+fn a_command_above_the_limit_is_refused_by_name_at_once() {
+    let cluster = Cluster::with(1, 1, |options| options.group.command_bytes_max = 8);
+    cluster.leader();
+    let refused = cluster.outcome(1, "123456789");
+    assert_eq!(refused, Err(NotDone::TooLarge { bytes: 9, limit: 8 }.into()));
+    assert_eq!(cluster.outcome(1, "12345678"), Ok(1));
+}
+
+#[test]
+fn more_proposals_than_the_shard_may_hold_are_refused_as_busy() {
+    let cluster = Cluster::with(3, 1, |options| options.proposals_max = 4);
+    let leader = cluster.leader();
+    let mut proposed: Vec<_> = (0..6).map(|n| cluster.propose(leader, &n.to_string())).collect();
+    for refused in proposed.split_off(4) {
+        let busy = NotDone::Busy { held: 4, bytes: 4 };
+        assert_eq!(cluster.executor.block_on(refused), Err(busy.into()));
+    }
+    for done in proposed {
+        cluster.executor.block_on(done).unwrap();
+    }
+    assert_eq!(cluster.outcome(leader, "room again"), Ok(5));
+}
+
+#[test]
+fn dropping_the_future_stops_waiting_and_nothing_else() {
+    let cluster = Cluster::voters(3);
+    let (leader, follower, _) = cluster.leader_and_followers();
+    drop(cluster.propose(leader, "a"));
+    drop(cluster.propose(follower, "b"));
+    let mut lines = cluster.settled();
+    lines.sort();
+    assert_eq!(lines, ["a", "b"]);
+    assert_eq!(cluster.live(leader).shard.status().proposals, 0, "the budget is given back");
+}
+
+#[test]
+fn a_stopped_shard_tells_everybody_who_waits_and_takes_nothing_more() {
+    let cluster = Cluster::voters(3);
+    let leader = cluster.leader();
+    cluster.isolate(leader);
+    let appended = cluster.propose(leader, "appended");
+    cluster.run_ms(5);
+    let waiting = cluster.propose(leader, "waiting");
+    cluster.live(leader).shard.stop();
+    assert!(matches!(cluster.executor.block_on(appended), Err(ProposeError::Unknown(_))));
+    assert!(cluster.executor.block_on(waiting).is_err());
+    assert_eq!(*cluster.live(leader).ended.borrow(), Some(Ok(())));
+    assert_eq!(cluster.outcome(leader, "late"), Err(NotDone::Stopped.into()));
+}
+
+#[test]
+fn the_leaders_write_starts_before_any_ack_arrives() {
+    let cluster = Cluster::voters(3);
+    let leader = cluster.leader();
+    for n in 0..20 {
+        cluster.outcome(leader, &n.to_string()).unwrap();
+    }
+    let counters = cluster.live(leader).shard.status().counters;
+    assert!(counters.leader_writes >= 20);
+    assert_eq!(counters.writes_started_before_first_ack, counters.leader_writes);
+}
