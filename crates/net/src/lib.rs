@@ -1,0 +1,5 @@
+//! TCP between nodes.
+mod codec;
+mod fields;
+mod random;
+pub use codec::{BatchReader, MESSAGE_BYTES_MAX, MessageError, decode_message, encode_message, encoded_bytes};
