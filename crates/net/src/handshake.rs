@@ -46,8 +46,8 @@ pub const WIRE_VERSION_MAX: u16 = 1;
 /// The first bytes of a hello's body, in every version to come.
 const MAGIC: [u8; 8] = *b"raftlet\n";
 
-/// What a dialler says first. Magic and versions stay where they are in every
-/// version; the rest is as in the newest version that both speak.
+/// What a dialler says first. These fields stay where they are in every
+/// version; a later one may add behind them, which is skipped here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) version_min: u16,
@@ -83,10 +83,10 @@ impl Hello {
         }
         let hello = Self::read_rest(version_min, version_max, &mut fields)
             .map_err(|Cut| Refusal::malformed())?;
-        match fields.remaining() {
-            0 => Ok(hello),
-            _ => Err(Refusal::malformed()),
+        if fields.remaining() > 0 && version_max <= WIRE_VERSION_MAX {
+            return Err(Refusal::malformed());
         }
+        Ok(hello)
     }
 
     fn read_versions(fields: &mut Fields<'_>) -> Result<Option<(u16, u16)>, Cut> {

@@ -166,6 +166,20 @@ fn a_version_to_come_is_refused_by_name_whatever_follows_it() {
 }
 
 #[test]
+fn what_a_later_version_adds_to_a_hello_is_skipped_and_noise_is_not() {
+    let mut longer = BytesMut::new();
+    hello().encode(&mut longer);
+    longer.extend_from_slice(b"news");
+    assert_eq!(Hello::decode(&longer), Ok(hello()));
+    let mut noisy = BytesMut::new();
+    let version_max = 1;
+    Hello { version_max, ..hello() }.encode(&mut noisy);
+    noisy.extend_from_slice(b"noise");
+    let refusal = Hello::decode(&noisy).unwrap_err();
+    assert_eq!(refusal.reason, RefusalReason::Malformed);
+}
+
+#[test]
 fn refusals_survive_the_wire_and_print_harmlessly() {
     let refusal = refused(hello(), None);
     let mut bytes = BytesMut::new();
