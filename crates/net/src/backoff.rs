@@ -19,12 +19,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) const fn new(seed: u64, min: Duration, max: Duration) -> Self {
-        Self {
-            random: Random::new(seed),
-            min,
-            max,
-            next: None,
-        }
+        Self { random: Random::new(seed), min, max, next: None }
     }
 
     /// The next attempt is worth making at once.
@@ -40,9 +35,7 @@ impl Backoff {
         };
         self.next = Some(full.saturating_mul(2).min(self.max));
         let half = full / 2;
-        let jitter_ns = self
-            .random
-            .below(u64::try_from(half.as_nanos()).unwrap_or(u64::MAX));
+        let jitter_ns = self.random.below(u64::try_from(half.as_nanos()).unwrap_or(u64::MAX));
         half + Duration::from_nanos(jitter_ns)
     }
 }

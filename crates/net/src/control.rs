@@ -1,12 +1,14 @@
 //! Heartbeats and their replies as bytes. Pure.
 //!
 //! ```text
-//! heartbeat: stamp u64 · shards u16 · turns u64 for each shard · disowned u32
+//! heartbeat: stamp u64 · received u64 · shards u16 · turns u64 each · disowned u32
 //! reply:     run u64 · stamp u64
 //! ```
 //!
 //! A stamp is the sender's own clock; the reply gives it back with the run that
-//! is answered, so that only the process that asked learns from it. `disowned`
+//! is answered, so that only the process that asked learns from it. `received`
+//! counts the bytes that arrived from the node it goes to: while that number
+//! grows both directions work, however long a reply waits behind bulk. `disowned`
 //! makes room for what peers must unlearn (rule 20); in this version it is 0,
 //! and another number is refused.
 //!
@@ -43,6 +45,8 @@ pub enum ControlError {
 pub(crate) struct Heartbeat {
     /// When it was made, by the sender's clock; echoed.
     pub(crate) stamp: Time,
+    /// Bytes that arrived at the sender from the receiver, in the sender's run.
+    pub(crate) received: u64,
     /// How often the loop of each shard has turned; 0 is never judged.
     pub(crate) turns: Vec<u64>,
 }
@@ -50,6 +54,7 @@ pub(crate) struct Heartbeat {
 impl Heartbeat {
     pub(crate) fn encode(&self, into: &mut BytesMut) {
         into.put_u64_le(self.stamp.ns());
+        into.put_u64_le(self.received);
         let turns = self.turns.get(..SHARDS_MAX).unwrap_or(&self.turns);
         into.put_u16_le(u16::try_from(turns.len()).expect("SHARDS_MAX fits u16"));
         for turns in turns {
@@ -68,6 +73,7 @@ impl Heartbeat {
     fn read(body: &[u8]) -> Result<Option<Self>, Cut> {
         let mut fields = Fields::new(body);
         let stamp = Time::from_ns(fields.u64()?);
+        let received = fields.u64()?;
         let shards = usize::from(fields.u16()?);
         if shards > SHARDS_MAX {
             return Ok(None);
@@ -75,7 +81,7 @@ impl Heartbeat {
         let turns = (0..shards).map(|_| fields.u64()).collect::<Result<_, _>>()?;
         let disowned = fields.u32()?;
         let is_known = disowned == 0 && fields.remaining() == 0;
-        Ok(is_known.then_some(Self { stamp, turns }))
+        Ok(is_known.then_some(Self { stamp, received, turns }))
     }
 }
 
@@ -98,10 +104,7 @@ impl HeartbeatReply {
         let what = "heartbeat reply";
         let mut fields = Fields::new(body);
         let mut word = || fields.u64().map_err(|Cut| ControlError::Cut { what });
-        let reply = Self {
-            run: Run::new(word()?),
-            stamp: Time::from_ns(word()?),
-        };
+        let reply = Self { run: Run::new(word()?), stamp: Time::from_ns(word()?) };
         match fields.remaining() {
             0 => Ok(reply),
             _ => Err(ControlError::Unknown { what }),
@@ -118,14 +121,9 @@ mod tests {
 
     #[test]
     fn heartbeats_and_replies_survive_the_wire_and_no_prefix_of_them_passes() {
-        let heartbeat = Heartbeat {
-            stamp: Time::from_ms(7),
-            turns: vec![3, u64::MAX],
-        };
-        let reply = HeartbeatReply {
-            run: Run::new(4),
-            stamp: Time::MAX,
-        };
+        let heartbeat =
+            Heartbeat { stamp: Time::from_ms(7), received: 12, turns: vec![3, u64::MAX] };
+        let reply = HeartbeatReply { run: Run::new(4), stamp: Time::MAX };
         let (mut one, mut other) = (BytesMut::new(), BytesMut::new());
         heartbeat.encode(&mut one);
         reply.encode(&mut other);
@@ -147,6 +145,7 @@ mod tests {
     fn a_claim_of_too_many_shards_is_refused_by_name() {
         let mut body = BytesMut::new();
         body.put_u64_le(1);
+        body.put_u64_le(0);
         body.put_u16_le(u16::try_from(SHARDS_MAX + 1).unwrap());
         let refused = ControlError::Unknown { what: "heartbeat" };
         assert_eq!(Heartbeat::decode(&body), Err(refused));

@@ -3,7 +3,9 @@
 //! A node is alive when a round trip to it that *began* within `suspect_after`
 //! has ended, and none of its shards that ever turned has stood still for as
 //! long (D7, rule 20). A round trip is a heartbeat on our connection and its
-//! reply on theirs, so both directions are proved.
+//! reply on theirs; or two heartbeats of theirs between which more of our bytes
+//! arrived there, which holds also while replies wait behind bulk. Either
+//! proves both directions.
 //!
 //! ```text
 //!            reply                      silence, a shard stands still,
@@ -28,6 +30,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raftlet::core::{Liveness, NodeId, Run, Time};
+
+use crate::control::Heartbeat;
 
 /// How the detector measures.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +61,9 @@ struct Watched {
     /// Round trips begun before this prove nothing.
     not_before: Time,
     turns: Vec<Turn>,
+    /// Its latest heartbeat: when it came, and how many bytes of ours had
+    /// arrived there.
+    heartbeat: Option<(Time, u64)>,
 }
 
 /// How often a shard has turned, and since when that number stands.
@@ -80,6 +87,7 @@ impl Detector {
                 proved_at: None,
                 not_before: Time::ZERO,
                 turns: Vec::new(),
+                heartbeat: None,
             };
             (node, watched)
         };
@@ -126,8 +134,14 @@ impl Detector {
         Some(now.since(stamp))
     }
 
-    /// `node`, in this run, says how often its shards have turned.
-    pub(crate) fn on_turns(&mut self, now: Time, node: NodeId, run: Run, turns: &[u64]) {
+    /// `node`, in this run, sent a heartbeat.
+    pub(crate) fn on_heartbeat(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        run: Run,
+        heartbeat: &Heartbeat,
+    ) {
         self.on_run(now, node, run);
         let Some(peer) = self.peers.get_mut(&node) else {
             return;
@@ -135,19 +149,13 @@ impl Detector {
         if peer.run != Some(run) {
             return;
         }
-        let nil = Turn {
-            count: 0,
-            since: now,
-        };
-        peer.turns.resize(turns.len(), nil);
-        for (turn, count) in peer.turns.iter_mut().zip(turns) {
-            if turn.count != *count {
-                *turn = Turn {
-                    count: *count,
-                    since: now,
-                };
-            }
+        if let Some((since, received)) = peer.heartbeat
+            && heartbeat.received > received
+        {
+            peer.proved_at = peer.proved_at.max(Some(since));
         }
+        peer.heartbeat = Some((now, heartbeat.received));
+        peer.on_turns(now, &heartbeat.turns);
         self.judge(now, node);
     }
 
@@ -185,9 +193,7 @@ impl Detector {
 
     /// How a node is doing.
     pub(crate) fn liveness(&self, node: NodeId) -> Liveness {
-        self.peers
-            .get(&node)
-            .map_or(Liveness::Unknown, |peer| peer.liveness)
+        self.peers.get(&node).map_or(Liveness::Unknown, |peer| peer.liveness)
     }
 
     /// How long ago, in nanoseconds, the latest round trip began; `None` when
@@ -210,13 +216,25 @@ impl Detector {
 }
 
 impl Watched {
+    fn on_turns(&mut self, now: Time, turns: &[u64]) {
+        // The first heartbeat of a connection tells nothing of shards.
+        if turns.is_empty() {
+            return;
+        }
+        let nil = Turn { count: 0, since: now };
+        self.turns.resize(turns.len(), nil);
+        for (turn, count) in self.turns.iter_mut().zip(turns) {
+            if turn.count != *count {
+                *turn = Turn { count: *count, since: now };
+            }
+        }
+    }
+
     fn judged(&self, now: Time, suspect_ns: u64) -> Liveness {
         let is_fresh = |since: Time| now.since(since) < suspect_ns;
         let turns = |turn: &Turn| turn.count == 0 || is_fresh(turn.since);
         match (self.run, self.proved_at) {
-            (Some(run), Some(proved_at))
-                if is_fresh(proved_at) && self.turns.iter().all(turns) =>
-            {
+            (Some(run), Some(proved_at)) if is_fresh(proved_at) && self.turns.iter().all(turns) => {
                 Liveness::Alive { run }
             }
             (_, None) if self.liveness == Liveness::Unknown && is_fresh(self.since) => {
@@ -231,6 +249,7 @@ impl Watched {
         self.proved_at = None;
         self.not_before = now;
         self.turns.clear();
+        self.heartbeat = None;
     }
 
     /// This process was absent for so long.

@@ -170,10 +170,7 @@ impl FrameStart {
 pub(crate) fn finish(start: FrameStart, kind: FrameKind, seal: FrameSeal, into: &mut BytesMut) {
     let frame = into.get_mut(start.0..).expect("a frame was begun here");
     let (header, body) = frame.split_at_mut(HEADER_BYTES);
-    assert!(
-        body.len() <= kind.bytes_max(),
-        "a frame above the limit of its kind"
-    );
+    assert!(body.len() <= kind.bytes_max(), "a frame above the limit of its kind");
     let (mut checksum, covered) = header.split_at_mut(4);
     let mut fields = &mut *covered;
     fields.put_u32_le(crc32c(seal.0, body));

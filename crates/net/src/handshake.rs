@@ -74,10 +74,8 @@ impl Hello {
     /// The refusal to answer with.
     pub(crate) fn decode(body: &[u8]) -> Result<Self, Refusal> {
         let mut fields = Fields::new(body);
-        let (version_min, version_max) = Self::read_versions(&mut fields)
-            .ok()
-            .flatten()
-            .ok_or_else(Refusal::malformed)?;
+        let (version_min, version_max) =
+            Self::read_versions(&mut fields).ok().flatten().ok_or_else(Refusal::malformed)?;
         if version_max < WIRE_VERSION_MIN || version_min > WIRE_VERSION_MAX {
             return Err(Refusal::version(version_min, version_max));
         }

@@ -53,6 +53,13 @@ struct Link {
     may_send: bool,
 }
 
+/// Whole frames to write.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub(crate) bytes: BytesMut,
+    is_control: bool,
+}
+
 /// The frame that a turn's messages go into.
 struct Open {
     segment: BytesMut,
@@ -108,11 +115,7 @@ impl Outbox {
 
     /// Encodes a turn's messages and empties `messages`.
     pub(crate) fn push_messages(&mut self, messages: &mut Vec<Incoming>, stats: &mut PeerStats) {
-        let Some(Link {
-            seal,
-            may_send: true,
-        }) = self.link
-        else {
+        let Some(Link { seal, may_send: true }) = self.link else {
             stats.dropped_unconnected += u64::try_from(messages.len()).unwrap_or(u64::MAX);
             messages.clear();
             return;
@@ -161,24 +164,21 @@ impl Outbox {
     }
 
     /// What to write next; give it back when it is written.
-    pub(crate) fn take(&mut self) -> Option<BytesMut> {
-        if !self.control.is_empty() {
-            return Some(mem::take(&mut self.control));
-        }
-        self.segments.pop_front()
+    pub(crate) fn take(&mut self) -> Option<Segment> {
+        let (bytes, is_control) = if self.control.is_empty() {
+            (self.segments.pop_front()?, false)
+        } else {
+            (mem::take(&mut self.control), true)
+        };
+        Some(Segment { bytes, is_control })
     }
 
-    /// `segment` is written. `was_control` tells which lane it came from.
-    pub(crate) fn give_back(&mut self, segment: BytesMut, was_control: bool) {
-        if !was_control {
-            self.bytes = self.bytes.saturating_sub(segment.len());
-            self.keep(segment);
+    /// `segment` is written.
+    pub(crate) fn give_back(&mut self, segment: Segment) {
+        if !segment.is_control {
+            self.bytes = self.bytes.saturating_sub(segment.bytes.len());
+            self.keep(segment.bytes);
         }
-    }
-
-    /// Whether the next [`take`](Self::take) comes from the lane in front.
-    pub(crate) fn is_control_next(&self) -> bool {
-        !self.control.is_empty()
     }
 
     fn open_segment(&mut self) -> Open {
@@ -188,11 +188,7 @@ impl Outbox {
         } else {
             self.spares.pop().unwrap_or_default()
         };
-        Open {
-            start: segment.len(),
-            segment,
-            frame: None,
-        }
+        Open { start: segment.len(), segment, frame: None }
     }
 
     fn keep(&mut self, mut segment: BytesMut) {
@@ -204,13 +200,7 @@ impl Outbox {
 }
 
 impl Open {
-    fn push(
-        &mut self,
-        incoming: &Incoming,
-        bytes: usize,
-        seal: FrameSeal,
-        stats: &mut PeerStats,
-    ) {
+    fn push(&mut self, incoming: &Incoming, bytes: usize, seal: FrameSeal, stats: &mut PeerStats) {
         let is_full = |frame: &FrameStart| {
             frame.body_bytes(&self.segment) + LENGTH_BYTES + bytes > FRAME_BYTES_MAX
         };

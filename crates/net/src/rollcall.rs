@@ -143,47 +143,24 @@ impl RollCall {
         }
         let mut members = BTreeMap::new();
         for (node, address) in initial {
-            let candidate = Candidate {
-                address: address.clone(),
-                met: None,
-                showing: None,
-            };
+            let candidate = Candidate { address: address.clone(), met: None, showing: None };
             if *node == NodeId::default() || members.insert(*node, candidate).is_some() {
                 return Err(RollCallError::Node(*node));
             }
         }
         let mine = members.get_mut(&me).ok_or(RollCallError::WithoutMe(me))?;
-        mine.met = Some(Meeting {
-            incarnation,
-            order: u64::MAX,
-        });
-        Ok(Self {
-            me,
-            members,
-            list: None,
-            is_closed: false,
-            is_written: false,
-        })
+        mine.met = Some(Meeting { incarnation, order: u64::MAX });
+        Ok(Self { me, members, list: None, is_closed: false, is_written: false })
     }
 
     /// One that ended in an earlier run: `list` stands in entry 1.
     pub(crate) fn written(me: NodeId, mut list: Vec<RollCallMember>) -> Self {
         list.sort();
         let members = list.iter().map(|member| {
-            let candidate = Candidate {
-                address: member.address.clone(),
-                met: None,
-                showing: None,
-            };
+            let candidate = Candidate { address: member.address.clone(), met: None, showing: None };
             (member.node, candidate)
         });
-        Self {
-            me,
-            members: members.collect(),
-            list: Some(list),
-            is_closed: true,
-            is_written: true,
-        }
+        Self { me, members: members.collect(), list: Some(list), is_closed: true, is_written: true }
     }
 
     /// `node` proved to live under `incarnation`, on the connection with this
@@ -230,10 +207,7 @@ impl RollCall {
             Some(list) => list.iter().map(Shown::of).collect(),
             None => self.gathered(),
         };
-        Showing {
-            is_written: self.is_written,
-            members,
-        }
+        Showing { is_written: self.is_written, members }
     }
 
     /// Whether `node` still waits for what is written here.
@@ -258,10 +232,7 @@ impl RollCall {
             .iter()
             .filter_map(|(node, candidate)| self.missing(*node, candidate, &mine))
             .collect();
-        let list = Showing {
-            is_written: false,
-            members: mine,
-        };
+        let list = Showing { is_written: false, members: mine };
         match list.full_list() {
             Some(list) if missing.is_empty() => RollCallStatus::Complete(list),
             _ => RollCallStatus::Waiting(missing),
@@ -300,11 +271,7 @@ impl RollCall {
             (Some(_), Some(showing)) if shows_mine(showing) => return None,
             (Some(_), _) => MissingWhy::ListDiffers,
         };
-        Some(Missing {
-            node,
-            address: candidate.address.clone(),
-            why,
-        })
+        Some(Missing { node, address: candidate.address.clone(), why })
     }
 
     /// Whether the list that `node` says it wrote may be taken over: a full one

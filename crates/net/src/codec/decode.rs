@@ -28,10 +28,7 @@ impl<'a> BatchReader<'a> {
     /// The messages of one frame's body.
     #[must_use]
     pub fn new(batch: &'a Bytes) -> Self {
-        Self {
-            batch,
-            rest: Fields::new(batch),
-        }
+        Self { batch, rest: Fields::new(batch) }
     }
 }
 
@@ -43,9 +40,8 @@ impl Iterator for BatchReader<'_> {
             return None;
         }
         let mut rest = self.rest;
-        let message = rest
-            .u32()
-            .and_then(|len| rest.take(usize::try_from(len).unwrap_or(usize::MAX)));
+        let message =
+            rest.u32().and_then(|len| rest.take(usize::try_from(len).unwrap_or(usize::MAX)));
         let Ok(message) = message else {
             self.rest = Fields::new(&[]);
             return Some(Err(MessageError::Batch));
@@ -88,26 +84,14 @@ fn decode(owner: &Bytes, message: &[u8]) -> Result<Incoming, MessageError> {
         Kind::VoteRequest => Body::VoteRequest(vote_request(fields)?),
         Kind::VoteReply => Body::VoteReply(vote_reply(fields)?),
         Kind::Probe => Body::Probe,
-        Kind::NotLeader => Body::NotLeader {
-            leader: node(fields)?,
-        },
-        Kind::Read => Body::Read {
-            run: Run::new(fields.u64()?),
-            read: ReadId::new(fields.u64()?),
-        },
+        Kind::NotLeader => Body::NotLeader { leader: node(fields)? },
+        Kind::Read => Body::Read { run: Run::new(fields.u64()?), read: ReadId::new(fields.u64()?) },
         Kind::ReadReply => read_reply(fields)?,
         Kind::Forward => Body::Forward(forward(owner, fields)?),
         Kind::ForwardReply => Body::ForwardReply(forward_reply(fields)?),
     };
     match fields.remaining() {
-        0 => Ok(Incoming {
-            group,
-            message: Message {
-                generation,
-                term,
-                body,
-            },
-        }),
+        0 => Ok(Incoming { group, message: Message { generation, term, body } }),
         bytes => Err(MessageError::Trailing { bytes }),
     }
 }
@@ -125,20 +109,11 @@ fn append(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Append, 
         if let Some(last) = entries.last()
             && (chunk.first() != last.index.next() || chunk.term() < last.term)
         {
-            return Err(MessageError::Gap {
-                index: chunk.first(),
-            });
+            return Err(MessageError::Gap { index: chunk.first() });
         }
         entries.push(chunk);
     }
-    Ok(Append {
-        previous,
-        commit,
-        round,
-        configuration,
-        position,
-        entries,
-    })
+    Ok(Append { previous, commit, round, configuration, position, entries })
 }
 
 fn chunk(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Chunk, MessageError> {
@@ -179,12 +154,7 @@ fn vote_request(fields: &mut Fields<'_>) -> Result<VoteRequest, MessageError> {
         return Err(limit("address", len));
     }
     let address = std::str::from_utf8(fields.take(len)?).map_err(|_| MessageError::Address)?;
-    Ok(VoteRequest {
-        kind,
-        campaign,
-        last,
-        address: address.to_owned(),
-    })
+    Ok(VoteRequest { kind, campaign, last, address: address.to_owned() })
 }
 
 fn vote_reply(fields: &mut Fields<'_>) -> Result<VoteReply, MessageError> {
@@ -201,16 +171,9 @@ fn read_reply(fields: &mut Fields<'_>) -> Result<Body, MessageError> {
     let is_known = boolean(fields, "index")?;
     let index = index(fields, "index")?;
     if !is_known && index > Index::ZERO {
-        return Err(MessageError::Value {
-            field: "index",
-            value: index.get(),
-        });
+        return Err(MessageError::Value { field: "index", value: index.get() });
     }
-    Ok(Body::ReadReply {
-        run,
-        read,
-        index: is_known.then_some(index),
-    })
+    Ok(Body::ReadReply { run, read, index: is_known.then_some(index) })
 }
 
 fn forward(owner: &Bytes, fields: &mut Fields<'_>) -> Result<Forward, MessageError> {
@@ -228,10 +191,7 @@ fn forward(owner: &Bytes, fields: &mut Fields<'_>) -> Result<Forward, MessageErr
         }
         commands.push(owner.slice_ref(fields.take(bytes)?));
     }
-    Ok(Forward {
-        first_sequence,
-        commands,
-    })
+    Ok(Forward { first_sequence, commands })
 }
 
 fn forward_reply(fields: &mut Fields<'_>) -> Result<ForwardReply, MessageError> {
@@ -240,12 +200,8 @@ fn forward_reply(fields: &mut Fields<'_>) -> Result<ForwardReply, MessageError> 
         first_sequence: fields.u64()?,
         len: fields.u32()?,
         outcome: match fields.u8()? {
-            1 => ForwardOutcome::Appended {
-                first: index(fields, "first")?,
-            },
-            2 => ForwardOutcome::Refused {
-                leader: node(fields)?,
-            },
+            1 => ForwardOutcome::Appended { first: index(fields, "first")? },
+            2 => ForwardOutcome::Refused { leader: node(fields)? },
             other => return Err(value("outcome", other)),
         },
     })
@@ -269,10 +225,7 @@ fn boolean(fields: &mut Fields<'_>, field: &'static str) -> Result<bool, Message
 }
 
 fn log_id(fields: &mut Fields<'_>, field: &'static str) -> Result<LogId, MessageError> {
-    Ok(LogId {
-        index: index(fields, field)?,
-        term: term(fields, field)?,
-    })
+    Ok(LogId { index: index(fields, field)?, term: term(fields, field)? })
 }
 
 fn index(fields: &mut Fields<'_>, field: &'static str) -> Result<Index, MessageError> {
@@ -296,15 +249,9 @@ fn node(fields: &mut Fields<'_>) -> Result<Option<NodeId>, MessageError> {
 }
 
 fn value(field: &'static str, value: u8) -> MessageError {
-    MessageError::Value {
-        field,
-        value: u64::from(value),
-    }
+    MessageError::Value { field, value: u64::from(value) }
 }
 
 fn limit(field: &'static str, len: usize) -> MessageError {
-    MessageError::Limit {
-        field,
-        value: u64::try_from(len).unwrap_or(u64::MAX),
-    }
+    MessageError::Limit { field, value: u64::try_from(len).unwrap_or(u64::MAX) }
 }

@@ -224,9 +224,7 @@ const fn vote_kind(kind: VoteKind) -> u8 {
 
 fn append_bytes(append: &Append) -> usize {
     let chunks = append.entries.chunks();
-    52 + chunks
-        .map(|chunk| CHUNK_HEADER_BYTES + chunk.bytes().len())
-        .sum::<usize>()
+    52 + chunks.map(|chunk| CHUNK_HEADER_BYTES + chunk.bytes().len()).sum::<usize>()
 }
 
 fn forward_bytes(forward: &Forward) -> Option<usize> {
@@ -234,10 +232,7 @@ fn forward_bytes(forward: &Forward) -> Option<usize> {
     if commands.len() > CHUNK_LEN_MAX {
         return None;
     }
-    if commands
-        .iter()
-        .any(|command| command.len() > PAYLOAD_BYTES_MAX)
-    {
+    if commands.iter().any(|command| command.len() > PAYLOAD_BYTES_MAX) {
         return None;
     }
     Some(12 + commands.iter().map(|command| 4 + command.len()).sum::<usize>())

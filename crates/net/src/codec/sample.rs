@@ -20,10 +20,7 @@ pub(crate) struct Samples {
 
 impl Samples {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            random: Random::new(seed),
-            arena: Arena::new(4096),
-        }
+        Self { random: Random::new(seed), arena: Arena::new(4096) }
     }
 
     pub(crate) fn any(&mut self) -> Incoming {
@@ -44,9 +41,7 @@ impl Samples {
                 granted: self.coin(),
             }),
             5 => Body::Probe,
-            6 => Body::NotLeader {
-                leader: self.node(),
-            },
+            6 => Body::NotLeader { leader: self.node() },
             7 => Body::Read {
                 run: Run::new(self.random.next()),
                 read: ReadId::new(self.random.next()),
@@ -59,14 +54,7 @@ impl Samples {
             9 => Body::Forward(self.forward()),
             _ => Body::ForwardReply(self.forward_reply(kind == 10)),
         };
-        Incoming {
-            group,
-            message: Message {
-                generation,
-                term: self.term(),
-                body,
-            },
-        }
+        Incoming { group, message: Message { generation, term: self.term(), body } }
     }
 
     fn append(&mut self, seal: Seal) -> Append {
@@ -122,15 +110,9 @@ impl Samples {
             commit: self.index(),
             wall: WallMs(self.random.next()),
             outcome: if matches {
-                AckOutcome::Matches {
-                    verified: self.index(),
-                    durable: self.index(),
-                }
+                AckOutcome::Matches { verified: self.index(), durable: self.index() }
             } else {
-                AckOutcome::Rejects {
-                    previous: self.index(),
-                    hint: self.log_id(),
-                }
+                AckOutcome::Rejects { previous: self.index(), hint: self.log_id() }
             },
         }
     }
@@ -159,10 +141,7 @@ impl Samples {
                 Bytes::from_iter((0..bytes).map(|_| self.byte()))
             })
             .collect();
-        Forward {
-            first_sequence: self.random.next(),
-            commands,
-        }
+        Forward { first_sequence: self.random.next(), commands }
     }
 
     fn forward_reply(&mut self, appended: bool) -> ForwardReply {
@@ -171,27 +150,19 @@ impl Samples {
             first_sequence: self.random.next(),
             len: 3,
             outcome: if appended {
-                ForwardOutcome::Appended {
-                    first: self.index(),
-                }
+                ForwardOutcome::Appended { first: self.index() }
             } else {
-                ForwardOutcome::Refused {
-                    leader: self.node(),
-                }
+                ForwardOutcome::Refused { leader: self.node() }
             },
         }
     }
 
     fn node(&mut self) -> Option<NodeId> {
-        self.coin()
-            .then(|| NodeId::new(1 + self.random.below(1 << 60)))
+        self.coin().then(|| NodeId::new(1 + self.random.below(1 << 60)))
     }
 
     fn log_id(&mut self) -> LogId {
-        LogId {
-            term: self.term(),
-            index: self.index(),
-        }
+        LogId { term: self.term(), index: self.index() }
     }
 
     fn index(&mut self) -> Index {

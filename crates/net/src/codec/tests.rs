@@ -133,10 +133,7 @@ fn claimed_counts_reserve_nothing_beyond_what_arrived() {
         Err(MessageError::Limit { .. })
     ));
     forward[at..at + 4].copy_from_slice(&60_000_u32.to_le_bytes());
-    assert_eq!(
-        decode_message(&Bytes::from(forward)),
-        Err(MessageError::Cut)
-    );
+    assert_eq!(decode_message(&Bytes::from(forward)), Err(MessageError::Cut));
 }
 
 fn samples_forward(commands: usize) -> Vec<u8> {
@@ -152,10 +149,7 @@ fn samples_forward(commands: usize) -> Vec<u8> {
 fn an_index_beyond_the_largest_is_refused_by_name() {
     let mut message = Samples::new(9).of_kind(8);
     message.message.term = raftlet::core::Term::new(NUMBER_MAX + 1);
-    let expected = MessageError::Number {
-        field: "term",
-        value: NUMBER_MAX + 1,
-    };
+    let expected = MessageError::Number { field: "term", value: NUMBER_MAX + 1 };
     assert_eq!(decode_message(&encoded(&message)), Err(expected));
 }
 
@@ -170,10 +164,8 @@ fn what_no_receiver_takes_is_never_encoded() {
     });
     assert_eq!(encoded_bytes(&message), None);
     let megabyte = Bytes::from(vec![0; 1 << 20]);
-    message.message.body = Body::Forward(Forward {
-        first_sequence: 1,
-        commands: vec![megabyte; 9],
-    });
+    message.message.body =
+        Body::Forward(Forward { first_sequence: 1, commands: vec![megabyte; 9] });
     assert_eq!(encoded_bytes(&message), None);
 }
 
@@ -209,10 +201,7 @@ fn a_batch_goes_on_behind_a_wrong_message_and_ends_at_a_wrong_length() {
     batch[32 + 4] = 99;
     let whole = batch.freeze();
     let read: Vec<_> = BatchReader::new(&whole).collect();
-    assert_eq!(
-        read,
-        [Ok(first), Err(MessageError::Kind(99)), Ok(second.clone())]
-    );
+    assert_eq!(read, [Ok(first), Err(MessageError::Kind(99)), Ok(second.clone())]);
     let cut = whole.slice(..whole.len() - 1);
     let read: Vec<_> = BatchReader::new(&cut).skip(2).collect();
     assert_eq!(read, [Err(MessageError::Batch)]);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use raftlet::core::{Liveness, NodeId, Run, Time};
 
 use super::{Detector, DetectorTimings};
+use crate::control::Heartbeat;
 
 const PEER: NodeId = NodeId::new(2);
 
@@ -18,6 +19,10 @@ fn run(run: u64) -> Run {
 
 fn alive(number: u64) -> Liveness {
     Liveness::Alive { run: run(number) }
+}
+
+fn heartbeat(received: u64, turns: &[u64]) -> Heartbeat {
+    Heartbeat { stamp: ms(0), received, turns: turns.to_vec() }
 }
 
 fn detector() -> Detector {
@@ -50,10 +55,7 @@ fn a_reply_makes_alive_and_silence_makes_suspected() {
         assert_eq!(detector.liveness(PEER), alive(1), "at {now}");
     }
     detector.on_tick(ms(600));
-    assert_eq!(
-        detector.take_changes(),
-        [(PEER, alive(1)), (PEER, Liveness::Suspected)]
-    );
+    assert_eq!(detector.take_changes(), [(PEER, alive(1)), (PEER, Liveness::Suspected)]);
     assert!(detector.take_changes().is_empty());
 }
 
@@ -73,10 +75,27 @@ fn a_node_never_met_is_unknown_first_and_suspected_then() {
 fn heartbeats_in_one_direction_prove_nothing() {
     let mut detector = detector();
     for now in (100..=500).step_by(100) {
-        detector.on_turns(ms(now), PEER, run(1), &[now]);
+        detector.on_heartbeat(ms(now), PEER, run(1), &heartbeat(0, &[now]));
         detector.on_tick(ms(now));
     }
     assert_eq!(detector.liveness(PEER), Liveness::Suspected);
+}
+
+#[test]
+fn our_bytes_arriving_there_prove_life_while_replies_wait() {
+    let mut detector = detector();
+    for now in (100..=3000).step_by(100) {
+        let received = now.min(2000);
+        detector.on_heartbeat(ms(now), PEER, run(1), &heartbeat(received, &[]));
+        detector.on_tick(ms(now));
+        // The proof at 2000 began with the heartbeat at 1900.
+        let expected = match now {
+            100 => Liveness::Unknown,
+            200..2400 => alive(1),
+            _ => Liveness::Suspected,
+        };
+        assert_eq!(detector.liveness(PEER), expected, "at {now}");
+    }
 }
 
 #[test]
@@ -99,10 +118,7 @@ fn a_new_run_ends_trust_until_it_answers_itself() {
     detector.on_reply(ms(1060), PEER, run(1), ms(1055));
     assert_eq!(detector.liveness(PEER), Liveness::Suspected);
     detector.on_reply(ms(1080), PEER, run(2), ms(1070));
-    assert_eq!(
-        detector.take_changes(),
-        [(PEER, Liveness::Suspected), (PEER, alive(2))]
-    );
+    assert_eq!(detector.take_changes(), [(PEER, Liveness::Suspected), (PEER, alive(2))]);
 }
 
 #[test]
@@ -112,15 +128,11 @@ fn a_shard_that_stands_still_is_suspicion_though_the_node_answers() {
         detector.on_tick(ms(now));
         detector.on_reply(ms(now), PEER, run(1), ms(now));
         let stuck = now.clamp(1, 300);
-        detector.on_turns(ms(now), PEER, run(1), &[now + 1, stuck]);
-        let expected = if now < 800 {
-            alive(1)
-        } else {
-            Liveness::Suspected
-        };
+        detector.on_heartbeat(ms(now), PEER, run(1), &heartbeat(0, &[now + 1, stuck]));
+        let expected = if now < 800 { alive(1) } else { Liveness::Suspected };
         assert_eq!(detector.liveness(PEER), expected, "at {now}");
     }
-    detector.on_turns(ms(1050), PEER, run(1), &[1050, 301]);
+    detector.on_heartbeat(ms(1050), PEER, run(1), &heartbeat(0, &[1050, 301]));
     assert_eq!(detector.liveness(PEER), alive(1));
 }
 
@@ -129,7 +141,7 @@ fn a_shard_that_never_turned_is_not_judged() {
     let mut detector = detector();
     for now in (0..=2000).step_by(100) {
         detector.on_tick(ms(now));
-        detector.on_turns(ms(now), PEER, run(1), &[0]);
+        detector.on_heartbeat(ms(now), PEER, run(1), &heartbeat(0, &[0]));
         detector.on_reply(ms(now), PEER, run(1), ms(now));
         assert_eq!(detector.liveness(PEER), alive(1));
     }

@@ -65,9 +65,7 @@ impl FrameReader {
     /// Where to read into; has room.
     pub(crate) fn room(&mut self) -> &mut BytesMut {
         let buffered = self.buffer.len();
-        let frame = self
-            .header
-            .map_or(HEADER_BYTES, |header| HEADER_BYTES + header.body_bytes);
+        let frame = self.header.map_or(HEADER_BYTES, |header| HEADER_BYTES + header.body_bytes);
         let most = buffered.max(self.block_bytes);
         let least = ROOM_BYTES_MIN.min(self.block_bytes);
         let wanted = frame.saturating_sub(buffered).clamp(least, most);
@@ -101,10 +99,7 @@ impl FrameReader {
         if crc32c(self.seal.0, &body) != header.body_checksum {
             return Err(FrameError::Body);
         }
-        Ok(Some(Frame {
-            kind: header.kind,
-            body,
-        }))
+        Ok(Some(Frame { kind: header.kind, body }))
     }
 
     /// `Err(Cut)` while the header has not arrived.
@@ -126,16 +121,10 @@ impl FrameReader {
         };
         let limit = kind.bytes_max().min(self.bytes_max);
         match usize::try_from(bytes) {
-            Ok(body_bytes) if body_bytes <= limit => Ok(Ok(Header {
-                kind,
-                body_bytes,
-                body_checksum,
-            })),
-            _ => Ok(Err(FrameError::Length {
-                kind: byte,
-                bytes,
-                limit,
-            })),
+            Ok(body_bytes) if body_bytes <= limit => {
+                Ok(Ok(Header { kind, body_bytes, body_checksum }))
+            }
+            _ => Ok(Err(FrameError::Length { kind: byte, bytes, limit })),
         }
     }
 

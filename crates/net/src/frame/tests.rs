@@ -34,11 +34,7 @@ fn frames_arrive_alike_however_the_stream_is_cut() {
     let mut random = Random::new(1);
     let bodies: Vec<Vec<u8>> = (0..60)
         .map(|at| {
-            let len = if at % 20 == 19 {
-                700_000
-            } else {
-                random.below(900)
-            };
+            let len = if at % 20 == 19 { 700_000 } else { random.below(900) };
             (0..len).map(|_| random.next().to_le_bytes()[0]).collect()
         })
         .collect();
@@ -86,12 +82,7 @@ fn a_truncated_frame_is_waited_for_and_never_handed_out() {
 #[test]
 fn a_frame_of_another_connection_is_refused() {
     let mut bytes = BytesMut::new();
-    put(
-        FrameKind::Messages,
-        FrameSeal::new(b"another"),
-        &mut bytes,
-        |_| {},
-    );
+    put(FrameKind::Messages, FrameSeal::new(b"another"), &mut bytes, |_| {});
     assert_eq!(read_all(&bytes), Err(FrameError::Header));
 }
 
@@ -104,10 +95,7 @@ fn an_oversized_claim_is_refused_before_memory_is_made_for_it() {
     ] {
         let mut reader = established();
         reader.room().put_slice(&header_claiming(kind, bytes, SEAL));
-        assert!(matches!(
-            reader.next_frame(),
-            Err(FrameError::Length { .. })
-        ));
+        assert!(matches!(reader.next_frame(), Err(FrameError::Length { .. })));
         assert!(reader.held_bytes() <= 256 << 10);
     }
 }
@@ -132,16 +120,9 @@ fn a_lawful_claim_holds_one_block_until_bytes_arrive() {
 #[test]
 fn strangers_may_claim_no_more_than_a_handshake() {
     let mut reader = FrameReader::for_handshake();
-    let claim = header_claiming(
-        FrameKind::Messages,
-        HANDSHAKE_BYTES_MAX + 1,
-        FrameSeal::HANDSHAKE,
-    );
+    let claim = header_claiming(FrameKind::Messages, HANDSHAKE_BYTES_MAX + 1, FrameSeal::HANDSHAKE);
     reader.room().put_slice(&claim);
-    assert!(matches!(
-        reader.next_frame(),
-        Err(FrameError::Length { .. })
-    ));
+    assert!(matches!(reader.next_frame(), Err(FrameError::Length { .. })));
 }
 
 #[test]

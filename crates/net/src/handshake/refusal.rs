@@ -169,7 +169,7 @@ impl Refusal {
         Self::new(RefusalReason::NodeTaken, text)
     }
 
-    pub(super) fn stranger(me: NodeId, node: NodeId) -> Self {
+    pub(crate) fn stranger(me: NodeId, node: NodeId) -> Self {
         let text = format!(
             "node {node} is no member that node {me} knows; add it to the cluster first, or \
              correct --node-id"

@@ -9,18 +9,11 @@ use super::{
 };
 
 fn sender(node: u64, incarnation: u128, run: u64) -> Sender {
-    Sender {
-        node: NodeId::new(node),
-        incarnation: Incarnation(incarnation),
-        run: Run::new(run),
-    }
+    Sender { node: NodeId::new(node), incarnation: Incarnation(incarnation), run: Run::new(run) }
 }
 
 fn me() -> Identity {
-    Identity {
-        cluster: ClusterId(5),
-        seat: sender(1, 100, 1),
-    }
+    Identity { cluster: ClusterId(5), seat: sender(1, 100, 1) }
 }
 
 fn hello() -> Hello {
@@ -35,19 +28,11 @@ fn hello() -> Hello {
 }
 
 fn welcome() -> Welcome {
-    Welcome {
-        version: 1,
-        cluster: ClusterId(5),
-        sender: sender(2, 200, 7),
-        nonce: 10,
-    }
+    Welcome { version: 1, cluster: ClusterId(5), sender: sender(2, 200, 7), nonce: 10 }
 }
 
 fn known() -> Known {
-    Known {
-        expected: Some(Incarnation(200)),
-        remembered: Some((Incarnation(200), Run::new(7))),
-    }
+    Known { expected: Some(Incarnation(200)), remembered: Some((Incarnation(200), Run::new(7))) }
 }
 
 fn refused(hello: Hello, known: Option<Known>) -> Refusal {
@@ -65,49 +50,30 @@ fn the_expected_node_is_let_in_from_either_side() {
 #[test]
 fn a_node_of_unknown_incarnation_is_let_in_for_the_roll_call_only() {
     let nothing = Some(Known::default());
-    assert_eq!(
-        judge_hello(&me(), &hello(), nothing),
-        Ok(Standing::Newcomer)
-    );
+    assert_eq!(judge_hello(&me(), &hello(), nothing), Ok(Standing::Newcomer));
 }
 
 #[test]
 fn a_wiped_node_is_told_to_come_back_under_a_new_id() {
-    let wiped = Hello {
-        sender: sender(2, 201, 1),
-        ..hello()
-    };
+    let wiped = Hello { sender: sender(2, 201, 1), ..hello() };
     let refusal = refused(wiped, Some(known()));
     assert_eq!(refusal.reason, RefusalReason::Incarnation);
-    assert!(
-        refusal
-            .text
-            .contains("remove the member, add it under a new id")
-    );
-    let answers = Welcome {
-        sender: sender(2, 201, 1),
-        ..welcome()
-    };
+    assert!(refusal.text.contains("remove the member, add it under a new id"));
+    let answers = Welcome { sender: sender(2, 201, 1), ..welcome() };
     let refusal = judge_welcome(&me(), NodeId::new(2), &answers, known()).unwrap_err();
     assert_eq!(refusal.reason, RefusalReason::Incarnation);
 }
 
 #[test]
 fn an_old_copy_of_a_directory_is_refused_and_the_same_run_is_not() {
-    let old = Hello {
-        sender: sender(2, 200, 6),
-        ..hello()
-    };
+    let old = Hello { sender: sender(2, 200, 6), ..hello() };
     assert_eq!(refused(old, Some(known())).reason, RefusalReason::StaleRun);
     assert!(judge_hello(&me(), &hello(), Some(known())).is_ok());
 }
 
 #[test]
 fn runs_of_another_incarnation_are_not_compared() {
-    let known = Known {
-        expected: None,
-        remembered: Some((Incarnation(199), Run::new(50))),
-    };
+    let known = Known { expected: None, remembered: Some((Incarnation(199), Run::new(50))) };
     assert!(judge_hello(&me(), &hello(), Some(known)).is_ok());
 }
 
@@ -115,21 +81,12 @@ fn runs_of_another_incarnation_are_not_compared() {
 fn other_clusters_wrong_addresses_doubles_strangers_and_oneself_are_refused_by_name() {
     let reason = |hello| refused(hello, Some(known())).reason;
     let cluster = ClusterId(6);
-    assert_eq!(
-        reason(Hello { cluster, ..hello() }),
-        RefusalReason::Cluster
-    );
+    assert_eq!(reason(Hello { cluster, ..hello() }), RefusalReason::Cluster);
     let to = NodeId::new(3);
     assert_eq!(reason(Hello { to, ..hello() }), RefusalReason::WrongNode);
     let sender_is = |sender| Hello { sender, ..hello() };
-    assert_eq!(
-        reason(sender_is(me().seat)),
-        RefusalReason::SelfConnection
-    );
-    assert_eq!(
-        reason(sender_is(sender(1, 777, 1))),
-        RefusalReason::NodeTaken
-    );
+    assert_eq!(reason(sender_is(me().seat)), RefusalReason::SelfConnection);
+    assert_eq!(reason(sender_is(sender(1, 777, 1))), RefusalReason::NodeTaken);
     assert_eq!(refused(hello(), None).reason, RefusalReason::Stranger);
     let elsewhere = judge_welcome(&me(), NodeId::new(3), &welcome(), known()).unwrap_err();
     assert_eq!(elsewhere.reason, RefusalReason::WrongNode);
@@ -153,12 +110,7 @@ fn hello_and_welcome_survive_the_wire_and_no_prefix_of_them_passes() {
 #[test]
 fn a_version_to_come_is_refused_by_name_whatever_follows_it() {
     let mut later = BytesMut::new();
-    Hello {
-        version_min: 2,
-        version_max: 9,
-        ..hello()
-    }
-    .encode(&mut later);
+    Hello { version_min: 2, version_max: 9, ..hello() }.encode(&mut later);
     later.truncate(12);
     let refusal = Hello::decode(&later).unwrap_err();
     assert_eq!(refusal.reason, RefusalReason::Version);
@@ -199,13 +151,7 @@ fn seals_differ_by_direction_nonce_and_run() {
     let seal = dialler_seal(&hello(), &welcome());
     assert_ne!(seal, acceptor_seal(&hello(), &welcome()));
     let nonce = 11;
-    assert_ne!(
-        seal,
-        dialler_seal(&hello(), &Welcome { nonce, ..welcome() })
-    );
-    let again = Welcome {
-        sender: sender(2, 200, 8),
-        ..welcome()
-    };
+    assert_ne!(seal, dialler_seal(&hello(), &Welcome { nonce, ..welcome() }));
+    let again = Welcome { sender: sender(2, 200, 8), ..welcome() };
     assert_ne!(seal, dialler_seal(&hello(), &again));
 }

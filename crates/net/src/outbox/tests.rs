@@ -1,6 +1,6 @@
 //! Claims about the outbox.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use raftlet::Incoming;
 use raftlet::core::{Body, Forward};
 
@@ -20,10 +20,8 @@ fn open(bytes_max: usize) -> Outbox {
 
 fn large(bytes: usize) -> Incoming {
     let mut message = Samples::new(1).of_kind(9);
-    message.message.body = Body::Forward(Forward {
-        first_sequence: 1,
-        commands: vec![Bytes::from(vec![7; bytes])],
-    });
+    message.message.body =
+        Body::Forward(Forward { first_sequence: 1, commands: vec![Bytes::from(vec![7; bytes])] });
     message
 }
 
@@ -33,11 +31,10 @@ fn drain(outbox: &mut Outbox) -> Vec<Frame> {
     reader.establish(SEAL);
     let mut frames = Vec::new();
     loop {
-        let was_control = outbox.is_control_next();
         let Some(segment) = outbox.take() else {
             return frames;
         };
-        let mut rest = &segment[..];
+        let mut rest = &segment.bytes[..];
         while !rest.is_empty() {
             let room = reader.room();
             let len = (room.capacity() - room.len()).min(rest.len());
@@ -47,15 +44,12 @@ fn drain(outbox: &mut Outbox) -> Vec<Frame> {
                 frames.push(frame);
             }
         }
-        outbox.give_back(segment, was_control);
+        outbox.give_back(segment);
     }
 }
 
 fn messages(frames: &[Frame]) -> Vec<Incoming> {
-    frames
-        .iter()
-        .flat_map(|frame| BatchReader::new(&frame.body).map(Result::unwrap))
-        .collect()
+    frames.iter().flat_map(|frame| BatchReader::new(&frame.body).map(Result::unwrap)).collect()
 }
 
 #[test]
@@ -63,9 +57,8 @@ fn the_messages_of_a_turn_leave_in_one_frame_and_of_many_turns_in_one_write() {
     let mut samples = Samples::new(2);
     let mut outbox = open(1 << 20);
     let mut stats = PeerStats::default();
-    let turns: Vec<Vec<Incoming>> = (0..5)
-        .map(|_| (0..7).map(|_| samples.any()).collect())
-        .collect();
+    let turns: Vec<Vec<Incoming>> =
+        (0..5).map(|_| (0..7).map(|_| samples.any()).collect()).collect();
     for turn in &turns {
         outbox.push_messages(&mut turn.clone(), &mut stats);
     }
@@ -105,7 +98,7 @@ fn bytes_being_written_count_until_they_are_given_back() {
     let segment = outbox.take().unwrap();
     outbox.push_messages(&mut vec![large(6_000)], &mut stats);
     assert_eq!(stats.dropped_full, 1);
-    outbox.give_back(segment, false);
+    outbox.give_back(segment);
     outbox.push_messages(&mut vec![large(6_000)], &mut stats);
     assert_eq!(stats.messages_sent, 2);
 }
@@ -172,8 +165,7 @@ fn heartbeats_overtake_a_backlog_at_frame_boundaries() {
     }
     let first = outbox.take().unwrap();
     outbox.push_control(FrameKind::Heartbeat, &mut stats, |into| into.put_u8(1));
-    outbox.give_back(first, false);
-    assert!(outbox.is_control_next());
+    outbox.give_back(first);
     assert_eq!(drain(&mut outbox)[0].kind, FrameKind::Heartbeat);
 }
 
@@ -186,7 +178,7 @@ fn the_lane_of_heartbeats_is_bounded_too() {
     }
     assert!(stats.dropped_control > 0);
     let waiting = outbox.take().unwrap();
-    assert!(waiting.len() <= CONTROL_LANE_BYTES_MAX);
+    assert!(waiting.bytes.len() <= CONTROL_LANE_BYTES_MAX);
 }
 
 #[test]
@@ -196,13 +188,13 @@ fn buffers_go_back_and_forth_without_growing() {
     let mut seen: Vec<*const u8> = Vec::new();
     for _ in 0..100 {
         outbox.push_messages(&mut vec![large(1000); 20], &mut stats);
-        let segment: BytesMut = outbox.take().unwrap();
-        outbox.push_messages(&mut vec![large(1000); 20], &mut stats);
-        seen.push(segment.as_ptr());
-        outbox.give_back(segment, false);
         let segment = outbox.take().unwrap();
-        seen.push(segment.as_ptr());
-        outbox.give_back(segment, false);
+        outbox.push_messages(&mut vec![large(1000); 20], &mut stats);
+        seen.push(segment.bytes.as_ptr());
+        outbox.give_back(segment);
+        let segment = outbox.take().unwrap();
+        seen.push(segment.bytes.as_ptr());
+        outbox.give_back(segment);
     }
     seen.sort();
     seen.dedup();

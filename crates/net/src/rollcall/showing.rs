@@ -103,9 +103,6 @@ impl Showing {
         }
         let is_written = flags & FLAG_WRITTEN != 0;
         let is_whole = fields.remaining() == 0;
-        Ok(is_whole.then_some(Self {
-            is_written,
-            members,
-        }))
+        Ok(is_whole.then_some(Self { is_written, members }))
     }
 }

@@ -30,12 +30,7 @@ struct World {
 
 impl World {
     fn new(count: u64) -> Self {
-        let mut world = Self {
-            nodes: BTreeMap::new(),
-            lives: BTreeMap::new(),
-            count,
-            order: 0,
-        };
+        let mut world = Self { nodes: BTreeMap::new(), lives: BTreeMap::new(), count, order: 0 };
         (1..=count).for_each(|id| world.wipe(id));
         world
     }
@@ -150,10 +145,7 @@ fn who_still_waits_takes_over_the_list_of_one_that_wrote() {
     // 3 is wiped; 2 meets its new life before it hears from 1.
     world.wipe(3);
     world.show(3, 2);
-    assert!(matches!(
-        world.nodes[&2].status(),
-        RollCallStatus::Waiting(_)
-    ));
+    assert!(matches!(world.nodes[&2].status(), RollCallStatus::Waiting(_)));
     world.show(1, 2);
     assert_eq!(world.write(2), Some(list));
     // The wiped one never gets there.
@@ -168,10 +160,7 @@ fn a_leftover_connection_of_a_former_life_changes_nothing() {
     assert!(call.met(node(2), Incarnation(20), 5));
     assert!(call.met(node(2), Incarnation(21), 7));
     assert!(!call.met(node(2), Incarnation(20), 6));
-    assert_eq!(
-        call.showing().members[1].incarnation,
-        Some(Incarnation(21))
-    );
+    assert_eq!(call.showing().members[1].incarnation, Some(Incarnation(21)));
 }
 
 #[test]
@@ -193,9 +182,7 @@ fn a_restarted_writer_still_shows_its_list() {
     world.show_all();
     world.show_all();
     let list = world.write(1).unwrap();
-    world
-        .nodes
-        .insert(1, RollCall::written(node(1), list.clone()));
+    world.nodes.insert(1, RollCall::written(node(1), list.clone()));
     world.show(2, 1);
     assert!(world.nodes[&1].owes_showing(node(2)));
     world.show(1, 2);
