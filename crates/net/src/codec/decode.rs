@@ -1,0 +1,257 @@
+//! Bytes to message. Every byte may be hostile.
+//!
+//! Not here: the layout's words (`codec.rs`, `docs/wire.md`).
+
+use bytes::Bytes;
+use raftlet::Incoming;
+use raftlet::core::{
+    ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Chunk, Entries, Forward,
+    ForwardOutcome, ForwardReply, Generation, GroupId, Index, LogId, Message, NUMBER_MAX, NodeId,
+    PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal, Term, VoteKind, VoteReply, VoteRequest, WallMs,
+};
+
+use super::{Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX, MessageError};
+use crate::fields::Fields;
+
+/// Walks the messages of a batch.
+///
+/// A message that is wrong in itself is one `Err` and the walk goes on behind
+/// it: one group's damaged memory does not silence the others. After
+/// [`MessageError::Batch`] the walk ends.
+#[derive(Debug)]
+pub struct BatchReader<'a> {
+    batch: &'a Bytes,
+    rest: Fields<'a>,
+}
+
+impl<'a> BatchReader<'a> {
+    /// The messages of one frame's body.
+    #[must_use]
+    pub fn new(batch: &'a Bytes) -> Self {
+        Self { batch, rest: Fields::new(batch) }
+    }
+}
+
+impl Iterator for BatchReader<'_> {
+    type Item = Result<Incoming, MessageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.remaining() == 0 {
+            return None;
+        }
+        let mut rest = self.rest;
+        let message =
+            rest.u32().and_then(|len| rest.take(usize::try_from(len).unwrap_or(usize::MAX)));
+        let Ok(message) = message else {
+            self.rest = Fields::new(&[]);
+            return Some(Err(MessageError::Batch));
+        };
+        self.rest = rest;
+        Some(decode(self.batch, message))
+    }
+}
+
+/// Reads one message, which `bytes` hold from end to end, without length
+/// prefix.
+///
+/// # Errors
+/// [`MessageError`] says what is wrong with it.
+pub fn decode_message(bytes: &Bytes) -> Result<Incoming, MessageError> {
+    decode(bytes, bytes)
+}
+
+/// Reads `message`, a part of `owner`; what it carries shares `owner`'s memory.
+fn decode(owner: &Bytes, message: &[u8]) -> Result<Incoming, MessageError> {
+    const _: () = assert!(LENGTH_BYTES == size_of::<u32>());
+    if message.len() > MESSAGE_BYTES_MAX {
+        return Err(limit("message", message.len()));
+    }
+    let mut fields = Fields::new(message);
+    let kind = fields.u8()?;
+    let kind = Kind::from_byte(kind).ok_or(MessageError::Kind(kind))?;
+    for reserved in fields.take(3)? {
+        if *reserved != 0 {
+            return Err(value("reserved", *reserved));
+        }
+    }
+    let group = GroupId::new(fields.u64()?);
+    let generation = Generation::new(fields.u64()?);
+    let term = term(&mut fields, "term")?;
+    let fields = &mut fields;
+    let body = match kind {
+        Kind::Append => Body::Append(append(owner, Seal::new(group, generation), fields)?),
+        Kind::Ack => Body::Ack(ack(fields)?),
+        Kind::VoteRequest => Body::VoteRequest(vote_request(fields)?),
+        Kind::VoteReply => Body::VoteReply(vote_reply(fields)?),
+        Kind::Probe => Body::Probe,
+        Kind::NotLeader => Body::NotLeader { leader: node(fields)? },
+        Kind::Read => Body::Read { run: Run::new(fields.u64()?), read: ReadId::new(fields.u64()?) },
+        Kind::ReadReply => read_reply(fields)?,
+        Kind::Forward => Body::Forward(forward(owner, fields)?),
+        Kind::ForwardReply => Body::ForwardReply(forward_reply(fields)?),
+    };
+    match fields.remaining() {
+        0 => Ok(Incoming { group, message: Message { generation, term, body } }),
+        bytes => Err(MessageError::Trailing { bytes }),
+    }
+}
+
+fn append(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Append, MessageError> {
+    let previous = log_id(fields, "previous")?;
+    let commit = index(fields, "commit")?;
+    let round = Round::new(fields.u64()?);
+    let configuration = index(fields, "configuration")?;
+    let position = fields.u64()?;
+    let chunks = fields.u32()?;
+    let mut entries = Entries::none();
+    for _ in 0..chunks {
+        let chunk = chunk(owner, seal, fields)?;
+        if let Some(last) = entries.last()
+            && (chunk.first() != last.index.next() || chunk.term() < last.term)
+        {
+            return Err(MessageError::Gap { index: chunk.first() });
+        }
+        entries.push(chunk);
+    }
+    Ok(Append { previous, commit, round, configuration, position, entries })
+}
+
+fn chunk(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Chunk, MessageError> {
+    let first = log_id(fields, "chunk")?;
+    let len = fields.u32()?;
+    let bytes = fields.u32()?;
+    let bytes = fields.take(usize::try_from(bytes).unwrap_or(usize::MAX))?;
+    Ok(Chunk::decode(seal, first, len, owner.slice_ref(bytes))?)
+}
+
+fn ack(fields: &mut Fields<'_>) -> Result<Ack, MessageError> {
+    Ok(Ack {
+        round: Round::new(fields.u64()?),
+        configuration: index(fields, "configuration")?,
+        position: fields.u64()?,
+        commit: index(fields, "commit")?,
+        wall: WallMs(fields.u64()?),
+        outcome: match fields.u8()? {
+            1 => AckOutcome::Matches {
+                verified: index(fields, "verified")?,
+                durable: index(fields, "durable")?,
+            },
+            2 => AckOutcome::Rejects {
+                previous: index(fields, "previous")?,
+                hint: log_id(fields, "hint")?,
+            },
+            other => return Err(value("outcome", other)),
+        },
+    })
+}
+
+fn vote_request(fields: &mut Fields<'_>) -> Result<VoteRequest, MessageError> {
+    let kind = vote_kind(fields)?;
+    let campaign = fields.u64()?;
+    let last = log_id(fields, "last")?;
+    let len = usize::from(fields.u16()?);
+    if len > ADDRESS_BYTES_MAX {
+        return Err(limit("address", len));
+    }
+    let address = std::str::from_utf8(fields.take(len)?).map_err(|_| MessageError::Address)?;
+    Ok(VoteRequest { kind, campaign, last, address: address.to_owned() })
+}
+
+fn vote_reply(fields: &mut Fields<'_>) -> Result<VoteReply, MessageError> {
+    Ok(VoteReply {
+        kind: vote_kind(fields)?,
+        campaign: fields.u64()?,
+        granted: boolean(fields, "granted")?,
+    })
+}
+
+fn read_reply(fields: &mut Fields<'_>) -> Result<Body, MessageError> {
+    let run = Run::new(fields.u64()?);
+    let read = ReadId::new(fields.u64()?);
+    let is_known = boolean(fields, "index")?;
+    let index = index(fields, "index")?;
+    if !is_known && index > Index::ZERO {
+        return Err(MessageError::Value { field: "index", value: index.get() });
+    }
+    Ok(Body::ReadReply { run, read, index: is_known.then_some(index) })
+}
+
+fn forward(owner: &Bytes, fields: &mut Fields<'_>) -> Result<Forward, MessageError> {
+    let first_sequence = fields.u64()?;
+    let len = usize::try_from(fields.u32()?).unwrap_or(usize::MAX);
+    if len > CHUNK_LEN_MAX {
+        return Err(limit("commands", len));
+    }
+    // Each command brings at least its length: room is made for what is here.
+    let mut commands = Vec::with_capacity(len.min(fields.remaining() / LENGTH_BYTES));
+    for _ in 0..len {
+        let bytes = usize::try_from(fields.u32()?).unwrap_or(usize::MAX);
+        if bytes > PAYLOAD_BYTES_MAX {
+            return Err(limit("command", bytes));
+        }
+        commands.push(owner.slice_ref(fields.take(bytes)?));
+    }
+    Ok(Forward { first_sequence, commands })
+}
+
+fn forward_reply(fields: &mut Fields<'_>) -> Result<ForwardReply, MessageError> {
+    Ok(ForwardReply {
+        run: Run::new(fields.u64()?),
+        first_sequence: fields.u64()?,
+        len: fields.u32()?,
+        outcome: match fields.u8()? {
+            1 => ForwardOutcome::Appended { first: index(fields, "first")? },
+            2 => ForwardOutcome::Refused { leader: node(fields)? },
+            other => return Err(value("outcome", other)),
+        },
+    })
+}
+
+fn vote_kind(fields: &mut Fields<'_>) -> Result<VoteKind, MessageError> {
+    match fields.u8()? {
+        1 => Ok(VoteKind::Pre),
+        2 => Ok(VoteKind::Real),
+        3 => Ok(VoteKind::Transfer),
+        other => Err(value("vote kind", other)),
+    }
+}
+
+fn boolean(fields: &mut Fields<'_>, field: &'static str) -> Result<bool, MessageError> {
+    match fields.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(value(field, other)),
+    }
+}
+
+fn log_id(fields: &mut Fields<'_>, field: &'static str) -> Result<LogId, MessageError> {
+    Ok(LogId { index: index(fields, field)?, term: term(fields, field)? })
+}
+
+fn index(fields: &mut Fields<'_>, field: &'static str) -> Result<Index, MessageError> {
+    Ok(Index::new(number(fields, field)?))
+}
+
+fn term(fields: &mut Fields<'_>, field: &'static str) -> Result<Term, MessageError> {
+    Ok(Term::new(number(fields, field)?))
+}
+
+fn number(fields: &mut Fields<'_>, field: &'static str) -> Result<u64, MessageError> {
+    match fields.u64()? {
+        value if value > NUMBER_MAX => Err(MessageError::Number { field, value }),
+        value => Ok(value),
+    }
+}
+
+fn node(fields: &mut Fields<'_>) -> Result<Option<NodeId>, MessageError> {
+    let node = fields.u64()?;
+    Ok((node != 0).then_some(NodeId::new(node)))
+}
+
+fn value(field: &'static str, value: u8) -> MessageError {
+    MessageError::Value { field, value: u64::from(value) }
+}
+
+fn limit(field: &'static str, len: usize) -> MessageError {
+    MessageError::Limit { field, value: u64::try_from(len).unwrap_or(u64::MAX) }
+}

@@ -1,0 +1,244 @@
+//! Message to bytes: fixed fields gathered on the stack, one copy each.
+//!
+//! Invariant: what [`encoded_bytes`] says is what [`encode_message`] appends;
+//! the outbox relies on it to decide before it copies.
+//!
+//! Not here: the layout's words (`codec.rs`, `docs/wire.md`).
+
+use bytes::{BufMut, BytesMut};
+use raftlet::Incoming;
+use raftlet::core::{
+    ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Forward, ForwardOutcome,
+    ForwardReply, LogId, NodeId, PAYLOAD_BYTES_MAX, VoteKind, VoteReply, VoteRequest,
+};
+
+use super::{CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX};
+
+/// Bytes that a message will occupy without its length prefix; `None` when it
+/// is beyond the format's limits and cannot be sent.
+#[must_use]
+pub fn encoded_bytes(incoming: &Incoming) -> Option<usize> {
+    let fields = match &incoming.message.body {
+        Body::Append(append) => append_bytes(append),
+        Body::Ack(ack) => match ack.outcome {
+            AckOutcome::Matches { .. } => 41 + 16,
+            AckOutcome::Rejects { .. } => 41 + 24,
+        },
+        Body::VoteRequest(request) => {
+            if request.address.len() > ADDRESS_BYTES_MAX {
+                return None;
+            }
+            27 + request.address.len()
+        }
+        Body::VoteReply(_) => 10,
+        Body::Probe => 0,
+        Body::NotLeader { .. } => 8,
+        Body::Read { .. } => 16,
+        Body::ReadReply { .. } => 25,
+        Body::Forward(forward) => forward_bytes(forward)?,
+        Body::ForwardReply(_) => 29,
+    };
+    let bytes = HEADER_BYTES.checked_add(fields)?;
+    (bytes <= MESSAGE_BYTES_MAX).then_some(bytes)
+}
+
+/// Appends a message without length prefix.
+///
+/// # Panics
+/// When [`encoded_bytes`] is `None` for it: callers refuse those before.
+pub fn encode_message(incoming: &Incoming, into: &mut BytesMut) {
+    let bytes = encoded_bytes(incoming).expect("a message beyond the format's limits");
+    into.reserve(bytes);
+    write_message(incoming, None, into);
+}
+
+/// Appends a message behind its length. `bytes` is its [`encoded_bytes`].
+pub(crate) fn append_to_batch(incoming: &Incoming, bytes: usize, into: &mut BytesMut) {
+    let length = u32::try_from(bytes).expect("MESSAGE_BYTES_MAX fits u32");
+    into.reserve(LENGTH_BYTES + bytes);
+    write_message(incoming, Some(length), into);
+}
+
+/// Fixed fields of the largest kind, with length prefix: those of an append.
+const FIXED_BYTES_MAX: usize = 128;
+
+fn write_message(incoming: &Incoming, length: Option<u32>, into: &mut BytesMut) {
+    let message = &incoming.message;
+    let mut fixed = [0; FIXED_BYTES_MAX];
+    let mut rest = &mut fixed[..];
+    if let Some(length) = length {
+        rest.put_u32_le(length);
+    }
+    rest.put_u8(kind(&message.body).byte());
+    rest.put_bytes(0, 3);
+    rest.put_u64_le(incoming.group.get());
+    rest.put_u64_le(message.generation.get());
+    rest.put_u64_le(message.term.get());
+    put_fixed(&message.body, &mut rest);
+    let used = FIXED_BYTES_MAX - rest.len();
+    into.put_slice(fixed.get(..used).expect("within the array"));
+    match &message.body {
+        Body::Append(append) => put_chunks(append, into),
+        Body::VoteRequest(request) => into.put_slice(request.address.as_bytes()),
+        Body::Forward(forward) => put_commands(forward, into),
+        _ => {}
+    }
+}
+
+const fn kind(body: &Body) -> Kind {
+    match body {
+        Body::Append(_) => Kind::Append,
+        Body::Ack(_) => Kind::Ack,
+        Body::VoteRequest(_) => Kind::VoteRequest,
+        Body::VoteReply(_) => Kind::VoteReply,
+        Body::Probe => Kind::Probe,
+        Body::NotLeader { .. } => Kind::NotLeader,
+        Body::Read { .. } => Kind::Read,
+        Body::ReadReply { .. } => Kind::ReadReply,
+        Body::Forward(_) => Kind::Forward,
+        Body::ForwardReply(_) => Kind::ForwardReply,
+    }
+}
+
+fn put_fixed(body: &Body, into: &mut &mut [u8]) {
+    match body {
+        Body::Append(append) => put_append(append, into),
+        Body::Ack(ack) => put_ack(ack, into),
+        Body::VoteRequest(request) => put_vote_request(request, into),
+        Body::VoteReply(reply) => put_vote_reply(reply, into),
+        Body::Probe => {}
+        Body::NotLeader { leader } => put_node(*leader, into),
+        Body::Read { run, read } => {
+            into.put_u64_le(run.get());
+            into.put_u64_le(read.get());
+        }
+        Body::ReadReply { run, read, index } => {
+            into.put_u64_le(run.get());
+            into.put_u64_le(read.get());
+            into.put_u8(u8::from(index.is_some()));
+            into.put_u64_le(index.map_or(0, |index| index.get()));
+        }
+        Body::Forward(forward) => {
+            into.put_u64_le(forward.first_sequence);
+            into.put_u32_le(count(forward.commands.len()));
+        }
+        Body::ForwardReply(reply) => put_forward_reply(reply, into),
+    }
+}
+
+fn put_append(append: &Append, into: &mut &mut [u8]) {
+    put_log_id(append.previous, into);
+    into.put_u64_le(append.commit.get());
+    into.put_u64_le(append.round.get());
+    into.put_u64_le(append.configuration.get());
+    into.put_u64_le(append.position);
+    into.put_u32_le(count(append.entries.chunks().count()));
+}
+
+fn put_ack(ack: &Ack, into: &mut &mut [u8]) {
+    into.put_u64_le(ack.round.get());
+    into.put_u64_le(ack.configuration.get());
+    into.put_u64_le(ack.position);
+    into.put_u64_le(ack.commit.get());
+    into.put_u64_le(ack.wall.0);
+    match ack.outcome {
+        AckOutcome::Matches { verified, durable } => {
+            into.put_u8(1);
+            into.put_u64_le(verified.get());
+            into.put_u64_le(durable.get());
+        }
+        AckOutcome::Rejects { previous, hint } => {
+            into.put_u8(2);
+            into.put_u64_le(previous.get());
+            put_log_id(hint, into);
+        }
+    }
+}
+
+fn put_vote_request(request: &VoteRequest, into: &mut &mut [u8]) {
+    into.put_u8(vote_kind(request.kind));
+    into.put_u64_le(request.campaign);
+    put_log_id(request.last, into);
+    into.put_u16_le(u16::try_from(request.address.len()).expect("ADDRESS_BYTES_MAX fits u16"));
+}
+
+fn put_vote_reply(reply: &VoteReply, into: &mut &mut [u8]) {
+    into.put_u8(vote_kind(reply.kind));
+    into.put_u64_le(reply.campaign);
+    into.put_u8(u8::from(reply.granted));
+}
+
+fn put_forward_reply(reply: &ForwardReply, into: &mut &mut [u8]) {
+    into.put_u64_le(reply.run.get());
+    into.put_u64_le(reply.first_sequence);
+    into.put_u32_le(reply.len);
+    match reply.outcome {
+        ForwardOutcome::Appended { first } => {
+            into.put_u8(1);
+            into.put_u64_le(first.get());
+        }
+        ForwardOutcome::Refused { leader } => {
+            into.put_u8(2);
+            put_node(leader, into);
+        }
+    }
+}
+
+fn put_chunks(append: &Append, into: &mut BytesMut) {
+    for chunk in append.entries.chunks() {
+        let mut header = [0; CHUNK_HEADER_BYTES];
+        let mut rest = &mut header[..];
+        rest.put_u64_le(chunk.first().get());
+        rest.put_u64_le(chunk.term().get());
+        rest.put_u32_le(chunk.len());
+        rest.put_u32_le(count(chunk.bytes().len()));
+        into.put_slice(&header);
+        into.put_slice(chunk.bytes());
+    }
+}
+
+fn put_commands(forward: &Forward, into: &mut BytesMut) {
+    for command in &forward.commands {
+        into.put_u32_le(count(command.len()));
+        into.put_slice(command);
+    }
+}
+
+fn put_log_id(id: LogId, into: &mut &mut [u8]) {
+    into.put_u64_le(id.index.get());
+    into.put_u64_le(id.term.get());
+}
+
+/// Node 0 names nobody.
+fn put_node(node: Option<NodeId>, into: &mut &mut [u8]) {
+    into.put_u64_le(node.map_or(0, NodeId::get));
+}
+
+const fn vote_kind(kind: VoteKind) -> u8 {
+    match kind {
+        VoteKind::Pre => 1,
+        VoteKind::Real => 2,
+        VoteKind::Transfer => 3,
+    }
+}
+
+fn append_bytes(append: &Append) -> usize {
+    let chunks = append.entries.chunks();
+    52 + chunks.map(|chunk| CHUNK_HEADER_BYTES + chunk.bytes().len()).sum::<usize>()
+}
+
+fn forward_bytes(forward: &Forward) -> Option<usize> {
+    let commands = &forward.commands;
+    if commands.len() > CHUNK_LEN_MAX {
+        return None;
+    }
+    if commands.iter().any(|command| command.len() > PAYLOAD_BYTES_MAX) {
+        return None;
+    }
+    Some(12 + commands.iter().map(|command| 4 + command.len()).sum::<usize>())
+}
+
+/// A count or length that [`encoded_bytes`] has bounded.
+fn count(len: usize) -> u32 {
+    u32::try_from(len).expect("MESSAGE_BYTES_MAX fits u32")
+}

@@ -1,0 +1,231 @@
+//! What waits to be written to one peer. Pure.
+//!
+//! `send` encodes a turn's messages at once, into one frame at the end of the
+//! current segment; the writer takes whole segments, so everything that waits
+//! goes out with one system call. Heartbeats have a lane of their own in front,
+//! which keeps a backlog of appends from looking like death.
+//!
+//! Invariants
+//! - Bytes that wait or are being written never exceed the limit; what does not
+//!   fit is dropped, message by message, and counted (rule 42). The protocol
+//!   repairs.
+//! - Without a connection nothing waits: a new one starts at a frame boundary
+//!   and carries nothing sealed for the old.
+//! - In steady state two buffers go back and forth; nothing is allocated.
+//!
+//! Not here: the socket (`dial.rs`).
+
+use std::collections::VecDeque;
+use std::mem;
+
+use bytes::BytesMut;
+use raftlet::Incoming;
+
+use crate::codec::{LENGTH_BYTES, append_to_batch, encoded_bytes};
+use crate::frame::{self, FRAME_BYTES_MAX, FrameKind, FrameSeal, FrameStart, HEADER_BYTES};
+use crate::stats::PeerStats;
+
+/// A segment is full at this size: one write call's worth that does not keep a
+/// heartbeat waiting for long.
+const SEGMENT_BYTES: usize = 256 << 10;
+/// A larger buffer is not kept for reuse.
+const SPARE_BYTES_MAX: usize = 1 << 20;
+/// One buffer fills while one is written.
+const SPARES_MAX: usize = 2;
+/// The lane of heartbeats and roll calls: two of the largest.
+const CONTROL_LANE_BYTES_MAX: usize = 2 * (frame::CONTROL_BYTES_MAX + HEADER_BYTES);
+
+/// Frames on their way to one peer.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    bytes_max: usize,
+    link: Option<Link>,
+    control: BytesMut,
+    segments: VecDeque<BytesMut>,
+    spares: Vec<BytesMut>,
+    /// Bytes in `segments` and in the one being written.
+    bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    seal: FrameSeal,
+    may_send: bool,
+}
+
+/// Whole frames to write.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub(crate) bytes: BytesMut,
+    is_control: bool,
+}
+
+/// The frame that a turn's messages go into.
+struct Open {
+    segment: BytesMut,
+    frame: Option<FrameStart>,
+    /// Length of the segment before this turn.
+    start: usize,
+}
+
+impl Outbox {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            link: None,
+            control: BytesMut::new(),
+            segments: VecDeque::new(),
+            spares: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// A connection is established. `may_send`: messages, not only heartbeats
+    /// and the roll call.
+    pub(crate) fn open(&mut self, seal: FrameSeal, may_send: bool) {
+        self.close();
+        self.link = Some(Link { seal, may_send });
+    }
+
+    /// The peer's standing changed.
+    pub(crate) const fn set_may_send(&mut self, may_send: bool) {
+        if let Some(link) = &mut self.link {
+            link.may_send = may_send;
+        }
+    }
+
+    /// The connection is gone, and with it what waited.
+    pub(crate) fn close(&mut self) {
+        self.link = None;
+        self.control.clear();
+        self.bytes = 0;
+        while let Some(segment) = self.segments.pop_front() {
+            self.keep(segment);
+        }
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// Bytes that wait or are being written.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Encodes a turn's messages and empties `messages`.
+    pub(crate) fn push_messages(&mut self, messages: &mut Vec<Incoming>, stats: &mut PeerStats) {
+        let Some(Link { seal, may_send: true }) = self.link else {
+            stats.dropped_unconnected += u64::try_from(messages.len()).unwrap_or(u64::MAX);
+            messages.clear();
+            return;
+        };
+        let mut open = self.open_segment();
+        for incoming in messages.drain(..) {
+            let Some(bytes) = encoded_bytes(&incoming) else {
+                stats.dropped_oversized += 1;
+                continue;
+            };
+            let needed = HEADER_BYTES + LENGTH_BYTES + bytes;
+            if self.bytes + (open.segment.len() - open.start) + needed > self.bytes_max {
+                stats.dropped_full += 1;
+                continue;
+            }
+            open.push(&incoming, bytes, seal, stats);
+        }
+        open.finish(seal, stats);
+        self.bytes += open.segment.len() - open.start;
+        if open.segment.is_empty() {
+            self.keep(open.segment);
+        } else {
+            self.segments.push_back(open.segment);
+        }
+    }
+
+    /// Encodes a frame of the lane in front.
+    pub(crate) fn push_control(
+        &mut self,
+        kind: FrameKind,
+        stats: &mut PeerStats,
+        write: impl FnOnce(&mut BytesMut),
+    ) {
+        let Some(Link { seal, .. }) = self.link else {
+            return;
+        };
+        let before = self.control.len();
+        frame::put(kind, seal, &mut self.control, write);
+        if self.control.len() > CONTROL_LANE_BYTES_MAX {
+            self.control.truncate(before);
+            stats.dropped_control += 1;
+            return;
+        }
+        stats.frames_sent += 1;
+        stats.bytes_sent += count(self.control.len() - before);
+    }
+
+    /// What to write next; give it back when it is written.
+    pub(crate) fn take(&mut self) -> Option<Segment> {
+        let (bytes, is_control) = if self.control.is_empty() {
+            (self.segments.pop_front()?, false)
+        } else {
+            (mem::take(&mut self.control), true)
+        };
+        Some(Segment { bytes, is_control })
+    }
+
+    /// `segment` is written.
+    pub(crate) fn give_back(&mut self, segment: Segment) {
+        if !segment.is_control {
+            self.bytes = self.bytes.saturating_sub(segment.bytes.len());
+            self.keep(segment.bytes);
+        }
+    }
+
+    fn open_segment(&mut self) -> Open {
+        let last = self.segments.back();
+        let segment = if last.is_some_and(|last| last.len() < SEGMENT_BYTES) {
+            self.segments.pop_back().unwrap_or_default()
+        } else {
+            self.spares.pop().unwrap_or_default()
+        };
+        Open { start: segment.len(), segment, frame: None }
+    }
+
+    fn keep(&mut self, mut segment: BytesMut) {
+        if self.spares.len() < SPARES_MAX && segment.capacity() <= SPARE_BYTES_MAX {
+            segment.clear();
+            self.spares.push(segment);
+        }
+    }
+}
+
+impl Open {
+    fn push(&mut self, incoming: &Incoming, bytes: usize, seal: FrameSeal, stats: &mut PeerStats) {
+        let is_full = |frame: &FrameStart| {
+            frame.body_bytes(&self.segment) + LENGTH_BYTES + bytes > FRAME_BYTES_MAX
+        };
+        if self.frame.as_ref().is_some_and(is_full) {
+            self.finish(seal, stats);
+        }
+        if self.frame.is_none() {
+            self.frame = Some(frame::begin(&mut self.segment));
+        }
+        append_to_batch(incoming, bytes, &mut self.segment);
+        stats.messages_sent += 1;
+    }
+
+    fn finish(&mut self, seal: FrameSeal, stats: &mut PeerStats) {
+        if let Some(start) = self.frame.take() {
+            stats.frames_sent += 1;
+            stats.bytes_sent += count(start.body_bytes(&self.segment) + HEADER_BYTES);
+            frame::finish(start, FrameKind::Messages, seal, &mut self.segment);
+        }
+    }
+}
+
+fn count(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! Claims about the outbox.
+
+use bytes::{BufMut, Bytes};
+use raftlet::Incoming;
+use raftlet::core::{Body, Forward};
+
+use super::{CONTROL_LANE_BYTES_MAX, Outbox, SEGMENT_BYTES};
+use crate::codec::BatchReader;
+use crate::codec::sample::Samples;
+use crate::frame::{FRAME_BYTES_MAX, Frame, FrameKind, FrameReader, FrameSeal};
+use crate::stats::PeerStats;
+
+const SEAL: FrameSeal = FrameSeal::HANDSHAKE;
+
+fn open(bytes_max: usize) -> Outbox {
+    let mut outbox = Outbox::new(bytes_max);
+    outbox.open(SEAL, true);
+    outbox
+}
+
+fn large(bytes: usize) -> Incoming {
+    let mut message = Samples::new(1).of_kind(9);
+    message.message.body =
+        Body::Forward(Forward { first_sequence: 1, commands: vec![Bytes::from(vec![7; bytes])] });
+    message
+}
+
+/// Writes everything that waits; the frames that arrive.
+fn drain(outbox: &mut Outbox) -> Vec<Frame> {
+    let mut reader = FrameReader::for_handshake();
+    reader.establish(SEAL);
+    let mut frames = Vec::new();
+    loop {
+        let Some(segment) = outbox.take() else {
+            return frames;
+        };
+        let mut rest = &segment.bytes[..];
+        while !rest.is_empty() {
+            let room = reader.room();
+            let len = (room.capacity() - room.len()).min(rest.len());
+            room.put_slice(&rest[..len]);
+            rest = &rest[len..];
+            while let Some(frame) = reader.next_frame().unwrap() {
+                frames.push(frame);
+            }
+        }
+        outbox.give_back(segment);
+    }
+}
+
+fn messages(frames: &[Frame]) -> Vec<Incoming> {
+    frames.iter().flat_map(|frame| BatchReader::new(&frame.body).map(Result::unwrap)).collect()
+}
+
+#[test]
+fn the_messages_of_a_turn_leave_in_one_frame_and_of_many_turns_in_one_write() {
+    let mut samples = Samples::new(2);
+    let mut outbox = open(1 << 20);
+    let mut stats = PeerStats::default();
+    let turns: Vec<Vec<Incoming>> =
+        (0..5).map(|_| (0..7).map(|_| samples.any()).collect()).collect();
+    for turn in &turns {
+        outbox.push_messages(&mut turn.clone(), &mut stats);
+    }
+    assert_eq!(outbox.segments.len(), 1);
+    assert_eq!(stats.bytes_sent, outbox.bytes() as u64);
+    let frames = drain(&mut outbox);
+    assert_eq!(frames.len(), 5);
+    assert_eq!(messages(&frames), turns.concat());
+    assert_eq!((stats.frames_sent, stats.messages_sent), (5, 35));
+    assert_eq!(outbox.bytes(), 0);
+}
+
+#[test]
+fn what_does_not_fit_is_dropped_and_counted_and_smaller_messages_still_go() {
+    let mut outbox = open(10_000);
+    let mut stats = PeerStats::default();
+    let small = Samples::new(3).of_kind(5);
+    let mut turn = vec![large(6_000), large(6_000), small.clone()];
+    outbox.push_messages(&mut turn, &mut stats);
+    assert!(turn.is_empty());
+    assert_eq!((stats.messages_sent, stats.dropped_full), (2, 1));
+    for _ in 0..1000 {
+        outbox.push_messages(&mut vec![small.clone()], &mut stats);
+        assert!(outbox.bytes() <= 10_000);
+    }
+    assert!(stats.dropped_full > 1);
+    assert_eq!(messages(&drain(&mut outbox))[1], small);
+    outbox.push_messages(&mut vec![large(6_000)], &mut stats);
+    assert_eq!(messages(&drain(&mut outbox)).len(), 1);
+}
+
+#[test]
+fn bytes_being_written_count_until_they_are_given_back() {
+    let mut outbox = open(10_000);
+    let mut stats = PeerStats::default();
+    outbox.push_messages(&mut vec![large(6_000)], &mut stats);
+    let segment = outbox.take().unwrap();
+    outbox.push_messages(&mut vec![large(6_000)], &mut stats);
+    assert_eq!(stats.dropped_full, 1);
+    outbox.give_back(segment);
+    outbox.push_messages(&mut vec![large(6_000)], &mut stats);
+    assert_eq!(stats.messages_sent, 2);
+}
+
+#[test]
+fn a_turn_above_the_frame_limit_takes_a_second_frame() {
+    let mut outbox = open(64 << 20);
+    let mut stats = PeerStats::default();
+    let turn = vec![large(3 << 20); 5];
+    outbox.push_messages(&mut turn.clone(), &mut stats);
+    let frames = drain(&mut outbox);
+    assert_eq!(frames.len(), 3);
+    assert!(frames.iter().all(|f| f.body.len() <= FRAME_BYTES_MAX));
+    assert_eq!(messages(&frames), turn);
+}
+
+#[test]
+fn a_message_that_no_receiver_takes_is_dropped_and_counted() {
+    let mut outbox = open(64 << 20);
+    let mut stats = PeerStats::default();
+    let mut oversized = large(0);
+    oversized.message.body = Body::Forward(Forward {
+        first_sequence: 1,
+        commands: vec![Bytes::from(vec![0; 4 << 20]); 3],
+    });
+    outbox.push_messages(&mut vec![oversized], &mut stats);
+    assert_eq!(stats.dropped_oversized, 1);
+    assert_eq!(outbox.take(), None);
+}
+
+#[test]
+fn nothing_waits_for_a_connection_that_is_not_there() {
+    let mut outbox = Outbox::new(1 << 20);
+    let mut stats = PeerStats::default();
+    outbox.push_messages(&mut vec![large(10)], &mut stats);
+    assert_eq!(stats.dropped_unconnected, 1);
+    outbox.open(SEAL, true);
+    outbox.push_messages(&mut vec![large(10)], &mut stats);
+    outbox.close();
+    assert_eq!((outbox.take(), outbox.bytes()), (None, 0));
+    outbox.open(SEAL, true);
+    assert_eq!(outbox.take(), None);
+}
+
+#[test]
+fn a_newcomer_gets_heartbeats_and_no_messages() {
+    let mut outbox = Outbox::new(1 << 20);
+    let mut stats = PeerStats::default();
+    outbox.open(SEAL, false);
+    outbox.push_messages(&mut vec![large(10)], &mut stats);
+    outbox.push_control(FrameKind::Heartbeat, &mut stats, |_| {});
+    assert_eq!(drain(&mut outbox).len(), 1);
+    outbox.set_may_send(true);
+    outbox.push_messages(&mut vec![large(10)], &mut stats);
+    assert_eq!(drain(&mut outbox).len(), 1);
+}
+
+#[test]
+fn heartbeats_overtake_a_backlog_at_frame_boundaries() {
+    let mut outbox = open(64 << 20);
+    let mut stats = PeerStats::default();
+    for _ in 0..10 {
+        outbox.push_messages(&mut vec![large(SEGMENT_BYTES)], &mut stats);
+    }
+    let first = outbox.take().unwrap();
+    outbox.push_control(FrameKind::Heartbeat, &mut stats, |into| into.put_u8(1));
+    outbox.give_back(first);
+    assert_eq!(drain(&mut outbox)[0].kind, FrameKind::Heartbeat);
+}
+
+#[test]
+fn the_lane_of_heartbeats_is_bounded_too() {
+    let mut outbox = open(1 << 20);
+    let mut stats = PeerStats::default();
+    for _ in 0..100_000 {
+        outbox.push_control(FrameKind::Heartbeat, &mut stats, |into| into.put_u64(1));
+    }
+    assert!(stats.dropped_control > 0);
+    let waiting = outbox.take().unwrap();
+    assert!(waiting.bytes.len() <= CONTROL_LANE_BYTES_MAX);
+}
+
+#[test]
+fn buffers_go_back_and_forth_without_growing() {
+    let mut outbox = open(1 << 20);
+    let mut stats = PeerStats::default();
+    let mut seen: Vec<*const u8> = Vec::new();
+    for _ in 0..100 {
+        outbox.push_messages(&mut vec![large(1000); 20], &mut stats);
+        let segment = outbox.take().unwrap();
+        outbox.push_messages(&mut vec![large(1000); 20], &mut stats);
+        seen.push(segment.bytes.as_ptr());
+        outbox.give_back(segment);
+        let segment = outbox.take().unwrap();
+        seen.push(segment.bytes.as_ptr());
+        outbox.give_back(segment);
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 2);
+}

@@ -1,0 +1,227 @@
+//! What this process holds of one peer: the outbox, the connection in each
+//! direction, what is known of its identity.
+//!
+//! Invariants
+//! - At most one connection per direction counts. A newer one of the same peer
+//!   ends the older, and what still arrives on that is dropped.
+//! - No borrow outlives a method: tasks of one thread share a peer.
+//!
+//! Not here: the tasks (`dial.rs`, `listen.rs`, `pulse.rs`).
+
+use std::cell::{Cell, RefCell};
+
+use raftlet::core::{Incarnation, NodeId, Sender};
+use tokio::sync::{Notify, oneshot};
+
+use crate::connection::ConnectionError;
+use crate::frame::{FrameKind, FrameSeal};
+use crate::handshake::{Known, Standing};
+use crate::outbox::{Outbox, Segment};
+use crate::stats::PeerStats;
+
+/// One peer.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) node: NodeId,
+    pub(crate) address: String,
+    /// Something waits in the outbox.
+    pub(crate) work: Notify,
+    /// The peer was heard of: dial now rather than later.
+    pub(crate) dial: Notify,
+    known: Cell<Known>,
+    outbox: RefCell<Outbox>,
+    outbound: RefCell<Option<Link>>,
+    inbound: RefCell<Option<Link>>,
+    stats: RefCell<PeerStats>,
+    /// Bytes that arrived on its connections, for heartbeats.
+    received: Cell<u64>,
+}
+
+/// An established connection in one direction.
+#[derive(Debug)]
+struct Link {
+    sender: Sender,
+    /// Its place in the order of connections (`rollcall.rs`).
+    order: u64,
+    /// Ticks since it was established, or since bytes arrived on it.
+    quiet_ticks: u32,
+    end: oneshot::Sender<ConnectionError>,
+}
+
+/// Resolves when a link must end.
+pub(crate) type LinkEnd = oneshot::Receiver<ConnectionError>;
+
+impl Peer {
+    pub(crate) fn new(node: NodeId, address: String, known: Known, outbox: Outbox) -> Self {
+        Self {
+            node,
+            address,
+            work: Notify::new(),
+            dial: Notify::new(),
+            known: Cell::new(known),
+            outbox: RefCell::new(outbox),
+            outbound: RefCell::new(None),
+            inbound: RefCell::new(None),
+            stats: RefCell::default(),
+            received: Cell::new(0),
+        }
+    }
+
+    /// What is known of its identity.
+    pub(crate) const fn known(&self) -> Known {
+        self.known.get()
+    }
+
+    /// Its run, and the incarnation it belongs to, are durably remembered.
+    pub(crate) fn set_remembered(&self, sender: Sender) {
+        let mut known = self.known.get();
+        let same = known.remembered.filter(|(i, _)| *i == sender.incarnation);
+        let run = same.map_or(sender.run, |(_, highest)| highest.max(sender.run));
+        known.remembered = Some((sender.incarnation, run));
+        self.known.set(known);
+    }
+
+    /// The configuration names this incarnation. Connections under another one
+    /// end; the next handshake says why.
+    pub(crate) fn set_expected(&self, incarnation: Incarnation) {
+        let mut known = self.known.get();
+        known.expected = Some(incarnation);
+        self.known.set(known);
+        let falls = |link: &RefCell<Option<Link>>| {
+            let link = link.borrow();
+            link.as_ref().is_some_and(|link| link.sender.incarnation != incarnation)
+        };
+        if falls(&self.inbound) {
+            end(&self.inbound, ConnectionError::Unexpected);
+        }
+        if falls(&self.outbound) {
+            end(&self.outbound, ConnectionError::Unexpected);
+            self.outbox.borrow_mut().close();
+        } else {
+            self.outbox.borrow_mut().set_may_send(true);
+        }
+    }
+
+    /// Whether messages may be exchanged with it under this incarnation.
+    pub(crate) fn is_member(&self, incarnation: Incarnation) -> bool {
+        self.known.get().expected == Some(incarnation)
+    }
+
+    /// Our connection is established.
+    pub(crate) fn open_outbound(
+        &self,
+        sender: Sender,
+        order: u64,
+        seal: FrameSeal,
+        standing: Standing,
+    ) -> LinkEnd {
+        let may_send = standing == Standing::Member;
+        self.outbox.borrow_mut().open(seal, may_send);
+        begin(&self.outbound, sender, order)
+    }
+
+    /// Our connection ended.
+    pub(crate) fn close_outbound(&self) {
+        self.outbox.borrow_mut().close();
+        self.outbound.replace(None);
+    }
+
+    /// Its connection is established. `None` when a newer one is already.
+    pub(crate) fn open_inbound(&self, sender: Sender, order: u64) -> Option<LinkEnd> {
+        let newer = |link: &Link| link.order > order;
+        if self.inbound.borrow().as_ref().is_some_and(newer) {
+            return None;
+        }
+        end(&self.inbound, ConnectionError::Replaced);
+        Some(begin(&self.inbound, sender, order))
+    }
+
+    /// Its connection of this order ended.
+    pub(crate) fn close_inbound(&self, order: u64) {
+        let mut inbound = self.inbound.borrow_mut();
+        if inbound.as_ref().is_some_and(|link| link.order == order) {
+            *inbound = None;
+        }
+    }
+
+    /// Bytes that arrived from it in this run.
+    pub(crate) const fn received(&self) -> u64 {
+        self.received.get()
+    }
+
+    /// Bytes arrived on its connection of this order. False when another one
+    /// has taken its place: what it brings is dropped.
+    pub(crate) fn hear_inbound(&self, order: u64, bytes: usize) -> bool {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.received.set(self.received.get().saturating_add(bytes));
+        match self.inbound.borrow_mut().as_mut() {
+            Some(link) if link.order == order => {
+                link.quiet_ticks = 0;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A tick passed: ends the connections over which nothing is proved any
+    /// more. `is_proved` tells of round trips.
+    pub(crate) fn end_silent_links(&self, idle_ticks: u32, is_proved: bool) {
+        for (link, is_proved) in [(&self.outbound, is_proved), (&self.inbound, false)] {
+            let is_silent = link.borrow_mut().as_mut().is_some_and(|link| {
+                link.quiet_ticks = if is_proved { 0 } else { link.quiet_ticks + 1 };
+                link.quiet_ticks > idle_ticks
+            });
+            if is_silent {
+                end(link, ConnectionError::Silent);
+            }
+        }
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.outbox.borrow().is_open()
+    }
+
+    /// Does something with the outbox, then wakes the writer.
+    pub(crate) fn send(&self, push: impl FnOnce(&mut Outbox, &mut PeerStats)) {
+        push(&mut self.outbox.borrow_mut(), &mut self.stats.borrow_mut());
+        self.work.notify_one();
+    }
+
+    /// Sends a frame of the lane in front.
+    pub(crate) fn send_control(&self, kind: FrameKind, write: impl FnOnce(&mut bytes::BytesMut)) {
+        self.send(|outbox, stats| outbox.push_control(kind, stats, write));
+    }
+
+    pub(crate) fn take_segment(&self) -> Option<Segment> {
+        self.outbox.borrow_mut().take()
+    }
+
+    pub(crate) fn give_back_segment(&self, segment: Segment) {
+        self.outbox.borrow_mut().give_back(segment);
+    }
+
+    pub(crate) fn count(&self, count: impl FnOnce(&mut PeerStats)) {
+        count(&mut self.stats.borrow_mut());
+    }
+
+    pub(crate) fn stats(&self) -> PeerStats {
+        let outbox_bytes = self.outbox.borrow().bytes();
+        PeerStats {
+            outbox_bytes: u64::try_from(outbox_bytes).unwrap_or(u64::MAX),
+            ..*self.stats.borrow()
+        }
+    }
+}
+
+fn begin(link: &RefCell<Option<Link>>, sender: Sender, order: u64) -> LinkEnd {
+    let (end, ended) = oneshot::channel();
+    link.replace(Some(Link { sender, order, quiet_ticks: 0, end }));
+    ended
+}
+
+fn end(link: &RefCell<Option<Link>>, cause: ConnectionError) {
+    if let Some(link) = link.take() {
+        // A task that has ended by itself does not listen any more.
+        let _ = link.end.send(cause);
+    }
+}
