@@ -12,6 +12,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use bytes::Bytes;
+use raftlet::core::Role;
 use raftlet::{NotDone, ProposeError, ReadError};
 use raftlet_kv::{
     Command, Connection, Failure, GroupIndex, Limits, NodeInfo, Outcome, Query, SlotMap, Ticket,
@@ -20,6 +21,7 @@ use raftlet_kv::{
 use crate::clock::TokioClock;
 use crate::config::Config;
 use crate::ports::Group;
+use crate::replica::{Sizes, SizesOfAll};
 
 /// Bytes that a request's encoding in the log may add to what arrived: the
 /// kind of the command, and a length for each argument that is no longer than
@@ -59,6 +61,7 @@ impl Settled {
 pub(crate) struct Keyspace {
     /// In the order of [`GroupIndex`].
     groups: Vec<Group>,
+    sizes: SizesOfAll,
     slots: SlotMap,
     clock: TokioClock,
     limits: Limits,
@@ -78,7 +81,7 @@ impl Keyspace {
     /// `info` holds what does not change within a run.
     pub(crate) fn new(
         config: &Config,
-        groups: Vec<Group>,
+        (groups, sizes): (Vec<Group>, SizesOfAll),
         clock: TokioClock,
         info: NodeInfo,
     ) -> Self {
@@ -86,6 +89,7 @@ impl Keyspace {
         let request_bytes_max = config.group.command_bytes_max.saturating_sub(ENCODING_BYTES);
         Self {
             groups,
+            sizes,
             slots: config.slots,
             clock,
             limits: Limits {
@@ -124,7 +128,10 @@ impl Keyspace {
             (None, Job::Propose(ticket, _)) => {
                 Settled::One(ticket, Outcome::Failed(Failure::Halted))
             }
-            (None, Job::Read(queries)) => refuse_all(&queries, &Outcome::Failed(Failure::Halted)),
+            (None, Job::Read(queries)) => {
+                let tickets = queries.into_iter().map(|(ticket, _)| ticket);
+                refuse_all(tickets, &Outcome::Failed(Failure::Halted))
+            }
         }
     }
 
@@ -159,17 +166,15 @@ impl Keyspace {
 
     /// What `INFO` tells now.
     pub(crate) fn info(&self) -> NodeInfo {
-        let machines = self.groups.iter().map(|group| group.machine_sizes());
-        let (keys_len, used_memory_bytes) = machines.fold((0, 0), |sum: (u64, u64), sizes| {
-            (sum.0.saturating_add(sizes.0), sum.1.saturating_add(sizes.1))
-        });
-        let led = self.groups.iter().filter(|group| group.leads()).count();
+        let Sizes { keys_len, used_bytes } = self.sizes.total();
+        let leads = |group: &&Group| group.status().core.role == Role::Leader;
+        let led = self.groups.iter().filter(leads).count();
         NodeInfo {
             uptime_s: self.now_ms() / 1000,
             clients_len: self.clients.get(),
             connections_accepted: self.clients_accepted.get(),
             commands_processed: self.requests.get(),
-            used_memory_bytes,
+            used_memory_bytes: used_bytes,
             keys_len,
             groups_led: u64::try_from(led).unwrap_or(u64::MAX),
             ..self.info.clone()
@@ -205,28 +210,20 @@ fn increment(counter: &Cell<u64>) {
 }
 
 async fn read(group: &Group, queries: Vec<(Ticket, Query<Bytes>)>) -> Settled {
-    let answered = group
-        .read(|machine| {
-            let store = machine.store();
-            let answers = queries.iter();
-            answers
-                .map(|(ticket, query)| (*ticket, Outcome::Done(store.query(query))))
-                .collect()
-        })
-        .await;
-    match answered {
+    let tickets: Vec<Ticket> = queries.iter().map(|(ticket, _)| *ticket).collect();
+    let answered = group.read(move |replica| {
+        let store = replica.store();
+        let answers = queries.iter();
+        answers.map(|(ticket, query)| (*ticket, Outcome::Done(store.query(query)))).collect()
+    });
+    match answered.await {
         Ok(outcomes) => Settled::All(outcomes),
-        Err(error) => refuse_all(&queries, &outcome_of_read(&error)),
+        Err(error) => refuse_all(tickets.into_iter(), &outcome_of_read(&error)),
     }
 }
 
-fn refuse_all(queries: &[(Ticket, Query<Bytes>)], outcome: &Outcome) -> Settled {
-    let outcomes = queries.iter();
-    Settled::All(
-        outcomes
-            .map(|(ticket, _)| (*ticket, outcome.clone()))
-            .collect(),
-    )
+fn refuse_all(tickets: impl Iterator<Item = Ticket>, outcome: &Outcome) -> Settled {
+    Settled::All(tickets.map(|ticket| (ticket, outcome.clone())).collect())
 }
 
 fn outcome_of_proposal(error: ProposeError) -> Outcome {
@@ -241,10 +238,11 @@ fn outcome_of_proposal(error: ProposeError) -> Outcome {
             bytes_max: limit,
         }),
         NotDone::NoLeader | NotDone::NotLeader { .. } => Outcome::Failed(Failure::NoLeader),
-        NotDone::NoSpace => Outcome::Failed(Failure::Overloaded),
+        NotDone::NoSpace => Outcome::Failed(Failure::DiskFull),
+        NotDone::Exhausted => Outcome::Failed(Failure::Exhausted),
         NotDone::Stopped => Outcome::Failed(Failure::ShuttingDown),
-        // Halted, exhausted, and what a later version of the library adds:
-        // another node may do better.
+        // Halted, and what a later version of the library adds: another node
+        // may do better.
         _ => Outcome::Failed(Failure::Halted),
     }
 }

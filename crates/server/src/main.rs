@@ -13,22 +13,33 @@
 
 mod admin;
 mod ask;
+mod bootstrap;
 mod cli;
+mod client;
 mod clock;
 mod config;
 mod demo;
 mod failure;
 mod flights;
 mod http;
+mod keyspace;
+mod node;
+mod parent;
+mod ports;
 mod print;
+mod replica;
+mod session;
 mod signal;
+mod sink;
 mod status;
+mod view;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
+use crate::config::Config;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
@@ -49,8 +60,8 @@ fn run(command: Command) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             Command::Serve(args) => {
-                config::Config::from_args(*args)?;
-                Ok(())
+                print::start_logging();
+                node::serve(Config::from_args(*args)?).await
             }
             Command::Status(args) => ask::status(&args).await,
             Command::Demo(args) => demo::run(args).await,
