@@ -1,0 +1,42 @@
+//! `raftlet status`: fetches a node's status and shows it.
+//!
+//! Not here: what it says (`status.rs`), who answers (`admin.rs`).
+
+use std::time::Duration;
+
+use crate::cli::StatusArgs;
+use crate::failure::{Exit, Failure};
+use crate::http;
+use crate::print;
+use crate::status::NodeStatus;
+
+/// Runs the command.
+///
+/// # Errors
+/// Nobody answers; or, with `--check`, a group has no leader.
+pub(crate) async fn status(args: &StatusArgs) -> Result<(), Failure> {
+    let timeout = Duration::from_millis(args.timeout_ms);
+    let (_, body) = http::get(&args.admin, "/status", timeout).await?;
+    let node: NodeStatus = serde_json::from_str(&body).map_err(|error| {
+        Failure::unreachable(format!(
+            "{} answers, and not with a status ({error}); is this a node's --admin-addr?",
+            args.admin
+        ))
+    })?;
+    if args.json {
+        // As the node said it: a newer node's fields are passed on.
+        print::result(&body);
+    } else {
+        print::result(&node.table());
+    }
+    if args.check && !node.is_ready() {
+        return Err(Failure::new(
+            Exit::Unhealthy,
+            format!(
+                "node {} is not ready: a group knows no leader or lags behind; see its groups above",
+                node.node_id
+            ),
+        ));
+    }
+    Ok(())
+}

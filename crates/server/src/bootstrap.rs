@@ -1,0 +1,211 @@
+//! The first start: a cluster begins when all initial members have met
+//! (rule 5).
+//!
+//! The roll call itself is the transport's; here its result becomes entry 1 of
+//! every group. Groups are written last to first, so that the first group is
+//! there only when all are: a start that finds others without it was killed in
+//! between and goes on with the list that stands in them.
+//!
+//! Invariant: nothing is written before the roll call is complete, and after
+//! that only what it came to.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use raftlet::core::{Configuration, Generation, GroupId, Index, Member, MemberRole};
+use raftlet::{GroupInfo, Storage};
+use raftlet_kv::SlotMap;
+use raftlet_net::{Missing, MissingWhy, NetHandle, RollCallMember, RollCallStatus};
+use tracing::info;
+
+use crate::failure::{Exit, Failure};
+use crate::ports::{Shard, SharedLog};
+
+/// Groups made at bootstrap live their first life.
+pub(crate) const GENERATION: Generation = Generation::new(1);
+/// How often it is said again whom the node waits for.
+const REPEAT_EVERY: Duration = Duration::from_secs(30);
+
+/// What a data directory holds of the node's groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// Nothing: this is a first start.
+    Nothing,
+    /// Entry 1 of some groups; the roll call is over and its list stands there.
+    Some { list: Vec<RollCallMember>, missing: Vec<GroupId> },
+}
+
+/// The group ids of a keyspace, in the order of its group indexes.
+pub(crate) fn group_ids(slots: SlotMap) -> impl Iterator<Item = GroupId> {
+    slots.groups().map(|index| GroupId::new(u64::from(index.number()) + 1))
+}
+
+/// What the log holds of the keyspace's groups, and all their members.
+///
+/// # Errors
+/// The log holds another number of groups than were asked for.
+pub(crate) async fn stored(log: &SharedLog, slots: SlotMap) -> Result<Stored, Failure> {
+    let failed = |error: raftlet::StorageError| {
+        Failure::caused(Exit::Data, "the log cannot be read", &error)
+    };
+    let present: Vec<GroupId> = log
+        .groups()
+        .await
+        .map_err(failed)?
+        .into_iter()
+        .map(|GroupInfo { group, .. }| group)
+        .collect();
+    let wanted: Vec<GroupId> = group_ids(slots).collect();
+    let Some(some) = present.first() else {
+        return Ok(Stored::Nothing);
+    };
+    check_groups(&present, &wanted)?;
+    let missing = wanted.into_iter().filter(|group| !present.contains(group)).collect();
+    let loaded = log.load_log(*some).await.map_err(failed)?;
+    let first = loaded
+        .configurations
+        .iter()
+        .find(|(index, _)| *index == Index::FIRST)
+        .and_then(|(_, bytes)| Configuration::decode(bytes).ok())
+        .ok_or_else(|| {
+            Failure::new(
+                Exit::Data,
+                format!(
+                    "the log holds group {} without its first entry; put back an intact copy of \
+                     the data directory, or remove the member and add it under a new id",
+                    some.get()
+                ),
+            )
+        })?;
+    Ok(Stored::Some { list: list_of(&first), missing })
+}
+
+fn check_groups(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> {
+    // Written last to first: without the first group, the last one tells how
+    // many there were to be.
+    let last = present.iter().max();
+    let is_complete = present.contains(&GroupId::new(1));
+    let fits = last == wanted.last() && (!is_complete || present.len() == wanted.len());
+    if fits {
+        return Ok(());
+    }
+    let there = last.map_or(0, |group| group.get());
+    Err(Failure::config(format!(
+        "--groups {} does not fit the data directory, which was founded with {there}; say \
+         --groups {there}: the number is fixed at first start",
+        wanted.len()
+    )))
+}
+
+fn list_of(configuration: &Configuration) -> Vec<RollCallMember> {
+    configuration
+        .members()
+        .iter()
+        .map(|member| RollCallMember {
+            node: member.node,
+            incarnation: member.incarnation,
+            address: member.address.clone(),
+        })
+        .collect()
+}
+
+/// Waits until all initial members have met, and returns their list. `waiting`
+/// always says whom the node waits for.
+pub(crate) async fn roll_call(net: &NetHandle, waiting: &RefCell<String>) -> Vec<RollCallMember> {
+    loop {
+        match net.roll_call() {
+            Some(RollCallStatus::Waiting(missing)) => {
+                let text = waiting_text(&missing);
+                let is_news = *waiting.borrow() != text;
+                if is_news {
+                    info!("{text}");
+                    *waiting.borrow_mut() = text;
+                }
+            }
+            Some(RollCallStatus::Complete(_) | RollCallStatus::Closed(_)) | None => {
+                if let Some(list) = net.close_roll_call() {
+                    return list;
+                }
+            }
+        }
+        tokio::select! {
+            () = net.roll_call_changed() => {}
+            () = tokio::time::sleep(REPEAT_EVERY) => waiting.borrow_mut().clear(),
+        }
+    }
+}
+
+/// Writes entry 1 of the groups that lack it.
+///
+/// # Errors
+/// The log refuses.
+pub(crate) async fn write(
+    shard: &Shard,
+    groups: &[GroupId],
+    list: &[RollCallMember],
+) -> Result<(), Failure> {
+    let members = list.iter().map(|member| Member {
+        node: member.node,
+        incarnation: member.incarnation,
+        role: MemberRole::Voter,
+        address: member.address.clone(),
+    });
+    let configuration = Configuration::new(members.collect())
+        .map_err(|error| Failure::caused(Exit::Config, "--initial-members", &error))?;
+    for group in groups.iter().rev() {
+        shard
+            .bootstrap(*group, GENERATION, &configuration)
+            .await
+            .map_err(|error| Failure::caused(Exit::Runtime, "cannot begin the cluster", &error))?;
+    }
+    Ok(())
+}
+
+fn waiting_text(missing: &[Missing]) -> String {
+    let parts: Vec<String> = missing
+        .iter()
+        .map(|Missing { node, address, why }| {
+            let why = match why {
+                MissingWhy::NotMet => "not met yet",
+                MissingWhy::ListDiffers => "has not met everybody",
+            };
+            format!("node {} at {address} ({why})", node.get())
+        })
+        .collect();
+    format!("a new cluster begins when all initial members have met; waiting for {}", parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use raftlet::core::{GroupId, NodeId};
+    use raftlet_kv::SlotMap;
+    use raftlet_net::{Missing, MissingWhy};
+
+    use super::{check_groups, group_ids, waiting_text};
+
+    fn groups(ids: &[u64]) -> Vec<GroupId> {
+        ids.iter().map(|id| GroupId::new(*id)).collect()
+    }
+
+    #[test]
+    fn a_killed_bootstrap_goes_on_and_another_number_of_groups_is_refused() {
+        let wanted: Vec<GroupId> = group_ids(SlotMap::new(3).unwrap()).collect();
+        assert_eq!(wanted, groups(&[1, 2, 3]));
+        for fits in [&[3][..], &[2, 3], &[1, 2, 3]] {
+            assert!(check_groups(&groups(fits), &wanted).is_ok(), "{fits:?}");
+        }
+        for other in [&[1][..], &[1, 2], &[2], &[4], &[1, 2, 3, 4]] {
+            assert!(check_groups(&groups(other), &wanted).is_err(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn whom_a_node_waits_for_is_said_by_name_and_address() {
+        let missing = Missing {
+            node: NodeId::new(3),
+            address: "h:1".to_owned(),
+            why: MissingWhy::NotMet,
+        };
+        assert!(waiting_text(&[missing]).ends_with("waiting for node 3 at h:1 (not met yet)"));
+    }
+}

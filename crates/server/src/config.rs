@@ -1,0 +1,234 @@
+//! What `serve` was asked for, checked: the flags that parse and cannot stand
+//! are refused here, each by name.
+//!
+//! Pure except for the resolution of host names. Nothing of the data directory
+//! is known yet; what it says wins later (`node.rs`, rule 2).
+//!
+//! Invariant: nothing beyond loopback is listened on unless the operator said
+//! `--insecure-bind` (rule 35).
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use raftlet::core::{NodeId, Options, Settings};
+use raftlet_kv::SlotMap;
+
+use crate::cli::ServeArgs;
+use crate::failure::{Exit, Failure};
+
+/// Where a node listens for peers unless it is told.
+const PEER_ADDR_DEFAULT: &str = "127.0.0.1:7380";
+/// Members that a list may name: the limit of a configuration.
+const MEMBERS_MAX: usize = raftlet::core::MEMBERS_MAX;
+/// Bytes of a cluster's name: it is printed in every refusal.
+const CLUSTER_NAME_BYTES_MAX: usize = 64;
+
+/// A member as the operator lists it, with its peer address as written.
+pub(crate) type InitialMember = (NodeId, String);
+
+/// An address to listen on: as written, and resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListenAddr {
+    pub(crate) text: String,
+    pub(crate) socket: SocketAddr,
+}
+
+/// What a node is started with.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) node: NodeId,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) client: ListenAddr,
+    pub(crate) peer: ListenAddr,
+    pub(crate) admin: ListenAddr,
+    /// What clients are told to connect to.
+    pub(crate) advertised_client: String,
+    /// In order of node id.
+    pub(crate) initial_members: Vec<InitialMember>,
+    pub(crate) cluster_name: String,
+    pub(crate) slots: SlotMap,
+    pub(crate) group: Options,
+    pub(crate) propose_timeout: Duration,
+    pub(crate) log_memory_bytes_max: usize,
+    pub(crate) clients_max: usize,
+    pub(crate) client_idle: Option<Duration>,
+    pub(crate) exit_with_stdin: bool,
+}
+
+impl Config {
+    /// Checks what the operator said.
+    ///
+    /// # Errors
+    /// What cannot stand, by the name of its flag.
+    pub(crate) fn from_args(args: ServeArgs) -> Result<Self, Failure> {
+        let node = node_id(args.node_id)?;
+        if args.shards != 1 {
+            return Err(Failure::config(format!(
+                "--shards {} is not available yet: this version serves all groups on one thread; \
+                 leave --shards out or say 1",
+                args.shards
+            )));
+        }
+        let slots = SlotMap::new(args.groups)
+            .map_err(|error| Failure::caused(Exit::Config, "--groups", &error))?;
+        let listed = args.initial_members.as_deref().map(parse_members);
+        let listed = listed.transpose()?;
+        let own_listed = listed.iter().flatten().find(|(id, _)| *id == node);
+        let peer_addr = match (&args.peer_addr, own_listed) {
+            (Some(address), _) => address.clone(),
+            (None, Some((_, own))) => own.clone(),
+            (None, None) => PEER_ADDR_DEFAULT.to_owned(),
+        };
+        let initial_members = match listed {
+            None => vec![(node, peer_addr.clone())],
+            Some(members) if members.iter().any(|(id, _)| *id == node) => members,
+            Some(_) => {
+                return Err(Failure::config(format!(
+                    "--initial-members does not list node {}, which is this one; add \
+                     {}=HOST:PORT to the list of every member, or correct --node-id",
+                    node.get(),
+                    node.get()
+                )));
+            }
+        };
+        check_name(&args.cluster_name)?;
+        let listen = |flag, address: &str| listen_addr(flag, address, args.insecure_bind);
+        let client = listen("--client-addr", &args.client_addr)?;
+        Ok(Self {
+            node,
+            cluster_name: args.cluster_name.clone(),
+            peer: listen("--peer-addr", &peer_addr)?,
+            admin: listen("--admin-addr", &args.admin_addr)?,
+            advertised_client: args
+                .advertise_client_addr
+                .clone()
+                .unwrap_or_else(|| client.text.clone()),
+            client,
+            initial_members,
+            slots,
+            group: group_options(&args)?,
+            propose_timeout: Duration::from_millis(args.limits.propose_timeout_ms),
+            log_memory_bytes_max: usize::try_from(u64::from(args.limits.log_memory_mib) << 20)
+                .unwrap_or(usize::MAX),
+            clients_max: usize::try_from(args.limits.clients_max).unwrap_or(usize::MAX),
+            client_idle: (args.limits.client_idle_ms > 0)
+                .then(|| Duration::from_millis(args.limits.client_idle_ms)),
+            data_dir: args.data_dir,
+            exit_with_stdin: args.exit_with_stdin,
+        })
+    }
+}
+
+fn node_id(number: u64) -> Result<NodeId, Failure> {
+    if number == 0 {
+        return Err(Failure::config(
+            "--node-id 0 names nobody; ids start at 1 and are never reused",
+        ));
+    }
+    Ok(NodeId::new(number))
+}
+
+fn check_name(name: &str) -> Result<(), Failure> {
+    let printable = name
+        .chars()
+        .all(|char| !char.is_control() && !char.is_whitespace());
+    if name.is_empty() || name.len() > CLUSTER_NAME_BYTES_MAX || !printable {
+        return Err(Failure::config(format!(
+            "--cluster-name must have 1 to {CLUSTER_NAME_BYTES_MAX} bytes and no blanks, \
+             it has {}: choose a short word",
+            name.len()
+        )));
+    }
+    Ok(())
+}
+
+fn group_options(args: &ServeArgs) -> Result<Options, Failure> {
+    let options = Options {
+        election_timeout: Duration::from_millis(args.limits.election_timeout_ms),
+        heartbeat_interval: Duration::from_millis(args.limits.heartbeat_interval_ms),
+        command_bytes_max: raftlet::core::PAYLOAD_BYTES_MAX,
+        ..Options::default()
+    };
+    Settings::try_from(options.clone()).map_err(|error| {
+        Failure::caused(Exit::Config, "timings that do not fit together", &error)
+    })?;
+    Ok(options)
+}
+
+/// `1=host:port,2=host:port`, any order; in order of id afterwards.
+fn parse_members(list: &str) -> Result<Vec<InitialMember>, Failure> {
+    let refuse = |part: &str, why: &str| {
+        Err(Failure::config(format!(
+            "--initial-members has '{part}': {why}; write 1=HOST:PORT,2=HOST:PORT,3=HOST:PORT"
+        )))
+    };
+    let mut members: Vec<InitialMember> = Vec::new();
+    for part in list
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        let Some((id, address)) = part.split_once('=') else {
+            return refuse(part, "a member is an id, '=', and its peer address");
+        };
+        let Ok(id) = id.trim().parse::<u64>() else {
+            return refuse(part, "an id is a whole number");
+        };
+        let address = address.trim();
+        if !has_port(address) {
+            return refuse(part, "an address is a host, ':' and a port");
+        }
+        let node = node_id(id)?;
+        if members.iter().any(|(other, _)| *other == node) {
+            return refuse(part, "this id is listed twice");
+        }
+        if members.iter().any(|(_, other)| other == address) {
+            return refuse(part, "this address is listed twice");
+        }
+        members.push((node, address.to_owned()));
+    }
+    if members.is_empty() || members.len() > MEMBERS_MAX {
+        let why = format!("a cluster has 1 to {MEMBERS_MAX} members");
+        return refuse(list, &why);
+    }
+    members.sort();
+    Ok(members)
+}
+
+fn has_port(address: &str) -> bool {
+    address.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty()
+            && host.len() <= raftlet::core::ADDRESS_BYTES_MAX - 6
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}
+
+fn listen_addr(flag: &str, address: &str, insecure_bind: bool) -> Result<ListenAddr, Failure> {
+    let socket = address
+        .to_socket_addrs()
+        .map_err(|error| {
+            Failure::config(format!(
+                "{flag} {address} is no address to listen on: {error}; write HOST:PORT of this machine"
+            ))
+        })?
+        .next()
+        .ok_or_else(|| {
+            Failure::config(format!(
+                "{flag} {address} resolves to no address; write HOST:PORT of this machine"
+            ))
+        })?;
+    if !socket.ip().is_loopback() && !insecure_bind {
+        return Err(Failure::config(format!(
+            "{flag} {address} is reachable from other machines, and nothing is encrypted or \
+             authenticated yet; listen on loopback, or say --insecure-bind on a network you trust"
+        )));
+    }
+    Ok(ListenAddr {
+        text: address.to_owned(),
+        socket,
+    })
+}
+
+#[cfg(test)]
+mod tests;

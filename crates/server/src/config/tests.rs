@@ -1,0 +1,97 @@
+use clap::Parser;
+
+use super::Config;
+use crate::cli::{Cli, Command};
+use crate::failure::{Exit, Failure};
+
+fn config(flags: &[&str]) -> Result<Config, Failure> {
+    let args = ["raftlet", "serve"].iter().chain(flags);
+    match Cli::try_parse_from(args).unwrap().command {
+        Command::Serve(args) => Config::from_args(*args),
+        other => unreachable!("parsed {other:?}"),
+    }
+}
+
+fn refusal(flags: &[&str]) -> String {
+    let failure = config(flags).unwrap_err();
+    assert_eq!(failure.exit, Exit::Config);
+    failure.message
+}
+
+#[test]
+fn without_flags_a_node_is_a_cluster_of_its_own_on_loopback() {
+    let config = config(&[]).unwrap();
+    assert_eq!(config.node.get(), 1);
+    assert_eq!(config.client.text, "127.0.0.1:7379");
+    assert_eq!(config.data_dir, std::path::Path::new("./raftlet-data"));
+    assert_eq!(config.initial_members.len(), 1);
+    assert_eq!(config.initial_members[0].1, config.peer.text);
+    assert!(config.client.socket.ip().is_loopback());
+}
+
+#[test]
+fn the_order_of_the_list_does_not_show() {
+    let members = |list| {
+        config(&["--initial-members", list])
+            .unwrap()
+            .initial_members
+    };
+    assert_eq!(
+        members("1=127.0.0.1:71,2=127.0.0.1:72"),
+        members("2=127.0.0.1:72, 1=127.0.0.1:71")
+    );
+}
+
+#[test]
+fn a_node_listens_where_the_list_says_unless_told() {
+    let list = "1=127.0.0.1:71,2=127.0.0.1:72";
+    let listed = config(&["--node-id", "2", "--initial-members", list]).unwrap();
+    assert_eq!(listed.peer.text, "127.0.0.1:72");
+    let told = config(&[
+        "--node-id",
+        "2",
+        "--initial-members",
+        list,
+        "--peer-addr",
+        "127.0.0.1:99",
+    ])
+    .unwrap();
+    assert_eq!(told.peer.text, "127.0.0.1:99");
+}
+
+#[test]
+fn what_cannot_stand_is_refused_by_the_name_of_its_flag() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["--shards", "2"], "--shards 2"),
+        (&["--node-id", "0"], "--node-id 0"),
+        (&["--groups", "0"], "--groups"),
+        (&["--cluster-name", ""], "--cluster-name"),
+        (&["--client-addr", "0.0.0.0:7379"], "--insecure-bind"),
+        (&["--client-addr", "nonsense"], "--client-addr nonsense"),
+        (&["--node-id", "3", "--initial-members", "1=h:1"], "node 3"),
+        (&["--initial-members", "1=h:1,1=h:2"], "listed twice"),
+        (&["--initial-members", "1=h:1,2=h:1"], "listed twice"),
+        (&["--initial-members", "1=h"], "a port"),
+        (&["--initial-members", "x=h:1"], "whole number"),
+        (&["--initial-members", "h:1"], "'='"),
+        (&["--initial-members", ","], "members"),
+        (
+            &[
+                "--election-timeout-ms",
+                "100",
+                "--heartbeat-interval-ms",
+                "90",
+            ],
+            "heartbeat_interval",
+        ),
+    ];
+    for (flags, names) in cases {
+        let message = refusal(flags);
+        assert!(message.contains(names), "{flags:?} said: {message}");
+    }
+}
+
+#[test]
+fn beyond_loopback_a_node_listens_only_when_told_so() {
+    assert!(config(&["--client-addr", "0.0.0.0:7379", "--insecure-bind"]).is_ok());
+}

@@ -1,0 +1,70 @@
+//! The binary `raftlet`: a Redis-protocol cluster that never loses an
+//! acknowledged write.
+//!
+//! Where what is:
+//! - `cli.rs`, `config.rs`: what an operator may say, and what of it stands.
+//! - `node.rs`: a node put together; `bootstrap.rs`: its first start.
+//! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port.
+//! - `ask.rs`: the `status` command; `demo.rs`: the demo.
+//! - `failure.rs`, `print.rs`: how the program ends and what it says.
+//!
+//! The protocol, the log, the network and the data model are libraries: this
+//! crate only moves bytes and futures between them.
+
+mod admin;
+mod ask;
+mod bootstrap;
+mod cli;
+mod client;
+mod clock;
+mod config;
+mod demo;
+mod failure;
+mod flights;
+mod http;
+mod keyspace;
+mod node;
+mod parent;
+mod ports;
+mod print;
+mod replica;
+mod session;
+mod signal;
+mod sink;
+mod status;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::config::Config;
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            print::failure(&failure);
+            failure.exit.code()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::runtime(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve(args) => {
+                print::start_logging();
+                node::serve(Config::from_args(*args)?).await
+            }
+            Command::Status(args) => ask::status(&args).await,
+            Command::Demo(args) => demo::run(args).await,
+        }
+    })
+}

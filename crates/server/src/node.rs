@@ -1,0 +1,410 @@
+//! A node put together: data directory, transport, shard, ports for clients
+//! and for operators, and its orderly end.
+//!
+//! Order of a start (rule 1): the directory is locked and the ports are taken;
+//! the identity is checked and this run made durable; the log is recovered;
+//! then the transport speaks. On a first start the roll call follows
+//! (`bootstrap.rs`), then the groups open and clients are served.
+//!
+//! Order of a stop (rule 36): no more connections and requests; what was
+//! accepted ends, within [`STOP_WITHIN`]; the shard ends; the log is closed.
+//! Peers see the closed connections and replace a leader at once.
+//!
+//! Everything is one task set on one thread; when a part of it ends unasked or
+//! panics, the node ends with it (rule 44).
+//!
+//! Not here: what any of the parts does.
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use raftlet::core::{NodeId, Sender, Time};
+use raftlet::{NodeSeat, PortSet, ShardError, ShardOptions};
+use raftlet_kv::NodeInfo;
+use raftlet_log::{
+    Claims, DirLock, DiskMode, Home, Identity, LogOptions, RealDisk, ShardLog, random_incarnation,
+};
+use raftlet_net::{
+    Identity as NetIdentity, Net, NetListener, NetOptions, PeerOptions, RollCallMember,
+    RollCallStart,
+};
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinError, JoinHandle, LocalSet, spawn_local};
+use tracing::{info, warn};
+
+use crate::bootstrap::{self, Stored};
+use crate::client;
+use crate::clock::TokioClock;
+use crate::config::{Config, ListenAddr};
+use crate::failure::{Exit, Failure, chain};
+use crate::keyspace::Keyspace;
+use crate::parent;
+use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog};
+use crate::replica::SizesOfAll;
+use crate::signal::Shutdown;
+use crate::sink::ShardSink;
+use crate::view::NodeView;
+
+/// What was accepted may take this long to end after SIGTERM.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// The shard's last turn, and the log's last write.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Runs a node until it is told to stop.
+///
+/// # Errors
+/// Why it could not start, or could not go on.
+pub(crate) async fn serve(config: Config) -> Result<(), Failure> {
+    let shutdown = Shutdown::listen()?;
+    let clock = TokioClock::start();
+    let lock = DirLock::acquire(&config.data_dir).map_err(|error| data_failure(&error))?;
+    let doors = Doors::open(&config).await?;
+    let disk = RealDisk::open(lock, DiskMode::Probe).map_err(|error| data_failure(&error))?;
+    let parts = Parts::assemble(config, clock, disk, doors.peers).await?;
+    let local = LocalSet::new();
+    local.run_until(parts.run(doors.clients, doors.admin, shutdown)).await
+}
+
+/// The listening sockets, taken before anything is written.
+struct Doors {
+    clients: TcpListener,
+    admin: TcpListener,
+    peers: NetListener,
+}
+
+impl Doors {
+    async fn open(config: &Config) -> Result<Self, Failure> {
+        let clients = listen("--client-addr", &config.client).await?;
+        let admin = listen("--admin-addr", &config.admin).await?;
+        let peers = NetListener::bind(&config.peer.socket.to_string()).await.map_err(|error| {
+            let context = format!("--peer-addr {}", config.peer.text);
+            Failure::caused(Exit::Bind, &context, &error)
+        })?;
+        Ok(Self { clients, admin, peers })
+    }
+}
+
+async fn listen(flag: &str, address: &ListenAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address.socket).await.map_err(|error| {
+        Failure::new(
+            Exit::Bind,
+            format!(
+                "cannot listen on {flag} {}: {error}; stop whoever has the port, or choose another",
+                address.text
+            ),
+        )
+    })
+}
+
+fn data_failure(error: &dyn std::error::Error) -> Failure {
+    Failure::new(Exit::Data, chain(error))
+}
+
+/// Everything that needs no task yet.
+struct Parts {
+    config: Config,
+    clock: TokioClock,
+    identity: Identity,
+    log: SharedLog,
+    shard: Rc<Shard>,
+    net: Net,
+    sink: ShardSink,
+    /// Tells that peers refuse this node's identity.
+    refused: oneshot::Receiver<Failure>,
+    is_first_start: bool,
+}
+
+impl Parts {
+    async fn assemble(
+        config: Config,
+        clock: TokioClock,
+        disk: RealDisk,
+        peers: NetListener,
+    ) -> Result<Self, Failure> {
+        let claims = Claims {
+            cluster_name: config.cluster_name.clone(),
+            node: config.node,
+            initial_members: config.initial_members.clone(),
+        };
+        let home = Home::open(disk.clone(), &claims, random_incarnation)
+            .await
+            .map_err(|error| data_failure(&error))?;
+        for warning in home.warnings() {
+            warn!("{warning}");
+        }
+        let (log, report) = ShardLog::open(disk, home.clone(), &LogOptions::default())
+            .await
+            .map_err(|error| data_failure(&error))?;
+        info!(?report, "the log is open");
+        let log = SharedLog(Rc::new(log));
+        let identity = home.identity();
+        let stored = bootstrap::stored(&log, config.slots).await?;
+        let options = net_options(&config, identity, &stored);
+        let time: raftlet_net::TimeSource = Rc::new(move || Time::from_ns(clock.elapsed_ns()));
+        let net = Net::new(peers, options, time)
+            .map_err(|error| Failure::caused(Exit::Config, "--initial-members", &error))?;
+        let shard = Rc::new(new_shard(&config, identity, clock, &log, &net)?);
+        if let Stored::Some { list, missing } = &stored {
+            bootstrap::write(&shard, missing, list).await?;
+        }
+        let (sink, refused) = ShardSink::new(seat(identity), Rc::clone(&shard), home);
+        Ok(Self {
+            config,
+            clock,
+            identity,
+            log,
+            shard,
+            net,
+            sink,
+            refused,
+            is_first_start: stored == Stored::Nothing,
+        })
+    }
+
+    async fn run(
+        self,
+        clients: TcpListener,
+        admin: TcpListener,
+        shutdown: Shutdown,
+    ) -> Result<(), Failure> {
+        let view = NodeView::new(self.identity, self.clock, self.log.clone(), Rc::clone(&self.shard));
+        let view = Rc::new(view);
+        let net = self.net.handle();
+        let mut orders = Orders::new(shutdown, &self.config, self.refused);
+        let mut tasks = Tasks {
+            admin: spawn_local(crate::admin::serve(admin, Rc::clone(&view))),
+            net: spawn_local(self.net.run(Rc::new(self.sink))),
+            log: spawn_local(self.log.0.maintain(self.clock)),
+        };
+        if self.is_first_start {
+            let waiting = RefCell::new(String::new());
+            let list = tokio::select! {
+                list = bootstrap::roll_call(&net, &waiting) => list,
+                () = client::refuse_all(&clients, || waiting.borrow().clone()) => Vec::new(),
+                ended = tasks.ended() => return Err(ended),
+                order = orders.next() => return order,
+            };
+            let groups: Vec<_> = bootstrap::group_ids(self.config.slots).collect();
+            bootstrap::write(&self.shard, &groups, &list).await?;
+            net.roll_call_written();
+            info!(members = list.len(), "a new cluster begins");
+        }
+        let keyspace =
+            Rc::new(open_groups(&self.config, self.identity, self.clock, &self.shard).await?);
+        view.opened(&keyspace);
+        let shard = Rc::clone(&self.shard);
+        let mut shard_loop = spawn_local(async move { shard.run().await });
+        let (stop, stopped) = watch::channel(false);
+        let mut serving = spawn_local(client::serve(clients, keyspace, stopped));
+        info!(node = self.identity.node.get(), clients = self.config.client.text, "serving");
+        tokio::select! {
+            ended = &mut shard_loop => return Err(shard_failure(ended)),
+            ended = tasks.ended() => return Err(ended),
+            ended = &mut serving => return Err(part_failure("client port", ended)),
+            order = orders.next() => order?,
+        }
+        view.stopping();
+        info!("stopping");
+        // The receiver is the serving task's, which is there.
+        let _ = stop.send(true);
+        tokio::select! {
+            _ = tokio::time::timeout(STOP_WITHIN, &mut serving) => {}
+            ended = &mut shard_loop => return Err(shard_failure(ended)),
+            // Asked twice: quickly then.
+            order = orders.next() => order?,
+        }
+        self.shard.stop();
+        // Both end at once unless the disk hangs; then the next start recovers.
+        let _ = tokio::time::timeout(CLOSE_WITHIN, shard_loop).await;
+        let _ = tokio::time::timeout(CLOSE_WITHIN, self.log.0.close()).await;
+        info!("stopped");
+        Ok(())
+    }
+}
+
+/// Tasks that never end by themselves.
+struct Tasks {
+    admin: JoinHandle<()>,
+    net: JoinHandle<()>,
+    log: JoinHandle<()>,
+}
+
+impl Tasks {
+    /// Waits until one of them ends all the same.
+    async fn ended(&mut self) -> Failure {
+        tokio::select! {
+            ended = &mut self.admin => part_failure("admin port", ended),
+            ended = &mut self.net => part_failure("transport", ended),
+            Err(ended) = &mut self.log => part_failure("log's maintenance", Err(ended)),
+            else => std::future::pending().await,
+        }
+    }
+}
+
+/// What ends a node from outside.
+struct Orders {
+    shutdown: Shutdown,
+    parent: Option<oneshot::Receiver<()>>,
+    refused: Option<oneshot::Receiver<Failure>>,
+}
+
+impl Orders {
+    fn new(shutdown: Shutdown, config: &Config, refused: oneshot::Receiver<Failure>) -> Self {
+        Self {
+            shutdown,
+            parent: config.exit_with_stdin.then(parent::gone),
+            refused: Some(refused),
+        }
+    }
+
+    /// Waits for the next order to stop; an error is one to stop at once.
+    async fn next(&mut self) -> Result<(), Failure> {
+        let mut parent = pin!(told(&mut self.parent));
+        let mut refused = pin!(told(&mut self.refused));
+        tokio::select! {
+            () = self.shutdown.asked() => Ok(()),
+            _ = &mut parent => Ok(()),
+            failure = &mut refused => match failure {
+                Some(failure) => Err(failure),
+                None => std::future::pending().await,
+            },
+        }
+    }
+}
+
+/// What a sender tells, once; never again, and never when there is none.
+async fn told<T>(receiver: &mut Option<oneshot::Receiver<T>>) -> Option<T> {
+    match receiver {
+        None => std::future::pending().await,
+        Some(waiting) => {
+            let value = waiting.await.ok();
+            *receiver = None;
+            value
+        }
+    }
+}
+
+fn seat(identity: Identity) -> Sender {
+    Sender { node: identity.node, incarnation: identity.incarnation, run: identity.run }
+}
+
+fn net_options(config: &Config, identity: Identity, stored: &Stored) -> NetOptions {
+    let peer = |node: NodeId, address: &str, expected| PeerOptions {
+        node,
+        address: address.to_owned(),
+        expected,
+        remembered: None,
+    };
+    let (roll_call, peers) = match stored {
+        Stored::Nothing => {
+            let initial = &config.initial_members;
+            let peers = initial.iter().map(|(node, address)| peer(*node, address, None));
+            (RollCallStart::Begins(initial.clone()), peers.collect())
+        }
+        Stored::Some { list, .. } => {
+            let known = |member: &RollCallMember| {
+                peer(member.node, &member.address, Some(member.incarnation))
+            };
+            (RollCallStart::Written(list.clone()), list.iter().map(known).collect())
+        }
+    };
+    let identity = NetIdentity { cluster: identity.cluster, seat: seat(identity) };
+    NetOptions::new(identity, peers, roll_call, seed(&identity.seat))
+}
+
+fn new_shard(
+    config: &Config,
+    identity: Identity,
+    clock: TokioClock,
+    log: &SharedLog,
+    net: &Net,
+) -> Result<Shard, Failure> {
+    let options = ShardOptions {
+        group: config.group.clone(),
+        log_memory_bytes_max: config.log_memory_bytes_max,
+        propose_timeout: config.propose_timeout,
+        read_timeout: config.propose_timeout,
+        seed: seed(&seat(identity)),
+        ..ShardOptions::default()
+    };
+    let node_seat = NodeSeat {
+        node: identity.node,
+        incarnation: identity.incarnation,
+        run: identity.run,
+    };
+    let ports = PortSet::<NodePorts> {
+        rpc: net.rpc(),
+        storage: log.clone(),
+        clock,
+        spawn: LocalSpawn,
+        detector: net.detector(),
+    };
+    Shard::new(options, node_seat, ports)
+        .map_err(|error| Failure::caused(Exit::Config, "options that do not fit together", &error))
+}
+
+async fn open_groups(
+    config: &Config,
+    identity: Identity,
+    clock: TokioClock,
+    shard: &Shard,
+) -> Result<Keyspace, Failure> {
+    let mut sizes = SizesOfAll::default();
+    let mut groups: Vec<Group> = Vec::new();
+    for id in bootstrap::group_ids(config.slots) {
+        let replica = sizes.replica(hash_seed()?);
+        let group = shard
+            .open(id, bootstrap::GENERATION, replica)
+            .await
+            .map_err(|error| data_failure(&error))?;
+        groups.push(group);
+    }
+    let info = NodeInfo {
+        node_id: identity.node.get(),
+        process_id: std::process::id(),
+        run_id: format!("{:032x}{:08x}", identity.incarnation.0, identity.run.get()),
+        tcp_port: config.client.socket.port(),
+        clients_len_max: u64::try_from(config.clients_max).unwrap_or(u64::MAX),
+        groups_len: u64::from(config.slots.groups_len()),
+        ..NodeInfo::default()
+    };
+    Ok(Keyspace::new(config, (groups, sizes), clock, info))
+}
+
+/// Different on every node and start; not secret.
+fn seed(seat: &Sender) -> u64 {
+    let low = seat.incarnation.0 ^ (seat.incarnation.0 >> 64);
+    let low = u64::try_from(low & u128::from(u64::MAX)).unwrap_or_default();
+    low ^ seat.run.get().rotate_left(40) ^ seat.node.get().rotate_left(20)
+}
+
+/// Secret: a client that knew it could choose keys that collide.
+fn hash_seed() -> Result<u64, Failure> {
+    let random = random_incarnation().map_err(|error| data_failure(&error))?;
+    Ok(u64::try_from(random.0 >> 64).unwrap_or_default())
+}
+
+fn shard_failure(ended: Result<Result<(), ShardError>, JoinError>) -> Failure {
+    match ended {
+        Ok(Err(error)) => Failure::new(Exit::Runtime, chain(&error)),
+        Ok(Ok(())) => Failure::runtime("the shard ended unasked; start the node again"),
+        Err(error) => broken_part("shard", &error),
+    }
+}
+
+fn part_failure(part: &str, ended: Result<(), JoinError>) -> Failure {
+    match ended {
+        Ok(()) => Failure::runtime(format!("the {part} ended unasked; start the node again")),
+        Err(error) => broken_part(part, &error),
+    }
+}
+
+fn broken_part(part: &str, error: &JoinError) -> Failure {
+    Failure::runtime(format!(
+        "the {part} broke ({error}); its last words are above, please report them; start the \
+         node again"
+    ))
+}

@@ -1,0 +1,235 @@
+//! One client's connection: bytes between its socket and its groups.
+//!
+//! A turn: whatever arrived is parsed and started together, whatever is due is
+//! written with one call, then the session sleeps until a request ends, bytes
+//! arrive, or the socket takes more (rule 32). Requests are futures polled in
+//! place (`flights.rs`); nothing is spawned for them.
+//!
+//! Invariants
+//! - While the pipeline or the output is full nothing is read: a client that
+//!   does not read its replies holds bounded memory and disturbs nobody.
+//! - Asked to stop, a session reads no more, ends what it accepted, and closes
+//!   (rule 36).
+//! - A dropped session stops waiting; what it proposed goes on (rule 43).
+//!
+//! Not here: what requests mean and how replies look (the `kv` crate); which
+//! outcome an error of a group is (`keyspace.rs`).
+
+use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use raftlet_kv::{Batch, Connection, ConnectionInfo, GroupIndex, Output, Work};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::sync::watch;
+
+use crate::flights::Flights;
+use crate::keyspace::{Job, Keyspace, Settled};
+
+/// Bytes that one read from a socket takes: 64 connections that pipeline 16
+/// small requests each make a turn of about the size of a log write.
+const READ_BYTES: usize = 16 << 10;
+/// Reply memory above this is given back once it is written.
+const OUTPUT_KEPT_BYTES: usize = 64 << 10;
+/// Between two attempts of requests that were surely not executed.
+const RETRY_AFTER: Duration = Duration::from_millis(10);
+
+/// What ended a session's sleep.
+enum Event {
+    Settled,
+    Readable,
+    Writable,
+    Alarm,
+    Stop,
+}
+
+/// Serves one client until it leaves, idles too long, or the node stops.
+///
+/// # Errors
+/// The socket failed; the client is gone.
+pub(crate) async fn serve(
+    mut stream: TcpStream,
+    info: ConnectionInfo,
+    keyspace: Rc<Keyspace>,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let (reader, writer) = stream.split();
+    let mut session = Session::new(info, &keyspace);
+    let mut flights = Flights::new();
+    let run = |group: GroupIndex, job: Job| keyspace.run(group, job);
+    while !session.is_done() {
+        session.turn();
+        if session.start(&mut flights, run).await {
+            continue;
+        }
+        session.write_some(&writer)?;
+        if session.is_done() {
+            break;
+        }
+        let alarm = session.alarm();
+        let wants_input = session.wants_input();
+        let event = tokio::select! {
+            biased;
+            () = settle(&mut flights, &mut session.connection), if !flights.is_empty() => {
+                Event::Settled
+            }
+            _ = stop.changed(), if !session.is_stopping => Event::Stop,
+            ready = writer.writable(), if !session.output.replies.is_empty() => {
+                ready?;
+                Event::Writable
+            }
+            ready = reader.readable(), if wants_input => {
+                ready?;
+                Event::Readable
+            }
+            () = tokio::time::sleep(alarm.unwrap_or_default()), if alarm.is_some() => Event::Alarm,
+        };
+        match event {
+            Event::Settled | Event::Writable => {}
+            Event::Readable => session.read_some(&reader)?,
+            Event::Alarm => session.on_alarm(),
+            Event::Stop => session.is_stopping = true,
+        }
+    }
+    Ok(())
+}
+
+struct Session<'a> {
+    keyspace: &'a Keyspace,
+    connection: Connection,
+    output: Output,
+    /// When the client was last heard.
+    heard_ms: u64,
+    is_stopping: bool,
+    has_left: bool,
+}
+
+impl<'a> Session<'a> {
+    fn new(info: ConnectionInfo, keyspace: &'a Keyspace) -> Self {
+        Self {
+            connection: Connection::new(info, keyspace.limits(), keyspace.slots()),
+            output: Output::default(),
+            heard_ms: keyspace.now_ms(),
+            keyspace,
+            is_stopping: false,
+            has_left: false,
+        }
+    }
+
+    fn turn(&mut self) {
+        let (keyspace, accepted) = (self.keyspace, self.connection.requests_accepted());
+        let now_ms = keyspace.now_ms();
+        self.connection
+            .turn(now_ms, &mut || keyspace.info(), &mut self.output);
+        keyspace.count_requests(self.connection.requests_accepted() - accepted);
+    }
+
+    /// Starts everything that may start, in order, before anything is awaited.
+    /// True: some of it ended with that.
+    async fn start<F: Future<Output = Settled>>(
+        &mut self,
+        flights: &mut Flights<F>,
+        run: impl Fn(GroupIndex, Job) -> F,
+    ) -> bool {
+        poll_fn(|cx| {
+            let mut settled = false;
+            for Batch { group, work } in self.output.batches.drain(..) {
+                let mut launch = |job| {
+                    if let Some(outcome) = flights.launch(cx, run(group, job)) {
+                        outcome.tell(&mut self.connection);
+                        settled = true;
+                    }
+                };
+                match work {
+                    Work::Read(queries) => launch(Job::Read(queries)),
+                    Work::Propose(commands) => commands
+                        .into_iter()
+                        .for_each(|(ticket, command)| launch(Job::Propose(ticket, command))),
+                }
+            }
+            Poll::Ready(settled)
+        })
+        .await
+    }
+
+    /// Nothing is owed any more and no more is taken.
+    fn is_done(&self) -> bool {
+        let ends = self.connection.is_finished()
+            || (self.is_stopping && self.connection.unanswered_len() == 0);
+        self.has_left || (ends && self.output.replies.is_empty())
+    }
+
+    fn wants_input(&self) -> bool {
+        self.connection.wants_input() && !self.is_stopping
+    }
+
+    /// Writes what the socket takes at once.
+    fn write_some(&mut self, writer: &WriteHalf<'_>) -> io::Result<()> {
+        let replies = &mut self.output.replies;
+        if replies.is_empty() {
+            return Ok(());
+        }
+        match writer.try_write(replies) {
+            Ok(written) => drop(replies.drain(..written)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        if replies.is_empty() {
+            replies.shrink_to(OUTPUT_KEPT_BYTES);
+        }
+        Ok(())
+    }
+
+    /// Reads what the socket has, up to a turn's worth.
+    fn read_some(&mut self, reader: &ReadHalf<'_>) -> io::Result<()> {
+        let input = self.connection.input();
+        input.reserve(READ_BYTES);
+        match reader.try_read_buf(input) {
+            // It may still read: what it sent is answered first.
+            Ok(0) => self.is_stopping = true,
+            Ok(_) => self.heard_ms = self.keyspace.now_ms(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// When to look again although nothing happens.
+    fn alarm(&self) -> Option<Duration> {
+        let retry = self.connection.held_since_ms().map(|_| RETRY_AFTER);
+        let silent_ms = self.keyspace.now_ms().saturating_sub(self.heard_ms);
+        let idle = self
+            .keyspace
+            .client_idle()
+            .map(|limit| limit.saturating_sub(Duration::from_millis(silent_ms)));
+        match (retry, idle) {
+            (Some(retry), Some(idle)) => Some(retry.min(idle)),
+            (either, other) => either.or(other),
+        }
+    }
+
+    fn on_alarm(&mut self) {
+        let now_ms = self.keyspace.now_ms();
+        if self.connection.held_since_ms().is_some() {
+            let timeout_ms = self.keyspace.propose_timeout_ms();
+            if let Some(arrived_ms_max) = now_ms.checked_sub(timeout_ms) {
+                self.connection.give_up(arrived_ms_max);
+            }
+            self.connection.retry();
+        }
+        let silent = Duration::from_millis(now_ms.saturating_sub(self.heard_ms));
+        let is_idle = self.connection.unanswered_len() == 0
+            && self.keyspace.client_idle().is_some_and(|limit| silent >= limit);
+        if is_idle {
+            self.keyspace.count_idle_close();
+            self.has_left = true;
+        }
+    }
+}
+
+async fn settle<F: Future<Output = Settled>>(flights: &mut Flights<F>, connection: &mut Connection) {
+    poll_fn(|cx| flights.poll_ended(cx, |settled| settled.tell(connection))).await;
+}

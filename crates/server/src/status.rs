@@ -1,0 +1,211 @@
+//! What a node says about itself: the schema of `GET /status`, which is the
+//! schema of `raftlet status --json`.
+//!
+//! Numbers that only grow within a run are counters; ids that do not fit a
+//! JSON number safely (cluster id, digests) are hexadecimal text. Fields are
+//! added, never renamed.
+
+use serde::{Deserialize, Serialize};
+
+/// Committed entries that a machine may have to apply while its node calls
+/// itself ready: some milliseconds of work.
+const APPLY_LAG_MAX: u64 = 10_000;
+
+/// A node.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct NodeStatus {
+    pub(crate) node_id: u64,
+    /// 32 hexadecimal digits.
+    pub(crate) cluster_id: String,
+    pub(crate) uptime_ms: u64,
+    /// How the log reaches the disk, as probed at start.
+    pub(crate) disk_mode: String,
+    pub(crate) log: LogStatus,
+    /// In order of group id.
+    pub(crate) groups: Vec<GroupStatus>,
+}
+
+/// The shard's log (rule 30).
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct LogStatus {
+    /// Writes of turns, each with one flush.
+    pub(crate) log_writes: u64,
+    /// Flushes that made turns durable.
+    pub(crate) log_flushes: u64,
+    /// Writes that only promise what is durable already.
+    pub(crate) mark_writes: u64,
+    /// Flushes that prepared space beside the hot path.
+    pub(crate) prepare_flushes: u64,
+    /// Batches of a leader whose own disk write began before any follower
+    /// acknowledged them.
+    pub(crate) writes_started_before_first_ack: u64,
+    /// Memory that recent entries of all groups take.
+    pub(crate) memory_bytes: u64,
+    /// Its limit, `--log-memory-mib`.
+    pub(crate) memory_bytes_max: u64,
+}
+
+/// A group's seat on the node.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct GroupStatus {
+    pub(crate) group: u64,
+    pub(crate) role: Role,
+    pub(crate) term: u64,
+    /// Node id.
+    pub(crate) leader: Option<u64>,
+    pub(crate) commit_index: u64,
+    pub(crate) applied_index: u64,
+    /// 16 hexadecimal digits; equal on members at an equal `digest_index`.
+    pub(crate) state_digest: String,
+    pub(crate) digest_index: u64,
+    /// In order of node id.
+    pub(crate) members: Vec<MemberStatus>,
+}
+
+/// What a member is.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    Follower,
+    PreCandidate,
+    Candidate,
+    Leader,
+    /// Acts no more: its storage failed or its machine broke.
+    Halted,
+}
+
+/// Another member as this one sees it.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct MemberStatus {
+    pub(crate) node_id: u64,
+    /// Known to a leader; 0 on others.
+    pub(crate) match_index: u64,
+    pub(crate) alive: bool,
+}
+
+impl NodeStatus {
+    /// Whether every group here knows a leader and its machine keeps up.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.groups.is_empty()
+            && self.groups.iter().all(|group| {
+                let lag = group.commit_index.saturating_sub(group.applied_index);
+                group.leader.is_some() && group.role != Role::Halted && lag <= APPLY_LAG_MAX
+            })
+    }
+
+    /// A table for a person.
+    pub(crate) fn table(&self) -> String {
+        let mut text = format!(
+            "node {}   cluster {}   up {}   disk {}\n\
+             log: {} writes, {} flushes, {} marks, {} preparing; memory {} of {} KiB\n\n\
+             group  role           term  leader      commit     applied  digest            at\n",
+            self.node_id,
+            self.cluster_id.get(..8).unwrap_or(&self.cluster_id),
+            duration(self.uptime_ms),
+            self.disk_mode,
+            self.log.log_writes,
+            self.log.log_flushes,
+            self.log.mark_writes,
+            self.log.prepare_flushes,
+            self.log.memory_bytes >> 10,
+            self.log.memory_bytes_max >> 10,
+        );
+        for group in &self.groups {
+            let leader = group
+                .leader
+                .map_or_else(|| "none".to_owned(), |leader| leader.to_string());
+            text.push_str(&format!(
+                "{:<5}  {:<13} {:>5}  {leader:>6}  {:>10}  {:>10}  {}  {}\n",
+                group.group,
+                group.role.name(),
+                group.term,
+                group.commit_index,
+                group.applied_index,
+                group.state_digest,
+                group.digest_index,
+            ));
+            for member in &group.members {
+                text.push_str(&format!(
+                    "         node {:<4} {:<6} match {}\n",
+                    member.node_id,
+                    if member.alive { "alive" } else { "silent" },
+                    if member.match_index == 0 {
+                        "-".to_owned()
+                    } else {
+                        member.match_index.to_string()
+                    },
+                ));
+            }
+        }
+        text.truncate(text.trim_end().len());
+        text
+    }
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Follower => "follower",
+            Self::PreCandidate => "pre-candidate",
+            Self::Candidate => "candidate",
+            Self::Leader => "leader",
+            Self::Halted => "halted",
+        }
+    }
+}
+
+fn duration(ms: u64) -> String {
+    let s = ms / 1000;
+    match s {
+        0..60 => format!("{s}.{} s", ms % 1000 / 100),
+        60..3600 => format!("{} min {} s", s / 60, s % 60),
+        _ => format!("{} h {} min", s / 3600, s % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GroupStatus, LogStatus, NodeStatus, Role};
+
+    fn node() -> NodeStatus {
+        NodeStatus {
+            node_id: 1,
+            cluster_id: "00".repeat(16),
+            uptime_ms: 61_000,
+            disk_mode: "direct".to_owned(),
+            log: LogStatus::default(),
+            groups: vec![GroupStatus {
+                group: 1,
+                role: Role::PreCandidate,
+                term: 2,
+                leader: Some(3),
+                commit_index: 7,
+                applied_index: 7,
+                state_digest: "ab".repeat(8),
+                digest_index: 7,
+                members: Vec::new(),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_status_survives_its_json() {
+        let text = serde_json::to_string(&node()).unwrap();
+        assert!(text.contains(r#""role":"pre_candidate""#), "{text}");
+        assert_eq!(serde_json::from_str::<NodeStatus>(&text).unwrap(), node());
+    }
+
+    #[test]
+    fn a_group_without_leader_or_far_behind_its_commit_is_not_ready() {
+        assert!(node().is_ready());
+        let mut leaderless = node();
+        leaderless.groups[0].leader = None;
+        assert!(!leaderless.is_ready());
+        let mut behind = node();
+        behind.groups[0].commit_index += super::APPLY_LAG_MAX + 1;
+        assert!(!behind.is_ready());
+        let mut empty = node();
+        empty.groups.clear();
+        assert!(!empty.is_ready());
+    }
+}

@@ -1,0 +1,132 @@
+//! What a running node can tell of itself: the source of `GET /status`.
+//!
+//! Not here: the schema (`status.rs`), who asks (`admin.rs`).
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use raftlet::StateDigest;
+use raftlet::core::{GroupId, Role as CoreRole};
+use raftlet_log::Identity;
+
+use crate::admin::Inspect;
+use crate::clock::TokioClock;
+use crate::keyspace::Keyspace;
+use crate::ports::{Group, Shard, SharedLog};
+use crate::status::{GroupStatus, LogStatus, MemberStatus, NodeStatus, Role};
+
+/// A node as its admin port sees it.
+#[derive(Debug)]
+pub(crate) struct NodeView {
+    identity: Identity,
+    clock: TokioClock,
+    log: SharedLog,
+    shard: Rc<Shard>,
+    /// Set when the groups are open.
+    keyspace: OnceCell<Rc<Keyspace>>,
+    is_stopping: Cell<bool>,
+    /// The last digest of each group that could be taken: a machine that is
+    /// out with a batch has none at that moment.
+    digests: RefCell<BTreeMap<GroupId, StateDigest>>,
+}
+
+impl NodeView {
+    pub(crate) fn new(
+        identity: Identity,
+        clock: TokioClock,
+        log: SharedLog,
+        shard: Rc<Shard>,
+    ) -> Self {
+        Self {
+            identity,
+            clock,
+            log,
+            shard,
+            keyspace: OnceCell::new(),
+            is_stopping: Cell::new(false),
+            digests: RefCell::new(BTreeMap::new()),
+        }
+    }
+
+    /// The groups are open from now on.
+    pub(crate) fn opened(&self, keyspace: &Rc<Keyspace>) {
+        self.keyspace.get_or_init(|| Rc::clone(keyspace));
+    }
+
+    /// The node is on its way out from now on.
+    pub(crate) fn stopping(&self) {
+        self.is_stopping.set(true);
+    }
+
+    fn log_status(&self) -> LogStatus {
+        let (log, shard) = (self.log.0.counters(), self.shard.status());
+        LogStatus {
+            log_writes: log.log_writes,
+            log_flushes: log.log_flushes,
+            mark_writes: log.mark_writes,
+            prepare_flushes: log.prepare_flushes,
+            writes_started_before_first_ack: shard.counters.writes_started_before_first_ack,
+            memory_bytes: u64::try_from(shard.log_memory_bytes).unwrap_or(u64::MAX),
+            memory_bytes_max: u64::try_from(shard.log_memory_bytes_max).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn group_status(&self, group: &Group) -> GroupStatus {
+        let status = group.status();
+        let mut digests = self.digests.borrow_mut();
+        if let Some(digest) = status.digest {
+            digests.insert(status.group, digest);
+        }
+        let digest = digests.get(&status.group);
+        let role = match (&status.halted, status.core.role) {
+            (Some(_), _) => Role::Halted,
+            (None, CoreRole::Follower) => Role::Follower,
+            (None, CoreRole::PreCandidate) => Role::PreCandidate,
+            (None, CoreRole::Candidate) => Role::Candidate,
+            (None, CoreRole::Leader) => Role::Leader,
+        };
+        GroupStatus {
+            group: status.group.get(),
+            role,
+            term: status.core.term.get(),
+            leader: status.core.leader.map(|node| node.get()),
+            commit_index: status.core.commit_index.get(),
+            applied_index: status.applied_index.get(),
+            state_digest: format!("{:016x}", digest.map_or(0, |digest| digest.digest)),
+            digest_index: digest.map_or(0, |digest| digest.index.get()),
+            members: status
+                .core
+                .members
+                .iter()
+                .map(|member| MemberStatus {
+                    node_id: member.node.get(),
+                    match_index: member.match_index.get(),
+                    alive: member.is_alive,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Inspect for NodeView {
+    fn status(&self) -> NodeStatus {
+        let groups = self.keyspace.get().map_or(&[][..], |keyspace| keyspace.groups());
+        NodeStatus {
+            node_id: self.identity.node.get(),
+            cluster_id: self.identity.cluster.to_string(),
+            uptime_ms: self.clock.elapsed_ns() / 1_000_000,
+            disk_mode: self.log.0.disk_mode().to_owned(),
+            log: self.log_status(),
+            groups: groups.iter().map(|group| self.group_status(group)).collect(),
+        }
+    }
+
+    fn broken(&self) -> Option<String> {
+        self.log.0.poison()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.get()
+    }
+}

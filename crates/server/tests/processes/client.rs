@@ -1,0 +1,77 @@
+//! A blocking Redis client for tests.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use raftlet_kv::{Reply, ReplyParser, push_request};
+
+/// Above every bound that a node keeps by default.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Client {
+    stream: TcpStream,
+    input: BytesMut,
+    parser: ReplyParser,
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            input: BytesMut::new(),
+            parser: ReplyParser::new(1 << 20),
+        })
+    }
+
+    pub(crate) fn send(&mut self, requests: &[&[&str]]) -> std::io::Result<()> {
+        let mut bytes = Vec::new();
+        for request in requests {
+            let args: Vec<&[u8]> = request.iter().map(|arg| arg.as_bytes()).collect();
+            push_request(&mut bytes, &args);
+        }
+        self.stream.write_all(&bytes)
+    }
+
+    pub(crate) fn receive(&mut self) -> std::io::Result<Reply> {
+        loop {
+            let parsed = self.parser.next_reply(&mut self.input);
+            if let Some(reply) = parsed.map_err(std::io::Error::other)? {
+                return Ok(reply);
+            }
+            let mut chunk = [0; 4096];
+            match self.stream.read(&mut chunk)? {
+                0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                len => self.input.extend_from_slice(&chunk[..len]),
+            }
+        }
+    }
+
+    pub(crate) fn try_ask(&mut self, request: &[&str]) -> std::io::Result<Reply> {
+        self.send(&[request])?;
+        self.receive()
+    }
+
+    /// Asks a question that must be answered.
+    pub(crate) fn ask(&mut self, request: &[&str]) -> Reply {
+        self.try_ask(request)
+            .unwrap_or_else(|error| panic!("{request:?} was not answered: {error}"))
+    }
+}
+
+pub(crate) fn bulk(text: &str) -> Reply {
+    Reply::Bulk(text.to_owned().into())
+}
+
+/// The text of an error reply; empty for another reply.
+pub(crate) fn error_text(reply: &Reply) -> String {
+    match reply {
+        Reply::Error(text) => String::from_utf8_lossy(text).into_owned(),
+        _ => String::new(),
+    }
+}

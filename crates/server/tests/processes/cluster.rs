@@ -1,0 +1,257 @@
+//! Nodes as child processes, in a directory that goes away.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::Client;
+
+/// Everything waited for here takes well under a second on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(45);
+const POLL: Duration = Duration::from_millis(10);
+
+/// The binary under test.
+pub(crate) fn raftlet() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_raftlet"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("RAFTLET_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Polls until `holds` says yes.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(POLL);
+    }
+}
+
+pub(crate) struct Cluster {
+    dir: TempDir,
+    ports: Vec<[u16; 3]>,
+    nodes: Vec<Option<Child>>,
+    flags: Vec<String>,
+}
+
+impl Cluster {
+    /// Further flags of every node from now on.
+    pub(crate) fn flags(&mut self, flags: &[&str]) {
+        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    }
+
+    /// A cluster of which nothing runs yet.
+    pub(crate) fn new(nodes: usize) -> Self {
+        let mut held = Vec::new();
+        let mut free = || {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            held.push(listener);
+            port
+        };
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            ports: (0..nodes).map(|_| [free(), free(), free()]).collect(),
+            nodes: (0..nodes).map(|_| None).collect(),
+            flags: Vec::new(),
+        }
+    }
+
+    /// A cluster that serves.
+    pub(crate) fn started(nodes: usize) -> Self {
+        let mut cluster = Self::new(nodes);
+        cluster.start_all();
+        cluster.wait_ready();
+        cluster
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(crate) fn data_dir(&self, at: usize) -> PathBuf {
+        self.dir.path().join(format!("node-{}", at + 1))
+    }
+
+    fn log(&self, at: usize) -> PathBuf {
+        self.dir.path().join(format!("node-{}.log", at + 1))
+    }
+
+    /// The command line that starts a node.
+    pub(crate) fn command(&self, at: usize) -> Command {
+        let [client, peer, admin] = self.ports[at];
+        let members: Vec<String> = (1..)
+            .zip(&self.ports)
+            .map(|(id, ports): (u64, _)| format!("{id}=127.0.0.1:{}", ports[1]))
+            .collect();
+        let mut command = raftlet();
+        command
+            .args(["serve", "--node-id", &(at + 1).to_string()])
+            .args(["--client-addr", &format!("127.0.0.1:{client}")])
+            .args(["--peer-addr", &format!("127.0.0.1:{peer}")])
+            .args(["--admin-addr", &format!("127.0.0.1:{admin}")])
+            .args(["--initial-members", &members.join(",")])
+            .arg("--data-dir")
+            .arg(self.data_dir(at))
+            .args(&self.flags);
+        command
+    }
+
+    pub(crate) fn start(&mut self, at: usize) {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log(at))
+            .unwrap();
+        let child = self.command(at).stderr(log).spawn().unwrap();
+        self.nodes[at] = Some(child);
+    }
+
+    pub(crate) fn start_all(&mut self) {
+        for at in 0..self.len() {
+            self.start(at);
+        }
+    }
+
+    pub(crate) fn kill(&mut self, at: usize) {
+        if let Some(mut child) = self.nodes[at].take() {
+            // It fails only for a child that has ended.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    pub(crate) fn kill_all(&mut self) {
+        for child in self.nodes.iter_mut().flatten() {
+            let _ = child.kill();
+        }
+        for at in 0..self.len() {
+            self.kill(at);
+        }
+    }
+
+    /// SIGTERM, and how the process ends.
+    pub(crate) fn stop(&mut self, at: usize) -> ExitStatus {
+        let child = self.nodes[at].as_ref().unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        self.ended(at)
+    }
+
+    /// Waits until a node has ended by itself.
+    pub(crate) fn ended(&mut self, at: usize) -> ExitStatus {
+        let mut status = None;
+        let child = self.nodes[at].as_mut().unwrap();
+        wait_until("the node ends", || {
+            status = child.try_wait().unwrap();
+            status.is_some()
+        });
+        self.nodes[at] = None;
+        status.unwrap()
+    }
+
+    /// What a node has said so far.
+    pub(crate) fn said(&self, at: usize) -> String {
+        fs::read_to_string(self.log(at)).unwrap_or_default()
+    }
+
+    pub(crate) fn client_address(&self, at: usize) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports[at][0]).into()
+    }
+
+    pub(crate) fn admin_address(&self, at: usize) -> String {
+        format!("127.0.0.1:{}", self.ports[at][2])
+    }
+
+    pub(crate) fn client(&self, at: usize) -> Client {
+        Client::connect(self.client_address(at)).unwrap()
+    }
+
+    pub(crate) fn status(&self, at: usize) -> Option<Value> {
+        let (code, body) = http_get(self.ports[at][2], "/status")?;
+        assert_eq!(code, 200, "{body}");
+        Some(serde_json::from_str(&body).unwrap())
+    }
+
+    /// Waits until all running nodes serve under one leader and have applied
+    /// the same.
+    pub(crate) fn wait_ready(&mut self) {
+        let running: Vec<usize> = (0..self.len())
+            .filter(|at| self.nodes[*at].is_some())
+            .collect();
+        wait_until("all running nodes serve under one leader", || {
+            for at in &running {
+                let child = self.nodes[*at].as_mut().unwrap();
+                let ended = child.try_wait().unwrap();
+                assert!(ended.is_none(), "node {} ended: {}", at + 1, self.said(*at));
+            }
+            let seen: Option<Vec<Value>> = running
+                .iter()
+                .map(|at| {
+                    let group = self.status(*at)?["groups"].get(0)?.clone();
+                    group["leader"].as_u64()?;
+                    Some(serde_json::json!([
+                        group["leader"],
+                        group["term"],
+                        group["applied_index"],
+                        group["state_digest"]
+                    ]))
+                })
+                .collect();
+            seen.is_some_and(|seen| seen.iter().all(|node| *node == seen[0]))
+        });
+    }
+
+    /// Who leads, as the nodes say.
+    pub(crate) fn leader(&self) -> usize {
+        let mut leader = None;
+        wait_until("somebody leads", || {
+            leader = (0..self.len()).find(|at| {
+                self.nodes[*at].is_some()
+                    && self
+                        .status(*at)
+                        .is_some_and(|status| status["groups"][0]["role"] == "leader")
+            });
+            leader.is_some()
+        });
+        leader.unwrap()
+    }
+
+    pub(crate) fn follower(&self) -> usize {
+        (self.leader() + 1) % self.len()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for at in 0..self.len() {
+                eprintln!("--- node {}\n{}", at + 1, self.said(at));
+            }
+        }
+        self.kill_all();
+    }
+}
+
+/// A GET on a port of loopback; `None` where nobody answers.
+pub(crate) fn http_get(port: u16, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let code = head.split(' ').nth(1)?.parse().ok()?;
+    Some((code, body.to_owned()))
+}

@@ -1,0 +1,22 @@
+//! Promises of the binary, kept by real processes on real sockets and disks.
+//!
+//! Each test starts nodes of its own on loopback ports that were free a moment
+//! ago, and kills whatever it started when it ends, also by a panic. Waits poll
+//! for what they wait for and give up by a deadline, so a slow machine makes
+//! the tests slow, not wrong.
+//!
+//! The long soak is a command: `raftlet demo --kill-all 50`.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "processes are waited for by polling, on the machine's clock"
+)]
+
+mod client;
+mod cluster;
+mod counters;
+mod demo;
+mod identity;
+mod outages;
+mod refusals;
+mod serving;
