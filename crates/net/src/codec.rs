@@ -33,9 +33,8 @@ pub use decode::{BatchReader, decode_message};
 pub(crate) use encode::append_to_batch;
 pub use encode::{encode_message, encoded_bytes};
 
-use raftlet::core::{ENTRY_BYTES_MAX, EntryError, Index};
-
 use crate::fields::Cut;
+use raftlet::core::{ENTRY_BYTES_MAX, EntryError, Index};
 
 /// Largest message. 8 MiB less room for a frame's header: twice the largest
 /// entry, so that whatever a core may send fits.

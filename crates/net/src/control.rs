@@ -15,9 +15,9 @@
 //! Not here: what follows from them (`detector.rs`).
 
 use bytes::{BufMut, BytesMut};
-use raftlet::core::{Run, Time};
 
 use crate::fields::{Cut, Fields};
+use raftlet::core::{Run, Time};
 
 /// Shards of one node; bounds what a heartbeat may make a receiver hold.
 pub const SHARDS_MAX: usize = 1024;
@@ -115,9 +115,9 @@ impl HeartbeatReply {
 #[cfg(test)]
 mod tests {
     use bytes::{BufMut, BytesMut};
-    use raftlet::core::{Run, Time};
 
     use super::{ControlError, Heartbeat, HeartbeatReply, SHARDS_MAX};
+    use raftlet::core::{Run, Time};
 
     #[test]
     fn heartbeats_and_replies_survive_the_wire_and_no_prefix_of_them_passes() {

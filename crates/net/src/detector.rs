@@ -29,9 +29,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use raftlet::core::{Liveness, NodeId, Run, Time};
-
 use crate::control::Heartbeat;
+use raftlet::core::{Liveness, NodeId, Run, Time};
 
 /// How the detector measures.
 #[derive(Clone, Copy, Debug)]

@@ -15,7 +15,6 @@
 use std::future::Future;
 use std::rc::Rc;
 
-use raftlet::core::Sender;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -31,6 +30,7 @@ use crate::handshake::{
 use crate::peer::Peer;
 use crate::shared::Shared;
 use crate::sink::{NetEvent, Sink};
+use raftlet::core::Sender;
 
 /// Dials a peer for ever.
 pub(crate) async fn dial<S: Sink>(shared: Rc<Shared>, peer: Rc<Peer>, sink: Rc<S>) {

@@ -28,9 +28,9 @@ mod reader;
 pub(crate) use reader::FrameReader;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use raftlet::core::crc32c;
 
 use crate::codec::{LENGTH_BYTES, MESSAGE_BYTES_MAX};
+use raftlet::core::crc32c;
 
 /// Bytes of a frame's header.
 pub(crate) const HEADER_BYTES: usize = 16;

@@ -32,11 +32,11 @@ mod refusal;
 pub use refusal::{Refusal, RefusalReason};
 
 use bytes::{BufMut, BytesMut};
-use raftlet::core::{ClusterId, Incarnation, NodeId, Run, Sender};
 
 use crate::control::ControlError;
 use crate::fields::{Cut, Fields};
 use crate::frame::FrameSeal;
+use raftlet::core::{ClusterId, Incarnation, NodeId, Run, Sender};
 
 /// The oldest wire version spoken here.
 pub const WIRE_VERSION_MIN: u16 = 1;

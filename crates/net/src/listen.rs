@@ -14,8 +14,6 @@ use std::panic;
 use std::rc::Rc;
 use std::time::Duration;
 
-use raftlet::Incoming;
-use raftlet::core::Sender;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -31,6 +29,8 @@ use crate::peer::Peer;
 use crate::rollcall::Showing;
 use crate::shared::Shared;
 use crate::sink::{NetEvent, Sink};
+use raftlet::Incoming;
+use raftlet::core::Sender;
 
 /// Messages handed to the sink at once, so that a frame of tiny ones does not
 /// become one huge vector.

@@ -9,8 +9,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use raftlet::core::{Incarnation, Liveness, NodeId};
-use raftlet::{FailureDetector, Incoming, Rpc};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -22,6 +20,8 @@ use crate::rollcall::{RollCall, RollCallMember, RollCallStatus};
 use crate::shared::{Shared, TimeSource};
 use crate::sink::Sink;
 use crate::stats::NetStatus;
+use raftlet::core::{Incarnation, Liveness, NodeId};
+use raftlet::{FailureDetector, Incoming, Rpc};
 
 /// The peer port could not be taken.
 #[derive(Debug, thiserror::Error)]

@@ -6,11 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use raftlet::core::{ADDRESS_BYTES_MAX, Incarnation, NodeId, Run};
-
 use crate::frame::{FRAME_BYTES_MAX, HEADER_BYTES};
 use crate::handshake::Identity;
 use crate::rollcall::{RollCallError, RollCallMember};
+use raftlet::core::{ADDRESS_BYTES_MAX, Incarnation, NodeId, Run};
 
 /// Choices for the transport of one node.
 #[derive(Clone, Debug)]
@@ -171,9 +170,8 @@ pub enum NetOptionsError {
 mod tests {
     use std::time::Duration;
 
-    use raftlet::core::{ClusterId, NodeId, Sender};
-
     use super::{Identity, NetOptions, NetOptionsError, PeerOptions, RollCallStart};
+    use raftlet::core::{ClusterId, NodeId, Sender};
 
     fn options() -> NetOptions {
         let identity = Identity { cluster: ClusterId(1), seat: Sender::default() };

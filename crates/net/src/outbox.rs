@@ -19,11 +19,11 @@ use std::collections::VecDeque;
 use std::mem;
 
 use bytes::BytesMut;
-use raftlet::Incoming;
 
 use crate::codec::{LENGTH_BYTES, append_to_batch, encoded_bytes};
 use crate::frame::{self, FRAME_BYTES_MAX, FrameKind, FrameSeal, FrameStart, HEADER_BYTES};
 use crate::stats::PeerStats;
+use raftlet::Incoming;
 
 /// A segment is full at this size: one write call's worth that does not keep a
 /// heartbeat waiting for long.

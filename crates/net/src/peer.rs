@@ -10,7 +10,6 @@
 
 use std::cell::{Cell, RefCell};
 
-use raftlet::core::{Incarnation, NodeId, Sender};
 use tokio::sync::{Notify, oneshot};
 
 use crate::connection::ConnectionError;
@@ -18,6 +17,7 @@ use crate::frame::{FrameKind, FrameSeal};
 use crate::handshake::{Known, Standing};
 use crate::outbox::{Outbox, Segment};
 use crate::stats::PeerStats;
+use raftlet::core::{Incarnation, NodeId, Sender};
 
 /// One peer.
 #[derive(Debug)]

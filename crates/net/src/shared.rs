@@ -7,7 +7,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use raftlet::core::{Incarnation, NodeId, Sender, Time};
 use tokio::sync::Notify;
 
 use crate::control::{Heartbeat, HeartbeatReply};
@@ -21,6 +20,7 @@ use crate::random::Random;
 use crate::rollcall::{RollCall, RollCallMember};
 use crate::sink::Sink;
 use crate::stats::{NetStatus, PeerStatus};
+use raftlet::core::{Incarnation, NodeId, Sender, Time};
 
 /// Reads the node's monotonic clock; it never goes backwards (D2).
 pub type TimeSource = Rc<dyn Fn() -> Time>;

@@ -6,11 +6,10 @@
 use std::future::Future;
 use std::io;
 
-use raftlet::Incoming;
-use raftlet::core::{Liveness, NodeId, Run, Sender};
-
 use crate::connection::ConnectionError;
 use crate::handshake::Refusal;
+use raftlet::Incoming;
+use raftlet::core::{Liveness, NodeId, Run, Sender};
 
 /// What the transport feeds.
 pub trait Sink: 'static {

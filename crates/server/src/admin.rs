@@ -89,11 +89,9 @@ fn respond(path: &str, node: &impl Inspect) -> Vec<u8> {
     match path {
         "/status" => match serde_json::to_string(&node.status()) {
             Ok(body) => http::answer(OK, "application/json", &body),
-            Err(error) => http::answer(
-                "500 Internal Server Error",
-                "text/plain",
-                &format!("{error}\n"),
-            ),
+            Err(error) => {
+                http::answer("500 Internal Server Error", "text/plain", &format!("{error}\n"))
+            }
         },
         "/livez" => match node.broken() {
             None => http::answer(OK, "text/plain", "alive\n"),
@@ -106,11 +104,7 @@ fn respond(path: &str, node: &impl Inspect) -> Vec<u8> {
             "text/plain",
             "not every group knows a leader and has caught up\n",
         ),
-        _ => http::answer(
-            "404 Not Found",
-            "text/plain",
-            "there are /status, /livez and /readyz\n",
-        ),
+        _ => http::answer("404 Not Found", "text/plain", "there are /status, /livez and /readyz\n"),
     }
 }
 
@@ -145,9 +139,7 @@ mod tests {
     }
 
     fn answer(path: &str, broken: Option<&str>) -> String {
-        let node = Fake {
-            broken: broken.map(str::to_owned),
-        };
+        let node = Fake { broken: broken.map(str::to_owned) };
         String::from_utf8(respond(path, &node)).unwrap()
     }
 

@@ -12,14 +12,14 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use raftlet::core::{Configuration, Generation, GroupId, Index, Member, MemberRole};
-use raftlet::{GroupInfo, Storage};
-use raftlet_kv::SlotMap;
-use raftlet_net::{Missing, MissingWhy, NetHandle, RollCallMember, RollCallStatus};
 use tracing::info;
 
 use crate::failure::{Exit, Failure};
 use crate::ports::{Shard, SharedLog};
+use raftlet::core::{Configuration, Generation, GroupId, Index, Member, MemberRole};
+use raftlet::{GroupInfo, Storage};
+use raftlet_kv::SlotMap;
+use raftlet_net::{Missing, MissingWhy, NetHandle, RollCallMember, RollCallStatus};
 
 /// Groups made at bootstrap live their first life.
 pub(crate) const GENERATION: Generation = Generation::new(1);
@@ -172,16 +172,18 @@ fn waiting_text(missing: &[Missing]) -> String {
             format!("node {} at {address} ({why})", node.get())
         })
         .collect();
-    format!("a new cluster begins when all initial members have met; waiting for {}", parts.join(", "))
+    format!(
+        "a new cluster begins when all initial members have met; waiting for {}",
+        parts.join(", ")
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use super::{check_groups, group_ids, waiting_text};
     use raftlet::core::{GroupId, NodeId};
     use raftlet_kv::SlotMap;
     use raftlet_net::{Missing, MissingWhy};
-
-    use super::{check_groups, group_ids, waiting_text};
 
     fn groups(ids: &[u64]) -> Vec<GroupId> {
         ids.iter().map(|id| GroupId::new(*id)).collect()
@@ -201,11 +203,8 @@ mod tests {
 
     #[test]
     fn whom_a_node_waits_for_is_said_by_name_and_address() {
-        let missing = Missing {
-            node: NodeId::new(3),
-            address: "h:1".to_owned(),
-            why: MissingWhy::NotMet,
-        };
+        let missing =
+            Missing { node: NodeId::new(3), address: "h:1".to_owned(), why: MissingWhy::NotMet };
         assert!(waiting_text(&[missing]).ends_with("waiting for node 3 at h:1 (not met yet)"));
     }
 }

@@ -37,12 +37,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "RAFTLET_NODE_ID", default_value_t = 1, value_name = "N")]
     pub(crate) node_id: u64,
     /// Where this node keeps what it must not lose. Its own, never copied.
-    #[arg(
-        long,
-        env = "RAFTLET_DATA_DIR",
-        default_value = "./raftlet-data",
-        value_name = "DIR"
-    )]
+    #[arg(long, env = "RAFTLET_DATA_DIR", default_value = "./raftlet-data", value_name = "DIR")]
     pub(crate) data_dir: PathBuf,
     /// Where Redis clients connect.
     #[arg(
@@ -66,11 +61,7 @@ pub(crate) struct ServeArgs {
     pub(crate) admin_addr: String,
     /// The cluster's first members by peer address, alike on each of them.
     /// Read only while the data directory is empty. Default: this node alone.
-    #[arg(
-        long,
-        env = "RAFTLET_INITIAL_MEMBERS",
-        value_name = "1=HOST:PORT,2=HOST:PORT,…"
-    )]
+    #[arg(long, env = "RAFTLET_INITIAL_MEMBERS", value_name = "1=HOST:PORT,2=HOST:PORT,…")]
     pub(crate) initial_members: Option<String>,
     /// Groups that the keyspace is divided among. Fixed at first start.
     #[arg(long, env = "RAFTLET_GROUPS", default_value_t = 1, value_name = "G")]
@@ -80,12 +71,7 @@ pub(crate) struct ServeArgs {
     pub(crate) shards: u64,
     /// Part of the cluster's identity: nodes of clusters with different names
     /// never talk.
-    #[arg(
-        long,
-        env = "RAFTLET_CLUSTER_NAME",
-        default_value = "raftlet",
-        value_name = "NAME"
-    )]
+    #[arg(long, env = "RAFTLET_CLUSTER_NAME", default_value = "raftlet", value_name = "NAME")]
     pub(crate) cluster_name: String,
     /// The address that clients are told, where it differs from --client-addr.
     #[arg(long, env = "RAFTLET_ADVERTISE_CLIENT_ADDR", value_name = "HOST:PORT")]
@@ -127,12 +113,7 @@ pub(crate) struct LimitArgs {
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) clients_max: u32,
     /// Close a client that has been silent this long; 0 never does.
-    #[arg(
-        long,
-        env = "RAFTLET_CLIENT_IDLE_MS",
-        default_value_t = 0,
-        value_name = "MS"
-    )]
+    #[arg(long, env = "RAFTLET_CLIENT_IDLE_MS", default_value_t = 0, value_name = "MS")]
     pub(crate) client_idle_ms: u64,
 }
 

@@ -11,7 +11,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use raftlet_kv::ConnectionInfo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -19,6 +18,7 @@ use tracing::debug;
 
 use crate::keyspace::Keyspace;
 use crate::session;
+use raftlet_kv::ConnectionInfo;
 
 /// Accepting failed, for want of descriptors as a rule: wait before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -49,11 +49,7 @@ pub(crate) async fn serve(
         // Replies are small and waited for. A socket that cannot is slow only.
         let _ = stream.set_nodelay(true);
         let (id, place) = (keyspace.admit_client(), addresses(&stream));
-        let info = ConnectionInfo {
-            id,
-            peer_addr: place.0,
-            local_addr: place.1,
-        };
+        let info = ConnectionInfo { id, peer_addr: place.0, local_addr: place.1 };
         let (keyspace, stop) = (Rc::clone(&keyspace), stop.clone());
         sessions.spawn_local(async move {
             if let Err(error) = session::serve(stream, info, Rc::clone(&keyspace), stop).await {

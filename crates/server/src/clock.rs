@@ -19,9 +19,7 @@ impl TokioClock {
     /// A clock whose origin is this moment.
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub(crate) fn start() -> Self {
-        Self {
-            origin: Instant::now(),
-        }
+        Self { origin: Instant::now() }
     }
 
     /// Time since the origin.
@@ -38,10 +36,7 @@ impl TokioClock {
 
 impl Clock for TokioClock {
     fn now(&self) -> Now {
-        Now {
-            time: Time::from_ns(self.elapsed_ns()),
-            wall: wall(),
-        }
+        Now { time: Time::from_ns(self.elapsed_ns()), wall: wall() }
     }
 
     async fn sleep_until(&self, deadline: Time) {
@@ -56,8 +51,6 @@ impl Clock for TokioClock {
 /// The calendar. Before 1970 it is 1970.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub(crate) fn wall() -> WallMs {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     WallMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

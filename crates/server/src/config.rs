@@ -11,11 +11,10 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use raftlet::core::{NodeId, Options, Settings};
-use raftlet_kv::SlotMap;
-
 use crate::cli::ServeArgs;
 use crate::failure::{Exit, Failure};
+use raftlet::core::{NodeId, Options, Settings};
+use raftlet_kv::SlotMap;
 
 /// Where a node listens for peers unless it is told.
 const PEER_ADDR_DEFAULT: &str = "127.0.0.1:7380";
@@ -130,9 +129,7 @@ fn node_id(number: u64) -> Result<NodeId, Failure> {
 }
 
 fn check_name(name: &str) -> Result<(), Failure> {
-    let printable = name
-        .chars()
-        .all(|char| !char.is_control() && !char.is_whitespace());
+    let printable = name.chars().all(|char| !char.is_control() && !char.is_whitespace());
     if name.is_empty() || name.len() > CLUSTER_NAME_BYTES_MAX || !printable {
         return Err(Failure::config(format!(
             "--cluster-name must have 1 to {CLUSTER_NAME_BYTES_MAX} bytes and no blanks, \
@@ -164,11 +161,7 @@ fn parse_members(list: &str) -> Result<Vec<InitialMember>, Failure> {
         )))
     };
     let mut members: Vec<InitialMember> = Vec::new();
-    for part in list
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-    {
+    for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let Some((id, address)) = part.split_once('=') else {
             return refuse(part, "a member is an id, '=', and its peer address");
         };
@@ -224,10 +217,7 @@ fn listen_addr(flag: &str, address: &str, insecure_bind: bool) -> Result<ListenA
              authenticated yet; listen on loopback, or say --insecure-bind on a network you trust"
         )));
     }
-    Ok(ListenAddr {
-        text: address.to_owned(),
-        socket,
-    })
+    Ok(ListenAddr { text: address.to_owned(), socket })
 }
 
 #[cfg(test)]

@@ -129,12 +129,7 @@ async fn judged_run(
     let data_bytes = cluster.layout().data_bytes();
     let setting = setting(args, &verdict, took_ms, data_bytes);
     let report = Report::new(setting, &record, &log);
-    Ok(Finding {
-        verdict,
-        report,
-        took_ms,
-        data_bytes,
-    })
+    Ok(Finding { verdict, report, took_ms, data_bytes })
 }
 
 /// Clients and outages side by side, until both are done.
@@ -184,13 +179,7 @@ fn setting<'a>(
     took_ms: u64,
     data_bytes: u64,
 ) -> Setting<'a> {
-    Setting {
-        nodes: usize::from(args.nodes),
-        clients: args.clients,
-        took_ms,
-        data_bytes,
-        verdict,
-    }
+    Setting { nodes: usize::from(args.nodes), clients: args.clients, took_ms, data_bytes, verdict }
 }
 
 fn print_finding(args: &DemoArgs, finding: &Finding) {
@@ -207,27 +196,17 @@ fn print_finding(args: &DemoArgs, finding: &Finding) {
 fn print_kept(args: &DemoArgs, cluster: &Cluster) {
     let processes: Vec<String> = cluster.release().iter().map(u32::to_string).collect();
     let layout = cluster.layout();
-    let mut lines = vec![
-        String::new(),
-        "  The cluster stays up. Try:".to_owned(),
-        String::new(),
-    ];
+    let mut lines = vec![String::new(), "  The cluster stays up. Try:".to_owned(), String::new()];
     let ports = layout.ports();
     if let (Some(first), Some(last)) = (ports.first(), ports.last()) {
-        lines.push(format!(
-            "    redis-cli -p {} set greeting hello",
-            first.client
-        ));
+        lines.push(format!("    redis-cli -p {} set greeting hello", first.client));
         lines.push(format!("    redis-cli -p {} get greeting", last.client));
         lines.push(format!("    redis-cli -p {} incr visits", last.client));
         lines.push(format!(
             "    redis-benchmark -p {} -t set,get -n 100000 -c 50 -P 16",
             first.client
         ));
-        lines.push(format!(
-            "    raftlet status --admin 127.0.0.1:{}",
-            first.admin
-        ));
+        lines.push(format!("    raftlet status --admin 127.0.0.1:{}", first.admin));
     }
     lines.push(String::new());
     lines.push(format!("  Data and logs: {}", layout.dir().display()));
@@ -254,10 +233,7 @@ struct Place {
 impl Place {
     fn choose(asked: Option<&Path>, keep: bool) -> Result<Self, Failure> {
         if let Some(dir) = asked {
-            return Ok(Self {
-                dir: dir.to_owned(),
-                is_ours: false,
-            });
+            return Ok(Self { dir: dir.to_owned(), is_ours: false });
         }
         let dir = std::env::temp_dir().join(format!(
             "raftlet-demo-{}-{:x}",
@@ -267,16 +243,10 @@ impl Place {
         std::fs::create_dir_all(&dir).map_err(|error| {
             Failure::new(
                 Exit::Config,
-                format!(
-                    "cannot make {}: {error}; name a directory with --data-dir",
-                    dir.display()
-                ),
+                format!("cannot make {}: {error}; name a directory with --data-dir", dir.display()),
             )
         })?;
-        Ok(Self {
-            dir,
-            is_ours: !keep,
-        })
+        Ok(Self { dir, is_ours: !keep })
     }
 
     fn remove(&self) {

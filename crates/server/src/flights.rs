@@ -25,10 +25,7 @@ pub(crate) struct Flights<F> {
 
 impl<F: Future> Flights<F> {
     pub(crate) const fn new() -> Self {
-        Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-        }
+        Self { slots: Vec::new(), free: Vec::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -96,11 +93,7 @@ mod tests {
             async move {
                 started.borrow_mut().push(number);
                 std::future::poll_fn(|_| {
-                    if open.get() & (1 << number) == 0 {
-                        Poll::Pending
-                    } else {
-                        Poll::Ready(())
-                    }
+                    if open.get() & (1 << number) == 0 { Poll::Pending } else { Poll::Ready(()) }
                 })
                 .await;
                 number
@@ -112,20 +105,12 @@ mod tests {
         }
         open.set(0b100);
         let mut ended = Vec::new();
-        assert!(
-            flights
-                .poll_ended(&mut cx, |number| ended.push(number))
-                .is_ready()
-        );
+        assert!(flights.poll_ended(&mut cx, |number| ended.push(number)).is_ready());
         assert_eq!(ended, [2]);
         assert_eq!(flights.launch(&mut cx, request(3)), None);
         assert_eq!(flights.slots.len(), 3);
         open.set(0b1111);
-        assert!(
-            flights
-                .poll_ended(&mut cx, |number| ended.push(number))
-                .is_ready()
-        );
+        assert!(flights.poll_ended(&mut cx, |number| ended.push(number)).is_ready());
         assert_eq!(ended, [2, 0, 1, 3]);
         assert!(flights.is_empty());
         assert_eq!(flights.launch(&mut cx, request(0)), Some(0));

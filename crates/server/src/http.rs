@@ -83,17 +83,10 @@ async fn fetch(address: &str, path: &str) -> Result<(u16, String), Failure> {
     };
     let mut stream = TcpStream::connect(address).await.map_err(unreachable)?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .map_err(unreachable)?;
+    stream.write_all(request.as_bytes()).await.map_err(unreachable)?;
     let mut bytes = Vec::new();
     let limit = u64::try_from(ANSWER_BYTES_MAX).unwrap_or(u64::MAX);
-    stream
-        .take(limit)
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(unreachable)?;
+    stream.take(limit).read_to_end(&mut bytes).await.map_err(unreachable)?;
     parse_answer(&bytes).ok_or_else(|| {
         Failure::unreachable(format!(
             "{address} does not answer as an admin port does; is this the node's --admin-addr?"

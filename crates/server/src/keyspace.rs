@@ -12,16 +12,16 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raftlet::core::Role;
-use raftlet::{NotDone, ProposeError, ReadError};
-use raftlet_kv::{
-    Command, Connection, Failure, GroupIndex, Limits, NodeInfo, Outcome, Query, SlotMap, Ticket,
-};
 
 use crate::clock::TokioClock;
 use crate::config::Config;
 use crate::ports::Group;
 use crate::replica::{Sizes, SizesOfAll};
+use raftlet::core::Role;
+use raftlet::{NotDone, ProposeError, ReadError};
+use raftlet_kv::{
+    Command, Connection, Failure, GroupIndex, Limits, NodeInfo, Outcome, Query, SlotMap, Ticket,
+};
 
 /// Bytes that a request's encoding in the log may add to what arrived: the
 /// kind of the command, and a length for each argument that is no longer than
@@ -233,10 +233,9 @@ fn outcome_of_proposal(error: ProposeError) -> Outcome {
     };
     match not_done {
         NotDone::Busy { .. } => Outcome::Refused,
-        NotDone::TooLarge { bytes, limit } => Outcome::Failed(Failure::TooLarge {
-            bytes,
-            bytes_max: limit,
-        }),
+        NotDone::TooLarge { bytes, limit } => {
+            Outcome::Failed(Failure::TooLarge { bytes, bytes_max: limit })
+        }
         NotDone::NoLeader | NotDone::NotLeader { .. } => Outcome::Failed(Failure::NoLeader),
         NotDone::NoSpace => Outcome::Failed(Failure::DiskFull),
         NotDone::Exhausted => Outcome::Failed(Failure::Exhausted),
@@ -259,10 +258,9 @@ fn outcome_of_read(error: &ReadError) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use super::{outcome_of_proposal, outcome_of_read};
     use raftlet::{NotDone, ProposeError, ReadError, Unknown};
     use raftlet_kv::{Failure, Outcome};
-
-    use super::{outcome_of_proposal, outcome_of_read};
 
     fn text(outcome: &Outcome) -> String {
         match outcome {
@@ -301,10 +299,7 @@ mod tests {
         let busy = ReadError::Busy { limit: 1 };
         assert_eq!(outcome_of_read(&busy), Outcome::Refused);
         let large = NotDone::TooLarge { bytes: 9, limit: 8 };
-        let failure = Failure::TooLarge {
-            bytes: 9,
-            bytes_max: 8,
-        };
+        let failure = Failure::TooLarge { bytes: 9, bytes_max: 8 };
         assert_eq!(outcome_of_proposal(large.into()), Outcome::Failed(failure));
     }
 }

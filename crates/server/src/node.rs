@@ -20,16 +20,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use raftlet::core::{NodeId, Sender, Time};
-use raftlet::{NodeSeat, PortSet, ShardError, ShardOptions};
-use raftlet_kv::NodeInfo;
-use raftlet_log::{
-    Claims, DirLock, DiskMode, Home, Identity, LogOptions, RealDisk, ShardLog, random_incarnation,
-};
-use raftlet_net::{
-    Identity as NetIdentity, Net, NetListener, NetOptions, PeerOptions, RollCallMember,
-    RollCallStart,
-};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle, LocalSet, spawn_local};
@@ -47,6 +37,16 @@ use crate::replica::SizesOfAll;
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
 use crate::view::NodeView;
+use raftlet::core::{NodeId, Sender, Time};
+use raftlet::{NodeSeat, PortSet, ShardError, ShardOptions};
+use raftlet_kv::NodeInfo;
+use raftlet_log::{
+    Claims, DirLock, DiskMode, Home, Identity, LogOptions, RealDisk, ShardLog, random_incarnation,
+};
+use raftlet_net::{
+    Identity as NetIdentity, Net, NetListener, NetOptions, PeerOptions, RollCallMember,
+    RollCallStart,
+};
 
 /// What was accepted may take this long to end after SIGTERM.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -170,7 +170,8 @@ impl Parts {
         admin: TcpListener,
         shutdown: Shutdown,
     ) -> Result<(), Failure> {
-        let view = NodeView::new(self.identity, self.clock, self.log.clone(), Rc::clone(&self.shard));
+        let view =
+            NodeView::new(self.identity, self.clock, self.log.clone(), Rc::clone(&self.shard));
         let view = Rc::new(view);
         let net = self.net.handle();
         let mut orders = Orders::new(shutdown, &self.config, self.refused);
@@ -253,11 +254,7 @@ struct Orders {
 
 impl Orders {
     fn new(shutdown: Shutdown, config: &Config, refused: oneshot::Receiver<Failure>) -> Self {
-        Self {
-            shutdown,
-            parent: config.exit_with_stdin.then(parent::gone),
-            refused: Some(refused),
-        }
+        Self { shutdown, parent: config.exit_with_stdin.then(parent::gone), refused: Some(refused) }
     }
 
     /// Waits for the next order to stop; an error is one to stop at once.
@@ -330,11 +327,8 @@ fn new_shard(
         seed: seed(&seat(identity)),
         ..ShardOptions::default()
     };
-    let node_seat = NodeSeat {
-        node: identity.node,
-        incarnation: identity.incarnation,
-        run: identity.run,
-    };
+    let node_seat =
+        NodeSeat { node: identity.node, incarnation: identity.incarnation, run: identity.run };
     let ports = PortSet::<NodePorts> {
         rpc: net.rpc(),
         storage: log.clone(),

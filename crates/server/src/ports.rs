@@ -3,13 +3,12 @@
 use std::future::Future;
 use std::rc::Rc;
 
+use crate::clock::TokioClock;
+use crate::replica::Replica;
 use raftlet::core::{Entries, GroupId, HardState, Index};
 use raftlet::{GroupInfo, LoadedLog, Ports, Spawn, Storage, StorageError, WriteBatch};
 use raftlet_log::{RealDisk, ShardLog};
 use raftlet_net::{NetDetector, NetRpc};
-
-use crate::clock::TokioClock;
-use crate::replica::Replica;
 
 /// The ports of production.
 #[derive(Debug)]

@@ -21,13 +21,13 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use raftlet_kv::{Batch, Connection, ConnectionInfo, GroupIndex, Output, Work};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 
 use crate::flights::Flights;
 use crate::keyspace::{Job, Keyspace, Settled};
+use raftlet_kv::{Batch, Connection, ConnectionInfo, GroupIndex, Output, Work};
 
 /// Bytes that one read from a socket takes: 64 connections that pipeline 16
 /// small requests each make a turn of about the size of a log write.
@@ -122,8 +122,7 @@ impl<'a> Session<'a> {
     fn turn(&mut self) {
         let (keyspace, accepted) = (self.keyspace, self.connection.requests_accepted());
         let now_ms = keyspace.now_ms();
-        self.connection
-            .turn(now_ms, &mut || keyspace.info(), &mut self.output);
+        self.connection.turn(now_ms, &mut || keyspace.info(), &mut self.output);
         keyspace.count_requests(self.connection.requests_accepted() - accepted);
     }
 
@@ -230,6 +229,9 @@ impl<'a> Session<'a> {
     }
 }
 
-async fn settle<F: Future<Output = Settled>>(flights: &mut Flights<F>, connection: &mut Connection) {
+async fn settle<F: Future<Output = Settled>>(
+    flights: &mut Flights<F>,
+    connection: &mut Connection,
+) {
     poll_fn(|cx| flights.poll_ended(cx, |settled| settled.tell(connection))).await;
 }

@@ -10,15 +10,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
-use raftlet::core::{Liveness, NodeId, Sender};
-use raftlet::{Inbox, Incoming};
-use raftlet_log::{Home, RealDisk};
-use raftlet_net::{NetEvent, Refusal, RefusalReason, Sink};
 use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
 use crate::failure::{Exit, Failure};
 use crate::ports::{NodePorts, Shard};
+use raftlet::core::{Liveness, NodeId, Sender};
+use raftlet::{Inbox, Incoming};
+use raftlet_log::{Home, RealDisk};
+use raftlet_net::{NetEvent, Refusal, RefusalReason, Sink};
 
 /// The glue between transport and shard.
 #[derive(Debug)]
@@ -126,9 +126,8 @@ impl Sink for ShardSink {
 
 #[cfg(test)]
 mod tests {
-    use raftlet_net::RefusalReason;
-
     use super::ends_the_node;
+    use raftlet_net::RefusalReason;
 
     #[test]
     fn only_a_fault_of_the_own_directory_ends_the_node() {

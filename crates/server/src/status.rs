@@ -111,9 +111,8 @@ impl NodeStatus {
             self.log.memory_bytes_max >> 10,
         );
         for group in &self.groups {
-            let leader = group
-                .leader
-                .map_or_else(|| "none".to_owned(), |leader| leader.to_string());
+            let leader =
+                group.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());
             text.push_str(&format!(
                 "{:<5}  {:<13} {:>5}  {leader:>6}  {:>10}  {:>10}  {}  {}\n",
                 group.group,

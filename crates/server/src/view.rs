@@ -6,15 +6,14 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use raftlet::StateDigest;
-use raftlet::core::{GroupId, Role as CoreRole};
-use raftlet_log::Identity;
-
 use crate::admin::Inspect;
 use crate::clock::TokioClock;
 use crate::keyspace::Keyspace;
 use crate::ports::{Group, Shard, SharedLog};
 use crate::status::{GroupStatus, LogStatus, MemberStatus, NodeStatus, Role};
+use raftlet::StateDigest;
+use raftlet::core::{GroupId, Role as CoreRole};
+use raftlet_log::Identity;
 
 /// A node as its admin port sees it.
 #[derive(Debug)]

@@ -3,15 +3,15 @@
 //! Not here: the layout's words (`codec.rs`, `docs/wire.md`).
 
 use bytes::Bytes;
+
+use super::{Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX, MessageError};
+use crate::fields::Fields;
 use raftlet::Incoming;
 use raftlet::core::{
     ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Chunk, Entries, Forward,
     ForwardOutcome, ForwardReply, Generation, GroupId, Index, LogId, Message, NUMBER_MAX, NodeId,
     PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal, Term, VoteKind, VoteReply, VoteRequest, WallMs,
 };
-
-use super::{Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX, MessageError};
-use crate::fields::Fields;
 
 /// Walks the messages of a batch.
 ///

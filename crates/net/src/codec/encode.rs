@@ -6,13 +6,13 @@
 //! Not here: the layout's words (`codec.rs`, `docs/wire.md`).
 
 use bytes::{BufMut, BytesMut};
+
+use super::{CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX};
 use raftlet::Incoming;
 use raftlet::core::{
     ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Forward, ForwardOutcome,
     ForwardReply, LogId, NodeId, PAYLOAD_BYTES_MAX, VoteKind, VoteReply, VoteRequest,
 };
-
-use super::{CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX};
 
 /// Bytes that a message will occupy without its length prefix; `None` when it
 /// is beyond the format's limits and cannot be sent.

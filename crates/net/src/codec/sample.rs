@@ -1,14 +1,14 @@
 //! Generated messages of every kind, for tests.
 
 use bytes::Bytes;
+
+use crate::random::Random;
 use raftlet::Incoming;
 use raftlet::core::{
     Ack, AckOutcome, Append, Arena, Body, Chunk, Entries, EntryKind, Forward, ForwardOutcome,
     ForwardReply, Generation, GroupId, Incarnation, Index, LogId, Message, NUMBER_MAX, NewEntry,
     NodeId, Origin, ReadId, Round, Run, Seal, Term, VoteKind, VoteReply, VoteRequest, WallMs,
 };
-
-use crate::random::Random;
 
 /// How many kinds [`Samples::of_kind`] tells apart.
 pub(crate) const KINDS: u64 = 12;

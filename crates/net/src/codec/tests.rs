@@ -1,14 +1,14 @@
 //! Claims about messages as bytes.
 
 use bytes::{Bytes, BytesMut};
-use raftlet::Incoming;
-use raftlet::core::{Body, Forward, NUMBER_MAX, VoteKind, VoteRequest};
 
 use super::sample::{KINDS, Samples};
 use super::{
     BatchReader, MessageError, append_to_batch, decode_message, encode_message, encoded_bytes,
 };
 use crate::random::Random;
+use raftlet::Incoming;
+use raftlet::core::{Body, Forward, NUMBER_MAX, VoteKind, VoteRequest};
 
 fn encoded(incoming: &Incoming) -> Bytes {
     let mut bytes = BytesMut::new();

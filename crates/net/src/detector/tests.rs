@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use raftlet::core::{Liveness, NodeId, Run, Time};
-
 use super::{Detector, DetectorTimings};
 use crate::control::Heartbeat;
+use raftlet::core::{Liveness, NodeId, Run, Time};
 
 const PEER: NodeId = NodeId::new(2);
 

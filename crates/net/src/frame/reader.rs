@@ -12,10 +12,10 @@
 //! - A frame is handed out whole, after both checksums held, or never.
 
 use bytes::{Buf, Bytes, BytesMut};
-use raftlet::core::crc32c;
 
 use super::{Frame, FrameError, FrameKind, FrameSeal, HEADER_BYTES};
 use crate::fields::{Cut, Fields};
+use raftlet::core::crc32c;
 
 /// Memory received into at once: an append of default size and some acks.
 const BLOCK_BYTES: usize = 256 << 10;

@@ -11,11 +11,11 @@
 //! Not here: when to refuse (`handshake.rs`).
 
 use bytes::{BufMut, BytesMut};
-use raftlet::core::{ClusterId, Incarnation, NodeId, Run, Sender};
 
 use super::{Identity, WIRE_VERSION_MAX, WIRE_VERSION_MIN};
 use crate::control::ControlError;
 use crate::fields::{Cut, Fields};
+use raftlet::core::{ClusterId, Incarnation, NodeId, Run, Sender};
 
 /// Longest text of a refusal: a few lines of a terminal.
 const TEXT_BYTES_MAX: usize = 1024;

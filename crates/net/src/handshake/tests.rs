@@ -1,12 +1,12 @@
 //! Claims about who is let in.
 
 use bytes::BytesMut;
-use raftlet::core::{ClusterId, Incarnation, NodeId, Run, Sender};
 
 use super::{
     Hello, Identity, Known, Refusal, RefusalReason, Standing, Welcome, acceptor_seal, dialler_seal,
     judge_hello, judge_welcome,
 };
+use raftlet::core::{ClusterId, Incarnation, NodeId, Run, Sender};
 
 fn sender(node: u64, incarnation: u128, run: u64) -> Sender {
     Sender { node: NodeId::new(node), incarnation: Incarnation(incarnation), run: Run::new(run) }

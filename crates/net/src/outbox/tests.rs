@@ -1,14 +1,14 @@
 //! Claims about the outbox.
 
 use bytes::{BufMut, Bytes};
-use raftlet::Incoming;
-use raftlet::core::{Body, Forward};
 
 use super::{CONTROL_LANE_BYTES_MAX, Outbox, SEGMENT_BYTES};
 use crate::codec::BatchReader;
 use crate::codec::sample::Samples;
 use crate::frame::{FRAME_BYTES_MAX, Frame, FrameKind, FrameReader, FrameSeal};
 use crate::stats::PeerStats;
+use raftlet::Incoming;
+use raftlet::core::{Body, Forward};
 
 const SEAL: FrameSeal = FrameSeal::HANDSHAKE;
 

@@ -8,11 +8,11 @@
 //! Not here: what follows from it (`rollcall.rs`).
 
 use bytes::{BufMut, BytesMut};
-use raftlet::core::{ADDRESS_BYTES_MAX, Incarnation, MEMBERS_MAX, NodeId};
 
 use super::RollCallMember;
 use crate::control::ControlError;
 use crate::fields::{Cut, Fields};
+use raftlet::core::{ADDRESS_BYTES_MAX, Incarnation, MEMBERS_MAX, NodeId};
 
 const FLAG_WRITTEN: u8 = 1;
 

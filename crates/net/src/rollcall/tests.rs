@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use bytes::{BufMut, BytesMut};
-use raftlet::core::{Incarnation, NodeId};
 
 use super::{MissingWhy, RollCall, RollCallError, RollCallMember, RollCallStatus, Showing};
 use crate::random::Random;
+use raftlet::core::{Incarnation, NodeId};
 
 fn node(id: u64) -> NodeId {
     NodeId::new(id)

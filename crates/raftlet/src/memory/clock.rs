@@ -6,10 +6,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use raftlet_core::{Now, Time, WallMs};
-
 use crate::cell::ShardCell;
 use crate::port::Clock;
+use raftlet_core::{Now, Time, WallMs};
 
 /// What the calendar says when the clock starts: 2026-01-01.
 const WALL_MS_AT_START: u64 = 1_767_225_600_000;

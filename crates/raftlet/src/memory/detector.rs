@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use raftlet_core::{Liveness, NodeId};
-
 use crate::cell::ShardCell;
 use crate::port::FailureDetector;
+use raftlet_core::{Liveness, NodeId};
 
 /// Says of each node what it was last told; `Unknown` before. Clones are the
 /// same detector.

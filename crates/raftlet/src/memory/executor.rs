@@ -16,11 +16,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use raftlet_core::Time;
-
 use crate::cell::ShardCell;
 use crate::memory::clock::VirtualClock;
 use crate::port::{Clock, Spawn};
+use raftlet_core::Time;
 
 type TaskId = u64;
 type BoxedTask = Pin<Box<dyn Future<Output = ()>>>;
@@ -249,10 +248,9 @@ mod tests {
     use std::rc::Rc;
     use std::time::Duration;
 
-    use raftlet_core::Time;
-
     use super::{Executor, Owner};
     use crate::port::{Clock, Spawn};
+    use raftlet_core::Time;
 
     #[test]
     fn time_passes_only_when_nothing_can_run() {

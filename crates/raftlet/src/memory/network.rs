@@ -10,12 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use raftlet_core::{NodeId, Sender};
-
 use crate::cell::ShardCell;
 use crate::memory::clock::VirtualClock;
 use crate::memory::executor::{Executor, Owner, Spawner};
 use crate::port::{Clock, Incoming, Rpc, Spawn};
+use raftlet_core::{NodeId, Sender};
 
 /// The network's own tasks.
 const NETWORK: Owner = Owner(u64::MAX);

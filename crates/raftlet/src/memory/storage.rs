@@ -11,11 +11,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raftlet_core::{Chunk, Entries, EntryKind, Generation, GroupId, HardState, Index, LogId};
 
 use crate::cell::ShardCell;
 use crate::memory::clock::VirtualClock;
 use crate::port::{Clock, GroupInfo, GroupWrite, LoadedLog, Storage, StorageError, WriteBatch};
+use raftlet_core::{Chunk, Entries, EntryKind, Generation, GroupId, HardState, Index, LogId};
 
 #[derive(Debug, Default)]
 struct Held {

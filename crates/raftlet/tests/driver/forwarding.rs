@@ -3,10 +3,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::cluster::{Cluster, now_or_never};
 use raftlet::core::{Body, NodeId, Role};
 use raftlet::{NotDone, ProposeError};
-
-use crate::cluster::{Cluster, now_or_never};
 
 #[test]
 fn a_forward_whose_reply_is_lost_is_sent_again_and_takes_effect_once() {

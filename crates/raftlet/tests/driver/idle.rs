@@ -2,11 +2,10 @@
 
 use std::rc::Rc;
 
+use crate::cluster::{Cluster, GENERATION, Ledger, configuration};
 use raftlet::Spawn;
 use raftlet::core::GroupId;
 use raftlet::memory::Owner;
-
-use crate::cluster::{Cluster, GENERATION, Ledger, configuration};
 
 /// Groups beside the cluster's own.
 const GROUPS: u64 = 300;

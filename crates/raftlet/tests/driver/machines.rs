@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use crate::cluster::{Cluster, now_or_never};
 use raftlet::core::Index;
 use raftlet::{Halt, NotDone, ProposeError, ReadError, Unknown};
-
-use crate::cluster::{Cluster, now_or_never};
 
 #[test]
 fn a_machine_that_is_stuck_delays_its_callers_and_neither_acks_nor_votes() {

@@ -1,9 +1,8 @@
 //! Logs that do not fit their memory: cold reads for appliers and followers.
 
+use crate::cluster::Cluster;
 use raftlet::ShardOptions;
 use raftlet::core::Index;
-
-use crate::cluster::Cluster;
 
 fn tight(options: &mut ShardOptions) {
     options.log_memory_bytes_max = 2 << 10;

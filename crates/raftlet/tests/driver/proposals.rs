@@ -1,8 +1,7 @@
 //! How proposals end.
 
-use raftlet::{NotDone, ProposeError};
-
 use crate::cluster::{Cluster, now_or_never};
+use raftlet::{NotDone, ProposeError};
 
 #[test]
 fn a_proposal_is_done_when_this_member_has_applied_it_on_any_member() {

@@ -1,8 +1,7 @@
 //! Reads: never stale, on any member, and refused rather than wrong.
 
-use raftlet::{ReadError, ShardOptions};
-
 use crate::cluster::{Cluster, Ledger, now_or_never};
+use raftlet::{ReadError, ShardOptions};
 
 fn len(ledger: &Ledger) -> usize {
     ledger.lines.len()

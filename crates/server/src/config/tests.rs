@@ -31,15 +31,8 @@ fn without_flags_a_node_is_a_cluster_of_its_own_on_loopback() {
 
 #[test]
 fn the_order_of_the_list_does_not_show() {
-    let members = |list| {
-        config(&["--initial-members", list])
-            .unwrap()
-            .initial_members
-    };
-    assert_eq!(
-        members("1=127.0.0.1:71,2=127.0.0.1:72"),
-        members("2=127.0.0.1:72, 1=127.0.0.1:71")
-    );
+    let members = |list| config(&["--initial-members", list]).unwrap().initial_members;
+    assert_eq!(members("1=127.0.0.1:71,2=127.0.0.1:72"), members("2=127.0.0.1:72, 1=127.0.0.1:71"));
 }
 
 #[test]
@@ -47,15 +40,9 @@ fn a_node_listens_where_the_list_says_unless_told() {
     let list = "1=127.0.0.1:71,2=127.0.0.1:72";
     let listed = config(&["--node-id", "2", "--initial-members", list]).unwrap();
     assert_eq!(listed.peer.text, "127.0.0.1:72");
-    let told = config(&[
-        "--node-id",
-        "2",
-        "--initial-members",
-        list,
-        "--peer-addr",
-        "127.0.0.1:99",
-    ])
-    .unwrap();
+    let told =
+        config(&["--node-id", "2", "--initial-members", list, "--peer-addr", "127.0.0.1:99"])
+            .unwrap();
     assert_eq!(told.peer.text, "127.0.0.1:99");
 }
 
@@ -75,15 +62,7 @@ fn what_cannot_stand_is_refused_by_the_name_of_its_flag() {
         (&["--initial-members", "x=h:1"], "whole number"),
         (&["--initial-members", "h:1"], "'='"),
         (&["--initial-members", ","], "members"),
-        (
-            &[
-                "--election-timeout-ms",
-                "100",
-                "--heartbeat-interval-ms",
-                "90",
-            ],
-            "heartbeat_interval",
-        ),
+        (&["--election-timeout-ms", "100", "--heartbeat-interval-ms", "90"], "heartbeat_interval"),
     ];
     for (flags, names) in cases {
         let message = refusal(flags);

@@ -37,13 +37,8 @@ impl Cluster {
     /// A cluster of which nothing runs yet.
     pub(super) fn new(layout: Layout, clock: TokioClock, outlives: bool) -> Self {
         let nodes = layout.ports().iter().map(|_| None).collect();
-        let mut cluster = Self {
-            clock,
-            admin: Vec::new(),
-            outlives,
-            layout,
-            nodes: RefCell::new(nodes),
-        };
+        let mut cluster =
+            Self { clock, admin: Vec::new(), outlives, layout, nodes: RefCell::new(nodes) };
         cluster.name_admin_ports();
         cluster
     }
@@ -79,12 +74,8 @@ impl Cluster {
     }
 
     fn name_admin_ports(&mut self) {
-        self.admin = self
-            .layout
-            .ports()
-            .iter()
-            .map(|ports| format!("127.0.0.1:{}", ports.admin))
-            .collect();
+        self.admin =
+            self.layout.ports().iter().map(|ports| format!("127.0.0.1:{}", ports.admin)).collect();
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -166,11 +157,8 @@ impl Cluster {
     /// # Errors
     /// A node ended, or nobody leads in time.
     pub(super) async fn leader(&self) -> Result<usize, Failure> {
-        let seen = self
-            .wait("a leader is known", READY_WITHIN, |seen| {
-                leader_of(seen).is_some()
-            })
-            .await?;
+        let seen =
+            self.wait("a leader is known", READY_WITHIN, |seen| leader_of(seen).is_some()).await?;
         leader_of(&seen).ok_or_else(|| Failure::runtime("the leader is gone already"))
     }
 
@@ -218,10 +206,7 @@ impl Cluster {
     /// Lets all nodes live on; their process ids.
     pub(super) fn release(&self) -> Vec<u32> {
         let all = std::mem::take(&mut *self.nodes.borrow_mut());
-        all.into_iter()
-            .flatten()
-            .map(NodeProcess::release)
-            .collect()
+        all.into_iter().flatten().map(NodeProcess::release).collect()
     }
 
     async fn wait(
@@ -286,10 +271,7 @@ fn leader_of(seen: &[Option<NodeStatus>]) -> Option<usize> {
 /// Whether all nodes name the same leader for each group.
 fn agree(nodes: &[&NodeStatus]) -> bool {
     let leaders = |node: &NodeStatus| -> Vec<(u64, Option<u64>)> {
-        node.groups
-            .iter()
-            .map(|group| (group.group, group.leader))
-            .collect()
+        node.groups.iter().map(|group| (group.group, group.leader)).collect()
     };
     let mut all = nodes.iter().map(|node| leaders(node));
     let first = all.next();
@@ -304,9 +286,8 @@ fn same_state(nodes: &[&NodeStatus]) -> bool {
             .map(|group| (group.group, group.digest_index, group.state_digest.clone()))
             .collect()
     };
-    let complete = nodes
-        .iter()
-        .all(|node| !node.groups.is_empty() && states(node).len() == node.groups.len());
+    let complete =
+        nodes.iter().all(|node| !node.groups.is_empty() && states(node).len() == node.groups.len());
     let mut all = nodes.iter().map(|node| states(node));
     let first = all.next();
     complete && all.all(|other| Some(&other) == first.as_ref())

@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use raftlet_kv::{Reply, ReplyParser, push_request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use raftlet_kv::{Reply, ReplyParser, push_request};
 
 /// Largest reply that is taken; the demo's values have some dozen bytes.
 const REPLY_BYTES_MAX: usize = 1 << 20;
@@ -71,10 +72,8 @@ impl Connection {
     /// The connection broke, or what came is no reply.
     pub(super) async fn next(&mut self) -> io::Result<Reply> {
         loop {
-            if let Some(reply) = self
-                .parser
-                .next_reply(&mut self.input)
-                .map_err(io::Error::other)?
+            if let Some(reply) =
+                self.parser.next_reply(&mut self.input).map_err(io::Error::other)?
             {
                 return Ok(reply);
             }

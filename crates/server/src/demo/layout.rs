@@ -49,19 +49,12 @@ impl Layout {
     pub(super) fn open(dir: &Path, nodes: usize, groups: u64) -> Result<Self, Failure> {
         fs::create_dir_all(dir).map_err(|error| unusable(dir, &error.to_string()))?;
         // Children are started with this path, and messages show it.
-        let dir = dir
-            .canonicalize()
-            .map_err(|error| unusable(dir, &error.to_string()))?;
+        let dir = dir.canonicalize().map_err(|error| unusable(dir, &error.to_string()))?;
         let path = dir.join(PORTS_FILE);
         match fs::read(&path) {
             Ok(bytes) => Self::found(dir, &bytes, nodes, groups),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let mut layout = Self {
-                    dir,
-                    ports: Vec::new(),
-                    groups,
-                    is_new: true,
-                };
+                let mut layout = Self { dir, ports: Vec::new(), groups, is_new: true };
                 layout.choose_ports(nodes)?;
                 Ok(layout)
             }
@@ -84,12 +77,7 @@ impl Layout {
                 file.groups,
             )));
         }
-        Ok(Self {
-            dir,
-            ports: file.nodes,
-            groups,
-            is_new: false,
-        })
+        Ok(Self { dir, ports: file.nodes, groups, is_new: false })
     }
 
     /// Takes free ports, and remembers them. Between now and the nodes' own
@@ -107,24 +95,14 @@ impl Layout {
             Ok(port)
         };
         let mut node = || -> std::io::Result<NodePorts> {
-            Ok(NodePorts {
-                client: free()?,
-                peer: free()?,
-                admin: free()?,
-            })
+            Ok(NodePorts { client: free()?, peer: free()?, admin: free()? })
         };
-        self.ports = (0..nodes)
-            .map(|_| node())
-            .collect::<Result<_, _>>()
-            .map_err(|error| {
-                Failure::runtime(format!(
-                    "no free ports on 127.0.0.1: {error}; close some programs and try again"
-                ))
-            })?;
-        let file = PortsFile {
-            groups: self.groups,
-            nodes: self.ports.clone(),
-        };
+        self.ports = (0..nodes).map(|_| node()).collect::<Result<_, _>>().map_err(|error| {
+            Failure::runtime(format!(
+                "no free ports on 127.0.0.1: {error}; close some programs and try again"
+            ))
+        })?;
+        let file = PortsFile { groups: self.groups, nodes: self.ports.clone() };
         let path = self.dir.join(PORTS_FILE);
         let text = serde_json::to_string_pretty(&file)
             .map_err(|error| unusable(&path, &error.to_string()))?;
@@ -169,9 +147,7 @@ impl Layout {
 
     /// Bytes that the data directories take on disk.
     pub(super) fn data_bytes(&self) -> u64 {
-        (1..=self.ports.len())
-            .map(|id| bytes_below(&self.dir.join(format!("node-{id}"))))
-            .sum()
+        (1..=self.ports.len()).map(|id| bytes_below(&self.dir.join(format!("node-{id}")))).sum()
     }
 }
 
@@ -215,11 +191,8 @@ mod tests {
     fn no_two_ports_are_alike() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::open(dir.path(), 9, 1).unwrap();
-        let mut all: Vec<u16> = layout
-            .ports()
-            .iter()
-            .flat_map(|node| [node.client, node.peer, node.admin])
-            .collect();
+        let mut all: Vec<u16> =
+            layout.ports().iter().flat_map(|node| [node.client, node.peer, node.admin]).collect();
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 27);

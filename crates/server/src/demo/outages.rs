@@ -79,11 +79,9 @@ impl Outages {
                 tokio::time::sleep(POLL).await;
             }
             if number <= u64::from(self.of_leader) {
-                log.of_leader
-                    .push(leader_outage(clock, cluster, &addresses).await?);
+                log.of_leader.push(leader_outage(clock, cluster, &addresses).await?);
             } else {
-                log.of_all
-                    .push(full_outage(clock, cluster, &addresses).await?);
+                log.of_all.push(full_outage(clock, cluster, &addresses).await?);
                 let at = usize::try_from(number).unwrap_or(0);
                 workload.sweep(at).await?;
             }
@@ -117,11 +115,7 @@ async fn leader_outage(
         serving_ns
     };
     cluster.caught_up(leader).await?;
-    Ok(Outage {
-        killed_ns,
-        gone_ns,
-        serving_ns,
-    })
+    Ok(Outage { killed_ns, gone_ns, serving_ns })
 }
 
 async fn full_outage(
@@ -137,22 +131,16 @@ async fn full_outage(
     }
     let serving_ns = serving(clock, addresses).await?;
     cluster.ready().await?;
-    Ok(Outage {
-        killed_ns,
-        gone_ns,
-        serving_ns,
-    })
+    Ok(Outage { killed_ns, gone_ns, serving_ns })
 }
 
 async fn serving(clock: TokioClock, addresses: &[SocketAddr]) -> Result<u64, Failure> {
-    first_acknowledged(clock, addresses, SERVING_WITHIN)
-        .await
-        .ok_or_else(|| {
-            Failure::unreachable(format!(
-                "no write was acknowledged within {} s after a kill; the nodes' logs tell why",
-                SERVING_WITHIN.as_secs()
-            ))
-        })
+    first_acknowledged(clock, addresses, SERVING_WITHIN).await.ok_or_else(|| {
+        Failure::unreachable(format!(
+            "no write was acknowledged within {} s after a kill; the nodes' logs tell why",
+            SERVING_WITHIN.as_secs()
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -161,13 +149,8 @@ mod tests {
 
     #[test]
     fn outages_are_spread_over_the_run_and_none_begins_at_its_end() {
-        let outages = Outages {
-            of_leader: 3,
-            of_all: 1,
-        };
-        let begins: Vec<u64> = (1..=4)
-            .map(|number| outages.begins_at(number, 1000))
-            .collect();
+        let outages = Outages { of_leader: 3, of_all: 1 };
+        let begins: Vec<u64> = (1..=4).map(|number| outages.begins_at(number, 1000)).collect();
         assert_eq!(begins, [200, 400, 600, 800]);
         assert_eq!(outages.begins_at(5, 1000), 1000);
     }

@@ -47,12 +47,7 @@ impl KeySpace {
         let neighbourhoods = clients.div_ceil(neighbours_max).max(1);
         let neighbourhoods = u64::try_from(neighbourhoods).unwrap_or(1);
         let keys_each = (operations / neighbourhoods / OPERATIONS_PER_KEY).clamp(5, KEYS_MAX);
-        Self {
-            tag,
-            neighbourhoods,
-            keys_each,
-            neighbours_max,
-        }
+        Self { tag, neighbourhoods, keys_each, neighbours_max }
     }
 
     /// All keys, registers and counters.
@@ -95,17 +90,10 @@ impl Plan {
         }
         let behind_counter =
             (number + 1 + self.random.below(COUNTER_EVERY - 1)).min(self.space.keys_each - 1);
-        let register = if is_counter(behind_counter) {
-            behind_counter - 1
-        } else {
-            behind_counter
-        };
+        let register = if is_counter(behind_counter) { behind_counter - 1 } else { behind_counter };
         self.writes += 1;
         let value = Value::from(format!("client {} write {}", self.slot, self.writes));
-        (
-            self.space.key(self.neighbourhood, register),
-            Call::Write(value),
-        )
+        (self.space.key(self.neighbourhood, register), Call::Write(value))
     }
 }
 
@@ -131,9 +119,8 @@ impl Random {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use raftlet_check::{Call, Key};
-
     use super::KeySpace;
+    use raftlet_check::{Call, Key};
 
     fn calls(space: &KeySpace, seed: u64, clients: usize) -> Vec<(usize, Key, Call)> {
         let mut all = Vec::new();

@@ -10,11 +10,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use raftlet_kv::Reply;
 use tokio::task::JoinSet;
 
 use crate::clock::TokioClock;
 use crate::demo::connection::Connection;
+use raftlet_kv::Reply;
 
 /// Between two attempts on a node: the precision of the measurement.
 const ATTEMPT_EVERY: Duration = Duration::from_millis(5);

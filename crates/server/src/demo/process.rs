@@ -76,11 +76,7 @@ impl NodeProcess {
             command.stdin(Stdio::piped()).arg("--exit-with-stdin");
         }
         let child = command.spawn().map_err(failed)?;
-        Ok(Self {
-            id,
-            log,
-            child: Some(child),
-        })
+        Ok(Self { id, log, child: Some(child) })
     }
 
     /// The exit status, if it has ended.
@@ -98,11 +94,7 @@ impl NodeProcess {
             .find(|line| line.starts_with("raftlet: "))
             .or_else(|| text.lines().next_back())
             .unwrap_or("it said nothing");
-        format!(
-            "node {} ended: {last} (log: {})",
-            self.id,
-            self.log.display()
-        )
+        format!("node {} ended: {last} (log: {})", self.id, self.log.display())
     }
 
     pub(super) fn process_id(&self) -> u32 {

@@ -30,9 +30,7 @@ pub(super) fn clear() {
 fn line(completed: u64, goal: u64, rate: u64) -> String {
     let goal = goal.max(1);
     let filled = completed.min(goal) * BAR_LEN / goal;
-    let bar: String = (0..BAR_LEN)
-        .map(|at| if at < filled { '█' } else { '░' })
-        .collect();
+    let bar: String = (0..BAR_LEN).map(|at| if at < filled { '█' } else { '░' }).collect();
     let percent = completed.min(goal) * 100 / goal;
     format!("  {bar} {percent:>3} %  {completed} of {goal} operations, {rate} a second")
 }
@@ -44,9 +42,6 @@ mod tests {
     #[test]
     fn the_bar_is_full_at_the_goal_and_never_longer() {
         assert!(line(0, 10, 0).contains("  0 %"));
-        assert_eq!(
-            line(10, 10, 5).matches('█').count(),
-            line(99, 10, 5).matches('█').count()
-        );
+        assert_eq!(line(10, 10, 5).matches('█').count(), line(99, 10, 5).matches('█').count());
     }
 }

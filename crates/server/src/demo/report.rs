@@ -5,11 +5,10 @@
 
 use serde::Serialize;
 
-use raftlet_check::{Call, History, Operation};
-
 use crate::demo::outages::{Outage, OutageLog};
 use crate::demo::verdict::Verdict;
 use crate::demo::workload::Record;
+use raftlet_check::{Call, History, Operation};
 
 /// A run in numbers.
 #[derive(Clone, Debug, Serialize)]
@@ -51,10 +50,7 @@ pub(super) struct Setting<'a> {
 impl Report {
     pub(super) fn new(setting: Setting<'_>, record: &Record, outages: &OutageLog) -> Self {
         let durations = |outages: &[Outage]| -> Vec<u64> {
-            outages
-                .iter()
-                .map(|outage| outage_ms(outage, &record.history))
-                .collect()
+            outages.iter().map(|outage| outage_ms(outage, &record.history)).collect()
         };
         let failover_ms = durations(&outages.of_leader);
         let outage_ms = durations(&outages.of_all);
@@ -88,62 +84,39 @@ impl Report {
         let per_second = (self.ops_acked * 1000) / setting.took_ms.max(1);
         let mut lines = vec![
             String::new(),
-            format!(
-                "  {} nodes, {} clients, {} s",
-                self.nodes, setting.clients, seconds
-            ),
+            format!("  {} nodes, {} clients, {} s", self.nodes, setting.clients, seconds),
             String::new(),
             row(
                 "acknowledged",
-                &format!(
-                    "{} ({} a second)",
-                    grouped(self.ops_acked),
-                    grouped(per_second)
-                ),
+                &format!("{} ({} a second)", grouped(self.ops_acked), grouped(per_second)),
             ),
             row("outcome unknown", &grouped(self.ops_unknown)),
             row(
                 "latency",
-                &format!(
-                    "{} half, {} all but 1 %",
-                    micros(self.p50_us),
-                    micros(self.p99_us)
-                ),
+                &format!("{} half, {} all but 1 %", micros(self.p50_us), micros(self.p99_us)),
             ),
         ];
         if self.failovers > 0 {
             lines.push(row(
                 "leader killed",
-                &format!(
-                    "{}, then the next write acknowledged after",
-                    times(self.failovers)
-                ),
+                &format!("{}, then the next write acknowledged after", times(self.failovers)),
             ));
             lines.push(row("", &list(&self.failover_ms)));
         }
         if let Some(full) = &self.full_outages {
             lines.push(row(
                 "all nodes killed",
-                &format!(
-                    "{}, then the next write acknowledged after",
-                    times(full.outages)
-                ),
+                &format!("{}, then the next write acknowledged after", times(full.outages)),
             ));
             lines.push(row("", &list(&full.outage_ms)));
         }
         let mib = tenths(setting.data_bytes, 1 << 20);
-        lines.push(row(
-            "data on disk",
-            &format!("{mib} MiB, all nodes together"),
-        ));
+        lines.push(row("data on disk", &format!("{mib} MiB, all nodes together")));
         lines.push(String::new());
         lines.push(row("lost writes", &self.lost.to_string()));
         lines.push(row("stale reads", &self.stale_reads.to_string()));
-        let agreement = if self.converged {
-            "yes, the same digest at the same index"
-        } else {
-            "NO"
-        };
+        let agreement =
+            if self.converged { "yes, the same digest at the same index" } else { "NO" };
         lines.push(row("nodes agree", agreement));
         lines.push(String::new());
         lines.push(if setting.verdict.is_good() {
@@ -165,9 +138,7 @@ fn outage_ms(outage: &Outage, history: &History) -> u64 {
     };
     let by_clients = history.operations().iter().filter_map(write_ended).min();
     let serving_ns = by_clients.map_or(outage.serving_ns, |at| at.min(outage.serving_ns));
-    serving_ns
-        .saturating_sub(outage.killed_ns)
-        .div_ceil(1_000_000)
+    serving_ns.saturating_sub(outage.killed_ns).div_ceil(1_000_000)
 }
 
 fn percentile(ascending: &[u64], percent: usize) -> u64 {
@@ -202,11 +173,7 @@ fn list(ms: &[u64]) -> String {
 }
 
 fn micros(us: u64) -> String {
-    if us < 1000 {
-        format!("{us} µs")
-    } else {
-        format!("{} ms", tenths(us, 1000))
-    }
+    if us < 1000 { format!("{us} µs") } else { format!("{} ms", tenths(us, 1000)) }
 }
 
 fn tenths(value: u64, unit: u64) -> String {
@@ -228,12 +195,11 @@ fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use raftlet_check::{Call, ClientId, History, Key, Operation, Outcome, Reply, Value};
-
     use super::{Report, Setting, grouped, outage_ms, percentile};
     use crate::demo::outages::{Outage, OutageLog};
     use crate::demo::verdict::Verdict;
     use crate::demo::workload::Record;
+    use raftlet_check::{Call, ClientId, History, Key, Operation, Outcome, Reply, Value};
 
     const MS: u64 = 1_000_000;
 
@@ -243,21 +209,14 @@ mod tests {
             key: Key::from("k"),
             call: Call::Write(Value::from(format!("{invoke_ns}"))),
             invoke_ns,
-            outcome: Outcome::Done {
-                reply: Reply::Written,
-                return_ns,
-            },
+            outcome: Outcome::Done { reply: Reply::Written, return_ns },
             certificate: None,
         }
     }
 
     #[test]
     fn an_outage_ends_with_the_first_write_that_began_after_the_kill() {
-        let outage = Outage {
-            killed_ns: 100 * MS,
-            gone_ns: 101 * MS,
-            serving_ns: 400 * MS,
-        };
+        let outage = Outage { killed_ns: 100 * MS, gone_ns: 101 * MS, serving_ns: 400 * MS };
         let mut history = History::new();
         history.push(write(90 * MS, 110 * MS)).unwrap();
         assert_eq!(outage_ms(&outage, &history), 300);
@@ -274,13 +233,8 @@ mod tests {
             converged: true,
             explanations: Vec::new(),
         };
-        let setting = Setting {
-            nodes: 3,
-            clients: 2,
-            took_ms: 1000,
-            data_bytes: 5,
-            verdict: &verdict,
-        };
+        let setting =
+            Setting { nodes: 3, clients: 2, took_ms: 1000, data_bytes: 5, verdict: &verdict };
         let record = Record {
             acknowledged: 7,
             unknown: 1,
@@ -292,11 +246,7 @@ mod tests {
             report.json(),
             r#"{"nodes":3,"ops_acked":7,"ops_unknown":1,"lost":0,"stale_reads":0,"failovers":0,"failover_ms":[],"converged":true,"p50_us":2,"p99_us":3}"#
         );
-        assert!(
-            report
-                .table(setting)
-                .contains("Every acknowledged write is there")
-        );
+        assert!(report.table(setting).contains("Every acknowledged write is there"));
     }
 
     #[test]

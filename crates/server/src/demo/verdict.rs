@@ -9,11 +9,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::failure::Failure;
 use raftlet_check::{
     Call, History, Judgement, Key, Operation, Outcome, SearchLimits, Value, judge,
 };
-
-use crate::failure::Failure;
 
 /// What a run comes to.
 #[derive(Clone, Debug)]
@@ -45,9 +44,8 @@ impl Verdict {
         let lost_counts = lost_counts(history, at_the_end);
         let mut explanations = judgement.explanations.clone();
         if lost_counts > 0 {
-            explanations.push(format!(
-                "counters hold {lost_counts} less at the end than was acknowledged"
-            ));
+            explanations
+                .push(format!("counters hold {lost_counts} less at the end than was acknowledged"));
         }
         if !converged {
             explanations.push("the nodes do not hold the same state".to_owned());
@@ -102,9 +100,8 @@ fn number(value: Option<&Option<Value>>) -> u64 {
 mod tests {
     use std::collections::BTreeMap;
 
-    use raftlet_check::{Call, ClientId, History, Key, Operation, Outcome, Reply, Value};
-
     use super::Verdict;
+    use raftlet_check::{Call, ClientId, History, Key, Operation, Outcome, Reply, Value};
 
     struct Run {
         history: History,
@@ -114,19 +111,12 @@ mod tests {
 
     impl Run {
         fn new() -> Self {
-            Self {
-                history: History::new(),
-                now_ns: 0,
-                at_the_end: BTreeMap::new(),
-            }
+            Self { history: History::new(), now_ns: 0, at_the_end: BTreeMap::new() }
         }
 
         fn done(&mut self, key: &str, call: Call, reply: Reply) -> &mut Self {
             self.now_ns += 10;
-            let outcome = Outcome::Done {
-                reply,
-                return_ns: self.now_ns + 5,
-            };
+            let outcome = Outcome::Done { reply, return_ns: self.now_ns + 5 };
             self.push(key, call, outcome)
         }
 
@@ -158,8 +148,7 @@ mod tests {
         }
 
         fn ends_with(&mut self, key: &str, value: &str) -> &mut Self {
-            self.at_the_end
-                .insert(Key::from(key), Some(Value::from(value)));
+            self.at_the_end.insert(Key::from(key), Some(Value::from(value)));
             self
         }
 

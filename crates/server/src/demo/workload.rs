@@ -20,13 +20,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use raftlet_check::{Call, ClientId, History, Key, Operation, Outcome, Reply as Answer, Value};
-use raftlet_kv::Reply;
-
 use crate::clock::TokioClock;
 use crate::demo::connection::Connection;
 use crate::demo::plan::{KeySpace, Plan};
 use crate::failure::Failure;
+use raftlet_check::{Call, ClientId, History, Key, Operation, Outcome, Reply as Answer, Value};
+use raftlet_kv::Reply;
 
 /// Twice a node's default bound on waiting without a leader.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -105,11 +104,7 @@ impl Workload {
     /// A node answered what no node may, or none takes connections any more.
     pub(super) async fn client(self: Rc<Self>, seed: u64, slot: usize) -> Result<(), Failure> {
         let mut plan = self.space.plan(seed, slot);
-        let mut client = Client {
-            id: self.new_client(),
-            connection: None,
-            next_node: slot,
-        };
+        let mut client = Client { id: self.new_client(), connection: None, next_node: slot };
         while self.claim().await {
             if !self.step(&mut client, &mut plan).await? {
                 self.claimed.set(self.claimed.get() - 1);
@@ -127,11 +122,7 @@ impl Workload {
     pub(super) async fn sweep(&self, at: usize) -> Result<Vec<(Key, Option<Value>)>, Failure> {
         let keys: Vec<Key> = self.space.keys().collect();
         let mut found = Vec::with_capacity(keys.len());
-        let mut client = Client {
-            id: self.new_client(),
-            connection: None,
-            next_node: at,
-        };
+        let mut client = Client { id: self.new_client(), connection: None, next_node: at };
         let deadline = self.clock.elapsed() + CONNECTED_WITHIN;
         for chunk in keys.chunks(SWEEP_LEN) {
             loop {
@@ -281,10 +272,7 @@ impl Workload {
                 key: key.clone(),
                 call: Call::Read,
                 invoke_ns,
-                outcome: Outcome::Done {
-                    reply: Answer::Value(value.clone()),
-                    return_ns,
-                },
+                outcome: Outcome::Done { reply: Answer::Value(value.clone()), return_ns },
                 certificate: None,
             })?;
         }
@@ -294,9 +282,7 @@ impl Workload {
     fn push(&self, operation: Operation) -> Result<(), Failure> {
         match self.history.borrow_mut().push(operation) {
             Ok(_) => Ok(()),
-            Err(error) => Err(Failure::runtime(format!(
-                "the history cannot be recorded: {error}"
-            ))),
+            Err(error) => Err(Failure::runtime(format!("the history cannot be recorded: {error}"))),
         }
     }
 
@@ -329,13 +315,8 @@ async fn read_all(
     connection: &mut Connection,
     keys: &[Key],
 ) -> std::io::Result<Vec<Option<Value>>> {
-    let requests: Vec<[&[u8]; 2]> = keys
-        .iter()
-        .map(|key| [&b"GET"[..], key.as_bytes()])
-        .collect();
-    connection
-        .send(requests.iter().map(|request| &request[..]))
-        .await?;
+    let requests: Vec<[&[u8]; 2]> = keys.iter().map(|key| [&b"GET"[..], key.as_bytes()]).collect();
+    connection.send(requests.iter().map(|request| &request[..])).await?;
     let mut values = Vec::with_capacity(keys.len());
     for _ in keys {
         match connection.next().await? {
@@ -370,25 +351,18 @@ fn outcome(call: &Call, reply: Reply, return_ns: u64) -> Result<Outcome, Reply> 
 
 #[cfg(test)]
 mod tests {
+    use super::outcome;
     use raftlet_check::{Call, Outcome, Reply as Answer, Value};
     use raftlet_kv::Reply;
-
-    use super::outcome;
 
     #[test]
     fn an_answer_is_done_not_done_or_unknown_by_its_prefix_alone() {
         let error = |text: &'static str| Reply::Error(text.as_bytes().into());
         let write = Call::Write(Value::from("v"));
-        let done = Outcome::Done {
-            reply: Answer::Written,
-            return_ns: 9,
-        };
+        let done = Outcome::Done { reply: Answer::Written, return_ns: 9 };
         assert_eq!(outcome(&write, Reply::OK, 9), Ok(done));
         assert_eq!(outcome(&write, error("UNKNOWN x"), 9), Ok(Outcome::Unknown));
-        assert_eq!(
-            outcome(&write, error("CLUSTERDOWN x"), 9),
-            Ok(Outcome::NotDone)
-        );
+        assert_eq!(outcome(&write, error("CLUSTERDOWN x"), 9), Ok(Outcome::NotDone));
         assert!(outcome(&write, error("ERR x"), 9).is_err());
         assert!(outcome(&Call::Read, Reply::OK, 9).is_err());
     }

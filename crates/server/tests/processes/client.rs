@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::BytesMut;
+
 use raftlet_kv::{Reply, ReplyParser, push_request};
 
 /// Above every bound that a node keeps by default.
@@ -22,11 +23,7 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            input: BytesMut::new(),
-            parser: ReplyParser::new(1 << 20),
-        })
+        Ok(Self { stream, input: BytesMut::new(), parser: ReplyParser::new(1 << 20) })
     }
 
     pub(crate) fn send(&mut self, requests: &[&[&str]]) -> std::io::Result<()> {

@@ -109,11 +109,7 @@ impl Cluster {
     }
 
     pub(crate) fn start(&mut self, at: usize) {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.log(at))
-            .unwrap();
+        let log = File::options().create(true).append(true).open(self.log(at)).unwrap();
         let child = self.command(at).stderr(log).spawn().unwrap();
         self.nodes[at] = Some(child);
     }
@@ -187,9 +183,7 @@ impl Cluster {
     /// Waits until all running nodes serve under one leader and have applied
     /// the same.
     pub(crate) fn wait_ready(&mut self) {
-        let running: Vec<usize> = (0..self.len())
-            .filter(|at| self.nodes[*at].is_some())
-            .collect();
+        let running: Vec<usize> = (0..self.len()).filter(|at| self.nodes[*at].is_some()).collect();
         wait_until("all running nodes serve under one leader", || {
             for at in &running {
                 let child = self.nodes[*at].as_mut().unwrap();

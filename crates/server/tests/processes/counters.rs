@@ -1,9 +1,8 @@
 //! Counted, not believed: a put costs one flush a node, and many clients share
 //! flushes (rule 30).
 
-use raftlet_kv::Reply;
-
 use crate::cluster::{Cluster, wait_until};
+use raftlet_kv::Reply;
 
 const PUTS: u64 = 50;
 
@@ -30,11 +29,7 @@ fn settled(cluster: &Cluster) -> Vec<u64> {
 }
 
 fn increase(before: &[u64], after: &[u64]) -> Vec<u64> {
-    before
-        .iter()
-        .zip(after)
-        .map(|(before, after)| after - before)
-        .collect()
+    before.iter().zip(after).map(|(before, after)| after - before).collect()
 }
 
 #[test]
@@ -49,19 +44,11 @@ fn with_one_client_a_put_costs_one_flush_on_every_node() {
     // A member may fold two into one when it lags behind the quorum; it never
     // needs more, but for a campaign on a laden machine.
     for flushes in &flushed {
-        assert!(
-            (PUTS / 2..=PUTS + 5).contains(flushes),
-            "{PUTS} puts took {flushed:?} flushes"
-        );
+        assert!((PUTS / 2..=PUTS + 5).contains(flushes), "{PUTS} puts took {flushed:?} flushes");
     }
     let leader = cluster.status(cluster.leader()).unwrap();
-    let early = leader["log"]["writes_started_before_first_ack"]
-        .as_u64()
-        .unwrap();
-    assert!(
-        early >= PUTS / 2,
-        "only {early} writes began before the first ack"
-    );
+    let early = leader["log"]["writes_started_before_first_ack"].as_u64().unwrap();
+    assert!(early >= PUTS / 2, "only {early} writes began before the first ack");
 }
 
 #[test]

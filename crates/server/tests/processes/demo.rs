@@ -5,11 +5,7 @@ use serde_json::Value;
 use crate::cluster::raftlet;
 
 fn demo(flags: &[&str]) -> (Option<i32>, Value, String) {
-    let output = raftlet()
-        .args(["demo", "--json"])
-        .args(flags)
-        .output()
-        .unwrap();
+    let output = raftlet().args(["demo", "--json"]).args(flags).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let last = text.lines().next_back().unwrap_or_default();

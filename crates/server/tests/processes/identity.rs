@@ -4,10 +4,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use raftlet_kv::Reply;
-
 use crate::client::bulk;
 use crate::cluster::{Cluster, raftlet, wait_until};
+use raftlet_kv::Reply;
 
 const DATA: Option<i32> = Some(4);
 
@@ -37,10 +36,7 @@ fn wipe(cluster: &Cluster, at: usize) {
 fn a_directory_in_use_is_refused() {
     let cluster = Cluster::started(1);
     let mut second = raftlet();
-    second
-        .arg("serve")
-        .arg("--data-dir")
-        .arg(cluster.data_dir(0));
+    second.arg("serve").arg("--data-dir").arg(cluster.data_dir(0));
     for listen in ["--client-addr", "--peer-addr", "--admin-addr"] {
         second.args([listen, "127.0.0.1:0"]);
     }
@@ -49,10 +45,7 @@ fn a_directory_in_use_is_refused() {
     assert_eq!(output.status.code(), DATA, "{said}");
     let dir = cluster.data_dir(0);
     assert!(said.contains(&*dir.to_string_lossy()), "{said}");
-    assert_eq!(
-        cluster.client(0).ask(&["PING"]),
-        Reply::simple_static("PONG")
-    );
+    assert_eq!(cluster.client(0).ask(&["PING"]), Reply::simple_static("PONG"));
 }
 
 #[test]
@@ -118,10 +111,7 @@ fn a_damaged_log_is_refused_by_the_name_of_its_file() {
     let file = log_files(&cluster, 0).remove(0);
     let mut bytes = fs::read(&file).unwrap();
     // In the middle of what was written: acknowledged, and no tail.
-    let at = bytes
-        .windows(9)
-        .position(|window| window == b"value 100")
-        .unwrap();
+    let at = bytes.windows(9).position(|window| window == b"value 100").unwrap();
     bytes[at] ^= 1;
     fs::write(&file, bytes).unwrap();
     cluster.start(0);
@@ -142,10 +132,7 @@ fn a_first_start_waits_for_every_member_by_name_and_tells_clients_so() {
     let mut client = cluster.client(0);
     let answer = client.receive().unwrap();
     let text = crate::client::error_text(&answer);
-    assert!(
-        text.starts_with("CLUSTERDOWN ") && text.contains(missing),
-        "{text}"
-    );
+    assert!(text.starts_with("CLUSTERDOWN ") && text.contains(missing), "{text}");
     // Killed in the roll call, the same command ends in the same state.
     cluster.kill(1);
     cluster.start(1);

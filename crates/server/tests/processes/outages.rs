@@ -1,19 +1,16 @@
 //! What was acknowledged survives SIGKILL of anybody and of everybody, and an
 //! orderly stop (rules 6-15, 36).
 
-use raftlet_kv::Reply;
-
 use crate::client::bulk;
 use crate::cluster::{Cluster, wait_until};
+use raftlet_kv::Reply;
 
 /// Writes until acknowledged: right after an outage the answer may be that
 /// nobody knows.
 fn write(cluster: &Cluster, at: usize, key: &str, value: &str) {
     wait_until("a write is acknowledged", || {
         let mut client = cluster.client(at);
-        client
-            .try_ask(&["SET", key, value])
-            .is_ok_and(|reply| reply == Reply::OK)
+        client.try_ask(&["SET", key, value]).is_ok_and(|reply| reply == Reply::OK)
     });
 }
 
@@ -43,11 +40,7 @@ fn acknowledged_writes_survive_kills_of_leader_follower_and_all() {
                     cluster.start_all();
                 }
                 _ => {
-                    let at = if victim == "leader" {
-                        leader
-                    } else {
-                        (leader + 1) % 3
-                    };
+                    let at = if victim == "leader" { leader } else { (leader + 1) % 3 };
                     cluster.kill(at);
                     let key = format!("{victim}-{round}-meanwhile");
                     write(&cluster, (leader + 2) % 3, &key, "by two of three");
@@ -80,10 +73,7 @@ fn a_member_that_missed_writes_catches_up() {
     cluster.kill(late);
     let mut client = cluster.client(cluster.leader());
     for number in 0..500 {
-        assert!(
-            !client.ask(&["INCR", "count"]).is_error(),
-            "increment {number}"
-        );
+        assert!(!client.ask(&["INCR", "count"]).is_error(), "increment {number}");
     }
     cluster.start(late);
     cluster.wait_ready();

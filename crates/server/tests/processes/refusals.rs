@@ -7,11 +7,7 @@ use crate::cluster::raftlet;
 
 fn refusal(output: &Output) -> (Option<i32>, String) {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let line = said
-        .lines()
-        .find(|line| line.starts_with("raftlet: "))
-        .unwrap_or(&said)
-        .to_owned();
+    let line = said.lines().find(|line| line.starts_with("raftlet: ")).unwrap_or(&said).to_owned();
     (output.status.code(), line)
 }
 
@@ -34,10 +30,7 @@ fn asking_a_node_that_is_not_there_says_so() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap().to_string();
     drop(free);
-    let output = raftlet()
-        .args(["status", "--admin", &address])
-        .output()
-        .unwrap();
+    let output = raftlet().args(["status", "--admin", &address]).output().unwrap();
     let (code, line) = refusal(&output);
     assert_eq!(code, Some(6), "{line}");
     assert!(line.contains(&address), "{line}");

@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use raftlet_kv::Reply;
-
 use crate::client::{bulk, error_text};
 use crate::cluster::{Cluster, http_get};
+use raftlet_kv::Reply;
 
 #[test]
 fn what_one_node_acknowledged_every_node_reads() {
@@ -71,10 +70,7 @@ fn without_a_quorum_commands_end_within_the_bound_and_by_their_prefix() {
         );
     }
     let took = began.elapsed().as_secs();
-    assert!(
-        took < 20,
-        "three commands took {took} s with a bound of 0.5 s"
-    );
+    assert!(took < 20, "three commands took {took} s with a bound of 0.5 s");
     assert_eq!(client.ask(&["PING"]), Reply::simple_static("PONG"));
     let status = cluster.status(survivor).unwrap();
     assert_eq!(status["node_id"], survivor as u64 + 1);
@@ -108,14 +104,7 @@ fn the_admin_port_tells_status_and_health() {
         .unwrap();
     assert_eq!(output.status.code(), Some(0));
     let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    for field in [
-        "node_id",
-        "cluster_id",
-        "uptime_ms",
-        "disk_mode",
-        "log",
-        "groups",
-    ] {
+    for field in ["node_id", "cluster_id", "uptime_ms", "disk_mode", "log", "groups"] {
         assert!(!status[field].is_null(), "no {field} in {status}");
     }
     for field in [
@@ -129,14 +118,8 @@ fn the_admin_port_tells_status_and_health() {
         "digest_index",
         "members",
     ] {
-        assert!(
-            !status["groups"][0][field].is_null(),
-            "no {field} in {status}"
-        );
+        assert!(!status["groups"][0][field].is_null(), "no {field} in {status}");
     }
-    let table = crate::cluster::raftlet()
-        .args(["status", "--admin", &address])
-        .output()
-        .unwrap();
+    let table = crate::cluster::raftlet().args(["status", "--admin", &address]).output().unwrap();
     assert!(String::from_utf8_lossy(&table.stdout).contains("leader"));
 }
