@@ -206,6 +206,14 @@ impl Log {
         if first < self.memory_first() || first > last || last > self.last.index {
             return None;
         }
+        // Mostly the newest chunk is wanted, and all of it.
+        if let Some(slot) = self.slots.back()
+            && slot.chunk.first() == first
+            && slot.chunk.last() == last
+            && slot.chunk.bytes().len() <= bytes_max
+        {
+            return Some(slot.chunk.clone().into());
+        }
         let mut at = self.slot_of(first);
         let mut entries = Entries::none();
         let mut bytes = 0;
@@ -230,7 +238,6 @@ impl Log {
     }
 
     fn slot_of(&self, index: Index) -> usize {
-        // Senders mostly want the newest chunk.
         let newest = self.slots.len().saturating_sub(1);
         if self.slots.back().is_some_and(|slot| slot.chunk.first() <= index) {
             return newest;
