@@ -118,7 +118,11 @@ impl<M: StateMachine> State<M> {
             return;
         };
         match (read.purpose, result) {
-            (Purpose::Apply, Ok(entries)) => member.applier.on_read(entries),
+            (Purpose::Apply, Ok(entries)) => {
+                if let Err(halt) = member.applier.on_read(entries, &member.core) {
+                    self.halt(now, read.slot, &halt);
+                }
+            }
             (Purpose::Fetch(id), Ok(entries)) => member.core.on_fetched(now, id, Some(entries)),
             (Purpose::Apply, Err(StorageError::Unreadable { .. })) => {
                 member.applier.on_unreadable(now.time);

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use crate::cluster::{Cluster, now_or_never};
 use raftlet::core::{NodeId, Role};
 use raftlet::{Halt, NotDone, ProposeError, ReadError, ShardError, Unknown};
-
-use crate::cluster::{Cluster, now_or_never};
 
 #[test]
 fn what_was_acknowledged_survives_the_kill_of_every_node_at_once() {

@@ -8,9 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use raftlet::{ProposeError, Proposing, ReadError, Reading};
-
 use crate::cluster::{Cluster, now_or_never};
+use raftlet::{ProposeError, Proposing, ReadError, Reading};
 
 struct Random(u64);
 
