@@ -18,7 +18,7 @@
 
 use crate::error::Halt;
 use crate::options::ShardOptions;
-use crate::port::{Command, StateMachine};
+use crate::port::{Command, StateMachine, StorageError};
 use crate::window::{Verdict, Window};
 use raftlet_core::{self as core, Entries, Entry, EntryKind, Index, Time};
 
@@ -120,6 +120,12 @@ impl<M: StateMachine> Applier<M> {
             _ => group.entries(first, last, options.apply_bytes_max),
         };
         let Some(entries) = entries else {
+            // Behind the durable index storage may still hold a tail that a
+            // later leader replaced, its truncation being in flight.
+            let last = last.min(group.durable_index());
+            if last < first {
+                return Next::Nothing;
+            }
             self.source = Source::Asked;
             return Next::Read { first, last };
         };
@@ -143,12 +149,21 @@ impl<M: StateMachine> Applier<M> {
         without_effect
     }
 
-    /// Storage answered.
-    pub(crate) fn on_read(&mut self, mut entries: Entries) {
-        // Storage may hold more than is committed; what counts is the log.
-        entries.truncate(self.committed.next());
-        let follows = entries.first() == Some(self.applied.next());
-        self.source = if follows { Source::Read(entries) } else { Source::Memory };
+    /// Storage answered. Entries that are not the log's are refused: then what
+    /// it holds is damaged.
+    pub(crate) fn on_read(&mut self, entries: Entries, group: &core::Group) -> Result<(), Halt> {
+        let is_of_log = entries.first() == Some(self.applied.next())
+            && entries.last().is_some_and(|last| last.index <= self.committed)
+            && entries.chunks().all(|chunk| {
+                let term = Some(chunk.term());
+                group.term_at(chunk.first()) == term && group.term_at(chunk.last()) == term
+            });
+        if !is_of_log {
+            let detail = format!("storage returned {entries:?}, which are not the log's entries");
+            return Err(Halt::Storage(StorageError::Damaged { group: group.seat().group, detail }));
+        }
+        self.source = Source::Read(entries);
+        Ok(())
     }
 
     /// Storage could not read now; it is asked again after a pause.

@@ -47,6 +47,8 @@ pub(crate) struct Member<M: StateMachine> {
     pub(crate) halted: Option<Halt>,
     /// Waits to be settled in this turn.
     pub(crate) is_dirty: bool,
+    /// Its proposals wait for the gathering write to start.
+    pub(crate) is_stalled: bool,
     /// Bytes of its log in memory when last counted.
     pub(crate) log_bytes: usize,
     /// What a follower has acknowledged of the term that this member leads.
@@ -67,6 +69,7 @@ impl<M: StateMachine> Member<M> {
             applier: Applier::new(machine),
             halted: None,
             is_dirty: false,
+            is_stalled: false,
             log_bytes: 0,
             acknowledged: Index::ZERO,
             office: (core.role(), core.term()),
@@ -325,6 +328,9 @@ impl<M: StateMachine> Member<M> {
 
     /// When something is due if nothing else happens first.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
+        if self.halted.is_some() {
+            return None;
+        }
         let own = [
             self.held.next_deadline(),
             self.waiters.next_deadline(),

@@ -8,7 +8,9 @@ use std::task::Poll;
 
 use crate::error::{BootstrapError, OpenError};
 use crate::handle::Group;
-use crate::port::{FailureDetector, GroupWrite, LoadedLog, Ports, Storage, WriteBatch};
+use crate::port::{
+    FailureDetector, GroupInfo, GroupWrite, LoadedLog, Ports, Storage, StorageError, WriteBatch,
+};
 use crate::shard::state::Phase;
 use crate::shard::{Shard, Shared};
 use raftlet_core::{
@@ -36,6 +38,7 @@ impl<P: Ports> Shard<P> {
         }
         let storage = &self.shared.storage;
         let failed = |source| BootstrapError::Storage { group, source };
+        self.learn_stored().await.map_err(failed)?;
         let hard_state = storage.load_term_and_vote(group).await.map_err(failed)?;
         let log = storage.load_log(group).await.map_err(failed)?;
         let is_open = self.shared.state.with(|state| state.is_open(group));
@@ -51,7 +54,10 @@ impl<P: Ports> Shard<P> {
         };
         let _permit = WritePermit::take(&self.shared).await;
         let (_, result) = storage.write(WriteBatch { writes: vec![write] }).await;
-        result.map_err(failed)
+        result.map_err(failed)?;
+        let made = vec![GroupInfo { group, generation }];
+        self.shared.state.with(|state| state.set_stored(made));
+        Ok(())
     }
 
     /// Opens a group with what storage holds of it, and `machine` in its
@@ -75,8 +81,8 @@ impl<P: Ports> Shard<P> {
         let storage = &self.shared.storage;
         let failed = |source| OpenError::Storage { group, source };
         self.check_openable(group)?;
-        let groups = storage.groups().await.map_err(failed)?;
-        let stored = groups.iter().find(|info| info.group == group).map(|info| info.generation);
+        self.learn_stored().await.map_err(failed)?;
+        let stored = self.shared.state.with(|state| state.stored(group));
         if let Some(stored) = stored.filter(|stored| *stored != generation) {
             return Err(OpenError::Generation { group, stored, asked: generation });
         }
@@ -108,6 +114,15 @@ impl<P: Ports> Shard<P> {
         let slot = shared.state.with(|state| state.add(now, core, machine));
         shared.signal.raise();
         Ok(Group::new(shared, slot))
+    }
+
+    /// Asks storage once which groups it holds.
+    async fn learn_stored(&self) -> Result<(), StorageError> {
+        if !self.shared.state.with(|state| state.knows_stored()) {
+            let groups = self.shared.storage.groups().await?;
+            self.shared.state.with(|state| state.set_stored(groups));
+        }
+        Ok(())
     }
 
     fn check_openable(&self, group: GroupId) -> Result<(), OpenError> {

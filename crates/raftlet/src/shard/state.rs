@@ -20,14 +20,16 @@ use crate::error::{Halt, NotDone, ProposeError, ReadError, ShardError, Unknown};
 use crate::inbox::Lanes;
 use crate::member::Member;
 use crate::options::{ShardOptions, ShardSettings};
-use crate::port::{Incoming, StateMachine, StorageError};
+use crate::port::{GroupInfo, Incoming, StateMachine, StorageError};
 use crate::proposal::{Budget, Proposal};
 use crate::reads::ReadJob;
 use crate::shard::effects::{Effects, StorageRead};
 use crate::shard::writer::Writer;
 use crate::status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
 use crate::timers::{Slot, Timers};
-use raftlet_core::{Arena, GroupId, Liveness, NodeId, Now, Output, Sender, Settings, Time};
+use raftlet_core::{
+    Arena, Generation, GroupId, Liveness, NodeId, Now, Output, Sender, Settings, Time,
+};
 
 /// Proposals are copied into blocks of this size.
 const PAYLOAD_BLOCK_BYTES: usize = 64 << 10;
@@ -74,6 +76,9 @@ pub(crate) struct State<M: StateMachine> {
     pub(crate) scratch: Vec<u8>,
     pub(super) members: Vec<Member<M>>,
     pub(super) by_group: BTreeMap<GroupId, Slot>,
+    /// What storage held at the start of this run, and what was made since.
+    /// Asked once: a shard opens tens of thousands of groups.
+    stored: Option<BTreeMap<GroupId, Generation>>,
     pub(super) lanes: Lanes<M::Response, M>,
     pub(super) budget: Budget,
     pub(super) payloads: BytesMut,
@@ -106,6 +111,7 @@ impl<M: StateMachine> State<M> {
             scratch: Vec::new(),
             members: Vec::new(),
             by_group: BTreeMap::new(),
+            stored: None,
             lanes: Lanes::new(&options),
             budget: Budget::new(options.proposals_max, options.proposal_bytes_max),
             payloads: BytesMut::new(),
@@ -208,6 +214,21 @@ impl<M: StateMachine> State<M> {
 
     pub(crate) fn is_open(&self, group: GroupId) -> bool {
         self.by_group.contains_key(&group)
+    }
+
+    /// Whether storage was asked which groups it holds.
+    pub(crate) fn knows_stored(&self) -> bool {
+        self.stored.is_some()
+    }
+
+    pub(crate) fn set_stored(&mut self, groups: Vec<GroupInfo>) {
+        let known = groups.into_iter().map(|info| (info.group, info.generation));
+        self.stored.get_or_insert_default().extend(known);
+    }
+
+    /// The generation of a group that storage holds.
+    pub(crate) fn stored(&self, group: GroupId) -> Option<Generation> {
+        self.stored.as_ref()?.get(&group).copied()
     }
 
     pub(crate) fn deliver(&mut self, from: Sender, messages: &mut Vec<Incoming>) {

@@ -118,7 +118,11 @@ impl<M: StateMachine> State<M> {
             return;
         };
         match (read.purpose, result) {
-            (Purpose::Apply, Ok(entries)) => member.applier.on_read(entries),
+            (Purpose::Apply, Ok(entries)) => {
+                if let Err(halt) = member.applier.on_read(entries, &member.core) {
+                    self.halt(now, read.slot, &halt);
+                }
+            }
             (Purpose::Fetch(id), Ok(entries)) => member.core.on_fetched(now, id, Some(entries)),
             (Purpose::Apply, Err(StorageError::Unreadable { .. })) => {
                 member.applier.on_unreadable(now.time);
@@ -287,7 +291,8 @@ impl<M: StateMachine> State<M> {
                 self.due.ended.extend(refused);
             } else if self.writer.gathered_bytes() < self.options.gather_bytes_max {
                 member.dispatch(now, &mut self.arena, &self.options, &mut self.due);
-            } else if !member.held.is_empty() {
+            } else if !member.held.is_empty() && !member.is_stalled {
+                member.is_stalled = true;
                 self.stalled.push(slot);
             }
             member.ask_reads(now);
@@ -398,6 +403,9 @@ impl<M: StateMachine> State<M> {
             }
         }
         for slot in std::mem::take(&mut self.stalled) {
+            if let Some(member) = self.members.get_mut(slot) {
+                member.is_stalled = false;
+            }
             self.mark_dirty(slot);
         }
     }

@@ -269,6 +269,10 @@ impl Cluster {
                 return self.applied(id);
             }
         }
+        for (id, live) in self.up() {
+            let status = live.group.status();
+            eprintln!("node {id}: {status:#?}");
+        }
         panic!("the nodes do not converge");
     }
 

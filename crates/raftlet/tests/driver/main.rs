@@ -3,11 +3,14 @@
 //! Nodes share one thread and virtual time; see `cluster.rs` for the words
 //! that the claims are written in.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails loudly")]
+
 mod cluster;
 mod failures;
 mod forwarding;
 mod idle;
 mod machines;
 mod memory;
+mod nemesis;
 mod proposals;
 mod reads;

@@ -1,5 +1,7 @@
 //! Logs that do not fit their memory: cold reads for appliers and followers.
 
+use std::time::Duration;
+
 use crate::cluster::Cluster;
 use raftlet::ShardOptions;
 use raftlet::core::Index;
@@ -60,4 +62,27 @@ fn storage_that_cannot_be_read_now_delays_the_applier_and_halts_nobody() {
     assert!(cluster.live(1).shard.status().counters.storage_reads < 50, "it keeps hammering");
     cluster.storage(1).repair();
     assert_eq!(cluster.outcome(1, "after"), Ok(51));
+}
+
+#[test]
+fn a_cold_read_never_brings_the_machine_what_a_later_leader_replaced() {
+    let mut cluster = Cluster::voters(3);
+    let (old, new, _) = cluster.leader_and_followers();
+    cluster.outcome(old, "kept").unwrap();
+    cluster.run_ms(50);
+    cluster.isolate(old);
+    for n in 0..5 {
+        drop(cluster.propose(old, &format!("orphan-{n}")));
+    }
+    cluster.run_ms(20);
+    cluster.kill(old);
+    cluster.heal();
+    for n in 0..5 {
+        cluster.outcome(new, &format!("{n}")).unwrap();
+    }
+    // It starts with the orphans on its disk, and the truncation takes a while.
+    cluster.storage(old).set_latency(Duration::ZERO);
+    cluster.start(old);
+    cluster.storage(old).set_latency(Duration::from_millis(300));
+    assert_eq!(cluster.settled(), ["kept", "0", "1", "2", "3", "4"]);
 }
