@@ -1,0 +1,332 @@
+//! Making a batch durable: room, one frame (rarely several), one device write
+//! with its flush each, then the index.
+//!
+//! Invariants
+//! - A batch lies in one segment. So its frames need no links between them, and
+//!   the space for all of them is there before the first is written: a full
+//!   disk is noticed before anything of the batch is (rule 9).
+//! - A frame is written only when the one before is durable: that is what its
+//!   promise says.
+//! - The index learns of a batch when all of it is durable.
+
+use raftlet::{StorageError, WriteBatch};
+
+use crate::block::{BLOCK_BYTES, Kind};
+use crate::disk::buffer::Buffer;
+use crate::disk::{Disk, Reach};
+use crate::frame::{Encoder, FRAME_BYTES_SOFT, Place, blocks_for};
+use crate::index::FrameAt;
+use crate::plan::{Plan, frame_bytes_max, plan};
+use crate::record::{Item, put_echo, put_link};
+use crate::recovery::SegmentRef;
+use crate::scan::offset_of;
+use crate::segment::{self, FIRST_BLOCK};
+use crate::shard_log::{Chore, Segment, Shared, State};
+use crate::width::{u32_from, u64_from};
+
+/// A larger buffer is for one frame and not kept.
+const KEPT_BUFFER_BYTES_MAX: usize = 2 * FRAME_BYTES_SOFT;
+/// At the end of the written blocks one is left for the mark.
+const MARK_BLOCKS: u32 = 1;
+
+/// A write that is under way. Dropped before it ended well, the batch is
+/// undecided and the log poisoned.
+#[derive(Debug)]
+struct Flight<'a, D: Disk> {
+    shared: &'a Shared<D>,
+    has_landed: bool,
+}
+
+impl<'a, D: Disk> Flight<'a, D> {
+    fn start(shared: &'a Shared<D>) -> Result<Self, StorageError> {
+        shared.check()?;
+        let was_writing = std::mem::replace(&mut shared.state.borrow_mut().is_writing, true);
+        assert!(!was_writing, "a shard has one write in flight");
+        Ok(Self {
+            shared,
+            has_landed: false,
+        })
+    }
+
+    /// The write ended, or nothing of it was begun.
+    fn land(mut self) {
+        self.has_landed = true;
+    }
+}
+
+impl<D: Disk> Drop for Flight<'_, D> {
+    fn drop(&mut self) {
+        self.shared.state.borrow_mut().is_writing = false;
+        if !self.has_landed {
+            self.shared
+                .poison_with("a write was given up before it ended".to_owned());
+        }
+        self.shared.bell.ring();
+    }
+}
+
+impl<D: Disk> Shared<D> {
+    /// Makes a batch durable.
+    pub(crate) async fn append(&self, batch: &WriteBatch) -> Result<(), StorageError> {
+        let flight = Flight::start(self)?;
+        let (plan, blocks) = {
+            let state = self.state.borrow();
+            let plan = plan(batch, &state.groups);
+            let blocks = plan.blocks_max(echo_of(&state).len());
+            (plan, blocks)
+        };
+        if plan.frames.is_empty() {
+            flight.land();
+            return Ok(());
+        }
+        if let Err(error) = self.make_room(blocks, plan.has_entries).await {
+            flight.land();
+            return Err(error);
+        }
+        self.write_frames(plan).await?;
+        flight.land();
+        Ok(())
+    }
+
+    /// Writes the frames of a batch for which there is room.
+    pub(crate) async fn write_frames(&self, plan: Plan) -> Result<(), StorageError> {
+        let _alone = self.device.enter().await;
+        self.check()?;
+        let count = plan.frames.len();
+        let mut written = Vec::with_capacity(count);
+        for (at, items) in plan.frames.into_iter().enumerate() {
+            let (buffer, file, place) = self.encode(&items, at + 1 < count);
+            let bytes = buffer.len();
+            let offset = offset_of(place.block);
+            let reach = Reach::Durable;
+            let (buffer, result) = self.disk.write_at(&file, offset, buffer, reach).await;
+            if let Err(error) = result {
+                return Err(self.poison(&error));
+            }
+            let frame = self.advance(&items, &place, buffer, bytes);
+            written.push((items, frame));
+        }
+        let mut state = self.state.borrow_mut();
+        for (items, frame) in &written {
+            for item in items {
+                crate::recovery::apply(&mut state.groups, item, frame)
+                    .expect("the plan was checked against the index");
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts records into the next frame.
+    fn encode(&self, items: &[Item], is_continued: bool) -> (Buffer, D::File, Place) {
+        let mut state = self.state.borrow_mut();
+        let echo = echo_of(&state);
+        let blocks = blocks_for(frame_bytes_max(items, echo.len()));
+        let kept = state.buffer.take();
+        let buffer = kept
+            .filter(|kept| kept.capacity() >= blocks * BLOCK_BYTES)
+            .unwrap_or_else(|| Buffer::zeroed(blocks * BLOCK_BYTES));
+        let place = Place {
+            stamp: state.active.stamp,
+            frame: state.last_frame + 1,
+            block: state.next_block,
+            extent: state.active.written,
+        };
+        let mut encoder = Encoder::new(buffer, place.extent, is_continued);
+        if let Some(link) = &state.link {
+            let mut bytes = Vec::new();
+            put_link(&mut bytes, link);
+            encoder.put(&bytes);
+        }
+        encoder.put(&echo);
+        let (mut head, mut body) = (Vec::new(), Vec::new());
+        for item in items {
+            let last = state
+                .groups
+                .get(&item.group())
+                .map_or(0, |group| group.last_frame);
+            let back_link = if last == 0 { 0 } else { place.frame - last };
+            head.clear();
+            item.encode_head(back_link, &mut head, &mut body);
+            encoder.put(&head);
+            encoder.put(item.payload());
+        }
+        let file = state.active.file.clone();
+        (encoder.finish(&place, Kind::Frame), file, place)
+    }
+
+    /// A frame is durable: the next one goes behind it.
+    fn advance(&self, items: &[Item], place: &Place, buffer: Buffer, bytes: usize) -> FrameAt {
+        let mut state = self.state.borrow_mut();
+        let frame = FrameAt {
+            segment: state.active.number,
+            frame: place.frame,
+            block: place.block,
+            end: place.block + u32_from(bytes / BLOCK_BYTES),
+        };
+        state.next_block = frame.end;
+        state.last_frame = frame.frame;
+        state.is_marked = false;
+        if state.link.take().is_some() {
+            let allowed = std::mem::take(&mut state.after_link);
+            state.chores.extend(allowed);
+        }
+        state.directory.clear();
+        for item in items {
+            state.directory.note(item);
+            if let Some(group) = state.groups.get_mut(&item.group()) {
+                group.last_frame = frame.frame;
+            }
+        }
+        state.counters.log_writes += 1;
+        state.counters.log_flushes += 1;
+        state.counters.log_bytes += u64_from(bytes);
+        if buffer.capacity() <= KEPT_BUFFER_BYTES_MAX {
+            state.buffer = Some(buffer);
+        }
+        frame
+    }
+
+    /// Writes a mark behind the last frame: whoever finds it knows that frame
+    /// to be durable. Ordered with frames, but without a flush of its own
+    /// unless `reach` says so.
+    pub(crate) async fn mark(&self, reach: Reach) -> Result<(), StorageError> {
+        let _alone = self.device.enter().await;
+        self.check()?;
+        let (buffer, file, offset) = {
+            let state = self.state.borrow();
+            if state.is_marked || state.link.is_some() {
+                return Ok(());
+            }
+            let place = Place {
+                stamp: state.active.stamp,
+                frame: state.last_frame + 1,
+                block: state.next_block,
+                extent: state.active.written,
+            };
+            let mut encoder = Encoder::new(Buffer::zeroed(BLOCK_BYTES), place.extent, false);
+            let echo = echo_of(&state);
+            if blocks_for(echo.len() + frame_bytes_max(&[], 0)) == 1 {
+                encoder.put(&echo);
+            }
+            let buffer = encoder.finish(&place, Kind::Mark);
+            (buffer, state.active.file.clone(), offset_of(place.block))
+        };
+        let (_, result) = self.disk.write_at(&file, offset, buffer, reach).await;
+        if let Err(error) = result {
+            return Err(self.poison(&error));
+        }
+        let mut state = self.state.borrow_mut();
+        state.is_marked = true;
+        state.counters.mark_writes += 1;
+        Ok(())
+    }
+
+    /// Waits until `blocks` of written space are there for a batch, in one
+    /// segment.
+    async fn make_room(&self, blocks: u32, has_entries: bool) -> Result<(), StorageError> {
+        let need = Need {
+            blocks,
+            reserve: if has_entries { self.sizes.reserve } else { 0 },
+        };
+        if self.take_room(&need) {
+            return Ok(());
+        }
+        self.state.borrow_mut().counters.space_waits += 1;
+        loop {
+            let _alone = self.prepare.enter().await;
+            self.check()?;
+            if self.take_room(&need) {
+                return Ok(());
+            }
+            if let Err(error) = self.prepare_for(&need).await {
+                if error.is_no_space() {
+                    self.state.borrow_mut().counters.no_space += 1;
+                    return Err(StorageError::NoSpace {
+                        bytes: offset_of(blocks),
+                        place: error.to_string(),
+                    });
+                }
+                return Err(self.poison(&error));
+            }
+        }
+    }
+
+    /// Whether there is room; goes on in the next segment where it must.
+    fn take_room(&self, need: &Need) -> bool {
+        let mut state = self.state.borrow_mut();
+        if need.fits(&state.active, state.next_block) {
+            let left = state.active.written.saturating_sub(state.next_block);
+            let next = state
+                .next
+                .as_ref()
+                .map_or(0, |next| next.written - FIRST_BLOCK);
+            return left >= need.blocks + MARK_BLOCKS
+                && (left - need.blocks >= need.reserve || next >= need.reserve);
+        }
+        let is_ready = |next: &Segment<D>| next.written >= need.whole();
+        let Some(next) = state.next.take_if(|next| is_ready(next)) else {
+            return false;
+        };
+        state.go_on_in(next);
+        true
+    }
+}
+
+/// What a batch asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Need {
+    pub(crate) blocks: u32,
+    /// Blocks to be left for others.
+    pub(crate) reserve: u32,
+}
+
+impl Need {
+    /// Whether the batch has its place in a segment of this size.
+    pub(crate) fn fits<D: Disk>(&self, segment: &Segment<D>, next_block: u32) -> bool {
+        next_block.saturating_add(self.blocks + MARK_BLOCKS) <= segment.blocks
+    }
+
+    /// Blocks of a segment that starts with the batch.
+    pub(crate) fn whole(&self) -> u32 {
+        FIRST_BLOCK + self.blocks + MARK_BLOCKS + self.reserve
+    }
+}
+
+impl<D: Disk> State<D> {
+    /// Finishes the active segment.
+    fn go_on_in(&mut self, next: Segment<D>) {
+        let finished = std::mem::replace(&mut self.active, next);
+        let end = std::mem::replace(&mut self.next_block, FIRST_BLOCK);
+        self.link = Some(crate::record::Link {
+            predecessor: finished.number,
+            last_frame: self.last_frame,
+            end_block: end,
+            ending: crate::record::Ending::Whole,
+            oldest_live: self
+                .finished
+                .first()
+                .map_or(finished.number, |oldest| oldest.number),
+        });
+        self.finished.push(SegmentRef {
+            number: finished.number,
+            end,
+        });
+        self.after_link.push(Chore::Cut {
+            file: finished.file,
+            bytes: offset_of(end),
+        });
+        self.counters.segments_used += 1;
+    }
+
+    /// Gives a prepared segment up for a larger one.
+    pub(crate) fn discard(&mut self, segment: &Segment<D>) {
+        let name = segment::name(segment.number);
+        self.after_link.push(Chore::Remove { name });
+    }
+}
+
+fn echo_of<D: Disk>(state: &State<D>) -> Vec<u8> {
+    let mut echo = Vec::new();
+    put_echo(&mut echo, &state.directory);
+    echo
+}

@@ -1,0 +1,465 @@
+//! Whose data directory this is (rules 1–4, D14).
+//!
+//! `IDENTITY` holds two copies of 64 KiB, written in turn, so that one of them
+//! is whole at any time; the one with the higher version counts. Layout of a
+//! copy, little endian:
+//!
+//! ```text
+//!  0  checksum        u32      CRC-32C of the 65 532 bytes behind it
+//!  4  format version  u32      1
+//!  8  magic           8 bytes  "raftid\n\0"
+//! 16  version         u64      counts the copies written; odd ones are first
+//! 24  cluster         u128
+//! 40  node            u64
+//! 48  incarnation     u128     random, of this directory
+//! 64  run             u64      starts so far
+//! 72  newest segment  u64      of the log; it must be there
+//! 80  cluster name    u32 length, UTF-8
+//! ..  members         u32 length, UTF-8: initial ones, "1=host:port,2=…"
+//! ..  runs of peers   u32 count, then node u64, incarnation u128, run u64
+//! ..  zeros
+//! ```
+//!
+//! Invariants
+//! - A run's number is durable before [`Home::open`] returns, and higher than
+//!   any former one: where one copy is lost, a number is skipped for it.
+//! - Nothing is made durable here that was not durable before it is believed.
+//! - After a failed write the file is not written again (rule 9).
+//!
+//! Not here: the lock (`lock.rs`), the handshake that compares identities (the
+//! transport).
+
+mod file;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use raftlet::core::{ClusterId, Incarnation, NUMBER_MAX, NodeId, Run, Sender};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::disk::{Disk, DiskError};
+use crate::gate::Gate;
+use crate::segment::{self, Named};
+
+pub(crate) use file::{Contents, FILE_NAME};
+
+/// Peers whose runs are remembered: all members a node can meet (64 a group),
+/// four times over for replaced ones. A new one above that is refused.
+pub const PEERS_MAX: usize = 256;
+/// Bytes of a cluster's name.
+pub const CLUSTER_NAME_BYTES_MAX: usize = 256;
+/// Bytes of the initial members as text: 64 of them with the longest address.
+pub const MEMBERS_BYTES_MAX: usize = 24 << 10;
+
+/// Who a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its cluster.
+    pub cluster: ClusterId,
+    /// Its id there.
+    pub node: NodeId,
+    /// The life of its data directory.
+    pub incarnation: Incarnation,
+    /// Which start on it this is.
+    pub run: Run,
+}
+
+/// What the command line says about a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// Name of the cluster.
+    pub cluster_name: String,
+    /// The node's id.
+    pub node: NodeId,
+    /// The first members and their addresses, in any order. Used when the
+    /// directory is new, compared otherwise.
+    pub initial_members: Vec<(NodeId, String)>,
+}
+
+/// Why a directory is not taken for this node's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// The directory is another node's or cluster's.
+    #[error(
+        "{place} belongs to {field} {found}, this node was started as {expected}; \
+         use the directory of this node, or an empty one"
+    )]
+    Mismatch {
+        /// The directory.
+        place: String,
+        /// What differs.
+        field: &'static str,
+        /// In the directory.
+        found: String,
+        /// On the command line.
+        expected: String,
+    },
+    /// Written by a version unknown here.
+    #[error(
+        "{place} has identity format {found}, this program knows 1; \
+         start the version that wrote it, or a newer one"
+    )]
+    UnknownFormat {
+        /// The file.
+        place: String,
+        /// Its version.
+        found: u32,
+    },
+    /// Neither copy is whole.
+    #[error(
+        "both copies in {place} are damaged; put back an intact copy, or remove this member \
+         from its groups and add it under a new node id on an empty directory"
+    )]
+    Damaged {
+        /// The file.
+        place: String,
+    },
+    /// A log without identity.
+    #[error(
+        "{place} holds {file} but no {FILE_NAME}; put the {FILE_NAME} of this directory back, \
+         or use an empty directory"
+    )]
+    NotEmpty {
+        /// The directory.
+        place: String,
+        /// A file of a log.
+        file: String,
+    },
+    /// A claim beyond the limits.
+    #[error("{what}; choose another")]
+    Claim {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The start counter has reached its end (rule 24).
+    #[error("{place} was started too often; add this node under a new id on an empty directory")]
+    Exhausted {
+        /// The directory.
+        place: String,
+    },
+    /// No random numbers.
+    #[error("the system gave no random number for a new identity: {cause}; start again")]
+    NoEntropy {
+        /// What the system said.
+        cause: String,
+    },
+    /// The disk failed.
+    #[error("{0}; check the device and the permissions, then start again")]
+    Disk(#[from] DiskError),
+}
+
+/// Why a peer's run is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunRefused {
+    /// A later run of it was met before: its directory is an old copy.
+    #[error(
+        "node {node} comes with start {run}, but start {highest} of it was met before: its data \
+         directory is an old copy; remove the member and add it under a new node id"
+    )]
+    Outdated {
+        /// The peer.
+        node: NodeId,
+        /// As it says.
+        run: Run,
+        /// As remembered.
+        highest: Run,
+    },
+    /// More peers than are remembered.
+    #[error("node {node} is one peer too many: the starts of {PEERS_MAX} are remembered")]
+    TooMany {
+        /// The peer.
+        node: NodeId,
+    },
+    /// It could not be made durable.
+    #[error("the start of a peer cannot be remembered: {0}; restart on a healthy disk")]
+    Disk(DiskError),
+}
+
+/// The cluster that these first members form under this name (rule 2).
+#[must_use]
+pub fn cluster_id(name: &str, initial_members: &[(NodeId, String)]) -> ClusterId {
+    let text = format!(
+        "raftlet cluster 1\0{name}\0{}",
+        members_text(initial_members)
+    );
+    ClusterId(xxh3_128(text.as_bytes()))
+}
+
+/// `1=host:port,2=host:port`, in order of id.
+fn members_text(members: &[(NodeId, String)]) -> String {
+    let mut sorted: Vec<_> = members.iter().collect();
+    sorted.sort();
+    let mut text = String::new();
+    for (node, address) in sorted {
+        let comma = if text.is_empty() { "" } else { "," };
+        let _ = write!(text, "{comma}{}={address}", node.get());
+    }
+    text
+}
+
+/// A number nobody else has, from the system.
+///
+/// # Errors
+/// [`IdentityError::NoEntropy`].
+pub fn random_incarnation() -> Result<Incarnation, IdentityError> {
+    let mut bytes = [0; 16];
+    let filled = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| IdentityError::NoEntropy {
+            cause: error.to_string(),
+        })?;
+    if filled < bytes.len() {
+        let cause = format!("{filled} of {} bytes", bytes.len());
+        return Err(IdentityError::NoEntropy { cause });
+    }
+    Ok(Incarnation(u128::from_le_bytes(bytes)))
+}
+
+/// A data directory in use. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Home<D: Disk>(Rc<Inner<D>>);
+
+#[derive(Debug)]
+struct Inner<D: Disk> {
+    disk: D,
+    file: D::File,
+    identity: Identity,
+    is_new: bool,
+    warnings: Vec<String>,
+    contents: RefCell<Contents>,
+    /// One copy is written at a time, or both could be torn.
+    writing: Gate,
+    failed: RefCell<Option<DiskError>>,
+}
+
+impl<D: Disk> Home<D> {
+    /// Checks the claims against the directory, or founds it when it is empty,
+    /// and makes this run's number durable.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; nothing was changed unless the disk failed.
+    pub async fn open(
+        disk: D,
+        claims: &Claims,
+        incarnation: impl FnOnce() -> Result<Incarnation, IdentityError>,
+    ) -> Result<Self, IdentityError> {
+        check_limits(claims)?;
+        let files = disk.list().await?;
+        if files.iter().any(|file| file.name == FILE_NAME) {
+            return Self::resume(disk, claims).await;
+        }
+        let is_log = |name: &str| matches!(segment::read_name(name), Named::Segment(_));
+        if let Some(file) = files.into_iter().find(|file| is_log(&file.name)) {
+            return Err(IdentityError::NotEmpty {
+                place: disk.place(),
+                file: file.name,
+            });
+        }
+        Self::found(disk, claims, incarnation()?).await
+    }
+
+    async fn found(
+        disk: D,
+        claims: &Claims,
+        incarnation: Incarnation,
+    ) -> Result<Self, IdentityError> {
+        let identity = Identity {
+            cluster: cluster_id(&claims.cluster_name, &claims.initial_members),
+            node: claims.node,
+            incarnation,
+            run: Run::new(1),
+        };
+        let contents = Contents {
+            version: 2,
+            identity,
+            newest_segment: 0,
+            cluster_name: claims.cluster_name.clone(),
+            members: members_text(&claims.initial_members),
+            peers: BTreeMap::new(),
+        };
+        let file = file::found(&disk, &contents).await?;
+        Ok(Self::new(disk, file, contents, (true, Vec::new())))
+    }
+
+    async fn resume(disk: D, claims: &Claims) -> Result<Self, IdentityError> {
+        let place = disk.place();
+        let found = file::load(&disk).await?;
+        let mut contents = found.contents;
+        let mut warnings = Vec::new();
+        compare(&place, &contents, claims)?;
+        let members = members_text(&claims.initial_members);
+        if !members.is_empty() && members != contents.members {
+            warnings.push(format!(
+                "--initial-members is {members}, but {place} was founded with {}; \
+                 the flag is ignored: the log decides who the members are",
+                contents.members
+            ));
+        }
+        // A lost copy may have been one run ahead of the one that is left.
+        let mut step = 1;
+        if found.has_lost_copy {
+            warnings.push(format!(
+                "one copy in {place}/{FILE_NAME} was damaged; it is repaired"
+            ));
+            step = 2;
+        }
+        if contents.identity.run.get() >= NUMBER_MAX {
+            return Err(IdentityError::Exhausted { place });
+        }
+        contents.identity.run = Run::new(contents.identity.run.get() + step);
+        contents.version += 1;
+        file::store(&disk, &found.file, &contents).await?;
+        Ok(Self::new(disk, found.file, contents, (false, warnings)))
+    }
+
+    fn new(disk: D, file: D::File, contents: Contents, told: (bool, Vec<String>)) -> Self {
+        let (is_new, warnings) = told;
+        Self(Rc::new(Inner {
+            disk,
+            file,
+            identity: contents.identity,
+            is_new,
+            warnings,
+            contents: RefCell::new(contents),
+            writing: Gate::default(),
+            failed: RefCell::new(None),
+        }))
+    }
+
+    /// Who this node is.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.0.identity
+    }
+
+    /// Whether this start founded the directory.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.0.is_new
+    }
+
+    /// What an operator should know, one line each.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.0.warnings
+    }
+
+    /// Checks a peer's run against the highest one met, and remembers it
+    /// durably before it returns when it is new (rule 4). Call it before the
+    /// peer is believed anything.
+    ///
+    /// # Errors
+    /// [`RunRefused`]: the peer is not to be talked to.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may or may not have remembered.
+    pub async fn remember_run(&self, peer: Sender) -> Result<(), RunRefused> {
+        let inside = self.0.writing.enter().await;
+        let Sender {
+            node,
+            incarnation,
+            run,
+        } = peer;
+        let key = (node, incarnation);
+        let mut contents = {
+            let contents = self.0.contents.borrow();
+            match contents.peers.get(&key) {
+                Some(highest) if run < *highest => {
+                    let highest = *highest;
+                    return Err(RunRefused::Outdated { node, run, highest });
+                }
+                Some(highest) if run == *highest => return Ok(()),
+                Some(_) => {}
+                None if contents.peers.len() >= PEERS_MAX => {
+                    return Err(RunRefused::TooMany { node });
+                }
+                None => {}
+            }
+            contents.clone()
+        };
+        contents.peers.insert(key, run);
+        let stored = self.store(contents).await;
+        drop(inside);
+        stored.map_err(RunRefused::Disk)
+    }
+
+    /// The newest segment that must be there.
+    pub(crate) fn newest_segment(&self) -> u64 {
+        self.0.contents.borrow().newest_segment
+    }
+
+    /// Notes durably that a segment is there from now on.
+    pub(crate) async fn note_segment(&self, number: u64) -> Result<(), DiskError> {
+        let inside = self.0.writing.enter().await;
+        let mut contents = self.0.contents.borrow().clone();
+        contents.newest_segment = contents.newest_segment.max(number);
+        let stored = self.store(contents).await;
+        drop(inside);
+        stored
+    }
+
+    /// Writes the next copy; called by whoever is inside the gate.
+    async fn store(&self, mut contents: Contents) -> Result<(), DiskError> {
+        let failed = self.0.failed.borrow().clone();
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        contents.version += 1;
+        match file::store(&self.0.disk, &self.0.file, &contents).await {
+            Ok(()) => {
+                *self.0.contents.borrow_mut() = contents;
+                Ok(())
+            }
+            Err(error) => {
+                *self.0.failed.borrow_mut() = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+}
+
+fn check_limits(claims: &Claims) -> Result<(), IdentityError> {
+    let refuse = |what: String| Err(IdentityError::Claim { what });
+    let name_bytes = claims.cluster_name.len();
+    if name_bytes == 0 || name_bytes > CLUSTER_NAME_BYTES_MAX {
+        return refuse(format!(
+            "the cluster's name has {name_bytes} bytes, 1 to {CLUSTER_NAME_BYTES_MAX} are allowed"
+        ));
+    }
+    if claims.node.get() == 0 || claims.node.get() > NUMBER_MAX {
+        return refuse(format!("node id {} is not one", claims.node.get()));
+    }
+    let members_bytes = members_text(&claims.initial_members).len();
+    if members_bytes > MEMBERS_BYTES_MAX {
+        return refuse(format!(
+            "the initial members take {members_bytes} bytes, {MEMBERS_BYTES_MAX} are allowed"
+        ));
+    }
+    Ok(())
+}
+
+fn compare(place: &str, contents: &Contents, claims: &Claims) -> Result<(), IdentityError> {
+    let mismatch = |field, found: String, expected: String| {
+        Err(IdentityError::Mismatch {
+            place: place.to_owned(),
+            field,
+            found,
+            expected,
+        })
+    };
+    if contents.identity.node != claims.node {
+        let found = contents.identity.node.get().to_string();
+        return mismatch("node id", found, claims.node.get().to_string());
+    }
+    if contents.cluster_name != claims.cluster_name {
+        let found = contents.cluster_name.clone();
+        return mismatch("cluster", found, claims.cluster_name.clone());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

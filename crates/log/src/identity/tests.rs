@@ -1,0 +1,248 @@
+use raftlet::core::{Incarnation, NodeId, Run, Sender};
+
+use super::{Claims, FILE_NAME, Home, IdentityError, RunRefused, cluster_id, random_incarnation};
+use crate::disk::lane::block_on;
+use crate::disk::memory::{Fate, MemoryDisk};
+
+const COPY_BYTES: usize = 64 << 10;
+
+fn claims() -> Claims {
+    Claims {
+        cluster_name: "raftlet".to_owned(),
+        node: NodeId::new(2),
+        initial_members: vec![
+            (NodeId::new(2), "b:1".to_owned()),
+            (NodeId::new(1), "a:1".to_owned()),
+        ],
+    }
+}
+
+fn open_as(disk: &MemoryDisk, claims: &Claims) -> Result<Home<MemoryDisk>, IdentityError> {
+    block_on(Home::open(disk.clone(), claims, || Ok(Incarnation(77))))
+}
+
+fn open(disk: &MemoryDisk) -> Home<MemoryDisk> {
+    open_as(disk, &claims()).unwrap()
+}
+
+fn peer(run: u64) -> Sender {
+    Sender {
+        node: NodeId::new(1),
+        incarnation: Incarnation(5),
+        run: Run::new(run),
+    }
+}
+
+#[test]
+fn the_cluster_is_known_by_its_name_and_its_first_members_in_any_order() {
+    let (a, b) = (
+        (NodeId::new(1), "a:1".to_owned()),
+        (NodeId::new(2), "b:1".to_owned()),
+    );
+    let forth = cluster_id("x", &[a.clone(), b.clone()]);
+    assert_eq!(forth, cluster_id("x", &[b.clone(), a.clone()]));
+    assert_ne!(forth, cluster_id("y", &[a.clone(), b]));
+    assert_ne!(forth, cluster_id("x", &[a]));
+}
+
+#[test]
+fn every_start_has_a_higher_number_whatever_was_lost_in_between() {
+    let disk = MemoryDisk::new();
+    let mut last = open(&disk).identity().run;
+    assert_eq!(last, Run::new(1));
+    for _ in 0..4 {
+        for halt in 1..=3 {
+            disk.halt_at(halt);
+            let claims = claims();
+            let halted = Home::open(disk.clone(), &claims, || Ok(Incarnation(77)));
+            let mut halted = std::pin::pin!(halted);
+            let waker = std::task::Waker::noop();
+            let polled = halted
+                .as_mut()
+                .poll(&mut std::task::Context::from_waker(waker));
+            if let std::task::Poll::Ready(Ok(home)) = &polled {
+                last = last.max(home.identity().run);
+            }
+            let mut sector = 0u8;
+            disk.crash(|_| {
+                sector = sector.wrapping_add(37);
+                Fate::Torn(sector)
+            });
+        }
+        let run = open(&disk).identity().run;
+        assert!(run > last, "{run} after {last}");
+        last = run;
+    }
+}
+
+#[test]
+fn one_damaged_copy_is_replaced_by_the_other_and_both_are_refused() {
+    // S-164
+    let disk = MemoryDisk::new();
+    let first = open(&disk).identity();
+    for copy in [0, 1, 0] {
+        disk.edit(FILE_NAME, |bytes| bytes[copy * COPY_BYTES + 100] ^= 1)
+            .unwrap();
+        let home = open(&disk);
+        assert_eq!(home.identity().incarnation, first.incarnation);
+        assert!(home.identity().run > first.run);
+    }
+    open(&disk);
+    assert!(
+        open(&disk).warnings().is_empty(),
+        "both copies are whole again"
+    );
+    disk.edit(FILE_NAME, |bytes| {
+        bytes[100] ^= 1;
+        bytes[COPY_BYTES + 100] ^= 1;
+    });
+    let before = disk.bytes(FILE_NAME);
+    assert!(matches!(
+        open_as(&disk, &claims()),
+        Err(IdentityError::Damaged { .. })
+    ));
+    assert_eq!(disk.bytes(FILE_NAME), before);
+}
+
+#[test]
+fn every_flipped_byte_of_a_copy_is_found() {
+    let disk = MemoryDisk::new();
+    let first = open(&disk);
+    let incarnation = first.identity().incarnation;
+    for at in (0..2 * COPY_BYTES).step_by(509) {
+        let copy = disk.fork();
+        copy.edit(FILE_NAME, |bytes| bytes[at] ^= 0x10).unwrap();
+        let home = open(&copy);
+        assert_eq!(home.warnings().len(), 1, "byte {at}");
+        assert_eq!(home.identity().incarnation, incarnation);
+    }
+}
+
+#[test]
+fn another_node_or_cluster_is_refused_and_other_members_are_a_warning() {
+    // S-161
+    let disk = MemoryDisk::new();
+    open(&disk);
+    let before = disk.bytes(FILE_NAME);
+    let mut other = claims();
+    other.node = NodeId::new(3);
+    let error = open_as(&disk, &other).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            IdentityError::Mismatch {
+                field: "node id",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let mut other = claims();
+    other.cluster_name = "else".to_owned();
+    let error = open_as(&disk, &other).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            IdentityError::Mismatch {
+                field: "cluster",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(!error.to_string().contains('\n'));
+    assert_eq!(disk.bytes(FILE_NAME), before, "a refusal writes nothing");
+
+    let mut other = claims();
+    let founded = open(&disk).identity().cluster;
+    other.initial_members.pop();
+    let home = open_as(&disk, &other).unwrap();
+    assert_eq!(home.warnings().len(), 1);
+    assert_eq!(home.identity().cluster, founded);
+}
+
+#[test]
+fn a_log_without_identity_is_not_adopted() {
+    let disk = MemoryDisk::new();
+    disk.put("log-0000000000000001.wal", Some(vec![0; 4096]));
+    let error = open_as(&disk, &claims()).unwrap_err();
+    assert!(matches!(error, IdentityError::NotEmpty { .. }), "{error}");
+}
+
+#[test]
+fn an_unknown_format_is_refused_by_its_number() {
+    // S-165
+    let disk = MemoryDisk::new();
+    open(&disk);
+    disk.edit(FILE_NAME, |bytes| {
+        for copy in bytes.chunks_mut(COPY_BYTES) {
+            copy[4] = 9;
+            let checksum = raftlet::core::crc32c(super::file::SEED, &copy[4..]);
+            copy[..4].copy_from_slice(&checksum.to_le_bytes());
+        }
+    });
+    let error = open_as(&disk, &claims()).unwrap_err();
+    assert!(
+        matches!(error, IdentityError::UnknownFormat { found: 9, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_highest_run_of_a_peer_is_remembered_over_restarts() {
+    // Rule 4, S-162
+    let disk = MemoryDisk::new();
+    let home = open(&disk);
+    block_on(home.remember_run(peer(3))).unwrap();
+    block_on(home.remember_run(peer(3))).unwrap();
+    block_on(home.remember_run(peer(7))).unwrap();
+    drop(home);
+    disk.crash(|_| Fate::Lost);
+    let home = open(&disk);
+    let refused = block_on(home.remember_run(peer(6))).unwrap_err();
+    assert!(matches!(refused, RunRefused::Outdated { highest, .. } if highest == Run::new(7)));
+    let other_life = Sender {
+        incarnation: Incarnation(6),
+        ..peer(1)
+    };
+    block_on(home.remember_run(other_life)).unwrap();
+}
+
+#[test]
+fn peers_beyond_the_limit_are_refused_not_forgotten() {
+    let home = open(&MemoryDisk::new());
+    for node in 0..super::PEERS_MAX as u64 {
+        let peer = Sender {
+            node: NodeId::new(node + 1),
+            ..peer(1)
+        };
+        block_on(home.remember_run(peer)).unwrap();
+    }
+    let one_more = Sender {
+        node: NodeId::new(9999),
+        ..peer(1)
+    };
+    let refused = block_on(home.remember_run(one_more));
+    assert!(matches!(refused, Err(RunRefused::TooMany { .. })));
+    assert_eq!(block_on(home.remember_run(peer(2))), Ok(()));
+}
+
+#[test]
+fn claims_beyond_the_limits_are_refused() {
+    for spoil in [
+        (|claims| claims.cluster_name.clear()) as fn(&mut Claims),
+        |claims| claims.cluster_name = "x".repeat(300),
+        |claims| claims.node = NodeId::new(0),
+        |claims| claims.initial_members[0].1 = "x".repeat(30_000),
+    ] {
+        let mut claims = claims();
+        spoil(&mut claims);
+        let refused = open_as(&MemoryDisk::new(), &claims);
+        assert!(matches!(refused, Err(IdentityError::Claim { .. })));
+    }
+}
+
+#[test]
+fn two_incarnations_are_never_the_same() {
+    assert_ne!(random_incarnation().unwrap(), random_incarnation().unwrap());
+}

@@ -1,0 +1,63 @@
+//! The shard log: durable state of many groups in one sequential file stream.
+//!
+//! One write of a shard's turn, for all its groups, is one contiguous *frame*
+//! of 4 KiB *blocks*: one device write, one flush (D4). Terms, votes,
+//! truncations and entries go in as records of one order; there is no second
+//! file to sync. Frames follow one another through *segments*, files that are
+//! written with zeros before they are used.
+//!
+//! What holds
+//! - An acknowledged write survives power loss, or its loss is reported: damage
+//!   is told from a torn tail by proof, never by guess (rule 10).
+//! - Every block is known by its place, its segment and its directory; stale,
+//!   foreign and misdirected bytes are found (rule 26).
+//! - A failed write or flush poisons the log until the process starts again
+//!   (rule 9); a full disk that is noticed before writing does not.
+//!
+//! Where to start reading: `docs/format-log.md` for the bytes, `disk.rs` for
+//! what is asked of a disk; then a write (`append.rs`, `plan.rs`, `frame.rs`,
+//! `block.rs`), then a start (`open.rs`, `recovery.rs`). Identity and lock of
+//! the data directory are `identity.rs` and `lock.rs`.
+//!
+//! Not here yet: checkpoints, purging and snapshot files; the log only grows.
+//! Their record kinds are reserved.
+
+mod append;
+mod block;
+mod data_dir;
+pub mod disk;
+mod error;
+mod frame;
+mod gate;
+mod identity;
+mod index;
+mod lock;
+mod open;
+mod options;
+mod plan;
+mod prepare;
+mod read;
+mod record;
+mod recovery;
+mod scan;
+mod segment;
+mod shard_log;
+mod storage;
+mod varint;
+mod width;
+
+pub use data_dir::{DataDirError, open_data_dir};
+pub use disk::lane::block_on;
+pub use disk::memory::MemoryDisk;
+pub use disk::real::{DiskMode, RealDisk};
+pub use disk::{Disk, DiskError};
+pub use error::{Affected, Damage, OpenError};
+pub use identity::{
+    CLUSTER_NAME_BYTES_MAX, Claims, Home, Identity, IdentityError, MEMBERS_BYTES_MAX, PEERS_MAX,
+    RunRefused, cluster_id, random_incarnation,
+};
+pub use lock::{DirLock, LockError};
+pub use options::{LogCounters, LogOptions};
+pub use recovery::{RecoveryReport, TailState};
+pub use segment::FORMAT_VERSION;
+pub use shard_log::ShardLog;

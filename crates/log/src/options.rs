@@ -1,0 +1,97 @@
+//! What an embedder may choose, and what the log counts.
+
+use raftlet::core::ShardId;
+
+use crate::block::BLOCK_BYTES;
+use crate::width::u64_from;
+
+/// Choices for a shard's log. Every combination works; the defaults are the
+/// measured ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Which shard's log this is; part of every block's stamp. Default 0.
+    pub shard: ShardId,
+    /// Bytes of a run's first segment. Default 4 MiB; each one doubles.
+    pub segment_bytes_first: u64,
+    /// Bytes of a segment at most. Default 64 MiB.
+    pub segment_bytes_max: u64,
+    /// Bytes written with zeros before a segment may be used, and at a time
+    /// when the log would overtake. Default 1 MiB.
+    pub prepare_bytes: u64,
+    /// Bytes written with zeros at a time in the background, once in 10 ms:
+    /// more would slow appends down. Default 128 KiB.
+    pub throttle_bytes: u64,
+    /// Bytes of prepared space that entries leave to votes and truncations
+    /// when the disk is full (rule 9). Default 256 KiB.
+    pub reserve_bytes: u64,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            shard: ShardId(0),
+            segment_bytes_first: 4 << 20,
+            segment_bytes_max: 64 << 20,
+            prepare_bytes: 1 << 20,
+            throttle_bytes: 128 << 10,
+            reserve_bytes: 256 << 10,
+        }
+    }
+}
+
+/// Options in blocks, each at least what the log needs to work at all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) shard: ShardId,
+    pub(crate) first: u32,
+    pub(crate) max: u32,
+    pub(crate) prepare: u32,
+    pub(crate) throttle: u32,
+    pub(crate) reserve: u32,
+}
+
+impl From<&LogOptions> for Sizes {
+    fn from(options: &LogOptions) -> Self {
+        let blocks = |bytes: u64, min: u32| {
+            u32::try_from(bytes / u64_from(BLOCK_BYTES))
+                .map_or(u32::MAX / 4, |blocks| blocks.clamp(min, u32::MAX / 4))
+        };
+        let first = blocks(options.segment_bytes_first, 8);
+        Self {
+            shard: options.shard,
+            first,
+            max: blocks(options.segment_bytes_max, first),
+            prepare: blocks(options.prepare_bytes, 4).min(16 << 10),
+            throttle: blocks(options.throttle_bytes, 1).min(16 << 10),
+            reserve: blocks(options.reserve_bytes, 0).min(first / 2),
+        }
+    }
+}
+
+/// What the log did since it was opened (rule 30).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogCounters {
+    /// Device writes of frames: one a batch, unless it is above 1 MiB.
+    pub log_writes: u64,
+    /// Device flushes of frames. A direct write is one with its flush.
+    pub log_flushes: u64,
+    /// Bytes of frames, padding included.
+    pub log_bytes: u64,
+    /// Marks written behind the last frame in idle moments; no flush of their
+    /// own.
+    pub mark_writes: u64,
+    /// Flushes for segments made ahead and for the identity, beside the log.
+    pub prepare_flushes: u64,
+    /// Bytes of zeros written ahead.
+    pub prepare_bytes: u64,
+    /// Segments that came into use.
+    pub segments_used: u64,
+    /// Batches that had to wait for space to be prepared.
+    pub space_waits: u64,
+    /// Batches refused because the disk was full.
+    pub no_space: u64,
+    /// Reads of entries that had left memory.
+    pub cold_reads: u64,
+    /// Bytes that those read.
+    pub cold_read_bytes: u64,
+}

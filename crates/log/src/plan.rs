@@ -1,0 +1,177 @@
+//! A batch becomes records, and records become frames.
+//!
+//! Pure: nothing here knows a disk. What a caller inside this process got
+//! wrong about its own log is asserted here, before anything is written.
+//!
+//! Invariants
+//! - Hard state, truncation and entries of one change stay in that order.
+//! - Of several hard states of a group only the last is written (D4); a batch
+//!   is taken whole or not at all, so its place among the group's other records
+//!   makes no difference.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use raftlet::core::{Generation, GroupId, Index};
+use raftlet::{GroupWrite, WriteBatch};
+
+use crate::frame::{FRAME_BYTES_SOFT, FRAME_OVERHEAD_BYTES, blocks_for};
+use crate::index::Groups;
+use crate::record::{ECHO_GROUPS_MAX, Item, RECORD_OVERHEAD_BYTES};
+use crate::width::u32_from;
+
+/// The frames of one batch, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) frames: Vec<Vec<Item>>,
+    /// Whether votes and truncations are all there is (rule 9).
+    pub(crate) has_entries: bool,
+}
+
+impl Plan {
+    /// Blocks that the batch needs at most. `echo_bytes` is what the first
+    /// frame says about the one before; later ones echo those of this plan.
+    pub(crate) fn blocks_max(&self, echo_bytes: usize) -> u32 {
+        let mut echo_bytes = echo_bytes;
+        let mut blocks = 0;
+        for frame in &self.frames {
+            blocks += blocks_for(frame_bytes_max(frame, echo_bytes));
+            echo_bytes = echo_bytes_max(frame);
+        }
+        u32_from(blocks)
+    }
+}
+
+/// More bytes than the payload of a frame with these records.
+pub(crate) fn frame_bytes_max(items: &[Item], echo_bytes: usize) -> usize {
+    let link_bytes = RECORD_OVERHEAD_BYTES;
+    let records: usize = items.iter().map(Item::bytes_max).sum();
+    FRAME_OVERHEAD_BYTES + link_bytes + echo_bytes + records
+}
+
+fn echo_bytes_max(items: &[Item]) -> usize {
+    RECORD_OVERHEAD_BYTES + items.len().min(ECHO_GROUPS_MAX) * 2 * RECORD_OVERHEAD_BYTES
+}
+
+/// Plans a batch.
+///
+/// # Panics
+/// When entries leave a gap, or a change is for a former life of its group.
+pub(crate) fn plan(batch: &WriteBatch, groups: &Groups) -> Plan {
+    let mut plan = Plan::default();
+    let superseded = superseded_states(&batch.writes);
+    let mut known = BTreeMap::new();
+    let mut packer = Packer::default();
+    for (at, write) in batch.writes.iter().enumerate() {
+        let group = write.group;
+        let seen = known.entry(group).or_insert_with(|| {
+            let index = groups.get(&group);
+            index.map(|index| (index.generation, index.last))
+        });
+        if seen.is_none_or(|(generation, _)| generation != write.generation) {
+            let older = seen.is_some_and(|(generation, _)| generation > write.generation);
+            assert!(!older, "a write for a former life of group {group}");
+            *seen = Some((write.generation, Index::ZERO));
+            let generation = write.generation;
+            packer.push(Item::Group { group, generation });
+        }
+        if let Some(state) = write.hard_state.filter(|_| !superseded.contains(&at)) {
+            packer.push(Item::HardState { group, state });
+        }
+        if let Some((_, last)) = seen {
+            push_entries(&mut packer, write, last);
+        }
+        plan.has_entries |= !write.entries.is_empty();
+    }
+    plan.frames = packer.finish();
+    plan
+}
+
+fn push_entries(packer: &mut Packer, write: &GroupWrite, last: &mut Index) {
+    let group = write.group;
+    if let Some(from) = write.truncate_from {
+        packer.push(Item::Truncate { group, from });
+        *last = (*last).min(from.previous());
+    }
+    for chunk in write.entries.chunks() {
+        let follows = *last == Index::ZERO || chunk.first() == last.next();
+        assert!(
+            follows,
+            "entry {} of group {group} behind entry {last}",
+            chunk.first()
+        );
+        *last = chunk.last();
+        packer.push(Item::Entries {
+            group,
+            chunk: chunk.clone(),
+        });
+    }
+}
+
+/// The writes whose hard state a later write of the batch replaces.
+fn superseded_states(writes: &[GroupWrite]) -> BTreeSet<usize> {
+    let mut superseded = BTreeSet::new();
+    let mut later: BTreeSet<(GroupId, Generation)> = BTreeSet::new();
+    for (at, write) in writes.iter().enumerate().rev() {
+        let is_first_seen =
+            write.hard_state.is_none() || later.insert((write.group, write.generation));
+        if !is_first_seen {
+            superseded.insert(at);
+        }
+    }
+    superseded
+}
+
+/// Fills frames up to the soft limit.
+#[derive(Debug, Default)]
+struct Packer {
+    done: Vec<Vec<Item>>,
+    current: Vec<Item>,
+    bytes: usize,
+}
+
+impl Packer {
+    fn push(&mut self, item: Item) {
+        if self.bytes + item.bytes_max() <= FRAME_BYTES_SOFT {
+            self.bytes += item.bytes_max();
+            self.current.push(item);
+            return;
+        }
+        if !self.current.is_empty() {
+            self.close();
+        }
+        let (group, chunk) = match item {
+            Item::Entries { group, chunk } => (group, chunk),
+            small => {
+                self.bytes = small.bytes_max();
+                self.current.push(small);
+                return;
+            }
+        };
+        let mut rest = Some(chunk);
+        while let Some(chunk) = rest {
+            let head = chunk.head_within(FRAME_BYTES_SOFT - RECORD_OVERHEAD_BYTES);
+            rest = chunk.from(head.last().next());
+            let head = Item::Entries { group, chunk: head };
+            self.bytes = head.bytes_max();
+            self.current.push(head);
+            if rest.is_some() {
+                self.close();
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.done.push(std::mem::take(&mut self.current));
+        self.bytes = 0;
+    }
+
+    fn finish(mut self) -> Vec<Vec<Item>> {
+        if !self.current.is_empty() {
+            self.close();
+        }
+        self.done
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+use raftlet::core::{
+    Arena, Chunk, Entries, EntryKind, Generation, GroupId, HardState, Index, LogId, NewEntry, Seal,
+    Term,
+};
+use raftlet::{GroupWrite, WriteBatch};
+
+use super::plan;
+use crate::frame::FRAME_BYTES_SOFT;
+use crate::index::Groups;
+use crate::record::Item;
+
+fn entries(first: u64, len: usize, payload_bytes: usize) -> Entries {
+    let payload = vec![7; payload_bytes];
+    let entry = NewEntry {
+        kind: EntryKind::Command,
+        log_time_ms: 0,
+        origin: None,
+        payload: &payload,
+    };
+    let first = LogId {
+        term: Term::new(1),
+        index: Index::new(first),
+    };
+    let seal = Seal::new(GroupId::new(1), Generation::new(1));
+    let chunk = Chunk::encode(&mut Arena::default(), seal, first, (0..len).map(|_| entry));
+    Entries::from(chunk)
+}
+
+fn write(term: u64, entries: Entries) -> GroupWrite {
+    GroupWrite {
+        group: GroupId::new(1),
+        generation: Generation::new(1),
+        hard_state: Some(HardState {
+            term: Term::new(term),
+            vote: None,
+        }),
+        truncate_from: None,
+        entries,
+    }
+}
+
+fn batch(writes: Vec<GroupWrite>) -> WriteBatch {
+    WriteBatch { writes }
+}
+
+#[test]
+fn of_several_hard_states_of_a_group_only_the_last_is_written() {
+    let writes = vec![write(1, entries(1, 1, 10)), write(2, entries(2, 1, 10))];
+    let plan = plan(&batch(writes), &Groups::new());
+    let states: Vec<u64> = plan.frames[0]
+        .iter()
+        .filter_map(|item| match item {
+            Item::HardState { state, .. } => Some(state.term.get()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(states, vec![2]);
+}
+
+#[test]
+fn a_large_batch_becomes_frames_below_the_soft_limit_without_losing_an_entry() {
+    let writes = vec![
+        write(1, entries(1, 40, 100_000)),
+        write(1, entries(41, 1, 10)),
+    ];
+    let plan = plan(&batch(writes), &Groups::new());
+    assert!(plan.frames.len() >= 4, "{} frames", plan.frames.len());
+    let mut next = Index::FIRST;
+    for frame in &plan.frames {
+        let bytes: usize = frame.iter().map(|item| item.payload().len()).sum();
+        assert!(bytes <= FRAME_BYTES_SOFT);
+        for item in frame {
+            if let Item::Entries { chunk, .. } = item {
+                assert_eq!(chunk.first(), next);
+                next = chunk.last().next();
+            }
+        }
+    }
+    assert_eq!(next.get(), 42);
+}
+
+#[test]
+fn one_oversized_entry_has_a_frame_to_itself() {
+    // S-169
+    let writes = vec![
+        write(1, entries(1, 1, 10)),
+        write(1, entries(2, 1, 4 << 20)),
+        write(1, entries(3, 1, 10)),
+    ];
+    let plan = plan(&batch(writes), &Groups::new());
+    let lens: Vec<usize> = plan.frames.iter().map(Vec::len).collect();
+    assert_eq!(plan.frames.len(), 3);
+    assert_eq!(lens[1], 1);
+    assert!(plan.blocks_max(0) > 1024);
+}
+
+#[test]
+fn a_batch_without_changes_has_no_frame() {
+    let plan = plan(&batch(vec![]), &Groups::new());
+    assert!(plan.frames.is_empty() && !plan.has_entries);
+}

@@ -1,0 +1,175 @@
+use bytes::Bytes;
+use raftlet::core::{
+    Arena, Chunk, EntryKind, Generation, GroupId, HardState, Index, LogId, NewEntry, NodeId, Seal,
+    Term,
+};
+
+use super::{
+    Directory, Ending, Item, Link, Record, RecordError, Records, Trace, put_echo, put_head,
+    put_link,
+};
+use crate::varint;
+
+fn chunk() -> Chunk {
+    let seal = Seal::new(GroupId::new(4), Generation::new(1));
+    let entry = NewEntry {
+        kind: EntryKind::Command,
+        log_time_ms: 5,
+        origin: None,
+        payload: b"payload",
+    };
+    let first = LogId {
+        term: Term::new(3),
+        index: Index::new(9),
+    };
+    Chunk::encode(
+        &mut Arena::default(),
+        seal,
+        first,
+        [entry, entry].into_iter(),
+    )
+}
+
+fn encoded(items: &[Item]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for item in items {
+        let mut head = Vec::new();
+        item.encode_head(300, &mut head, &mut Vec::new());
+        assert!(head.len() + item.payload().len() <= item.bytes_max());
+        bytes.extend_from_slice(&head);
+        bytes.extend_from_slice(item.payload());
+    }
+    bytes
+}
+
+fn items() -> Vec<Item> {
+    let group = GroupId::new(4);
+    let state = HardState {
+        term: Term::new(3),
+        vote: Some(NodeId::new(2)),
+    };
+    vec![
+        Item::Group {
+            group,
+            generation: Generation::new(1),
+        },
+        Item::HardState { group, state },
+        Item::Truncate {
+            group,
+            from: Index::new(9),
+        },
+        Item::Entries {
+            group,
+            chunk: chunk(),
+        },
+    ]
+}
+
+#[test]
+fn records_come_back_in_order_and_no_prefix_inside_one_passes() {
+    let mut bytes = Vec::new();
+    let link = Link {
+        predecessor: 4,
+        last_frame: 1 << 40,
+        end_block: 77,
+        ending: Ending::Torn,
+        oldest_live: 1,
+    };
+    put_link(&mut bytes, &link);
+    let mut directory = Directory::default();
+    items().iter().for_each(|item| directory.note(item));
+    put_echo(&mut bytes, &directory);
+    bytes.extend_from_slice(&encoded(&items()));
+
+    let records: Vec<_> = Records::new(Bytes::from(bytes.clone()), 0)
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(records[0], Record::Link(link));
+    assert_eq!(records[1], Record::Echo(directory));
+    assert_eq!(records.len(), 6);
+    let Record::Entries {
+        first,
+        len,
+        bytes: entries,
+        ..
+    } = &records[5]
+    else {
+        panic!("entries come last");
+    };
+    let seal = Seal::new(GroupId::new(4), Generation::new(1));
+    assert_eq!(
+        Chunk::decode(seal, *first, *len, entries.clone()),
+        Ok(chunk())
+    );
+
+    let whole: Vec<usize> = (0..=bytes.len())
+        .filter(|cut| Records::new(Bytes::copy_from_slice(&bytes[..*cut]), 0).all(|r| r.is_ok()))
+        .collect();
+    assert_eq!(whole.len(), 7, "only cuts between two records pass");
+}
+
+#[test]
+fn a_directory_gathers_what_a_frame_did_to_each_group() {
+    let mut directory = Directory::default();
+    items().iter().for_each(|item| directory.note(item));
+    let expected = Trace {
+        group: GroupId::new(4),
+        hard_state: Some(HardState {
+            term: Term::new(3),
+            vote: Some(NodeId::new(2)),
+        }),
+        truncate_from: Some(Index::new(9)),
+        entries: Some((Index::new(9), Index::new(10), Term::new(3))),
+    };
+    assert_eq!(directory.traces, vec![expected]);
+}
+
+#[test]
+fn unknown_and_reserved_kinds_are_refused_by_name() {
+    // S-165
+    for kind in [0, 7, 8, 9, 10, 11, 12, 13, 255] {
+        let mut bytes = Vec::new();
+        put_head(&mut bytes, 1, kind, 0, 0);
+        let read = Records::new(Bytes::from(bytes), 0).next();
+        assert_eq!(read, Some(Err(RecordError::UnknownKind(kind))));
+    }
+}
+
+#[test]
+fn an_enormous_length_is_refused_before_anything_is_allocated() {
+    // S-036
+    let mut bytes = Vec::new();
+    put_head(&mut bytes, 1, 5, usize::MAX, 0);
+    let read = Records::new(Bytes::from(bytes), 0).next();
+    assert_eq!(read, Some(Err(RecordError::Malformed)));
+
+    let mut body = vec![1];
+    varint::put(&mut body, u64::MAX);
+    let mut bytes = Vec::new();
+    put_head(&mut bytes, 0, 2, body.len(), 0);
+    bytes.extend_from_slice(&body);
+    let read = Records::new(Bytes::from(bytes), 0).next();
+    assert_eq!(read, Some(Err(RecordError::Malformed)));
+}
+
+#[test]
+fn random_bytes_never_make_a_record_reader_panic() {
+    // S-168
+    let mut state = 1u64;
+    for _ in 0..20_000 {
+        let bytes: Vec<u8> = (0..24)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(99);
+                let byte = state.to_le_bytes()[5];
+                if state.to_le_bytes()[6] < 128 {
+                    byte & 15
+                } else {
+                    byte
+                }
+            })
+            .collect();
+        assert!(Records::new(Bytes::from(bytes), 0).count() <= 24);
+    }
+}

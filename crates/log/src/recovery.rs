@@ -1,0 +1,266 @@
+//! What survived? Reads a log from its newest segment back to its oldest, then
+//! replays it in order.
+//!
+//! Input: the files of a directory and the identity that it claims. Output:
+//! the state of every group, or the one reason why this log must not be used.
+//! Changes nothing on disk; what makes the judgement permanent is the link in
+//! the first segment of the new run (`open.rs`).
+//!
+//! Steps: list and read the heads (`recovery/chain.rs`), find the newest
+//! segment with a whole first frame and follow links back, replay forward with
+//! every checksum verified (`recovery/replay.rs`), judge the tail
+//! (`recovery/tail.rs`).
+//!
+//! Torn or damaged? One write is in flight at most, so any valid block written
+//! after a frame proves that the frame was durable. If frame n cannot be read
+//! and such a proof exists, n was acknowledged: damage, an error. If none
+//! exists in all that is left of the newest segment, n was the write in flight:
+//! torn, trimmed. A read error proves nothing and is never trimmed.
+//!
+//! Invariants
+//! - No acknowledged record is missing from what is returned.
+//! - Memory is bounded by one read buffer, one frame, and the index.
+//! - Nothing read from disk can panic or allocate beyond those bounds.
+
+mod chain;
+mod replay;
+mod tail;
+
+use raftlet::core::{GroupId, Run};
+
+use crate::disk::{Disk, DiskError};
+use crate::error::{Affected, Damage, OpenError};
+use crate::identity::Home;
+use crate::index::{Groups, Misfit};
+use crate::options::Sizes;
+use crate::record::{Directory, Ending, Record, RecordError};
+use crate::scan::{Frame, Scan, offset_of};
+use crate::segment::{self, FORMAT_VERSION};
+
+pub(crate) use replay::apply;
+
+/// Reads of this size get the device's full speed; smaller ones half of it.
+pub(crate) const READ_BYTES: usize = 1 << 20;
+
+/// How the former run's log ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TailState {
+    /// There was no log.
+    New,
+    /// Its last frame is proven durable by a mark.
+    Marked,
+    /// Nothing follows its last frame. It is whole; whether another was
+    /// acknowledged and then lost by the device cannot be seen.
+    Ambiguous,
+    /// The write in flight was torn; it was never acknowledged, and is trimmed.
+    Torn,
+}
+
+/// What recovery found, for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Segments that make up the log.
+    pub segments: u64,
+    /// Frames replayed.
+    pub frames: u64,
+    /// Groups found.
+    pub groups: u64,
+    /// Bytes read.
+    pub bytes_read: u64,
+    /// How the log ended.
+    pub tail: TailState,
+    /// Blocks of a torn write that were trimmed.
+    pub trimmed_blocks: u64,
+    /// Of those, blocks that were neither old nor new: kept in the file.
+    pub garbled_blocks: u64,
+    /// The run that wrote last, when its head could be read.
+    pub last_run: Option<Run>,
+    /// What an operator should know, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// A segment of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentRef {
+    pub(crate) number: u64,
+    /// The first block behind its last frame.
+    pub(crate) end: u32,
+}
+
+/// What survived.
+#[derive(Debug)]
+pub(crate) struct Recovered<D: Disk> {
+    pub(crate) groups: Groups,
+    /// Oldest first.
+    pub(crate) segments: Vec<SegmentRef>,
+    /// The newest of them, open.
+    pub(crate) newest_file: Option<D::File>,
+    /// The last frame that counts; 0 when there is none.
+    pub(crate) last_frame: u64,
+    /// What it did.
+    pub(crate) directory: Directory,
+    pub(crate) ending: Ending,
+    /// The highest number that any file or note has.
+    pub(crate) highest_number: u64,
+    /// Files that hold nothing that counts.
+    pub(crate) leftovers: Vec<String>,
+    /// Whether the newest file shows something worth keeping behind its end.
+    pub(crate) has_evidence: bool,
+    pub(crate) report: RecoveryReport,
+}
+
+/// Reads a log.
+pub(crate) async fn recover<D: Disk>(
+    disk: &D,
+    home: &Home<D>,
+    sizes: &Sizes,
+) -> Result<Recovered<D>, OpenError> {
+    let place = Place {
+        disk: disk.clone(),
+        home: home.clone(),
+        sizes: *sizes,
+    };
+    let listing = chain::list(&place).await?;
+    let chain = chain::follow(&place, &listing).await?;
+    let mut report = RecoveryReport {
+        segments: 0,
+        frames: 0,
+        groups: 0,
+        bytes_read: 0,
+        tail: TailState::New,
+        trimmed_blocks: 0,
+        garbled_blocks: 0,
+        last_run: None,
+        warnings: listing.warnings.clone(),
+    };
+    let replayed = replay::replay(&place, &chain, &mut report).await?;
+    report.groups = crate::width::u64_from(replayed.groups.len());
+    let void = chain.void.iter().chain(&replayed.passed_over);
+    let void = void.map(|number| segment::name(*number));
+    Ok(Recovered {
+        leftovers: listing.spares.iter().cloned().chain(void).collect(),
+        groups: replayed.groups,
+        segments: replayed.segments,
+        newest_file: replayed.newest_file,
+        last_frame: replayed.last_frame,
+        directory: replayed.directory,
+        ending: replayed.ending,
+        highest_number: listing.highest_number,
+        has_evidence: report.garbled_blocks > 0,
+        report,
+    })
+}
+
+/// Where recovery reads.
+#[derive(Clone, Debug)]
+struct Place<D: Disk> {
+    disk: D,
+    home: Home<D>,
+    sizes: Sizes,
+}
+
+impl<D: Disk> Place<D> {
+    async fn scan(&self, number: u64, read_bytes: usize) -> Result<Scan<D>, OpenError> {
+        let name = segment::name(number);
+        let file = self.disk.open(&name).await.map_err(OpenError::Unreadable)?;
+        let stamp = segment::stamp(self.home.identity().incarnation, self.sizes.shard, number);
+        Ok(Scan::new(&self.disk, file, &name, stamp, read_bytes))
+    }
+}
+
+/// Damage at a block, with what it held if the frame behind tells.
+async fn damaged<D: Disk>(scan: &mut Scan<D>, block: u32, frame: u64, what: String) -> OpenError {
+    let affected = match attribute(scan, block, frame).await {
+        Ok(affected) => affected,
+        Err(error) => return OpenError::Unreadable(error),
+    };
+    OpenError::Damaged(Box::new(Damage {
+        file: scan.name().to_owned(),
+        offset: offset_of(block),
+        what,
+        affected,
+    }))
+}
+
+/// Looks for the frame behind a lost one, whose echo names what that held.
+async fn attribute<D: Disk>(
+    scan: &mut Scan<D>,
+    block: u32,
+    frame: u64,
+) -> Result<Vec<Affected>, DiskError> {
+    let mut at = block + 1;
+    while let Some(verdict) = scan.judge(at).await? {
+        if let crate::block::Verdict::Valid(header) = verdict {
+            if header.frame > frame + 1 {
+                break;
+            }
+            if header.frame == frame + 1 && header.index == 0 {
+                let behind = scan.frame(at).await?;
+                return Ok(behind.map(|behind| echoed(&behind)).unwrap_or_default());
+            }
+        }
+        at += 1;
+    }
+    Ok(Vec::new())
+}
+
+fn echoed(frame: &Frame) -> Vec<Affected> {
+    let directory = frame.payload.records().find_map(|record| match record {
+        Ok(Record::Echo(directory)) => Some(directory),
+        _ => None,
+    });
+    let traces = directory
+        .map(|directory| directory.traces)
+        .unwrap_or_default();
+    let affected = traces.iter().map(|trace| Affected {
+        group: trace.group,
+        entries: trace.entries.map(|(first, last, _)| (first, last)),
+        hard_state: trace.hard_state.is_some(),
+    });
+    affected.collect()
+}
+
+/// A record under a sound checksum that this program cannot have written.
+fn unreadable_record<D: Disk>(scan: &Scan<D>, block: u32, error: RecordError) -> OpenError {
+    match error {
+        RecordError::UnknownKind(kind) => OpenError::UnknownRecord {
+            file: scan.name().to_owned(),
+            offset: offset_of(block),
+            kind,
+        },
+        RecordError::Malformed => OpenError::Damaged(Box::new(Damage {
+            file: scan.name().to_owned(),
+            offset: offset_of(block),
+            what: "a record does not end where it says".to_owned(),
+            affected: Vec::new(),
+        })),
+    }
+}
+
+/// A record that does not follow from those before it.
+fn misfit<D: Disk>(scan: &Scan<D>, block: u32, group: GroupId, misfit: Misfit) -> OpenError {
+    let what = match misfit {
+        Misfit::Gap { found, expected } => {
+            format!("group {group} goes on with entry {found} where {expected} is next")
+        }
+        Misfit::TermFalls { found } => {
+            format!("group {group} has a lower term at entry {found} than before it")
+        }
+        Misfit::HardStateFalls => format!("group {group} falls back to a lower term"),
+        Misfit::Generation => format!("group {group} goes on in a former life of its id"),
+    };
+    OpenError::Damaged(Box::new(Damage {
+        file: scan.name().to_owned(),
+        offset: offset_of(block),
+        what,
+        affected: Vec::new(),
+    }))
+}
+
+fn unknown_format(file: &str, found: u32) -> OpenError {
+    OpenError::UnknownFormat {
+        file: file.to_owned(),
+        found,
+        known: FORMAT_VERSION,
+    }
+}

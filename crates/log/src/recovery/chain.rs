@@ -1,0 +1,290 @@
+//! Which segments make up the log? Lists them, reads their heads, and follows
+//! the links from the newest one back.
+//!
+//! Invariants
+//! - A segment that is missing, foreign or doubled is an error by name.
+//! - A segment is void only if its first frame was torn, which is judged as
+//!   strictly as any tail, or if a later link passed over it.
+
+use raftlet::core::Run;
+
+use crate::block::{BLOCK_BYTES, Kind, Verdict};
+use crate::disk::Disk;
+use crate::error::{Damage, OpenError};
+use crate::record::{Ending, Link, Record};
+use crate::recovery::{Place, damaged, unknown_format, unreadable_record};
+use crate::scan::Scan;
+use crate::segment::{self, FIRST_BLOCK, Head, HeadError, Named};
+use crate::width::u64_from;
+
+/// Heads and first frames are small; most are one or two blocks.
+const PEEK_BYTES: usize = 64 << 10;
+
+/// A file that bears the name of a segment.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    number: u64,
+    bytes: u64,
+    head: Option<Head>,
+}
+
+/// What the directory holds.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    /// Ascending.
+    segments: Vec<Listed>,
+    pub(crate) spares: Vec<String>,
+    pub(crate) highest_number: u64,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A segment of the log and how the one before it ended.
+#[derive(Debug)]
+pub(crate) struct Linked {
+    pub(crate) number: u64,
+    pub(crate) bytes: u64,
+    pub(crate) run: Option<Run>,
+    pub(crate) link: Link,
+    /// The number of its first frame.
+    pub(crate) first_frame: u64,
+}
+
+/// The log, and the files beside it that hold nothing.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    /// Oldest first.
+    pub(crate) segments: Vec<Linked>,
+    pub(crate) void: Vec<u64>,
+}
+
+/// Lists the directory and reads the heads.
+pub(crate) async fn list<D: Disk>(place: &Place<D>) -> Result<Listing, OpenError> {
+    let files = place.disk.list().await.map_err(OpenError::Unreadable)?;
+    let noted = place.home.newest_segment();
+    let mut listing = Listing {
+        segments: Vec::new(),
+        spares: Vec::new(),
+        highest_number: noted,
+        warnings: Vec::new(),
+    };
+    for file in files {
+        match segment::read_name(&file.name) {
+            Named::Segment(number) => {
+                let head = read_head(place, number, &mut listing.warnings).await?;
+                listing.highest_number = listing.highest_number.max(number);
+                listing.segments.push(Listed {
+                    number,
+                    bytes: file.bytes,
+                    head,
+                });
+            }
+            Named::Spare => listing.spares.push(file.name),
+            Named::Known => {}
+            Named::Foreign => {
+                let warning = format!("{} is not a file of this program; it is ignored", file.name);
+                listing.warnings.push(warning);
+            }
+        }
+    }
+    listing.segments.sort_by_key(|listed| listed.number);
+    if noted > listing.segments.last().map_or(0, |listed| listed.number) {
+        return Err(OpenError::MissingSegment {
+            file: segment::name(noted),
+            named_by: "IDENTITY".to_owned(),
+        });
+    }
+    Ok(listing)
+}
+
+/// Reads the head of a segment from whichever copy is whole, and checks whose
+/// it is.
+async fn read_head<D: Disk>(
+    place: &Place<D>,
+    number: u64,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Head>, OpenError> {
+    let mut scan = place.scan(number, PEEK_BYTES).await?;
+    let name = segment::name(number);
+    let mut head = None;
+    for at in 0..FIRST_BLOCK {
+        let block = scan.block(at).await.map_err(OpenError::Unreadable)?;
+        match block.map_or(Err(HeadError::Damaged), |block| Head::decode(block, at)) {
+            Ok(found) => head = Some(found),
+            Err(HeadError::UnknownFormat(found)) => return Err(unknown_format(&name, found)),
+            Err(HeadError::Damaged) => {
+                warnings.push(format!("copy {at} of the head of {name} is damaged"));
+            }
+        }
+    }
+    if let Some(head) = &head {
+        check_owner(place, &name, number, head)?;
+    }
+    Ok(head)
+}
+
+fn check_owner<D: Disk>(
+    place: &Place<D>,
+    name: &str,
+    number: u64,
+    head: &Head,
+) -> Result<(), OpenError> {
+    let identity = place.home.identity();
+    let expected = Head::new(&identity, place.sizes.shard, number, (0, 0));
+    let fields = [
+        (
+            "cluster",
+            head.cluster.to_string(),
+            expected.cluster.to_string(),
+        ),
+        ("node id", head.node.to_string(), expected.node.to_string()),
+        (
+            "directory",
+            head.incarnation.to_string(),
+            expected.incarnation.to_string(),
+        ),
+        (
+            "shard",
+            head.shard.0.to_string(),
+            expected.shard.0.to_string(),
+        ),
+        ("number", segment::name(head.number), segment::name(number)),
+    ];
+    match fields
+        .into_iter()
+        .find(|(_, found, expected)| found != expected)
+    {
+        None => Ok(()),
+        Some((field, found, expected)) => Err(OpenError::Foreign {
+            file: name.to_owned(),
+            field,
+            found,
+            expected,
+        }),
+    }
+}
+
+/// Follows the links from the newest segment with a whole first frame.
+pub(crate) async fn follow<D: Disk>(
+    place: &Place<D>,
+    listing: &Listing,
+) -> Result<Chain, OpenError> {
+    let mut chain = Chain {
+        segments: Vec::new(),
+        void: Vec::new(),
+    };
+    for listed in listing.segments.iter().rev() {
+        let wanted = chain
+            .segments
+            .last()
+            .map(|newer: &Linked| newer.link.predecessor);
+        if wanted.is_some_and(|wanted| listed.number > wanted) {
+            chain.void.push(listed.number);
+            continue;
+        }
+        if wanted.is_some_and(|wanted| listed.number < wanted) {
+            break;
+        }
+        let mut scan = place.scan(listed.number, PEEK_BYTES).await?;
+        match first_link(&mut scan).await? {
+            Some((link, first_frame)) => chain.segments.push(Linked {
+                number: listed.number,
+                bytes: listed.bytes,
+                run: listed.head.map(|head| head.run),
+                link,
+                first_frame,
+            }),
+            None if wanted.is_none() => {
+                check_void(&mut scan, listed).await?;
+                chain.void.push(listed.number);
+            }
+            None => {
+                let what = "its first frame cannot be read, though a later segment follows it";
+                return Err(damaged(&mut scan, FIRST_BLOCK, 0, what.to_owned()).await);
+            }
+        }
+    }
+    if let Some(oldest) = chain.segments.last() {
+        let missing = oldest.link.predecessor;
+        if missing != 0 {
+            return Err(OpenError::MissingSegment {
+                file: segment::name(missing),
+                named_by: segment::name(oldest.number),
+            });
+        }
+    }
+    chain.segments.reverse();
+    Ok(chain)
+}
+
+/// The link in the first frame, and that frame's number; `None` when the frame
+/// is not whole.
+async fn first_link<D: Disk>(scan: &mut Scan<D>) -> Result<Option<(Link, u64)>, OpenError> {
+    let frame = scan
+        .frame(FIRST_BLOCK)
+        .await
+        .map_err(OpenError::Unreadable)?;
+    let Some(frame) = frame.filter(|frame| frame.header.kind == Kind::Frame) else {
+        return Ok(None);
+    };
+    match frame.payload.records().next() {
+        Some(Ok(Record::Link(link))) if is_sound(scan, &link) => {
+            Ok(Some((link, frame.header.frame)))
+        }
+        Some(Err(error)) => Err(unreadable_record(scan, FIRST_BLOCK, error)),
+        _ => {
+            let what = "its first frame does not link it to the one before".to_owned();
+            Err(damaged(scan, FIRST_BLOCK, frame.header.frame, what).await)
+        }
+    }
+}
+
+/// Whether a link leads back and not around.
+fn is_sound<D: Disk>(scan: &Scan<D>, link: &Link) -> bool {
+    let number = match segment::read_name(scan.name()) {
+        Named::Segment(number) => number,
+        _ => 0,
+    };
+    link.predecessor < number && (link.predecessor == 0) == (link.ending == Ending::First)
+}
+
+/// Shows that nothing in a segment without whole first frame was ever
+/// acknowledged.
+async fn check_void<D: Disk>(scan: &mut Scan<D>, listed: &Listed) -> Result<(), OpenError> {
+    let not_void = |at: u32, what: &str| {
+        OpenError::Damaged(Box::new(Damage {
+            file: segment::name(listed.number),
+            offset: crate::scan::offset_of(at),
+            what: what.to_owned(),
+            affected: Vec::new(),
+        }))
+    };
+    // The head was durable before the file got its name.
+    let Some(head) = listed.head else {
+        return Err(not_void(
+            0,
+            "both copies of its head and its first frame cannot be read",
+        ));
+    };
+    if listed.bytes < u64::from(head.written_blocks) * u64_from(BLOCK_BYTES) {
+        return Err(not_void(0, "it is shorter than it was when it was made"));
+    }
+    let mut at = FIRST_BLOCK;
+    while let Some(verdict) = scan.judge(at).await.map_err(OpenError::Unreadable)? {
+        match verdict {
+            Verdict::Valid(header) => {
+                let starts_at = at.checked_sub(u32::from(header.index));
+                let is_of_first = header.kind == Kind::Frame && starts_at == Some(FIRST_BLOCK);
+                if !is_of_first {
+                    let what = "its first frame cannot be read, though a later block follows it";
+                    return Err(damaged(scan, FIRST_BLOCK, header.proves(), what.to_owned()).await);
+                }
+            }
+            Verdict::Misplaced(_) => {
+                return Err(not_void(at, "it holds a block written for another place"));
+            }
+            Verdict::Blank | Verdict::Stranger | Verdict::Garbled => {}
+        }
+        at += 1;
+    }
+    Ok(())
+}

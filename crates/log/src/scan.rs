@@ -1,0 +1,141 @@
+//! Reading a segment block by block, in large reads and fixed memory.
+//!
+//! A [`Scan`] holds one buffer and the payload of one frame. It only tells
+//! what is there; what that means is judged by `recovery.rs` at start and by
+//! `read.rs` afterwards.
+
+use bytes::Bytes;
+
+use crate::block::{self, BLOCK_BYTES, Header, Kind, Verdict};
+use crate::disk::buffer::Buffer;
+use crate::disk::{Disk, DiskError};
+use crate::frame::{FRAME_BLOCKS_MAX, Payload};
+use crate::width::{u32_from, u64_from, usize_from};
+
+/// The byte at which a block starts.
+pub(crate) fn offset_of(block: u32) -> u64 {
+    u64::from(block) * u64_from(BLOCK_BYTES)
+}
+
+/// A frame or mark that was read whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    pub(crate) header: Header,
+    /// The first block behind it.
+    pub(crate) end: u32,
+    pub(crate) payload: Payload,
+}
+
+/// Reads one segment.
+#[derive(Debug)]
+pub(crate) struct Scan<D: Disk> {
+    disk: D,
+    file: D::File,
+    name: String,
+    stamp: u64,
+    buffer: Option<Buffer>,
+    read_bytes: usize,
+    /// The first block in the buffer, and how many whole ones it has.
+    start: u32,
+    held: u32,
+    /// Bytes read so far, for the report.
+    pub(crate) bytes_read: u64,
+}
+
+impl<D: Disk> Scan<D> {
+    /// Reads `read_bytes` at a time.
+    pub(crate) fn new(disk: &D, file: D::File, name: &str, stamp: u64, read_bytes: usize) -> Self {
+        Self {
+            disk: disk.clone(),
+            file,
+            name: name.to_owned(),
+            stamp,
+            buffer: None,
+            read_bytes,
+            start: 0,
+            held: 0,
+            bytes_read: 0,
+        }
+    }
+
+    pub(crate) fn file(&self) -> &D::File {
+        &self.file
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The block at this place; `None` where the file ends before its end.
+    pub(crate) async fn block(&mut self, at: u32) -> Result<Option<&[u8]>, DiskError> {
+        let is_held = at >= self.start && at - self.start < self.held;
+        if !is_held {
+            self.fill(at).await?;
+        }
+        let buffer = self.buffer.as_ref().map(Buffer::bytes).unwrap_or_default();
+        if self.held == 0 {
+            return Ok(None);
+        }
+        let offset = usize_from(u64::from(at - self.start)) * BLOCK_BYTES;
+        Ok(buffer.get(offset..offset + BLOCK_BYTES))
+    }
+
+    async fn fill(&mut self, at: u32) -> Result<(), DiskError> {
+        let mut buffer = match self.buffer.take() {
+            Some(buffer) => buffer,
+            None => Buffer::zeroed(self.read_bytes),
+        };
+        buffer.set_len(buffer.capacity());
+        let offset = offset_of(at);
+        let (buffer, read) = self.disk.read_at(&self.file, offset, buffer).await;
+        self.buffer = Some(buffer);
+        let read = read?;
+        self.bytes_read += u64_from(read);
+        self.start = at;
+        self.held = u32_from(read / BLOCK_BYTES);
+        Ok(())
+    }
+
+    /// What stands at this place; `None` beyond the end of the file.
+    pub(crate) async fn judge(&mut self, at: u32) -> Result<Option<Verdict>, DiskError> {
+        let stamp = self.stamp;
+        let block = self.block(at).await?;
+        Ok(block.map(|block| block::judge(block, stamp, at)))
+    }
+
+    /// The frame or mark that starts here, when all of it is valid.
+    pub(crate) async fn frame(&mut self, at: u32) -> Result<Option<Frame>, DiskError> {
+        let stamp = self.stamp;
+        let mut gathered = Vec::new();
+        let mut first: Option<Header> = None;
+        let mut index = 0u16;
+        loop {
+            let place = at + u32::from(index);
+            let Some(block) = self.block(place).await? else {
+                return Ok(None);
+            };
+            let Verdict::Valid(header) = block::judge(block, stamp, place) else {
+                return Ok(None);
+            };
+            let opener = *first.get_or_insert(header);
+            let belongs = header.frame == opener.frame
+                && header.kind == opener.kind
+                && header.index == index
+                && header.blocks == opener.blocks
+                && usize::from(header.blocks) <= FRAME_BLOCKS_MAX;
+            if !belongs || !matches!(header.kind, Kind::Frame | Kind::Mark) {
+                return Ok(None);
+            }
+            gathered.extend_from_slice(block::payload(block, &header));
+            index += 1;
+            if index == opener.blocks {
+                let payload = Payload::parse(Bytes::from(gathered));
+                return Ok(payload.map(|payload| Frame {
+                    header: opener,
+                    end: at + u32::from(index),
+                    payload,
+                }));
+            }
+        }
+    }
+}

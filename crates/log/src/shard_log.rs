@@ -1,0 +1,148 @@
+//! The log of one shard: what its parts share.
+//!
+//! One task appends (`append.rs`), one prepares segments and marks idle tails
+//! (`prepare.rs`), any number read (`read.rs`), all on the shard's thread. They
+//! share [`State`] and two gates: `device` (one frame or mark at a time) and
+//! `prepare` (one at a time makes space). No borrow of the state is held across
+//! an await.
+//!
+//! Poison (rule 9): the first failed write or flush is kept, and from then on
+//! nothing is written and every write is answered with it. A write that its
+//! caller abandons is undecided, and poisons too.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use raftlet::StorageError;
+
+use crate::disk::buffer::Buffer;
+use crate::disk::{Disk, DiskError};
+use crate::gate::{Bell, Gate};
+use crate::identity::Home;
+use crate::index::Groups;
+use crate::options::{LogCounters, Sizes};
+use crate::record::{Directory, Link};
+use crate::recovery::SegmentRef;
+use crate::width::u64_from;
+
+/// The log of one shard; an implementation of `raftlet::Storage`.
+#[derive(Debug)]
+pub struct ShardLog<D: Disk>(pub(crate) Rc<Shared<D>>);
+
+/// A segment that is open for writing.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment<D: Disk> {
+    pub(crate) number: u64,
+    pub(crate) stamp: u64,
+    pub(crate) file: D::File,
+    /// Its size when full.
+    pub(crate) blocks: u32,
+    /// Blocks filled so far, and of those the ones durably so.
+    pub(crate) filled: u32,
+    pub(crate) written: u32,
+}
+
+/// What is left to do when somebody has time.
+#[derive(Debug)]
+pub(crate) enum Chore<D: Disk> {
+    /// Cut a finished segment off behind its last frame.
+    Cut { file: D::File, bytes: u64 },
+    /// Remove a file that holds nothing that counts.
+    Remove { name: String },
+}
+
+/// What changes while the log is in use.
+#[derive(Debug)]
+pub(crate) struct State<D: Disk> {
+    pub(crate) groups: Groups,
+    /// The finished segments, oldest first.
+    pub(crate) finished: Vec<SegmentRef>,
+    pub(crate) active: Segment<D>,
+    /// Where the next frame goes in it.
+    pub(crate) next_block: u32,
+    /// The last durable frame, and what it did.
+    pub(crate) last_frame: u64,
+    pub(crate) directory: Directory,
+    /// Written with the next frame: the first of its segment.
+    pub(crate) link: Option<Link>,
+    /// Chores that may be done when that frame is durable.
+    pub(crate) after_link: Vec<Chore<D>>,
+    pub(crate) chores: Vec<Chore<D>>,
+    /// In use next; has its name already.
+    pub(crate) next: Option<Segment<D>>,
+    /// Being filled under a spare name.
+    pub(crate) fresh: Option<Segment<D>>,
+    pub(crate) highest_number: u64,
+    pub(crate) is_marked: bool,
+    pub(crate) is_writing: bool,
+    pub(crate) poison: Option<String>,
+    pub(crate) buffer: Option<Buffer>,
+    pub(crate) counters: LogCounters,
+}
+
+/// What the tasks of the log share.
+#[derive(Debug)]
+pub(crate) struct Shared<D: Disk> {
+    pub(crate) disk: D,
+    pub(crate) home: Home<D>,
+    pub(crate) sizes: Sizes,
+    pub(crate) state: RefCell<State<D>>,
+    pub(crate) device: Gate,
+    pub(crate) prepare: Gate,
+    pub(crate) bell: Rc<Bell>,
+}
+
+impl<D: Disk> ShardLog<D> {
+    /// What was done since the log was opened.
+    #[must_use]
+    pub fn counters(&self) -> LogCounters {
+        self.0.state.borrow().counters
+    }
+
+    /// How the disk makes writes durable.
+    #[must_use]
+    pub fn disk_mode(&self) -> &'static str {
+        self.0.disk.mode()
+    }
+
+    /// The first failure, once there was one.
+    #[must_use]
+    pub fn poison(&self) -> Option<String> {
+        self.0.state.borrow().poison.clone()
+    }
+
+    /// Segments that make up the log.
+    #[must_use]
+    pub fn segments(&self) -> u64 {
+        u64_from(self.0.state.borrow().finished.len()) + 1
+    }
+}
+
+impl<D: Disk> Drop for ShardLog<D> {
+    fn drop(&mut self) {
+        self.0.bell.close();
+    }
+}
+
+impl<D: Disk> Shared<D> {
+    /// Keeps the first failure and answers with it.
+    pub(crate) fn poison(&self, cause: &DiskError) -> StorageError {
+        self.poison_with(cause.to_string())
+    }
+
+    pub(crate) fn poison_with(&self, cause: String) -> StorageError {
+        let mut state = self.state.borrow_mut();
+        let cause = state.poison.get_or_insert(cause).clone();
+        StorageError::Poisoned { cause }
+    }
+
+    /// Refuses once poisoned.
+    pub(crate) fn check(&self) -> Result<(), StorageError> {
+        match &self.state.borrow().poison {
+            None => Ok(()),
+            Some(cause) => Err(StorageError::Poisoned {
+                cause: cause.clone(),
+            }),
+        }
+    }
+}

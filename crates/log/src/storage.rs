@@ -1,0 +1,72 @@
+//! The port `raftlet::Storage`, as the shard log keeps it.
+//!
+//! The loads answer from the index that recovery built and appends follow, so
+//! they are right at any time, not only before the first write.
+
+use raftlet::core::{Entries, GroupId, HardState, Index};
+use raftlet::{GroupInfo, LoadedLog, Storage, StorageError, WriteBatch};
+
+use crate::disk::Disk;
+use crate::shard_log::ShardLog;
+
+impl<D: Disk> Storage for ShardLog<D> {
+    async fn groups(&self) -> Result<Vec<GroupInfo>, StorageError> {
+        let state = self.0.state.borrow();
+        let infos = state.groups.iter().map(|(group, index)| GroupInfo {
+            group: *group,
+            generation: index.generation,
+        });
+        Ok(infos.collect())
+    }
+
+    async fn load_term_and_vote(&self, group: GroupId) -> Result<HardState, StorageError> {
+        let state = self.0.state.borrow();
+        let index = state.groups.get(&group);
+        Ok(index.map(|index| index.hard_state).unwrap_or_default())
+    }
+
+    async fn load_log(&self, group: GroupId) -> Result<LoadedLog, StorageError> {
+        let (mut loaded, log_time) = {
+            let state = self.0.state.borrow();
+            let Some(index) = state.groups.get(&group) else {
+                return Ok(LoadedLog::default());
+            };
+            let loaded = LoadedLog {
+                last: index.last,
+                runs: index.runs.clone(),
+                configurations: index.configurations.clone(),
+                last_log_time_ms: 0,
+            };
+            (loaded, index.last_log_time_ms)
+        };
+        loaded.last_log_time_ms = match log_time {
+            Some(log_time) => log_time,
+            None => self.last_log_time(group, loaded.last).await?,
+        };
+        Ok(loaded)
+    }
+
+    async fn write(&self, batch: WriteBatch) -> (WriteBatch, Result<(), StorageError>) {
+        let result = self.0.append(&batch).await;
+        (batch, result)
+    }
+
+    async fn read(
+        &self,
+        group: GroupId,
+        first: Index,
+        last: Index,
+        bytes_max: usize,
+    ) -> Result<Entries, StorageError> {
+        self.0.read_entries(group, first, last, bytes_max).await
+    }
+}
+
+impl<D: Disk> ShardLog<D> {
+    /// Behind a truncation the index does not know it: the entry does.
+    async fn last_log_time(&self, group: GroupId, last: Index) -> Result<u64, StorageError> {
+        let entries = self.0.read_entries(group, last, last, 1).await?;
+        let time = entries.iter().last().map_or(0, |entry| entry.log_time_ms);
+        Ok(time)
+    }
+}

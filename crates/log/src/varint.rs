@@ -1,0 +1,68 @@
+//! Numbers of variable length: seven bits a byte, the lowest first, the high
+//! bit set on all but the last (LEB128). At most ten bytes.
+//!
+//! A number has exactly one encoding that is written; longer spellings of it
+//! are refused on reading, so that equal records have equal bytes.
+
+/// Bytes of the longest number.
+pub(crate) const VARINT_BYTES_MAX: usize = 10;
+
+/// Appends a number.
+pub(crate) fn put(into: &mut Vec<u8>, mut number: u64) {
+    loop {
+        let [low, ..] = number.to_le_bytes();
+        number >>= 7;
+        if number == 0 {
+            into.push(low & 0x7f);
+            return;
+        }
+        into.push(low | 0x80);
+    }
+}
+
+/// Takes a number off the front; `None` when there is no well-formed one.
+pub(crate) fn take(from: &mut &[u8]) -> Option<u64> {
+    let mut number = 0u64;
+    for at in 0..VARINT_BYTES_MAX {
+        let (byte, rest) = from.split_first()?;
+        *from = rest;
+        let bits = u64::from(byte & 0x7f);
+        let shift = u32::try_from(at * 7).ok()?;
+        let shifted = bits << shift;
+        if shifted >> shift != bits {
+            return None;
+        }
+        number |= shifted;
+        if byte & 0x80 == 0 {
+            let is_padded = bits == 0 && at > 0;
+            return (!is_padded).then_some(number);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{VARINT_BYTES_MAX, put, take};
+
+    #[test]
+    fn numbers_of_every_length_come_back_and_no_prefix_of_one_passes() {
+        for number in (0..64).flat_map(|bit| [(1u64 << bit) - 1, 1 << bit, u64::MAX >> bit]) {
+            let mut bytes = Vec::new();
+            put(&mut bytes, number);
+            assert!(bytes.len() <= VARINT_BYTES_MAX);
+            assert_eq!(take(&mut &bytes[..]), Some(number));
+            for cut in 0..bytes.len() {
+                assert_eq!(take(&mut &bytes[..cut]), None);
+            }
+        }
+    }
+
+    #[test]
+    fn padded_and_overlong_numbers_are_refused() {
+        assert_eq!(take(&mut &[0x80, 0x00][..]), None);
+        assert_eq!(take(&mut &[0xff; 11][..]), None);
+        let beyond = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02];
+        assert_eq!(take(&mut &beyond[..]), None);
+    }
+}

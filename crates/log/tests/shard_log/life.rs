@@ -1,0 +1,246 @@
+//! The ordinary life of a log, on both disks.
+
+use std::path::Path;
+
+use raftlet::core::{GroupId, Index};
+use raftlet::{Storage, StorageError, WriteBatch};
+use raftlet_log::{
+    Disk, DiskMode, LogOptions, MemoryDisk, RealDisk, ShardLog, TailState, block_on, open_data_dir,
+};
+
+use crate::fixture::{
+    BLOCK, Change, Model, apply, batch, claims, configuration_write, held, small, started, write,
+};
+
+/// Batches that touch everything: votes, several groups, truncation within a
+/// frame and across frames, a new life of a group, many segments.
+fn script() -> Vec<Vec<Change>> {
+    let mut script = vec![
+        vec![Change::of(1).vote(1, 1).append(1, 1, 3, 100)],
+        vec![
+            Change::of(2).vote(1, 2),
+            Change::of(1).append(4, 1, 2, 5000),
+        ],
+        vec![Change::of(1).vote(2, 0).truncate(3).append(3, 2, 4, 10)],
+        vec![
+            Change::of(3).append(1, 1, 1, 0),
+            Change::of(2).append(1, 1, 2, 9000),
+        ],
+        vec![Change::of(1).truncate(5)],
+        vec![Change::of(1).append(5, 2, 1, 20_000)],
+        vec![
+            Change::of(3).append(2, 1, 1, 1),
+            Change::of(3).truncate(2).append(2, 4, 3, 7),
+        ],
+        vec![
+            Change {
+                generation: 2,
+                ..Change::of(2)
+            }
+            .vote(1, 3)
+            .append(1, 1, 2, 11),
+        ],
+    ];
+    for index in 5..30 {
+        script.push(vec![Change::of(3).append(index, 5, 1, 3000)]);
+    }
+    script
+}
+
+async fn live_and_restart<D: Disk>(open: impl AsyncFn() -> (ShardLog<D>, TailState)) {
+    let mut model = Model::new();
+    let (log, tail) = open().await;
+    assert_eq!(tail, TailState::New);
+    for (at, changes) in script().iter().enumerate() {
+        write(&log, changes).await.unwrap();
+        apply(&mut model, changes);
+        if at % 5 == 0 {
+            assert_eq!(held(&log).await.unwrap(), model, "after step {at}");
+        }
+    }
+    assert!(log.segments() >= 3, "{} segments", log.segments());
+    drop(log);
+    for _ in 0..3 {
+        let (log, tail) = open().await;
+        assert_eq!(held(&log).await.unwrap(), model);
+        assert_ne!(tail, TailState::Torn);
+        log.close().await.unwrap();
+    }
+    let (log, _) = open().await;
+    let more = [Change::of(1).append(6, 9, 2, 50)];
+    write(&log, &more).await.unwrap();
+    apply(&mut model, &more);
+    drop(log);
+    let (log, _) = open().await;
+    assert_eq!(held(&log).await.unwrap(), model);
+}
+
+async fn open_real(path: &Path, mode: DiskMode) -> ShardLog<RealDisk> {
+    let (disk, home) = open_data_dir(path, &claims(), mode).await.unwrap();
+    ShardLog::open(disk, home, &small()).await.unwrap().0
+}
+
+#[test]
+fn what_was_written_is_there_after_a_restart_in_memory() {
+    let disk = MemoryDisk::new();
+    block_on(live_and_restart(async || {
+        let (log, report) = started(&disk);
+        (log, report.tail)
+    }));
+}
+
+#[test]
+fn what_was_written_is_there_after_a_restart_on_a_real_disk_in_each_mode() {
+    // S-167
+    for mode in [DiskMode::Probe, DiskMode::Buffered] {
+        let dir = tempfile::tempdir().unwrap();
+        block_on(live_and_restart(async || {
+            let (disk, home) = open_data_dir(dir.path(), &claims(), mode).await.unwrap();
+            let (log, report) = ShardLog::open(disk, home, &small()).await.unwrap();
+            (log, report.tail)
+        }));
+    }
+}
+
+#[test]
+fn a_log_written_in_one_mode_is_read_in_the_other() {
+    // S-127
+    let dir = tempfile::tempdir().unwrap();
+    let mut model = Model::new();
+    block_on(async {
+        for (at, mode) in [DiskMode::Buffered, DiskMode::Probe, DiskMode::Buffered]
+            .iter()
+            .enumerate()
+        {
+            let log = open_real(dir.path(), *mode).await;
+            let changes = [Change::of(1).append(at as u64 + 1, 1, 1, 100)];
+            write(&log, &changes).await.unwrap();
+            apply(&mut model, &changes);
+            assert_eq!(held(&log).await.unwrap(), model);
+        }
+    });
+}
+
+#[test]
+fn the_shape_of_a_log_is_loaded_with_its_configurations() {
+    let disk = MemoryDisk::new();
+    let (change, payload) = configuration_write(7);
+    block_on(async {
+        let (log, _) = started(&disk);
+        let batch = WriteBatch {
+            writes: vec![change],
+        };
+        log.write(batch).await.1.unwrap();
+        for log in [log, started(&disk).0] {
+            let loaded = log.load_log(GroupId::new(7)).await.unwrap();
+            assert_eq!(loaded.configurations.len(), 1);
+            assert_eq!(loaded.configurations[0].0, Index::FIRST);
+            assert_eq!(&loaded.configurations[0].1[..], &payload[..]);
+            assert_eq!(
+                log.load_log(GroupId::new(8)).await.unwrap(),
+                Default::default()
+            );
+        }
+    });
+}
+
+#[test]
+fn a_batch_comes_back_for_reuse_and_an_empty_one_costs_nothing() {
+    let (log, _) = started(&MemoryDisk::new());
+    let before = log.counters();
+    let (given, result) = block_on(log.write(batch(&[])));
+    assert_eq!((given.writes.len(), result), (0, Ok(())));
+    assert_eq!(log.counters(), before);
+}
+
+#[test]
+fn one_batch_costs_one_write_and_one_flush_whatever_it_holds() {
+    // Rule 30; S-089: turns that were gathered are one batch and one frame.
+    let disk = MemoryDisk::new();
+    let (log, _) = started(&disk);
+    for round in 1..=20u64 {
+        let (ours, device) = (log.counters(), disk.counters());
+        let changes: Vec<_> = (1..=round * 5)
+            .map(|group| Change::of(group).vote(round, 1))
+            .collect();
+        block_on(write(&log, &changes)).unwrap();
+        let (ours_after, device_after) = (log.counters(), disk.counters());
+        assert_eq!(ours_after.log_writes, ours.log_writes + 1);
+        assert_eq!(ours_after.log_flushes, ours.log_flushes + 1);
+        assert_eq!(device_after.durable_writes, device.durable_writes + 1);
+        let prepared = ours_after.prepare_flushes - ours.prepare_flushes;
+        assert!(device_after.flushes - device.flushes <= prepared);
+    }
+}
+
+#[test]
+fn in_prepared_space_a_write_touches_nothing_but_its_blocks() {
+    // Rule 27
+    let disk = MemoryDisk::new();
+    let (log, _) = block_on(crate::fixture::start(&disk, &LogOptions::default())).unwrap();
+    let before = disk.counters();
+    for index in 1..=50 {
+        block_on(write(&log, &[Change::of(1).append(index, 1, 1, 200)])).unwrap();
+    }
+    let after = disk.counters();
+    assert_eq!(after.changes - before.changes, 50);
+    assert_eq!(after.durable_writes - before.durable_writes, 50);
+}
+
+#[test]
+fn reads_return_what_was_asked_for_and_no_more() {
+    let (log, _) = started(&MemoryDisk::new());
+    let group = GroupId::new(1);
+    block_on(async {
+        write(&log, &[Change::of(1).append(1, 1, 10, 100)])
+            .await
+            .unwrap();
+        let read = async |first: u64, last: u64, bytes: usize| {
+            let read = log
+                .read(group, Index::new(first), Index::new(last), bytes)
+                .await;
+            read.map(|entries| {
+                (
+                    entries.first().unwrap().get(),
+                    entries.last().unwrap().index.get(),
+                )
+            })
+        };
+        assert_eq!(read(1, 10, usize::MAX).await, Ok((1, 10)));
+        assert_eq!(read(3, 5, usize::MAX).await, Ok((3, 5)));
+        assert_eq!(read(3, 10, 0).await, Ok((3, 3)));
+        assert_eq!(read(3, 10, 300).await, Ok((3, 4)));
+        let missing = |index| StorageError::Missing {
+            group,
+            index: Index::new(index),
+        };
+        assert_eq!(read(11, 12, 100).await, Err(missing(11)));
+        assert_eq!(read(0, 12, 100).await, Err(missing(0)));
+    });
+}
+
+#[test]
+fn a_batch_above_the_frame_limit_is_several_frames_and_comes_back_whole() {
+    // S-169: the largest entry, and a frame that just fits, and one that does not.
+    let disk = MemoryDisk::new();
+    let (log, _) = started(&disk);
+    let mut model = Model::new();
+    let changes = [
+        Change::of(1).vote(1, 1).append(1, 1, 3, 700 << 10),
+        Change::of(2).append(1, 1, 1, 4 << 20),
+        Change::of(1).append(4, 1, 2, 10),
+    ];
+    let before = log.counters().log_writes;
+    block_on(write(&log, &changes)).unwrap();
+    assert!(log.counters().log_writes - before >= 4);
+    apply(&mut model, &changes);
+    for blocks in 1..=20usize {
+        let index = model[&2].entries.len() as u64 + 1;
+        let changes = [Change::of(2).append(index, 1, 1, blocks * (BLOCK - 32) - 120)];
+        block_on(write(&log, &changes)).unwrap();
+        apply(&mut model, &changes);
+    }
+    assert_eq!(block_on(held(&log)).unwrap(), model);
+    drop(log);
+    assert_eq!(block_on(held(&started(&disk).0)).unwrap(), model);
+}
