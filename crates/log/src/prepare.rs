@@ -18,6 +18,9 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
+use raftlet::Clock;
+use raftlet::core::Time;
+
 use crate::append::Need;
 use crate::block::BLOCK_BYTES;
 use crate::disk::buffer::Buffer;
@@ -26,8 +29,6 @@ use crate::scan::offset_of;
 use crate::segment::{self, FIRST_BLOCK, Head};
 use crate::shard_log::{Chore, Segment, ShardLog, Shared};
 use crate::width::{u64_from, usize_from};
-use raftlet::Clock;
-use raftlet::core::Time;
 
 /// Between two steps of zero filling: 128 KiB each 10 ms cost appends nothing
 /// measurable, without pauses they take 3 to 7 times as long.
@@ -253,7 +254,9 @@ impl<D: Disk> Shared<D> {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let places = [&mut state.fresh, &mut state.next].into_iter().flatten();
-        let place = places.chain([&mut state.active]).find(|place| place.number == number);
+        let place = places
+            .chain([&mut state.active])
+            .find(|place| place.number == number);
         if let Some(place) = place {
             place.filled = segment.filled;
             place.written = segment.written;
@@ -285,7 +288,10 @@ impl<D: Disk> Shared<D> {
         let bytes = u64_from(buffer.len());
         let offset = offset_of(segment.filled);
         let reach = Reach::Background;
-        let (_, result) = self.disk.write_at(&segment.file, offset, buffer, reach).await;
+        let (_, result) = self
+            .disk
+            .write_at(&segment.file, offset, buffer, reach)
+            .await;
         result?;
         segment.filled += blocks;
         self.state.borrow_mut().counters.prepare_bytes += bytes;
@@ -339,5 +345,8 @@ impl<D: Disk> Shared<D> {
 
 /// Past the point where a full disk could be met in order.
 fn not_no_space(error: DiskError) -> DiskError {
-    DiskError { kind: std::io::ErrorKind::Other, ..error }
+    DiskError {
+        kind: std::io::ErrorKind::Other,
+        ..error
+    }
 }
