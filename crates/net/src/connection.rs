@@ -68,9 +68,14 @@ pub enum ConnectionError {
 }
 
 impl ConnectionError {
-    /// Whether nobody listens where the node was.
-    pub(crate) fn is_nobody_there(&self) -> bool {
-        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+    /// Whether it shows that the node's process, as met before, is gone: nobody
+    /// listens at its address, or another process answers there.
+    pub(crate) fn is_node_gone(&self) -> bool {
+        match self {
+            Self::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+            Self::Refused(refusal) => refusal.is_about_identity(),
+            _ => false,
+        }
     }
 
     /// Whether the other side sent what it may not.

@@ -158,9 +158,9 @@ impl Detector {
         self.judge(now, node);
     }
 
-    /// The connection to `node` broke and nobody listens there any more: its
-    /// process is gone.
-    pub(crate) fn on_dial_refused(&mut self, now: Time, node: NodeId) {
+    /// Nobody listens where `node` was, or somebody else does: its process is
+    /// gone.
+    pub(crate) fn on_gone(&mut self, now: Time, node: NodeId) {
         if let Some(peer) = self.peers.get_mut(&node)
             && matches!(peer.liveness, Liveness::Alive { .. })
         {

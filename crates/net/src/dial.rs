@@ -6,8 +6,8 @@
 //!   +--------+---------+--------+---- back-off; first retry at once <----+
 //! ```
 //!
-//! A retry that finds nobody listening tells the detector that the process is
-//! gone. On an established connection nothing but a refusal comes back; reading
+//! A retry that finds nobody listening, or another process than was met, tells
+//! the detector that the process is gone. On an established connection nothing but a refusal comes back; reading
 //! it is what notices a close at once.
 //!
 //! Not here: what is written (`outbox.rs`), what arrives (`listen.rs`).
@@ -200,9 +200,9 @@ pub(crate) async fn in_time<T>(
 
 fn on_dial_failed(shared: &Shared, peer: &Peer, sink: &impl Sink, cause: ConnectionError) {
     count_end(peer, &cause);
-    if cause.is_nobody_there() {
+    if cause.is_node_gone() {
         let now = shared.now();
-        shared.detector.borrow_mut().on_dial_refused(now, peer.node);
+        shared.detector.borrow_mut().on_gone(now, peer.node);
         shared.report_liveness(sink);
     }
     let address = peer.address.clone();

@@ -31,6 +31,8 @@ mod detector;
 mod dial;
 mod fields;
 mod frame;
+#[cfg(test)]
+mod golden;
 mod handshake;
 mod listen;
 mod net;

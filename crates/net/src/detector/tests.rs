@@ -61,7 +61,7 @@ fn a_reply_makes_alive_and_silence_makes_suspected() {
 #[test]
 fn a_node_never_met_is_unknown_first_and_suspected_then() {
     let mut detector = detector();
-    detector.on_dial_refused(ms(1), PEER);
+    detector.on_gone(ms(1), PEER);
     for now in (100..500).step_by(100) {
         detector.on_tick(ms(now));
         assert_eq!(detector.liveness(PEER), Liveness::Unknown, "at {now}");
@@ -100,7 +100,7 @@ fn our_bytes_arriving_there_prove_life_while_replies_wait() {
 #[test]
 fn a_refused_redial_is_suspicion_at_once_and_late_replies_do_not_lift_it() {
     let mut detector = answered_until(1000);
-    detector.on_dial_refused(ms(1010), PEER);
+    detector.on_gone(ms(1010), PEER);
     assert_eq!(detector.take_changes(), [(PEER, Liveness::Suspected)]);
     assert_eq!(detector.on_reply(ms(1011), PEER, run(1), ms(1005)), None);
     assert_eq!(detector.liveness(PEER), Liveness::Suspected);

@@ -184,6 +184,17 @@ impl Refusal {
         Self::new(RefusalReason::NotNow, text)
     }
 
+    /// Whether another process was found than the one expected.
+    pub(crate) const fn is_about_identity(&self) -> bool {
+        matches!(
+            self.reason,
+            RefusalReason::Cluster
+                | RefusalReason::WrongNode
+                | RefusalReason::Incarnation
+                | RefusalReason::StaleRun
+        )
+    }
+
     fn new(reason: RefusalReason, mut text: String) -> Self {
         while text.len() > TEXT_BYTES_MAX {
             text.pop();
