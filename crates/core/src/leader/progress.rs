@@ -188,7 +188,9 @@ impl Peer {
     /// where a round, a commit index or silence calls for one.
     pub(crate) fn flush(&mut self, state: &mut State, circular: Circular, fetches: &mut u64) {
         let sent_before = state.output.messages.len();
-        if state.liveness_of(self.node) != Liveness::Suspected {
+        // The detector may be wrong: who is suspected but answers everything gets
+        // entries, or a leader in office could commit nothing (rule 20).
+        if state.liveness_of(self.node) != Liveness::Suspected || self.unanswered.is_none() {
             self.send_entries(state, circular, fetches);
         }
         let sent = state.output.messages.len() > sent_before;
