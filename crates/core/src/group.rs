@@ -307,7 +307,7 @@ impl Group {
                 let reads = reads.filter(|_| follower.leader.is_some());
                 [follower.next_deadline(&self.state), reads].into_iter().flatten().min()
             }
-            RoleState::Candidate(candidate) => Some(candidate.next_deadline()),
+            RoleState::Candidate(candidate) => candidate.next_deadline(&self.state),
             RoleState::Leader(leader) => leader.next_deadline(&self.state),
             RoleState::Halted => None,
         }
