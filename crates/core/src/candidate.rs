@@ -147,7 +147,8 @@ impl Candidate {
         asked_term: Term,
         reply: &VoteReply,
     ) {
-        let current = reply.kind == self.kind
+        let current = self.announced
+            && reply.kind == self.kind
             && reply.campaign == self.campaign
             && (!reply.granted || asked_term == self.term);
         if !current || self.votes.iter().any(|(voter, _)| *voter == from) {

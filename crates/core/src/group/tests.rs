@@ -10,7 +10,7 @@ use crate::ids::{
     Generation, GroupId, Incarnation, Index, LogId, NodeId, ReadId, Run, Sender, Term,
 };
 use crate::membership::{Configuration, Member, Role as MemberRole};
-use crate::message::Message;
+use crate::message::{Body, Message, VoteKind, VoteReply};
 use crate::options::{Options, Settings};
 use crate::output::{HardState, Output, Role};
 use crate::state::Seat;
@@ -44,6 +44,11 @@ fn seat(node: u64) -> Seat {
         incarnation: Incarnation(u128::from(node)),
         run: Run::new(1),
     }
+}
+
+fn sender(node: u64) -> Sender {
+    let incarnation = Incarnation(u128::from(node));
+    Sender { node: NodeId::new(node), incarnation, run: Run::new(1) }
 }
 
 fn fresh(configuration: &Configuration) -> Restored {
@@ -117,14 +122,9 @@ impl Cluster {
             if self.isolated.contains(&from) || self.isolated.contains(&to.get()) {
                 continue;
             }
-            let sender = Sender {
-                node: NodeId::new(from),
-                incarnation: Incarnation(u128::from(from)),
-                run: Run::new(1),
-            };
             let now = self.now();
             let mut arena = std::mem::take(&mut self.arena);
-            self.group(to.get()).step(now, &mut arena, sender, message);
+            self.group(to.get()).step(now, &mut arena, sender(from), message);
             self.arena = arena;
             self.pump(to.get());
         }
@@ -207,4 +207,23 @@ fn a_leader_cut_off_steps_down_and_the_others_elect_one_of_them() {
     let id = cluster.propose(leaders[0], b"y");
     cluster.run_ms(500);
     assert_eq!(cluster.committed, [id.index; 3]);
+}
+
+#[test]
+fn votes_that_come_before_they_were_asked_for_elect_nobody() {
+    let mut cluster = Cluster::voters(3);
+    let (now, mut arena, mut out) = (cluster.now(), Arena::default(), Output::default());
+    let candidate = cluster.group(1);
+    candidate.on_deadline(now);
+    for kind in [VoteKind::Pre, VoteKind::Real] {
+        for node in [2, 3] {
+            let reply = VoteReply { kind, campaign: 1, granted: true };
+            let generation = Generation::new(1);
+            let message = Message { generation, term: Term::new(2), body: Body::VoteReply(reply) };
+            candidate.step(now, &mut arena, sender(node), message);
+        }
+        candidate.drain(&mut out);
+    }
+    assert_eq!(candidate.role(), Role::Candidate);
+    candidate.check_invariants();
 }
