@@ -265,6 +265,9 @@ impl Group {
     /// Stops taking part: storage is poisoned, or the machine broken. Nothing
     /// leaves from here on; a restart begins anew (rules 9, 44).
     pub fn halt(&mut self, now: Now) {
+        if self.is_halted() {
+            return;
+        }
         self.state.now = now;
         let mut refused = self.reads.take();
         if let RoleState::Leader(leader) = &mut self.role {

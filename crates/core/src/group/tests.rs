@@ -5,9 +5,10 @@
 use std::rc::Rc;
 
 use crate::entry::Arena;
+use crate::error::ProposeError;
 use crate::group::{Group, Restored};
 use crate::ids::{
-    Generation, GroupId, Incarnation, Index, LogId, NodeId, ReadId, Run, Sender, Term,
+    Generation, GroupId, Incarnation, Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term,
 };
 use crate::membership::{Configuration, Member, Role as MemberRole};
 use crate::message::{Body, Message, VoteKind, VoteReply};
@@ -61,17 +62,15 @@ fn fresh(configuration: &Configuration) -> Restored {
     }
 }
 
+fn group(node: u64, restored: Restored) -> Group {
+    let settings = Rc::new(Settings::try_from(Options::default()).unwrap());
+    Group::new(settings, seat(node), restored, node, Now::default()).unwrap()
+}
+
 impl Cluster {
     fn voters(nodes: u64) -> Self {
         let configuration = configuration(nodes);
-        let settings = Rc::new(Settings::try_from(Options::default()).unwrap());
-        let groups = (1..=nodes)
-            .map(|node| {
-                let restored = fresh(&configuration);
-                let now = Now::default();
-                Group::new(settings.clone(), seat(node), restored, node, now).unwrap()
-            })
-            .collect();
+        let groups = (1..=nodes).map(|node| group(node, fresh(&configuration))).collect();
         Self {
             groups,
             queue: Vec::new(),
@@ -226,4 +225,56 @@ fn votes_that_come_before_they_were_asked_for_elect_nobody() {
     }
     assert_eq!(candidate.role(), Role::Candidate);
     candidate.check_invariants();
+}
+
+#[test]
+fn nobody_campaigns_where_term_or_index_leaves_no_room() {
+    let (max, two) = (NUMBER_MAX, Index::new(2));
+    let cases = [
+        (Term::new(max - 1), two, Role::Follower),
+        (Term::new(max - 2), two, Role::Leader),
+        (Term::new(2), Index::new(max - 1), Role::Follower),
+        (Term::new(2), Index::new(max - 2), Role::Leader),
+        (Term::new(u64::MAX), two, Role::Follower),
+    ];
+    for (term, last, expected) in cases {
+        let restored = Restored {
+            hard_state: HardState { term, vote: None },
+            last,
+            ..fresh(&configuration(1))
+        };
+        let mut cluster = Cluster::voters(1);
+        cluster.groups = vec![group(1, restored)];
+        cluster.run_ms(2_000);
+        let group = cluster.group(1);
+        assert_eq!(group.role(), expected, "{term} {last}");
+        assert!(group.last_index().get() < max, "an entry that no decoder takes");
+        assert!(term.is_exhausted() || !group.term().is_exhausted());
+    }
+}
+
+#[test]
+fn a_second_halt_forgets_no_reader() {
+    let mut cluster = Cluster::voters(3);
+    let (now, mut out) = (cluster.now(), Output::default());
+    let group = cluster.group(1);
+    group.read(now, ReadId::new(7)).unwrap();
+    group.halt(now);
+    group.halt(now);
+    group.drain(&mut out);
+    assert_eq!(out.reads_refused, [ReadId::new(7)]);
+}
+
+#[test]
+fn one_call_proposes_no_more_than_may_wait_for_a_quorum() {
+    let mut cluster = Cluster::voters(1);
+    cluster.run_ms(1);
+    let command = vec![0; 1 << 20];
+    let (now, mut arena) = (cluster.now(), Arena::default());
+    let propose = |group: &mut Group, arena: &mut Arena, len| {
+        group.propose(now, arena, std::iter::repeat_n(&command[..], len))
+    };
+    let refused = propose(cluster.group(1), &mut arena, 17);
+    assert!(matches!(refused, Err(ProposeError::TooLarge { .. })), "{refused:?}");
+    assert!(propose(cluster.group(1), &mut arena, 16).is_ok());
 }
