@@ -4,12 +4,13 @@
 
 use std::rc::Rc;
 
-use crate::entry::Arena;
+use crate::entry::{Arena, Entries};
 use crate::error::ProposeError;
 use crate::group::{Group, Restored};
 use crate::ids::{
     Generation, GroupId, Incarnation, Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term,
 };
+use crate::liveness::Liveness;
 use crate::membership::{Configuration, Member, Role as MemberRole};
 use crate::message::{Body, Message, VoteKind, VoteReply};
 use crate::options::{Options, Settings};
@@ -116,6 +117,11 @@ impl Cluster {
     }
 
     fn deliver_all(&mut self) {
+        self.deliver_all_but(0);
+    }
+
+    /// Delivers all messages; `undrained` keeps its output.
+    fn deliver_all_but(&mut self, undrained: u64) {
         while !self.queue.is_empty() {
             let (from, to, message) = self.queue.remove(0);
             if self.isolated.contains(&from) || self.isolated.contains(&to.get()) {
@@ -125,7 +131,9 @@ impl Cluster {
             let mut arena = std::mem::take(&mut self.arena);
             self.group(to.get()).step(now, &mut arena, sender(from), message);
             self.arena = arena;
-            self.pump(to.get());
+            if to.get() != undrained {
+                self.pump(to.get());
+            }
         }
     }
 
@@ -277,4 +285,34 @@ fn one_call_proposes_no_more_than_may_wait_for_a_quorum() {
     let refused = propose(cluster.group(1), &mut arena, 17);
     assert!(matches!(refused, Err(ProposeError::TooLarge { .. })), "{refused:?}");
     assert!(propose(cluster.group(1), &mut arena, 16).is_ok());
+}
+
+#[test]
+fn a_storage_that_answers_with_nothing_is_not_asked_again_at_once() {
+    let mut cluster = Cluster::voters(3);
+    cluster.run_ms(20);
+    cluster.isolated = vec![3];
+    let first = cluster.propose(1, b"x").index;
+    cluster.propose(1, b"y");
+    cluster.run_ms(200);
+    let mut given = cluster.group(1).entries(first, first, usize::MAX);
+    cluster.group(1).release_memory(0);
+    cluster.isolated.clear();
+    // A new run of the member is probed from what it had acknowledged. The
+    // first answer gets it into the pipeline, then storage gives nothing.
+    let (now, mut out, mut asked) = (cluster.now(), Output::default(), 0);
+    cluster.group(1).on_liveness(now, NodeId::new(3), Liveness::Alive { run: Run::new(2) });
+    for _ in 0..50 {
+        cluster.group(1).drain(&mut out);
+        for envelope in out.messages.drain(..) {
+            cluster.queue.push((1, envelope.to, envelope.message));
+        }
+        for fetch in out.fetches.drain(..) {
+            asked += 1;
+            let entries = given.take().unwrap_or_default();
+            cluster.group(1).on_fetched(now, fetch.id, Some(entries));
+        }
+        cluster.deliver_all_but(1);
+    }
+    assert_eq!(asked, 2);
 }
