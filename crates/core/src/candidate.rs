@@ -41,6 +41,8 @@ pub(crate) struct Candidate {
     /// Whether the requests have left.
     announced: bool,
     repeat_at: Time,
+    /// How long it lasts, once announced.
+    patience_ns: u64,
     ends_at: Time,
 }
 
@@ -69,8 +71,9 @@ impl Candidate {
             term: if kind == VoteKind::Pre { state.term.next() } else { state.term },
             votes: Vec::new(),
             announced: false,
-            repeat_at: now.after_ns(state.settings.heartbeat_interval_ns),
-            ends_at: now.after_ns(patience_ns),
+            repeat_at: now,
+            patience_ns,
+            ends_at: now,
         }
     }
 
@@ -85,7 +88,10 @@ impl Candidate {
     }
 
     fn announce(&mut self, state: &mut State) {
+        let now = state.time();
         self.announced = true;
+        self.repeat_at = now.after_ns(state.settings.heartbeat_interval_ns);
+        self.ends_at = now.after_ns(self.patience_ns);
         for node in state.others() {
             self.ask(state, node);
         }
@@ -106,17 +112,23 @@ impl Candidate {
         state.send_in(self.term, node, Body::VoteRequest(request));
     }
 
-    pub(crate) fn next_deadline(&self) -> Time {
-        if self.announced { self.repeat_at.min(self.ends_at) } else { self.ends_at }
+    /// Its time counts from when the requests leave: a candidate that gave up
+    /// on its own slow disk would owe that disk the next term as well. Until
+    /// then only the stall limit ends it (rule 28).
+    pub(crate) fn next_deadline(&self, state: &State) -> Option<Time> {
+        if self.announced { Some(self.repeat_at.min(self.ends_at)) } else { state.stall_at() }
     }
 
     /// Repeats lost requests; returns whether the campaign's time is up.
     pub(crate) fn on_deadline(&mut self, state: &mut State) -> bool {
         let now = state.time();
+        if !self.announced {
+            return state.is_stalled();
+        }
         if now >= self.ends_at {
             return true;
         }
-        if self.announced && now >= self.repeat_at {
+        if now >= self.repeat_at {
             self.repeat_at = now.after_ns(state.settings.heartbeat_interval_ns);
             for node in state.others() {
                 if !self.votes.iter().any(|(voter, _)| *voter == node) {
@@ -135,7 +147,8 @@ impl Candidate {
         asked_term: Term,
         reply: &VoteReply,
     ) {
-        let current = reply.kind == self.kind
+        let current = self.announced
+            && reply.kind == self.kind
             && reply.campaign == self.campaign
             && (!reply.granted || asked_term == self.term);
         if !current || self.votes.iter().any(|(voter, _)| *voter == from) {

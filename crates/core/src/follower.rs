@@ -185,8 +185,10 @@ impl Follower {
             Liveness::Suspected => self.abandon(state),
             Liveness::Alive { run } if run > self.leader_run => self.abandon(state),
             Liveness::Alive { .. } => {}
-            // Nobody vouches any more: silence counts from now.
-            Liveness::Unknown => self.since = state.time(),
+            // Nobody vouches any more: silence counts from now, or since it was
+            // first doubted. A detector that flaps does not prolong it.
+            Liveness::Unknown if self.doubt.is_none() => self.since = state.time(),
+            Liveness::Unknown => {}
         }
     }
 

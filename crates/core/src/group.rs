@@ -266,6 +266,9 @@ impl Group {
     /// Stops taking part: storage is poisoned, or the machine broken. Nothing
     /// leaves from here on; a restart begins anew (rules 9, 44).
     pub fn halt(&mut self, now: Now) {
+        if self.is_halted() {
+            return;
+        }
         self.state.now = now;
         let mut refused = self.reads.take();
         if let RoleState::Leader(leader) = &mut self.role {
@@ -308,7 +311,7 @@ impl Group {
                 let reads = reads.filter(|_| follower.leader.is_some());
                 [follower.next_deadline(&self.state), reads].into_iter().flatten().min()
             }
-            RoleState::Candidate(candidate) => Some(candidate.next_deadline()),
+            RoleState::Candidate(candidate) => candidate.next_deadline(&self.state),
             RoleState::Leader(leader) => leader.next_deadline(&self.state),
             RoleState::Halted => None,
         }

@@ -307,7 +307,8 @@ fn check_commands<'a>(
         return Err(ProposeError::Empty);
     }
     let limit = options.command_bytes_max;
-    if largest > limit || len > CHUNK_LEN_MAX {
+    let too_much = len > CHUNK_LEN_MAX || bytes > options.uncommitted_bytes_max;
+    if largest > limit || too_much {
         return Err(ProposeError::TooLarge { bytes: largest, limit });
     }
     let last = u64::try_from(len).map_or(Index::new(u64::MAX), |len| {

@@ -83,14 +83,15 @@ impl State {
     }
 
     /// Whether this member may campaign: a voter, under its own incarnation,
-    /// with a disk that writes.
+    /// with a disk that writes, and with room for a term and a no-op (rule 24).
     pub(crate) fn is_electable(&self) -> bool {
         let seat = self.configuration().find(self.seat.node);
         seat.is_some_and(|member| member.incarnation == self.seat.incarnation)
             && self.configuration().is_voter(self.seat.node)
             && !self.is_stalled()
             && !self.term.is_exhausted()
-            && !self.log.last().index.is_exhausted()
+            && !self.term.next().is_exhausted()
+            && !self.log.last().index.next().is_exhausted()
     }
 
     /// Whether a sender holds a seat, under the incarnation that the seat

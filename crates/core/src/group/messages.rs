@@ -47,6 +47,9 @@ impl Group {
     }
 
     fn on_vote_request(&mut self, from: Sender, term: Term, request: &VoteRequest) {
+        if term > self.state.term {
+            self.on_leaderless_word(from);
+        }
         let trusts_leader = self.trusts_leader();
         if request.kind == VoteKind::Pre {
             votes::answer_pre_vote(&mut self.state, from, term, request, trusts_leader);
@@ -72,6 +75,15 @@ impl Group {
         }
         if let Some(owed) = owed {
             self.owed_vote = owed.settle(&mut self.state);
+        }
+    }
+
+    /// Said by one who does not lead the present term, and never will again: a
+    /// leader neither asks who leads nor for votes. So a follower that the
+    /// detector keeps with a leader that stepped down is freed (rule 20).
+    fn on_leaderless_word(&mut self, from: Sender) {
+        if let RoleState::Follower(follower) = &mut self.role {
+            follower.on_not_leader(&mut self.state, from.node);
         }
     }
 
@@ -133,11 +145,7 @@ impl Group {
                 _ => self.state.counters.stale += 1,
             },
             Body::VoteReply(_) => self.on_vote_reply(from, term, &body),
-            Body::NotLeader { .. } => {
-                if let RoleState::Follower(follower) = &mut self.role {
-                    follower.on_not_leader(&mut self.state, from.node);
-                }
-            }
+            Body::NotLeader { .. } => self.on_leaderless_word(from),
             Body::ReadReply { run, read, index } => self.on_read_reply(from, run, read, index),
             Body::Probe | Body::Read { .. } | Body::Forward(_) => {
                 self.on_request(arena, from, body);
@@ -156,6 +164,7 @@ impl Group {
 
     /// Another member asks for something that only a leader can give.
     fn on_request(&mut self, arena: &mut Arena, from: Sender, body: Body) {
+        self.on_leaderless_word(from);
         let leader = self.leader();
         match (&mut self.role, body) {
             (RoleState::Leader(role), Body::Probe) => role.on_probe(from.node),

@@ -4,13 +4,15 @@
 
 use std::rc::Rc;
 
-use crate::entry::Arena;
+use crate::entry::{Arena, Entries};
+use crate::error::ProposeError;
 use crate::group::{Group, Restored};
 use crate::ids::{
-    Generation, GroupId, Incarnation, Index, LogId, NodeId, ReadId, Run, Sender, Term,
+    Generation, GroupId, Incarnation, Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term,
 };
+use crate::liveness::Liveness;
 use crate::membership::{Configuration, Member, Role as MemberRole};
-use crate::message::Message;
+use crate::message::{Body, Message, VoteKind, VoteReply};
 use crate::options::{Options, Settings};
 use crate::output::{HardState, Output, Role};
 use crate::state::Seat;
@@ -46,6 +48,11 @@ fn seat(node: u64) -> Seat {
     }
 }
 
+fn sender(node: u64) -> Sender {
+    let incarnation = Incarnation(u128::from(node));
+    Sender { node: NodeId::new(node), incarnation, run: Run::new(1) }
+}
+
 fn fresh(configuration: &Configuration) -> Restored {
     Restored {
         hard_state: HardState { term: Term::BOOTSTRAP, vote: None },
@@ -56,17 +63,15 @@ fn fresh(configuration: &Configuration) -> Restored {
     }
 }
 
+fn group(node: u64, restored: Restored) -> Group {
+    let settings = Rc::new(Settings::try_from(Options::default()).unwrap());
+    Group::new(settings, seat(node), restored, node, Now::default()).unwrap()
+}
+
 impl Cluster {
     fn voters(nodes: u64) -> Self {
         let configuration = configuration(nodes);
-        let settings = Rc::new(Settings::try_from(Options::default()).unwrap());
-        let groups = (1..=nodes)
-            .map(|node| {
-                let restored = fresh(&configuration);
-                let now = Now::default();
-                Group::new(settings.clone(), seat(node), restored, node, now).unwrap()
-            })
-            .collect();
+        let groups = (1..=nodes).map(|node| group(node, fresh(&configuration))).collect();
         Self {
             groups,
             queue: Vec::new(),
@@ -112,21 +117,23 @@ impl Cluster {
     }
 
     fn deliver_all(&mut self) {
+        self.deliver_all_but(0);
+    }
+
+    /// Delivers all messages; `undrained` keeps its output.
+    fn deliver_all_but(&mut self, undrained: u64) {
         while !self.queue.is_empty() {
             let (from, to, message) = self.queue.remove(0);
             if self.isolated.contains(&from) || self.isolated.contains(&to.get()) {
                 continue;
             }
-            let sender = Sender {
-                node: NodeId::new(from),
-                incarnation: Incarnation(u128::from(from)),
-                run: Run::new(1),
-            };
             let now = self.now();
             let mut arena = std::mem::take(&mut self.arena);
-            self.group(to.get()).step(now, &mut arena, sender, message);
+            self.group(to.get()).step(now, &mut arena, sender(from), message);
             self.arena = arena;
-            self.pump(to.get());
+            if to.get() != undrained {
+                self.pump(to.get());
+            }
         }
     }
 
@@ -207,4 +214,105 @@ fn a_leader_cut_off_steps_down_and_the_others_elect_one_of_them() {
     let id = cluster.propose(leaders[0], b"y");
     cluster.run_ms(500);
     assert_eq!(cluster.committed, [id.index; 3]);
+}
+
+#[test]
+fn votes_that_come_before_they_were_asked_for_elect_nobody() {
+    let mut cluster = Cluster::voters(3);
+    let (now, mut arena, mut out) = (cluster.now(), Arena::default(), Output::default());
+    let candidate = cluster.group(1);
+    candidate.on_deadline(now);
+    for kind in [VoteKind::Pre, VoteKind::Real] {
+        for node in [2, 3] {
+            let reply = VoteReply { kind, campaign: 1, granted: true };
+            let generation = Generation::new(1);
+            let message = Message { generation, term: Term::new(2), body: Body::VoteReply(reply) };
+            candidate.step(now, &mut arena, sender(node), message);
+        }
+        candidate.drain(&mut out);
+    }
+    assert_eq!(candidate.role(), Role::Candidate);
+    candidate.check_invariants();
+}
+
+#[test]
+fn nobody_campaigns_where_term_or_index_leaves_no_room() {
+    let (max, two) = (NUMBER_MAX, Index::new(2));
+    let cases = [
+        (Term::new(max - 1), two, Role::Follower),
+        (Term::new(max - 2), two, Role::Leader),
+        (Term::new(2), Index::new(max - 1), Role::Follower),
+        (Term::new(2), Index::new(max - 2), Role::Leader),
+        (Term::new(u64::MAX), two, Role::Follower),
+    ];
+    for (term, last, expected) in cases {
+        let restored = Restored {
+            hard_state: HardState { term, vote: None },
+            last,
+            ..fresh(&configuration(1))
+        };
+        let mut cluster = Cluster::voters(1);
+        cluster.groups = vec![group(1, restored)];
+        cluster.run_ms(2_000);
+        let group = cluster.group(1);
+        assert_eq!(group.role(), expected, "{term} {last}");
+        assert!(group.last_index().get() < max, "an entry that no decoder takes");
+        assert!(term.is_exhausted() || !group.term().is_exhausted());
+    }
+}
+
+#[test]
+fn a_second_halt_forgets_no_reader() {
+    let mut cluster = Cluster::voters(3);
+    let (now, mut out) = (cluster.now(), Output::default());
+    let group = cluster.group(1);
+    group.read(now, ReadId::new(7)).unwrap();
+    group.halt(now);
+    group.halt(now);
+    group.drain(&mut out);
+    assert_eq!(out.reads_refused, [ReadId::new(7)]);
+}
+
+#[test]
+fn one_call_proposes_no_more_than_may_wait_for_a_quorum() {
+    let mut cluster = Cluster::voters(1);
+    cluster.run_ms(1);
+    let command = vec![0; 1 << 20];
+    let (now, mut arena) = (cluster.now(), Arena::default());
+    let propose = |group: &mut Group, arena: &mut Arena, len| {
+        group.propose(now, arena, std::iter::repeat_n(&command[..], len))
+    };
+    let refused = propose(cluster.group(1), &mut arena, 17);
+    assert!(matches!(refused, Err(ProposeError::TooLarge { .. })), "{refused:?}");
+    assert!(propose(cluster.group(1), &mut arena, 16).is_ok());
+}
+
+#[test]
+fn a_storage_that_answers_with_nothing_is_not_asked_again_at_once() {
+    let mut cluster = Cluster::voters(3);
+    cluster.run_ms(20);
+    cluster.isolated = vec![3];
+    let first = cluster.propose(1, b"x").index;
+    cluster.propose(1, b"y");
+    cluster.run_ms(200);
+    let mut given = cluster.group(1).entries(first, first, usize::MAX);
+    cluster.group(1).release_memory(0);
+    cluster.isolated.clear();
+    // A new run of the member is probed from what it had acknowledged. The
+    // first answer gets it into the pipeline, then storage gives nothing.
+    let (now, mut out, mut asked) = (cluster.now(), Output::default(), 0);
+    cluster.group(1).on_liveness(now, NodeId::new(3), Liveness::Alive { run: Run::new(2) });
+    for _ in 0..50 {
+        cluster.group(1).drain(&mut out);
+        for envelope in out.messages.drain(..) {
+            cluster.queue.push((1, envelope.to, envelope.message));
+        }
+        for fetch in out.fetches.drain(..) {
+            asked += 1;
+            let entries = given.take().unwrap_or_default();
+            cluster.group(1).on_fetched(now, fetch.id, Some(entries));
+        }
+        cluster.deliver_all_but(1);
+    }
+    assert_eq!(asked, 2);
 }

@@ -188,7 +188,9 @@ impl Peer {
     /// where a round, a commit index or silence calls for one.
     pub(crate) fn flush(&mut self, state: &mut State, circular: Circular, fetches: &mut u64) {
         let sent_before = state.output.messages.len();
-        if state.liveness_of(self.node) != Liveness::Suspected {
+        // The detector may be wrong: who is suspected but answers everything gets
+        // entries, or a leader in office could commit nothing (rule 20).
+        if state.liveness_of(self.node) != Liveness::Suspected || self.unanswered.is_none() {
             self.send_entries(state, circular, fetches);
         }
         let sent = state.output.messages.len() > sent_before;
@@ -250,18 +252,19 @@ impl Peer {
         entries: Option<Entries>,
     ) {
         self.fetch = None;
-        let Some(entries) = entries else {
+        let known = |entries: &Entries| {
+            entries.first() == Some(self.next)
+                && entries.chunks().all(|chunk| {
+                    chunk.last() <= state.log.last().index && state.log.conflict(chunk).is_none()
+                })
+        };
+        // Nothing, or not what was asked for: asked for again after a while.
+        let Some(entries) = entries.filter(known) else {
             self.mode = Mode::SnapshotNeeded;
             return;
         };
-        let known = entries.first() == Some(self.next)
-            && entries.chunks().all(|chunk| {
-                chunk.last() <= state.log.last().index && state.log.conflict(chunk).is_none()
-            });
-        if known {
-            state.counters.entries_fetched += entries.len();
-            self.send(state, circular, self.next.previous(), entries);
-        }
+        state.counters.entries_fetched += entries.len();
+        self.send(state, circular, self.next.previous(), entries);
     }
 
     /// A heartbeat claims only a proven position, so nobody refuses it; while
@@ -349,6 +352,7 @@ impl Peer {
     }
 
     fn on_match(&mut self, state: &State, verified: Index, durable: Index) {
+        let before = self.next;
         self.matched = self.matched.max(durable);
         match self.mode {
             Mode::Probe { .. } if verified >= self.next.previous() => {
@@ -367,6 +371,10 @@ impl Peer {
             Mode::Probe { .. } | Mode::Pipeline | Mode::SnapshotNeeded => {}
         }
         self.next = self.next.max(self.matched.next());
+        if self.next != before {
+            // What is being fetched is no longer what comes next.
+            self.fetch = None;
+        }
     }
 
     fn on_reject(&mut self, state: &State, previous: Index, hint: LogId) {
