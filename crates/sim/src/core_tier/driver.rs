@@ -109,7 +109,9 @@ impl World {
         let mut entries = group.entries(first, commit, bytes_max);
         if entries.is_none() {
             self.judge.tally.mark(Mark::ColdApply);
-            entries = member.durable.read(first, commit, bytes_max);
+            // Storage may still hold what a truncation under way removes.
+            let last = commit.min(group.durable_index());
+            entries = member.durable.read(first, last, bytes_max);
         }
         let Some(entries) = entries else {
             return ensure(false, invariants::ASKS_WHAT_EXISTS, || {

@@ -127,11 +127,17 @@ impl Judge {
             self.on_message(members, seat, envelope)?;
         }
         for fetch in &out.fetches {
-            let held = members[seat].durable.last().index;
+            let member = &members[seat];
+            let held = member.durable.digest(fetch.last);
             ensure(
-                fetch.first <= fetch.last && fetch.last <= held,
+                fetch.first <= fetch.last
+                    && held.is_some()
+                    && held == member.written.digest(fetch.last),
                 invariants::ASKS_WHAT_EXISTS,
-                || format!("{fetch:?} of a storage that ends at {held}"),
+                || {
+                    let disk = member.durable.last();
+                    format!("{fetch:?} of a storage that ends at {disk} or differs")
+                },
             )?;
         }
         Ok(change)

@@ -172,7 +172,7 @@ impl World {
         let last = self.members[seat].durable.last();
         self.trace.fold(&[0xcc, self.now, last.index.get()]);
         self.tell(seat, || format!("crashes, {lost} writes lost, disk ends at {last}"));
-        if self.plan.members.detector {
+        if self.plan.members.detector && !self.is_calm {
             self.announce_all(seat, Liveness::Suspected);
         }
     }

@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub(super) trace: Trace,
     /// The second phase: nothing goes wrong any more.
     pub(super) is_calm: bool,
+    /// Steps when it began.
+    pub(super) calm_since: u64,
     /// Seats that stay down for good.
     pub(super) lost: BTreeSet<usize>,
     pub(super) next_command: u64,
@@ -153,6 +155,7 @@ impl World {
             steps: 0,
             trace,
             is_calm: false,
+            calm_since: 0,
             lost: BTreeSet::new(),
             next_command: 0,
             messages_sent: 0,
@@ -500,7 +503,7 @@ impl World {
             }
         };
         self.tell(seat, || "starts".to_owned());
-        if self.plan.members.detector {
+        if self.plan.members.detector && !self.is_calm {
             self.announce(seat);
         }
         self.turn(seat)
