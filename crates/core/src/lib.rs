@@ -32,6 +32,7 @@ mod liveness;
 mod log;
 mod membership;
 mod message;
+pub mod mutants;
 mod options;
 mod output;
 mod quorum;

@@ -1,0 +1,134 @@
+//! Many seeds on several threads.
+//!
+//! Threads share nothing but the next seed and the list of outcomes; what is
+//! reported is sorted by seed, so the number of threads does not show.
+
+use std::io::{self, Write as _};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use raftlet_sim::core_tier::{self, Limits, Outcome, Violation};
+use raftlet_sim::tally::Tally;
+
+use crate::arguments::Arguments;
+
+/// A seed that failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) seed: u64,
+    pub(crate) step: u64,
+    pub(crate) violation: Violation,
+}
+
+/// What a range of seeds came to.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) seeds: Range<u64>,
+    pub(crate) runs: u64,
+    pub(crate) steps: u64,
+    pub(crate) wall: Duration,
+    pub(crate) failures: Vec<Failure>,
+    pub(crate) tally: Tally,
+    /// Of all runs, whatever their order.
+    pub(crate) trace_digest: u64,
+    pub(crate) jobs: usize,
+}
+
+/// Failures after which a batch stops: more seldom tell more.
+const FAILURES_MAX: usize = 8;
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+impl Batch {
+    pub(crate) fn run(arguments: &Arguments, seeds: Range<u64>) -> Self {
+        let failures_max = if arguments.mutant.is_some() { 1 } else { FAILURES_MAX };
+        let started = now();
+        let mut batch = Self {
+            seeds: seeds.clone(),
+            runs: 0,
+            steps: 0,
+            wall: Duration::ZERO,
+            failures: Vec::new(),
+            tally: Tally::default(),
+            trace_digest: 0,
+            jobs: arguments.jobs,
+        };
+        let limits = Limits { steps: arguments.steps, tells: false };
+        let next = AtomicU64::new(seeds.start);
+        let stop = AtomicBool::new(false);
+        let (send, outcomes) = mpsc::channel();
+        thread::scope(|scope| {
+            for _ in 0..arguments.jobs {
+                let send = send.clone();
+                scope.spawn(|| work(&next, seeds.end, &stop, limits, send));
+            }
+            drop(send);
+            let mut told = started;
+            for outcome in outcomes {
+                batch.take(outcome);
+                if batch.failures.len() >= failures_max {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                if told.elapsed() >= PROGRESS_EVERY {
+                    told = now();
+                    batch.tell_progress(started.elapsed());
+                }
+            }
+        });
+        batch.wall = started.elapsed();
+        batch.failures.sort_by_key(|failure| failure.seed);
+        batch
+    }
+
+    fn take(&mut self, outcome: Outcome) {
+        self.runs += 1;
+        self.steps += outcome.steps;
+        self.tally += outcome.tally;
+        self.trace_digest ^= outcome.trace_digest;
+        if let Some(violation) = outcome.violation {
+            self.failures.push(Failure { seed: outcome.seed, step: outcome.steps, violation });
+        }
+    }
+
+    fn tell_progress(&self, passed: Duration) {
+        let of = self.seeds.end - self.seeds.start;
+        let (runs, failed) = (self.runs, self.failures.len());
+        let seconds = passed.as_secs();
+        // Progress that nobody can read is no reason to stop.
+        let _ = writeln!(
+            io::stderr(),
+            "{runs} of {of} seeds, {} steps, {seconds} s, {failed} failed",
+            self.steps
+        );
+    }
+
+    pub(crate) fn steps_per_s(&self) -> u64 {
+        let us = u64::try_from(self.wall.as_micros()).unwrap_or(u64::MAX).max(1);
+        self.steps.saturating_mul(1_000_000) / us
+    }
+}
+
+fn work(
+    next: &AtomicU64,
+    end: u64,
+    stop: &AtomicBool,
+    limits: Limits,
+    send: mpsc::Sender<Outcome>,
+) {
+    while !stop.load(Ordering::Relaxed) {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end || send.send(core_tier::run(seed, limits)).is_err() {
+            return;
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how fast runs are is told to people; nothing in a run sees it"
+)]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,197 @@
+//! What a driver does for its core: writes, applies, fetches.
+//!
+//! Slower than any real one, and told late; but in the order that the ports
+//! promise.
+
+use raftlet_core::{Entries, Fetch, FetchId, Index, Term};
+
+use super::image::Record;
+use super::invariants::{self, Violation, ensure};
+use super::world::{Within, World};
+use crate::tally::Mark;
+
+/// A fetch under way.
+#[derive(Clone, Debug)]
+pub(crate) struct FetchUnderWay {
+    fetch: Fetch,
+    /// What storage held when it was asked, for those that answer so.
+    early: Option<Entries>,
+}
+
+impl World {
+    /// The disk begins to write some or all of what waits.
+    pub(super) fn start_write(&mut self, seat: usize) {
+        let random = &mut self.random.members;
+        let faults = &self.plan.members;
+        let disk = &mut self.members[seat].disk;
+        if disk.waiting.is_empty() {
+            return;
+        }
+        disk.writing =
+            if random.coin() { disk.waiting.len() } else { 1 + random.index(disk.waiting.len()) };
+        let delay = if self.is_calm {
+            1 + random.below(self.plan.timeout_ns() / 2_000)
+        } else if random.chance(faults.write_stall) {
+            faults.write_ns * random.octaves(2, 1_000)
+        } else {
+            1 + random.below(faults.write_ns)
+        };
+        self.after_within(seat, delay, Within::Written);
+    }
+
+    /// The write under way has ended: all of it is durable.
+    pub(super) fn written(&mut self, seat: usize) -> Result<(), Violation> {
+        let member = &mut self.members[seat];
+        let is_first_untold = member.disk.untold.is_empty();
+        let before = member.durable.hard_state;
+        for _ in 0..member.disk.writing {
+            member.settle_one();
+        }
+        let after = member.durable.hard_state;
+        ensure(after.term >= before.term, invariants::TERM_MONOTONE, || {
+            format!("durable {after:?} after {before:?}")
+        })?;
+        if is_first_untold {
+            let delay = self.random.members.below(self.plan.members.write_ns) + 1;
+            let delay = if self.is_calm { 1 } else { delay };
+            self.after_within(seat, delay, Within::Told);
+        }
+        self.start_write(seat);
+        Ok(())
+    }
+
+    /// The core is told of what is durable: of the oldest, or of all at once.
+    pub(super) fn told(&mut self, seat: usize) -> Result<(), Violation> {
+        let folds = self.random.members.chance(self.plan.members.fold);
+        let untold = &mut self.members[seat].disk.untold;
+        let Some(mut ticket) = untold.pop_front() else {
+            return Ok(());
+        };
+        if folds && let Some(last) = untold.back().copied() {
+            ticket = last;
+            untold.clear();
+            self.judge.tally.mark(Mark::FoldedCompletion);
+        }
+        if !self.members[seat].disk.untold.is_empty() {
+            let delay = self.random.members.below(self.plan.members.write_ns) + 1;
+            let delay = if self.is_calm { 1 } else { delay };
+            self.after_within(seat, delay, Within::Told);
+        }
+        self.trace.fold(&[0x70, self.now, ticket.get()]);
+        self.tell(seat, || format!("is told that {ticket} is durable"));
+        self.with_group(seat, |group, now, _| group.on_persisted(now, ticket));
+        self.judge.on_progress(&self.members, seat)?;
+        self.settle(seat)
+    }
+
+    pub(super) fn start_apply(&mut self, seat: usize) {
+        let member = &mut self.members[seat];
+        if member.driver.is_applying || member.driver.applied >= member.view.commit {
+            return;
+        }
+        member.driver.is_applying = true;
+        let delay = if self.is_calm {
+            1
+        } else {
+            self.random.members.below(self.plan.members.apply_ns) + 1
+        };
+        self.after_within(seat, delay, Within::Apply);
+    }
+
+    /// Some committed entries are applied, from memory or else from storage.
+    pub(super) fn apply(&mut self, seat: usize) -> Result<(), Violation> {
+        let bytes_max = usize::try_from(self.random.members.octaves(1, 1 << 14)).unwrap_or(1);
+        let member = &mut self.members[seat];
+        member.driver.is_applying = false;
+        let first = member.driver.applied.next();
+        let commit = member.view.commit;
+        let group = member.group.as_ref().expect("events of a run find it up");
+        let mut entries = group.entries(first, commit, bytes_max);
+        if entries.is_none() {
+            self.judge.tally.mark(Mark::ColdApply);
+            // Storage may still hold what a truncation under way removes.
+            let last = commit.min(group.durable_index());
+            entries = member.durable.read(first, last, bytes_max);
+        }
+        let Some(entries) = entries else {
+            return ensure(false, invariants::ASKS_WHAT_EXISTS, || {
+                let disk = member.durable.last();
+                format!(
+                    "{first}, committed, is neither in memory nor on a disk that ends at {disk}"
+                )
+            });
+        };
+        let records = self.judge.on_apply(&self.members[seat], &entries)?;
+        let mut index = first.previous();
+        for record in records {
+            index = index.next();
+            self.apply_one(seat, index, &record)?;
+        }
+        self.trace.fold(&[0xa9, self.now, index.get()]);
+        self.tell(seat, || format!("applies up to {index}"));
+        self.with_group(seat, |group, _, _| group.on_applied(index));
+        self.serve_reads(seat);
+        self.start_apply(seat);
+        self.settle(seat)
+    }
+
+    fn apply_one(&mut self, seat: usize, index: Index, record: &Record) -> Result<(), Violation> {
+        let driver = &mut self.members[seat].driver;
+        let before = match driver.applied {
+            Index::ZERO => Term::ZERO,
+            applied => self.judge.committed_term(applied).unwrap_or(Term::ZERO),
+        };
+        driver.applied = index;
+        driver.applied_digest = record.digest;
+        self.complete(seat, index, record)?;
+        if record.term > before {
+            self.bury(seat, record.term);
+        }
+        Ok(())
+    }
+
+    pub(super) fn start_fetch(&mut self, seat: usize, fetch: Fetch) {
+        let faults = &self.plan.members;
+        let random = &mut self.random.members;
+        let member = &mut self.members[seat];
+        let early = (!self.is_calm && random.chance(faults.fetch_stale))
+            .then(|| member.durable.read(fetch.first, fetch.last, fetch.bytes_max))
+            .flatten();
+        member.driver.fetches.insert(fetch.id, FetchUnderWay { fetch, early });
+        let delay = if self.is_calm {
+            1 + random.below(self.plan.timeout_ns() / 2_000)
+        } else {
+            1 + random.below(faults.write_ns * 2)
+        };
+        self.trace.fold(&[0xfe, fetch.id.0, fetch.first.get()]);
+        self.tell(seat, || format!("fetches {fetch:?}"));
+        self.after_within(seat, delay, Within::Fetched(fetch.id));
+    }
+
+    pub(super) fn fetched(&mut self, seat: usize, id: FetchId) -> Result<(), Violation> {
+        let member = &mut self.members[seat];
+        let Some(FetchUnderWay { fetch, early }) = member.driver.fetches.remove(&id) else {
+            return Ok(());
+        };
+        let tally = &mut self.judge.tally;
+        let fails = !self.is_calm && self.random.members.chance(self.plan.members.fetch_failure);
+        let current = member.durable.read(fetch.first, fetch.last, fetch.bytes_max);
+        let answer = match early {
+            _ if fails => None,
+            Some(early) => {
+                if current.as_ref().map(Entries::last) != Some(early.last()) {
+                    tally.mark(Mark::FetchStale);
+                }
+                Some(early)
+            }
+            None => current,
+        };
+        match answer {
+            None => tally.mark(Mark::FetchFailed),
+            Some(_) => tally.mark(Mark::Fetch),
+        }
+        self.tell(seat, || format!("{id:?} ends with {answer:?}"));
+        self.with_group(seat, |group, now, _| group.on_fetched(now, id, answer));
+        self.settle(seat)
+    }
+}

@@ -1,0 +1,237 @@
+//! The second phase: faults end, and the group must recover by itself.
+//!
+//! 1. Everything (or a random majority; the others stay down) runs, every link
+//!    carries, clocks run alike. Within some election timeouts one leads, all
+//!    logs are equal, everything is committed and applied everywhere.
+//! 2. A fresh command and a fresh read succeed on members at random.
+//! 3. Left alone, the group keeps its term and leader, and falls silent where
+//!    failure detectors vouch; else it costs its heartbeats and no more.
+
+use raftlet_core::{Index, Liveness, Term};
+
+use super::invariants::{self, Violation, ensure};
+use super::judge::is_leader;
+use super::plan::Healing;
+use super::world::{Event, World};
+use crate::tally::Mark;
+
+/// Election timeouts that recovery may take. Leaders elected in the last
+/// moment of an unlucky split, several times over, and a catch-up through a
+/// window of one message, need about half of it.
+const HEALING_TIMEOUTS: u64 = 40;
+/// Steps of the whole second phase: a catch-up of thousands of entries one by
+/// one takes tens of thousands.
+const HEALING_STEPS: u64 = 300_000;
+/// How long the group is left alone at the end.
+const IDLE_TIMEOUTS: u64 = 20;
+
+impl World {
+    /// Ends all faults and demands recovery.
+    pub(crate) fn run_liveness(&mut self) -> Result<(), Violation> {
+        self.heal()?;
+        self.await_agreement("after healing", Index::ZERO)?;
+        for _ in 0..2 {
+            let fresh = self.judge.committed_len().next();
+            let seat = self.some_seat();
+            self.propose_on(seat, 1)?;
+            self.await_agreement("after a fresh command", fresh)?;
+            let seat = self.some_seat();
+            self.read_on(seat)?;
+            self.await_agreement("after a fresh read", fresh)?;
+        }
+        self.idle()?;
+        self.judge.tally.mark(Mark::Healed);
+        for seat in 0..self.members.len() {
+            if let Some(group) = &self.members[seat].group {
+                self.judge.count(group.counters());
+            }
+        }
+        Ok(())
+    }
+
+    fn heal(&mut self) -> Result<(), Violation> {
+        self.is_calm = true;
+        self.calm_since = self.steps;
+        self.network.heal();
+        if self.random.mischief.coin() {
+            self.network.empty();
+        }
+        if self.plan.healing == Healing::Majority {
+            self.lose_a_minority();
+        }
+        for seat in 0..self.members.len() {
+            let member = &mut self.members[seat];
+            member.paused_until = 0;
+            member.clock.become_honest(self.now);
+            member.wake_at = None;
+        }
+        for event in self.take_queue() {
+            let delay = 1 + self.random.mischief.below(self.plan.timeout_ns());
+            match event {
+                // What detectors said of the past is overruled below.
+                Event::Wake { .. } | Event::Rumour { .. } => {}
+                Event::Deliver { .. } | Event::Start { .. } | Event::Within { .. } => {
+                    self.after(delay, event);
+                }
+            }
+        }
+        for seat in 0..self.members.len() {
+            self.start(seat)?;
+            self.settle(seat)?;
+        }
+        self.vouch()?;
+        Ok(())
+    }
+
+    /// Takes down as many as the group can do without, for good.
+    fn lose_a_minority(&mut self) {
+        let spare = (self.members.len() - 1) / 2;
+        while self.lost.len() < spare {
+            let seat = self.random.mischief.index(self.members.len());
+            self.fall(seat);
+            self.lost.insert(seat);
+        }
+    }
+
+    /// Failure detectors say how it is.
+    fn vouch(&mut self) -> Result<(), Violation> {
+        for seat in 0..self.members.len() {
+            for about in 0..self.members.len() {
+                let other = &self.members[about];
+                let (node, run) = (other.node, other.run);
+                let says = match self.plan.healing {
+                    Healing::AllUnvouched => Liveness::Unknown,
+                    _ if other.is_up() => Liveness::Alive { run },
+                    _ => Liveness::Suspected,
+                };
+                self.with_group(seat, |group, now, _| group.on_liveness(now, node, says));
+            }
+            self.settle(seat)?;
+        }
+        Ok(())
+    }
+
+    /// A random member that is up.
+    fn some_seat(&mut self) -> usize {
+        loop {
+            let seat = self.random.mischief.index(self.members.len());
+            if self.members[seat].is_up() {
+                return seat;
+            }
+        }
+    }
+
+    /// Lets things happen until everybody agrees on a log of at least `len`.
+    fn await_agreement(&mut self, when: &str, len: Index) -> Result<(), Violation> {
+        let deadline = self.now + HEALING_TIMEOUTS * self.plan.timeout_ns();
+        loop {
+            // Agreement changes slowly and is dear to look for.
+            for _ in 0..16 {
+                self.happen_next()?;
+            }
+            let Some(disagreement) = self.disagreement(len) else {
+                return Ok(());
+            };
+            self.ensure_few_steps()?;
+            ensure(self.now < deadline, invariants::HEALS, || {
+                let timeouts = HEALING_TIMEOUTS;
+                format!("{timeouts} election timeouts {when}: {disagreement}")
+            })?;
+        }
+    }
+
+    /// What members that are up do not agree on, if anything.
+    fn disagreement(&self, len: Index) -> Option<String> {
+        let up = || self.members.iter().filter(|member| member.is_up());
+        let Some(leader) = up().find(|member| is_leader(member)) else {
+            let roles: Vec<_> = up().map(|m| (m.node, m.view.role, m.view.term)).collect();
+            return Some(format!("nobody leads: {roles:?}"));
+        };
+        let (term, last) = (leader.view.term, leader.written.last());
+        if last.index < len {
+            return Some(format!("the log ends at {last}, {len} was asked for"));
+        }
+        for member in up() {
+            let node = member.node;
+            if member.view.term != term || member.view.leader != Some(leader.node) {
+                let view = &member.view;
+                return Some(format!(
+                    "{} leads term {term}; {node} is {:?} of {:?} in term {}",
+                    leader.node, view.role, view.leader, view.term
+                ));
+            }
+            let durable = member.durable.last();
+            if member.durable.digest(last.index) != leader.written.digest(last.index)
+                || durable != last
+            {
+                return Some(format!("the log ends at {last}, that of {node} at {durable}"));
+            }
+            let (commit, applied) = (member.view.commit, member.driver.applied);
+            if commit != last.index || applied != last.index {
+                return Some(format!(
+                    "the log ends at {last}, {node} has committed {commit}, applied {applied}"
+                ));
+            }
+            if let Some((read, waits)) = member.driver.reads.first_key_value() {
+                return Some(format!("{read} on {node} waits: {waits:?}"));
+            }
+        }
+        None
+    }
+
+    /// Nobody asks for anything: the first half is for settling, the second is
+    /// watched.
+    fn idle(&mut self) -> Result<(), Violation> {
+        let half = IDLE_TIMEOUTS / 2 * self.plan.timeout_ns();
+        self.pass(half)?;
+        let (term, leader) = self.leadership();
+        let (messages, deadlines) = (self.messages_sent, self.deadlines_obeyed);
+        self.pass(half)?;
+        let after = self.leadership();
+        ensure(after == (term, leader), invariants::TERMS_SETTLE, || {
+            format!("({term}, {leader:?}) became {after:?} without a fault")
+        })?;
+        let messages = self.messages_sent - messages;
+        let deadlines = self.deadlines_obeyed - deadlines;
+        let allowed = self.idle_allowance(half);
+        ensure(messages <= allowed && deadlines <= allowed, invariants::NOT_BUSY, || {
+            format!("{messages} messages and {deadlines} deadlines while idle, {allowed} allowed")
+        })
+    }
+
+    /// Messages, and deadlines, that an idle group may cost in `span_ns`.
+    fn idle_allowance(&self, span_ns: u64) -> u64 {
+        if self.plan.healing == Healing::AllVouched || self.members.len() == 1 {
+            return 0;
+        }
+        let interval = self.plan.options.heartbeat_interval.as_nanos();
+        let intervals = u128::from(span_ns) / interval.max(1) + 2;
+        let others = u64::try_from(self.members.len() - 1).expect("a small number");
+        // A heartbeat and its answer; for deadlines, one at either end.
+        2 * others * u64::try_from(intervals).unwrap_or(u64::MAX)
+    }
+
+    fn pass(&mut self, span_ns: u64) -> Result<(), Violation> {
+        let until = self.now + span_ns;
+        // Something that surely happens at the end, and means nothing.
+        self.after(span_ns, Event::Wake { seat: 0 });
+        while self.now < until {
+            self.happen_next()?;
+            self.ensure_few_steps()?;
+        }
+        Ok(())
+    }
+
+    /// A storm of messages that feeds itself never ends in virtual time.
+    fn ensure_few_steps(&self) -> Result<(), Violation> {
+        ensure(self.steps < self.calm_since + HEALING_STEPS, invariants::NOT_BUSY, || {
+            format!("{HEALING_STEPS} steps since faults ended")
+        })
+    }
+
+    fn leadership(&self) -> (Term, Option<usize>) {
+        let term = self.members.iter().map(|member| member.view.term).max();
+        let leader = self.members.iter().position(is_leader);
+        (term.unwrap_or_default(), leader)
+    }
+}

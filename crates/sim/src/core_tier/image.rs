@@ -1,0 +1,203 @@
+//! A member's log and hard state as somebody would find them.
+//!
+//! Each member has two: what the core has handed out so far (*written*), and
+//! what would survive a loss of power now (*durable*). A record is the log's
+//! entry reduced to what checks need; its digest covers all entries up to it,
+//! so that two logs are compared at an index in one step.
+//!
+//! Not here: what may be written (`judge.rs`), when it becomes durable
+//! (`member.rs`).
+
+use raftlet_core::{
+    Chunk, Configuration, Entries, Entry, EntryKind, HardState, Index, LogId, Origin, Restored,
+    Term,
+};
+
+use crate::trace::{mix, mix_bytes};
+
+/// An entry, reduced to what checks need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) term: Term,
+    /// Of this entry and all before it.
+    pub(crate) digest: u64,
+    /// The command's number (`client.rs`); 0 when it is no command.
+    pub(crate) command: u64,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) is_configuration: bool,
+    pub(crate) log_time_ms: u64,
+}
+
+impl Record {
+    /// The record of `entry`, which stands behind the log of digest `before`.
+    pub(crate) fn new(before: u64, entry: &Entry<'_>) -> Self {
+        let kind = match entry.kind {
+            EntryKind::Noop => 1,
+            EntryKind::Command => 2,
+            EntryKind::Configuration => 3,
+        };
+        let mut digest = mix(mix(before, entry.term.get()), kind);
+        digest = mix(digest, entry.log_time_ms);
+        digest = mix_bytes(digest, entry.payload);
+        if let Some(origin) = entry.origin {
+            digest = mix(mix(digest, origin.node.get()), origin.run.get());
+            digest = mix(digest, origin.sequence);
+        }
+        Self {
+            term: entry.term,
+            digest,
+            command: match entry.kind {
+                EntryKind::Command => command_number(entry.payload),
+                _ => 0,
+            },
+            origin: entry.origin,
+            is_configuration: entry.kind == EntryKind::Configuration,
+            log_time_ms: entry.log_time_ms,
+        }
+    }
+}
+
+/// The number that a command begins with.
+fn command_number(payload: &[u8]) -> u64 {
+    payload.first_chunk().map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// A log with its hard state.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Image {
+    pub(crate) hard_state: HardState,
+    records: Vec<Record>,
+    chunks: Vec<Chunk>,
+}
+
+impl Image {
+    /// Adopts hard state, truncates, appends: in the order of a `Persist`.
+    pub(crate) fn adopt(&mut self, change: &Change) {
+        if let Some(hard_state) = change.hard_state {
+            self.hard_state = hard_state;
+        }
+        if let Some(from) = change.truncate_from {
+            self.truncate(from);
+        }
+        self.records.extend_from_slice(&change.records);
+        self.chunks.extend(change.entries.chunks().cloned());
+    }
+
+    /// Removes the entries from `from` on.
+    fn truncate(&mut self, from: Index) {
+        self.records.truncate(position(from.previous()));
+        while let Some(chunk) = self.chunks.pop_if(|chunk| chunk.last() >= from) {
+            if let Some(kept) = chunk.until(from.previous()) {
+                self.chunks.push(kept);
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn last(&self) -> LogId {
+        LogId {
+            term: self.records.last().map_or(Term::ZERO, |last| last.term),
+            index: Index::new(u64::try_from(self.records.len()).expect("a short log")),
+        }
+    }
+
+    pub(crate) fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The entry at `index`.
+    pub(crate) fn get(&self, index: Index) -> Option<&Record> {
+        self.records.get(position(index).checked_sub(1)?)
+    }
+
+    /// The digest of the log up to `index`: 0 before the first entry, `None`
+    /// behind the last.
+    pub(crate) fn digest(&self, index: Index) -> Option<u64> {
+        match position(index) {
+            0 => Some(0),
+            at => self.records.get(at - 1).map(|record| record.digest),
+        }
+    }
+
+    /// The entries from `first` to at most `last`, stopping after `bytes_max`
+    /// bytes though not before the first entry, as a storage's `read` does.
+    pub(crate) fn read(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
+        let start = self.chunks.partition_point(|chunk| chunk.last() < first);
+        let mut found = Entries::none();
+        let mut room = bytes_max;
+        for chunk in self.chunks.iter().skip(start) {
+            let Some(part) = chunk.from(first).and_then(|part| part.until(last)) else {
+                break;
+            };
+            let part = if found.is_empty() {
+                part.head_within(room)
+            } else if part.bytes().len() <= room {
+                part
+            } else {
+                break;
+            };
+            room = room.saturating_sub(part.bytes().len());
+            let is_whole = part.last() == chunk.last();
+            found.push(part);
+            if !is_whole {
+                break;
+            }
+        }
+        (!found.is_empty()).then_some(found)
+    }
+
+    /// What a member that starts on this image is told.
+    pub(crate) fn restored(&self) -> Restored {
+        let mut runs: Vec<LogId> = Vec::new();
+        let mut configurations = Vec::new();
+        for (at, record) in self.records.iter().enumerate() {
+            let index = Index::new(u64::try_from(at).expect("a short log") + 1);
+            if runs.last().is_none_or(|run| run.term != record.term) {
+                runs.push(LogId { term: record.term, index });
+            }
+            if record.is_configuration {
+                configurations.push((index, self.configuration(index)));
+            }
+        }
+        Restored {
+            hard_state: self.hard_state,
+            last: self.last().index,
+            runs,
+            configurations,
+            last_log_time_ms: self.records.last().map_or(0, |last| last.log_time_ms),
+        }
+    }
+
+    fn configuration(&self, index: Index) -> Configuration {
+        let entries = self.read(index, index, 0).expect("a record has its chunk");
+        let entry = entries.iter().next().expect("one entry was read");
+        Configuration::decode(entry.payload).expect("only configurations are marked as such")
+    }
+}
+
+/// One `Persist` with its records.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Change {
+    pub(crate) hard_state: Option<HardState>,
+    pub(crate) truncate_from: Option<Index>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) entries: Entries,
+}
+
+impl Change {
+    /// Records for `entries`, which stand behind the log of digest `before`.
+    pub(crate) fn records_of(mut before: u64, entries: &Entries) -> Vec<Record> {
+        let mut records = Vec::new();
+        for entry in entries.iter() {
+            let record = Record::new(before, &entry);
+            before = record.digest;
+            records.push(record);
+        }
+        records
+    }
+}
+
+/// An index as a position in a vector whose first element is index 1, plus 1.
+pub(crate) fn position(index: Index) -> usize {
+    usize::try_from(index.get()).expect("simulated logs are short")
+}

@@ -1,0 +1,156 @@
+//! Claims about what a member hands to its disk.
+
+use raftlet_core::{Index, LogId, Persist, Role, Term};
+
+use super::{Judge, Reign, is_leader};
+use crate::core_tier::image::{Change, Record, position};
+use crate::core_tier::invariants::{self, Violation, ensure};
+use crate::core_tier::member::Member;
+use crate::tally::Mark;
+
+impl Judge {
+    /// Judges a hand-over and adopts it in the written image.
+    pub(super) fn on_persist(
+        &mut self,
+        member: &mut Member,
+        seat: usize,
+        persist: &Persist,
+    ) -> Result<Change, Violation> {
+        ensure(persist.ticket > member.view.ticket, invariants::STATUS_IS_TRUE, || {
+            format!("ticket {} after {}", persist.ticket, member.view.ticket)
+        })?;
+        member.view.ticket = persist.ticket;
+        let mut change = Change {
+            hard_state: persist.hard_state,
+            truncate_from: persist.truncate_from,
+            records: Vec::new(),
+            entries: persist.entries.clone(),
+        };
+        if let Some(from) = persist.truncate_from {
+            self.on_truncate(member, from)?;
+        }
+        let kept = persist.truncate_from.map_or(member.written.last().index, |from| {
+            from.previous().min(member.written.last().index)
+        });
+        let before = member.written.digest(kept).expect("kept is within the log");
+        let before_term = member.written.get(kept).map_or(Term::ZERO, |record| record.term);
+        change.records = Change::records_of(before, &persist.entries);
+        if let Some(first) = persist.entries.first() {
+            ensure(first == kept.next(), invariants::CONTIGUOUS, || {
+                format!("entries from {first} behind a log that ends at {kept}")
+            })?;
+            ensure(change.records[0].term >= before_term, invariants::CONTIGUOUS, || {
+                format!("term {} behind {before_term}", change.records[0].term)
+            })?;
+        }
+        let hard_state = persist.hard_state.unwrap_or(member.written.hard_state);
+        if let Some(last) = change.records.last() {
+            ensure(last.term <= hard_state.term, invariants::TERM_DURABLE, || {
+                format!("an entry of term {} before term {}", last.term, hard_state.term)
+            })?;
+        }
+        let after =
+            change.records.last().map_or(LogId { term: before_term, index: kept }, |last| LogId {
+                term: last.term,
+                index: persist.entries.last().map_or(kept, |last| last.index),
+            });
+        self.on_hard_state(member, persist, after)?;
+        if !member.disk.waiting.is_empty() && persist.truncate_from.is_some() {
+            self.tally.mark(Mark::OverwriteInFlight);
+        }
+        member.written.adopt(&change);
+        self.name_entries(member, seat, kept, &change.records)?;
+        Ok(change)
+    }
+
+    fn on_truncate(&mut self, member: &Member, from: Index) -> Result<(), Violation> {
+        let last = member.written.last().index;
+        ensure(from > Index::ZERO && from <= last, invariants::CONTIGUOUS, || {
+            format!("truncation from {from} of a log that ends at {last}")
+        })?;
+        let group = member.group.as_ref().expect("a drain comes from a core");
+        ensure(
+            !(is_leader(member)
+                && group.role() == Role::Leader
+                && group.term() == member.view.term),
+            invariants::LEADER_APPENDS_ONLY,
+            || format!("truncation from {from} in its own term {}", group.term()),
+        )?;
+        // The digest covers all before it: the first truncated entry decides.
+        let gone = member.written.digest(from);
+        let committed = self.committed.get(position(from) - 1);
+        ensure(
+            committed.is_none_or(|entry| Some(entry.digest) != gone),
+            invariants::COMMITTED_STAYS,
+            || format!("truncation from {from}, which is committed"),
+        )?;
+        self.tally.mark(Mark::Truncation);
+        Ok(())
+    }
+
+    /// Every (index, term) names one entry; only a term's leader makes new
+    /// ones.
+    fn name_entries(
+        &mut self,
+        member: &Member,
+        seat: usize,
+        kept: Index,
+        records: &[Record],
+    ) -> Result<(), Violation> {
+        let mut index = kept;
+        for record in records {
+            index = index.next();
+            let at = position(index);
+            if self.named.len() <= at {
+                self.named.resize_with(at + 1, Vec::new);
+            }
+            let known = self.named[at].iter().find(|(term, _)| *term == record.term);
+            match known {
+                Some((_, digest)) => {
+                    ensure(*digest == record.digest, invariants::LOG_MATCHING, || {
+                        format!("{index}@{} names two entries", record.term)
+                    })?;
+                }
+                None => {
+                    self.named[at].push((record.term, record.digest));
+                    self.lead(member, seat, record.term)?;
+                    ensure(
+                        !self.refused.contains(&record.command),
+                        invariants::REFUSED_STAYS_OUT,
+                        || format!("{index}@{} is a command that was refused", record.term),
+                    )?;
+                }
+            }
+        }
+        // The leader's own log grew: its reign knows it at once.
+        if let Some(last) = records.last()
+            && let Some(reign) = self.reigns.get_mut(&last.term)
+            && reign.seat == seat
+        {
+            reign.follow(member, kept);
+        }
+        Ok(())
+    }
+}
+
+impl Reign {
+    /// The log of `member` as its reign has it.
+    pub(super) fn of(member: &Member, seat: usize) -> Self {
+        let mut reign = Self { seat, digests: vec![0] };
+        reign.follow(member, Index::ZERO);
+        reign
+    }
+
+    /// Takes over what stands behind `kept`.
+    fn follow(&mut self, member: &Member, kept: Index) {
+        let kept = position(kept);
+        self.digests.truncate(kept + 1);
+        let behind = member.written.records().iter().skip(kept);
+        self.digests.extend(behind.map(|record| record.digest));
+    }
+
+    /// The digest of the leader's log up to `index`.
+    pub(super) fn digest(&self, index: Index) -> Option<u64> {
+        self.digests.get(position(index)).copied()
+    }
+}

@@ -1,0 +1,180 @@
+//! One member: a core, what it has on disk, and what its driver remembers.
+//!
+//! The disk works like a real one behind one shared log: what the core hands
+//! out waits in order, some of it is being written, and becomes durable only
+//! when that write ends. The core is told later still, one by one or only of
+//! the last. A crash keeps a prefix of what was handed out and not durable.
+//!
+//! Not here: when things happen (`world.rs`), whether they may (`judge.rs`).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use raftlet_core::{
+    FetchId, Group, Incarnation, Index, NodeId, Output, ReadId, Role, Run, Sender, Term, Ticket,
+};
+
+use super::clock::Clock;
+use super::driver::FetchUnderWay;
+use super::image::{Change, Image};
+use crate::random::Random;
+
+/// A seat of the group and everything in it.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) node: NodeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) run: Run,
+    /// `None` while it is down.
+    pub(crate) group: Option<Group>,
+    /// What the core has handed out, durable or not.
+    pub(crate) written: Image,
+    /// What survives a loss of power.
+    pub(crate) durable: Image,
+    /// Every vote that was ever durable here.
+    pub(crate) durable_votes: BTreeMap<Term, NodeId>,
+    pub(crate) disk: Disk,
+    pub(crate) clock: Clock,
+    /// Stands still until then, true time.
+    pub(crate) paused_until: u64,
+    /// When its deadline will be looked at next.
+    pub(crate) wake_at: Option<u64>,
+    /// A drain is owed.
+    pub(crate) owes_turn: bool,
+    pub(crate) view: View,
+    pub(crate) driver: Driver,
+}
+
+/// What the last drain showed of the core.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    pub(crate) role: Option<Role>,
+    pub(crate) term: Term,
+    pub(crate) leader: Option<NodeId>,
+    pub(crate) commit: Index,
+    pub(crate) ticket: Ticket,
+    /// Deadlines obeyed in a row without moving the next one.
+    pub(crate) stuck_deadlines: u32,
+    /// As leader, per seat: since when its own messages there are unanswered,
+    /// on its own clock.
+    pub(crate) unanswered: Vec<Option<u64>>,
+}
+
+/// What a driver would remember of one run.
+#[derive(Debug, Default)]
+pub(crate) struct Driver {
+    pub(crate) applied: Index,
+    /// Digest of what was applied.
+    pub(crate) applied_digest: u64,
+    pub(crate) is_applying: bool,
+    pub(crate) next_read: ReadId,
+    pub(crate) reads: BTreeMap<ReadId, Read>,
+    /// Given up while a drain was owed that may hold their answers.
+    pub(crate) forgotten: BTreeSet<ReadId>,
+    pub(crate) fetches: BTreeMap<FetchId, FetchUnderWay>,
+    /// Proposals appended here: index to (term, command).
+    pub(crate) local: BTreeMap<Index, (Term, u64)>,
+    pub(crate) next_sequence: u64,
+    /// Proposals forwarded from here, by their first sequence.
+    pub(crate) forwards: BTreeMap<u64, Forwarded>,
+    /// Sequences that were applied here, so that a second copy is noticed.
+    pub(crate) sequences_applied: BTreeMap<u64, Index>,
+}
+
+/// A read that a client waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Read {
+    /// The highest index acknowledged or observed when it began.
+    pub(crate) floor: Index,
+    /// Set when the core gave it an index.
+    pub(crate) ready: Option<Index>,
+}
+
+/// Commands that another member was asked to append.
+#[derive(Clone, Debug)]
+pub(crate) struct Forwarded {
+    pub(crate) term: Term,
+    pub(crate) leader: usize,
+    pub(crate) commands: Vec<Bytes>,
+    /// Their numbers; taken out as they are applied.
+    pub(crate) numbers: Vec<u64>,
+}
+
+/// Writes on their way to the durable image.
+#[derive(Debug, Default)]
+pub(crate) struct Disk {
+    /// Handed out, in order; the first `writing` of them are being written.
+    pub(crate) waiting: VecDeque<(Ticket, Change)>,
+    pub(crate) writing: usize,
+    /// Durable, the core not told.
+    pub(crate) untold: VecDeque<Ticket>,
+}
+
+impl Member {
+    pub(crate) fn new(node: NodeId, genesis: Change, clock: Clock) -> Self {
+        let mut image = Image::default();
+        image.adopt(&genesis);
+        Self {
+            node,
+            incarnation: Incarnation(u128::from(node.get()) << 64 | 0xd15c),
+            run: Run::new(0),
+            group: None,
+            written: image.clone(),
+            durable: image,
+            durable_votes: BTreeMap::new(),
+            disk: Disk::default(),
+            clock,
+            paused_until: 0,
+            wake_at: None,
+            owes_turn: false,
+            view: View::default(),
+            driver: Driver::default(),
+        }
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.group.is_some()
+    }
+
+    pub(crate) fn sender(&self) -> Sender {
+        Sender { node: self.node, incarnation: self.incarnation, run: self.run }
+    }
+
+    /// The first write that waits has become durable.
+    pub(crate) fn settle_one(&mut self) {
+        let Some((ticket, change)) = self.disk.waiting.pop_front() else {
+            return;
+        };
+        self.durable.adopt(&change);
+        self.disk.untold.push_back(ticket);
+        self.disk.writing = self.disk.writing.saturating_sub(1);
+        let hard_state = self.durable.hard_state;
+        if let Some(vote) = hard_state.vote {
+            self.durable_votes.insert(hard_state.term, vote);
+        }
+    }
+
+    /// Everything volatile is gone. Says how many writes were lost.
+    pub(crate) fn crash(&mut self, random: &mut Random) -> usize {
+        let kept = random.index(self.disk.waiting.len() + 1);
+        for _ in 0..kept {
+            self.settle_one();
+        }
+        let lost = self.disk.waiting.len();
+        self.group = None;
+        self.written = self.durable.clone();
+        self.disk = Disk::default();
+        self.wake_at = None;
+        self.owes_turn = false;
+        self.view = View::default();
+        self.driver = Driver::default();
+        lost
+    }
+
+    /// Takes what is due out of the core.
+    pub(crate) fn drain(&mut self, out: &mut Output) {
+        if let Some(group) = &mut self.group {
+            group.drain(out);
+        }
+    }
+}

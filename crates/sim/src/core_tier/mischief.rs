@@ -1,0 +1,212 @@
+//! What goes wrong, and when somebody asks for something.
+//!
+//! Once per step the wheel is turned: most of the time it stops at nothing,
+//! else at one fault or one client, each as often as the plan says.
+
+use raftlet_core::{Liveness, NodeId, Run};
+
+use super::invariants::Violation;
+use super::judge::is_leader;
+use super::plan::Plan;
+use super::world::{Event, World};
+use crate::random::Random;
+use crate::tally::Mark;
+
+/// Something that the wheel can stop at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Propose,
+    Retransmit,
+    Read,
+    Forget,
+    Replay,
+    Cut,
+    Heal,
+    Crash,
+    Pause,
+    Release,
+    CalendarJump,
+    Rumour,
+    Doubt,
+}
+
+/// The plan's rates, added up.
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    /// Ends of the sectors, ascending.
+    sectors: Vec<(u64, Turn)>,
+    size: u64,
+}
+
+impl Wheel {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let (network, members, clients) = (&plan.network, &plan.members, &plan.clients);
+        let rates = [
+            (clients.propose, Turn::Propose),
+            (clients.retransmit, Turn::Retransmit),
+            (clients.read, Turn::Read),
+            (clients.forget, Turn::Forget),
+            (network.replay, Turn::Replay),
+            (network.cut, Turn::Cut),
+            (network.heal, Turn::Heal),
+            (members.crash, Turn::Crash),
+            (members.pause, Turn::Pause),
+            (members.release, Turn::Release),
+            (members.calendar_jump, Turn::CalendarJump),
+            (members.rumour, Turn::Rumour),
+            (members.rumour, Turn::Doubt),
+        ];
+        let mut end = 0;
+        let mut sectors = Vec::new();
+        for (rate, turn) in rates {
+            end += rate;
+            if rate > 0 {
+                sectors.push((end, turn));
+            }
+        }
+        Self { sectors, size: end.max(1_000_000) }
+    }
+
+    fn turn(&self, random: &mut Random) -> Option<Turn> {
+        let at = random.below(self.size);
+        let (end, _) = self.sectors.last()?;
+        if at >= *end {
+            return None;
+        }
+        let sector = self.sectors.iter().find(|(end, _)| at < *end);
+        sector.map(|(_, turn)| *turn)
+    }
+}
+
+impl World {
+    /// Turns the wheel.
+    pub(super) fn mischief(&mut self) -> Result<(), Violation> {
+        let Some(turn) = self.wheel.turn(&mut self.random.mischief) else {
+            return Ok(());
+        };
+        let seat = self.random.mischief.index(self.members.len());
+        match turn {
+            Turn::Propose => self.client_proposes()?,
+            Turn::Retransmit => self.client_retransmits(),
+            Turn::Read => self.client_reads()?,
+            Turn::Forget => self.client_forgets()?,
+            Turn::Replay => self.replay(),
+            Turn::Cut => self.cut(),
+            Turn::Heal => {
+                self.tell(seat, || "sees all links healed".to_owned());
+                self.network.heal();
+            }
+            Turn::Crash if self.random.mischief.chance(self.plan.members.blackout) => {
+                self.judge.tally.mark(Mark::Blackout);
+                for seat in 0..self.members.len() {
+                    self.crash(seat);
+                }
+            }
+            Turn::Crash => self.crash(seat),
+            Turn::Pause => {
+                let pause = 1 + self.random.mischief.below(self.plan.members.pause_ns);
+                self.judge.tally.mark(Mark::Pause);
+                self.tell(seat, || format!("stands still for {pause} ns"));
+                self.members[seat].paused_until = self.now + pause;
+            }
+            Turn::Release => {
+                let left = self.random.mischief.octaves(1, 4_096);
+                let left = usize::try_from(left).expect("a small number") - 1;
+                self.with_group(seat, |group, _, _| group.release_memory(left));
+                self.settle(seat)?;
+            }
+            Turn::CalendarJump => {
+                let random = &mut self.random.mischief;
+                self.members[seat].clock.jump(random);
+            }
+            Turn::Rumour => self.rumour(seat)?,
+            Turn::Doubt => {
+                self.with_group(seat, |group, now, _| group.doubt(now));
+                self.settle(seat)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn replay(&mut self) {
+        let random = &mut self.random.mischief;
+        let Some(flight) = self.network.recall(random) else {
+            return;
+        };
+        self.judge.tally.mark(Mark::Replay);
+        let delay = 1 + random.below(self.plan.network.latency_ns);
+        self.launch(flight, delay);
+    }
+
+    fn cut(&mut self) {
+        let leader = self.members.iter().position(is_leader);
+        self.network.sever(&mut self.random.mischief, leader);
+        self.judge.tally.mark(Mark::Cut);
+        self.tell(0, || "sees links cut".to_owned());
+    }
+
+    /// A member loses everything volatile, and will start again.
+    fn crash(&mut self, seat: usize) {
+        if !self.members[seat].is_up() {
+            return;
+        }
+        self.fall(seat);
+        let delay = 1 + self.random.mischief.below(self.plan.members.down_ns);
+        self.after(delay, Event::Start { seat });
+    }
+
+    /// A member loses everything volatile.
+    pub(super) fn fall(&mut self, seat: usize) {
+        let member = &mut self.members[seat];
+        let Some(group) = &member.group else {
+            return;
+        };
+        self.judge.count(group.counters());
+        if !member.disk.untold.is_empty() {
+            self.judge.tally.mark(Mark::UntoldWrites);
+        }
+        let lost = member.crash(&mut self.random.mischief);
+        if lost > 0 {
+            self.judge.tally.mark(Mark::LostWrites);
+        }
+        let last = self.members[seat].durable.last();
+        self.trace.fold(&[0xcc, self.now, last.index.get()]);
+        self.tell(seat, || format!("crashes, {lost} writes lost, disk ends at {last}"));
+        if self.plan.members.detector && !self.is_calm {
+            self.announce_all(seat, Liveness::Suspected);
+        }
+    }
+
+    /// Detectors of all others learn that the member at `seat` is up.
+    pub(super) fn announce(&mut self, seat: usize) {
+        let run = self.members[seat].run;
+        self.announce_all(seat, Liveness::Alive { run });
+    }
+
+    fn announce_all(&mut self, seat: usize, says: Liveness) {
+        let about = self.members[seat].node;
+        for other in (0..self.members.len()).filter(|other| *other != seat) {
+            let delay = 1 + self.random.mischief.below(self.plan.network.latency_ns);
+            let rumour = Event::Rumour { seat: other, about, says };
+            self.after(delay, rumour);
+        }
+    }
+
+    /// A detector says something, right or wrong.
+    fn rumour(&mut self, seat: usize) -> Result<(), Violation> {
+        let random = &mut self.random.mischief;
+        let about = random.index(self.members.len());
+        let run = self.members[about].run;
+        let says = match random.below(5) {
+            0 | 1 => Liveness::Alive { run },
+            2 => Liveness::Alive { run: Run::new(random.between(1, run.get() + 1)) },
+            3 => Liveness::Suspected,
+            _ => Liveness::Unknown,
+        };
+        let about: NodeId = self.members[about].node;
+        self.trace.fold(&[0x12, self.now]);
+        self.tell(seat, || format!("hears that {about} is {says:?}"));
+        self.with_group(seat, |group, now, _| group.on_liveness(now, about, says));
+        self.settle(seat)
+    }
+}

@@ -1,0 +1,186 @@
+//! The bag of messages on their way, and the links they take.
+//!
+//! There is no order: every message draws its own delay. Some are kept and
+//! delivered long after, to whichever run of the receiver lives then, still
+//! under the run that its sender had when it was sent.
+
+use raftlet_core::{Body, Message, Sender};
+
+use super::plan::NetworkFaults;
+use crate::random::Random;
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Flight {
+    pub(crate) from: Sender,
+    /// The receiver's seat.
+    pub(crate) to: usize,
+    /// The receiver's run when it was sent: for the tally only.
+    pub(crate) to_run: u64,
+    pub(crate) message: Message,
+}
+
+/// Names a flight in the bag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FlightId(usize);
+
+/// Messages, links and what is kept of the past.
+#[derive(Debug)]
+pub(crate) struct Network {
+    flights: Vec<Option<Flight>>,
+    free: Vec<usize>,
+    archive: Vec<Flight>,
+    /// `cut[from][to]`: messages sent there are lost.
+    cut: Vec<Vec<bool>>,
+}
+
+/// Messages kept for later; a newer one replaces a random older one.
+const ARCHIVE_LEN_MAX: usize = 128;
+
+impl Network {
+    pub(crate) fn new(members: usize) -> Self {
+        Self {
+            flights: Vec::new(),
+            free: Vec::new(),
+            archive: Vec::new(),
+            cut: vec![vec![false; members]; members],
+        }
+    }
+
+    pub(crate) fn is_cut(&self, from: usize, to: usize) -> bool {
+        self.cut[from][to]
+    }
+
+    /// Puts a message into the bag.
+    pub(crate) fn launch(&mut self, flight: Flight) -> FlightId {
+        if let Some(slot) = self.free.pop() {
+            self.flights[slot] = Some(flight);
+            return FlightId(slot);
+        }
+        self.flights.push(Some(flight));
+        FlightId(self.flights.len() - 1)
+    }
+
+    /// Takes a message out; `None` when the bag was emptied meanwhile.
+    pub(crate) fn land(&mut self, id: FlightId) -> Option<Flight> {
+        let flight = self.flights.get_mut(id.0)?.take()?;
+        self.free.push(id.0);
+        Some(flight)
+    }
+
+    /// Everything on its way is lost; what was kept is forgotten.
+    pub(crate) fn empty(&mut self) {
+        for (slot, flight) in self.flights.iter_mut().enumerate() {
+            if flight.take().is_some() {
+                self.free.push(slot);
+            }
+        }
+        self.archive.clear();
+    }
+
+    pub(crate) fn keep(&mut self, random: &mut Random, flight: &Flight) {
+        if self.archive.len() < ARCHIVE_LEN_MAX {
+            self.archive.push(flight.clone());
+        } else {
+            let slot = random.index(ARCHIVE_LEN_MAX);
+            self.archive[slot] = flight.clone();
+        }
+    }
+
+    /// A message of the past, once more; the archive keeps it.
+    pub(crate) fn recall(&self, random: &mut Random) -> Option<Flight> {
+        if self.archive.is_empty() {
+            return None;
+        }
+        let slot = random.index(self.archive.len());
+        self.archive.get(slot).cloned()
+    }
+
+    pub(crate) fn heal(&mut self) {
+        for row in &mut self.cut {
+            row.fill(false);
+        }
+    }
+
+    /// Cuts both ways between `seat` and everybody.
+    pub(crate) fn isolate(&mut self, seat: usize) {
+        for other in 0..self.cut.len() {
+            self.cut[seat][other] = other != seat;
+            self.cut[other][seat] = other != seat;
+        }
+    }
+
+    /// Cuts links in one of the patterns that break clusters in practice.
+    pub(crate) fn sever(&mut self, random: &mut Random, leader: Option<usize>) {
+        let members = self.cut.len();
+        let seat = match leader {
+            Some(leader) if random.coin() => leader,
+            _ => random.index(members),
+        };
+        match random.below(6) {
+            0 => self.isolate(seat),
+            1 => self.split(random.bits()),
+            // One way only: it may speak and not hear, or the reverse.
+            2 => {
+                let deaf = random.coin();
+                for other in (0..members).filter(|other| *other != seat) {
+                    let (from, to) = if deaf { (other, seat) } else { (seat, other) };
+                    self.cut[from][to] = true;
+                }
+            }
+            // A bridge: two sides that meet in one member only.
+            3 => {
+                self.split(random.bits());
+                for other in 0..members {
+                    self.cut[seat][other] = false;
+                    self.cut[other][seat] = false;
+                }
+            }
+            // A ring: everybody hears its neighbours only.
+            4 => {
+                for from in 0..members {
+                    for to in 0..members {
+                        let apart = from.abs_diff(to);
+                        self.cut[from][to] = apart > 1 && apart + 1 < members;
+                    }
+                }
+            }
+            _ => {
+                let other = random.index(members);
+                self.cut[seat][other] = other != seat;
+            }
+        }
+    }
+
+    /// Cuts everything between the members whose bit is set and the others.
+    fn split(&mut self, sides: u64) {
+        let side = |seat: usize| sides >> seat & 1;
+        for from in 0..self.cut.len() {
+            for to in 0..self.cut.len() {
+                self.cut[from][to] = side(from) != side(to);
+            }
+        }
+    }
+}
+
+/// How long a message takes under `faults`, nanoseconds.
+pub(crate) fn delay(random: &mut Random, faults: &NetworkFaults) -> u64 {
+    let usual = 1 + random.below(faults.latency_ns);
+    if random.chance(faults.straggle) { usual * random.octaves(2, 1_000) } else { usual }
+}
+
+/// The number of a message's kind, from 0.
+pub(crate) fn kind(body: &Body) -> u64 {
+    match body {
+        Body::Append(_) => 0,
+        Body::Ack(_) => 1,
+        Body::VoteRequest(_) => 2,
+        Body::VoteReply(_) => 3,
+        Body::Probe => 4,
+        Body::NotLeader { .. } => 5,
+        Body::Read { .. } => 6,
+        Body::ReadReply { .. } => 7,
+        Body::Forward(_) => 8,
+        Body::ForwardReply(_) => 9,
+    }
+}

@@ -1,0 +1,143 @@
+//! How often rare things happened.
+//!
+//! A schedule that never truncates proves nothing about truncation. Every rare
+//! thing is counted by name, summed over the runs of a batch, and those that
+//! never happened are reported as missed.
+
+use std::ops::AddAssign;
+
+macro_rules! marks {
+    ($($(#[$doc:meta])* $mark:ident = $name:literal,)*) => {
+        /// Something that should happen sometimes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Mark {
+            $($(#[$doc])* $mark,)*
+        }
+
+        /// Their names, in order.
+        const NAMES: &[&str] = &[$($name),*];
+        const MARKS: &[Mark] = &[$(Mark::$mark),*];
+    };
+}
+
+marks! {
+    /// A member became leader of a term.
+    Election = "elections",
+    /// A leader saw no quorum and stepped down.
+    QuorumLost = "quorum_lost",
+    /// A pre-vote was refused.
+    PreVoteRefused = "pre_votes_refused",
+    /// A vote was refused.
+    VoteRefused = "votes_refused",
+    /// A vote was decided while an earlier write was under way.
+    VoteBehindWrite = "votes_behind_a_write",
+    /// The committed prefix of the group grew.
+    Commit = "commits",
+    /// A leader committed entries of an earlier leader with its own.
+    InheritedCommit = "commits_of_inherited_entries",
+    /// A leader committed before its own copy was durable.
+    CommitAheadOfSelf = "commits_ahead_of_the_leaders_disk",
+    /// A member handed out a truncation.
+    Truncation = "truncations",
+    /// Entries were written again while the truncated ones were being written.
+    OverwriteInFlight = "overwrites_in_flight",
+    /// An append was refused because the logs did not meet.
+    Reject = "rejected_appends",
+    /// A follower held entries back because its disk was behind.
+    Throttle = "throttled_appends",
+    /// A member started again.
+    Restart = "restarts",
+    /// All members went down at once.
+    Blackout = "blackouts",
+    /// A crash lost writes.
+    LostWrites = "crashes_that_lost_writes",
+    /// A crash came after the disk was done but before the core was told.
+    UntoldWrites = "crashes_with_untold_writes",
+    /// Several completions were told as one.
+    FoldedCompletion = "folded_completions",
+    /// Entries came back from storage.
+    Fetch = "fetches",
+    /// A fetch failed.
+    FetchFailed = "fetches_failed",
+    /// A fetch answered with entries truncated since.
+    FetchStale = "fetches_stale",
+    /// Entries were applied from storage, not from memory.
+    ColdApply = "cold_applies",
+    /// A message was kept and delivered much later.
+    Replay = "replays",
+    /// A message reached a later run of its receiver.
+    ToLaterRun = "messages_to_a_later_run",
+    /// A message came from an earlier run of its sender.
+    FromEarlierRun = "messages_from_an_earlier_run",
+    /// Links were cut.
+    Cut = "cuts",
+    /// A member stood still.
+    Pause = "pauses",
+    /// Several inputs shared one drain.
+    BatchedInputs = "batched_inputs",
+    /// A leader appended commands for another member.
+    Forward = "forwards_appended",
+    /// A forward was refused.
+    ForwardRefused = "forwards_refused",
+    /// A forwarded command was applied twice.
+    ForwardTwice = "forwards_applied_twice",
+    /// A command was applied where it was asked for.
+    Done = "proposals_done",
+    /// A command was found to be dead for ever.
+    Dead = "proposals_dead",
+    /// A leader refused proposals because too many bytes wait.
+    Busy = "proposals_refused_busy",
+    /// A read was served by the leader.
+    LeaderRead = "reads_served_by_the_leader",
+    /// A read was served by another member.
+    FollowerRead = "reads_served_by_others",
+    /// A read was refused.
+    ReadRefused = "reads_refused",
+    /// A second phase ended well.
+    Healed = "healed",
+}
+
+/// Counts of every mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tally([u64; NAMES.len()]);
+
+impl Tally {
+    /// One more.
+    pub fn mark(&mut self, mark: Mark) {
+        self.add(mark, 1);
+    }
+
+    /// Several more.
+    pub fn add(&mut self, mark: Mark, count: u64) {
+        let at = MARKS.iter().position(|known| *known == mark);
+        if let Some(slot) = at.and_then(|at| self.0.get_mut(at)) {
+            *slot += count;
+        }
+    }
+
+    /// How often.
+    #[must_use]
+    pub fn get(&self, mark: Mark) -> u64 {
+        let at = MARKS.iter().position(|known| *known == mark);
+        at.and_then(|at| self.0.get(at)).copied().unwrap_or(0)
+    }
+
+    /// Names and counts, in a fixed order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        NAMES.iter().copied().zip(self.0)
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self([0; NAMES.len()])
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine += theirs;
+        }
+    }
+}
