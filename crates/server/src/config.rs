@@ -41,7 +41,7 @@ pub(crate) struct Config {
     pub(crate) client: ListenAddr,
     pub(crate) peer: ListenAddr,
     pub(crate) admin: ListenAddr,
-    /// What clients are told to connect to.
+    /// What clients are told to connect to, `host:port`.
     pub(crate) advertised_client: String,
     /// In order of node id.
     pub(crate) initial_members: Vec<InitialMember>,
@@ -99,10 +99,7 @@ impl Config {
             cluster_name: args.cluster_name.clone(),
             peer: listen("--peer-addr", &peer_addr)?,
             admin: listen("--admin-addr", &args.admin_addr)?,
-            advertised_client: args
-                .advertise_client_addr
-                .clone()
-                .unwrap_or_else(|| client.text.clone()),
+            advertised_client: advertised(&args, &client)?,
             client,
             initial_members,
             slots,
@@ -195,6 +192,17 @@ fn has_port(address: &str) -> bool {
             && host.len() <= raftlet::core::ADDRESS_BYTES_MAX - 6
             && port.parse::<u16>().is_ok_and(|port| port > 0)
     })
+}
+
+fn advertised(args: &ServeArgs, client: &ListenAddr) -> Result<String, Failure> {
+    match &args.advertise_client_addr {
+        None => Ok(client.text.clone()),
+        Some(address) if has_port(address) => Ok(address.clone()),
+        Some(address) => Err(Failure::config(format!(
+            "--advertise-client-addr {address} is no address; write the HOST:PORT that clients \
+             reach this node under"
+        ))),
+    }
 }
 
 fn listen_addr(flag: &str, address: &str, insecure_bind: bool) -> Result<ListenAddr, Failure> {

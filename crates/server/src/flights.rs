@@ -20,16 +20,18 @@ use std::task::{Context, Poll};
 #[derive(Debug)]
 pub(crate) struct Flights<F> {
     slots: Vec<Pin<Box<Option<F>>>>,
+    /// Slots in use, in the order of launches, and the others.
+    used: Vec<usize>,
     free: Vec<usize>,
 }
 
 impl<F: Future> Flights<F> {
     pub(crate) const fn new() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
+        Self { slots: Vec::new(), used: Vec::new(), free: Vec::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.slots.len() == self.free.len()
+        self.used.is_empty()
     }
 
     /// Starts a future: polls it once. The outcome, if it ended with that.
@@ -41,9 +43,7 @@ impl<F: Future> Flights<F> {
         let slot = self.slots.get_mut(at)?;
         slot.as_mut().set(Some(future));
         let ended = poll_slot(slot, cx);
-        if ended.is_some() {
-            self.free.push(at);
-        }
+        if ended.is_some() { &mut self.free } else { &mut self.used }.push(at);
         ended
     }
 
@@ -54,15 +54,18 @@ impl<F: Future> Flights<F> {
         cx: &mut Context<'_>,
         mut hand_on: impl FnMut(F::Output),
     ) -> Poll<()> {
-        let mut result = Poll::Pending;
-        for (at, slot) in self.slots.iter_mut().enumerate() {
-            if let Some(outcome) = poll_slot(slot, cx) {
-                self.free.push(at);
+        let Self { slots, used, free } = self;
+        let used_before = used.len();
+        used.retain(|at| {
+            let outcome = slots.get_mut(*at).and_then(|slot| poll_slot(slot, cx));
+            let is_under_way = outcome.is_none();
+            if let Some(outcome) = outcome {
+                free.push(*at);
                 hand_on(outcome);
-                result = Poll::Ready(());
             }
-        }
-        result
+            is_under_way
+        });
+        if used.len() < used_before { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 

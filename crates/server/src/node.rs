@@ -200,7 +200,7 @@ impl Parts {
         let mut shard_loop = spawn_local(async move { shard.run().await });
         let (stop, stopped) = watch::channel(false);
         let mut serving = spawn_local(client::serve(clients, keyspace, stopped));
-        info!(node = self.identity.node.get(), clients = self.config.client.text, "serving");
+        info!(node = self.identity.node.get(), clients = self.config.advertised_client, "serving");
         tokio::select! {
             ended = &mut shard_loop => return Err(shard_failure(ended)),
             ended = tasks.ended() => return Err(ended),
@@ -239,8 +239,7 @@ impl Tasks {
         tokio::select! {
             ended = &mut self.admin => part_failure("admin port", ended),
             ended = &mut self.net => part_failure("transport", ended),
-            Err(ended) = &mut self.log => part_failure("log's maintenance", Err(ended)),
-            else => std::future::pending().await,
+            ended = &mut self.log => part_failure("log's maintenance", ended),
         }
     }
 }
@@ -360,12 +359,16 @@ async fn open_groups(
         node_id: identity.node.get(),
         process_id: std::process::id(),
         run_id: format!("{:032x}{:08x}", identity.incarnation.0, identity.run.get()),
-        tcp_port: config.client.socket.port(),
+        tcp_port: port(&config.advertised_client).unwrap_or(config.client.socket.port()),
         clients_len_max: u64::try_from(config.clients_max).unwrap_or(u64::MAX),
         groups_len: u64::from(config.slots.groups_len()),
         ..NodeInfo::default()
     };
     Ok(Keyspace::new(config, (groups, sizes), clock, info))
+}
+
+fn port(address: &str) -> Option<u16> {
+    address.rsplit_once(':')?.1.parse().ok()
 }
 
 /// Different on every node and start; not secret.

@@ -50,6 +50,7 @@ impl Cluster {
     /// A node ended, or not all of them were ready in time.
     pub(super) async fn start(&mut self) -> Result<(), Failure> {
         const ATTEMPTS: usize = 3;
+        self.check_unused().await?;
         for attempt in 1..=ATTEMPTS {
             match self.start_once().await {
                 Err(failure)
@@ -61,6 +62,23 @@ impl Cluster {
                     self.name_admin_ports();
                 }
                 other => return other,
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody else's nodes on these ports would be taken for ours.
+    async fn check_unused(&self) -> Result<(), Failure> {
+        for admin in &self.admin {
+            if status(admin).await.is_some() {
+                return Err(Failure::new(
+                    Exit::Data,
+                    format!(
+                        "a cluster runs on {} already, a node of it answers at {admin}; stop it, \
+                         or choose another --data-dir",
+                        self.layout.dir().display()
+                    ),
+                ));
             }
         }
         Ok(())
@@ -218,10 +236,10 @@ impl Cluster {
         let deadline = self.clock.elapsed().saturating_add(patience);
         loop {
             let seen = self.statuses().await;
+            self.check_alive()?;
             if holds(&seen) {
                 return Ok(seen);
             }
-            self.check_alive()?;
             if self.clock.elapsed() >= deadline {
                 return Err(Failure::unreachable(format!(
                     "waited {} s until {what}, in vain; last seen: {}; the nodes' logs are in {}",

@@ -98,7 +98,7 @@ impl Plan {
 }
 
 fn is_counter(number: u64) -> bool {
-    number % COUNTER_EVERY == 0
+    number.is_multiple_of(COUNTER_EVERY)
 }
 
 /// SplitMix64: small, seeded, good enough to spread load.

@@ -1,8 +1,15 @@
 //! The demo as scripts see it.
 
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use raftlet_kv::Reply;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
-use crate::cluster::raftlet;
+use crate::client::Client;
+use crate::cluster::{raftlet, wait_until};
 
 fn demo(flags: &[&str]) -> (Option<i32>, Value, String) {
     let output = raftlet().args(["demo", "--json"]).args(flags).output().unwrap();
@@ -40,4 +47,65 @@ fn all_nodes_killed_at_once_under_load_lose_nothing_and_a_second_demo_goes_on() 
     let (code, report, said) = demo(&again);
     assert_eq!(code, Some(0), "{report} {said}");
     assert!(dir.path().join("node-1").is_dir());
+}
+
+/// The process that holds a node's data directory.
+fn pid_of_node(dir: &Path, id: usize) -> Option<Pid> {
+    let text = fs::read_to_string(dir.join(format!("node-{id}/LOCK"))).ok()?;
+    Pid::from_raw(text.trim().parse().ok()?)
+}
+
+fn all_nodes_run(dir: &Path) -> bool {
+    (1..=3).all(|id| pid_of_node(dir, id).is_some_and(|pid| test_kill_process(pid).is_ok()))
+}
+
+fn no_node_runs(dir: &Path) -> bool {
+    (1..=3).all(|id| pid_of_node(dir, id).is_none_or(|pid| test_kill_process(pid).is_err()))
+}
+
+fn endless_demo(dir: &Path) -> Command {
+    let mut command = raftlet();
+    command
+        .args(["demo", "--ops", "10000000", "--kills", "0", "--data-dir"])
+        .arg(dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+#[test]
+fn a_demo_that_is_interrupted_or_killed_leaves_no_node_behind() {
+    for signal in [Signal::INT, Signal::KILL] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut demo = endless_demo(dir.path()).spawn().unwrap();
+        wait_until("the demo's nodes run", || all_nodes_run(dir.path()));
+        let pid = Pid::from_raw(i32::try_from(demo.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+        let status = demo.wait().unwrap();
+        assert!(!status.success());
+        wait_until("the demo's nodes are gone", || no_node_runs(dir.path()));
+    }
+}
+
+#[test]
+fn a_kept_cluster_serves_on_and_is_not_taken_for_another_demos() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().to_str().unwrap();
+    let (code, report, said) = demo(&["--ops", "100", "--keep", "--data-dir", place]);
+    // Whatever follows, the nodes must not outlive the test.
+    let nodes: Vec<Pid> = (1..=3).filter_map(|id| pid_of_node(dir.path(), id)).collect();
+    let (again, _, refusal) = demo(&["--ops", "100", "--data-dir", place]);
+    let ports: Value =
+        serde_json::from_slice(&fs::read(dir.path().join("cluster.json")).unwrap()).unwrap();
+    let port = ports["nodes"][2]["client"].as_u64().unwrap();
+    let address = format!("127.0.0.1:{port}").parse().unwrap();
+    let answer = Client::connect(address).and_then(|mut client| client.try_ask(&["SET", "k", "v"]));
+    for node in &nodes {
+        kill_process(*node, Signal::TERM).unwrap();
+    }
+    wait_until("the kept nodes have stopped", || no_node_runs(dir.path()));
+    assert_eq!(code, Some(0), "{report} {said}");
+    assert_eq!(answer.unwrap(), Reply::OK);
+    assert_eq!(again, Some(4), "{refusal}");
+    assert!(refusal.contains("runs on"), "{refusal}");
 }
