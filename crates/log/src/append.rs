@@ -9,8 +9,6 @@
 //!   promise says.
 //! - The index learns of a batch when all of it is durable.
 
-use raftlet::{StorageError, WriteBatch};
-
 use crate::block::{BLOCK_BYTES, Kind};
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, Reach};
@@ -23,6 +21,7 @@ use crate::scan::offset_of;
 use crate::segment::{self, FIRST_BLOCK};
 use crate::shard_log::{Chore, Segment, Shared, State};
 use crate::width::{u32_from, u64_from};
+use raftlet::{StorageError, WriteBatch};
 
 /// A larger buffer is for one frame and not kept.
 const KEPT_BUFFER_BYTES_MAX: usize = 2 * FRAME_BYTES_SOFT;
@@ -42,10 +41,7 @@ impl<'a, D: Disk> Flight<'a, D> {
         shared.check()?;
         let was_writing = std::mem::replace(&mut shared.state.borrow_mut().is_writing, true);
         assert!(!was_writing, "a shard has one write in flight");
-        Ok(Self {
-            shared,
-            has_landed: false,
-        })
+        Ok(Self { shared, has_landed: false })
     }
 
     /// The write ended, or nothing of it was begun.
@@ -58,8 +54,7 @@ impl<D: Disk> Drop for Flight<'_, D> {
     fn drop(&mut self) {
         self.shared.state.borrow_mut().is_writing = false;
         if !self.has_landed {
-            self.shared
-                .poison_with("a write was given up before it ended".to_owned());
+            self.shared.poison_with("a write was given up before it ended".to_owned());
         }
         self.shared.bell.ring();
     }
@@ -140,10 +135,7 @@ impl<D: Disk> Shared<D> {
         encoder.put(&echo);
         let (mut head, mut body) = (Vec::new(), Vec::new());
         for item in items {
-            let last = state
-                .groups
-                .get(&item.group())
-                .map_or(0, |group| group.last_frame);
+            let last = state.groups.get(&item.group()).map_or(0, |group| group.last_frame);
             let back_link = if last == 0 { 0 } else { place.frame - last };
             head.clear();
             item.encode_head(back_link, &mut head, &mut body);
@@ -224,10 +216,7 @@ impl<D: Disk> Shared<D> {
     /// Waits until `blocks` of written space are there for a batch, in one
     /// segment.
     async fn make_room(&self, blocks: u32, has_entries: bool) -> Result<(), StorageError> {
-        let need = Need {
-            blocks,
-            reserve: if has_entries { self.sizes.reserve } else { 0 },
-        };
+        let need = Need { blocks, reserve: if has_entries { self.sizes.reserve } else { 0 } };
         if self.take_room(&need) {
             return Ok(());
         }
@@ -256,10 +245,7 @@ impl<D: Disk> Shared<D> {
         let mut state = self.state.borrow_mut();
         if need.fits(&state.active, state.next_block) {
             let left = state.active.written.saturating_sub(state.next_block);
-            let next = state
-                .next
-                .as_ref()
-                .map_or(0, |next| next.written - FIRST_BLOCK);
+            let next = state.next.as_ref().map_or(0, |next| next.written - FIRST_BLOCK);
             return left >= need.blocks + MARK_BLOCKS
                 && (left - need.blocks >= need.reserve || next >= need.reserve);
         }
@@ -302,19 +288,10 @@ impl<D: Disk> State<D> {
             last_frame: self.last_frame,
             end_block: end,
             ending: crate::record::Ending::Whole,
-            oldest_live: self
-                .finished
-                .first()
-                .map_or(finished.number, |oldest| oldest.number),
+            oldest_live: self.finished.first().map_or(finished.number, |oldest| oldest.number),
         });
-        self.finished.push(SegmentRef {
-            number: finished.number,
-            end,
-        });
-        self.after_link.push(Chore::Cut {
-            file: finished.file,
-            bytes: offset_of(end),
-        });
+        self.finished.push(SegmentRef { number: finished.number, end });
+        self.after_link.push(Chore::Cut { file: finished.file, bytes: offset_of(end) });
         self.counters.segments_used += 1;
     }
 

@@ -22,9 +22,8 @@
 //! at most, so a valid block of frame n proves that frame n − 1 was durable
 //! whole before it was written.
 
-use raftlet::core::crc32c;
-
 use crate::width::u16_from;
+use raftlet::core::crc32c;
 
 /// Bytes of a block.
 pub(crate) const BLOCK_BYTES: usize = 4096;
@@ -137,11 +136,7 @@ pub(crate) fn judge(block: &[u8], stamp: u64, at: u32) -> Verdict {
     };
     if crc32c(SEED, covered) != u32::from_le_bytes(*checksum) {
         let is_blank = block.iter().all(|byte| *byte == 0);
-        return if is_blank {
-            Verdict::Blank
-        } else {
-            Verdict::Garbled
-        };
+        return if is_blank { Verdict::Blank } else { Verdict::Garbled };
     }
     let Some(header) = parse(block) else {
         return Verdict::Garbled;
@@ -157,9 +152,7 @@ pub(crate) fn judge(block: &[u8], stamp: u64, at: u32) -> Verdict {
 
 /// The payload of a block whose header is known to be sound.
 pub(crate) fn payload<'a>(block: &'a [u8], header: &Header) -> &'a [u8] {
-    block
-        .get(HEADER_BYTES..HEADER_BYTES + usize::from(header.used))
-        .unwrap_or_default()
+    block.get(HEADER_BYTES..HEADER_BYTES + usize::from(header.used)).unwrap_or_default()
 }
 
 fn parse(block: &[u8]) -> Option<Header> {
@@ -177,9 +170,7 @@ fn parse(block: &[u8]) -> Option<Header> {
 }
 
 fn put(into: &mut [u8], at: usize, bytes: &[u8]) {
-    into.get_mut(at..at + bytes.len())
-        .expect("within the header")
-        .copy_from_slice(bytes);
+    into.get_mut(at..at + bytes.len()).expect("within the header").copy_from_slice(bytes);
 }
 
 #[cfg(test)]
@@ -211,10 +202,7 @@ mod tests {
         let block = sealed();
         assert_eq!(judge(&block, header().stamp, 5), Verdict::Valid(header()));
         assert_eq!(payload(&block, &header()), b"abc");
-        assert_eq!(
-            judge(&block, header().stamp, 6),
-            Verdict::Misplaced(header())
-        );
+        assert_eq!(judge(&block, header().stamp, 6), Verdict::Misplaced(header()));
         assert_eq!(judge(&block, 1, 5), Verdict::Stranger);
         assert_eq!(judge(&vec![0; BLOCK_BYTES], 1, 5), Verdict::Blank);
     }
@@ -226,11 +214,7 @@ mod tests {
         for at in 0..BLOCK_BYTES {
             let bit = 1 << (at % 8);
             block[at] ^= bit;
-            assert_eq!(
-                judge(&block, header().stamp, 5),
-                Verdict::Garbled,
-                "byte {at}"
-            );
+            assert_eq!(judge(&block, header().stamp, 5), Verdict::Garbled, "byte {at}");
             block[at] ^= bit;
         }
         assert_eq!(judge(&block[..4095], header().stamp, 5), Verdict::Garbled);

@@ -89,10 +89,7 @@ impl DiskError {
     /// Whether there was no room: full, or above a quota.
     #[must_use]
     pub fn is_no_space(&self) -> bool {
-        matches!(
-            self.kind,
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        )
+        matches!(self.kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 }
 

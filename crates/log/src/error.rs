@@ -6,9 +6,8 @@
 
 use std::fmt;
 
-use raftlet::core::{GroupId, Index};
-
 use crate::disk::DiskError;
+use raftlet::core::{GroupId, Index};
 
 const REMEDY: &str = "put back an intact copy of the file, or give this member up: \
     remove it from its groups and add it again under a new node id on an empty directory";
@@ -52,11 +51,7 @@ pub struct Damage {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} is damaged at byte {}: {}",
-            self.file, self.offset, self.what
-        )?;
+        write!(f, "{} is damaged at byte {}: {}", self.file, self.offset, self.what)?;
         // One line: the first few say enough.
         for (affected, separator) in self.affected.iter().zip(["; it held ", ", ", ", "]) {
             write!(f, "{separator}{affected}")?;
@@ -138,10 +133,6 @@ pub enum OpenError {
 impl OpenError {
     /// A failed write, told apart by cause.
     pub(crate) fn from_write(error: DiskError) -> Self {
-        if error.is_no_space() {
-            Self::NoSpace(error)
-        } else {
-            Self::Unwritable(error)
-        }
+        if error.is_no_space() { Self::NoSpace(error) } else { Self::Unwritable(error) }
     }
 }

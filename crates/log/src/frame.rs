@@ -64,11 +64,7 @@ impl Encoder {
     /// Starts a frame in a buffer whose capacity is enough for all of it.
     pub(crate) fn new(mut buffer: Buffer, extent: u32, is_continued: bool) -> Self {
         buffer.set_len(buffer.capacity());
-        let mut encoder = Self {
-            buffer,
-            at: HEADER_BYTES,
-            blocks: 1,
-        };
+        let mut encoder = Self { buffer, at: HEADER_BYTES, blocks: 1 };
         let mut head = vec![if is_continued { FLAG_CONTINUED } else { 0 }];
         varint::put(&mut head, u64::from(extent));
         encoder.put(&head);
@@ -99,17 +95,11 @@ impl Encoder {
 
     /// Pads, writes the block headers, and gives the frame's bytes.
     pub(crate) fn finish(mut self, place: &Place, kind: Kind) -> Buffer {
-        assert!(
-            self.blocks <= FRAME_BLOCKS_MAX,
-            "a frame above the format's limit"
-        );
+        assert!(self.blocks <= FRAME_BLOCKS_MAX, "a frame above the format's limit");
         let end = self.blocks * BLOCK_BYTES;
         self.buffer.set_len(end);
         let bytes = self.buffer.bytes_mut();
-        bytes
-            .get_mut(self.at..)
-            .expect("within the last block")
-            .fill(0);
+        bytes.get_mut(self.at..).expect("within the last block").fill(0);
         let mut payload_left = self.at - self.blocks * HEADER_BYTES;
         for (index, block) in bytes.chunks_exact_mut(BLOCK_BYTES).enumerate() {
             let used = payload_left.min(PAYLOAD_BYTES);
@@ -151,12 +141,7 @@ impl Payload {
         }
         let extent = u32::try_from(varint::take(&mut rest)?).ok()?;
         let records_at = bytes.len() - rest.len();
-        Some(Self {
-            records_at,
-            is_continued,
-            extent,
-            bytes,
-        })
+        Some(Self { records_at, is_continued, extent, bytes })
     }
 
     /// The records in order.
@@ -173,23 +158,11 @@ mod tests {
     use crate::block::{BLOCK_BYTES, Kind, PAYLOAD_BYTES, Verdict, judge, payload};
     use crate::disk::buffer::Buffer;
 
-    const PLACE: Place = Place {
-        stamp: 77,
-        frame: 5,
-        block: 9,
-        extent: 256,
-    };
+    const PLACE: Place = Place { stamp: 77, frame: 5, block: 9, extent: 256 };
 
     #[test]
     fn a_payload_of_any_length_comes_back_from_its_blocks() {
-        for len in [
-            0,
-            1,
-            PAYLOAD_BYTES - 4,
-            PAYLOAD_BYTES - 3,
-            PAYLOAD_BYTES,
-            3 * PAYLOAD_BYTES,
-        ] {
+        for len in [0, 1, PAYLOAD_BYTES - 4, PAYLOAD_BYTES - 3, PAYLOAD_BYTES, 3 * PAYLOAD_BYTES] {
             let content: Vec<u8> = (0..=255).cycle().take(len).collect();
             let mut buffer = Buffer::zeroed(blocks_for(len + 11) * BLOCK_BYTES);
             buffer.bytes_mut().fill(0xaa);

@@ -26,20 +26,13 @@ struct Queue {
 impl Gate {
     /// Waits for its turn. Dropping the future gives the place up.
     pub(crate) fn enter(&self) -> Enter<'_> {
-        Enter {
-            gate: self,
-            ticket: None,
-        }
+        Enter { gate: self, ticket: None }
     }
 
     fn wake_first(&self) {
         let first = {
             let queue = self.queue.borrow();
-            if queue.is_held {
-                None
-            } else {
-                queue.waiting.front().map(|(_, waker)| waker.clone())
-            }
+            if queue.is_held { None } else { queue.waiting.front().map(|(_, waker)| waker.clone()) }
         };
         if let Some(waker) = first {
             waker.wake();
@@ -179,10 +172,7 @@ mod tests {
         assert!(poll(second.as_mut()).is_pending());
         assert!(poll(third.as_mut()).is_pending());
         drop(first);
-        assert!(
-            poll(third.as_mut()).is_pending(),
-            "the third jumped the queue"
-        );
+        assert!(poll(third.as_mut()).is_pending(), "the third jumped the queue");
         assert!(poll(second.as_mut()).is_ready());
         assert!(poll(third.as_mut()).is_ready());
     }

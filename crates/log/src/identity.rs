@@ -36,12 +36,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use raftlet::core::{ClusterId, Incarnation, NUMBER_MAX, NodeId, Run, Sender};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::disk::{Disk, DiskError};
 use crate::gate::Gate;
 use crate::segment::{self, Named};
+use raftlet::core::{ClusterId, Incarnation, NUMBER_MAX, NodeId, Run, Sender};
 
 pub(crate) use file::{Contents, FILE_NAME};
 
@@ -182,10 +182,7 @@ pub enum RunRefused {
 /// The cluster that these first members form under this name (rule 2).
 #[must_use]
 pub fn cluster_id(name: &str, initial_members: &[(NodeId, String)]) -> ClusterId {
-    let text = format!(
-        "raftlet cluster 1\0{name}\0{}",
-        members_text(initial_members)
-    );
+    let text = format!("raftlet cluster 1\0{name}\0{}", members_text(initial_members));
     ClusterId(xxh3_128(text.as_bytes()))
 }
 
@@ -208,9 +205,7 @@ fn members_text(members: &[(NodeId, String)]) -> String {
 pub fn random_incarnation() -> Result<Incarnation, IdentityError> {
     let mut bytes = [0; 16];
     let filled = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty())
-        .map_err(|error| IdentityError::NoEntropy {
-            cause: error.to_string(),
-        })?;
+        .map_err(|error| IdentityError::NoEntropy { cause: error.to_string() })?;
     if filled < bytes.len() {
         let cause = format!("{filled} of {} bytes", bytes.len());
         return Err(IdentityError::NoEntropy { cause });
@@ -253,10 +248,7 @@ impl<D: Disk> Home<D> {
         }
         let is_log = |name: &str| matches!(segment::read_name(name), Named::Segment(_));
         if let Some(file) = files.into_iter().find(|file| is_log(&file.name)) {
-            return Err(IdentityError::NotEmpty {
-                place: disk.place(),
-                file: file.name,
-            });
+            return Err(IdentityError::NotEmpty { place: disk.place(), file: file.name });
         }
         Self::found(disk, claims, incarnation()?).await
     }
@@ -301,9 +293,7 @@ impl<D: Disk> Home<D> {
         // A lost copy may have been one run ahead of the one that is left.
         let mut step = 1;
         if found.has_lost_copy {
-            warnings.push(format!(
-                "one copy in {place}/{FILE_NAME} was damaged; it is repaired"
-            ));
+            warnings.push(format!("one copy in {place}/{FILE_NAME} was damaged; it is repaired"));
             step = 2;
         }
         if contents.identity.run.get() >= NUMBER_MAX {
@@ -358,11 +348,7 @@ impl<D: Disk> Home<D> {
     /// Dropped, it may or may not have remembered.
     pub async fn remember_run(&self, peer: Sender) -> Result<(), RunRefused> {
         let inside = self.0.writing.enter().await;
-        let Sender {
-            node,
-            incarnation,
-            run,
-        } = peer;
+        let Sender { node, incarnation, run } = peer;
         let key = (node, incarnation);
         let mut contents = {
             let contents = self.0.contents.borrow();
@@ -443,12 +429,7 @@ fn check_limits(claims: &Claims) -> Result<(), IdentityError> {
 
 fn compare(place: &str, contents: &Contents, claims: &Claims) -> Result<(), IdentityError> {
     let mismatch = |field, found: String, expected: String| {
-        Err(IdentityError::Mismatch {
-            place: place.to_owned(),
-            field,
-            found,
-            expected,
-        })
+        Err(IdentityError::Mismatch { place: place.to_owned(), field, found, expected })
     };
     if contents.identity.node != claims.node {
         let found = contents.identity.node.get().to_string();

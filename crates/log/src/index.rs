@@ -17,6 +17,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+
 use raftlet::core::{Chunk, EntryKind, Generation, GroupId, HardState, Index, LogId};
 
 /// A span longer than this is closed: one read of a span takes about as much.
@@ -124,10 +125,7 @@ impl GroupIndex {
         match self.runs.last() {
             Some(run) if chunk.term() < run.term => return Err(Misfit::TermFalls { found }),
             Some(run) if chunk.term() == run.term => {}
-            _ => self.runs.push(LogId {
-                term: chunk.term(),
-                index: found,
-            }),
+            _ => self.runs.push(LogId { term: chunk.term(), index: found }),
         }
         self.place(found, chunk.last(), at);
         self.last = chunk.last();
@@ -152,13 +150,7 @@ impl GroupIndex {
                 return;
             }
         }
-        self.spans.push(Span {
-            first,
-            last,
-            segment: at.segment,
-            block: at.block,
-            end: at.end,
-        });
+        self.spans.push(Span { first, last, segment: at.segment, block: at.block, end: at.end });
     }
 
     /// The span that holds an entry.
@@ -174,34 +166,21 @@ pub(crate) type Groups = BTreeMap<GroupId, GroupIndex>;
 
 #[cfg(test)]
 mod tests {
+    use super::{FrameAt, GroupIndex, Misfit};
     use raftlet::core::{
         Arena, Chunk, EntryKind, Generation, GroupId, Index, LogId, NewEntry, Seal, Term,
     };
 
-    use super::{FrameAt, GroupIndex, Misfit};
-
     fn chunk(first: u64, len: usize, term: u64) -> Chunk {
-        let entry = NewEntry {
-            kind: EntryKind::Command,
-            log_time_ms: first,
-            origin: None,
-            payload: b"x",
-        };
-        let first = LogId {
-            term: Term::new(term),
-            index: Index::new(first),
-        };
+        let entry =
+            NewEntry { kind: EntryKind::Command, log_time_ms: first, origin: None, payload: b"x" };
+        let first = LogId { term: Term::new(term), index: Index::new(first) };
         let seal = Seal::new(GroupId::new(1), Generation::new(1));
         Chunk::encode(&mut Arena::default(), seal, first, (0..len).map(|_| entry))
     }
 
     fn at(segment: u64, block: u32) -> FrameAt {
-        FrameAt {
-            segment,
-            frame: u64::from(block),
-            block,
-            end: block + 1,
-        }
+        FrameAt { segment, frame: u64::from(block), block, end: block + 1 }
     }
 
     fn group() -> GroupIndex {

@@ -57,9 +57,7 @@ impl DirLock {
         };
         if !path.is_dir() {
             fs::create_dir_all(path).map_err(unusable("make data directory"))?;
-            let parent = path
-                .parent()
-                .filter(|parent| !parent.as_os_str().is_empty());
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             sync_directory(parent.unwrap_or(Path::new(".")))
                 .map_err(unusable("sync the directory above"))?;
         }
@@ -76,19 +74,11 @@ impl DirLock {
             }
             let mut pid = String::new();
             let _ = file.read_to_string(&mut pid);
-            return Err(LockError::Locked {
-                path: path.to_owned(),
-                pid: pid.trim().to_owned(),
-            });
+            return Err(LockError::Locked { path: path.to_owned(), pid: pid.trim().to_owned() });
         }
         // The number helps people; the lock holds without it.
-        let _ = file
-            .set_len(0)
-            .and_then(|()| writeln!(file, "{}", std::process::id()));
-        Ok(Self {
-            path: path.to_owned(),
-            _file: file,
-        })
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        Ok(Self { path: path.to_owned(), _file: file })
     }
 
     /// The directory.

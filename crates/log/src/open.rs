@@ -76,18 +76,11 @@ impl<D: Disk> Shared<D> {
     async fn start(&self) -> Result<(), OpenError> {
         let mut first = self.state.borrow().active.clone();
         let blocks = self.sizes.prepare;
-        self.fill(&mut first, blocks)
-            .await
-            .map_err(OpenError::from_write)?;
-        self.publish(&mut first)
-            .await
-            .map_err(OpenError::from_write)?;
+        self.fill(&mut first, blocks).await.map_err(OpenError::from_write)?;
+        self.publish(&mut first).await.map_err(OpenError::from_write)?;
         let number = first.number;
         self.state.borrow_mut().active = first;
-        let link_only = Plan {
-            frames: vec![Vec::new()],
-            has_entries: false,
-        };
+        let link_only = Plan { frames: vec![Vec::new()], has_entries: false };
         if let Err(error) = self.write_frames(link_only).await {
             return Err(OpenError::Unwritable(crate::disk::DiskError {
                 operation: "write",
@@ -110,10 +103,7 @@ fn begin<D: Disk>(recovered: Recovered<D>, first: Segment<D>, counters: LogCount
         last_frame: recovered.last_frame,
         end_block: newest.map_or(0, |newest| newest.end),
         ending: newest.map_or(Ending::First, |_| recovered.ending),
-        oldest_live: recovered
-            .segments
-            .first()
-            .map_or(first.number, |oldest| oldest.number),
+        oldest_live: recovered.segments.first().map_or(first.number, |oldest| oldest.number),
     };
     let mut after_link: Vec<Chore<D>> = recovered
         .leftovers
@@ -145,9 +135,6 @@ fn begin<D: Disk>(recovered: Recovered<D>, first: Segment<D>, counters: LogCount
         is_writing: false,
         poison: None,
         buffer: None,
-        counters: LogCounters {
-            segments_used: 1,
-            ..counters
-        },
+        counters: LogCounters { segments_used: 1, ..counters },
     }
 }

@@ -1,9 +1,8 @@
 //! What an embedder may choose, and what the log counts.
 
-use raftlet::core::ShardId;
-
 use crate::block::BLOCK_BYTES;
 use crate::width::u64_from;
+use raftlet::core::ShardId;
 
 /// Choices for a shard's log. Every combination works; the defaults are the
 /// measured ones.

@@ -11,13 +11,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use raftlet::core::{Generation, GroupId, Index};
-use raftlet::{GroupWrite, WriteBatch};
-
 use crate::frame::{FRAME_BYTES_SOFT, FRAME_OVERHEAD_BYTES, blocks_for};
 use crate::index::Groups;
 use crate::record::{ECHO_GROUPS_MAX, Item, RECORD_OVERHEAD_BYTES};
 use crate::width::u32_from;
+use raftlet::core::{Generation, GroupId, Index};
+use raftlet::{GroupWrite, WriteBatch};
 
 /// The frames of one batch, in order.
 #[derive(Debug, Default)]
@@ -94,16 +93,9 @@ fn push_entries(packer: &mut Packer, write: &GroupWrite, last: &mut Index) {
     }
     for chunk in write.entries.chunks() {
         let follows = *last == Index::ZERO || chunk.first() == last.next();
-        assert!(
-            follows,
-            "entry {} of group {group} behind entry {last}",
-            chunk.first()
-        );
+        assert!(follows, "entry {} of group {group} behind entry {last}", chunk.first());
         *last = chunk.last();
-        packer.push(Item::Entries {
-            group,
-            chunk: chunk.clone(),
-        });
+        packer.push(Item::Entries { group, chunk: chunk.clone() });
     }
 }
 

@@ -18,9 +18,6 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use raftlet::Clock;
-use raftlet::core::Time;
-
 use crate::append::Need;
 use crate::block::BLOCK_BYTES;
 use crate::disk::buffer::Buffer;
@@ -29,6 +26,8 @@ use crate::scan::offset_of;
 use crate::segment::{self, FIRST_BLOCK, Head};
 use crate::shard_log::{Chore, Segment, ShardLog, Shared};
 use crate::width::{u64_from, usize_from};
+use raftlet::Clock;
+use raftlet::core::Time;
 
 /// Between two steps of zero filling: 128 KiB each 10 ms cost appends nothing
 /// measurable, without pauses they take 3 to 7 times as long.
@@ -254,9 +253,7 @@ impl<D: Disk> Shared<D> {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let places = [&mut state.fresh, &mut state.next].into_iter().flatten();
-        let place = places
-            .chain([&mut state.active])
-            .find(|place| place.number == number);
+        let place = places.chain([&mut state.active]).find(|place| place.number == number);
         if let Some(place) = place {
             place.filled = segment.filled;
             place.written = segment.written;
@@ -288,10 +285,7 @@ impl<D: Disk> Shared<D> {
         let bytes = u64_from(buffer.len());
         let offset = offset_of(segment.filled);
         let reach = Reach::Background;
-        let (_, result) = self
-            .disk
-            .write_at(&segment.file, offset, buffer, reach)
-            .await;
+        let (_, result) = self.disk.write_at(&segment.file, offset, buffer, reach).await;
         result?;
         segment.filled += blocks;
         self.state.borrow_mut().counters.prepare_bytes += bytes;
@@ -345,8 +339,5 @@ impl<D: Disk> Shared<D> {
 
 /// Past the point where a full disk could be met in order.
 fn not_no_space(error: DiskError) -> DiskError {
-    DiskError {
-        kind: std::io::ErrorKind::Other,
-        ..error
-    }
+    DiskError { kind: std::io::ErrorKind::Other, ..error }
 }

@@ -8,9 +8,6 @@
 //! Reads run beside writes: a span in the index is durable and never written
 //! again.
 
-use raftlet::StorageError;
-use raftlet::core::{Chunk, Entries, GroupId, Index, Seal};
-
 use crate::block::Kind;
 use crate::disk::Disk;
 use crate::error::Damage;
@@ -19,6 +16,8 @@ use crate::record::{Record, RecordError};
 use crate::scan::{Frame, Scan, offset_of};
 use crate::segment;
 use crate::shard_log::Shared;
+use raftlet::StorageError;
+use raftlet::core::{Chunk, Entries, GroupId, Index, Seal};
 
 /// Bytes read at a time: a read of this size takes about twice as long as one
 /// of 4 KiB, and a span is about as long.
@@ -33,10 +32,7 @@ impl<D: Disk> Shared<D> {
         last: Index,
         bytes_max: usize,
     ) -> Result<Entries, StorageError> {
-        let missing = StorageError::Missing {
-            group,
-            index: first,
-        };
+        let missing = StorageError::Missing { group, index: first };
         let (seal, span, active_file) = {
             let state = self.state.borrow();
             let index = state.groups.get(&group).ok_or_else(|| missing.clone())?;
@@ -48,22 +44,12 @@ impl<D: Disk> Shared<D> {
         let name = segment::name(span.segment);
         let file = match active_file {
             Some(file) => file,
-            None => self
-                .disk
-                .open(&name)
-                .await
-                .map_err(|error| unreadable(&error))?,
+            None => self.disk.open(&name).await.map_err(|error| unreadable(&error))?,
         };
         let incarnation = self.home.identity().incarnation;
         let stamp = segment::stamp(incarnation, self.sizes.shard, span.segment);
         let mut scan = Scan::new(&self.disk, file, &name, stamp, READ_BYTES);
-        let wanted = Wanted {
-            group,
-            seal,
-            first,
-            last: last.min(span.last),
-            bytes_max,
-        };
+        let wanted = Wanted { group, seal, first, last: last.min(span.last), bytes_max };
         let found = collect(&mut scan, &span, &wanted).await;
         let mut state = self.state.borrow_mut();
         state.counters.cold_reads += 1;
@@ -134,12 +120,7 @@ fn frame_chunks<D: Disk>(
                     chunks.push(cut);
                 }
             }
-            Record::Entries {
-                group,
-                first,
-                len,
-                bytes,
-            } if group == wanted.group => {
+            Record::Entries { group, first, len, bytes } if group == wanted.group => {
                 let chunk = Chunk::decode(wanted.seal, first, len, bytes)
                     .map_err(|error| damaged(scan, at, group, error.to_string()))?;
                 chunks.push(chunk);
@@ -182,14 +163,9 @@ fn damaged<D: Disk>(scan: &Scan<D>, block: u32, group: GroupId, what: String) ->
         what,
         affected: Vec::new(),
     };
-    StorageError::Damaged {
-        group,
-        detail: damage.to_string(),
-    }
+    StorageError::Damaged { group, detail: damage.to_string() }
 }
 
 fn unreadable(error: &crate::disk::DiskError) -> StorageError {
-    StorageError::Unreadable {
-        detail: error.to_string(),
-    }
+    StorageError::Unreadable { detail: error.to_string() }
 }

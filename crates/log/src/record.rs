@@ -31,10 +31,10 @@
 //! anything is allocated for them.
 
 use bytes::Bytes;
-use raftlet::core::{Chunk, Generation, GroupId, HardState, Index, LogId, NodeId, Term};
 
 use crate::varint;
 use crate::width::{u64_from, usize_from};
+use raftlet::core::{Chunk, Generation, GroupId, HardState, Index, LogId, NodeId, Term};
 
 /// Groups that an echo names. A frame of more, which only a mass election
 /// makes, is attributed by its first ones, and its echo says so.
@@ -102,10 +102,7 @@ pub(crate) struct Directory {
 
 impl Default for Directory {
     fn default() -> Self {
-        Self {
-            traces: Vec::new(),
-            is_complete: true,
-        }
+        Self { traces: Vec::new(), is_complete: true }
     }
 }
 
@@ -124,12 +121,7 @@ impl Directory {
                 self.is_complete = false;
                 return;
             }
-            self.traces.push(Trace {
-                group,
-                hard_state: None,
-                truncate_from: None,
-                entries: None,
-            });
+            self.traces.push(Trace { group, hard_state: None, truncate_from: None, entries: None });
         }
         let trace = self.traces.last_mut().expect("pushed above");
         match item {
@@ -147,22 +139,10 @@ impl Directory {
 /// A record to be written.
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
-    Group {
-        group: GroupId,
-        generation: Generation,
-    },
-    HardState {
-        group: GroupId,
-        state: HardState,
-    },
-    Truncate {
-        group: GroupId,
-        from: Index,
-    },
-    Entries {
-        group: GroupId,
-        chunk: Chunk,
-    },
+    Group { group: GroupId, generation: Generation },
+    HardState { group: GroupId, state: HardState },
+    Truncate { group: GroupId, from: Index },
+    Entries { group: GroupId, chunk: Chunk },
 }
 
 impl Item {
@@ -279,24 +259,10 @@ fn put_hard_state(into: &mut Vec<u8>, state: &HardState) {
 pub(crate) enum Record {
     Link(Link),
     Echo(Directory),
-    Group {
-        group: GroupId,
-        generation: Generation,
-    },
-    HardState {
-        group: GroupId,
-        state: HardState,
-    },
-    Entries {
-        group: GroupId,
-        first: LogId,
-        len: u32,
-        bytes: Bytes,
-    },
-    Truncate {
-        group: GroupId,
-        from: Index,
-    },
+    Group { group: GroupId, generation: Generation },
+    HardState { group: GroupId, state: HardState },
+    Entries { group: GroupId, first: LogId, len: u32, bytes: Bytes },
+    Truncate { group: GroupId, from: Index },
 }
 
 /// Why bytes under a sound checksum are not records of this version.
@@ -340,33 +306,20 @@ impl Records {
                 group,
                 generation: Generation::new(fields.number().ok_or(malformed)?),
             },
-            HARD_STATE => Record::HardState {
-                group,
-                state: fields.hard_state().ok_or(malformed)?,
-            },
-            TRUNCATION => Record::Truncate {
-                group,
-                from: Index::new(fields.number().ok_or(malformed)?),
-            },
+            HARD_STATE => Record::HardState { group, state: fields.hard_state().ok_or(malformed)? },
+            TRUNCATION => {
+                Record::Truncate { group, from: Index::new(fields.number().ok_or(malformed)?) }
+            }
             ENTRIES => {
                 let (first, len) = fields.entries().ok_or(malformed)?;
                 let end = self.at;
                 let bytes = self.payload.slice(end - fields.0.len()..end);
                 fields.0 = &[];
-                Record::Entries {
-                    group,
-                    first,
-                    len,
-                    bytes,
-                }
+                Record::Entries { group, first, len, bytes }
             }
             other => return Err(RecordError::UnknownKind(other)),
         };
-        if fields.0.is_empty() {
-            Ok(record)
-        } else {
-            Err(malformed)
-        }
+        if fields.0.is_empty() { Ok(record) } else { Err(malformed) }
     }
 }
 
@@ -440,12 +393,7 @@ impl Fields<'_> {
         for _ in 0..count {
             let group = GroupId::new(self.number()?);
             let parts = self.byte()?;
-            let mut trace = Trace {
-                group,
-                hard_state: None,
-                truncate_from: None,
-                entries: None,
-            };
+            let mut trace = Trace { group, hard_state: None, truncate_from: None, entries: None };
             if parts & PART_HARD_STATE != 0 {
                 trace.hard_state = Some(self.hard_state()?);
             }
@@ -459,10 +407,7 @@ impl Fields<'_> {
             }
             traces.push(trace);
         }
-        Some(Directory {
-            traces,
-            is_complete,
-        })
+        Some(Directory { traces, is_complete })
     }
 }
 

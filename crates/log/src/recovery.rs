@@ -26,8 +26,6 @@ mod chain;
 mod replay;
 mod tail;
 
-use raftlet::core::{GroupId, Run};
-
 use crate::disk::{Disk, DiskError};
 use crate::error::{Affected, Damage, OpenError};
 use crate::identity::Home;
@@ -36,6 +34,7 @@ use crate::options::Sizes;
 use crate::record::{Directory, Ending, Record, RecordError};
 use crate::scan::{Frame, Scan, offset_of};
 use crate::segment::{self, FORMAT_VERSION};
+use raftlet::core::{GroupId, Run};
 
 pub(crate) use replay::apply;
 
@@ -115,11 +114,7 @@ pub(crate) async fn recover<D: Disk>(
     home: &Home<D>,
     sizes: &Sizes,
 ) -> Result<Recovered<D>, OpenError> {
-    let place = Place {
-        disk: disk.clone(),
-        home: home.clone(),
-        sizes: *sizes,
-    };
+    let place = Place { disk: disk.clone(), home: home.clone(), sizes: *sizes };
     let listing = chain::list(&place).await?;
     let chain = chain::follow(&place, &listing).await?;
     let mut report = RecoveryReport {
@@ -209,9 +204,7 @@ fn echoed(frame: &Frame) -> Vec<Affected> {
         Ok(Record::Echo(directory)) => Some(directory),
         _ => None,
     });
-    let traces = directory
-        .map(|directory| directory.traces)
-        .unwrap_or_default();
+    let traces = directory.map(|directory| directory.traces).unwrap_or_default();
     let affected = traces.iter().map(|trace| Affected {
         group: trace.group,
         entries: trace.entries.map(|(first, last, _)| (first, last)),
@@ -258,9 +251,5 @@ fn misfit<D: Disk>(scan: &Scan<D>, block: u32, group: GroupId, misfit: Misfit) -
 }
 
 fn unknown_format(file: &str, found: u32) -> OpenError {
-    OpenError::UnknownFormat {
-        file: file.to_owned(),
-        found,
-        known: FORMAT_VERSION,
-    }
+    OpenError::UnknownFormat { file: file.to_owned(), found, known: FORMAT_VERSION }
 }

@@ -22,12 +22,12 @@
 //! ```
 
 use bytes::BufMut;
-use raftlet::core::{ClusterId, Incarnation, NodeId, Run, ShardId};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::block::{self, BLOCK_BYTES, HEADER_BYTES, Kind, Verdict};
 use crate::identity::Identity;
 use crate::width::u16_from;
+use raftlet::core::{ClusterId, Incarnation, NodeId, Run, ShardId};
 
 /// Version of blocks, frames and records (`docs/format-log.md`).
 pub const FORMAT_VERSION: u32 = 1;
@@ -170,10 +170,7 @@ impl Head {
     /// to be is the caller's to compare.
     pub(crate) fn decode(bytes: &[u8], at: u32) -> Result<Self, HeadError> {
         let damaged = HeadError::Damaged;
-        let stamp = bytes
-            .get(8..16)
-            .and_then(|b| b.first_chunk())
-            .ok_or(damaged)?;
+        let stamp = bytes.get(8..16).and_then(|b| b.first_chunk()).ok_or(damaged)?;
         let verdict = block::judge(bytes, u64::from_le_bytes(*stamp), at);
         let Verdict::Valid(header) = verdict else {
             return Err(damaged);
@@ -211,10 +208,9 @@ fn parse(payload: &[u8]) -> Option<Result<Head, HeadError>> {
 
 #[cfg(test)]
 mod tests {
-    use raftlet::core::{ClusterId, Incarnation, NodeId, Run, ShardId};
-
     use super::{Head, HeadError, Named, name, read_name, spare_name};
     use crate::block::BLOCK_BYTES;
+    use raftlet::core::{ClusterId, Incarnation, NodeId, Run, ShardId};
 
     #[test]
     fn both_copies_of_a_head_come_back_and_neither_passes_for_the_other() {

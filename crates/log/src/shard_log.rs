@@ -13,8 +13,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use raftlet::StorageError;
-
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError};
 use crate::gate::{Bell, Gate};
@@ -24,6 +22,7 @@ use crate::options::{LogCounters, Sizes};
 use crate::record::{Directory, Link};
 use crate::recovery::SegmentRef;
 use crate::width::u64_from;
+use raftlet::StorageError;
 
 /// The log of one shard; an implementation of `raftlet::Storage`.
 #[derive(Debug)]
@@ -140,9 +139,7 @@ impl<D: Disk> Shared<D> {
     pub(crate) fn check(&self) -> Result<(), StorageError> {
         match &self.state.borrow().poison {
             None => Ok(()),
-            Some(cause) => Err(StorageError::Poisoned {
-                cause: cause.clone(),
-            }),
+            Some(cause) => Err(StorageError::Poisoned { cause: cause.clone() }),
         }
     }
 }

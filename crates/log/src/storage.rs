@@ -3,19 +3,18 @@
 //! The loads answer from the index that recovery built and appends follow, so
 //! they are right at any time, not only before the first write.
 
-use raftlet::core::{Entries, GroupId, HardState, Index};
-use raftlet::{GroupInfo, LoadedLog, Storage, StorageError, WriteBatch};
-
 use crate::disk::Disk;
 use crate::shard_log::ShardLog;
+use raftlet::core::{Entries, GroupId, HardState, Index};
+use raftlet::{GroupInfo, LoadedLog, Storage, StorageError, WriteBatch};
 
 impl<D: Disk> Storage for ShardLog<D> {
     async fn groups(&self) -> Result<Vec<GroupInfo>, StorageError> {
         let state = self.0.state.borrow();
-        let infos = state.groups.iter().map(|(group, index)| GroupInfo {
-            group: *group,
-            generation: index.generation,
-        });
+        let infos = state
+            .groups
+            .iter()
+            .map(|(group, index)| GroupInfo { group: *group, generation: index.generation });
         Ok(infos.collect())
     }
 

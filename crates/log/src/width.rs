@@ -6,10 +6,7 @@
 const _: () = assert!(usize::BITS == 64, "the log needs a 64-bit machine");
 
 /// The same number.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "asserted above: both have 64 bits"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "asserted above: both have 64 bits")]
 pub(crate) const fn usize_from(number: u64) -> usize {
     number as usize
 }

@@ -10,10 +10,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::arguments::Arguments;
 use raftlet_sim::core_tier::{self, Limits, Outcome, Violation};
 use raftlet_sim::tally::Tally;
-
-use crate::arguments::Arguments;
 
 /// A seed that failed.
 #[derive(Clone, Debug)]

@@ -35,9 +35,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use invariants::{Invariant, Violation};
 pub use plan::{ClientLoad, Healing, MemberFaults, NetworkFaults, Plan};
 
+use world::World;
+
 use crate::tally::Tally;
 use crate::trace::Trace;
-use world::World;
 
 /// How long a run may be, and what it shall tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,11 +18,10 @@ use std::env;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use raftlet_core::mutants;
-use raftlet_sim::core_tier::{self, Limits};
-
 use crate::arguments::{Arguments, Task};
 use crate::batch::Batch;
+use raftlet_core::mutants;
+use raftlet_sim::core_tier::{self, Limits};
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();

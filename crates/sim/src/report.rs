@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use raftlet_core::mutants;
-use raftlet_sim::core_tier::Outcome;
 use serde_json::{Map, Value, json};
 
 use crate::batch::{Batch, Failure};
+use raftlet_core::mutants;
+use raftlet_sim::core_tier::Outcome;
 
 /// The result of a batch: a table, or one JSON object.
 pub(crate) fn batch(batch: &Batch, as_json: bool) -> String {

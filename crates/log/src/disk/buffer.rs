@@ -26,11 +26,7 @@ impl Buffer {
         let memory = vec![0; capacity + ALIGNMENT_BYTES];
         let start = memory.as_ptr().align_offset(ALIGNMENT_BYTES);
         assert!(start < ALIGNMENT_BYTES, "an address that cannot be aligned");
-        Self {
-            memory,
-            start,
-            len: bytes,
-        }
+        Self { memory, start, len: bytes }
     }
 
     /// How many bytes it can hold.
@@ -56,27 +52,20 @@ impl Buffer {
     /// # Panics
     /// Above the capacity.
     pub fn set_len(&mut self, len: usize) {
-        assert!(
-            len <= self.capacity(),
-            "a length above the buffer's capacity"
-        );
+        assert!(len <= self.capacity(), "a length above the buffer's capacity");
         self.len = len;
     }
 
     /// The bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.memory
-            .get(self.start..self.start + self.len)
-            .expect("start and length lie within")
+        self.memory.get(self.start..self.start + self.len).expect("start and length lie within")
     }
 
     /// The bytes, to be changed.
     #[must_use]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        self.memory
-            .get_mut(self.start..self.start + self.len)
-            .expect("start and length lie within")
+        self.memory.get_mut(self.start..self.start + self.len).expect("start and length lie within")
     }
 }
 

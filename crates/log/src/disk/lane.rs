@@ -28,10 +28,7 @@ impl Lane {
         let (jobs, queue) = mpsc::channel::<Job>();
         let work = move || queue.into_iter().for_each(|job| job());
         let thread = thread::Builder::new().name(name.to_owned()).spawn(work)?;
-        Ok(Self {
-            jobs: Some(jobs),
-            thread: Some(thread),
-        })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
     /// Does `work` on the thread, after all that was handed over before.
@@ -39,10 +36,7 @@ impl Lane {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Completion<T> {
-        let slot = Arc::new(Mutex::new(Slot {
-            state: State::Waiting,
-            waker: None,
-        }));
+        let slot = Arc::new(Mutex::new(Slot { state: State::Waiting, waker: None }));
         let promise = Promise(Arc::clone(&slot));
         let job: Job = Box::new(move || promise.keep(work()));
         if let Some(jobs) = &self.jobs {

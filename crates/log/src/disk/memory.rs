@@ -22,10 +22,10 @@ use std::io;
 use std::rc::Rc;
 use std::task::Poll;
 
+use world::{Effect, World};
+
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError, FileInfo, Reach};
-
-use world::{Effect, World};
 
 /// Names an operation that was begun.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -273,11 +273,7 @@ impl Disk for MemoryDisk {
             Ok(Effect::Nothing)
         })
         .await?;
-        Ok(MemoryFile {
-            id: made.0,
-            name: name.to_owned(),
-            life: made.1,
-        })
+        Ok(MemoryFile { id: made.0, name: name.to_owned(), life: made.1 })
     }
 
     async fn open(&self, name: &str) -> Result<Self::File, DiskError> {
@@ -288,11 +284,7 @@ impl Disk for MemoryDisk {
             Ok(Effect::Nothing)
         })
         .await?;
-        Ok(MemoryFile {
-            id: found.0,
-            name: name.to_owned(),
-            life: found.1,
-        })
+        Ok(MemoryFile { id: found.0, name: name.to_owned(), life: found.1 })
     }
 
     async fn read_at(
@@ -302,9 +294,7 @@ impl Disk for MemoryDisk {
         mut into: Buffer,
     ) -> (Buffer, Result<usize, DiskError>) {
         let at = ("read", file.name.as_str(), offset);
-        let result = self
-            .run(at, |world| world.check(file).map(|()| Effect::Nothing))
-            .await;
+        let result = self.run(at, |world| world.check(file).map(|()| Effect::Nothing)).await;
         let read = result.map(|()| self.0.borrow().read(file.id, offset, into.bytes_mut()));
         (into, read)
     }
@@ -385,15 +375,9 @@ mod tests {
 
     async fn written(disk: &MemoryDisk, name: &str) {
         let file = disk.create(name).await.unwrap();
-        disk.write_at(&file, 0, block(1), Reach::Durable)
-            .await
-            .1
-            .unwrap();
+        disk.write_at(&file, 0, block(1), Reach::Durable).await.1.unwrap();
         disk.sync_dir().await.unwrap();
-        disk.write_at(&file, 0, block(2), Reach::Cache)
-            .await
-            .1
-            .unwrap();
+        disk.write_at(&file, 0, block(2), Reach::Cache).await.1.unwrap();
     }
 
     #[test]
@@ -422,14 +406,8 @@ mod tests {
         block_on(async {
             let file = disk.create("a").await.unwrap();
             disk.sync_dir().await.unwrap();
-            disk.write_at(&file, 0, block(1), Reach::Cache)
-                .await
-                .1
-                .unwrap();
-            disk.write_at(&file, 0, block(2), Reach::Durable)
-                .await
-                .1
-                .unwrap();
+            disk.write_at(&file, 0, block(1), Reach::Cache).await.1.unwrap();
+            disk.write_at(&file, 0, block(2), Reach::Durable).await.1.unwrap();
         });
         disk.crash(|_| Fate::Kept);
         assert_eq!(disk.bytes("a").unwrap()[0], 2);
@@ -459,10 +437,7 @@ mod tests {
         disk.set_capacity(Some(4096));
         block_on(async {
             let file = disk.create("a").await.unwrap();
-            disk.write_at(&file, 0, block(1), Reach::Durable)
-                .await
-                .1
-                .unwrap();
+            disk.write_at(&file, 0, block(1), Reach::Durable).await.1.unwrap();
             let full = disk.write_at(&file, 4096, block(2), Reach::Durable).await.1;
             assert!(full.unwrap_err().is_no_space());
         });

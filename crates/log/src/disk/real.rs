@@ -109,11 +109,7 @@ impl Disk for RealDisk {
     type File = Arc<RealFile>;
 
     fn mode(&self) -> &'static str {
-        if self.0.is_direct {
-            "direct"
-        } else {
-            "buffered"
-        }
+        if self.0.is_direct { "direct" } else { "buffered" }
     }
 
     fn place(&self) -> String {
@@ -252,8 +248,7 @@ fn gone(operation: &'static str, file: &str, offset: u64) -> DiskError {
 }
 
 async fn ended<T>(done: Completion<Result<T, DiskError>>) -> Result<T, DiskError> {
-    done.await
-        .unwrap_or_else(|| Err(gone("reach", "the disk", 0)))
+    done.await.unwrap_or_else(|| Err(gone("reach", "the disk", 0)))
 }
 
 async fn with_buffer<T>(
@@ -285,30 +280,15 @@ fn list(dir: &Path) -> io::Result<Vec<FileInfo>> {
 }
 
 fn open_both(path: &Path, name: &str, is_direct: bool) -> io::Result<Arc<RealFile>> {
-    let plain = if is_direct {
-        OFlags::DIRECT
-    } else {
-        OFlags::empty()
-    };
-    let durable = if is_direct {
-        Some(open_with(path, OFlags::DIRECT | OFlags::DSYNC)?)
-    } else {
-        None
-    };
-    Ok(Arc::new(RealFile {
-        name: name.to_owned(),
-        durable,
-        plain: open_with(path, plain)?,
-    }))
+    let plain = if is_direct { OFlags::DIRECT } else { OFlags::empty() };
+    let durable =
+        if is_direct { Some(open_with(path, OFlags::DIRECT | OFlags::DSYNC)?) } else { None };
+    Ok(Arc::new(RealFile { name: name.to_owned(), durable, plain: open_with(path, plain)? }))
 }
 
 fn open_with(path: &Path, flags: OFlags) -> io::Result<File> {
     let flags = i32::try_from(flags.bits()).expect("open flags fit the system's int");
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(flags)
-        .open(path)
+    OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)
 }
 
 fn read_all(file: &RealFile, offset: u64, mut into: Buffer) -> (Buffer, Result<usize, DiskError>) {
@@ -350,11 +330,7 @@ fn probe(dir: &Path, is_direct: bool) -> Result<(), DiskError> {
     let result = probe_file(&path, is_direct);
     let _ = fs::remove_file(&path);
     result.map_err(|error| {
-        let operation = if is_direct {
-            "use direct I/O on"
-        } else {
-            "write and read back"
-        };
+        let operation = if is_direct { "use direct I/O on" } else { "write and read back" };
         DiskError::from_io(operation, &path.to_string_lossy(), 0, &error)
     })
 }
@@ -370,9 +346,7 @@ fn probe_file(path: &Path, is_direct: bool) -> io::Result<()> {
     let (read, result) = read_all(&file, 0, Buffer::zeroed(ALIGNMENT_BYTES));
     let is_whole = result.is_ok_and(|bytes| bytes == ALIGNMENT_BYTES);
     if !is_whole || read.bytes() != buffer.bytes() {
-        return Err(io::Error::other(
-            "what was written is not what is read back",
-        ));
+        return Err(io::Error::other("what was written is not what is read back"));
     }
     Ok(())
 }

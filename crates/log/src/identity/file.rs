@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use bytes::{Buf, BufMut};
-use raftlet::core::{ClusterId, Incarnation, NodeId, Run, crc32c};
 
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError, Reach};
 use crate::identity::{Identity, IdentityError, PEERS_MAX};
 use crate::width::{u32_from, u64_from, usize_from};
+use raftlet::core::{ClusterId, Incarnation, NodeId, Run, crc32c};
 
 /// The file's name.
 pub(crate) const FILE_NAME: &str = "IDENTITY";
@@ -49,10 +49,7 @@ pub(crate) struct Found<F> {
 pub(crate) async fn found<D: Disk>(disk: &D, contents: &Contents) -> Result<D::File, DiskError> {
     let file = disk.create(NEW_NAME).await?;
     for version in [contents.version - 1, contents.version] {
-        let copy = Contents {
-            version,
-            ..contents.clone()
-        };
+        let copy = Contents { version, ..contents.clone() };
         store(disk, &file, &copy).await?;
     }
     disk.rename(NEW_NAME, FILE_NAME).await?;
@@ -86,21 +83,14 @@ pub(crate) async fn load<D: Disk>(disk: &D) -> Result<Found<D::File>, IdentityEr
             Ok(Some(contents)) => copies.push(contents),
             Ok(None) => {}
             Err(found) => {
-                return Err(IdentityError::UnknownFormat {
-                    place: place(),
-                    found,
-                });
+                return Err(IdentityError::UnknownFormat { place: place(), found });
             }
         }
     }
     let has_lost_copy = copies.len() < 2;
     let newest = copies.into_iter().max_by_key(|contents| contents.version);
     match newest {
-        Some(contents) => Ok(Found {
-            file,
-            contents,
-            has_lost_copy,
-        }),
+        Some(contents) => Ok(Found { file, contents, has_lost_copy }),
         None => Err(IdentityError::Damaged { place: place() }),
     }
 }
@@ -146,11 +136,7 @@ impl Contents {
             return Ok(None);
         }
         let version = bytes.get_u32_le();
-        if version == FORMAT_VERSION {
-            Ok(Self::parse(&mut bytes))
-        } else {
-            Err(version)
-        }
+        if version == FORMAT_VERSION { Ok(Self::parse(&mut bytes)) } else { Err(version) }
     }
 
     fn parse(bytes: &mut &[u8]) -> Option<Self> {
@@ -176,14 +162,7 @@ impl Contents {
             let incarnation = Incarnation(bytes.try_get_u128_le().ok()?);
             peers.insert((node, incarnation), Run::new(bytes.try_get_u64_le().ok()?));
         }
-        Some(Self {
-            version,
-            identity,
-            newest_segment,
-            cluster_name,
-            members,
-            peers,
-        })
+        Some(Self { version, identity, newest_segment, cluster_name, members, peers })
     }
 }
 

@@ -1,8 +1,7 @@
-use raftlet::core::{Incarnation, NodeId, Run, Sender};
-
 use super::{Claims, FILE_NAME, Home, IdentityError, RunRefused, cluster_id, random_incarnation};
 use crate::disk::lane::block_on;
 use crate::disk::memory::{Fate, MemoryDisk};
+use raftlet::core::{Incarnation, NodeId, Run, Sender};
 
 const COPY_BYTES: usize = 64 << 10;
 
@@ -26,19 +25,12 @@ fn open(disk: &MemoryDisk) -> Home<MemoryDisk> {
 }
 
 fn peer(run: u64) -> Sender {
-    Sender {
-        node: NodeId::new(1),
-        incarnation: Incarnation(5),
-        run: Run::new(run),
-    }
+    Sender { node: NodeId::new(1), incarnation: Incarnation(5), run: Run::new(run) }
 }
 
 #[test]
 fn the_cluster_is_known_by_its_name_and_its_first_members_in_any_order() {
-    let (a, b) = (
-        (NodeId::new(1), "a:1".to_owned()),
-        (NodeId::new(2), "b:1".to_owned()),
-    );
+    let (a, b) = ((NodeId::new(1), "a:1".to_owned()), (NodeId::new(2), "b:1".to_owned()));
     let forth = cluster_id("x", &[a.clone(), b.clone()]);
     assert_eq!(forth, cluster_id("x", &[b.clone(), a.clone()]));
     assert_ne!(forth, cluster_id("y", &[a.clone(), b]));
@@ -57,9 +49,7 @@ fn every_start_has_a_higher_number_whatever_was_lost_in_between() {
             let halted = Home::open(disk.clone(), &claims, || Ok(Incarnation(77)));
             let mut halted = std::pin::pin!(halted);
             let waker = std::task::Waker::noop();
-            let polled = halted
-                .as_mut()
-                .poll(&mut std::task::Context::from_waker(waker));
+            let polled = halted.as_mut().poll(&mut std::task::Context::from_waker(waker));
             if let std::task::Poll::Ready(Ok(home)) = &polled {
                 last = last.max(home.identity().run);
             }
@@ -81,26 +71,19 @@ fn one_damaged_copy_is_replaced_by_the_other_and_both_are_refused() {
     let disk = MemoryDisk::new();
     let first = open(&disk).identity();
     for copy in [0, 1, 0] {
-        disk.edit(FILE_NAME, |bytes| bytes[copy * COPY_BYTES + 100] ^= 1)
-            .unwrap();
+        disk.edit(FILE_NAME, |bytes| bytes[copy * COPY_BYTES + 100] ^= 1).unwrap();
         let home = open(&disk);
         assert_eq!(home.identity().incarnation, first.incarnation);
         assert!(home.identity().run > first.run);
     }
     open(&disk);
-    assert!(
-        open(&disk).warnings().is_empty(),
-        "both copies are whole again"
-    );
+    assert!(open(&disk).warnings().is_empty(), "both copies are whole again");
     disk.edit(FILE_NAME, |bytes| {
         bytes[100] ^= 1;
         bytes[COPY_BYTES + 100] ^= 1;
     });
     let before = disk.bytes(FILE_NAME);
-    assert!(matches!(
-        open_as(&disk, &claims()),
-        Err(IdentityError::Damaged { .. })
-    ));
+    assert!(matches!(open_as(&disk, &claims()), Err(IdentityError::Damaged { .. })));
     assert_eq!(disk.bytes(FILE_NAME), before);
 }
 
@@ -127,29 +110,11 @@ fn another_node_or_cluster_is_refused_and_other_members_are_a_warning() {
     let mut other = claims();
     other.node = NodeId::new(3);
     let error = open_as(&disk, &other).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            IdentityError::Mismatch {
-                field: "node id",
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, IdentityError::Mismatch { field: "node id", .. }), "{error}");
     let mut other = claims();
     other.cluster_name = "else".to_owned();
     let error = open_as(&disk, &other).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            IdentityError::Mismatch {
-                field: "cluster",
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, IdentityError::Mismatch { field: "cluster", .. }), "{error}");
     assert!(!error.to_string().contains('\n'));
     assert_eq!(disk.bytes(FILE_NAME), before, "a refusal writes nothing");
 
@@ -182,10 +147,7 @@ fn an_unknown_format_is_refused_by_its_number() {
         }
     });
     let error = open_as(&disk, &claims()).unwrap_err();
-    assert!(
-        matches!(error, IdentityError::UnknownFormat { found: 9, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, IdentityError::UnknownFormat { found: 9, .. }), "{error}");
 }
 
 #[test]
@@ -201,10 +163,7 @@ fn the_highest_run_of_a_peer_is_remembered_over_restarts() {
     let home = open(&disk);
     let refused = block_on(home.remember_run(peer(6))).unwrap_err();
     assert!(matches!(refused, RunRefused::Outdated { highest, .. } if highest == Run::new(7)));
-    let other_life = Sender {
-        incarnation: Incarnation(6),
-        ..peer(1)
-    };
+    let other_life = Sender { incarnation: Incarnation(6), ..peer(1) };
     block_on(home.remember_run(other_life)).unwrap();
 }
 
@@ -212,16 +171,10 @@ fn the_highest_run_of_a_peer_is_remembered_over_restarts() {
 fn peers_beyond_the_limit_are_refused_not_forgotten() {
     let home = open(&MemoryDisk::new());
     for node in 0..super::PEERS_MAX as u64 {
-        let peer = Sender {
-            node: NodeId::new(node + 1),
-            ..peer(1)
-        };
+        let peer = Sender { node: NodeId::new(node + 1), ..peer(1) };
         block_on(home.remember_run(peer)).unwrap();
     }
-    let one_more = Sender {
-        node: NodeId::new(9999),
-        ..peer(1)
-    };
+    let one_more = Sender { node: NodeId::new(9999), ..peer(1) };
     let refused = block_on(home.remember_run(one_more));
     assert!(matches!(refused, Err(RunRefused::TooMany { .. })));
     assert_eq!(block_on(home.remember_run(peer(2))), Ok(()));

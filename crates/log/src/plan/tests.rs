@@ -1,26 +1,18 @@
+use super::plan;
+use crate::frame::FRAME_BYTES_SOFT;
+use crate::index::Groups;
+use crate::record::Item;
 use raftlet::core::{
     Arena, Chunk, Entries, EntryKind, Generation, GroupId, HardState, Index, LogId, NewEntry, Seal,
     Term,
 };
 use raftlet::{GroupWrite, WriteBatch};
 
-use super::plan;
-use crate::frame::FRAME_BYTES_SOFT;
-use crate::index::Groups;
-use crate::record::Item;
-
 fn entries(first: u64, len: usize, payload_bytes: usize) -> Entries {
     let payload = vec![7; payload_bytes];
-    let entry = NewEntry {
-        kind: EntryKind::Command,
-        log_time_ms: 0,
-        origin: None,
-        payload: &payload,
-    };
-    let first = LogId {
-        term: Term::new(1),
-        index: Index::new(first),
-    };
+    let entry =
+        NewEntry { kind: EntryKind::Command, log_time_ms: 0, origin: None, payload: &payload };
+    let first = LogId { term: Term::new(1), index: Index::new(first) };
     let seal = Seal::new(GroupId::new(1), Generation::new(1));
     let chunk = Chunk::encode(&mut Arena::default(), seal, first, (0..len).map(|_| entry));
     Entries::from(chunk)
@@ -30,10 +22,7 @@ fn write(term: u64, entries: Entries) -> GroupWrite {
     GroupWrite {
         group: GroupId::new(1),
         generation: Generation::new(1),
-        hard_state: Some(HardState {
-            term: Term::new(term),
-            vote: None,
-        }),
+        hard_state: Some(HardState { term: Term::new(term), vote: None }),
         truncate_from: None,
         entries,
     }
@@ -59,10 +48,7 @@ fn of_several_hard_states_of_a_group_only_the_last_is_written() {
 
 #[test]
 fn a_large_batch_becomes_frames_below_the_soft_limit_without_losing_an_entry() {
-    let writes = vec![
-        write(1, entries(1, 40, 100_000)),
-        write(1, entries(41, 1, 10)),
-    ];
+    let writes = vec![write(1, entries(1, 40, 100_000)), write(1, entries(41, 1, 10))];
     let plan = plan(&batch(writes), &Groups::new());
     assert!(plan.frames.len() >= 4, "{} frames", plan.frames.len());
     let mut next = Index::FIRST;

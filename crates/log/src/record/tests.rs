@@ -1,33 +1,21 @@
 use bytes::Bytes;
-use raftlet::core::{
-    Arena, Chunk, EntryKind, Generation, GroupId, HardState, Index, LogId, NewEntry, NodeId, Seal,
-    Term,
-};
 
 use super::{
     Directory, Ending, Item, Link, Record, RecordError, Records, Trace, put_echo, put_head,
     put_link,
 };
 use crate::varint;
+use raftlet::core::{
+    Arena, Chunk, EntryKind, Generation, GroupId, HardState, Index, LogId, NewEntry, NodeId, Seal,
+    Term,
+};
 
 fn chunk() -> Chunk {
     let seal = Seal::new(GroupId::new(4), Generation::new(1));
-    let entry = NewEntry {
-        kind: EntryKind::Command,
-        log_time_ms: 5,
-        origin: None,
-        payload: b"payload",
-    };
-    let first = LogId {
-        term: Term::new(3),
-        index: Index::new(9),
-    };
-    Chunk::encode(
-        &mut Arena::default(),
-        seal,
-        first,
-        [entry, entry].into_iter(),
-    )
+    let entry =
+        NewEntry { kind: EntryKind::Command, log_time_ms: 5, origin: None, payload: b"payload" };
+    let first = LogId { term: Term::new(3), index: Index::new(9) };
+    Chunk::encode(&mut Arena::default(), seal, first, [entry, entry].into_iter())
 }
 
 fn encoded(items: &[Item]) -> Vec<u8> {
@@ -44,24 +32,12 @@ fn encoded(items: &[Item]) -> Vec<u8> {
 
 fn items() -> Vec<Item> {
     let group = GroupId::new(4);
-    let state = HardState {
-        term: Term::new(3),
-        vote: Some(NodeId::new(2)),
-    };
+    let state = HardState { term: Term::new(3), vote: Some(NodeId::new(2)) };
     vec![
-        Item::Group {
-            group,
-            generation: Generation::new(1),
-        },
+        Item::Group { group, generation: Generation::new(1) },
         Item::HardState { group, state },
-        Item::Truncate {
-            group,
-            from: Index::new(9),
-        },
-        Item::Entries {
-            group,
-            chunk: chunk(),
-        },
+        Item::Truncate { group, from: Index::new(9) },
+        Item::Entries { group, chunk: chunk() },
     ]
 }
 
@@ -81,26 +57,16 @@ fn records_come_back_in_order_and_no_prefix_inside_one_passes() {
     put_echo(&mut bytes, &directory);
     bytes.extend_from_slice(&encoded(&items()));
 
-    let records: Vec<_> = Records::new(Bytes::from(bytes.clone()), 0)
-        .collect::<Result<_, _>>()
-        .unwrap();
+    let records: Vec<_> =
+        Records::new(Bytes::from(bytes.clone()), 0).collect::<Result<_, _>>().unwrap();
     assert_eq!(records[0], Record::Link(link));
     assert_eq!(records[1], Record::Echo(directory));
     assert_eq!(records.len(), 6);
-    let Record::Entries {
-        first,
-        len,
-        bytes: entries,
-        ..
-    } = &records[5]
-    else {
+    let Record::Entries { first, len, bytes: entries, .. } = &records[5] else {
         panic!("entries come last");
     };
     let seal = Seal::new(GroupId::new(4), Generation::new(1));
-    assert_eq!(
-        Chunk::decode(seal, *first, *len, entries.clone()),
-        Ok(chunk())
-    );
+    assert_eq!(Chunk::decode(seal, *first, *len, entries.clone()), Ok(chunk()));
 
     let whole: Vec<usize> = (0..=bytes.len())
         .filter(|cut| Records::new(Bytes::copy_from_slice(&bytes[..*cut]), 0).all(|r| r.is_ok()))
@@ -114,10 +80,7 @@ fn a_directory_gathers_what_a_frame_did_to_each_group() {
     items().iter().for_each(|item| directory.note(item));
     let expected = Trace {
         group: GroupId::new(4),
-        hard_state: Some(HardState {
-            term: Term::new(3),
-            vote: Some(NodeId::new(2)),
-        }),
+        hard_state: Some(HardState { term: Term::new(3), vote: Some(NodeId::new(2)) }),
         truncate_from: Some(Index::new(9)),
         entries: Some((Index::new(9), Index::new(10), Term::new(3))),
     };
@@ -159,15 +122,9 @@ fn random_bytes_never_make_a_record_reader_panic() {
     for _ in 0..20_000 {
         let bytes: Vec<u8> = (0..24)
             .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(99);
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
                 let byte = state.to_le_bytes()[5];
-                if state.to_le_bytes()[6] < 128 {
-                    byte & 15
-                } else {
-                    byte
-                }
+                if state.to_le_bytes()[6] < 128 { byte & 15 } else { byte }
             })
             .collect();
         assert!(Records::new(Bytes::from(bytes), 0).count() <= 24);

@@ -6,8 +6,6 @@
 //! - A segment is void only if its first frame was torn, which is judged as
 //!   strictly as any tail, or if a later link passed over it.
 
-use raftlet::core::Run;
-
 use crate::block::{BLOCK_BYTES, Kind, Verdict};
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
@@ -16,6 +14,7 @@ use crate::recovery::{Place, damaged, unknown_format, unreadable_record};
 use crate::scan::Scan;
 use crate::segment::{self, FIRST_BLOCK, Head, HeadError, Named};
 use crate::width::u64_from;
+use raftlet::core::Run;
 
 /// Heads and first frames are small; most are one or two blocks.
 const PEEK_BYTES: usize = 64 << 10;
@@ -72,11 +71,7 @@ pub(crate) async fn list<D: Disk>(place: &Place<D>) -> Result<Listing, OpenError
             Named::Segment(number) => {
                 let head = read_head(place, number, &mut listing.warnings).await?;
                 listing.highest_number = listing.highest_number.max(number);
-                listing.segments.push(Listed {
-                    number,
-                    bytes: file.bytes,
-                    head,
-                });
+                listing.segments.push(Listed { number, bytes: file.bytes, head });
             }
             Named::Spare => listing.spares.push(file.name),
             Named::Known => {}
@@ -131,35 +126,17 @@ fn check_owner<D: Disk>(
     let identity = place.home.identity();
     let expected = Head::new(&identity, place.sizes.shard, number, (0, 0));
     let fields = [
-        (
-            "cluster",
-            head.cluster.to_string(),
-            expected.cluster.to_string(),
-        ),
+        ("cluster", head.cluster.to_string(), expected.cluster.to_string()),
         ("node id", head.node.to_string(), expected.node.to_string()),
-        (
-            "directory",
-            head.incarnation.to_string(),
-            expected.incarnation.to_string(),
-        ),
-        (
-            "shard",
-            head.shard.0.to_string(),
-            expected.shard.0.to_string(),
-        ),
+        ("directory", head.incarnation.to_string(), expected.incarnation.to_string()),
+        ("shard", head.shard.0.to_string(), expected.shard.0.to_string()),
         ("number", segment::name(head.number), segment::name(number)),
     ];
-    match fields
-        .into_iter()
-        .find(|(_, found, expected)| found != expected)
-    {
+    match fields.into_iter().find(|(_, found, expected)| found != expected) {
         None => Ok(()),
-        Some((field, found, expected)) => Err(OpenError::Foreign {
-            file: name.to_owned(),
-            field,
-            found,
-            expected,
-        }),
+        Some((field, found, expected)) => {
+            Err(OpenError::Foreign { file: name.to_owned(), field, found, expected })
+        }
     }
 }
 
@@ -168,15 +145,9 @@ pub(crate) async fn follow<D: Disk>(
     place: &Place<D>,
     listing: &Listing,
 ) -> Result<Chain, OpenError> {
-    let mut chain = Chain {
-        segments: Vec::new(),
-        void: Vec::new(),
-    };
+    let mut chain = Chain { segments: Vec::new(), void: Vec::new() };
     for listed in listing.segments.iter().rev() {
-        let wanted = chain
-            .segments
-            .last()
-            .map(|newer: &Linked| newer.link.predecessor);
+        let wanted = chain.segments.last().map(|newer: &Linked| newer.link.predecessor);
         if wanted.is_some_and(|wanted| listed.number > wanted) {
             chain.void.push(listed.number);
             continue;
@@ -219,10 +190,7 @@ pub(crate) async fn follow<D: Disk>(
 /// The link in the first frame, and that frame's number; `None` when the frame
 /// is not whole.
 async fn first_link<D: Disk>(scan: &mut Scan<D>) -> Result<Option<(Link, u64)>, OpenError> {
-    let frame = scan
-        .frame(FIRST_BLOCK)
-        .await
-        .map_err(OpenError::Unreadable)?;
+    let frame = scan.frame(FIRST_BLOCK).await.map_err(OpenError::Unreadable)?;
     let Some(frame) = frame.filter(|frame| frame.header.kind == Kind::Frame) else {
         return Ok(None);
     };
@@ -260,10 +228,7 @@ async fn check_void<D: Disk>(scan: &mut Scan<D>, listed: &Listed) -> Result<(), 
     };
     // The head was durable before the file got its name.
     let Some(head) = listed.head else {
-        return Err(not_void(
-            0,
-            "both copies of its head and its first frame cannot be read",
-        ));
+        return Err(not_void(0, "both copies of its head and its first frame cannot be read"));
     };
     if listed.bytes < u64::from(head.written_blocks) * u64_from(BLOCK_BYTES) {
         return Err(not_void(0, "it is shorter than it was when it was made"));

@@ -4,7 +4,6 @@
 //! batch counts whole or not at all.
 
 use bytes::Bytes;
-use raftlet::core::{Chunk, Generation, GroupId, Index, LogId, Seal};
 
 use crate::block::{BLOCK_BYTES, Kind};
 use crate::disk::Disk;
@@ -19,6 +18,7 @@ use crate::recovery::{
 use crate::scan::{Frame, Scan, offset_of};
 use crate::segment::FIRST_BLOCK;
 use crate::width::u64_from;
+use raftlet::core::{Chunk, Generation, GroupId, Index, LogId, Seal};
 
 /// The state at the end of the log.
 #[derive(Debug)]
@@ -85,10 +85,7 @@ pub(crate) async fn replay<D: Disk>(
             }
         }
         report.segments += 1;
-        replayed.segments.push(SegmentRef {
-            number: linked.number,
-            end: cursor.end,
-        });
+        replayed.segments.push(SegmentRef { number: linked.number, end: cursor.end });
         replayed.newest_file = Some(scan.file().clone());
     }
     replayed.groups = cursor.groups;
@@ -165,16 +162,11 @@ async fn newest<D: Disk>(
     let tail = tail::judge(scan, at, number).await?;
     let had_part = !cursor.held_back.is_empty();
     report.garbled_blocks = tail.garbled_blocks;
-    let part_blocks = cursor
-        .held_back
-        .first()
-        .map_or(0, |(_, first)| at - first.block);
+    let part_blocks = cursor.held_back.first().map_or(0, |(_, first)| at - first.block);
     report.trimmed_blocks = tail.torn_blocks + u64::from(part_blocks);
     if tail.stranger_blocks > 0 {
         let (name, count) = (scan.name(), tail.stranger_blocks);
-        report.warnings.push(format!(
-            "{name} has {count} blocks of another file behind its end"
-        ));
+        report.warnings.push(format!("{name} has {count} blocks of another file behind its end"));
     }
     cursor.held_back.clear();
     report.tail = state(&tail, had_part);
@@ -200,10 +192,7 @@ fn expected(frame: Option<Frame>, number: u64) -> Option<Frame> {
 
 /// Frames read of a batch that is not whole yet.
 fn held_frames(cursor: &Cursor) -> u64 {
-    cursor
-        .held_back
-        .last()
-        .map_or(0, |(_, at)| at.frame - cursor.last_frame)
+    cursor.held_back.last().map_or(0, |(_, at)| at.frame - cursor.last_frame)
 }
 
 /// A frame says how long the file was before it: a shorter one was cut.
@@ -230,12 +219,7 @@ impl Cursor {
         frame: &Frame,
         report: &mut RecoveryReport,
     ) -> Result<(), OpenError> {
-        let at = FrameAt {
-            segment,
-            frame: frame.header.frame,
-            block,
-            end: frame.end,
-        };
+        let at = FrameAt { segment, frame: frame.header.frame, block, end: frame.end };
         report.frames += 1;
         let before = self.held_back.len();
         for record in frame.payload.records() {
@@ -271,12 +255,7 @@ impl Cursor {
             Record::Group { group, generation } => Some(Item::Group { group, generation }),
             Record::HardState { group, state } => Some(Item::HardState { group, state }),
             Record::Truncate { group, from } => Some(Item::Truncate { group, from }),
-            Record::Entries {
-                group,
-                first,
-                len,
-                bytes,
-            } => {
+            Record::Entries { group, first, len, bytes } => {
                 let chunk = self.chunk(group, (first, len), bytes).map_err(|what| {
                     let last =
                         Index::new(first.index.get().saturating_add(u64::from(len))).previous();
@@ -297,17 +276,10 @@ impl Cursor {
     }
 
     fn chunk(&self, group: GroupId, at: (LogId, u32), bytes: Bytes) -> Result<Chunk, String> {
-        let begun = self
-            .held_back
-            .iter()
-            .rev()
-            .find_map(|(item, _)| match item {
-                Item::Group {
-                    group: other,
-                    generation,
-                } if *other == group => Some(*generation),
-                _ => None,
-            });
+        let begun = self.held_back.iter().rev().find_map(|(item, _)| match item {
+            Item::Group { group: other, generation } if *other == group => Some(*generation),
+            _ => None,
+        });
         let known = self.groups.get(&group).map(|known| known.generation);
         let generation: Generation = begun
             .or(known)

@@ -43,10 +43,9 @@ pub(crate) async fn judge<D: Disk>(
     let mut at = start;
     while let Some(verdict) = scan.judge(at).await.map_err(OpenError::Unreadable)? {
         match verdict {
-            Verdict::Valid(Header {
-                kind: Kind::Unknown(kind),
-                ..
-            }) => return Err(unreadable_record(scan, at, RecordError::UnknownKind(kind))),
+            Verdict::Valid(Header { kind: Kind::Unknown(kind), .. }) => {
+                return Err(unreadable_record(scan, at, RecordError::UnknownKind(kind)));
+            }
             Verdict::Valid(header) if header.proves() >= number => {
                 let what = format!(
                     "frame {number} cannot be read, but a block at {} proves that it was durable",

@@ -58,14 +58,10 @@ pub(crate) async fn start<D: Disk>(
     disk: &D,
     options: &LogOptions,
 ) -> Result<(ShardLog<D>, RecoveryReport), StartError> {
-    let home = Home::open(disk.clone(), &claims(), || {
-        Ok(Incarnation(0x1234_5678_9abc_def0))
-    })
-    .await
-    .map_err(StartError::Identity)?;
-    ShardLog::open(disk.clone(), home, options)
+    let home = Home::open(disk.clone(), &claims(), || Ok(Incarnation(0x1234_5678_9abc_def0)))
         .await
-        .map_err(StartError::Open)
+        .map_err(StartError::Identity)?;
+    ShardLog::open(disk.clone(), home, options).await.map_err(StartError::Open)
 }
 
 pub(crate) fn started(disk: &MemoryDisk) -> (ShardLog<MemoryDisk>, RecoveryReport) {
@@ -97,11 +93,7 @@ pub(crate) struct Change {
 
 impl Change {
     pub(crate) fn of(group: u64) -> Self {
-        Self {
-            group,
-            generation: 1,
-            ..Self::default()
-        }
+        Self { group, generation: 1, ..Self::default() }
     }
 
     pub(crate) fn vote(mut self, term: u64, node: u64) -> Self {
@@ -127,10 +119,7 @@ impl Change {
     pub(crate) fn apply(&self, model: &mut Model) {
         let group = model.entry(self.group).or_default();
         if group.generation != self.generation {
-            *group = GroupModel {
-                generation: self.generation,
-                ..GroupModel::default()
-            };
+            *group = GroupModel { generation: self.generation, ..GroupModel::default() };
         }
         if let Some((term, vote)) = self.vote {
             group.term = term;
@@ -140,36 +129,24 @@ impl Change {
             group.entries.truncate(usize::try_from(from).unwrap() - 1);
         }
         if let Some((first, term, payloads)) = &self.entries {
-            assert_eq!(
-                group.entries.len() as u64 + 1,
-                *first,
-                "a script with a gap"
-            );
-            group
-                .entries
-                .extend(payloads.iter().map(|payload| (*term, payload.clone())));
+            assert_eq!(group.entries.len() as u64 + 1, *first, "a script with a gap");
+            group.entries.extend(payloads.iter().map(|payload| (*term, payload.clone())));
         }
     }
 
     fn write(&self) -> GroupWrite {
         let (group, generation) = (GroupId::new(self.group), Generation::new(self.generation));
-        let entries = self
-            .entries
-            .as_ref()
-            .map_or(Entries::none(), |(first, term, payloads)| {
-                let first = LogId {
-                    term: Term::new(*term),
-                    index: Index::new(*first),
-                };
-                let entries = payloads.iter().map(|payload| NewEntry {
-                    kind: EntryKind::Command,
-                    log_time_ms: 1000 + term,
-                    origin: None,
-                    payload,
-                });
-                let seal = Seal::new(group, generation);
-                Entries::from(Chunk::encode(&mut Arena::default(), seal, first, entries))
+        let entries = self.entries.as_ref().map_or(Entries::none(), |(first, term, payloads)| {
+            let first = LogId { term: Term::new(*term), index: Index::new(*first) };
+            let entries = payloads.iter().map(|payload| NewEntry {
+                kind: EntryKind::Command,
+                log_time_ms: 1000 + term,
+                origin: None,
+                payload,
             });
+            let seal = Seal::new(group, generation);
+            Entries::from(Chunk::encode(&mut Arena::default(), seal, first, entries))
+        });
         GroupWrite {
             group,
             generation,
@@ -184,9 +161,7 @@ impl Change {
 }
 
 pub(crate) fn batch(changes: &[Change]) -> WriteBatch {
-    WriteBatch {
-        writes: changes.iter().map(Change::write).collect(),
-    }
+    WriteBatch { writes: changes.iter().map(Change::write).collect() }
 }
 
 pub(crate) async fn write<D: Disk>(
@@ -217,15 +192,9 @@ pub(crate) async fn held<D: Disk>(log: &ShardLog<D>) -> Result<Model, StorageErr
             let entries = log.read(info.group, next, loaded.last, 3000).await?;
             for entry in entries.iter() {
                 assert_eq!(entry.index, next);
-                let run = loaded
-                    .runs
-                    .iter()
-                    .rev()
-                    .find(|run| run.index <= entry.index);
+                let run = loaded.runs.iter().rev().find(|run| run.index <= entry.index);
                 assert_eq!(run.map(|run| run.term), Some(entry.term));
-                group
-                    .entries
-                    .push((entry.term.get(), entry.payload.to_vec()));
+                group.entries.push((entry.term.get(), entry.payload.to_vec()));
                 next = next.next();
             }
         }
@@ -245,9 +214,7 @@ pub(crate) fn configuration_write(group: u64) -> (GroupWrite, Vec<u8>) {
         address: "host-1:7000".to_owned(),
     };
     let mut payload = Vec::new();
-    Configuration::new(vec![member])
-        .unwrap()
-        .encode(&mut payload);
+    Configuration::new(vec![member]).unwrap().encode(&mut payload);
     let seal = Seal::new(GroupId::new(group), Generation::new(1));
     let entry = NewEntry {
         kind: EntryKind::Configuration,
@@ -255,10 +222,7 @@ pub(crate) fn configuration_write(group: u64) -> (GroupWrite, Vec<u8>) {
         origin: None,
         payload: &payload,
     };
-    let first = LogId {
-        term: Term::BOOTSTRAP,
-        index: Index::FIRST,
-    };
+    let first = LogId { term: Term::BOOTSTRAP, index: Index::FIRST };
     let chunk = Chunk::encode(&mut Arena::default(), seal, first, std::iter::once(entry));
     let write = GroupWrite {
         group: GroupId::new(group),

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
+use crate::fixture::{
+    BLOCK, Change, Model, apply, batch, claims, configuration_write, held, small, started, write,
+};
 use raftlet::core::{GroupId, Index};
 use raftlet::{Storage, StorageError, WriteBatch};
 use raftlet_log::{
     Disk, DiskMode, LogOptions, MemoryDisk, RealDisk, ShardLog, TailState, block_on, open_data_dir,
-};
-
-use crate::fixture::{
-    BLOCK, Change, Model, apply, batch, claims, configuration_write, held, small, started, write,
 };
 
 /// Batches that touch everything: votes, several groups, truncation within a
@@ -17,29 +16,13 @@ use crate::fixture::{
 fn script() -> Vec<Vec<Change>> {
     let mut script = vec![
         vec![Change::of(1).vote(1, 1).append(1, 1, 3, 100)],
-        vec![
-            Change::of(2).vote(1, 2),
-            Change::of(1).append(4, 1, 2, 5000),
-        ],
+        vec![Change::of(2).vote(1, 2), Change::of(1).append(4, 1, 2, 5000)],
         vec![Change::of(1).vote(2, 0).truncate(3).append(3, 2, 4, 10)],
-        vec![
-            Change::of(3).append(1, 1, 1, 0),
-            Change::of(2).append(1, 1, 2, 9000),
-        ],
+        vec![Change::of(3).append(1, 1, 1, 0), Change::of(2).append(1, 1, 2, 9000)],
         vec![Change::of(1).truncate(5)],
         vec![Change::of(1).append(5, 2, 1, 20_000)],
-        vec![
-            Change::of(3).append(2, 1, 1, 1),
-            Change::of(3).truncate(2).append(2, 4, 3, 7),
-        ],
-        vec![
-            Change {
-                generation: 2,
-                ..Change::of(2)
-            }
-            .vote(1, 3)
-            .append(1, 1, 2, 11),
-        ],
+        vec![Change::of(3).append(2, 1, 1, 1), Change::of(3).truncate(2).append(2, 4, 3, 7)],
+        vec![Change { generation: 2, ..Change::of(2) }.vote(1, 3).append(1, 1, 2, 11)],
     ];
     for index in 5..30 {
         script.push(vec![Change::of(3).append(index, 5, 1, 3000)]);
@@ -108,9 +91,8 @@ fn a_log_written_in_one_mode_is_read_in_the_other() {
     let dir = tempfile::tempdir().unwrap();
     let mut model = Model::new();
     block_on(async {
-        for (at, mode) in [DiskMode::Buffered, DiskMode::Probe, DiskMode::Buffered]
-            .iter()
-            .enumerate()
+        for (at, mode) in
+            [DiskMode::Buffered, DiskMode::Probe, DiskMode::Buffered].iter().enumerate()
         {
             let log = open_real(dir.path(), *mode).await;
             let changes = [Change::of(1).append(at as u64 + 1, 1, 1, 100)];
@@ -127,19 +109,14 @@ fn the_shape_of_a_log_is_loaded_with_its_configurations() {
     let (change, payload) = configuration_write(7);
     block_on(async {
         let (log, _) = started(&disk);
-        let batch = WriteBatch {
-            writes: vec![change],
-        };
+        let batch = WriteBatch { writes: vec![change] };
         log.write(batch).await.1.unwrap();
         for log in [log, started(&disk).0] {
             let loaded = log.load_log(GroupId::new(7)).await.unwrap();
             assert_eq!(loaded.configurations.len(), 1);
             assert_eq!(loaded.configurations[0].0, Index::FIRST);
             assert_eq!(&loaded.configurations[0].1[..], &payload[..]);
-            assert_eq!(
-                log.load_log(GroupId::new(8)).await.unwrap(),
-                Default::default()
-            );
+            assert_eq!(log.load_log(GroupId::new(8)).await.unwrap(), Default::default());
         }
     });
 }
@@ -160,9 +137,8 @@ fn one_batch_costs_one_write_and_one_flush_whatever_it_holds() {
     let (log, _) = started(&disk);
     for round in 1..=20u64 {
         let (ours, device) = (log.counters(), disk.counters());
-        let changes: Vec<_> = (1..=round * 5)
-            .map(|group| Change::of(group).vote(round, 1))
-            .collect();
+        let changes: Vec<_> =
+            (1..=round * 5).map(|group| Change::of(group).vote(round, 1)).collect();
         block_on(write(&log, &changes)).unwrap();
         let (ours_after, device_after) = (log.counters(), disk.counters());
         assert_eq!(ours_after.log_writes, ours.log_writes + 1);
@@ -192,28 +168,18 @@ fn reads_return_what_was_asked_for_and_no_more() {
     let (log, _) = started(&MemoryDisk::new());
     let group = GroupId::new(1);
     block_on(async {
-        write(&log, &[Change::of(1).append(1, 1, 10, 100)])
-            .await
-            .unwrap();
+        write(&log, &[Change::of(1).append(1, 1, 10, 100)]).await.unwrap();
         let read = async |first: u64, last: u64, bytes: usize| {
-            let read = log
-                .read(group, Index::new(first), Index::new(last), bytes)
-                .await;
+            let read = log.read(group, Index::new(first), Index::new(last), bytes).await;
             read.map(|entries| {
-                (
-                    entries.first().unwrap().get(),
-                    entries.last().unwrap().index.get(),
-                )
+                (entries.first().unwrap().get(), entries.last().unwrap().index.get())
             })
         };
         assert_eq!(read(1, 10, usize::MAX).await, Ok((1, 10)));
         assert_eq!(read(3, 5, usize::MAX).await, Ok((3, 5)));
         assert_eq!(read(3, 10, 0).await, Ok((3, 3)));
         assert_eq!(read(3, 10, 300).await, Ok((3, 4)));
-        let missing = |index| StorageError::Missing {
-            group,
-            index: Index::new(index),
-        };
+        let missing = |index| StorageError::Missing { group, index: Index::new(index) };
         assert_eq!(read(11, 12, 100).await, Err(missing(11)));
         assert_eq!(read(0, 12, 100).await, Err(missing(0)));
     });

@@ -5,14 +5,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raftlet::core::{Body, Forward};
-use raftlet::{Incoming, Rpc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
 use crate::harness::{Node, Seat, cluster, id, numbered, on_one_thread, peer, seat};
 use crate::raw::{MESSAGES, Raw};
+use raftlet::core::{Body, Forward};
+use raftlet::{Incoming, Rpc};
 
 /// Passes bytes on to `to`; the byte at `flip`, when set, is changed once.
 async fn proxy(to: String, flip: Rc<Cell<bool>>) -> String {

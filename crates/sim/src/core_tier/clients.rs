@@ -8,9 +8,6 @@
 use std::iter;
 
 use bytes::Bytes;
-use raftlet_core::{
-    Body, Forward, Generation, Index, Message, ProposeError, ReadId, ReadReady, Term,
-};
 
 use super::image::Record;
 use super::invariants::{self, Violation, ensure};
@@ -18,6 +15,9 @@ use super::judge::{is_leader, seat_of};
 use super::member::{Forwarded, Read};
 use super::world::World;
 use crate::tally::Mark;
+use raftlet_core::{
+    Body, Forward, Generation, Index, Message, ProposeError, ReadId, ReadReady, Term,
+};
 
 /// Forwards that a member remembers; the oldest becomes unknown.
 const FORWARDS_MAX: usize = 16;

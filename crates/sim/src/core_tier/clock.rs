@@ -4,9 +4,8 @@
 //! member has a monotonic clock with an origin and a rate of its own, and a
 //! calendar that may jump.
 
-use raftlet_core::{Now, Time, WallMs};
-
 use crate::random::Random;
+use raftlet_core::{Now, Time, WallMs};
 
 /// A member's clocks during one run.
 #[derive(Clone, Copy, Debug)]
@@ -70,10 +69,9 @@ const CALENDAR_START_MS: u64 = 1_767_225_600_000;
 
 #[cfg(test)]
 mod tests {
-    use raftlet_core::Time;
-
     use super::Clock;
     use crate::random::Random;
+    use raftlet_core::Time;
 
     #[test]
     fn a_clock_shows_a_time_at_the_true_time_it_named_for_it() {

@@ -3,12 +3,11 @@
 //! Slower than any real one, and told late; but in the order that the ports
 //! promise.
 
-use raftlet_core::{Entries, Fetch, FetchId, Index, Term};
-
 use super::image::Record;
 use super::invariants::{self, Violation, ensure};
 use super::world::{Within, World};
 use crate::tally::Mark;
+use raftlet_core::{Entries, Fetch, FetchId, Index, Term};
 
 /// A fetch under way.
 #[derive(Clone, Debug)]

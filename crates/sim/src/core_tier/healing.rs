@@ -7,13 +7,12 @@
 //! 3. Left alone, the group keeps its term and leader, and falls silent where
 //!    failure detectors vouch; else it costs its heartbeats and no more.
 
-use raftlet_core::{Index, Liveness, Term};
-
 use super::invariants::{self, Violation, ensure};
 use super::judge::is_leader;
 use super::plan::Healing;
 use super::world::{Event, World};
 use crate::tally::Mark;
+use raftlet_core::{Index, Liveness, Term};
 
 /// Election timeouts that recovery may take. Leaders elected in the last
 /// moment of an unlucky split, several times over, and a catch-up through a

@@ -8,12 +8,11 @@
 //! Not here: what may be written (`judge.rs`), when it becomes durable
 //! (`member.rs`).
 
+use crate::trace::{mix, mix_bytes};
 use raftlet_core::{
     Chunk, Configuration, Entries, Entry, EntryKind, HardState, Index, LogId, Origin, Restored,
     Term,
 };
-
-use crate::trace::{mix, mix_bytes};
 
 /// An entry, reduced to what checks need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

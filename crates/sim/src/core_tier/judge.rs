@@ -20,12 +20,11 @@ mod log;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use raftlet_core::{Body, Envelope, Index, LogId, NodeId, Output, Role, Term};
-
 use super::image::Change;
 use super::invariants::{self, Violation, ensure};
 use super::member::Member;
 use crate::tally::{Mark, Tally};
+use raftlet_core::{Body, Envelope, Index, LogId, NodeId, Output, Role, Term};
 
 /// History as an omniscient observer has it.
 #[derive(Debug)]

@@ -10,14 +10,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use raftlet_core::{
-    FetchId, Group, Incarnation, Index, NodeId, Output, ReadId, Role, Run, Sender, Term, Ticket,
-};
 
 use super::clock::Clock;
 use super::driver::FetchUnderWay;
 use super::image::{Change, Image};
 use crate::random::Random;
+use raftlet_core::{
+    FetchId, Group, Incarnation, Index, NodeId, Output, ReadId, Role, Run, Sender, Term, Ticket,
+};
 
 /// A seat of the group and everything in it.
 #[derive(Debug)]

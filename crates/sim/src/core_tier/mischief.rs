@@ -3,14 +3,13 @@
 //! Once per step the wheel is turned: most of the time it stops at nothing,
 //! else at one fault or one client, each as often as the plan says.
 
-use raftlet_core::{Liveness, NodeId, Run};
-
 use super::invariants::Violation;
 use super::judge::is_leader;
 use super::plan::Plan;
 use super::world::{Event, World};
 use crate::random::Random;
 use crate::tally::Mark;
+use raftlet_core::{Liveness, NodeId, Run};
 
 /// Something that the wheel can stop at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,10 +4,9 @@
 //! delivered long after, to whichever run of the receiver lives then, still
 //! under the run that its sender had when it was sent.
 
-use raftlet_core::{Body, Message, Sender};
-
 use super::plan::NetworkFaults;
 use crate::random::Random;
+use raftlet_core::{Body, Message, Sender};
 
 /// A message on its way.
 #[derive(Clone, Debug)]

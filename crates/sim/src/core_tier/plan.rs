@@ -8,9 +8,8 @@
 
 use std::time::Duration;
 
-use raftlet_core::Options;
-
 use crate::random::Random;
+use raftlet_core::Options;
 
 /// Everything about a run that is decided before its first step.
 #[derive(Clone, Debug)]
@@ -278,9 +277,8 @@ const STREAM: u64 = 1;
 
 #[cfg(test)]
 mod tests {
-    use raftlet_core::Settings;
-
     use super::Plan;
+    use raftlet_core::Settings;
 
     #[test]
     fn every_plan_has_options_that_stand() {

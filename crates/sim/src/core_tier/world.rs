@@ -14,11 +14,6 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::mem;
 use std::rc::Rc;
 
-use raftlet_core::{
-    Arena, Body, Configuration, FetchId, Generation, Group, GroupId, Incarnation, Liveness, Member,
-    MemberRole, NodeId, Now, Output, Run, Seat, Settings, Time, VoteKind, genesis,
-};
-
 use super::clock::Clock;
 use super::image::Change;
 use super::invariants::{self, Violation, ensure};
@@ -30,6 +25,10 @@ use super::plan::Plan;
 use crate::random::Random;
 use crate::tally::Mark;
 use crate::trace::Trace;
+use raftlet_core::{
+    Arena, Body, Configuration, FetchId, Generation, Group, GroupId, Incarnation, Liveness, Member,
+    MemberRole, NodeId, Now, Output, Run, Seat, Settings, Time, VoteKind, genesis,
+};
 
 /// The whole simulated world.
 #[derive(Debug)]

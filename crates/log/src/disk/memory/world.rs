@@ -140,12 +140,7 @@ impl World {
                 result
             }
         };
-        let in_flight = InFlight {
-            effect,
-            outcome,
-            is_done: false,
-            waker: None,
-        };
+        let in_flight = InFlight { effect, outcome, is_done: false, waker: None };
         self.in_flight.insert(id, in_flight);
         if !self.is_manual && !self.halted {
             self.complete(id);
@@ -220,9 +215,9 @@ impl World {
                 continue;
             }
             let is_overtaken = match &change.change {
-                Change::Block { block, .. } => due_blocks
-                    .get(block)
-                    .is_some_and(|settled| *settled > change.operation),
+                Change::Block { block, .. } => {
+                    due_blocks.get(block).is_some_and(|settled| *settled > change.operation)
+                }
                 Change::Cut { .. } => false,
             };
             if !is_overtaken {
@@ -258,13 +253,10 @@ impl World {
         for file in self.files.values_mut() {
             for pending in std::mem::take(&mut file.pending) {
                 let about = match &pending.change {
-                    Change::Block { block, .. } => Pending::Block {
-                        file: &pending.name,
-                        block: *block,
-                    },
-                    Change::Cut { .. } => Pending::Cut {
-                        file: &pending.name,
-                    },
+                    Change::Block { block, .. } => {
+                        Pending::Block { file: &pending.name, block: *block }
+                    }
+                    Change::Cut { .. } => Pending::Cut { file: &pending.name },
                 };
                 let fate = decide(about);
                 apply(&mut file.durable, &pending.change, fate);
@@ -301,10 +293,7 @@ impl World {
     pub(crate) fn list(&self) -> Vec<FileInfo> {
         let infos = self.names.iter().map(|(name, id)| FileInfo {
             name: name.clone(),
-            bytes: self
-                .files
-                .get(id)
-                .map_or(0, |file| u64_from(file.seen.len())),
+            bytes: self.files.get(id).map_or(0, |file| u64_from(file.seen.len())),
         });
         infos.collect()
     }
@@ -360,10 +349,7 @@ impl World {
         offset: u64,
         bytes: &[u8],
     ) -> Result<(), io::ErrorKind> {
-        let len = self
-            .files
-            .get(&file)
-            .map_or(0, |file| u64_from(file.seen.len()));
+        let len = self.files.get(&file).map_or(0, |file| u64_from(file.seen.len()));
         let grows = (offset + u64_from(bytes.len())).saturating_sub(len);
         if grows > 0 && self.is_full(grows) {
             return Err(io::ErrorKind::StorageFull);
@@ -374,16 +360,9 @@ impl World {
         };
         let first = offset / u64_from(BLOCK_BYTES);
         for (block, bytes) in (first..).zip(bytes.chunks(BLOCK_BYTES)) {
-            let change = Change::Block {
-                block,
-                bytes: bytes.to_vec(),
-            };
+            let change = Change::Block { block, bytes: bytes.to_vec() };
             apply(&mut file.seen, &change, Fate::Kept);
-            file.pending.push(PendingChange {
-                operation,
-                name: name.to_owned(),
-                change,
-            });
+            file.pending.push(PendingChange { operation, name: name.to_owned(), change });
         }
         Ok(())
     }
@@ -410,20 +389,12 @@ impl World {
         if let Some(file) = self.files.get_mut(&file) {
             let change = Change::Cut { bytes };
             apply(&mut file.seen, &change, Fate::Kept);
-            file.pending.push(PendingChange {
-                operation,
-                name: name.to_owned(),
-                change,
-            });
+            file.pending.push(PendingChange { operation, name: name.to_owned(), change });
         }
     }
 
     fn is_full(&self, more: u64) -> bool {
-        let used: u64 = self
-            .files
-            .values()
-            .map(|file| u64_from(file.seen.len()))
-            .sum();
+        let used: u64 = self.files.values().map(|file| u64_from(file.seen.len())).sum();
         self.capacity.is_some_and(|capacity| used + more > capacity)
     }
 
@@ -450,11 +421,7 @@ impl World {
             return;
         };
         self.last_file += 1;
-        let file = FileState {
-            durable: bytes.clone(),
-            seen: bytes,
-            pending: Vec::new(),
-        };
+        let file = FileState { durable: bytes.clone(), seen: bytes, pending: Vec::new() };
         self.files.insert(self.last_file, file);
         self.names.insert(name.to_owned(), self.last_file);
         self.durable_names.insert(name.to_owned(), self.last_file);

@@ -1,13 +1,12 @@
 //! Claims about the committed prefix: how it grows, and what is applied and
 //! read of it.
 
-use raftlet_core::{Entries, Index, Output, ReadReady, Role, Term};
-
 use super::{Committed, Judge};
 use crate::core_tier::image::{Record, position};
 use crate::core_tier::invariants::{self, Violation, ensure};
 use crate::core_tier::member::{Member, Read};
 use crate::tally::Mark;
+use raftlet_core::{Entries, Index, Output, ReadReady, Role, Term};
 
 impl Judge {
     /// The commit index after a drain.

@@ -1,11 +1,10 @@
 //! Claims about terms, votes and offices.
 
-use raftlet_core::{LogId, NodeId, Persist, Role, Term, VoteKind, VoteReply, VoteRequest};
-
 use super::{Judge, Reign, is_leader};
 use crate::core_tier::invariants::{self, Violation, ensure};
 use crate::core_tier::member::Member;
 use crate::tally::Mark;
+use raftlet_core::{LogId, NodeId, Persist, Role, Term, VoteKind, VoteReply, VoteRequest};
 
 impl Judge {
     /// Hard state is handed out.

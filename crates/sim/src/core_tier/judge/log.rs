@@ -1,12 +1,11 @@
 //! Claims about what a member hands to its disk.
 
-use raftlet_core::{Index, LogId, Persist, Role, Term};
-
 use super::{Judge, Reign, is_leader};
 use crate::core_tier::image::{Change, Record, position};
 use crate::core_tier::invariants::{self, Violation, ensure};
 use crate::core_tier::member::Member;
 use crate::tally::Mark;
+use raftlet_core::{Index, LogId, Persist, Role, Term};
 
 impl Judge {
     /// Judges a hand-over and adopts it in the written image.
