@@ -48,3 +48,8 @@ pub use port::{
 };
 pub use shard::{PortSet, Shard};
 pub use status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
+
+/// The README's example, so that it compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
