@@ -9,10 +9,10 @@
 //!
 //! # Where to start reading
 //! - `port.rs`: what an embedder brings, as numbered laws.
-//! - `handle.rs`: what callers hold. `shard.rs`: the loop.
+//! - `shard/handle.rs`: what callers hold. `shard.rs`: the loop.
 //! - `shard/turn.rs`: a turn. `member.rs`: one group on the shard.
 //!
-//! A write goes `handle` → `inbox` → `member` → core → `shard/writer` beside
+//! A write goes `shard/handle` → `inbox` → `member` → core → `shard/writer` beside
 //! `shard/act` (sends) → `applier` → `waiters` → `answer`.
 
 pub mod port;
@@ -20,9 +20,9 @@ pub mod port;
 mod answer;
 mod applier;
 mod cell;
+mod effects;
 mod error;
 mod forward;
-mod handle;
 mod inbox;
 mod member;
 pub mod memory;
@@ -40,13 +40,13 @@ pub use raftlet_core as core;
 pub use error::{
     BootstrapError, Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, Unknown,
 };
-pub use handle::{Group, Inbox, Proposing, Reading};
+
 pub use options::{NodeSeat, ShardOptions};
 pub use port::{
     ApplyError, Clock, Command, FailureDetector, GroupInfo, GroupWrite, Incoming, LoadedLog, Ports,
     Rpc, Spawn, StateMachine, Storage, StorageError, WriteBatch,
 };
-pub use shard::{PortSet, Shard};
+pub use shard::{Group, Inbox, PortSet, Proposing, Reading, Shard};
 pub use status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
 
 /// The README's example, so that it compiles and runs.

@@ -20,13 +20,13 @@
 use bytes::Bytes;
 
 use crate::applier::{Applied, Applier, Next, has_effect};
+use crate::effects::{Effects, Purpose, StorageRead, Work};
 use crate::error::{Halt, NotDone, ProposeError, ReadError, Unknown};
 use crate::forward::Forwards;
 use crate::options::{CHUNK_COMMANDS_MAX, ShardOptions};
 use crate::port::StateMachine;
 use crate::proposal::Held;
 use crate::reads::Reads;
-use crate::shard::effects::{Effects, Purpose, StorageRead, Work};
 use crate::timers::Slot;
 use crate::waiters::Waiters;
 use raftlet_core::{

@@ -16,10 +16,10 @@
 //!   *not done* where nothing was appended, else *unknown* (rule 9).
 //!
 //! Not here: what a turn decides (`shard/turn.rs`), what follows from it
-//! (`shard/act.rs`), handles (`handle.rs`).
+//! (`shard/act.rs`), handles (`shard/handle.rs`).
 
 pub(crate) mod act;
-pub(crate) mod effects;
+pub(crate) mod handle;
 mod open;
 pub(crate) mod signal;
 pub(crate) mod state;
@@ -32,14 +32,14 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::cell::ShardCell;
+use crate::effects::Effects;
 use crate::error::ShardError;
-use crate::handle::Inbox;
 use crate::options::{NodeSeat, ShardOptions, ShardSettings};
 use crate::port::{Clock, Ports, Storage, StorageError, WriteBatch};
-use crate::shard::effects::Effects;
 use crate::shard::signal::Signal;
 use crate::shard::state::{Phase, State};
 use crate::status::ShardStatus;
+pub use handle::{Group, Inbox, Proposing, Reading};
 use raftlet_core::OptionsError;
 
 /// What the tasks and handles of a shard share.

@@ -11,10 +11,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::applier::{Applied, Job, apply};
+use crate::effects::{Effects, StorageRead, Work};
 use crate::port::{Clock, Ports, Rpc, Spawn, StateMachine, Storage};
 use crate::reads::ReadJob;
 use crate::shard::Shared;
-use crate::shard::effects::{Effects, StorageRead, Work};
 use crate::shard::state::Completion;
 use crate::timers::Slot;
 use raftlet_core::Now;

@@ -7,10 +7,10 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use crate::error::{BootstrapError, OpenError};
-use crate::handle::Group;
 use crate::port::{
     FailureDetector, GroupInfo, GroupWrite, LoadedLog, Ports, Storage, StorageError, WriteBatch,
 };
+use crate::shard::Group;
 use crate::shard::state::Phase;
 use crate::shard::{Shard, Shared};
 use raftlet_core::{

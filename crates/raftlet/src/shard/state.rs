@@ -2,7 +2,7 @@
 //! transport leave, what is asked, how it all ends.
 //!
 //! Invariants
-//! - Nothing acts in here: what is due stands in `due` (`shard/effects.rs`).
+//! - Nothing acts in here: what is due stands in `due` (`effects.rs`).
 //! - Members and lanes are numbered alike, by slot; a slot is never reused.
 //! - Once the phase is `Ended` nothing is taken and nothing leaves.
 //!
@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::answer::Answer;
 use crate::applier::Applied;
+use crate::effects::{Effects, StorageRead};
 use crate::error::{Halt, NotDone, ProposeError, ReadError, ShardError, Unknown};
 use crate::inbox::Lanes;
 use crate::member::Member;
@@ -23,7 +24,6 @@ use crate::options::{ShardOptions, ShardSettings};
 use crate::port::{GroupInfo, Incoming, StateMachine, StorageError};
 use crate::proposal::{Budget, Proposal};
 use crate::reads::ReadJob;
-use crate::shard::effects::{Effects, StorageRead};
 use crate::shard::writer::Writer;
 use crate::status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
 use crate::timers::{Slot, Timers};

@@ -19,10 +19,10 @@
 //! Not here: waiting, ports and wakers (`shard.rs`, `shard/act.rs`).
 
 use crate::applier::Applied;
+use crate::effects::{Purpose, StorageRead};
 use crate::error::{Halt, NotDone, ProposeError, ReadError};
 use crate::member::Member;
 use crate::port::{StateMachine, StorageError, WriteBatch};
-use crate::shard::effects::{Purpose, StorageRead};
 use crate::shard::state::{Completion, Phase, State};
 use crate::timers::Slot;
 use raftlet_core::{Body, Entries, Envelope, Event, Fetch, Message, Now, Role, Time};

@@ -269,11 +269,8 @@ impl Cluster {
                 return self.applied(id);
             }
         }
-        for (id, live) in self.up() {
-            let status = live.group.status();
-            eprintln!("node {id}: {status:#?}");
-        }
-        panic!("the nodes do not converge");
+        let status = |(id, live): (u64, &Live)| (id, live.group.status());
+        panic!("the nodes do not converge: {:#?}", self.up().map(status).collect::<Vec<_>>());
     }
 
     pub(crate) fn heal(&self) {
