@@ -8,18 +8,18 @@ use std::fmt::Write as _;
 use std::{env, fs};
 
 use bytes::BytesMut;
-use raftlet::Incoming;
-use raftlet::core::{
-    Ack, AckOutcome, Append, Arena, Body, Chunk, ClusterId, EntryKind, Forward, ForwardOutcome,
-    ForwardReply, Generation, GroupId, Incarnation, Index, LogId, Message, NewEntry, NodeId,
-    Origin, ReadId, Round, Run, Seal, Sender, Term, Time, VoteKind, VoteReply, VoteRequest, WallMs,
-};
 
 use crate::codec::{append_to_batch, encoded_bytes};
 use crate::control::{Heartbeat, HeartbeatReply};
 use crate::frame::{self, FrameKind, FrameSeal};
 use crate::handshake::{Hello, Refusal, Welcome, dialler_seal};
 use crate::rollcall::{Showing, Shown};
+use raftlet::Incoming;
+use raftlet::core::{
+    Ack, AckOutcome, Append, Arena, Body, Chunk, ClusterId, EntryKind, Forward, ForwardOutcome,
+    ForwardReply, Generation, GroupId, Incarnation, Index, LogId, Message, NewEntry, NodeId,
+    Origin, ReadId, Round, Run, Seal, Sender, Term, Time, VoteKind, VoteReply, VoteRequest, WallMs,
+};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/wire-1.txt");
 

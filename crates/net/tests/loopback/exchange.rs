@@ -1,8 +1,7 @@
 //! Messages arrive.
 
-use raftlet::Rpc;
-
 use crate::harness::{cluster, id, numbered, on_one_thread, seat};
+use raftlet::Rpc;
 
 #[test]
 fn two_nodes_exchange_batches_and_the_sender_is_the_one_proved() {

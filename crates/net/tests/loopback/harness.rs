@@ -6,6 +6,10 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
 use raftlet::core::{
     Body, ClusterId, Generation, GroupId, Incarnation, Liveness, Message, NodeId, ReadId, Run,
     Sender, Term, Time,
@@ -15,9 +19,6 @@ use raftlet_net::{
     Identity, Net, NetDetector, NetEvent, NetHandle, NetListener, NetOptions, NetRpc, PeerOptions,
     PeerStats, RefusalReason, RollCallStart, Sink,
 };
-use tokio::sync::Notify;
-use tokio::task::{JoinSet, LocalSet};
-use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// Far beyond what anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);

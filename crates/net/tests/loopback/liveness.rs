@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use raftlet::core::{Liveness, Run};
 use tokio::net::TcpListener;
 
 use crate::harness::{Node, Seat, cluster, id, on_one_thread, peer, seat};
 use crate::raw::Raw;
+use raftlet::core::{Liveness, Run};
 
 fn quick(options: &mut raftlet_net::NetOptions) {
     options.suspect_after = Duration::from_millis(300);

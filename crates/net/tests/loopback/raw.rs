@@ -1,8 +1,9 @@
 //! The wire by hand, from `docs/wire.md`.
 
-use raftlet::core::{Sender, crc32c};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use raftlet::core::{Sender, crc32c};
 
 pub(crate) const HELLO: u8 = 1;
 pub(crate) const WELCOME: u8 = 2;

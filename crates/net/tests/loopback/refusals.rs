@@ -1,10 +1,9 @@
 //! Who is not let in, and what they are told.
 
-use raftlet::core::{ClusterId, Liveness, Run};
-use raftlet_net::{NetOptions, RefusalReason};
-
 use crate::harness::{Node, Seat, cluster, id, on_one_thread, peer, seat};
 use crate::raw::{HELLO, REFUSAL, Raw, hello};
+use raftlet::core::{ClusterId, Liveness, Run};
+use raftlet_net::{NetOptions, RefusalReason};
 
 /// Node 1 as it should be, and node 2 as `change` makes it; each knows the
 /// other as node 1 expects it.

@@ -1,11 +1,10 @@
 //! The roll call before entry 1 (rule 5), between real nodes.
 
+use crate::harness::{Node, Seat, id, on_one_thread, seat};
 use raftlet::core::Sender;
 use raftlet_net::{
     NetOptions, PeerOptions, RefusalReason, RollCallMember, RollCallStart, RollCallStatus,
 };
-
-use crate::harness::{Node, Seat, id, on_one_thread, seat};
 
 fn initial(addresses: &[String]) -> Vec<(raftlet::core::NodeId, String)> {
     let addresses = addresses.iter().cloned();
