@@ -17,7 +17,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::control::ControlError;
 use crate::frame::{self, Frame, FrameError, FrameKind, FrameReader, FrameSeal};
 use crate::handshake::Refusal;
-use crate::peer::Peer;
 
 /// Why a connection ended, or was not established.
 #[derive(Debug, thiserror::Error)]
@@ -127,24 +126,6 @@ pub(crate) async fn write_refusal(
     .await?;
     stream.shutdown().await?;
     Ok(())
-}
-
-/// Writes what waits in the peer's outbox, segment by segment, until the
-/// connection fails.
-pub(crate) async fn write_outbox(
-    stream: &mut (impl AsyncWrite + Unpin),
-    peer: &Peer,
-) -> ConnectionError {
-    loop {
-        let Some(segment) = peer.take_segment() else {
-            peer.work.notified().await;
-            continue;
-        };
-        if let Err(error) = stream.write_all(&segment.bytes).await {
-            return ConnectionError::Io(error);
-        }
-        peer.give_back_segment(segment);
-    }
 }
 
 /// What a frame means that is neither expected nor harmless here.

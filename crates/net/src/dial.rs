@@ -15,13 +15,12 @@
 use std::future::Future;
 use std::rc::Rc;
 
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::backoff::Backoff;
-use crate::connection::{
-    ConnectionError, out_of_place, read_frame, write_frame, write_outbox, write_refusal,
-};
+use crate::connection::{ConnectionError, out_of_place, read_frame, write_frame, write_refusal};
 use crate::frame::{FrameKind, FrameReader, FrameSeal};
 use crate::handshake::{
     Hello, Refusal, Standing, WIRE_VERSION_MAX, WIRE_VERSION_MIN, Welcome, acceptor_seal,
@@ -91,6 +90,21 @@ async fn dial_once(shared: &Shared, peer: &Peer, sink: &impl Sink) -> u64 {
     shared.now().since(since)
 }
 
+/// Writes what waits in the peer's outbox, segment by segment, until the
+/// connection fails.
+async fn write_outbox(stream: &mut (impl AsyncWrite + Unpin), peer: &Peer) -> ConnectionError {
+    loop {
+        let Some(segment) = peer.take_segment() else {
+            peer.work.notified().await;
+            continue;
+        };
+        if let Err(error) = stream.write_all(&segment.bytes).await {
+            return ConnectionError::Io(error);
+        }
+        peer.give_back_segment(segment);
+    }
+}
+
 /// A connection over which both sides said yes.
 struct Dialled {
     stream: TcpStream,
@@ -103,8 +117,7 @@ struct Dialled {
 
 impl Dialled {
     async fn open(shared: &Shared, peer: &Peer, sink: &impl Sink) -> Result<Self, ConnectionError> {
-        let mut stream =
-            in_time(shared, async { Ok(TcpStream::connect(&*peer.address).await?) }).await?;
+        let mut stream = in_time(shared, connect(peer)).await?;
         stream.set_nodelay(true)?;
         let order = shared.next_order();
         let hello = Hello {
@@ -118,7 +131,8 @@ impl Dialled {
         let mut frames = FrameReader::for_handshake();
         let welcome = in_time(shared, greet(&mut stream, &mut frames, &hello)).await?;
         frames.establish(acceptor_seal(&hello, &welcome));
-        let admitted = admit(shared, peer, sink, &welcome).await;
+        let admit = async { Ok(admit(shared, peer, sink, &welcome).await) };
+        let admitted = in_time(shared, admit).await?;
         let standing = match admitted {
             Ok(standing) => standing,
             Err(refusal) => {
@@ -131,6 +145,18 @@ impl Dialled {
             return Err(ConnectionError::Leftover);
         }
         Ok(Self { stream, frames, hello, welcome, standing, order })
+    }
+}
+
+/// Connects. When the peer is heard of meanwhile it has just come up, and an
+/// attempt that lost its first packet is not worth waiting for.
+async fn connect(peer: &Peer) -> Result<TcpStream, ConnectionError> {
+    loop {
+        tokio::select! {
+            biased;
+            connected = TcpStream::connect(&*peer.address) => return Ok(connected?),
+            () = peer.dial.notified() => {}
+        }
     }
 }
 

@@ -135,7 +135,9 @@ impl<S: Sink> Accepting<S> {
         let order = self.shared.next_order();
         let frame = in_time(&self.shared, read_frame(stream, frames)).await?;
         let admitted = match frame.kind {
-            FrameKind::Hello => self.admit(&frame).await,
+            FrameKind::Hello => {
+                in_time(&self.shared, async { Ok(self.admit(&frame).await) }).await?
+            }
             _ => Err(Refusal::malformed()),
         };
         let (hello, peer) = match admitted {

@@ -126,9 +126,13 @@ impl Peer {
         self.outbound.replace(None);
     }
 
-    /// Its connection is established. `None` when a newer one is already.
+    /// Its connection is established. `None` when a newer one is, or one of a
+    /// later run.
     pub(crate) fn open_inbound(&self, sender: Sender, order: u64) -> Option<LinkEnd> {
-        let newer = |link: &Link| link.order > order;
+        let newer = |link: &Link| {
+            let is_same_life = link.sender.incarnation == sender.incarnation;
+            link.order > order || (is_same_life && link.sender.run > sender.run)
+        };
         if self.inbound.borrow().as_ref().is_some_and(newer) {
             return None;
         }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
@@ -85,16 +85,9 @@ fn a_wrong_message_is_skipped_and_counted_and_its_batch_goes_on() {
     on_one_thread(async {
         let (one, two) = with_raw_peer().await;
         let mut raw = Raw::dial(&one.address, 77, two, 1).await;
-        let mut batch = Vec::new();
-        for number in 0..3 {
-            let mut bytes = bytes::BytesMut::new();
-            raftlet_net::encode_message(&numbered(number), &mut bytes);
-            if number == 1 {
-                bytes[0] = 99;
-            }
-            batch.extend(u32::try_from(bytes.len()).unwrap().to_le_bytes());
-            batch.extend(bytes);
-        }
+        let mut damaged = batch_of(1);
+        damaged[4] = 99;
+        let batch = [batch_of(0), damaged, batch_of(2)].concat();
         raw.write(MESSAGES, &batch).await;
         one.until("two of three", |n| n.recorder.numbers() == [0, 2]).await;
         assert_eq!(one.stats(2).messages_refused, 1);
@@ -102,6 +95,29 @@ fn a_wrong_message_is_skipped_and_counted_and_its_batch_goes_on() {
         raw.write(MESSAGES, &batch[..batch.len() - 1]).await;
         raw.until_closed().await;
         assert_eq!(one.stats(2).protocol_errors, 1);
+    });
+}
+
+#[test]
+fn a_connection_cut_at_any_byte_of_a_frame_leaves_nothing_behind() {
+    on_one_thread(async {
+        let (one, two) = with_raw_peer().await;
+        let batch = batch_of(7);
+        let mut cut = 0;
+        loop {
+            let mut raw = Raw::dial(&one.address, 77, two, 1).await;
+            let length = u32::try_from(batch.len()).unwrap();
+            let frame = [&raw.header(MESSAGES, length, &batch)[..], &batch].concat();
+            raw.stream.write_all(&frame[..cut]).await.unwrap();
+            if cut == frame.len() {
+                break;
+            }
+            raw.stream.shutdown().await.unwrap();
+            raw.until_closed().await;
+            assert_eq!(one.recorder.numbers(), [], "cut at {cut}");
+            cut += 1;
+        }
+        one.until("whole", |n| n.recorder.numbers() == [7]).await;
     });
 }
 
@@ -186,6 +202,14 @@ fn megabyte() -> Incoming {
     message.message.body =
         Body::Forward(Forward { first_sequence: 1, commands: vec![Bytes::from(vec![7; 1 << 20])] });
     message
+}
+
+/// The body of a frame with one message.
+fn batch_of(number: u64) -> Vec<u8> {
+    let mut bytes = BytesMut::new();
+    raftlet_net::encode_message(&numbered(number), &mut bytes);
+    let length = u32::try_from(bytes.len()).unwrap().to_le_bytes();
+    [&length[..], &bytes].concat()
 }
 
 /// Node 1, and the identity of a node 2 that is played by hand.
