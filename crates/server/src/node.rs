@@ -308,7 +308,15 @@ fn net_options(config: &Config, identity: Identity, stored: &Stored) -> NetOptio
         }
     };
     let identity = NetIdentity { cluster: identity.cluster, seat: seat(identity) };
-    NetOptions::new(identity, peers, roll_call, seed(&identity.seat))
+    let options = NetOptions::new(identity, peers, roll_call, seed(&identity.seat));
+    // A node is suspected as late as a silent leader would be replaced.
+    let suspect_after = config.group.election_timeout;
+    NetOptions {
+        heartbeat_interval: config.group.heartbeat_interval,
+        suspect_after,
+        idle_after: options.idle_after.max(suspect_after.saturating_mul(4)),
+        ..options
+    }
 }
 
 fn new_shard(

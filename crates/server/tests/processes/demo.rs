@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use raftlet_kv::Reply;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
 use crate::client::Client;
 use crate::cluster::{raftlet, wait_until};
+use raftlet_kv::Reply;
 
 fn demo(flags: &[&str]) -> (Option<i32>, Value, String) {
     let output = raftlet().args(["demo", "--json"]).args(flags).output().unwrap();
