@@ -337,6 +337,20 @@ impl<D: Disk> Home<D> {
         &self.0.warnings
     }
 
+    /// The highest run of each life of each peer that was met.
+    #[must_use]
+    pub fn remembered_runs(&self) -> Vec<Sender> {
+        let contents = self.0.contents.borrow();
+        let peers = contents.peers.iter();
+        peers
+            .map(|((node, incarnation), run)| Sender {
+                node: *node,
+                incarnation: *incarnation,
+                run: *run,
+            })
+            .collect()
+    }
+
     /// Checks a peer's run against the highest one met, and remembers it
     /// durably before it returns when it is new (rule 4). Call it before the
     /// peer is believed anything.

@@ -142,7 +142,7 @@ impl Parts {
         let log = SharedLog(Rc::new(log));
         let identity = home.identity();
         let stored = bootstrap::stored(&log, config.slots).await?;
-        let options = net_options(&config, identity, &stored);
+        let options = net_options(&config, identity, &stored, &home.remembered_runs());
         let time: raftlet_net::TimeSource = Rc::new(move || Time::from_ns(clock.elapsed_ns()));
         let net = Net::new(peers, options, time)
             .map_err(|error| Failure::caused(Exit::Config, "--initial-members", &error))?;
@@ -287,12 +287,21 @@ fn seat(identity: Identity) -> Sender {
     Sender { node: identity.node, incarnation: identity.incarnation, run: identity.run }
 }
 
-fn net_options(config: &Config, identity: Identity, stored: &Stored) -> NetOptions {
+fn net_options(
+    config: &Config,
+    identity: Identity,
+    stored: &Stored,
+    remembered: &[Sender],
+) -> NetOptions {
     let peer = |node: NodeId, address: &str, expected| PeerOptions {
         node,
         address: address.to_owned(),
         expected,
-        remembered: None,
+        // Only the life that the configuration names can be let in.
+        remembered: remembered
+            .iter()
+            .find(|met| met.node == node && Some(met.incarnation) == expected)
+            .map(|met| (met.incarnation, met.run)),
     };
     let (roll_call, peers) = match stored {
         Stored::Nothing => {
@@ -308,7 +317,15 @@ fn net_options(config: &Config, identity: Identity, stored: &Stored) -> NetOptio
         }
     };
     let identity = NetIdentity { cluster: identity.cluster, seat: seat(identity) };
-    NetOptions::new(identity, peers, roll_call, seed(&identity.seat))
+    let options = NetOptions::new(identity, peers, roll_call, seed(&identity.seat));
+    // A node is suspected as late as a silent leader would be replaced.
+    let suspect_after = config.group.election_timeout;
+    NetOptions {
+        heartbeat_interval: config.group.heartbeat_interval,
+        suspect_after,
+        idle_after: options.idle_after.max(suspect_after.saturating_mul(4)),
+        ..options
+    }
 }
 
 fn new_shard(

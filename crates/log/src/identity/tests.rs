@@ -161,6 +161,7 @@ fn the_highest_run_of_a_peer_is_remembered_over_restarts() {
     drop(home);
     disk.crash(|_| Fate::Lost);
     let home = open(&disk);
+    assert_eq!(home.remembered_runs(), [peer(7)]);
     let refused = block_on(home.remember_run(peer(6))).unwrap_err();
     assert!(matches!(refused, RunRefused::Outdated { highest, .. } if highest == Run::new(7)));
     let other_life = Sender { incarnation: Incarnation(6), ..peer(1) };

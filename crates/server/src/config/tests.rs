@@ -1,3 +1,5 @@
+//! Claims about what an operator may say and what is refused.
+
 use clap::Parser;
 
 use super::Config;

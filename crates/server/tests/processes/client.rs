@@ -23,7 +23,7 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, input: BytesMut::new(), parser: ReplyParser::new(1 << 20) })
+        Ok(Self { stream, input: BytesMut::new(), parser: ReplyParser::new(4 << 20) })
     }
 
     pub(crate) fn send(&mut self, requests: &[&[&str]]) -> std::io::Result<()> {

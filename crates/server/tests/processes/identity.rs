@@ -2,7 +2,7 @@
 //! 10), and whatever else is refused with code 4 and the remedy.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::client::bulk;
 use crate::cluster::{Cluster, raftlet, wait_until};
@@ -57,6 +57,38 @@ fn a_directory_of_another_node_is_refused() {
     fs::rename(cluster.data_dir(1), cluster.data_dir(0)).unwrap();
     cluster.start(0);
     assert_eq!(cluster.ended(0).code(), DATA, "{}", cluster.said(0));
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn an_old_copy_of_a_directory_is_refused_even_by_members_that_restarted() {
+    let mut cluster = Cluster::started(3);
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("copy");
+    let at = cluster.follower();
+    cluster.stop(at);
+    copy_dir(&cluster.data_dir(at), &copy);
+    // The directory goes on to later starts than the copy will ever have had.
+    for _ in 0..2 {
+        cluster.start(at);
+        cluster.wait_ready();
+        cluster.stop(at);
+    }
+    wipe(&cluster, at);
+    copy_dir(&copy, &cluster.data_dir(at));
+    for other in (0..3).filter(|other| *other != at) {
+        cluster.kill(other);
+        cluster.start(other);
+    }
+    cluster.start(at);
+    assert_eq!(cluster.ended(at).code(), DATA, "{}", cluster.said(at));
+    assert!(cluster.said(at).contains("old copy"), "{}", cluster.said(at));
 }
 
 #[test]

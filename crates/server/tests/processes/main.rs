@@ -8,11 +8,10 @@
 //! The long soak is a command: `raftlet demo --kill-all 50`.
 
 #![expect(
-    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stderr,
-    reason = "processes are waited for by polling; what does not hold ends the test"
+    reason = "what does not hold ends the test"
 )]
 
 mod client;
