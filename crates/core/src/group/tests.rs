@@ -316,3 +316,27 @@ fn a_storage_that_answers_with_nothing_is_not_asked_again_at_once() {
     }
     assert_eq!(asked, 2);
 }
+
+#[test]
+fn log_time_leans_towards_the_calendar_under_steady_load_too() {
+    let mut cluster = Cluster::voters(1);
+    cluster.run_ms(1);
+    let stamp = |cluster: &mut Cluster, wall: u64| {
+        let now = Now { time: Time::from_ms(cluster.time_ms), wall: WallMs(wall) };
+        let mut arena = Arena::default();
+        let group = cluster.group(1);
+        let id = group.propose(now, &mut arena, [&b"x"[..]].into_iter()).unwrap();
+        let entries = group.entries(id.index, id.index, 0).unwrap();
+        entries.iter().next().unwrap().log_time_ms
+    };
+    let (start, ahead) = (cluster.time_ms, 500);
+    let first = stamp(&mut cluster, 2_000_000);
+    assert_eq!(first, 2_000_000);
+    for _ in 0..1_000 {
+        cluster.time_ms += 1;
+        let wall = first + (cluster.time_ms - start) + ahead;
+        stamp(&mut cluster, wall);
+    }
+    let wall = first + 1_000 + ahead;
+    assert_eq!(stamp(&mut cluster, wall), wall - ahead + 100, "a tenth of the time that passed");
+}
