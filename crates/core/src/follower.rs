@@ -141,6 +141,11 @@ impl Follower {
 
     /// The leader spoke as leader of the current term.
     pub(crate) fn hear(&mut self, state: &mut State, from: Sender) {
+        let known = state.liveness_of(from.node);
+        if matches!(known, Liveness::Alive { run } if run > from.run) {
+            // Late words of a process that is gone.
+            return;
+        }
         if self.leader != Some(from.node) {
             self.follow(state, from);
         }
