@@ -12,7 +12,7 @@ use crate::ids::{
 };
 use crate::liveness::Liveness;
 use crate::membership::{Configuration, Member, Role as MemberRole};
-use crate::message::{Body, Message, VoteKind, VoteReply};
+use crate::message::{Body, Message, VoteKind, VoteReply, VoteRequest};
 use crate::options::{Options, Settings};
 use crate::output::{HardState, Output, Role};
 use crate::state::Seat;
@@ -339,4 +339,38 @@ fn log_time_leans_towards_the_calendar_under_steady_load_too() {
     }
     let wall = first + 1_000 + ahead;
     assert_eq!(stamp(&mut cluster, wall), wall - ahead + 100, "a tenth of the time that passed");
+}
+
+#[test]
+fn only_a_vote_given_restarts_the_patience_of_who_waits_for_a_leader() {
+    let mut cluster = Cluster::voters(3);
+    cluster.time_ms = 100;
+    let (now, mut arena) = (cluster.now(), Arena::default());
+    let request = |term, last_term| {
+        let last = LogId { term: Term::new(last_term), index: Index::FIRST };
+        let (kind, address) = (VoteKind::Real, String::new());
+        let request = VoteRequest { kind, campaign: 1, last, address };
+        let (generation, term) = (Generation::new(1), Term::new(term));
+        Message { generation, term, body: Body::VoteRequest(request) }
+    };
+    let voter = cluster.group(3);
+    let campaign_at = |voter: &mut Group| {
+        // Probes come first: pass them until the campaign is what is due.
+        let mut at = Now::default();
+        while voter.role() == Role::Follower {
+            at.time = voter.next_deadline().unwrap();
+            voter.on_deadline(at);
+        }
+        at.time
+    };
+    let mut undisturbed = group(3, fresh(&configuration(3)));
+    let due = campaign_at(&mut undisturbed);
+    voter.step(now, &mut arena, sender(1), request(5, 0));
+    assert_eq!((voter.term(), voter.hard_state().vote), (Term::new(5), None));
+    assert_eq!(campaign_at(voter), due);
+
+    let mut voter = group(3, fresh(&configuration(3)));
+    voter.step(now, &mut arena, sender(1), request(5, 1));
+    assert_eq!(voter.hard_state().vote, Some(NodeId::new(1)));
+    assert!(campaign_at(&mut voter) > due);
 }
