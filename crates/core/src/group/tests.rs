@@ -11,6 +11,7 @@ use crate::ids::{
     Generation, GroupId, Incarnation, Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term,
 };
 use crate::liveness::Liveness;
+use crate::log::RestoreError;
 use crate::membership::{Configuration, Member, Role as MemberRole};
 use crate::message::{Body, Message, VoteKind, VoteReply, VoteRequest};
 use crate::options::{Options, Settings};
@@ -373,4 +374,17 @@ fn only_a_vote_given_restarts_the_patience_of_who_waits_for_a_leader() {
     voter.step(now, &mut arena, sender(1), request(5, 1));
     assert_eq!(voter.hard_state().vote, Some(NodeId::new(1)));
     assert!(campaign_at(&mut voter) > due);
+}
+
+#[test]
+fn a_member_whose_term_and_vote_are_lost_does_not_start() {
+    let fresh = fresh(&configuration(3));
+    let restored = Restored { hard_state: HardState::default(), ..fresh };
+    let settings = Rc::new(Settings::try_from(Options::default()).unwrap());
+    let refused = Group::new(settings, seat(1), restored, 1, Now::default()).unwrap_err();
+    let expected = RestoreError::HardState {
+        recorded: Term::ZERO,
+        last: LogId { term: Term::new(1), index: Index::FIRST },
+    };
+    assert_eq!(refused, expected);
 }
