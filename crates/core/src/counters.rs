@@ -26,6 +26,9 @@ pub struct Counters {
     pub stranger: u64,
     /// Messages that claim what cannot be: kept out, each worth a look.
     pub impossible: u64,
+    /// Members that came back without entries that they had acknowledged to
+    /// this leader: their disk is an old copy. An alarm (rule 4).
+    pub lost_tails: u64,
     /// Appends refused because the logs did not meet.
     pub rejects: u64,
     /// Appends not accepted because too many entries wait for the disk.

@@ -81,6 +81,12 @@ impl Follower {
                 || self.is_vouched_for(state))
     }
 
+    /// How long it goes on waiting before it campaigns, if it knows no leader.
+    pub(crate) fn patience_left_ns(&self, state: &State) -> Option<u64> {
+        let campaign_at = self.since.after_ns(self.patience_ns);
+        self.leader.is_none().then(|| campaign_at.since(state.time()))
+    }
+
     pub(crate) fn next_deadline(&self, state: &State) -> Option<Time> {
         if self.is_vouched_for(state) {
             return None;
@@ -141,6 +147,11 @@ impl Follower {
 
     /// The leader spoke as leader of the current term.
     pub(crate) fn hear(&mut self, state: &mut State, from: Sender) {
+        let known = state.liveness_of(from.node);
+        if matches!(known, Liveness::Alive { run } if run > from.run) {
+            // Late words of a process that is gone.
+            return;
+        }
         if self.leader != Some(from.node) {
             self.follow(state, from);
         }

@@ -92,18 +92,18 @@ impl Group {
     ) -> Result<Self, RestoreError> {
         let Restored { hard_state, last, runs, configurations, last_log_time_ms } = restored;
         let log = Log::restore(last, runs, configurations, last_log_time_ms)?;
-        // A log whose last term passed the recorded one would be a broken
-        // disk; the recorded term is what promises rest on, so take the higher.
-        let term = hard_state.term.max(log.last().term);
-        let vote = hard_state.vote.filter(|_| term == hard_state.term);
+        if hard_state.term < log.last().term {
+            let (recorded, last) = (hard_state.term, log.last());
+            return Err(RestoreError::HardState { recorded, last });
+        }
         let mut state = State {
             seat,
             seal: Seal::new(seat.group, seat.generation),
             settings,
             rng: Rng::new(seed),
             now,
-            term,
-            vote,
+            term: hard_state.term,
+            vote: hard_state.vote,
             durability: Durability::restore(last, hard_state),
             log,
             commit: Index::ZERO,

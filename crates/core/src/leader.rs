@@ -185,7 +185,7 @@ impl Leader {
 
     fn matched(&self, node: NodeId) -> Index {
         let peer = self.peers.iter().find(|peer| peer.node == node);
-        peer.map_or(Index::ZERO, |peer| peer.matched)
+        peer.map_or(Index::ZERO, Peer::counted)
     }
 
     pub(crate) fn on_liveness(&mut self, node: NodeId, liveness: Liveness) {
@@ -270,7 +270,7 @@ impl Leader {
                 return self.reads.round();
             }
             let peer = self.peers.iter().find(|peer| peer.node == member.node);
-            peer.map_or(Round::default(), |peer| peer.round)
+            peer.map_or(Round::default(), Peer::confirmed)
         })
     }
 

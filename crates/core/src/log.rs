@@ -56,6 +56,27 @@ pub enum RestoreError {
         /// What is wrong.
         detail: &'static str,
     },
+    /// Configurations that do not ascend, or stand behind the last entry.
+    #[error(
+        "storage returned configurations that do not ascend in a log ending at {last}; \
+         verify the log before starting this member again"
+    )]
+    Configurations {
+        /// The last index that storage named.
+        last: Index,
+    },
+    /// Entries of a later term than the one recorded: that record, and the
+    /// vote with it, is lost, for no entry is written before its term (rule 6).
+    #[error(
+        "storage returned term {recorded} below the last entry {last}: term and vote are lost; \
+         remove this member and add it under a new node id"
+    )]
+    HardState {
+        /// The term that storage returned.
+        recorded: Term,
+        /// The last entry.
+        last: LogId,
+    },
 }
 
 impl Log {
@@ -84,6 +105,10 @@ impl Log {
         };
         if !runs.windows(2).all(ascending) {
             return refuse("runs do not ascend");
+        }
+        let places = configurations.iter().map(|(index, _)| *index).chain([last.next()]);
+        if !places.is_sorted_by(|a, b| a < b) {
+            return Err(RestoreError::Configurations { last });
         }
         Ok(Self {
             last: last_id,

@@ -104,10 +104,15 @@ impl Group {
         }
     }
 
-    /// Takes over a higher term, as follower of nobody in it.
+    /// Takes over a higher term, as follower of nobody in it. Who waited for a
+    /// leader before goes on waiting: a term is no sign of one (§3.4).
     fn adopt(&mut self, term: Term) {
         self.state.adopt_term(term);
-        let patience = self.state.draw_timeout_ns();
+        let waited = match &self.role {
+            RoleState::Follower(follower) => follower.patience_left_ns(&self.state),
+            _ => None,
+        };
+        let patience = waited.unwrap_or_else(|| self.state.draw_timeout_ns());
         self.become_follower(patience);
     }
 

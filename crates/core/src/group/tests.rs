@@ -4,15 +4,16 @@
 
 use std::rc::Rc;
 
-use crate::entry::{Arena, Entries};
+use crate::entry::Arena;
 use crate::error::ProposeError;
 use crate::group::{Group, Restored};
 use crate::ids::{
     Generation, GroupId, Incarnation, Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term,
 };
 use crate::liveness::Liveness;
+use crate::log::RestoreError;
 use crate::membership::{Configuration, Member, Role as MemberRole};
-use crate::message::{Body, Message, VoteKind, VoteReply};
+use crate::message::{Body, Message, VoteKind, VoteReply, VoteRequest};
 use crate::options::{Options, Settings};
 use crate::output::{HardState, Output, Role};
 use crate::state::Seat;
@@ -315,4 +316,75 @@ fn a_storage_that_answers_with_nothing_is_not_asked_again_at_once() {
         cluster.deliver_all_but(1);
     }
     assert_eq!(asked, 2);
+}
+
+#[test]
+fn log_time_leans_towards_the_calendar_under_steady_load_too() {
+    let mut cluster = Cluster::voters(1);
+    cluster.run_ms(1);
+    let stamp = |cluster: &mut Cluster, wall: u64| {
+        let now = Now { time: Time::from_ms(cluster.time_ms), wall: WallMs(wall) };
+        let mut arena = Arena::default();
+        let group = cluster.group(1);
+        let id = group.propose(now, &mut arena, [&b"x"[..]].into_iter()).unwrap();
+        let entries = group.entries(id.index, id.index, 0).unwrap();
+        entries.iter().next().unwrap().log_time_ms
+    };
+    let (start, ahead) = (cluster.time_ms, 500);
+    let first = stamp(&mut cluster, 2_000_000);
+    assert_eq!(first, 2_000_000);
+    for _ in 0..1_000 {
+        cluster.time_ms += 1;
+        let wall = first + (cluster.time_ms - start) + ahead;
+        stamp(&mut cluster, wall);
+    }
+    let wall = first + 1_000 + ahead;
+    assert_eq!(stamp(&mut cluster, wall), wall - ahead + 100, "a tenth of the time that passed");
+}
+
+#[test]
+fn only_a_vote_given_restarts_the_patience_of_who_waits_for_a_leader() {
+    let mut cluster = Cluster::voters(3);
+    cluster.time_ms = 100;
+    let (now, mut arena) = (cluster.now(), Arena::default());
+    let request = |term, last_term| {
+        let last = LogId { term: Term::new(last_term), index: Index::FIRST };
+        let (kind, address) = (VoteKind::Real, String::new());
+        let request = VoteRequest { kind, campaign: 1, last, address };
+        let (generation, term) = (Generation::new(1), Term::new(term));
+        Message { generation, term, body: Body::VoteRequest(request) }
+    };
+    let voter = cluster.group(3);
+    let campaign_at = |voter: &mut Group| {
+        // Probes come first: pass them until the campaign is what is due.
+        let mut at = Now::default();
+        while voter.role() == Role::Follower {
+            at.time = voter.next_deadline().unwrap();
+            voter.on_deadline(at);
+        }
+        at.time
+    };
+    let mut undisturbed = group(3, fresh(&configuration(3)));
+    let due = campaign_at(&mut undisturbed);
+    voter.step(now, &mut arena, sender(1), request(5, 0));
+    assert_eq!((voter.term(), voter.hard_state().vote), (Term::new(5), None));
+    assert_eq!(campaign_at(voter), due);
+
+    let mut voter = group(3, fresh(&configuration(3)));
+    voter.step(now, &mut arena, sender(1), request(5, 1));
+    assert_eq!(voter.hard_state().vote, Some(NodeId::new(1)));
+    assert!(campaign_at(&mut voter) > due);
+}
+
+#[test]
+fn a_member_whose_term_and_vote_are_lost_does_not_start() {
+    let fresh = fresh(&configuration(3));
+    let restored = Restored { hard_state: HardState::default(), ..fresh };
+    let settings = Rc::new(Settings::try_from(Options::default()).unwrap());
+    let refused = Group::new(settings, seat(1), restored, 1, Now::default()).unwrap_err();
+    let expected = RestoreError::HardState {
+        recorded: Term::ZERO,
+        last: LogId { term: Term::new(1), index: Index::FIRST },
+    };
+    assert_eq!(refused, expected);
 }

@@ -22,11 +22,13 @@ const JUMP_MS: u64 = 1_000;
 pub(crate) struct LogClock {
     ms: u64,
     at: Time,
+    /// Milliseconds that passed without a whole one to lean by; below ten.
+    unleant_ms: u64,
 }
 
 impl LogClock {
     pub(crate) fn new(log_time_ms: u64, now: Time) -> Self {
-        Self { ms: log_time_ms, at: now }
+        Self { ms: log_time_ms, at: now, unleant_ms: 0 }
     }
 
     /// The stamp for entries made now. `wall_of` estimates the calendar of
@@ -39,7 +41,10 @@ impl LogClock {
         let now = state.now;
         let passed_ms = now.time.since(self.at) / 1_000_000;
         self.at = self.at.after_ns(passed_ms * 1_000_000);
-        let lean = passed_ms / 10;
+        // Stamps may come every millisecond: what is too little to lean by adds up.
+        let leanable_ms = passed_ms.saturating_add(self.unleant_ms);
+        let lean = leanable_ms / 10;
+        self.unleant_ms = leanable_ms % 10;
         let even = self.ms.saturating_add(passed_ms);
         let leant = now.wall.0.clamp(even.saturating_sub(lean), even.saturating_add(lean));
         self.ms = self.ms.max(leant);

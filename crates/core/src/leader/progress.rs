@@ -12,7 +12,9 @@
 //! are durable, so lost messages free their share with the next ack.
 //!
 //! Invariants
-//! - `matched` never falls within a leadership and `next > matched`.
+//! - `next > matched`, and `matched` falls within a leadership only when the
+//!   member lost what it had acknowledged; then it counts for nothing until
+//!   the term ends (rule 4).
 //! - A member that does not answer gets a heartbeat per interval, nothing more.
 //!
 //! Not here: what a quorum of matches means (`leader.rs`).
@@ -53,10 +55,14 @@ pub(crate) struct Peer {
     mode: Mode,
     next: Index,
     pub(crate) matched: Index,
+    /// The run that acknowledged `matched`.
+    matched_run: Run,
+    /// A later run of it came back without what it had acknowledged.
+    has_lost_tail: bool,
     /// The commit index that it reported.
     commit: Index,
     /// The latest round that it answered.
-    pub(crate) round: Round,
+    round: Round,
     round_sent: Round,
     commit_sent: Index,
     sent: u64,
@@ -93,6 +99,8 @@ impl Peer {
             mode: Mode::Probe { outstanding: false },
             next,
             matched: Index::ZERO,
+            matched_run: Run::default(),
+            has_lost_tail: false,
             commit: Index::ZERO,
             round: Round::default(),
             round_sent: Round::default(),
@@ -125,7 +133,19 @@ impl Peer {
     /// (rule 20).
     pub(crate) fn is_responsive(&self, state: &State) -> bool {
         let timeout = state.settings.election_timeout_ns;
-        self.unanswered.is_none_or(|since| state.time().since(since) < timeout)
+        let answers = self.unanswered.is_none_or(|since| state.time().since(since) < timeout);
+        answers && !self.has_lost_tail
+    }
+
+    /// How far it counts towards a commit.
+    pub(crate) fn counted(&self) -> Index {
+        if self.has_lost_tail { Index::ZERO } else { self.matched }
+    }
+
+    /// The latest round that it confirms. Who forgot entries may have forgotten
+    /// a vote as well.
+    pub(crate) fn confirmed(&self) -> Round {
+        if self.has_lost_tail { Round::default() } else { self.round }
     }
 
     /// When its silence would count, if it went on.
@@ -333,7 +353,7 @@ impl Peer {
     }
 
     /// Takes a plausible ack. Returns whether the match index rose.
-    pub(crate) fn on_ack(&mut self, state: &State, run: Run, ack: &Ack) -> bool {
+    pub(crate) fn on_ack(&mut self, state: &mut State, run: Run, ack: &Ack) -> bool {
         let now = state.time();
         self.round = self.round.max(ack.round);
         self.commit = self.commit.max(ack.commit);
@@ -342,8 +362,16 @@ impl Peer {
         self.wall = Some((ack.wall, now));
         let before = self.matched;
         match ack.outcome {
-            AckOutcome::Matches { verified, durable } => self.on_match(state, verified, durable),
-            AckOutcome::Rejects { previous, hint } => self.on_reject(state, previous, hint),
+            AckOutcome::Matches { verified, durable } => {
+                if durable > self.matched {
+                    self.matched_run = run;
+                }
+                self.on_match(state, verified, durable);
+            }
+            AckOutcome::Rejects { previous, hint } => {
+                self.note_loss(state, run, previous);
+                self.on_reject(state, previous, hint);
+            }
         }
         // What is still under way was sent later: its silence counts from now.
         let all_answered = self.acked == self.sent && self.round == self.round_sent;
@@ -374,6 +402,16 @@ impl Peer {
         if self.next != before {
             // What is being fetched is no longer what comes next.
             self.fetch = None;
+        }
+    }
+
+    /// What one run acknowledged in this term a later run still has, or its disk
+    /// was exchanged for an older copy: late rejects are those of earlier runs.
+    fn note_loss(&mut self, state: &mut State, run: Run, rejected: Index) {
+        if rejected <= self.matched && run > self.matched_run {
+            state.counters.lost_tails += 1;
+            self.has_lost_tail = true;
+            self.matched = Index::ZERO;
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::entry::{Arena, Chunk, EntryKind, NewEntry, Seal};
 use crate::ids::{Generation, GroupId, Index, LogId, Term};
 use crate::log::{Log, RestoreError};
+use crate::membership::Configuration;
 
 fn id(term: u64, index: u64) -> LogId {
     LogId { term: Term::new(term), index: Index::new(index) }
@@ -135,5 +136,17 @@ fn what_is_no_log_is_refused_at_start() {
         (0, vec![id(1, 1)]),
     ] {
         assert!(matches!(restore(last, &runs), Err(RestoreError::Runs { .. })), "{runs:?}");
+    }
+}
+
+#[test]
+fn configurations_that_are_not_in_the_log_are_refused_at_start() {
+    let restore = |places: &[u64]| {
+        let configurations = places.iter().map(|i| (Index::new(*i), Configuration::empty()));
+        Log::restore(Index::new(5), vec![id(1, 1)], configurations.collect(), 0).map(|_| ())
+    };
+    assert_eq!(restore(&[1, 5]), Ok(()));
+    for places in [&[6][..], &[2, 2], &[3, 1]] {
+        assert!(matches!(restore(places), Err(RestoreError::Configurations { .. })), "{places:?}");
     }
 }

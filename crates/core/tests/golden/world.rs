@@ -67,7 +67,10 @@ impl World {
         let size = |name, default| {
             option(args, name).map_or(default, |n| usize::try_from(number(n)).unwrap())
         };
+        let uncommitted = size("uncommitted-bytes", 16 << 20);
         let options = Options {
+            uncommitted_bytes_max: uncommitted,
+            command_bytes_max: (uncommitted / 2).min(1 << 20),
             window_messages_max: size("window-messages", 256),
             append_bytes_max: size("append-bytes", 256 << 10),
             trailing_bytes_max: size("trailing-bytes", 1 << 20),
