@@ -61,6 +61,8 @@ pub(crate) struct Peer {
     commit_sent: Index,
     sent: u64,
     acked: u64,
+    /// Units that may be under way: the settings' window, or less after a loss.
+    window: u64,
     /// Since when a message waits for an answer.
     unanswered: Option<Time>,
     sent_at: Time,
@@ -99,6 +101,7 @@ impl Peer {
             commit_sent: Index::ZERO,
             sent: 0,
             acked: 0,
+            window: state.settings.window_units,
             unanswered: None,
             sent_at: state.time(),
             entries_sent_at: Time::ZERO,
@@ -225,8 +228,7 @@ impl Peer {
         match self.mode {
             Mode::Probe { outstanding } => !outstanding && self.fetch.is_none(),
             Mode::Pipeline => {
-                self.fetch.is_none()
-                    && self.sent.saturating_sub(self.acked) < state.settings.window_units
+                self.fetch.is_none() && self.sent.saturating_sub(self.acked) < self.window
             }
             Mode::SnapshotNeeded => false,
         }
@@ -337,7 +339,10 @@ impl Peer {
         let now = state.time();
         self.round = self.round.max(ack.round);
         self.commit = self.commit.max(ack.commit);
-        self.acked = self.acked.max(ack.position);
+        // A window that a loss has shrunk doubles with every round trip.
+        let news = ack.position.saturating_sub(self.acked);
+        self.acked += news;
+        self.window = self.window.saturating_add(news).min(state.settings.window_units);
         self.run = self.run.max(run);
         self.wall = Some((ack.wall, now));
         let before = self.matched;
@@ -365,7 +370,7 @@ impl Peer {
                 // sent long enough before: they are lost.
                 let interval = state.settings.heartbeat_interval_ns;
                 if state.time().since(self.entries_sent_at) >= interval && self.fetch.is_none() {
-                    self.probe_from(verified.next());
+                    self.lose(verified.next());
                 }
             }
             Mode::Probe { .. } | Mode::Pipeline | Mode::SnapshotNeeded => {}
@@ -377,13 +382,25 @@ impl Peer {
         }
     }
 
+    /// Something under way is lost, overtaken or not taken: what follows it
+    /// will be refused message by message. Only one message may be under way
+    /// at first, or each of the refusals would be answered by a window.
+    fn lose(&mut self, next: Index) {
+        self.window = 1;
+        self.probe_from(next);
+    }
+
     fn on_reject(&mut self, state: &State, previous: Index, hint: LogId) {
         let current = match self.mode {
             Mode::Probe { .. } => previous == self.next.previous(),
             Mode::Pipeline | Mode::SnapshotNeeded => previous < self.next,
         };
         if current && previous > self.matched {
-            self.probe_from(state.log.meeting_point(hint).index.next());
+            let next = state.log.meeting_point(hint).index.next();
+            match self.mode {
+                Mode::Pipeline => self.lose(next),
+                Mode::Probe { .. } | Mode::SnapshotNeeded => self.probe_from(next),
+            }
         }
     }
 }
