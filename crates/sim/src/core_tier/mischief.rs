@@ -120,7 +120,7 @@ impl World {
             }
             Turn::Rumour => self.rumour(seat)?,
             Turn::Doubt => {
-                self.with_group(seat, |group, now, _| group.doubt(now));
+                self.with_group(seat, |group, now, _| group.on_forwarded(now));
                 self.settle(seat)?;
             }
         }

@@ -67,13 +67,10 @@ impl Network {
         Some(flight)
     }
 
-    /// Everything on its way is lost; what was kept is forgotten.
+    /// Everything on its way is lost; what was kept is forgotten. The slots
+    /// stay taken: arrivals that name them are still to come.
     pub(crate) fn empty(&mut self) {
-        for (slot, flight) in self.flights.iter_mut().enumerate() {
-            if flight.take().is_some() {
-                self.free.push(slot);
-            }
-        }
+        self.flights.fill(None);
         self.archive.clear();
     }
 

@@ -255,7 +255,10 @@ fn options(random: &mut Random) -> Options {
     };
     let election_timeout = Duration::from_millis(random.octaves(50, 3_000));
     let heartbeats = u32::try_from(random.between(3, 20)).expect("a small number");
+    let stall_limit =
+        election_timeout * u32::try_from(random.octaves(1, 16)).expect("a small number");
     Options {
+        stall_limit,
         election_timeout,
         heartbeat_interval: election_timeout / heartbeats,
         append_bytes_max,

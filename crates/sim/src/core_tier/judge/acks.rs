@@ -84,13 +84,11 @@ impl Judge {
             }
             AckOutcome::Rejects { previous, hint } => {
                 self.tally.mark(Mark::Reject);
-                let held = member.written.get(hint.index).map_or(Term::ZERO, |r| r.term);
-                let is_current = member.written.hard_state.term == term;
-                ensure(
-                    hint.index <= previous && (held == hint.term || !is_current),
-                    invariants::CONTIGUOUS,
-                    || format!("hint {hint} for {previous}, own term there {held}"),
-                )
+                // Where the log changed again within the turn the hint is of
+                // the log that refused: it says where to probe, no more.
+                ensure(hint.index <= previous, invariants::CONTIGUOUS, || {
+                    format!("hint {hint} for {previous}")
+                })
             }
         }
     }
