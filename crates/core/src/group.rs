@@ -32,6 +32,7 @@ use crate::liveness::Liveness;
 use crate::log::{Log, RestoreError};
 use crate::membership::Configuration;
 use crate::message::VoteKind;
+use crate::mutants;
 use crate::options::Settings;
 use crate::output::{Event, FetchId, HardState, Output, Role};
 use crate::reads::Reads;
@@ -94,8 +95,12 @@ impl Group {
         let log = Log::restore(last, runs, configurations, last_log_time_ms)?;
         // A log whose last term passed the recorded one would be a broken
         // disk; the recorded term is what promises rest on, so take the higher.
-        let term = hard_state.term.max(log.last().term);
-        let vote = hard_state.vote.filter(|_| term == hard_state.term);
+        let term = if mutants::is_active(4) {
+            log.last().term
+        } else {
+            hard_state.term.max(log.last().term)
+        };
+        let vote = hard_state.vote.filter(|_| term == hard_state.term && !mutants::is_active(2));
         let mut state = State {
             seat,
             seal: Seal::new(seat.group, seat.generation),

@@ -21,6 +21,7 @@ use crate::entry::Entries;
 use crate::ids::{Incarnation, Index, LogId, NodeId, Round, Run};
 use crate::liveness::Liveness;
 use crate::message::{Ack, AckOutcome, Append, Body};
+use crate::mutants;
 use crate::output::{Fetch, FetchId};
 use crate::state::State;
 use crate::time::{Time, WallMs};
@@ -214,7 +215,7 @@ impl Peer {
 
     fn send_entries(&mut self, state: &mut State, circular: Circular, fetches: &mut u64) {
         let last = state.log.last().index;
-        while self.next <= last && self.has_room(state) {
+        while self.next <= last && self.has_room() {
             let bytes_max = state.settings.options().append_bytes_max;
             let Some(entries) = state.log.slice(self.next, last, bytes_max) else {
                 self.fetch(state, bytes_max, fetches);
@@ -224,7 +225,7 @@ impl Peer {
         }
     }
 
-    fn has_room(&self, state: &State) -> bool {
+    fn has_room(&self) -> bool {
         match self.mode {
             Mode::Probe { outstanding } => !outstanding && self.fetch.is_none(),
             Mode::Pipeline => {
@@ -359,6 +360,9 @@ impl Peer {
     fn on_match(&mut self, state: &State, verified: Index, durable: Index) {
         let before = self.next;
         self.matched = self.matched.max(durable);
+        if mutants::is_active(22) {
+            self.matched = self.next.previous();
+        }
         match self.mode {
             Mode::Probe { .. } if verified >= self.next.previous() => {
                 self.mode = Mode::Pipeline;
