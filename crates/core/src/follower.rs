@@ -19,6 +19,7 @@ use crate::entry::Chunk;
 use crate::ids::{Index, LogId, NodeId, Round, Run, Sender};
 use crate::liveness::Liveness;
 use crate::message::{Ack, AckOutcome, Append, Body};
+use crate::mutants;
 use crate::output::Event;
 use crate::state::State;
 use crate::time::Time;
@@ -209,7 +210,9 @@ impl Follower {
         self.hear(state, from);
         self.round = self.round.max(append.round);
         self.configuration = self.configuration.max(append.configuration);
-        if !state.log.contains(append.previous) {
+        let reaches = append.previous.index <= state.log.last().index;
+        let meets = state.log.contains(append.previous) || (reaches && mutants::is_active(17));
+        if !meets {
             let hint = state.log.meeting_point(append.previous);
             self.reject = Some((append.previous.index, hint));
             state.counters.rejects += 1;
@@ -220,7 +223,10 @@ impl Follower {
             self.ack = AckDue::Now;
             return;
         }
-        let proven = append.entries.last().map_or(append.previous.index, |last| last.index);
+        let mut proven = append.entries.last().map_or(append.previous.index, |last| last.index);
+        if mutants::is_active(28) && append.entries.is_empty() {
+            proven = state.log.last().index;
+        }
         for chunk in append.entries.chunks() {
             if !accept(state, chunk, self.verified) {
                 state.counters.impossible += 1;
@@ -230,7 +236,14 @@ impl Follower {
         self.verified = self.verified.max(proven);
         state.position = state.position.max(append.position);
         state.durability.note_position(state.log.last().index, append.position);
-        state.commit_to(append.commit.min(self.verified).max(state.commit));
+        let mut commit = append.commit.min(self.verified).max(state.commit);
+        if mutants::is_active(34) {
+            commit = append.commit.min(state.log.last().index).max(state.commit);
+        }
+        if mutants::is_active(36) {
+            commit = append.commit.min(self.verified);
+        }
+        state.commit_to(commit);
         // Reads wait for the round, not for the disk: answer a new one at once.
         let at_once = append.entries.is_empty() || self.round > self.acked_round;
         self.ack = if at_once { AckDue::Now } else { AckDue::WhenDurable.max(self.ack) };
@@ -252,7 +265,14 @@ impl Follower {
             let outcome = AckOutcome::Rejects { previous, hint };
             self.send_ack(state, leader, outcome);
         }
-        let durable = state.durability.index().min(self.verified);
+        let mut durable = state.durability.index().min(self.verified);
+        if mutants::is_active(20) {
+            durable = self.verified;
+        }
+        if mutants::is_active(21) {
+            durable = state.durability.index();
+            self.verified = state.log.last().index;
+        }
         let due = match self.ack {
             AckDue::Never => false,
             AckDue::WhenDurable => durable == self.verified,
@@ -301,8 +321,14 @@ fn accept(state: &mut State, chunk: &Chunk, verified: Index) -> bool {
     if conflict.is_some_and(|index| index <= state.commit.max(verified)) {
         return false;
     }
-    if let Some(index) = conflict {
+    if let Some(index) = conflict
+        && !mutants::is_active(19)
+    {
         truncate(state, index);
+    }
+    let behind = chunk.last().next();
+    if mutants::is_active(18) && state.commit < behind && behind <= state.log.last().index {
+        truncate(state, behind);
     }
     let Some(news) = chunk.from(state.log.last().index.next()) else {
         return true;

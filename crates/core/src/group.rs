@@ -32,6 +32,7 @@ use crate::liveness::Liveness;
 use crate::log::{Log, RestoreError};
 use crate::membership::Configuration;
 use crate::message::VoteKind;
+use crate::mutants;
 use crate::options::Settings;
 use crate::output::{Event, FetchId, HardState, Output, Role};
 use crate::reads::Reads;
@@ -96,14 +97,16 @@ impl Group {
             let (recorded, last) = (hard_state.term, log.last());
             return Err(RestoreError::HardState { recorded, last });
         }
+        let term = if mutants::is_active(4) { log.last().term } else { hard_state.term };
+        let vote = hard_state.vote.filter(|_| !mutants::is_active(2));
         let mut state = State {
             seat,
             seal: Seal::new(seat.group, seat.generation),
             settings,
             rng: Rng::new(seed),
             now,
-            term: hard_state.term,
-            vote: hard_state.vote,
+            term,
+            vote,
             durability: Durability::restore(last, hard_state),
             log,
             commit: Index::ZERO,

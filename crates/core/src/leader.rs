@@ -20,6 +20,7 @@ use crate::leader::progress::{Circular, Peer};
 use crate::leader::reads::LeaderReads;
 use crate::liveness::Liveness;
 use crate::message::{Ack, Body, Forward, ForwardOutcome, ForwardReply};
+use crate::mutants;
 use crate::output::FetchId;
 use crate::quorum;
 use crate::state::State;
@@ -50,6 +51,10 @@ impl Leader {
         leader.seat_peers(state, noop);
         let log_time_ms = leader.stamp(state);
         let entry = NewEntry { kind: EntryKind::Noop, log_time_ms, origin: None, payload: &[] };
+        if mutants::is_active(31) {
+            leader.noop = noop.previous();
+            return leader;
+        }
         let first = LogId { term: state.term, index: noop };
         // Once a term: not worth a place in the shard's arena.
         let mut arena = Arena::new(entry.bytes());
@@ -168,7 +173,10 @@ impl Leader {
     }
 
     fn advance_commit(&self, state: &mut State) {
-        let own = (state.seat.node, state.durability.index());
+        let mut own = (state.seat.node, state.durability.index());
+        if mutants::is_active(32) {
+            own.1 = state.log.last().index;
+        }
         let quorum_index = quorum::reached(state.configuration(), |member| {
             if member.node == own.0 { own.1 } else { self.matched(member.node) }
         });
@@ -178,7 +186,7 @@ impl Leader {
         assert!(quorum_index <= state.log.last().index, "a quorum holds what the leader lacks");
         // Counting replicas is safe only for an entry of this term: an older
         // one held by a majority can still be overwritten (§3.6.2, figure 3.7).
-        if state.log.term_at(quorum_index) == Some(state.term) {
+        if state.log.term_at(quorum_index) == Some(state.term) || mutants::is_active(30) {
             state.commit_to(quorum_index);
         }
     }
@@ -228,6 +236,9 @@ impl Leader {
 
     fn has_quorum(&self, state: &State) -> bool {
         let own = state.seat.node;
+        if mutants::is_active(16) {
+            return true;
+        }
         quorum::reached(state.configuration(), |member| {
             member.node == own
                 || self.peers.iter().any(|p| p.node == member.node && p.is_responsive(state))
@@ -252,8 +263,11 @@ impl Leader {
         for peer in &mut self.peers {
             peer.flush(state, circular, &mut self.fetches);
         }
-        if state.commit >= self.noop {
-            let confirmed = self.confirmed_round(state);
+        if state.commit >= self.noop || mutants::is_active(58) {
+            let mut confirmed = self.confirmed_round(state);
+            if mutants::is_active(54) {
+                confirmed = self.reads.round();
+            }
             self.reads.release(state, confirmed);
         }
     }

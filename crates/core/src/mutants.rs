@@ -43,6 +43,38 @@ macro_rules! mutants {
 
 mutants! {
     1 "M01" "I04" "the vote is not handed to the disk";
+    2 "M02" "I03" "the vote is forgotten at a restart";
+    3 "M03" "I03" "a second vote in a term is given";
+    4 "M04" "I02" "the term is forgotten at a restart";
+    5 "M05" "I06" "a vote is given whatever the candidate's log";
+    6 "M06" "I06" "a longer log wins over a later term";
+    7 "M07" "I01" "half of the voters are a quorum";
+    8 "M08" "I01" "a voter's repeated grant counts again";
+    9 "M09" "I01" "a grant of another campaign counts";
+    10 "M10" "I08" "a pre-vote raises the term";
+    12 "M12" "I56" "a pre-vote's refusal with a higher term is ignored";
+    15 "M15" "I56" "a leader ignores higher terms";
+    16 "M16" "I10" "a leader without a quorum stays in office";
+    17 "M17" "I11" "an append is taken without comparing the term before it";
+    18 "M18" "I15" "entries behind an append that matches are truncated";
+    19 "M19" "I11" "entries that conflict are kept";
+    20 "M20" "I15" "entries are acknowledged before they are durable";
+    21 "M21" "I15" "the end of the log is acknowledged, not what was proven";
+    22 "M22" "I16" "an ack's match is taken from what was sent";
+    25 "M25" "I16" "acks of earlier terms count";
+    28 "M28" "I15" "a heartbeat proves the whole log";
+    30 "M30" "I19" "entries of earlier terms are committed by counting";
+    31 "M31" "I56" "a new leader appends no entry of its own";
+    32 "M32" "I16" "the leader counts itself before its disk does";
+    33 "M33" "I19" "the quorum is looked up in an unsorted list";
+    34 "M34" "I25" "the commit index follows the leader's beyond what is proven";
+    35 "M35" "I19" "half of an even number of voters commit";
+    36 "M36" "I21" "the commit index falls with a late message";
+    54 "M54" "I37" "reads are served without asking a quorum";
+    56 "M56" "I37" "a read is confirmed by a round begun before it";
+    58 "M58" "I37" "reads are served before an own entry is committed";
+    108 "M108" "I05" "votes are asked for before the own one is durable";
+    109 "M109" "W02" "the late write of an overwritten tail counts";
 }
 
 /// The mutants of this build; none in a usual one.

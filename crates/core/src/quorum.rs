@@ -12,6 +12,7 @@
 //! Not here: whether an entry is of the current term (`leader.rs`, §3.6.2).
 
 use crate::membership::{Configuration, MEMBERS_MAX, Member, Role};
+use crate::mutants;
 
 /// The highest value that a majority of each active set has reached.
 pub(crate) fn reached<T: Copy + Ord + Default>(
@@ -34,6 +35,7 @@ pub(crate) fn is_lost(configuration: &Configuration, refused: impl Fn(&Member) -
 
 fn majority<T: Copy + Ord + Default>(set: &[Member], value: impl Fn(&Member) -> T) -> T {
     if let [a, b, c] = set
+        && !(mutants::is_active(7) || mutants::is_active(33))
         && set.iter().all(|member| member.role == Role::Voter)
     {
         // The usual size, on the hot path: the median without sorting.
@@ -48,9 +50,18 @@ fn majority<T: Copy + Ord + Default>(set: &[Member], value: impl Fn(&Member) -> 
         len += 1;
     }
     let (values, _) = values.split_at_mut(len);
-    values.sort_unstable();
+    if !mutants::is_active(33) {
+        values.sort_unstable();
+    }
     // Ascending: the value at (len - 1) / 2 is reached by more than half.
-    values.get(len.saturating_sub(1) / 2).copied().unwrap_or_default()
+    let mut at = len.saturating_sub(1) / 2;
+    if mutants::is_active(7) {
+        at = (len - len / 2).min(len.saturating_sub(1));
+    }
+    if mutants::is_active(35) {
+        at = len / 2;
+    }
+    values.get(at).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

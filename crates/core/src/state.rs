@@ -19,6 +19,7 @@ use crate::liveness::Liveness;
 use crate::log::Log;
 use crate::membership::Configuration;
 use crate::message::{Body, Message};
+use crate::mutants;
 use crate::options::Settings;
 use crate::output::{Envelope, Event, HardState, Output, Persist};
 use crate::rng::Rng;
@@ -148,9 +149,9 @@ impl State {
 
     /// Raises the commit index.
     pub(crate) fn commit_to(&mut self, index: Index) {
-        assert!(index >= self.commit, "the commit index only grows");
+        assert!(index >= self.commit || mutants::is_active(36), "the commit index only grows");
         assert!(index <= self.log.last().index, "committed what is not in the log");
-        if index > self.commit {
+        if index > self.commit || mutants::is_active(36) {
             self.commit = index;
             self.output.committed = Some(index);
         }
@@ -173,9 +174,13 @@ impl State {
             let unsaved = self.log.slice(due.first, last, usize::MAX);
             unsaved.expect("entries stay in memory until they are durable")
         };
+        let mut hard_state = due.hard_state;
+        if mutants::is_active(1) {
+            hard_state = hard_state.map(|state| HardState { vote: None, ..state });
+        }
         self.output.persist = Some(Persist {
             ticket: due.ticket,
-            hard_state: due.hard_state,
+            hard_state,
             truncate_from: due.truncate_from,
             entries,
         });

@@ -9,8 +9,9 @@
 //! - A vote request is judged by log, term and trust, not by the receiver's
 //!   configuration, which may be older than the candidate's (rule 22).
 
-use crate::ids::{NodeId, Sender, Term};
+use crate::ids::{LogId, NodeId, Sender, Term};
 use crate::message::{Body, VoteKind, VoteReply, VoteRequest};
+use crate::mutants;
 use crate::state::State;
 
 /// A grant that waits for the disk.
@@ -30,7 +31,8 @@ pub(crate) fn answer_pre_vote(
     request: &VoteRequest,
     trusts_leader: bool,
 ) {
-    let granted = term > state.term && !trusts_leader && request.last >= state.log.last();
+    let granted =
+        term > state.term && !trusts_leader && is_log_good_enough(request.last, state.log.last());
     let reply = VoteReply { kind: VoteKind::Pre, campaign: request.campaign, granted };
     // A grant echoes the term asked for, a refusal tells the own: a candidate
     // that is behind must learn of it, or all would stand still.
@@ -44,14 +46,26 @@ pub(crate) fn answer_pre_vote(
 /// Decides on a request of the current term, taken over before if it was
 /// higher. Returns the grant that is owed once it is durable.
 pub(crate) fn decide(state: &mut State, from: Sender, request: &VoteRequest) -> Option<OwedVote> {
-    let is_free = state.vote.is_none_or(|vote| vote == from.node);
-    if !is_free || request.last < state.log.last() {
+    let is_free = state.vote.is_none_or(|vote| vote == from.node) || mutants::is_active(3);
+    if !is_free || !is_log_good_enough(request.last, state.log.last()) {
         refuse(state, from, request);
         return None;
     }
     state.vote = Some(from.node);
     let (term, kind, campaign) = (state.term, request.kind, request.campaign);
     Some(OwedVote { to: from.node, term, kind, campaign })
+}
+
+/// Whether a candidate whose log ends at `theirs` may have all that is
+/// committed: the later term decides, then the longer log (§3.6.1).
+fn is_log_good_enough(theirs: LogId, own: LogId) -> bool {
+    if mutants::is_active(5) {
+        return true;
+    }
+    if mutants::is_active(6) {
+        return theirs.index >= own.index;
+    }
+    theirs >= own
 }
 
 /// Refuses a request for a vote, in the own term.

@@ -12,6 +12,7 @@ use crate::group::{Group, RoleState};
 use crate::ids::{Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term};
 use crate::leader::reply_to;
 use crate::message::{Append, Body, ForwardOutcome, Message, VoteKind, VoteRequest};
+use crate::mutants;
 use crate::time::Now;
 use crate::votes;
 
@@ -52,6 +53,9 @@ impl Group {
         }
         let trusts_leader = self.trusts_leader();
         if request.kind == VoteKind::Pre {
+            if mutants::is_active(10) && term > self.state.term {
+                self.adopt(term);
+            }
             votes::answer_pre_vote(&mut self.state, from, term, request, trusts_leader);
             // Somebody misses the leader: make sure that it is there.
             if trusts_leader && term > self.state.term {
@@ -124,9 +128,13 @@ impl Group {
                 return;
             }
         }
+        let is_ack = matches!(body, Body::Ack(_));
         if term > self.state.term {
+            if self.ignores_higher_term(&body) {
+                return;
+            }
             self.adopt(term);
-        } else if term < self.state.term {
+        } else if term < self.state.term && !(is_ack && mutants::is_active(25)) {
             self.state.counters.stale_term += 1;
             self.answer_stale(from, body);
             return;
@@ -165,6 +173,13 @@ impl Group {
             }
             Body::VoteRequest(_) => unreachable!("dispatched by step"),
         }
+    }
+
+    /// Mutants only: every higher term counts.
+    fn ignores_higher_term(&self, body: &Body) -> bool {
+        let is_pre = matches!(body, Body::VoteReply(reply) if reply.kind == VoteKind::Pre);
+        let leads = matches!(self.role, RoleState::Leader(_));
+        (mutants::is_active(12) && is_pre) || (mutants::is_active(15) && leads)
     }
 
     /// Another member asks for something that only a leader can give.

@@ -23,6 +23,7 @@ use crate::entry::Entries;
 use crate::ids::{Incarnation, Index, LogId, NodeId, Round, Run};
 use crate::liveness::Liveness;
 use crate::message::{Ack, AckOutcome, Append, Body};
+use crate::mutants;
 use crate::output::{Fetch, FetchId};
 use crate::state::State;
 use crate::time::{Time, WallMs};
@@ -67,6 +68,8 @@ pub(crate) struct Peer {
     commit_sent: Index,
     sent: u64,
     acked: u64,
+    /// Units that may be under way: the settings' window, or less after a loss.
+    window: u64,
     /// Since when a message waits for an answer.
     unanswered: Option<Time>,
     sent_at: Time,
@@ -107,6 +110,7 @@ impl Peer {
             commit_sent: Index::ZERO,
             sent: 0,
             acked: 0,
+            window: state.settings.window_units,
             unanswered: None,
             sent_at: state.time(),
             entries_sent_at: Time::ZERO,
@@ -231,7 +235,7 @@ impl Peer {
 
     fn send_entries(&mut self, state: &mut State, circular: Circular, fetches: &mut u64) {
         let last = state.log.last().index;
-        while self.next <= last && self.has_room(state) {
+        while self.next <= last && self.has_room() {
             let bytes_max = state.settings.options().append_bytes_max;
             let Some(entries) = state.log.slice(self.next, last, bytes_max) else {
                 self.fetch(state, bytes_max, fetches);
@@ -241,12 +245,11 @@ impl Peer {
         }
     }
 
-    fn has_room(&self, state: &State) -> bool {
+    fn has_room(&self) -> bool {
         match self.mode {
             Mode::Probe { outstanding } => !outstanding && self.fetch.is_none(),
             Mode::Pipeline => {
-                self.fetch.is_none()
-                    && self.sent.saturating_sub(self.acked) < state.settings.window_units
+                self.fetch.is_none() && self.sent.saturating_sub(self.acked) < self.window
             }
             Mode::SnapshotNeeded => false,
         }
@@ -357,7 +360,10 @@ impl Peer {
         let now = state.time();
         self.round = self.round.max(ack.round);
         self.commit = self.commit.max(ack.commit);
-        self.acked = self.acked.max(ack.position);
+        // A window that a loss has shrunk doubles with every round trip.
+        let news = ack.position.saturating_sub(self.acked);
+        self.acked += news;
+        self.window = self.window.saturating_add(news).min(state.settings.window_units);
         self.run = self.run.max(run);
         self.wall = Some((ack.wall, now));
         let before = self.matched;
@@ -382,6 +388,9 @@ impl Peer {
     fn on_match(&mut self, state: &State, verified: Index, durable: Index) {
         let before = self.next;
         self.matched = self.matched.max(durable);
+        if mutants::is_active(22) {
+            self.matched = self.next.previous();
+        }
         match self.mode {
             Mode::Probe { .. } if verified >= self.next.previous() => {
                 self.mode = Mode::Pipeline;
@@ -393,7 +402,7 @@ impl Peer {
                 // sent long enough before: they are lost.
                 let interval = state.settings.heartbeat_interval_ns;
                 if state.time().since(self.entries_sent_at) >= interval && self.fetch.is_none() {
-                    self.probe_from(verified.next());
+                    self.lose(verified.next());
                 }
             }
             Mode::Probe { .. } | Mode::Pipeline | Mode::SnapshotNeeded => {}
@@ -415,13 +424,25 @@ impl Peer {
         }
     }
 
+    /// Something under way is lost, overtaken or not taken: what follows it
+    /// will be refused message by message. Only one message may be under way
+    /// at first, or each of the refusals would be answered by a window.
+    fn lose(&mut self, next: Index) {
+        self.window = 1;
+        self.probe_from(next);
+    }
+
     fn on_reject(&mut self, state: &State, previous: Index, hint: LogId) {
         let current = match self.mode {
             Mode::Probe { .. } => previous == self.next.previous(),
             Mode::Pipeline | Mode::SnapshotNeeded => previous < self.next,
         };
         if current && previous > self.matched {
-            self.probe_from(state.log.meeting_point(hint).index.next());
+            let next = state.log.meeting_point(hint).index.next();
+            match self.mode {
+                Mode::Pipeline => self.lose(next),
+                Mode::Probe { .. } | Mode::SnapshotNeeded => self.probe_from(next),
+            }
         }
     }
 }

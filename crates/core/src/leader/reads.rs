@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 
 use crate::ids::{Index, NodeId, ReadId, Round, Run, Sender};
 use crate::message::Body;
+use crate::mutants;
 use crate::output::ReadReady;
 use crate::state::State;
 
@@ -53,7 +54,14 @@ impl LeaderReads {
 
     /// The round that will confirm what arrives now: none begun yet.
     fn pending(&self, state: &State, noop: Index) -> Pending {
-        Pending { index: state.commit.max(noop), round: self.round.next() }
+        let mut pending = Pending { index: state.commit.max(noop), round: self.round.next() };
+        if mutants::is_active(56) && self.round > Round::default() {
+            pending.round = self.round;
+        }
+        if mutants::is_active(58) {
+            pending.index = state.commit;
+        }
+        pending
     }
 
     pub(crate) fn push_local(&mut self, state: &State, noop: Index, read: ReadId) {
