@@ -45,6 +45,8 @@ const _: () = assert!(MESSAGE_BYTES_MAX >= ENTRY_BYTES_MAX + 4096);
 pub(crate) const LENGTH_BYTES: usize = 4;
 /// Bytes of kind, group, generation and term.
 pub(crate) const HEADER_BYTES: usize = 28;
+/// Bytes of an append's fields before its chunks.
+pub(crate) const APPEND_FIXED_BYTES: usize = 52;
 /// Bytes in front of the entries of each chunk.
 pub(crate) const CHUNK_HEADER_BYTES: usize = 24;
 

@@ -20,41 +20,56 @@ impl<'a> Fields<'a> {
         Self { rest: bytes }
     }
 
+    #[inline]
     pub(crate) fn u8(&mut self) -> Result<u8, Cut> {
         self.array::<1>().map(u8::from_le_bytes)
     }
 
+    #[inline]
     pub(crate) fn u16(&mut self) -> Result<u16, Cut> {
         self.array().map(u16::from_le_bytes)
     }
 
+    #[inline]
     pub(crate) fn u32(&mut self) -> Result<u32, Cut> {
         self.array().map(u32::from_le_bytes)
     }
 
+    #[inline]
     pub(crate) fn u64(&mut self) -> Result<u64, Cut> {
         self.array().map(u64::from_le_bytes)
     }
 
+    #[inline]
     pub(crate) fn u128(&mut self) -> Result<u128, Cut> {
         self.array().map(u128::from_le_bytes)
     }
 
     /// The next `len` bytes, borrowed.
+    #[inline]
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Cut> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or(Cut)?;
         self.rest = rest;
         Ok(taken)
     }
 
+    /// The next `N` bytes, to be read as fields of their own whose bounds need
+    /// no further check.
+    #[inline]
+    pub(crate) fn fixed<const N: usize>(&mut self) -> Result<&'a [u8; N], Cut> {
+        let (fixed, rest) = self.rest.split_first_chunk().ok_or(Cut)?;
+        self.rest = rest;
+        Ok(fixed)
+    }
+
     /// How many bytes are left.
+    #[inline]
     pub(crate) const fn remaining(&self) -> usize {
         self.rest.len()
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Cut> {
-        let (array, rest) = self.rest.split_first_chunk().ok_or(Cut)?;
-        self.rest = rest;
-        Ok(*array)
+        self.fixed().copied()
     }
 }

@@ -4,7 +4,10 @@
 
 use bytes::Bytes;
 
-use super::{Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX, MessageError};
+use super::{
+    APPEND_FIXED_BYTES, CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX,
+    MessageError,
+};
 use crate::fields::Fields;
 use raftlet::Incoming;
 use raftlet::core::{
@@ -66,20 +69,22 @@ fn decode(owner: &Bytes, message: &[u8]) -> Result<Incoming, MessageError> {
     if message.len() > MESSAGE_BYTES_MAX {
         return Err(limit("message", message.len()));
     }
+    // Fields of fixed length are taken as one: their bounds are checked once.
     let mut fields = Fields::new(message);
-    let kind = fields.u8()?;
+    let mut header = Fields::new(fields.fixed::<HEADER_BYTES>()?);
+    let kind = header.u8()?;
     let kind = Kind::from_byte(kind).ok_or(MessageError::Kind(kind))?;
-    for reserved in fields.take(3)? {
+    for reserved in header.take(3)? {
         if *reserved != 0 {
             return Err(value("reserved", *reserved));
         }
     }
-    let group = GroupId::new(fields.u64()?);
-    let generation = Generation::new(fields.u64()?);
-    let term = term(&mut fields, "term")?;
+    let group = GroupId::new(header.u64()?);
+    let generation = Generation::new(header.u64()?);
+    let term = term(&mut header, "term")?;
     let fields = &mut fields;
     let body = match kind {
-        Kind::Append => Body::Append(append(owner, Seal::new(group, generation), fields)?),
+        Kind::Append => Body::Append(append(owner, (group, generation), fields)?),
         Kind::Ack => Body::Ack(ack(fields)?),
         Kind::VoteRequest => Body::VoteRequest(vote_request(fields)?),
         Kind::VoteReply => Body::VoteReply(vote_reply(fields)?),
@@ -96,13 +101,33 @@ fn decode(owner: &Bytes, message: &[u8]) -> Result<Incoming, MessageError> {
     }
 }
 
-fn append(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Append, MessageError> {
-    let previous = log_id(fields, "previous")?;
-    let commit = index(fields, "commit")?;
-    let round = Round::new(fields.u64()?);
-    let configuration = index(fields, "configuration")?;
-    let position = fields.u64()?;
-    let chunks = fields.u32()?;
+#[inline]
+fn append(
+    owner: &Bytes,
+    (group, generation): (GroupId, Generation),
+    fields: &mut Fields<'_>,
+) -> Result<Append, MessageError> {
+    let mut fixed = Fields::new(fields.fixed::<APPEND_FIXED_BYTES>()?);
+    let previous = log_id(&mut fixed, "previous")?;
+    let commit = index(&mut fixed, "commit")?;
+    let round = Round::new(fixed.u64()?);
+    let configuration = index(&mut fixed, "configuration")?;
+    let position = fixed.u64()?;
+    let chunks = fixed.u32()?;
+    // A heartbeat needs no seal, and making one costs two checksums.
+    let entries = match chunks {
+        0 => Entries::none(),
+        _ => entries(owner, Seal::new(group, generation), chunks, fields)?,
+    };
+    Ok(Append { previous, commit, round, configuration, position, entries })
+}
+
+fn entries(
+    owner: &Bytes,
+    seal: Seal,
+    chunks: u32,
+    fields: &mut Fields<'_>,
+) -> Result<Entries, MessageError> {
     let mut entries = Entries::none();
     for _ in 0..chunks {
         let chunk = chunk(owner, seal, fields)?;
@@ -113,17 +138,20 @@ fn append(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Append, 
         }
         entries.push(chunk);
     }
-    Ok(Append { previous, commit, round, configuration, position, entries })
+    Ok(entries)
 }
 
+#[inline]
 fn chunk(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Chunk, MessageError> {
-    let first = log_id(fields, "chunk")?;
-    let len = fields.u32()?;
-    let bytes = fields.u32()?;
+    let mut header = Fields::new(fields.fixed::<CHUNK_HEADER_BYTES>()?);
+    let first = log_id(&mut header, "chunk")?;
+    let len = header.u32()?;
+    let bytes = header.u32()?;
     let bytes = fields.take(usize::try_from(bytes).unwrap_or(usize::MAX))?;
     Ok(Chunk::decode(seal, first, len, owner.slice_ref(bytes))?)
 }
 
+#[inline]
 fn ack(fields: &mut Fields<'_>) -> Result<Ack, MessageError> {
     Ok(Ack {
         round: Round::new(fields.u64()?),
@@ -224,18 +252,22 @@ fn boolean(fields: &mut Fields<'_>, field: &'static str) -> Result<bool, Message
     }
 }
 
+#[inline]
 fn log_id(fields: &mut Fields<'_>, field: &'static str) -> Result<LogId, MessageError> {
     Ok(LogId { index: index(fields, field)?, term: term(fields, field)? })
 }
 
+#[inline]
 fn index(fields: &mut Fields<'_>, field: &'static str) -> Result<Index, MessageError> {
     Ok(Index::new(number(fields, field)?))
 }
 
+#[inline]
 fn term(fields: &mut Fields<'_>, field: &'static str) -> Result<Term, MessageError> {
     Ok(Term::new(number(fields, field)?))
 }
 
+#[inline]
 fn number(fields: &mut Fields<'_>, field: &'static str) -> Result<u64, MessageError> {
     match fields.u64()? {
         value if value > NUMBER_MAX => Err(MessageError::Number { field, value }),

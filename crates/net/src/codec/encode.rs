@@ -7,7 +7,9 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX};
+use super::{
+    APPEND_FIXED_BYTES, CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX,
+};
 use raftlet::Incoming;
 use raftlet::core::{
     ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Forward, ForwardOutcome,
@@ -224,7 +226,7 @@ const fn vote_kind(kind: VoteKind) -> u8 {
 
 fn append_bytes(append: &Append) -> usize {
     let chunks = append.entries.chunks();
-    52 + chunks.map(|chunk| CHUNK_HEADER_BYTES + chunk.bytes().len()).sum::<usize>()
+    APPEND_FIXED_BYTES + chunks.map(|chunk| CHUNK_HEADER_BYTES + chunk.bytes().len()).sum::<usize>()
 }
 
 fn forward_bytes(forward: &Forward) -> Option<usize> {
