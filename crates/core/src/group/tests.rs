@@ -388,3 +388,37 @@ fn a_member_whose_term_and_vote_are_lost_does_not_start() {
     };
     assert_eq!(refused, expected);
 }
+
+#[test]
+fn a_confirmed_read_is_not_served_when_office_is_lost_in_the_same_turn() {
+    let mut cluster = Cluster::voters(3);
+    cluster.run_ms(20);
+    let (now, mut arena, mut out) = (cluster.now(), Arena::default(), Output::default());
+    cluster.group(1).read(now, ReadId::new(7)).unwrap();
+    cluster.group(1).drain(&mut out);
+    for envelope in out.messages.drain(..) {
+        cluster.queue.push((1, envelope.to, envelope.message));
+    }
+    cluster.deliver_all_but(1);
+    let body = Body::NotLeader { leader: None };
+    let message = Message { generation: Generation::new(1), term: Term::new(9), body };
+    let leader = cluster.group(1);
+    leader.step(now, &mut arena, sender(2), message);
+    leader.drain(&mut out);
+    assert!(out.reads.is_empty() && leader.role() == Role::Follower, "served by no leader");
+    leader.on_persisted(now, out.persist.take().unwrap().ticket);
+    cluster.run_ms(2_000);
+    assert!(cluster.reads.iter().any(|(node, read, _)| (*node, read.get()) == (1, 7)));
+}
+
+#[test]
+fn messages_for_another_life_of_the_group_change_nothing() {
+    let mut cluster = Cluster::voters(3);
+    cluster.run_ms(20);
+    let (now, mut arena) = (cluster.now(), Arena::default());
+    let message = Message { generation: Generation::new(2), term: Term::new(9), body: Body::Probe };
+    let group = cluster.group(1);
+    group.step(now, &mut arena, sender(2), message);
+    assert_eq!((group.role(), group.term()), (Role::Leader, Term::new(2)));
+    assert_eq!(group.counters().other_generation, 1);
+}

@@ -11,6 +11,7 @@
 )]
 
 mod disk;
+mod forge;
 mod script;
 mod words;
 mod world;

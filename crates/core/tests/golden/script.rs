@@ -4,6 +4,7 @@
 //! cluster voters=1,2,3 [learners=4] [seed=7] [window-messages=N] [append-bytes=N]
 //!         [trailing-bytes=N] [uncommitted-bytes=N]
 //! log N terms=1,1,2 [term=2] [vote=1] [commit..]   a member's disk before it starts
+//! campaign N                 only N loses patience, and asks for pre-votes
 //! elect N                    only N may lose patience, until it leads
 //! advance 300ms | 20 election-timeouts
 //! deliver [KIND]             all messages, and all that they cause; of a kind
@@ -12,9 +13,10 @@
 //! queue                      prints what is under way
 //! drop FROM->TO [KIND] | repeat FROM->TO [KIND] | late KIND   messages in the queue
 //! cut A->B | isolate N | heal
-//! disk N slow|fast           writes end when the disk is fast again
+//! disk N slow|fast|one       writes end when the disk is fast again | the oldest
 //! propose N x [y z]          one call
 //! forward N L x seq=S [term=T]   N sends a forward to L
+//! say FROM->TO KIND ..       a message made by hand arrives (`forge.rs`)
 //! read N ID | forget N ID
 //! deadline N                 its deadline passes now
 //! liveness N of M alive[=RUN]|suspected|unknown
@@ -91,6 +93,7 @@ fn run_command(
     match command {
         "log" => world.set_disk(node()?, args),
         "elect" => return world.elect(node()?),
+        "campaign" => world.campaign(node()?),
         "advance" => world.advance(duration_ms(args)),
         "deliver" => match args.first() {
             Some(kind) => world.deliver_kind(kind),
@@ -116,10 +119,15 @@ fn run_command(
         }
         "isolate" => world.isolate(node()?),
         "heal" => world.cut.clear(),
+        "disk" if args[1] == "one" => world.finish_write(node()?),
         "disk" => world.set_disk_speed(node()?, args[1] == "slow"),
         "storage" => world.set_storage(node()?, args[1] == "works"),
         "propose" => printed.push_str(&world.propose(node()?, &args[1..])),
         "forward" => world.forward(args),
+        "say" => {
+            let (from, to) = link(args[0]);
+            printed.push_str(&world.say(from, to, &args[1..]));
+        }
         "read" => printed.push_str(&world.read(node()?, number(args[1]))),
         "forget" => world.forget(node()?, number(args[1])),
         "deadline" => world.deadline(node()?),

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use crate::disk::Disk;
+use crate::forge::body;
 use crate::words::{number, option};
 use raftlet_core::{
     Arena, Body, Chunk, Configuration, EntryKind, Forward, Generation, Group, GroupId, HardState,
@@ -190,6 +191,17 @@ impl World {
         self.member(node).disk.is_broken = !works;
     }
 
+    /// The oldest write of a slow disk ends.
+    pub(crate) fn finish_write(&mut self, node: u64) {
+        let now = self.now();
+        let member = self.member(node);
+        let persist = member.disk.pending.pop_front().expect("no write is under way");
+        member.disk.apply(&persist);
+        self.group(node).on_persisted(now, persist.ticket);
+        self.pump(node);
+        self.settle();
+    }
+
     fn finish_writes(&mut self, node: u64) {
         let now = self.now();
         let member = self.member(node);
@@ -263,6 +275,13 @@ impl World {
         Err(format!("member {node} does not get elected"))
     }
 
+    /// Lets only `node` lose patience, until it asks for pre-votes.
+    pub(crate) fn campaign(&mut self, node: u64) {
+        while self.group(node).role() == raftlet_core::Role::Follower {
+            self.deadline(node);
+        }
+    }
+
     // ---- Messages ----
 
     /// Drains a member and obeys its output.
@@ -285,11 +304,7 @@ impl World {
         if let Some(persist) = out.persist.take() {
             self.member(node).disk.pending.push_back(persist);
         }
-        let from = Sender {
-            node: NodeId::new(node),
-            incarnation: Incarnation(u128::from(node)),
-            run: Run::new(self.member(node).run),
-        };
+        let from = sender(node, self.member(node).run);
         for envelope in out.messages.drain(..) {
             let (to, message) = (envelope.to.get(), envelope.message);
             if !self.cut.contains(&(node, to)) {
@@ -419,13 +434,24 @@ impl World {
             commands: vec![bytes::Bytes::copy_from_slice(args[2].as_bytes())],
         };
         let message = Message { generation: GENERATION, term, body: Body::Forward(forward) };
-        let from = Sender {
-            node: NodeId::new(node),
-            incarnation: Incarnation(u128::from(node)),
-            run: Run::new(self.member(node).run),
-        };
+        let from = sender(node, self.member(node).run);
         self.queue.push_back(InFlight { from, to: leader, message });
         self.settle();
+    }
+
+    /// `say FROM->TO ..`: a message made by hand arrives at once, and what it
+    /// brings about at its receiver is told instead of sent.
+    pub(crate) fn say(&mut self, from: u64, to: u64, words: &[&str]) -> String {
+        let term = Term::new(number(option(words, "term").unwrap()));
+        let message = Message { generation: GENERATION, term, body: body(words[0], words) };
+        let run = self.members.get(&from).map_or(1, |member| member.run);
+        let before = self.queue.len();
+        self.arrive(InFlight { from: sender(from, run), to, message });
+        let answers: Vec<_> = self.queue.drain(before..).collect();
+        if answers.is_empty() {
+            return format!("n{to} is silent\n");
+        }
+        answers.iter().map(|m| format!("n{to}->n{} {}\n", m.to, describe(&m.message))).collect()
     }
 
     pub(crate) fn read(&mut self, node: u64, id: u64) -> String {
@@ -505,6 +531,11 @@ impl World {
             .map(|m| format!("n{}->n{} {}\n", m.from.node.get(), m.to, describe(&m.message)))
             .collect()
     }
+}
+
+fn sender(node: u64, run: u64) -> Sender {
+    let incarnation = Incarnation(u128::from(node));
+    Sender { node: NodeId::new(node), incarnation, run: Run::new(run) }
 }
 
 fn matches(m: &InFlight, from: u64, to: u64, kind: Option<&str>) -> bool {
