@@ -14,11 +14,12 @@ use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, Reach};
 use crate::frame::{Encoder, FRAME_BYTES_SOFT, Place, blocks_for};
 use crate::index::FrameAt;
+use crate::names;
 use crate::plan::{Plan, frame_bytes_max, plan};
 use crate::record::{Item, put_echo, put_link};
 use crate::recovery::SegmentRef;
 use crate::scan::offset_of;
-use crate::segment::{self, FIRST_BLOCK};
+use crate::segment::FIRST_BLOCK;
 use crate::shard_log::{Chore, Segment, Shared, State};
 use crate::width::{u32_from, u64_from};
 use raftlet::{StorageError, WriteBatch};
@@ -245,9 +246,10 @@ impl<D: Disk> Shared<D> {
         let mut state = self.state.borrow_mut();
         if need.fits(&state.active, state.next_block) {
             let left = state.active.written.saturating_sub(state.next_block);
+            let left = left.checked_sub(need.blocks + MARK_BLOCKS);
             let next = state.next.as_ref().map_or(0, |next| next.written - FIRST_BLOCK);
-            return left >= need.blocks + MARK_BLOCKS
-                && (left - need.blocks >= need.reserve || next >= need.reserve);
+            return left.is_some_and(|left| left >= need.reserve)
+                || (left.is_some() && next >= need.reserve + MARK_BLOCKS);
         }
         let is_ready = |next: &Segment<D>| next.written >= need.whole();
         let Some(next) = state.next.take_if(|next| is_ready(next)) else {
@@ -297,7 +299,7 @@ impl<D: Disk> State<D> {
 
     /// Gives a prepared segment up for a larger one.
     pub(crate) fn discard(&mut self, segment: &Segment<D>) {
-        let name = segment::name(segment.number);
+        let name = names::segment_name(segment.number);
         self.after_link.push(Chore::Remove { name });
     }
 }

@@ -34,6 +34,7 @@ pub(crate) const PAYLOAD_BYTES: usize = BLOCK_BYTES - HEADER_BYTES;
 /// With one write in flight, the frame before this one is durable.
 pub(crate) const PROMISE: u8 = 1;
 
+const BLANK: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
 /// Sets block checksums apart from those of entries and wire frames.
 const SEED: u32 = 0x626c_6f63;
 
@@ -134,9 +135,12 @@ pub(crate) fn judge(block: &[u8], stamp: u64, at: u32) -> Verdict {
     let Some((checksum, covered)) = block.split_first_chunk::<4>() else {
         return Verdict::Garbled;
     };
+    // No sealed block is all zeros: the checksum of zeros is not zero.
+    if block == BLANK {
+        return Verdict::Blank;
+    }
     if crc32c(SEED, covered) != u32::from_le_bytes(*checksum) {
-        let is_blank = block.iter().all(|byte| *byte == 0);
-        return if is_blank { Verdict::Blank } else { Verdict::Garbled };
+        return Verdict::Garbled;
     }
     let Some(header) = parse(block) else {
         return Verdict::Garbled;
@@ -175,7 +179,8 @@ fn put(into: &mut [u8], at: usize, bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK_BYTES, Header, Kind, Verdict, judge, payload, seal};
+    use super::{BLANK, BLOCK_BYTES, Header, Kind, SEED, Verdict, judge, payload, seal};
+    use raftlet::core::crc32c;
 
     fn header() -> Header {
         Header {
@@ -204,7 +209,8 @@ mod tests {
         assert_eq!(payload(&block, &header()), b"abc");
         assert_eq!(judge(&block, header().stamp, 6), Verdict::Misplaced(header()));
         assert_eq!(judge(&block, 1, 5), Verdict::Stranger);
-        assert_eq!(judge(&vec![0; BLOCK_BYTES], 1, 5), Verdict::Blank);
+        assert_eq!(judge(&BLANK, 1, 5), Verdict::Blank);
+        assert_ne!(crc32c(SEED, &BLANK[4..]), 0);
     }
 
     #[test]

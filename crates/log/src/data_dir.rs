@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use crate::disk::DiskError;
+use crate::disk::lock::{DirLock, LockError};
 use crate::disk::real::{DiskMode, RealDisk};
 use crate::identity::{Claims, Home, IdentityError, random_incarnation};
-use crate::lock::{DirLock, LockError};
 
 /// Why a data directory is not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -24,6 +24,7 @@
 
 pub mod buffer;
 pub(crate) mod lane;
+pub(crate) mod lock;
 pub mod memory;
 pub mod real;
 

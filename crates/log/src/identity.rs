@@ -1,20 +1,21 @@
 //! Whose data directory this is (rules 1–4, D14).
 //!
-//! `IDENTITY` holds two copies of 64 KiB, written in turn, so that one of them
-//! is whole at any time; the one with the higher version counts. Layout of a
-//! copy, little endian:
+//! `IDENTITY` holds two copies, at bytes 0 and 65 536, written in turn, so that
+//! one of them is whole at any time; the one with the higher version counts.
+//! Layout of a copy, little endian:
 //!
 //! ```text
-//!  0  checksum        u32      CRC-32C of the 65 532 bytes behind it
+//!  0  checksum        u32      CRC-32C of all bytes of the copy behind it
 //!  4  format version  u32      1
 //!  8  magic           8 bytes  "raftid\n\0"
 //! 16  version         u64      counts the copies written; odd ones are first
-//! 24  cluster         u128
-//! 40  node            u64
-//! 48  incarnation     u128     random, of this directory
-//! 64  run             u64      starts so far
-//! 72  newest segment  u64      of the log; it must be there
-//! 80  cluster name    u32 length, UTF-8
+//! 24  length          u32      of the copy, whole blocks of 4 096
+//! 28  cluster         u128
+//! 44  node            u64
+//! 52  incarnation     u128     random, of this directory
+//! 68  run             u64      starts so far
+//! 76  newest segment  u64      of the log; it must be there
+//! 84  cluster name    u32 length, UTF-8
 //! ..  members         u32 length, UTF-8: initial ones, "1=host:port,2=…"
 //! ..  runs of peers   u32 count, then node u64, incarnation u128, run u64
 //! ..  zeros
@@ -40,7 +41,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::disk::{Disk, DiskError};
 use crate::gate::Gate;
-use crate::segment::{self, Named};
+use crate::names::{self, Named};
 use raftlet::core::{ClusterId, Incarnation, NUMBER_MAX, NodeId, Run, Sender};
 
 pub(crate) use file::{Contents, FILE_NAME};
@@ -246,7 +247,7 @@ impl<D: Disk> Home<D> {
         if files.iter().any(|file| file.name == FILE_NAME) {
             return Self::resume(disk, claims).await;
         }
-        let is_log = |name: &str| matches!(segment::read_name(name), Named::Segment(_));
+        let is_log = |name: &str| matches!(names::read_name(name), Named::Segment(_));
         if let Some(file) = files.into_iter().find(|file| is_log(&file.name)) {
             return Err(IdentityError::NotEmpty { place: disk.place(), file: file.name });
         }

@@ -17,7 +17,7 @@
 //! Where to start reading: `docs/format-log.md` for the bytes, `disk.rs` for
 //! what is asked of a disk; then a write (`append.rs`, `plan.rs`, `frame.rs`,
 //! `block.rs`), then a start (`open.rs`, `recovery.rs`). Identity and lock of
-//! the data directory are `identity.rs` and `lock.rs`.
+//! the data directory are `identity.rs` and `disk/lock.rs`.
 //!
 //! Not here yet: checkpoints, purging and snapshot files; the log only grows.
 //! Their record kinds are reserved.
@@ -31,7 +31,7 @@ mod frame;
 mod gate;
 mod identity;
 mod index;
-mod lock;
+mod names;
 mod open;
 mod options;
 mod plan;
@@ -48,6 +48,7 @@ mod width;
 
 pub use data_dir::{DataDirError, open_data_dir};
 pub use disk::lane::block_on;
+pub use disk::lock::{DirLock, LockError};
 pub use disk::memory::MemoryDisk;
 pub use disk::real::{DiskMode, RealDisk};
 pub use disk::{Disk, DiskError};
@@ -56,7 +57,6 @@ pub use identity::{
     CLUSTER_NAME_BYTES_MAX, Claims, Home, Identity, IdentityError, MEMBERS_BYTES_MAX, PEERS_MAX,
     RunRefused, cluster_id, random_incarnation,
 };
-pub use lock::{DirLock, LockError};
 pub use options::{LogCounters, LogOptions};
 pub use recovery::{RecoveryReport, TailState};
 pub use segment::FORMAT_VERSION;

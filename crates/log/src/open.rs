@@ -17,6 +17,7 @@ use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::gate::{Bell, Gate};
 use crate::identity::Home;
+use crate::names;
 use crate::options::{LogCounters, LogOptions, Sizes};
 use crate::plan::Plan;
 use crate::record::{Ending, Link};
@@ -45,7 +46,7 @@ impl<D: Disk> ShardLog<D> {
             counters.prepare_flushes += 1;
         }
         let number = recovered.highest_number + 1;
-        let name = segment::spare_name(number);
+        let name = names::spare_name(number);
         let file = disk.create(&name).await.map_err(OpenError::from_write)?;
         let incarnation = home.identity().incarnation;
         let first = Segment {
@@ -84,7 +85,7 @@ impl<D: Disk> Shared<D> {
         if let Err(error) = self.write_frames(link_only).await {
             return Err(OpenError::Unwritable(crate::disk::DiskError {
                 operation: "write",
-                file: segment::name(number),
+                file: names::segment_name(number),
                 offset: offset_of(FIRST_BLOCK),
                 kind: std::io::ErrorKind::Other,
                 cause: error.to_string(),
@@ -108,7 +109,7 @@ fn begin<D: Disk>(recovered: Recovered<D>, first: Segment<D>, counters: LogCount
     let mut after_link: Vec<Chore<D>> = recovered
         .leftovers
         .into_iter()
-        .filter(|name| *name != segment::spare_name(first.number))
+        .filter(|name| *name != names::spare_name(first.number))
         .map(|name| Chore::Remove { name })
         .collect();
     // Garbled blocks are kept where they are, as evidence.

@@ -15,7 +15,7 @@ use crate::frame::{FRAME_BYTES_SOFT, FRAME_OVERHEAD_BYTES, blocks_for};
 use crate::index::Groups;
 use crate::record::{ECHO_GROUPS_MAX, Item, RECORD_OVERHEAD_BYTES};
 use crate::width::u32_from;
-use raftlet::core::{Generation, GroupId, Index};
+use raftlet::core::{Chunk, Generation, GroupId, Index};
 use raftlet::{GroupWrite, WriteBatch};
 
 /// The frames of one batch, in order.
@@ -123,33 +123,37 @@ struct Packer {
 
 impl Packer {
     fn push(&mut self, item: Item) {
-        if self.bytes + item.bytes_max() <= FRAME_BYTES_SOFT {
-            self.bytes += item.bytes_max();
-            self.current.push(item);
-            return;
-        }
-        if !self.current.is_empty() {
-            self.close();
-        }
-        let (group, chunk) = match item {
-            Item::Entries { group, chunk } => (group, chunk),
+        match item {
+            Item::Entries { group, chunk } => self.push_chunk(group, chunk),
             small => {
-                self.bytes = small.bytes_max();
-                self.current.push(small);
-                return;
+                if self.bytes + small.bytes_max() > FRAME_BYTES_SOFT {
+                    self.close();
+                }
+                self.add(small);
             }
-        };
+        }
+    }
+
+    /// Splits a chunk where a frame is full; an entry above the limit fills a
+    /// frame of its own.
+    fn push_chunk(&mut self, group: GroupId, chunk: Chunk) {
         let mut rest = Some(chunk);
         while let Some(chunk) = rest {
-            let head = chunk.head_within(FRAME_BYTES_SOFT - RECORD_OVERHEAD_BYTES);
-            rest = chunk.from(head.last().next());
-            let head = Item::Entries { group, chunk: head };
-            self.bytes = head.bytes_max();
-            self.current.push(head);
-            if rest.is_some() {
+            let room = FRAME_BYTES_SOFT.saturating_sub(self.bytes + RECORD_OVERHEAD_BYTES);
+            let head = chunk.head_within(room);
+            if head.bytes().len() > room && !self.current.is_empty() {
                 self.close();
+                rest = Some(chunk);
+                continue;
             }
+            rest = chunk.from(head.last().next());
+            self.add(Item::Entries { group, chunk: head });
         }
+    }
+
+    fn add(&mut self, item: Item) {
+        self.bytes += item.bytes_max();
+        self.current.push(item);
     }
 
     fn close(&mut self) {

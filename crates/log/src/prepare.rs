@@ -22,6 +22,7 @@ use crate::append::Need;
 use crate::block::BLOCK_BYTES;
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError, Reach};
+use crate::names;
 use crate::scan::offset_of;
 use crate::segment::{self, FIRST_BLOCK, Head};
 use crate::shard_log::{Chore, Segment, ShardLog, Shared};
@@ -218,7 +219,7 @@ impl<D: Disk> Shared<D> {
     }
 
     async fn begin(&self, number: u64, blocks: u32) -> Result<Segment<D>, DiskError> {
-        let file = self.disk.create(&segment::spare_name(number)).await?;
+        let file = self.disk.create(&names::spare_name(number)).await?;
         let incarnation = self.home.identity().incarnation;
         Ok(Segment {
             number,
@@ -313,8 +314,8 @@ impl<D: Disk> Shared<D> {
         let (_, result) = self.disk.write_at(&segment.file, 0, buffer, reach).await;
         result?;
         self.flush(segment).await?;
-        let spare = segment::spare_name(segment.number);
-        let name = segment::name(segment.number);
+        let spare = names::spare_name(segment.number);
+        let name = names::segment_name(segment.number);
         self.disk.rename(&spare, &name).await?;
         self.disk.sync_dir().await.map_err(not_no_space)?;
         let noted = self.home.note_segment(segment.number).await;

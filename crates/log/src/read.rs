@@ -12,6 +12,7 @@ use crate::block::Kind;
 use crate::disk::Disk;
 use crate::error::Damage;
 use crate::index::Span;
+use crate::names;
 use crate::record::{Record, RecordError};
 use crate::scan::{Frame, Scan, offset_of};
 use crate::segment;
@@ -41,7 +42,7 @@ impl<D: Disk> Shared<D> {
             let file = (active.number == span.segment).then(|| active.file.clone());
             (Seal::new(group, index.generation), span, file)
         };
-        let name = segment::name(span.segment);
+        let name = names::segment_name(span.segment);
         let file = match active_file {
             Some(file) => file,
             None => self.disk.open(&name).await.map_err(|error| unreadable(&error))?,

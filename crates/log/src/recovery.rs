@@ -26,14 +26,17 @@ mod chain;
 mod replay;
 mod tail;
 
+use crate::block::BLOCK_BYTES;
 use crate::disk::{Disk, DiskError};
 use crate::error::{Affected, Damage, OpenError};
 use crate::identity::Home;
 use crate::index::{Groups, Misfit};
+use crate::names;
 use crate::options::Sizes;
 use crate::record::{Directory, Ending, Record, RecordError};
 use crate::scan::{Frame, Scan, offset_of};
 use crate::segment::{self, FORMAT_VERSION};
+use crate::width::{u64_from, usize_from};
 use raftlet::core::{GroupId, Run};
 
 pub(crate) use replay::apply;
@@ -129,9 +132,9 @@ pub(crate) async fn recover<D: Disk>(
         warnings: listing.warnings.clone(),
     };
     let replayed = replay::replay(&place, &chain, &mut report).await?;
-    report.groups = crate::width::u64_from(replayed.groups.len());
+    report.groups = u64_from(replayed.groups.len());
     let void = chain.void.iter().chain(&replayed.passed_over);
-    let void = void.map(|number| segment::name(*number));
+    let void = void.map(|number| names::segment_name(*number));
     Ok(Recovered {
         leftovers: listing.spares.iter().cloned().chain(void).collect(),
         groups: replayed.groups,
@@ -155,10 +158,12 @@ struct Place<D: Disk> {
 }
 
 impl<D: Disk> Place<D> {
-    async fn scan(&self, number: u64, read_bytes: usize) -> Result<Scan<D>, OpenError> {
-        let name = segment::name(number);
+    /// Opens a segment of `bytes` bytes, to be read `read_bytes` at a time.
+    async fn scan(&self, number: u64, bytes: u64, read_bytes: usize) -> Result<Scan<D>, OpenError> {
+        let name = names::segment_name(number);
         let file = self.disk.open(&name).await.map_err(OpenError::Unreadable)?;
         let stamp = segment::stamp(self.home.identity().incarnation, self.sizes.shard, number);
+        let read_bytes = read_bytes.min(usize_from(bytes).max(BLOCK_BYTES));
         Ok(Scan::new(&self.disk, file, &name, stamp, read_bytes))
     }
 }

@@ -59,50 +59,6 @@ pub(crate) enum HeadError {
     UnknownFormat(u32),
 }
 
-/// The file name of a segment.
-pub(crate) fn name(number: u64) -> String {
-    format!("log-{number:016x}.wal")
-}
-
-/// The file name of a segment that is still being made.
-pub(crate) fn spare_name(number: u64) -> String {
-    format!("spare-{number:016x}.wal")
-}
-
-/// What a file name says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Named {
-    /// A segment of the log.
-    Segment(u64),
-    /// One that never came into use.
-    Spare,
-    /// Something else of this data directory.
-    Known,
-    /// Nothing that this program made.
-    Foreign,
-}
-
-/// Reads a file name.
-pub(crate) fn read_name(file: &str) -> Named {
-    if let Some(number) = numbered(file, "log-") {
-        return Named::Segment(number);
-    }
-    if numbered(file, "spare-").is_some() {
-        return Named::Spare;
-    }
-    match file {
-        "IDENTITY" | "IDENTITY.new" | "LOCK" | "probe.tmp" => Named::Known,
-        _ => Named::Foreign,
-    }
-}
-
-fn numbered(file: &str, prefix: &str) -> Option<u64> {
-    let digits = file.strip_prefix(prefix)?.strip_suffix(".wal")?;
-    let number = u64::from_str_radix(digits, 16).ok()?;
-    // One number has one name: no short, signed or upper-case spelling of it.
-    (format!("{number:016x}") == digits).then_some(number)
-}
-
 /// The stamp of a segment's blocks.
 pub(crate) fn stamp(incarnation: Incarnation, shard: ShardId, number: u64) -> u64 {
     let mut bytes = Vec::with_capacity(26);
@@ -208,7 +164,7 @@ fn parse(payload: &[u8]) -> Option<Result<Head, HeadError>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Head, HeadError, Named, name, read_name, spare_name};
+    use super::{Head, HeadError};
     use crate::block::BLOCK_BYTES;
     use raftlet::core::{ClusterId, Incarnation, NodeId, Run, ShardId};
 
@@ -230,15 +186,5 @@ mod tests {
         assert_eq!(Head::decode(first, 0), Ok(head));
         assert_eq!(Head::decode(second, 1), Ok(head));
         assert_eq!(Head::decode(second, 0), Err(HeadError::Damaged));
-    }
-
-    #[test]
-    fn a_segment_has_one_name_and_others_are_not_taken_for_it() {
-        assert_eq!(read_name(&name(0x1f)), Named::Segment(0x1f));
-        assert_eq!(read_name(&spare_name(2)), Named::Spare);
-        assert_eq!(read_name("log-000000000000001F.wal"), Named::Foreign);
-        assert_eq!(read_name("log-1f.wal"), Named::Foreign);
-        assert_eq!(read_name("log-+00000000000001f.wal"), Named::Foreign);
-        assert_eq!(read_name("log-000000000000001f.wal.bak"), Named::Foreign);
     }
 }

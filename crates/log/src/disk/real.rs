@@ -27,8 +27,8 @@ use rustix::fs::{Advice, OFlags, fadvise};
 
 use crate::disk::buffer::{ALIGNMENT_BYTES, Buffer};
 use crate::disk::lane::{Completion, Lane};
+use crate::disk::lock::{DirLock, sync_directory};
 use crate::disk::{Disk, DiskError, FileInfo, Reach};
-use crate::lock::DirLock;
 use crate::width::u64_from;
 
 /// Which mode to use.
@@ -231,11 +231,6 @@ impl Disk for RealDisk {
     }
 }
 
-/// Makes durable which names a directory holds (rule 13).
-pub(crate) fn sync_directory(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
 /// The one error of a thread that is gone.
 fn gone(operation: &'static str, file: &str, offset: u64) -> DiskError {
     DiskError {
@@ -356,8 +351,8 @@ mod tests {
     use super::{DiskMode, RealDisk};
     use crate::disk::buffer::Buffer;
     use crate::disk::lane::block_on;
+    use crate::disk::lock::DirLock;
     use crate::disk::{Disk, FileInfo, Reach};
-    use crate::lock::DirLock;
 
     fn in_each_mode(check: impl Fn(&RealDisk)) {
         for mode in [DiskMode::Probe, DiskMode::Buffered] {

@@ -15,7 +15,12 @@ pub(crate) const FILE_NAME: &str = "IDENTITY";
 const NEW_NAME: &str = "IDENTITY.new";
 const FORMAT_VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"raftid\n\0";
+/// Where the length stands; behind checksum, format, magic, version.
+const LENGTH_AT: usize = 24;
+/// The place of a copy. What of it is written is the contents, rounded up to
+/// whole blocks.
 const COPY_BYTES: usize = 64 << 10;
+const BLOCK_BYTES: usize = 4 << 10;
 /// Sets these checksums apart from those of blocks, entries and wire frames.
 pub(crate) const SEED: u32 = 0x6964_656e;
 
@@ -63,8 +68,7 @@ pub(crate) async fn store<D: Disk>(
     file: &D::File,
     contents: &Contents,
 ) -> Result<(), DiskError> {
-    let mut buffer = Buffer::zeroed(COPY_BYTES);
-    contents.encode(buffer.bytes_mut());
+    let buffer = contents.encode();
     let offset = u64_from(COPY_BYTES) * ((contents.version + 1) % 2);
     let (_, result) = disk.write_at(file, offset, buffer, Reach::Background).await;
     result?;
@@ -96,12 +100,13 @@ pub(crate) async fn load<D: Disk>(disk: &D) -> Result<Found<D::File>, IdentityEr
 }
 
 impl Contents {
-    fn encode(&self, into: &mut [u8]) {
+    fn encode(&self) -> Buffer {
         let mut bytes = Vec::with_capacity(1024);
         bytes.put_u32_le(0);
         bytes.put_u32_le(FORMAT_VERSION);
         bytes.put_slice(MAGIC);
         bytes.put_u64_le(self.version);
+        bytes.put_u32_le(0);
         bytes.put_u128_le(self.identity.cluster.0);
         bytes.put_u64_le(self.identity.node.get());
         bytes.put_u128_le(self.identity.incarnation.0);
@@ -117,22 +122,33 @@ impl Contents {
             bytes.put_u128_le(incarnation.0);
             bytes.put_u64_le(run.get());
         }
-        into.fill(0);
-        into.get_mut(..bytes.len())
-            .expect("asserted above: a copy holds the largest contents")
-            .copy_from_slice(&bytes);
+        let mut buffer = Buffer::zeroed(bytes.len().next_multiple_of(BLOCK_BYTES));
+        let len = u32_from(buffer.len());
+        let into = buffer.bytes_mut();
+        for (to, from) in into.iter_mut().zip(&bytes) {
+            *to = *from;
+        }
         let (checksum, covered) = into.split_at_mut(4);
+        covered
+            .get_mut(LENGTH_AT - 4..LENGTH_AT)
+            .expect("contents are longer than their head")
+            .copy_from_slice(&len.to_le_bytes());
         checksum.copy_from_slice(&crc32c(SEED, covered).to_le_bytes());
+        buffer
     }
 
     /// `Ok(None)`: not whole. `Err`: whole, but of an unknown version.
     fn decode(copy: &[u8]) -> Result<Option<Self>, u32> {
-        let Some((checksum, mut bytes)) = copy.split_first_chunk::<4>() else {
+        let len = copy.get(LENGTH_AT..).and_then(|bytes| bytes.first_chunk());
+        let len = len.map_or(0, |len| usize_from(u64::from(u32::from_le_bytes(*len))));
+        let whole = copy.get(..len).and_then(|whole| whole.split_first_chunk());
+        let Some((checksum, mut bytes)) = whole else {
             return Ok(None);
         };
-        let is_whole =
-            copy.len() == COPY_BYTES && crc32c(SEED, bytes) == u32::from_le_bytes(*checksum);
-        if !is_whole {
+        if crc32c(SEED, bytes) != u32::from_le_bytes(*checksum) {
+            return Ok(None);
+        }
+        if bytes.len() < LENGTH_AT {
             return Ok(None);
         }
         let version = bytes.get_u32_le();
@@ -146,6 +162,7 @@ impl Contents {
             return None;
         }
         let version = bytes.try_get_u64_le().ok()?;
+        bytes.try_get_u32_le().ok()?;
         let identity = Identity {
             cluster: ClusterId(bytes.try_get_u128_le().ok()?),
             node: NodeId::new(bytes.try_get_u64_le().ok()?),

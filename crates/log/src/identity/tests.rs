@@ -1,3 +1,6 @@
+//! Claims about identities: what is refused, what is remembered, what a crash
+//! or a damaged copy leaves.
+
 use super::{Claims, FILE_NAME, Home, IdentityError, RunRefused, cluster_id, random_incarnation};
 use crate::disk::lane::block_on;
 use crate::disk::memory::{Fate, MemoryDisk};
@@ -92,7 +95,8 @@ fn every_flipped_byte_of_a_copy_is_found() {
     let disk = MemoryDisk::new();
     let first = open(&disk);
     let incarnation = first.identity().incarnation;
-    for at in (0..2 * COPY_BYTES).step_by(509) {
+    let used = [0..4096, COPY_BYTES..COPY_BYTES + 4096];
+    for at in used.into_iter().flatten().step_by(7) {
         let copy = disk.fork();
         copy.edit(FILE_NAME, |bytes| bytes[at] ^= 0x10).unwrap();
         let home = open(&copy);
@@ -142,7 +146,7 @@ fn an_unknown_format_is_refused_by_its_number() {
     disk.edit(FILE_NAME, |bytes| {
         for copy in bytes.chunks_mut(COPY_BYTES) {
             copy[4] = 9;
-            let checksum = raftlet::core::crc32c(super::file::SEED, &copy[4..]);
+            let checksum = raftlet::core::crc32c(super::file::SEED, &copy[4..4096]);
             copy[..4].copy_from_slice(&checksum.to_le_bytes());
         }
     });

@@ -1,3 +1,5 @@
+//! Claims about plans: what is folded, split and kept together.
+
 use super::plan;
 use crate::frame::FRAME_BYTES_SOFT;
 use crate::index::Groups;

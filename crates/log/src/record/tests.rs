@@ -1,3 +1,5 @@
+//! Claims about records: what is written comes back, and nothing else passes.
+
 use bytes::Bytes;
 
 use super::{

@@ -9,15 +9,18 @@
 use crate::block::{BLOCK_BYTES, Kind, Verdict};
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
+use crate::names::{self, Named};
 use crate::record::{Ending, Link, Record};
 use crate::recovery::{Place, damaged, unknown_format, unreadable_record};
 use crate::scan::Scan;
-use crate::segment::{self, FIRST_BLOCK, Head, HeadError, Named};
+use crate::segment::{FIRST_BLOCK, Head, HeadError};
 use crate::width::u64_from;
 use raftlet::core::Run;
 
-/// Heads and first frames are small; most are one or two blocks.
-const PEEK_BYTES: usize = 64 << 10;
+/// Both copies of a head.
+const HEAD_BYTES: usize = FIRST_BLOCK as usize * BLOCK_BYTES;
+/// First frames are small; most are one or two blocks.
+const PEEK_BYTES: usize = 32 << 10;
 
 /// A file that bears the name of a segment.
 #[derive(Debug)]
@@ -67,9 +70,9 @@ pub(crate) async fn list<D: Disk>(place: &Place<D>) -> Result<Listing, OpenError
         warnings: Vec::new(),
     };
     for file in files {
-        match segment::read_name(&file.name) {
+        match names::read_name(&file.name) {
             Named::Segment(number) => {
-                let head = read_head(place, number, &mut listing.warnings).await?;
+                let head = read_head(place, number, file.bytes, &mut listing.warnings).await?;
                 listing.highest_number = listing.highest_number.max(number);
                 listing.segments.push(Listed { number, bytes: file.bytes, head });
             }
@@ -84,7 +87,7 @@ pub(crate) async fn list<D: Disk>(place: &Place<D>) -> Result<Listing, OpenError
     listing.segments.sort_by_key(|listed| listed.number);
     if noted > listing.segments.last().map_or(0, |listed| listed.number) {
         return Err(OpenError::MissingSegment {
-            file: segment::name(noted),
+            file: names::segment_name(noted),
             named_by: "IDENTITY".to_owned(),
         });
     }
@@ -96,10 +99,11 @@ pub(crate) async fn list<D: Disk>(place: &Place<D>) -> Result<Listing, OpenError
 async fn read_head<D: Disk>(
     place: &Place<D>,
     number: u64,
+    bytes: u64,
     warnings: &mut Vec<String>,
 ) -> Result<Option<Head>, OpenError> {
-    let mut scan = place.scan(number, PEEK_BYTES).await?;
-    let name = segment::name(number);
+    let mut scan = place.scan(number, bytes, HEAD_BYTES).await?;
+    let name = names::segment_name(number);
     let mut head = None;
     for at in 0..FIRST_BLOCK {
         let block = scan.block(at).await.map_err(OpenError::Unreadable)?;
@@ -130,7 +134,7 @@ fn check_owner<D: Disk>(
         ("node id", head.node.to_string(), expected.node.to_string()),
         ("directory", head.incarnation.to_string(), expected.incarnation.to_string()),
         ("shard", head.shard.0.to_string(), expected.shard.0.to_string()),
-        ("number", segment::name(head.number), segment::name(number)),
+        ("number", names::segment_name(head.number), names::segment_name(number)),
     ];
     match fields.into_iter().find(|(_, found, expected)| found != expected) {
         None => Ok(()),
@@ -155,7 +159,7 @@ pub(crate) async fn follow<D: Disk>(
         if wanted.is_some_and(|wanted| listed.number < wanted) {
             break;
         }
-        let mut scan = place.scan(listed.number, PEEK_BYTES).await?;
+        let mut scan = place.scan(listed.number, listed.bytes, PEEK_BYTES).await?;
         match first_link(&mut scan).await? {
             Some((link, first_frame)) => chain.segments.push(Linked {
                 number: listed.number,
@@ -178,8 +182,8 @@ pub(crate) async fn follow<D: Disk>(
         let missing = oldest.link.predecessor;
         if missing != 0 {
             return Err(OpenError::MissingSegment {
-                file: segment::name(missing),
-                named_by: segment::name(oldest.number),
+                file: names::segment_name(missing),
+                named_by: names::segment_name(oldest.number),
             });
         }
     }
@@ -208,7 +212,7 @@ async fn first_link<D: Disk>(scan: &mut Scan<D>) -> Result<Option<(Link, u64)>, 
 
 /// Whether a link leads back and not around.
 fn is_sound<D: Disk>(scan: &Scan<D>, link: &Link) -> bool {
-    let number = match segment::read_name(scan.name()) {
+    let number = match names::read_name(scan.name()) {
         Named::Segment(number) => number,
         _ => 0,
     };
@@ -220,7 +224,7 @@ fn is_sound<D: Disk>(scan: &Scan<D>, link: &Link) -> bool {
 async fn check_void<D: Disk>(scan: &mut Scan<D>, listed: &Listed) -> Result<(), OpenError> {
     let not_void = |at: u32, what: &str| {
         OpenError::Damaged(Box::new(Damage {
-            file: segment::name(listed.number),
+            file: names::segment_name(listed.number),
             offset: crate::scan::offset_of(at),
             what: what.to_owned(),
             affected: Vec::new(),

@@ -66,7 +66,7 @@ pub(crate) async fn replay<D: Disk>(
         passed_over: None,
     };
     for (at, linked) in chain.segments.iter().enumerate() {
-        let mut scan = place.scan(linked.number, READ_BYTES).await?;
+        let mut scan = place.scan(linked.number, linked.bytes, READ_BYTES).await?;
         let successor = chain.segments.get(at + 1);
         check_first(&mut scan, linked, &cursor).await?;
         cursor.has_records = false;

@@ -30,7 +30,7 @@ pub(crate) fn small() -> LogOptions {
     LogOptions {
         segment_bytes_first: 16 * block,
         segment_bytes_max: 32 * block,
-        prepare_bytes: 8 * block,
+        prepare_bytes: 12 * block,
         throttle_bytes: 2 * block,
         reserve_bytes: block,
         ..LogOptions::default()

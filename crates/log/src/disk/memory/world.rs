@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::rc::Rc;
 use std::task::Waker;
 
 use crate::disk::FileInfo;
@@ -43,10 +44,10 @@ struct PendingChange {
 
 #[derive(Clone, Debug, Default)]
 struct FileState {
-    /// What survives anything.
-    durable: Vec<u8>,
+    /// What survives anything. Shared among forks until one changes it.
+    durable: Rc<Vec<u8>>,
     /// What a read sees.
-    seen: Vec<u8>,
+    seen: Rc<Vec<u8>>,
     pending: Vec<PendingChange>,
 }
 
@@ -333,11 +334,11 @@ impl World {
     }
 
     pub(crate) fn read(&self, file: u64, offset: u64, into: &mut [u8]) -> usize {
-        let seen = self.files.get(&file).map_or(&[][..], |file| &file.seen);
+        let seen = self.files.get(&file).map_or(&[][..], |file| file.seen.as_slice());
         let rest = seen.get(usize_from(offset)..).unwrap_or_default();
         let len = rest.len().min(into.len());
-        for (to, from) in into.iter_mut().zip(rest) {
-            *to = *from;
+        if let (Some(to), Some(from)) = (into.get_mut(..len), rest.get(..len)) {
+            to.copy_from_slice(from);
         }
         len
     }
@@ -404,14 +405,14 @@ impl World {
         edit: impl FnOnce(&mut Vec<u8>) -> R,
     ) -> Option<R> {
         let file = self.files.get_mut(self.names.get(name)?)?;
-        let result = edit(&mut file.seen);
+        let result = edit(Rc::make_mut(&mut file.seen));
         file.durable.clone_from(&file.seen);
         file.pending.clear();
         Some(result)
     }
 
     pub(crate) fn bytes(&self, name: &str) -> Option<&[u8]> {
-        Some(&self.files.get(self.names.get(name)?)?.seen)
+        Some(self.files.get(self.names.get(name)?)?.seen.as_slice())
     }
 
     pub(crate) fn put(&mut self, name: &str, bytes: Option<Vec<u8>>) {
@@ -421,7 +422,8 @@ impl World {
             return;
         };
         self.last_file += 1;
-        let file = FileState { durable: bytes.clone(), seen: bytes, pending: Vec::new() };
+        let bytes = Rc::new(bytes);
+        let file = FileState { durable: Rc::clone(&bytes), seen: bytes, pending: Vec::new() };
         self.files.insert(self.last_file, file);
         self.names.insert(name.to_owned(), self.last_file);
         self.durable_names.insert(name.to_owned(), self.last_file);
@@ -446,17 +448,22 @@ fn rename_in(names: &mut BTreeMap<String, u64>, change: &NameChange) {
     }
 }
 
-fn apply(content: &mut Vec<u8>, change: &Change, fate: Fate) {
+fn apply(content: &mut Rc<Vec<u8>>, change: &Change, fate: Fate) {
     let sectors = match fate {
         Fate::Lost => return,
         Fate::Kept => u8::MAX,
         Fate::Torn(sectors) => sectors,
     };
+    let content = Rc::make_mut(content);
     match change {
         Change::Cut { bytes } if fate == Fate::Kept => content.truncate(usize_from(*bytes)),
         Change::Cut { .. } => {}
         Change::Block { block, bytes } => {
             let start = usize_from(*block) * BLOCK_BYTES;
+            if content.len() == start && sectors == u8::MAX {
+                content.extend_from_slice(bytes);
+                return;
+            }
             if content.len() < start + bytes.len() {
                 content.resize(start + bytes.len(), 0);
             }

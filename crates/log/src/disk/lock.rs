@@ -5,13 +5,12 @@
 //! process ends, however it ends.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::disk::DiskError;
-use crate::disk::real::sync_directory;
 
 const NAME: &str = "LOCK";
 
@@ -50,7 +49,7 @@ impl DirLock {
     /// [`LockError::Locked`] when another process has it.
     pub fn acquire(path: &Path) -> Result<Self, LockError> {
         let unusable = |operation| {
-            move |error: std::io::Error| {
+            move |error: io::Error| {
                 let place = path.to_string_lossy();
                 LockError::Unusable(DiskError::from_io(operation, &place, 0, &error))
             }
@@ -86,6 +85,11 @@ impl DirLock {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Makes durable which names a directory holds (rule 13).
+pub(crate) fn sync_directory(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]

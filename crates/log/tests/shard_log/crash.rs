@@ -1,0 +1,418 @@
+//! Power is lost after every operation of a script, in every way that the disk
+//! allows, and again during recovery. Nothing acknowledged is ever missing,
+//! and nothing comes back that was replaced.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use crate::fixture::{BLOCK, Change, Model, apply, held, small, start, started, write};
+use raftlet::Clock;
+use raftlet::core::{Now, Time, WallMs};
+use raftlet_log::disk::memory::{Fate, Fault, Pending, Wrong};
+use raftlet_log::{LogOptions, MemoryDisk, TailState, block_on};
+
+/// A clock on which every wait ends at once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hurried(Rc<Cell<u64>>);
+
+impl Clock for Hurried {
+    fn now(&self) -> Now {
+        Now { time: Time::from_ns(self.0.get()), wall: WallMs(0) }
+    }
+
+    async fn sleep_until(&self, deadline: Time) {
+        self.0.set(self.0.get().max(deadline.ns()));
+    }
+}
+
+/// Polls once: on a simulated disk all is done then that can be.
+pub(crate) async fn nudge<F: Future>(mut future: std::pin::Pin<&mut F>) {
+    poll_fn(|context| {
+        let _ = future.as_mut().poll(context);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write(Vec<Change>),
+    /// Time for maintenance: space is prepared, the tail marked.
+    Idle,
+    Restart,
+    Close,
+}
+
+/// Votes, several groups, several blocks a frame, truncation within a frame and
+/// across frames, a switch of segments with and without maintenance, starts
+/// after clean and unclean ends.
+fn script() -> Vec<Step> {
+    let write = Step::Write;
+    vec![
+        write(vec![Change::of(1).vote(1, 1).append(1, 1, 2, 50)]),
+        write(vec![Change::of(1).append(3, 1, 1, 9000), Change::of(2).vote(1, 2)]),
+        write(vec![Change::of(1).vote(2, 0).truncate(3).append(3, 2, 2, 60)]),
+        Step::Idle,
+        write(vec![Change::of(2).append(1, 2, 3, 1500), Change::of(3).append(1, 1, 1, 5)]),
+        write(vec![Change::of(1).truncate(2)]),
+        write(vec![Change::of(1).append(2, 4, 1, 12_000)]),
+        Step::Restart,
+        write(vec![Change::of(2).vote(7, 3)]),
+        write(vec![Change::of(3).append(2, 2, 1, 20_000)]),
+        write(vec![Change::of(3).append(3, 2, 1, 20_000)]),
+        Step::Close,
+        Step::Restart,
+        Step::Restart,
+        write(vec![Change { generation: 2, ..Change::of(2) }.vote(1, 1).append(1, 1, 1, 10)]),
+        write(vec![Change::of(1).append(3, 4, 2, 10)]),
+        Step::Idle,
+    ]
+}
+
+/// How far a script came: what was acknowledged, and what was under way.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    acked: Model,
+    in_flight: Option<Vec<Change>>,
+}
+
+async fn play(disk: &MemoryDisk, script: &[Step], progress: &std::cell::RefCell<Progress>) {
+    let mut steps = script.iter().peekable();
+    loop {
+        let Ok((log, _)) = start(disk, &small()).await else {
+            return;
+        };
+        let mut maintenance = pin!(log.maintain(Hurried::default()));
+        loop {
+            match steps.next() {
+                None => return,
+                Some(Step::Restart) => break,
+                Some(Step::Idle) => nudge(maintenance.as_mut()).await,
+                Some(Step::Close) => log.close().await.unwrap(),
+                Some(Step::Write(changes)) => {
+                    progress.borrow_mut().in_flight = Some(changes.clone());
+                    write(&log, changes).await.unwrap();
+                    let mut progress = progress.borrow_mut();
+                    progress.in_flight = None;
+                    apply(&mut progress.acked, changes);
+                }
+            }
+        }
+    }
+}
+
+/// Plays the script until its `n`-th change of the disk, which never ends.
+fn play_until(n: u64) -> (MemoryDisk, Progress) {
+    let disk = MemoryDisk::new();
+    disk.halt_at(n);
+    let progress = std::cell::RefCell::default();
+    {
+        let script = script();
+        let mut playing = pin!(play(&disk, &script, &progress));
+        let _ = playing.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    }
+    let progress = progress.take();
+    (disk, progress)
+}
+
+/// A small generator: tests name their seeds.
+#[derive(Debug)]
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    fn fate(&mut self) -> Fate {
+        match self.roll() % 4 {
+            0 => Fate::Lost,
+            1 | 2 => Fate::Kept,
+            _ => Fate::Torn(self.roll().to_le_bytes()[0]),
+        }
+    }
+}
+
+/// The disk after each crash to be tried: every subset of up to 8 pending
+/// things, else a sample; torn blocks besides.
+fn crashes(disk: &MemoryDisk, dice: &mut Dice) -> Vec<MemoryDisk> {
+    let pending = disk.pending();
+    let mut crashed = Vec::new();
+    let subsets = if pending <= 8 { 1u64 << pending } else { 0 };
+    for subset in 0..subsets {
+        let copy = disk.fork();
+        let mut at = 0;
+        copy.crash(|_| {
+            at += 1;
+            if subset >> (at - 1) & 1 == 1 { Fate::Kept } else { Fate::Lost }
+        });
+        crashed.push(copy);
+    }
+    let samples = if pending == 0 {
+        0
+    } else if subsets == 0 {
+        40
+    } else {
+        8
+    };
+    for _ in 0..samples {
+        let copy = disk.fork();
+        copy.crash(|_| dice.fate());
+        crashed.push(copy);
+    }
+    let killed = disk.fork();
+    killed.kill();
+    crashed.push(killed);
+    crashed
+}
+
+fn recovered(disk: &MemoryDisk, what: &str) -> Model {
+    let (log, _) =
+        block_on(start(disk, &small())).unwrap_or_else(|error| panic!("{what}: {error}"));
+    block_on(held(&log)).unwrap()
+}
+
+#[test]
+fn a_crash_at_any_point_in_any_way_loses_nothing_and_brings_nothing_back() {
+    // S-002 to S-006, S-080 to S-082, S-084 to S-087, S-121
+    let mut dice = Dice(7);
+    let (mut trials, mut twice, mut points) = (0u64, 0u64, 0u64);
+    for n in 1.. {
+        let (disk, progress) = play_until(n);
+        if !disk.is_halted() {
+            break;
+        }
+        points += 1;
+        let mut with_in_flight = progress.acked.clone();
+        if let Some(changes) = &progress.in_flight {
+            apply(&mut with_in_flight, changes);
+        }
+        for (at, crashed) in crashes(&disk, &mut dice).into_iter().enumerate() {
+            let what = format!("operation {n}, crash {at}");
+            let first = crashed.fork();
+            let model = recovered(&first, &what);
+            let is_right = model == progress.acked || model == with_in_flight;
+            assert!(is_right, "{what}: {model:?}\n{progress:?}");
+            trials += 1;
+            // What was recovered once stays, also when power goes right behind.
+            first.crash(|_| Fate::Lost);
+            assert_eq!(recovered(&first, &what), model, "{what}, then again");
+            if at % 16 == 0 {
+                // What a killed process left unflushed may still go.
+                let other = if crashed.pending() > 0 { &progress.acked } else { &model };
+                twice += crash_in_recovery(&crashed, [&model, other], &mut dice, &what);
+            }
+        }
+    }
+    println!("{points} points, {trials} crashes, {twice} crashes in recovery");
+    assert!(points > 60 && trials > 1000 && twice > 1000);
+}
+
+/// Crashes after every operation of a recovery: the next one ends alike.
+fn crash_in_recovery(disk: &MemoryDisk, allowed: [&Model; 2], dice: &mut Dice, what: &str) -> u64 {
+    for n in 1.. {
+        let copy = disk.fork();
+        copy.halt_at(n);
+        {
+            let options = small();
+            let mut starting = pin!(start(&copy, &options));
+            let _ = starting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
+        if !copy.is_halted() {
+            return n;
+        }
+        copy.crash(|_| dice.fate());
+        let what = format!("{what}, operation {n} of recovery");
+        let model = recovered(&copy, &what);
+        assert!(allowed.contains(&&model), "{what}: {model:?}, not {allowed:?}");
+    }
+    0
+}
+
+#[test]
+fn twenty_crashes_at_the_same_place_leave_the_log_readable_and_small() {
+    // S-011, S-005
+    let disk = MemoryDisk::new();
+    let mut model = Model::new();
+    {
+        let (log, _) = started(&disk);
+        let changes = [Change::of(1).vote(1, 1).append(1, 1, 3, 100)];
+        block_on(write(&log, &changes)).unwrap();
+        apply(&mut model, &changes);
+    }
+    for round in 0..20 {
+        let (log, _) = started(&disk);
+        disk.halt_at(1);
+        {
+            let changes = [Change::of(1).append(4, 2, 1, 20_000)];
+            let mut torn = pin!(write(&log, &changes));
+            let _ = torn.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
+        drop(log);
+        // The torn frame gets shorter from round to round.
+        disk.crash(|pending| match pending {
+            Pending::Block { block, .. } if block % 5 >= round % 5 => Fate::Lost,
+            _ => Fate::Kept,
+        });
+        let bytes: usize = disk.names().iter().map(|name| disk.bytes(name).unwrap().len()).sum();
+        assert!(bytes < 60 * BLOCK, "{bytes} bytes after round {round}");
+        let (log, _) = started(&disk);
+        assert_eq!(block_on(held(&log)).unwrap(), model, "round {round}");
+    }
+}
+
+#[test]
+fn a_torn_tail_is_counted_and_the_terms_before_it_stand() {
+    // S-002, S-003, S-004, S-012
+    for torn in 1..8u8 {
+        let disk = MemoryDisk::new();
+        let mut model = Model::new();
+        let (log, _) = started(&disk);
+        let changes = [Change::of(1).vote(3, 1), Change::of(2).vote(4, 2).append(1, 4, 1, 10)];
+        block_on(write(&log, &changes)).unwrap();
+        apply(&mut model, &changes);
+        disk.halt_at(1);
+        let lost = [
+            Change::of(1).vote(9, 9).append(1, 9, 1, 4000),
+            Change::of(2).append(2, 9, 1, 4000),
+            Change::of(3).append(1, 9, 1, 3000),
+        ];
+        {
+            let mut writing = pin!(write(&log, &lost));
+            let _ = writing.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
+        drop(log);
+        let mut at = 0;
+        disk.crash(|_| {
+            at += 1;
+            if torn == 7 {
+                // Old and new within one block.
+                return if at == 3 { Fate::Torn(0b1010_1010) } else { Fate::Kept };
+            }
+            if torn >> (at - 1) & 1 == 1 { Fate::Kept } else { Fate::Lost }
+        });
+        assert_eq!(at, 3, "a frame of three blocks");
+        let (log, report) = started(&disk);
+        assert_eq!(report.tail, TailState::Torn);
+        assert_eq!(report.garbled_blocks, u64::from(torn == 7));
+        assert!(report.trimmed_blocks > 0);
+        assert_eq!(block_on(held(&log)).unwrap(), model);
+    }
+}
+
+#[test]
+fn a_batch_of_several_frames_counts_whole_or_not_at_all() {
+    // Law 2 of the port, S-087: cut after each of its device writes, with space
+    // for all of it prepared before.
+    let big = [
+        Change::of(1).vote(5, 1).append(1, 1, 3, 900 << 10),
+        Change::of(2).vote(6, 2).append(1, 1, 1, 10),
+    ];
+    let options = LogOptions { prepare_bytes: 4 << 20, ..LogOptions::default() };
+    for frames in 0..4 {
+        let disk = MemoryDisk::new();
+        let mut model = Model::new();
+        let (log, _) = block_on(start(&disk, &options)).unwrap();
+        let small = [Change::of(2).vote(1, 1)];
+        block_on(write(&log, &small)).unwrap();
+        apply(&mut model, &small);
+        disk.inject(Fault {
+            operation: "write",
+            file: String::new(),
+            skip: frames,
+            times: 1,
+            wrong: Wrong::Fails(std::io::ErrorKind::Other),
+        });
+        let result = block_on(write(&log, &big));
+        assert_eq!(result.is_err(), frames < 3, "after {frames} frames");
+        if result.is_ok() {
+            apply(&mut model, &big);
+        }
+        drop(log);
+        disk.crash(|_| Fate::Lost);
+        let (log, report) = block_on(start(&disk, &options)).unwrap();
+        assert_eq!(block_on(held(&log)).unwrap(), model, "after {frames} frames");
+        assert_eq!(report.tail == TailState::Torn, (1..3).contains(&frames));
+    }
+}
+
+#[test]
+fn a_frame_that_never_reached_the_disk_leaves_no_trace() {
+    // S-001
+    let disk = MemoryDisk::new();
+    let (log, _) = started(&disk);
+    disk.halt_at(1);
+    {
+        let changes = [Change::of(1).append(1, 1, 1, 9000)];
+        let mut lost = pin!(write(&log, &changes));
+        let _ = lost.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    }
+    drop(log);
+    disk.crash(|_| Fate::Lost);
+    let (log, report) = started(&disk);
+    assert_eq!((report.tail, report.trimmed_blocks), (TailState::Ambiguous, 0));
+    assert_eq!(block_on(held(&log)).unwrap(), Model::new());
+}
+
+#[test]
+fn what_a_killed_process_left_in_the_cache_is_flushed_before_the_next_ack() {
+    // S-014
+    let disk = MemoryDisk::new();
+    let (log, _) = started(&disk);
+    disk.halt_at(1);
+    let changes = [Change::of(1).vote(1, 1).append(1, 1, 1, 9000)];
+    {
+        let mut unflushed = pin!(write(&log, &changes));
+        let _ = unflushed.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    }
+    drop(log);
+    disk.kill();
+    let mut model = Model::new();
+    apply(&mut model, &changes);
+    let (log, _) = started(&disk);
+    assert_eq!(block_on(held(&log)).unwrap(), model, "it was read, so it counts");
+    block_on(write(&log, &[Change::of(2).vote(1, 1)])).unwrap();
+    drop(log);
+    disk.crash(|_| Fate::Lost);
+    apply(&mut model, &[Change::of(2).vote(1, 1)]);
+    assert_eq!(recovered(&disk, "after power loss"), model);
+}
+
+#[test]
+fn idleness_marks_the_tail_once_and_prepares_the_next_segment() {
+    let disk = MemoryDisk::new();
+    let (log, _) = started(&disk);
+    block_on(async {
+        let mut maintenance = pin!(log.maintain(Hurried::default()));
+        write(&log, &[Change::of(1).append(1, 1, 1, 10)]).await.unwrap();
+        nudge(maintenance.as_mut()).await;
+        nudge(maintenance.as_mut()).await;
+        assert_eq!(log.counters().mark_writes, 1);
+        let before = log.counters();
+        for index in 2..14 {
+            write(&log, &[Change::of(1).append(index, 1, 1, 3000)]).await.unwrap();
+        }
+        let after = log.counters();
+        assert_eq!(log.segments(), 2);
+        assert_eq!(after.space_waits, before.space_waits, "the next segment was ready");
+        assert_eq!(after.log_writes - before.log_writes, 12);
+        nudge(maintenance.as_mut()).await;
+        assert_eq!(log.counters().mark_writes, 2);
+        let first = disk.names().into_iter().find(|name| name.starts_with("log-")).unwrap();
+        let cut = disk.bytes(&first).unwrap().len();
+        assert!(cut < 16 * BLOCK, "the finished segment has {cut} bytes");
+    });
+    drop(log);
+    let (log, report) = started(&disk);
+    assert_eq!(report.tail, TailState::Marked);
+    drop(log);
+    let spare: Vec<String> = disk.names().into_iter().filter(|n| n.starts_with("spare")).collect();
+    assert!(spare.is_empty(), "{spare:?}");
+    let segments = disk.names().iter().filter(|name| name.starts_with("log-")).count();
+    assert_eq!(segments, 3, "the two in use and the new one; the unused one is gone");
+}
