@@ -178,8 +178,11 @@ impl<M: StateMachine> Member<M> {
         due.send(to, self.group, message);
     }
 
-    /// Asks the core about reads that are not asked yet.
+    /// Asks the core about reads that are not asked yet, if anybody leads.
     pub(crate) fn ask_reads(&mut self, now: Now) {
+        if self.core.leader().is_none() {
+            return;
+        }
         while let Some(id) = self.reads.next_question(now.time) {
             if self.core.read(now, id).is_err() {
                 self.reads.on_refused(now.time, id);
@@ -335,7 +338,7 @@ impl<M: StateMachine> Member<M> {
             self.held.next_deadline(),
             self.waiters.next_deadline(),
             self.forwards.next_deadline(),
-            self.reads.next_deadline(),
+            self.reads.next_deadline(self.core.leader().is_some()),
             self.applier.next_deadline(),
             self.core.next_deadline(),
         ];

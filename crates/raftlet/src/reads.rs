@@ -10,6 +10,8 @@
 //! - A question is asked again under a new id, never under the old one:
 //!   answers to the old one then count for nothing.
 //! - A read whose caller has gone does not run.
+//! - However many reads wait, and however long no leader is known, questions
+//!   and batches stay few: what is not asked yet gathers.
 //!
 //! Not here: confirming (core), when the machine is at hand (`applier.rs`).
 
@@ -25,7 +27,14 @@ pub(crate) type ReadJob<M> = Box<dyn FnOnce(Result<&M, ReadError>)>;
 /// default election timeout.
 const PAUSE_NS: u64 = 100_000_000;
 
-/// Reads of one turn.
+/// Questions under way. More reads gather until one of them is answered.
+const ASKED_MAX: usize = 64;
+
+/// Reads that rest share a batch, and the last one's deadline, if they came
+/// within this time: with the default timeout that makes a hundred batches.
+const GATHER_NS: u64 = 50_000_000;
+
+/// Reads of one turn, or of several while they could not be asked.
 struct Batch<M> {
     id: ReadId,
     jobs: Vec<ReadJob<M>>,
@@ -47,11 +56,12 @@ enum State {
 pub(crate) struct Reads<M> {
     next: ReadId,
     batches: VecDeque<Batch<M>>,
+    asked: usize,
 }
 
 impl<M> Reads<M> {
     pub(crate) fn new() -> Self {
-        Self { next: ReadId::default().next(), batches: VecDeque::new() }
+        Self { next: ReadId::default().next(), batches: VecDeque::new(), asked: 0 }
     }
 
     #[cfg(test)]
@@ -60,44 +70,51 @@ impl<M> Reads<M> {
     }
 
     /// Takes the reads of a turn, to be asked by [`Reads::next_question`].
-    pub(crate) fn push(&mut self, jobs: Vec<ReadJob<M>>, deadline: Time) {
-        let id = self.new_id();
-        self.batches.push_back(Batch {
-            id,
-            jobs,
-            deadline,
-            state: State::Resting { until: Time::ZERO },
-        });
+    pub(crate) fn push(&mut self, mut jobs: Vec<ReadJob<M>>, deadline: Time) {
+        if let Some(last) = self.batches.back_mut()
+            && let State::Resting { .. } = last.state
+            && deadline.since(last.deadline) <= GATHER_NS
+        {
+            last.jobs.append(&mut jobs);
+            last.deadline = last.deadline.max(deadline);
+            return;
+        }
+        let state = State::Resting { until: Time::ZERO };
+        self.batches.push_back(Batch { id: ReadId::default(), jobs, deadline, state });
     }
 
     /// The id to ask the core under next, if there is one.
     pub(crate) fn next_question(&mut self, now: Time) -> Option<ReadId> {
-        let resting = |batch: &&mut Batch<M>| match batch.state {
+        if self.asked >= ASKED_MAX {
+            return None;
+        }
+        let is_due = |batch: &&mut Batch<M>| match batch.state {
             State::Resting { until } => until <= now,
             State::Asked | State::Confirmed { .. } => false,
         };
-        let at = self.batches.iter_mut().find(resting)?;
-        at.state = State::Asked;
-        let id = self.next;
-        self.next = id.next();
-        at.id = id;
-        Some(id)
+        let batch = self.batches.iter_mut().find(is_due)?;
+        batch.state = State::Asked;
+        batch.id = self.next;
+        self.asked += 1;
+        self.next = self.next.next();
+        Some(batch.id)
     }
 
     /// The core confirmed `id`: it may run once `index` is applied.
     pub(crate) fn on_confirmed(&mut self, id: ReadId, index: Index) {
-        let asked = |batch: &&mut Batch<M>| batch.id == id && batch.state == State::Asked;
-        if let Some(batch) = self.batches.iter_mut().find(asked) {
-            batch.state = State::Confirmed { index };
-        }
+        self.on_answer(id, State::Confirmed { index });
     }
 
     /// The core refused `id`: it is asked again after a pause.
     pub(crate) fn on_refused(&mut self, now: Time, id: ReadId) {
+        self.on_answer(id, State::Resting { until: now.after_ns(PAUSE_NS) });
+    }
+
+    fn on_answer(&mut self, id: ReadId, state: State) {
         let asked = |batch: &&mut Batch<M>| batch.id == id && batch.state == State::Asked;
         if let Some(batch) = self.batches.iter_mut().find(asked) {
-            let until = now.after_ns(PAUSE_NS);
-            batch.state = State::Resting { until };
+            batch.state = state;
+            self.asked -= 1;
         }
     }
 
@@ -134,26 +151,24 @@ impl<M> Reads<M> {
             return None;
         }
         let batch = self.batches.pop_front()?;
+        self.asked -= usize::from(batch.state == State::Asked);
         Some((batch.id, batch.jobs))
     }
 
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = ReadJob<M>> {
+        self.asked = 0;
         self.batches.drain(..).flat_map(|batch| batch.jobs)
     }
 
-    pub(crate) fn next_deadline(&self) -> Option<Time> {
+    /// When something is due. What rests is due only where it can be asked.
+    pub(crate) fn next_deadline(&self, can_ask: bool) -> Option<Time> {
+        let can_ask = can_ask && self.asked < ASKED_MAX;
         let wakes = self.batches.iter().filter_map(|batch| match batch.state {
-            State::Resting { until } => Some(until),
-            State::Asked | State::Confirmed { .. } => None,
+            State::Resting { until } if can_ask => Some(until),
+            _ => None,
         });
         let first = self.batches.front().map(|batch| batch.deadline);
         wakes.chain(first).min()
-    }
-
-    fn new_id(&mut self) -> ReadId {
-        let id = self.next;
-        self.next = id.next();
-        id
     }
 }
 
@@ -168,7 +183,7 @@ mod tests {
     use std::cell::Cell;
     use std::rc::Rc;
 
-    use super::{PAUSE_NS, Reads};
+    use super::{ASKED_MAX, PAUSE_NS, Reads};
     use raftlet_core::{Index, ReadId, Time};
 
     const APPLIED: Index = Index::new(9);
@@ -215,6 +230,33 @@ mod tests {
         reads.on_refused(Time::ZERO, id);
         reads.wake();
         assert!(reads.next_question(Time::ZERO).is_some());
+    }
+
+    #[test]
+    fn while_nothing_can_be_asked_reads_gather_in_few_batches() {
+        let mut reads = Reads::<u64>::new();
+        for ms in 0..5_000 {
+            reads.push(vec![Box::new(|_| ())], Time::from_ms(5_000 + ms));
+        }
+        assert!(reads.batches.len() <= 100, "{} batches", reads.batches.len());
+        assert_eq!(reads.next_deadline(false), Some(reads.batches[0].deadline));
+        assert_eq!(reads.next_deadline(true), Some(Time::ZERO));
+    }
+
+    #[test]
+    fn questions_under_way_are_bounded_and_an_answer_makes_room() {
+        let mut reads = Reads::<u64>::new();
+        let push_and_ask = |reads: &mut Reads<u64>| {
+            reads.push(vec![Box::new(|_| ())], Time::from_ms(5_000));
+            reads.next_question(Time::ZERO)
+        };
+        let ids: Vec<_> = (0..ASKED_MAX).map_while(|_| push_and_ask(&mut reads)).collect();
+        assert_eq!(ids.len(), ASKED_MAX);
+        assert_eq!(push_and_ask(&mut reads), None);
+        assert_eq!(push_and_ask(&mut reads), None);
+        reads.on_confirmed(ids[0], APPLIED);
+        assert!(reads.next_question(Time::ZERO).is_some());
+        assert_eq!(reads.next_question(Time::ZERO), None, "the two share a question");
     }
 
     #[test]

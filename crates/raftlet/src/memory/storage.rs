@@ -219,3 +219,74 @@ fn slice(chunks: &[Chunk], first: Index, last: Index, bytes_max: usize) -> Optio
     }
     Some(entries).filter(|entries| !entries.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    use raftlet_core::{Arena, Chunk, EntryKind, Generation, GroupId, Index};
+    use raftlet_core::{LogId, NewEntry, Seal, Term};
+
+    use super::{MemoryStorage, slice};
+    use crate::memory::Executor;
+    use crate::port::{GroupWrite, LoadedLog, Storage, WriteBatch};
+
+    const GROUP: GroupId = GroupId::new(3);
+
+    fn chunk(term: u64, first: u64, len: usize) -> Chunk {
+        let seal = Seal::new(GROUP, Generation::new(1));
+        let entry = NewEntry {
+            kind: EntryKind::Command,
+            log_time_ms: 9,
+            origin: None,
+            payload: b"12345678",
+        };
+        let first = LogId { term: Term::new(term), index: Index::new(first) };
+        Chunk::encode(&mut Arena::default(), seal, first, std::iter::repeat_n(entry, len))
+    }
+
+    fn batch(truncate_from: Option<u64>, chunk: Chunk) -> WriteBatch {
+        let write = GroupWrite {
+            group: GROUP,
+            generation: Generation::new(1),
+            hard_state: None,
+            truncate_from: truncate_from.map(Index::new),
+            entries: chunk.into(),
+        };
+        WriteBatch { writes: vec![write] }
+    }
+
+    #[test]
+    fn a_write_that_is_dropped_never_happened_and_one_that_ended_is_whole() {
+        let executor = Executor::new(1);
+        let storage = MemoryStorage::new(executor.clock());
+        storage.set_latency(Duration::from_millis(1));
+        {
+            let mut write = pin!(storage.write(batch(None, chunk(1, 1, 3))));
+            let polled = write.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+        }
+        assert_eq!(executor.block_on(storage.load_log(GROUP)), Ok(LoadedLog::default()));
+        executor.block_on(storage.write(batch(None, chunk(1, 1, 3)))).1.unwrap();
+        executor.block_on(storage.write(batch(Some(3), chunk(2, 3, 2)))).1.unwrap();
+        let log = executor.block_on(storage.load_log(GROUP)).unwrap();
+        let id = |term, index| LogId { term: Term::new(term), index: Index::new(index) };
+        assert_eq!((log.last, log.runs), (Index::new(4), vec![id(1, 1), id(2, 3)]));
+    }
+
+    #[test]
+    fn a_read_is_contiguous_and_stops_at_its_limits_but_not_before_one_entry() {
+        let chunks = [chunk(1, 1, 3), chunk(2, 4, 3)];
+        let read = |first, last, bytes| {
+            let (first, last) = (Index::new(first), Index::new(last));
+            let entries = slice(&chunks, first, last, bytes)?;
+            Some(entries.iter().map(|entry| entry.index.get()).collect::<Vec<_>>())
+        };
+        assert_eq!(read(2, 5, 1_000), Some(vec![2, 3, 4, 5]));
+        assert_eq!(read(2, 5, 1), Some(vec![2]));
+        assert_eq!(read(2, 5, 4 * 32 - 1), Some(vec![2, 3, 4]));
+        assert_eq!(read(7, 9, 1_000), None);
+    }
+}

@@ -1,4 +1,4 @@
-//! Kills, cuts and loss at random, under clients on every member.
+//! Kills, cuts, loss and slow disks at random, under clients on every member.
 //!
 //! Promises, for every seed: what was answered *done* is in the log once, what
 //! was answered *not done* is not, what is *unknown* is there at most once;
@@ -7,6 +7,7 @@
 //! began.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::cluster::{Cluster, now_or_never};
 use raftlet::{ProposeError, Proposing, ReadError, Reading};
@@ -94,7 +95,7 @@ impl History {
 
 fn disturb(cluster: &mut Cluster, random: &mut Random, down: &mut BTreeSet<u64>) {
     let node = 1 + random.below(3);
-    match random.below(6) {
+    match random.below(7) {
         0 if down.is_empty() => {
             cluster.kill(node);
             down.insert(node);
@@ -106,6 +107,10 @@ fn disturb(cluster: &mut Cluster, random: &mut Random, down: &mut BTreeSet<u64>)
         }
         3 => cluster.isolate(node),
         4 => cluster.network.set_loss(random.below(200)),
+        5 => {
+            let slow = Duration::from_micros(100 + random.below(60_000));
+            cluster.storage(node).set_latency(slow);
+        }
         _ => {
             cluster.heal();
             cluster.network.set_loss(0);

@@ -1,7 +1,7 @@
 //! How proposals end.
 
 use crate::cluster::{Cluster, now_or_never};
-use raftlet::{NotDone, ProposeError};
+use raftlet::{NotDone, ProposeError, Unknown};
 
 #[test]
 fn a_proposal_is_done_when_this_member_has_applied_it_on_any_member() {
@@ -64,6 +64,28 @@ fn a_held_proposal_is_done_when_a_leader_comes_in_time() {
     cluster.run_ms(600);
     let held = cluster.propose(follower, "held");
     assert_eq!(cluster.executor.block_on(held), Ok(1));
+}
+
+#[test]
+fn what_a_log_may_hold_is_unknown_when_its_time_is_up_and_may_take_effect_later() {
+    let cluster = Cluster::voters(3);
+    let (leader, follower, _) = cluster.leader_and_followers();
+    for id in [leader, follower] {
+        cluster.live(id).switches.is_stuck.set(true);
+    }
+    let mut appended = cluster.propose(leader, "appended");
+    let mut forwarded = cluster.propose(follower, "forwarded");
+    cluster.run_ms(4_900);
+    assert_eq!(now_or_never(&mut appended), None);
+    assert_eq!(now_or_never(&mut forwarded), None);
+    cluster.run_ms(200);
+    let timed_out = Some(Err(Unknown::TimedOut.into()));
+    assert_eq!(now_or_never(&mut appended), timed_out);
+    assert_eq!(now_or_never(&mut forwarded), timed_out);
+    for id in [leader, follower] {
+        cluster.live(id).switches.release();
+    }
+    assert_eq!(cluster.settled(), ["appended", "forwarded"]);
 }
 
 #[test]
