@@ -129,7 +129,9 @@ impl World {
 
     fn replay(&mut self) {
         let random = &mut self.random.mischief;
-        let Some(flight) = self.network.recall(random) else {
+        let leader = self.members.iter().position(is_leader);
+        let leader = leader.map(|seat| (seat, self.members[seat].view.term));
+        let Some(flight) = self.network.recall(random, leader) else {
             return;
         };
         self.judge.tally.mark(Mark::Replay);

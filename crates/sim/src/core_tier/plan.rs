@@ -165,9 +165,11 @@ impl NetworkFaults {
         let drop = rate(1_000, 400_000);
         let duplicate = rate(1_000, 400_000);
         let straggle = rate(1_000, 200_000);
-        let (archive, replay) = (rate(10_000, 300_000), rate(500, 50_000));
+        let replay = rate(500, 50_000);
         let deaf = rate(100_000, 1_000_000);
         let (cut, heal) = (rate(300, 20_000), rate(300, 20_000));
+        // Nothing is kept in vain.
+        let archive = if replay > 0 { random.octaves(10_000, 500_000) } else { 0 };
         Self {
             latency_ns: random.octaves(timeout_ns / 4_096, timeout_ns),
             drop,

@@ -346,7 +346,8 @@ impl World {
             return self.launch(flight, delay);
         }
         if random.chance(faults.archive) {
-            self.network.keep(random, &flight);
+            let committed = self.judge.committed_len();
+            self.network.keep(random, &flight, committed);
         }
         let deaf = faults.deaf.filter(|(deaf, _)| *deaf == kind);
         let is_lost = self.network.is_cut(seat, to)
