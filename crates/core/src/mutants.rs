@@ -74,6 +74,7 @@ mutants! {
     58 "M58" "I37" "reads are served before an own entry is committed";
     108 "M108" "I05" "votes are asked for before the own one is durable";
     109 "M109" "W03" "the late write of an overwritten tail counts";
+    110 "M110" "I55" "a loss leaves the window open";
 }
 
 /// The mutants of this build; none in a usual one.

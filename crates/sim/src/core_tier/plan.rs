@@ -60,6 +60,8 @@ pub struct MemberFaults {
     pub down_ns: u64,
     /// All crash at once instead of one. Per crash.
     pub blackout: u64,
+    /// A member's storage fails, and it halts. Per step.
+    pub poison: u64,
     /// A member stands still for up to `pause_ns`. Per step.
     pub pause: u64,
     /// Longest standstill, nanoseconds.
@@ -197,6 +199,7 @@ impl MemberFaults {
             crash: rate(300, 20_000),
             down_ns,
             blackout: rate(10_000, 500_000),
+            poison: rate(100, 2_000),
             pause: rate(300, 10_000),
             pause_ns,
             write_ns,
