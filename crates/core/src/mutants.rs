@@ -52,7 +52,6 @@ mutants! {
     8 "M08" "I01" "a voter's repeated grant counts again";
     9 "M09" "I01" "a grant of another campaign counts";
     10 "M10" "I08" "a pre-vote raises the term";
-    12 "M12" "I56" "a pre-vote's refusal with a higher term is ignored";
     15 "M15" "I56" "a leader ignores higher terms";
     16 "M16" "I10" "a leader without a quorum stays in office";
     17 "M17" "I11" "an append is taken without comparing the term before it";
@@ -69,12 +68,13 @@ mutants! {
     33 "M33" "I19" "the quorum is looked up in an unsorted list";
     34 "M34" "I25" "the commit index follows the leader's beyond what is proven";
     35 "M35" "I19" "half of an even number of voters commit";
-    36 "M36" "I21" "the commit index falls with a late message";
+    36 "M36" "W03" "the commit index falls with a late message";
     54 "M54" "I37" "reads are served without asking a quorum";
     56 "M56" "I37" "a read is confirmed by a round begun before it";
     58 "M58" "I37" "reads are served before an own entry is committed";
     108 "M108" "I05" "votes are asked for before the own one is durable";
-    109 "M109" "W02" "the late write of an overwritten tail counts";
+    109 "M109" "W03" "the late write of an overwritten tail counts";
+    110 "M110" "I55" "a loss leaves the window open";
 }
 
 /// The mutants of this build; none in a usual one.

@@ -59,8 +59,8 @@ marks! {
     Fetch = "fetches",
     /// A fetch failed.
     FetchFailed = "fetches_failed",
-    /// A fetch answered with entries truncated since.
-    FetchStale = "fetches_stale",
+    /// A fetch ended when the office that had asked for it was over.
+    FetchLate = "fetches_ended_after_the_office",
     /// Entries were applied from storage, not from memory.
     ColdApply = "cold_applies",
     /// A message was kept and delivered much later.
@@ -69,6 +69,8 @@ marks! {
     ToLaterRun = "messages_to_a_later_run",
     /// A message came from an earlier run of its sender.
     FromEarlierRun = "messages_from_an_earlier_run",
+    /// A member's storage failed and it halted.
+    Poison = "halts",
     /// Links were cut.
     Cut = "cuts",
     /// A member stood still.

@@ -130,7 +130,7 @@ impl Group {
         }
         let is_ack = matches!(body, Body::Ack(_));
         if term > self.state.term {
-            if self.ignores_higher_term(&body) {
+            if mutants::is_active(15) && matches!(self.role, RoleState::Leader(_)) {
                 return;
             }
             self.adopt(term);
@@ -173,13 +173,6 @@ impl Group {
             }
             Body::VoteRequest(_) => unreachable!("dispatched by step"),
         }
-    }
-
-    /// Mutants only: every higher term counts.
-    fn ignores_higher_term(&self, body: &Body) -> bool {
-        let is_pre = matches!(body, Body::VoteReply(reply) if reply.kind == VoteKind::Pre);
-        let leads = matches!(self.role, RoleState::Leader(_));
-        (mutants::is_active(12) && is_pre) || (mutants::is_active(15) && leads)
     }
 
     /// Another member asks for something that only a leader can give.

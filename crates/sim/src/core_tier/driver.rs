@@ -5,14 +5,17 @@
 
 use super::image::Record;
 use super::invariants::{self, Violation, ensure};
+use super::judge::is_leader;
 use super::world::{Within, World};
 use crate::tally::Mark;
-use raftlet_core::{Entries, Fetch, FetchId, Index, Term};
+use raftlet_core::{Entries, Fetch, Index, Term};
 
 /// A fetch under way.
 #[derive(Clone, Debug)]
 pub(crate) struct FetchUnderWay {
     fetch: Fetch,
+    /// The leader's term that asked.
+    term: Term,
     /// What storage held when it was asked, for those that answer so.
     early: Option<Entries>,
 }
@@ -41,6 +44,9 @@ impl World {
     /// The write under way has ended: all of it is durable.
     pub(super) fn written(&mut self, seat: usize) -> Result<(), Violation> {
         let member = &mut self.members[seat];
+        if member.is_halted() {
+            return Ok(());
+        }
         let is_first_untold = member.disk.untold.is_empty();
         let before = member.durable.hard_state;
         for _ in 0..member.disk.writing {
@@ -61,6 +67,9 @@ impl World {
 
     /// The core is told of what is durable: of the oldest, or of all at once.
     pub(super) fn told(&mut self, seat: usize) -> Result<(), Violation> {
+        if self.members[seat].is_halted() {
+            return Ok(());
+        }
         let folds = self.random.members.chance(self.plan.members.fold);
         let untold = &mut self.members[seat].disk.untold;
         let Some(mut ticket) = untold.pop_front() else {
@@ -85,7 +94,10 @@ impl World {
 
     pub(super) fn start_apply(&mut self, seat: usize) {
         let member = &mut self.members[seat];
-        if member.driver.is_applying || member.driver.applied >= member.view.commit {
+        if member.driver.is_applying
+            || member.is_halted()
+            || member.driver.applied >= member.view.commit
+        {
             return;
         }
         member.driver.is_applying = true;
@@ -102,6 +114,9 @@ impl World {
         let bytes_max = usize::try_from(self.random.members.octaves(1, 1 << 14)).unwrap_or(1);
         let member = &mut self.members[seat];
         member.driver.is_applying = false;
+        if member.is_halted() {
+            return Ok(());
+        }
         let first = member.driver.applied.next();
         let commit = member.view.commit;
         let group = member.group.as_ref().expect("events of a run find it up");
@@ -156,20 +171,25 @@ impl World {
         let early = (!self.is_calm && random.chance(faults.fetch_stale))
             .then(|| member.durable.read(fetch.first, fetch.last, fetch.bytes_max))
             .flatten();
-        member.driver.fetches.insert(fetch.id, FetchUnderWay { fetch, early });
+        let term = member.view.term;
+        let number = member.driver.next_fetch;
+        member.driver.next_fetch += 1;
+        member.driver.fetches.insert(number, FetchUnderWay { fetch, term, early });
         let delay = if self.is_calm {
             1 + random.below(self.plan.timeout_ns() / 2_000)
         } else {
-            1 + random.below(faults.write_ns * 2)
+            let usual = 1 + random.below(faults.write_ns * 2);
+            if random.chance(faults.write_stall) { usual * random.octaves(2, 1_000) } else { usual }
         };
         self.trace.fold(&[0xfe, fetch.id.0, fetch.first.get()]);
         self.tell(seat, || format!("fetches {fetch:?}"));
-        self.after_within(seat, delay, Within::Fetched(fetch.id));
+        self.after_within(seat, delay, Within::Fetched(number));
     }
 
-    pub(super) fn fetched(&mut self, seat: usize, id: FetchId) -> Result<(), Violation> {
+    pub(super) fn fetched(&mut self, seat: usize, number: u64) -> Result<(), Violation> {
         let member = &mut self.members[seat];
-        let Some(FetchUnderWay { fetch, early }) = member.driver.fetches.remove(&id) else {
+        let Some(FetchUnderWay { fetch, term, early }) = member.driver.fetches.remove(&number)
+        else {
             return Ok(());
         };
         let tally = &mut self.judge.tally;
@@ -177,20 +197,18 @@ impl World {
         let current = member.durable.read(fetch.first, fetch.last, fetch.bytes_max);
         let answer = match early {
             _ if fails => None,
-            Some(early) => {
-                if current.as_ref().map(Entries::last) != Some(early.last()) {
-                    tally.mark(Mark::FetchStale);
-                }
-                Some(early)
-            }
+            Some(early) => Some(early),
             None => current,
         };
+        if !is_leader(member) || member.view.term != term {
+            tally.mark(Mark::FetchLate);
+        }
         match answer {
             None => tally.mark(Mark::FetchFailed),
             Some(_) => tally.mark(Mark::Fetch),
         }
-        self.tell(seat, || format!("{id:?} ends with {answer:?}"));
-        self.with_group(seat, |group, now, _| group.on_fetched(now, id, answer));
+        self.tell(seat, || format!("{fetch:?} ends with {answer:?}"));
+        self.with_group(seat, |group, now, _| group.on_fetched(now, fetch.id, answer));
         self.settle(seat)
     }
 }

@@ -75,6 +75,9 @@ impl World {
             }
         }
         for seat in 0..self.members.len() {
+            if self.members[seat].is_halted() {
+                self.fall(seat);
+            }
             self.start(seat)?;
             self.settle(seat)?;
         }

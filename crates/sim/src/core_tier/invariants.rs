@@ -68,6 +68,7 @@ claims! {
     DONE_IS_APPLIED = "I42" "a proposal is done only when its own entry was applied";
     REFUSED_STAYS_OUT = "I43" "a proposal that was refused is in no log";
     ONE_ANSWER = "I47" "a read is answered once, and only if it was asked";
+    HALTED_IS_SILENT = "I51" "after a failed write a member sends and writes nothing";
     NOT_BUSY = "I55" "an idle group falls silent and no deadline repeats itself";
     HEALS = "I56" "when faults end, one leader, equal logs, and new work succeeds";
     TERMS_SETTLE = "I58" "when faults end, terms stop growing";

@@ -115,6 +115,12 @@ impl Judge {
         seat: usize,
         out: &Output,
     ) -> Result<Option<Change>, Violation> {
+        if members[seat].is_halted() {
+            let is_silent = out.persist.is_none() && out.messages.is_empty();
+            ensure(is_silent, invariants::HALTED_IS_SILENT, || format!("hands out {out:?}"))?;
+            self.on_office(members, seat)?;
+            return Ok(None);
+        }
         let change = match &out.persist {
             None => None,
             Some(persist) => Some(self.on_persist(&mut members[seat], seat, persist)?),

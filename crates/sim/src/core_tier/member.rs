@@ -16,7 +16,7 @@ use super::driver::FetchUnderWay;
 use super::image::{Change, Image};
 use crate::random::Random;
 use raftlet_core::{
-    FetchId, Group, Incarnation, Index, NodeId, Output, ReadId, Role, Run, Sender, Term, Ticket,
+    Group, Incarnation, Index, NodeId, Output, ReadId, Role, Run, Sender, Term, Ticket,
 };
 
 /// A seat of the group and everything in it.
@@ -71,7 +71,8 @@ pub(crate) struct Driver {
     pub(crate) reads: BTreeMap<ReadId, Read>,
     /// Given up while a drain was owed that may hold their answers.
     pub(crate) forgotten: BTreeSet<ReadId>,
-    pub(crate) fetches: BTreeMap<FetchId, FetchUnderWay>,
+    pub(crate) next_fetch: u64,
+    pub(crate) fetches: BTreeMap<u64, FetchUnderWay>,
     /// Proposals appended here: index to (term, command).
     pub(crate) local: BTreeMap<Index, (Term, u64)>,
     pub(crate) next_sequence: u64,
@@ -134,6 +135,11 @@ impl Member {
 
     pub(crate) fn is_up(&self) -> bool {
         self.group.is_some()
+    }
+
+    /// Up, but its storage has failed: it takes no part any more.
+    pub(crate) fn is_halted(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::is_halted)
     }
 
     pub(crate) fn sender(&self) -> Sender {

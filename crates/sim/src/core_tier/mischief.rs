@@ -6,7 +6,7 @@
 use super::invariants::Violation;
 use super::judge::is_leader;
 use super::plan::Plan;
-use super::world::{Event, World};
+use super::world::{Event, Within, World};
 use crate::random::Random;
 use crate::tally::Mark;
 use raftlet_core::{Liveness, NodeId, Run};
@@ -22,6 +22,7 @@ enum Turn {
     Cut,
     Heal,
     Crash,
+    Poison,
     Pause,
     Release,
     CalendarJump,
@@ -49,6 +50,7 @@ impl Wheel {
             (network.cut, Turn::Cut),
             (network.heal, Turn::Heal),
             (members.crash, Turn::Crash),
+            (members.poison, Turn::Poison),
             (members.pause, Turn::Pause),
             (members.release, Turn::Release),
             (members.calendar_jump, Turn::CalendarJump),
@@ -102,6 +104,7 @@ impl World {
                 }
             }
             Turn::Crash => self.crash(seat),
+            Turn::Poison => self.poison(seat)?,
             Turn::Pause => {
                 let pause = 1 + self.random.mischief.below(self.plan.members.pause_ns);
                 self.judge.tally.mark(Mark::Pause);
@@ -129,7 +132,9 @@ impl World {
 
     fn replay(&mut self) {
         let random = &mut self.random.mischief;
-        let Some(flight) = self.network.recall(random) else {
+        let leader = self.members.iter().position(is_leader);
+        let leader = leader.map(|seat| (seat, self.members[seat].view.term));
+        let Some(flight) = self.network.recall(random, leader) else {
             return;
         };
         self.judge.tally.mark(Mark::Replay);
@@ -144,8 +149,24 @@ impl World {
         self.tell(0, || "sees links cut".to_owned());
     }
 
+    /// A member's storage fails: it halts, and its process ends soon.
+    fn poison(&mut self, seat: usize) -> Result<(), Violation> {
+        if !self.members[seat].is_up() || self.members[seat].is_halted() {
+            return Ok(());
+        }
+        // What was drained before the failure has left already.
+        self.turn(seat)?;
+        self.judge.tally.mark(Mark::Poison);
+        self.tell(seat, || "halts, its storage has failed".to_owned());
+        self.with_group(seat, |group, now, _| group.halt(now));
+        self.settle(seat)?;
+        let delay = 1 + self.random.mischief.below(self.plan.members.down_ns);
+        self.after_within(seat, delay, Within::Die);
+        Ok(())
+    }
+
     /// A member loses everything volatile, and will start again.
-    fn crash(&mut self, seat: usize) {
+    pub(super) fn crash(&mut self, seat: usize) {
         if !self.members[seat].is_up() {
             return;
         }

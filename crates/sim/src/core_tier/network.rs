@@ -6,7 +6,7 @@
 
 use super::plan::NetworkFaults;
 use crate::random::Random;
-use raftlet_core::{Body, Message, Sender};
+use raftlet_core::{Ack, AckOutcome, Body, Index, Message, Sender, Term};
 
 /// A message on its way.
 #[derive(Clone, Debug)]
@@ -29,6 +29,9 @@ pub(crate) struct Network {
     flights: Vec<Option<Flight>>,
     free: Vec<usize>,
     archive: Vec<Flight>,
+    /// Kept acks for entries that were not committed when they left: what
+    /// they claim may be truncated before they arrive.
+    tempting: Vec<Flight>,
     /// `cut[from][to]`: messages sent there are lost.
     cut: Vec<Vec<bool>>,
 }
@@ -42,6 +45,7 @@ impl Network {
             flights: Vec::new(),
             free: Vec::new(),
             archive: Vec::new(),
+            tempting: Vec::new(),
             cut: vec![vec![false; members]; members],
         }
     }
@@ -72,24 +76,44 @@ impl Network {
     pub(crate) fn empty(&mut self) {
         self.flights.fill(None);
         self.archive.clear();
+        self.tempting.clear();
     }
 
-    pub(crate) fn keep(&mut self, random: &mut Random, flight: &Flight) {
-        if self.archive.len() < ARCHIVE_LEN_MAX {
-            self.archive.push(flight.clone());
+    /// Keeps a message for later; `committed` is the group's prefix now.
+    pub(crate) fn keep(&mut self, random: &mut Random, flight: &Flight, committed: Index) {
+        let is_tempting = matches!(
+            &flight.message.body,
+            Body::Ack(Ack { outcome: AckOutcome::Matches { durable, .. }, .. })
+                if *durable > committed
+        );
+        let kept = if is_tempting { &mut self.tempting } else { &mut self.archive };
+        if kept.len() < ARCHIVE_LEN_MAX {
+            kept.push(flight.clone());
         } else {
             let slot = random.index(ARCHIVE_LEN_MAX);
-            self.archive[slot] = flight.clone();
+            kept[slot] = flight.clone();
         }
     }
 
-    /// A message of the past, once more; the archive keeps it.
-    pub(crate) fn recall(&self, random: &mut Random) -> Option<Flight> {
+    /// A message of the past, once more; it stays kept. Half of the time an
+    /// ack that `leader`, at its seat and in its term, must not count.
+    pub(crate) fn recall(
+        &self,
+        random: &mut Random,
+        leader: Option<(usize, Term)>,
+    ) -> Option<Flight> {
+        let tempts = |flight: &&Flight| {
+            leader.is_some_and(|(seat, term)| flight.to == seat && flight.message.term < term)
+        };
+        let tempting = self.tempting.iter().filter(tempts).count();
+        if tempting > 0 && random.coin() {
+            let nth = random.index(tempting);
+            return self.tempting.iter().filter(tempts).nth(nth).cloned();
+        }
         if self.archive.is_empty() {
             return None;
         }
-        let slot = random.index(self.archive.len());
-        self.archive.get(slot).cloned()
+        self.archive.get(random.index(self.archive.len())).cloned()
     }
 
     pub(crate) fn heal(&mut self) {

@@ -60,6 +60,8 @@ pub struct MemberFaults {
     pub down_ns: u64,
     /// All crash at once instead of one. Per crash.
     pub blackout: u64,
+    /// A member's storage fails, and it halts. Per step.
+    pub poison: u64,
     /// A member stands still for up to `pause_ns`. Per step.
     pub pause: u64,
     /// Longest standstill, nanoseconds.
@@ -165,9 +167,11 @@ impl NetworkFaults {
         let drop = rate(1_000, 400_000);
         let duplicate = rate(1_000, 400_000);
         let straggle = rate(1_000, 200_000);
-        let (archive, replay) = (rate(10_000, 300_000), rate(500, 50_000));
+        let replay = rate(500, 50_000);
         let deaf = rate(100_000, 1_000_000);
         let (cut, heal) = (rate(300, 20_000), rate(300, 20_000));
+        // Nothing is kept in vain.
+        let archive = if replay > 0 { random.octaves(10_000, 500_000) } else { 0 };
         Self {
             latency_ns: random.octaves(timeout_ns / 4_096, timeout_ns),
             drop,
@@ -195,6 +199,7 @@ impl MemberFaults {
             crash: rate(300, 20_000),
             down_ns,
             blackout: rate(10_000, 500_000),
+            poison: rate(100, 2_000),
             pause: rate(300, 10_000),
             pause_ns,
             write_ns,

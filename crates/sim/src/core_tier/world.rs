@@ -26,7 +26,7 @@ use crate::random::Random;
 use crate::tally::Mark;
 use crate::trace::Trace;
 use raftlet_core::{
-    Arena, Body, Configuration, FetchId, Generation, Group, GroupId, Incarnation, Liveness, Member,
+    Arena, Body, Configuration, Generation, Group, GroupId, Incarnation, Liveness, Member,
     MemberRole, NodeId, Now, Output, Run, Seat, Settings, Time, VoteKind, genesis,
 };
 
@@ -94,8 +94,10 @@ pub(super) enum Within {
     Turn,
     /// Committed entries are applied.
     Apply,
-    /// A fetch ends.
-    Fetched(FetchId),
+    /// A fetch ends; fetches are numbered within a run.
+    Fetched(u64),
+    /// A member whose storage failed ends its process.
+    Die,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +224,11 @@ impl World {
                     Within::Told => self.told(seat),
                     Within::Turn => self.turn(seat),
                     Within::Apply => self.apply(seat),
-                    Within::Fetched(id) => self.fetched(seat, id),
+                    Within::Fetched(number) => self.fetched(seat, number),
+                    Within::Die => {
+                        self.crash(seat);
+                        Ok(())
+                    }
                 }
             }
         }
@@ -246,9 +252,7 @@ impl World {
         let group = member.group.as_mut()?;
         self.steps += 1;
         let result = input(group, now, &mut self.arena);
-        if cfg!(debug_assertions) {
-            group.check_invariants();
-        }
+        group.check_invariants();
         Some(result)
     }
 
@@ -346,7 +350,8 @@ impl World {
             return self.launch(flight, delay);
         }
         if random.chance(faults.archive) {
-            self.network.keep(random, &flight);
+            let committed = self.judge.committed_len();
+            self.network.keep(random, &flight, committed);
         }
         let deaf = faults.deaf.filter(|(deaf, _)| *deaf == kind);
         let is_lost = self.network.is_cut(seat, to)

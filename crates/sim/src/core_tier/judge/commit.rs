@@ -93,7 +93,7 @@ impl Judge {
     /// Entries are applied at a member: the next ones, and the group's.
     /// Gives their records.
     pub(crate) fn on_apply(
-        &mut self,
+        &self,
         member: &Member,
         entries: &Entries,
     ) -> Result<Vec<Record>, Violation> {
