@@ -111,7 +111,7 @@ fn respond(path: &str, node: &impl Inspect) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::{Inspect, respond};
-    use crate::status::{LogStatus, NodeStatus};
+    use crate::status::{ClientsStatus, LogStatus, NodeStatus};
 
     struct Fake {
         broken: Option<String>,
@@ -125,6 +125,7 @@ mod tests {
                 uptime_ms: 0,
                 disk_mode: String::new(),
                 log: LogStatus::default(),
+                clients: ClientsStatus::default(),
                 groups: Vec::new(),
             }
         }

@@ -11,10 +11,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tracing::debug;
+use tokio::task::{JoinError, JoinSet};
+use tracing::{debug, error};
 
 use crate::keyspace::Keyspace;
 use crate::session;
@@ -22,6 +23,8 @@ use raftlet_kv::ConnectionInfo;
 
 /// Accepting failed, for want of descriptors as a rule: wait before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Who does not take one line in this time is not told why.
+const REFUSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Serves clients until asked to stop, then until all sessions have ended.
 pub(crate) async fn serve(
@@ -33,9 +36,15 @@ pub(crate) async fn serve(
     while !*stop.borrow() {
         let stream = tokio::select! {
             stream = accept(&listener) => stream,
-            // The sender is gone only when the node is.
-            _ = stop.changed() => continue,
-            Some(_) = sessions.join_next() => continue,
+            changed = stop.changed() => match changed {
+                Ok(()) => continue,
+                // Nobody is left who could ask to stop: the node is gone.
+                Err(_) => break,
+            },
+            Some(ended) = sessions.join_next() => {
+                note_broken(ended);
+                continue;
+            }
         };
         let Some(stream) = stream else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -43,30 +52,57 @@ pub(crate) async fn serve(
         };
         if sessions.len() >= keyspace.clients_max() {
             keyspace.count_refused_client();
-            refuse(&stream, "ERR max number of clients reached");
+            refuse(stream, "ERR max number of clients reached").await;
             continue;
         }
         // Replies are small and waited for. A socket that cannot is slow only.
         let _ = stream.set_nodelay(true);
-        let (id, place) = (keyspace.admit_client(), addresses(&stream));
-        let info = ConnectionInfo { id, peer_addr: place.0, local_addr: place.1 };
+        let admission = Admission::new(&keyspace);
+        let (peer_addr, local_addr) = addresses(&stream);
+        let info = ConnectionInfo { id: admission.id, peer_addr, local_addr };
         let (keyspace, stop) = (Rc::clone(&keyspace), stop.clone());
         sessions.spawn_local(async move {
-            if let Err(error) = session::serve(stream, info, Rc::clone(&keyspace), stop).await {
-                debug!(client = id, %error, "a client's connection broke");
+            if let Err(error) = session::serve(stream, info, keyspace, stop).await {
+                debug!(client = admission.id, %error, "a client's connection broke");
             }
-            keyspace.release_client();
         });
     }
     drop(listener);
-    while sessions.join_next().await.is_some() {}
+    while let Some(ended) = sessions.join_next().await {
+        note_broken(ended);
+    }
+}
+
+/// A client counted in, until dropped.
+struct Admission {
+    id: u64,
+    keyspace: Rc<Keyspace>,
+}
+
+impl Admission {
+    fn new(keyspace: &Rc<Keyspace>) -> Self {
+        Self { id: keyspace.admit_client(), keyspace: Rc::clone(keyspace) }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.keyspace.release_client();
+    }
+}
+
+/// A session that panicked took its client with it and nobody else.
+fn note_broken(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        error!(%error, "a session broke; its last words are above, please report them");
+    }
 }
 
 /// Tells everybody who connects what the node waits for, until dropped.
 pub(crate) async fn refuse_all(listener: &TcpListener, why: impl Fn() -> String) {
     loop {
         match accept(listener).await {
-            Some(stream) => refuse(&stream, &format!("CLUSTERDOWN {}", why())),
+            Some(stream) => refuse(stream, &format!("CLUSTERDOWN {}", why())).await,
             None => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
@@ -82,11 +118,11 @@ async fn accept(listener: &TcpListener) -> Option<TcpStream> {
     }
 }
 
-/// One line, as much of it as a fresh socket takes: all of it.
-fn refuse(stream: &TcpStream, text: &str) {
+/// One line, then the end. A fresh socket takes it at once.
+async fn refuse(mut stream: TcpStream, text: &str) {
     let line = format!("-{}\r\n", text.replace(['\r', '\n'], " "));
     // Whoever does not take it would not have waited for it either.
-    let _ = stream.try_write(line.as_bytes());
+    let _ = tokio::time::timeout(REFUSE_WITHIN, stream.write_all(line.as_bytes())).await;
 }
 
 fn addresses(stream: &TcpStream) -> (String, String) {

@@ -17,6 +17,7 @@ use crate::clock::TokioClock;
 use crate::config::Config;
 use crate::ports::Group;
 use crate::replica::{Sizes, SizesOfAll};
+use crate::status::ClientsStatus;
 use raftlet::core::Role;
 use raftlet::{NotDone, ProposeError, ReadError};
 use raftlet_kv::{
@@ -178,6 +179,17 @@ impl Keyspace {
             keys_len,
             groups_led: u64::try_from(led).unwrap_or(u64::MAX),
             ..self.info.clone()
+        }
+    }
+
+    /// The client port's numbers.
+    pub(crate) fn clients(&self) -> ClientsStatus {
+        ClientsStatus {
+            connected: self.clients.get(),
+            accepted: self.clients_accepted.get(),
+            refused: self.clients_refused.get(),
+            idle_closed: self.clients_idle_closed.get(),
+            requests: self.requests.get(),
         }
     }
 

@@ -65,7 +65,9 @@ pub(crate) async fn serve(
         if session.start(&mut flights, run).await {
             continue;
         }
-        session.write_some(&writer)?;
+        if session.write_some(&writer)? {
+            continue;
+        }
         if session.is_done() {
             break;
         }
@@ -101,6 +103,8 @@ struct Session<'a> {
     keyspace: &'a Keyspace,
     connection: Connection,
     output: Output,
+    /// Replies that may wait for the client; above, no more are written out.
+    output_bytes_max: usize,
     /// When the client was last heard.
     heard_ms: u64,
     is_stopping: bool,
@@ -112,6 +116,7 @@ impl<'a> Session<'a> {
         Self {
             connection: Connection::new(info, keyspace.limits(), keyspace.slots()),
             output: Output::default(),
+            output_bytes_max: keyspace.limits().output_bytes_max,
             heard_ms: keyspace.now_ms(),
             keyspace,
             is_stopping: false,
@@ -165,12 +170,14 @@ impl<'a> Session<'a> {
         self.connection.wants_input() && !self.is_stopping
     }
 
-    /// Writes what the socket takes at once.
-    fn write_some(&mut self, writer: &WriteHalf<'_>) -> io::Result<()> {
+    /// Writes what the socket takes at once. True: that made room for replies
+    /// that had none, and so for requests that wait for theirs to leave.
+    fn write_some(&mut self, writer: &WriteHalf<'_>) -> io::Result<bool> {
         let replies = &mut self.output.replies;
         if replies.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
+        let was_full = replies.len() >= self.output_bytes_max;
         match writer.try_write(replies) {
             Ok(written) => drop(replies.drain(..written)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -179,7 +186,7 @@ impl<'a> Session<'a> {
         if replies.is_empty() {
             replies.shrink_to(OUTPUT_KEPT_BYTES);
         }
-        Ok(())
+        Ok(was_full && replies.len() < self.output_bytes_max)
     }
 
     /// Reads what the socket has, up to a turn's worth.

@@ -21,6 +21,7 @@ pub(crate) struct NodeStatus {
     /// How the log reaches the disk, as probed at start.
     pub(crate) disk_mode: String,
     pub(crate) log: LogStatus,
+    pub(crate) clients: ClientsStatus,
     /// In order of group id.
     pub(crate) groups: Vec<GroupStatus>,
 }
@@ -43,6 +44,21 @@ pub(crate) struct LogStatus {
     pub(crate) memory_bytes: u64,
     /// Its limit, `--log-memory-mib`.
     pub(crate) memory_bytes_max: u64,
+}
+
+/// The client port since the start.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct ClientsStatus {
+    /// Connections now.
+    pub(crate) connected: u64,
+    /// Connections accepted.
+    pub(crate) accepted: u64,
+    /// Connections turned away at `--clients-max`.
+    pub(crate) refused: u64,
+    /// Connections closed after `--client-idle-ms` of silence.
+    pub(crate) idle_closed: u64,
+    /// Requests taken.
+    pub(crate) requests: u64,
 }
 
 /// A group's seat on the node.
@@ -97,7 +113,8 @@ impl NodeStatus {
     pub(crate) fn table(&self) -> String {
         let mut text = format!(
             "node {}   cluster {}   up {}   disk {}\n\
-             log: {} writes, {} flushes, {} marks, {} preparing; memory {} of {} KiB\n\n\
+             log: {} writes, {} flushes, {} marks, {} preparing; memory {} of {} KiB\n\
+             clients: {} connected, {} requests so far\n\n\
              group  role           term  leader      commit     applied  digest            at\n",
             self.node_id,
             self.cluster_id.get(..8).unwrap_or(&self.cluster_id),
@@ -109,6 +126,8 @@ impl NodeStatus {
             self.log.prepare_flushes,
             self.log.memory_bytes >> 10,
             self.log.memory_bytes_max >> 10,
+            self.clients.connected,
+            self.clients.requests,
         );
         for group in &self.groups {
             let leader =
@@ -164,7 +183,7 @@ fn duration(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{GroupStatus, LogStatus, NodeStatus, Role};
+    use super::{ClientsStatus, GroupStatus, LogStatus, NodeStatus, Role};
 
     fn node() -> NodeStatus {
         NodeStatus {
@@ -173,6 +192,7 @@ mod tests {
             uptime_ms: 61_000,
             disk_mode: "direct".to_owned(),
             log: LogStatus::default(),
+            clients: ClientsStatus::default(),
             groups: vec![GroupStatus {
                 group: 1,
                 role: Role::PreCandidate,

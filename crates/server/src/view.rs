@@ -10,7 +10,7 @@ use crate::admin::Inspect;
 use crate::clock::TokioClock;
 use crate::keyspace::Keyspace;
 use crate::ports::{Group, Shard, SharedLog};
-use crate::status::{GroupStatus, LogStatus, MemberStatus, NodeStatus, Role};
+use crate::status::{ClientsStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, Role};
 use raftlet::StateDigest;
 use raftlet::core::{GroupId, Role as CoreRole};
 use raftlet_log::Identity;
@@ -117,6 +117,7 @@ impl Inspect for NodeView {
             uptime_ms: self.clock.elapsed_ns() / 1_000_000,
             disk_mode: self.log.0.disk_mode().to_owned(),
             log: self.log_status(),
+            clients: self.keyspace.get().map_or_else(ClientsStatus::default, |it| it.clients()),
             groups: groups.iter().map(|group| self.group_status(group)).collect(),
         }
     }

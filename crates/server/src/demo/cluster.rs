@@ -116,14 +116,15 @@ impl Cluster {
         Ok(())
     }
 
-    /// Waits until every node serves and all name the same leader.
+    /// Waits until every node serves, all name the same leader, and each sees
+    /// the others alive.
     ///
     /// # Errors
     /// A node ended, or time is up.
     pub(super) async fn ready(&self) -> Result<(), Failure> {
         self.wait("every node serves under one leader", READY_WITHIN, |seen| {
             let nodes: Option<Vec<&NodeStatus>> = seen.iter().map(Option::as_ref).collect();
-            nodes.is_some_and(|nodes| nodes.iter().all(|node| node.is_ready()) && agree(&nodes))
+            nodes.is_some_and(|nodes| nodes.iter().all(|node| is_well(node)) && agree(&nodes))
         })
         .await
         .map(|_| ())
@@ -148,7 +149,8 @@ impl Cluster {
         }
     }
 
-    /// Waits until one node has applied what the cluster has committed by now.
+    /// Waits until one node has applied what the cluster has committed by now,
+    /// and the cluster is whole again.
     ///
     /// # Errors
     /// A node ended, or time is up.
@@ -166,8 +168,8 @@ impl Cluster {
                         .all(|(group, goal)| group.applied_index >= *goal)
             })
         })
-        .await
-        .map(|_| ())
+        .await?;
+        self.ready().await
     }
 
     /// The position of the node that leads (the first group), waiting for one.
@@ -284,6 +286,12 @@ fn leader_of(seen: &[Option<NodeStatus>]) -> Option<usize> {
         .filter_map(|(at, node)| Some((node.as_ref().and_then(leads)?, at)))
         .max()
         .map(|(_, at)| at)
+}
+
+/// Whether a node serves and sees all members of its groups alive.
+fn is_well(node: &NodeStatus) -> bool {
+    let mut members = node.groups.iter().flat_map(|group| &group.members);
+    node.is_ready() && members.all(|member| member.alive)
 }
 
 /// Whether all nodes name the same leader for each group.

@@ -99,6 +99,7 @@ fn one_client_too_many_is_told_so() {
     }
     let refusal = cluster.client(0).receive().unwrap();
     assert_eq!(error_text(&refusal), "ERR max number of clients reached");
+    assert_eq!(cluster.status(0).unwrap()["clients"]["refused"], 1);
     drop(clients);
     crate::cluster::wait_until("there is room again", || {
         cluster.client(0).try_ask(&["PING"]).is_ok_and(|reply| !reply.is_error())
@@ -127,6 +128,18 @@ fn without_a_quorum_commands_end_within_the_bound_and_by_their_prefix() {
     assert_eq!(client.ask(&["PING"]), Reply::simple_static("PONG"));
     let status = cluster.status(survivor).unwrap();
     assert_eq!(status["node_id"], survivor as u64 + 1);
+}
+
+#[test]
+fn a_silent_client_is_closed_after_its_time() {
+    let mut cluster = Cluster::new(1);
+    cluster.flags(&["--client-idle-ms", "50"]);
+    cluster.start_all();
+    cluster.wait_ready();
+    let mut client = cluster.client(0);
+    assert_eq!(client.ask(&["PING"]), Reply::simple_static("PONG"));
+    assert!(client.receive().is_err(), "the silent client was answered");
+    assert_eq!(cluster.status(0).unwrap()["clients"]["idle_closed"], 1);
 }
 
 #[test]
