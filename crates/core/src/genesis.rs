@@ -6,7 +6,8 @@
 
 use std::iter;
 
-use crate::entry::{Arena, Chunk, Entries, EntryKind, NewEntry, Seal};
+use crate::entry::arena::Arena;
+use crate::entry::{Chunk, Entries, EntryKind, NewEntry, Seal};
 use crate::ids::{Generation, GroupId, Index, LogId, Term};
 use crate::membership::Configuration;
 

@@ -12,7 +12,8 @@
 //! Not here: one member's progress (`leader/progress.rs`), reads
 //! (`leader/reads.rs`), stamps (`leader/clock.rs`).
 
-use crate::entry::{Arena, CHUNK_LEN_MAX, Chunk, Entries, EntryKind, NewEntry, Origin};
+use crate::entry::arena::Arena;
+use crate::entry::{CHUNK_LEN_MAX, Chunk, Entries, EntryKind, NewEntry, Origin};
 use crate::error::ProposeError;
 use crate::ids::{Index, LogId, NodeId, ReadId, Round, Run, Sender};
 use crate::leader::clock::LogClock;

@@ -44,9 +44,10 @@ mod votes;
 
 pub use checksum::crc32c;
 pub use counters::Counters;
+pub use entry::arena::Arena;
 pub use entry::{
-    Arena, CHUNK_LEN_MAX, Chunk, ChunkEntries, ENTRY_BYTES_MAX, Entries, Entry, EntryError,
-    EntryKind, HEADER_BYTES, NewEntry, Origin, PAYLOAD_BYTES_MAX, Seal,
+    CHUNK_LEN_MAX, Chunk, ChunkEntries, ENTRY_BYTES_MAX, Entries, Entry, EntryError, EntryKind,
+    HEADER_BYTES, NewEntry, Origin, PAYLOAD_BYTES_MAX, Seal,
 };
 pub use error::{ProposeError, ReadError};
 pub use genesis::genesis;

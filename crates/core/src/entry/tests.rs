@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Arena, CHUNK_LEN_MAX, Chunk, Entries, EntryError, EntryKind, NewEntry, Origin, Seal};
+use super::{CHUNK_LEN_MAX, Chunk, Entries, EntryError, EntryKind, NewEntry, Origin, Seal};
+use crate::entry::arena::Arena;
 use crate::ids::{Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Term};
 
 fn seal() -> Seal {

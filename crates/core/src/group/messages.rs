@@ -7,7 +7,7 @@
 //! - Only members are heard, appends and vote requests apart: their senders
 //!   may be newer than this member's configuration (rules 3, 22).
 
-use crate::entry::Arena;
+use crate::entry::arena::Arena;
 use crate::group::{Group, RoleState};
 use crate::ids::{Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term};
 use crate::leader::reply_to;

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use crate::entry::Arena;
+use crate::entry::arena::Arena;
 use crate::error::ProposeError;
 use crate::group::{Group, Restored};
 use crate::ids::{

@@ -1,6 +1,7 @@
 //! Claims about the log.
 
-use crate::entry::{Arena, Chunk, EntryKind, NewEntry, Seal};
+use crate::entry::arena::Arena;
+use crate::entry::{Chunk, EntryKind, NewEntry, Seal};
 use crate::ids::{Generation, GroupId, Index, LogId, Term};
 use crate::log::{Log, RestoreError};
 use crate::membership::Configuration;

@@ -10,12 +10,11 @@
 //! read-reply id=N at=I [run=N] term=T
 //! ```
 
+use crate::words::{number, option};
 use raftlet_core::{
     Ack, AckOutcome, Append, Body, Entries, Index, LogId, ReadId, Round, Run, Term, VoteKind,
     VoteReply, VoteRequest, WallMs,
 };
-
-use crate::words::{number, option};
 
 /// The body that the words describe.
 pub(crate) fn body(kind: &str, words: &[&str]) -> Body {

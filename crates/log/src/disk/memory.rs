@@ -22,9 +22,10 @@ use std::io;
 use std::rc::Rc;
 use std::task::Poll;
 
+use world::{Effect, World};
+
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError, FileInfo, Reach};
-use world::{Effect, World};
 
 /// Names an operation that was begun.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

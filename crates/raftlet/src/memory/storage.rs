@@ -226,12 +226,11 @@ mod tests {
     use std::task::{Context, Waker};
     use std::time::Duration;
 
-    use raftlet_core::{Arena, Chunk, EntryKind, Generation, GroupId, Index};
-    use raftlet_core::{LogId, NewEntry, Seal, Term};
-
     use super::{MemoryStorage, slice};
     use crate::memory::Executor;
     use crate::port::{GroupWrite, LoadedLog, Storage, WriteBatch};
+    use raftlet_core::{Arena, Chunk, EntryKind, Generation, GroupId, Index};
+    use raftlet_core::{LogId, NewEntry, Seal, Term};
 
     const GROUP: GroupId = GroupId::new(3);
 
