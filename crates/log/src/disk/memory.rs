@@ -22,9 +22,8 @@ use std::io;
 use std::rc::Rc;
 use std::task::Poll;
 
-use world::{Effect, World};
-
 use crate::disk::buffer::Buffer;
+use crate::disk::memory::world::{Effect, World};
 use crate::disk::{Disk, DiskError, FileInfo, Reach};
 
 /// Names an operation that was begun.
