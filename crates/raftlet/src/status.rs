@@ -89,6 +89,8 @@ pub struct ShardCounters {
     pub storage_reads: u64,
     /// Batches that the machines applied.
     pub applies: u64,
-    /// Those of them that could not finish at once and became a task.
+    /// Forwarded entries that had no effect: second copies (rule 33).
+    pub copies_without_effect: u64,
+    /// Batches that could not finish at once and became a task.
     pub applies_spawned: u64,
 }

@@ -143,6 +143,8 @@ impl<M: StateMachine> State<M> {
         let Some(member) = self.members.get_mut(slot) else {
             return;
         };
+        let copies = u64::try_from(applied.job.without_effect.len()).unwrap_or(u64::MAX);
+        self.counters.copies_without_effect += copies;
         if let Err(halt) = member.on_applied(applied, &mut self.due) {
             self.halt(now, slot, &halt);
             return;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Cluster, now_or_never};
-use raftlet::core::{NodeId, Role};
-use raftlet::{Halt, NotDone, ProposeError, ReadError, ShardError, Unknown};
+use crate::cluster::{Cluster, GENERATION, Ledger, now_or_never};
+use raftlet::core::{GroupId, NodeId, Role};
+use raftlet::{Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, Unknown};
 
 #[test]
 fn what_was_acknowledged_survives_the_kill_of_every_node_at_once() {
@@ -123,6 +123,8 @@ fn a_failed_write_halts_the_shard_and_leaves_nobody_waiting() {
     cluster.run_ms(2_000);
     assert_eq!(cluster.live(leader).shard.status().counters.sends, sends, "it still talks");
     cluster.outcome(follower, "others go on").unwrap();
+    let opened = cluster.live(leader).shard.open(GroupId::new(9), GENERATION, Ledger::default());
+    assert_eq!(cluster.executor.block_on(opened).err(), Some(OpenError::Stopped));
 }
 
 #[test]

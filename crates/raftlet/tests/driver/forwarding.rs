@@ -34,8 +34,8 @@ fn a_forward_whose_reply_is_lost_is_sent_again_and_takes_effect_once() {
     cluster.heal();
     assert!(lost.get() >= 1 && forwards.get() >= 2, "nothing was lost and sent again");
     assert_eq!(cluster.settled(), ["once", "next"]);
-    let last = cluster.group(leader).status().core.last_index;
-    assert!(last.get() >= 5, "the second copy is not in the log: {last}");
+    let copies = cluster.live(leader).shard.status().counters.copies_without_effect;
+    assert!(copies > 0, "the second copy did not reach the log");
 }
 
 #[test]

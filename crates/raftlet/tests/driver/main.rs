@@ -8,7 +8,7 @@
 mod cluster;
 mod failures;
 mod forwarding;
-mod idle;
+mod groups;
 mod machines;
 mod memory;
 mod nemesis;

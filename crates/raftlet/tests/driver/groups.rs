@@ -1,4 +1,4 @@
-//! Groups that nothing happens to cost nothing.
+//! Many groups on a shard: idle ones cost nothing, busy ones share.
 
 use std::rc::Rc;
 
@@ -46,6 +46,28 @@ fn hundreds_of_idle_groups_cause_no_messages_writes_or_settling() {
         assert!(after.settled - before.settled < 10, "node {id} turns groups over");
         assert!(after.turns - before.turns <= GROUPS, "node {id} turns");
     }
+}
+
+#[test]
+fn the_proposals_of_many_groups_in_a_turn_share_one_write_and_one_frame_a_node() {
+    let cluster = Cluster::voters(3);
+    let handles = open_many(&cluster);
+    cluster.run_ms(15_000);
+    let of_node_1 = &handles[..usize::try_from(GROUPS).unwrap()];
+    let led: Vec<_> = of_node_1
+        .iter()
+        .filter(|handle| handle.status().core.role == raftlet::core::Role::Leader)
+        .collect();
+    assert!(led.len() >= 50, "node 1 leads {} groups", led.len());
+    let before = cluster.live(1).shard.status().counters;
+    let writes = cluster.storage(1).writes();
+    let proposed: Vec<_> = led.iter().map(|handle| handle.propose("x".to_owned())).collect();
+    for proposal in proposed {
+        assert_eq!(cluster.executor.block_on(proposal), Ok(1));
+    }
+    let after = cluster.live(1).shard.status().counters;
+    assert_eq!(cluster.storage(1).writes() - writes, 1);
+    assert!(after.sends - before.sends <= 6, "{} frames", after.sends - before.sends);
 }
 
 #[test]
