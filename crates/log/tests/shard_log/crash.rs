@@ -156,7 +156,7 @@ fn crashes(disk: &MemoryDisk, dice: &mut Dice) -> Vec<MemoryDisk> {
     let samples = if pending == 0 {
         0
     } else if subsets == 0 {
-        40
+        16
     } else {
         8
     };
@@ -202,7 +202,7 @@ fn a_crash_at_any_point_in_any_way_loses_nothing_and_brings_nothing_back() {
             // What was recovered once stays, also when power goes right behind.
             first.crash(|_| Fate::Lost);
             assert_eq!(recovered(&first, &what), model, "{what}, then again");
-            if at % 16 == 0 {
+            if at % 24 == 0 {
                 // What a killed process left unflushed may still go.
                 let other = if crashed.pending() > 0 { &progress.acked } else { &model };
                 twice += crash_in_recovery(&crashed, [&model, other], &mut dice, &what);
