@@ -12,7 +12,8 @@
 //!
 //! - `plan.rs` draws what kind of run a seed makes.
 //! - `world.rs` holds the queue and feeds the cores; `driver.rs` writes,
-//!   applies and fetches for them; `clients.rs` asks; `mischief.rs` breaks;
+//!   applies and fetches for them; `clients.rs` asks; `mischief.rs` breaks, as
+//!   often as `wheel.rs` says;
 //!   `healing.rs` is the second phase.
 //! - `network.rs`, `clock.rs`, `image.rs`, `member.rs` are what it is made of.
 //! - `judge.rs` watches; `invariants.rs` lists what must hold.
@@ -28,6 +29,7 @@ mod member;
 mod mischief;
 mod network;
 mod plan;
+mod wheel;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,8 +37,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use invariants::{Invariant, Violation};
 pub use plan::{ClientLoad, Healing, MemberFaults, NetworkFaults, Plan};
 
-use world::World;
-
+use crate::core_tier::world::World;
 use crate::tally::Tally;
 use crate::trace::Trace;
 

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use crate::arguments::{Arguments, Task};
 use crate::batch::Batch;
-use raftlet_core::mutants;
+use raftlet::core::mutants;
 use raftlet_sim::core_tier::{self, Limits};
 
 fn main() -> ExitCode {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::batch::{Batch, Failure};
-use raftlet_core::mutants;
+use raftlet::core::mutants;
 use raftlet_sim::core_tier::Outcome;
 
 /// The result of a batch: a table, or one JSON object.

@@ -15,7 +15,7 @@ use super::judge::{is_leader, seat_of};
 use super::member::{Forwarded, Read};
 use super::world::World;
 use crate::tally::Mark;
-use raftlet_core::{
+use raftlet::core::{
     Body, Forward, Generation, Index, Message, ProposeError, ReadId, ReadReady, Term,
 };
 

@@ -5,7 +5,7 @@
 //! calendar that may jump.
 
 use crate::random::Random;
-use raftlet_core::{Now, Time, WallMs};
+use raftlet::core::{Now, Time, WallMs};
 
 /// A member's clocks during one run.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ const CALENDAR_START_MS: u64 = 1_767_225_600_000;
 mod tests {
     use super::Clock;
     use crate::random::Random;
-    use raftlet_core::Time;
+    use raftlet::core::Time;
 
     #[test]
     fn a_clock_shows_a_time_at_the_true_time_it_named_for_it() {

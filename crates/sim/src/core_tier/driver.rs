@@ -6,19 +6,10 @@
 use super::image::Record;
 use super::invariants::{self, Violation, ensure};
 use super::judge::is_leader;
+use super::member::FetchUnderWay;
 use super::world::{Within, World};
 use crate::tally::Mark;
-use raftlet_core::{Entries, Fetch, Index, Term};
-
-/// A fetch under way.
-#[derive(Clone, Debug)]
-pub(crate) struct FetchUnderWay {
-    fetch: Fetch,
-    /// The leader's term that asked.
-    term: Term,
-    /// What storage held when it was asked, for those that answer so.
-    early: Option<Entries>,
-}
+use raftlet::core::{Fetch, Index, Term};
 
 impl World {
     /// The disk begins to write some or all of what waits.

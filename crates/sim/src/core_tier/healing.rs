@@ -12,7 +12,7 @@ use super::judge::is_leader;
 use super::plan::Healing;
 use super::world::{Event, World};
 use crate::tally::Mark;
-use raftlet_core::{Index, Liveness, Term};
+use raftlet::core::{Index, Liveness, Term};
 
 /// Election timeouts that recovery may take. Leaders elected in the last
 /// moment of an unlucky split, several times over, and a catch-up through a

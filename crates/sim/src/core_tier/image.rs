@@ -9,7 +9,7 @@
 //! (`member.rs`).
 
 use crate::trace::{mix, mix_bytes};
-use raftlet_core::{
+use raftlet::core::{
     Chunk, Configuration, Entries, Entry, EntryKind, HardState, Index, LogId, Origin, Restored,
     Term,
 };

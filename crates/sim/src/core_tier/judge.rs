@@ -24,7 +24,7 @@ use super::image::Change;
 use super::invariants::{self, Violation, ensure};
 use super::member::Member;
 use crate::tally::{Mark, Tally};
-use raftlet_core::{Body, Envelope, Index, LogId, NodeId, Output, Role, Term};
+use raftlet::core::{Body, Envelope, Index, LogId, NodeId, Output, Role, Term};
 
 /// History as an omniscient observer has it.
 #[derive(Debug)]
@@ -210,7 +210,7 @@ impl Judge {
     }
 
     /// A member's counters at the end of a run.
-    pub(crate) fn count(&mut self, counters: &raftlet_core::Counters) {
+    pub(crate) fn count(&mut self, counters: &raftlet::core::Counters) {
         self.tally.add(Mark::QuorumLost, counters.quorum_lost);
         self.tally.add(Mark::Throttle, counters.throttled);
     }
@@ -222,7 +222,7 @@ impl Judge {
 
 /// Pre-votes name the term that is asked for, not one that anybody has.
 fn asks_for_a_later_term(body: &Body) -> bool {
-    use raftlet_core::VoteKind;
+    use raftlet::core::VoteKind;
     match body {
         Body::VoteRequest(request) => request.kind == VoteKind::Pre,
         Body::VoteReply(reply) => reply.kind == VoteKind::Pre && reply.granted,

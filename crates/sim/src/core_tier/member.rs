@@ -12,11 +12,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use super::clock::Clock;
-use super::driver::FetchUnderWay;
 use super::image::{Change, Image};
 use crate::random::Random;
-use raftlet_core::{
-    Group, Incarnation, Index, NodeId, Output, ReadId, Role, Run, Sender, Term, Ticket,
+use raftlet::core::{
+    Entries, Fetch, Group, Incarnation, Index, NodeId, Output, ReadId, Role, Run, Sender, Term,
+    Ticket,
 };
 
 /// A seat of the group and everything in it.
@@ -89,6 +89,16 @@ pub(crate) struct Read {
     pub(crate) floor: Index,
     /// Set when the core gave it an index.
     pub(crate) ready: Option<Index>,
+}
+
+/// A fetch under way.
+#[derive(Clone, Debug)]
+pub(crate) struct FetchUnderWay {
+    pub(crate) fetch: Fetch,
+    /// The leader's term that asked.
+    pub(crate) term: Term,
+    /// What storage held when it was asked, for those that answer so.
+    pub(crate) early: Option<Entries>,
 }
 
 /// Commands that another member was asked to append.

@@ -5,79 +5,10 @@
 
 use super::invariants::Violation;
 use super::judge::is_leader;
-use super::plan::Plan;
+use super::wheel::Turn;
 use super::world::{Event, Within, World};
-use crate::random::Random;
 use crate::tally::Mark;
-use raftlet_core::{Liveness, NodeId, Run};
-
-/// Something that the wheel can stop at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    Propose,
-    Retransmit,
-    Read,
-    Forget,
-    Replay,
-    Cut,
-    Heal,
-    Crash,
-    Poison,
-    Pause,
-    Release,
-    CalendarJump,
-    Rumour,
-    Doubt,
-}
-
-/// The plan's rates, added up.
-#[derive(Debug)]
-pub(crate) struct Wheel {
-    /// Ends of the sectors, ascending.
-    sectors: Vec<(u64, Turn)>,
-    size: u64,
-}
-
-impl Wheel {
-    pub(crate) fn new(plan: &Plan) -> Self {
-        let (network, members, clients) = (&plan.network, &plan.members, &plan.clients);
-        let rates = [
-            (clients.propose, Turn::Propose),
-            (clients.retransmit, Turn::Retransmit),
-            (clients.read, Turn::Read),
-            (clients.forget, Turn::Forget),
-            (network.replay, Turn::Replay),
-            (network.cut, Turn::Cut),
-            (network.heal, Turn::Heal),
-            (members.crash, Turn::Crash),
-            (members.poison, Turn::Poison),
-            (members.pause, Turn::Pause),
-            (members.release, Turn::Release),
-            (members.calendar_jump, Turn::CalendarJump),
-            (members.rumour, Turn::Rumour),
-            (members.rumour, Turn::Doubt),
-        ];
-        let mut end = 0;
-        let mut sectors = Vec::new();
-        for (rate, turn) in rates {
-            end += rate;
-            if rate > 0 {
-                sectors.push((end, turn));
-            }
-        }
-        Self { sectors, size: end.max(1_000_000) }
-    }
-
-    fn turn(&self, random: &mut Random) -> Option<Turn> {
-        let at = random.below(self.size);
-        let (end, _) = self.sectors.last()?;
-        if at >= *end {
-            return None;
-        }
-        let sector = self.sectors.iter().find(|(end, _)| at < *end);
-        sector.map(|(_, turn)| *turn)
-    }
-}
+use raftlet::core::{Liveness, NodeId, Run};
 
 impl World {
     /// Turns the wheel.

@@ -6,7 +6,7 @@
 
 use super::plan::NetworkFaults;
 use crate::random::Random;
-use raftlet_core::{Ack, AckOutcome, Body, Index, Message, Sender, Term};
+use raftlet::core::{Ack, AckOutcome, Body, Index, Message, Sender, Term};
 
 /// A message on its way.
 #[derive(Clone, Debug)]

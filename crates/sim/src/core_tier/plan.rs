@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use crate::random::Random;
-use raftlet_core::Options;
+use raftlet::core::Options;
 
 /// Everything about a run that is decided before its first step.
 #[derive(Clone, Debug)]
@@ -286,7 +286,7 @@ const STREAM: u64 = 1;
 #[cfg(test)]
 mod tests {
     use super::Plan;
-    use raftlet_core::Settings;
+    use raftlet::core::Settings;
 
     #[test]
     fn every_plan_has_options_that_stand() {

@@ -19,13 +19,13 @@ use super::image::Change;
 use super::invariants::{self, Violation, ensure};
 use super::judge::Judge;
 use super::member;
-use super::mischief::Wheel;
 use super::network::{self, Flight, FlightId, Network};
 use super::plan::Plan;
+use super::wheel::Wheel;
 use crate::random::Random;
 use crate::tally::Mark;
 use crate::trace::Trace;
-use raftlet_core::{
+use raftlet::core::{
     Arena, Body, Configuration, Generation, Group, GroupId, Incarnation, Liveness, Member,
     MemberRole, NodeId, Now, Output, Run, Seat, Settings, Time, VoteKind, genesis,
 };
@@ -330,7 +330,7 @@ impl World {
     }
 
     /// A message leaves, and may never arrive.
-    pub(super) fn send(&mut self, seat: usize, to: usize, message: raftlet_core::Message) {
+    pub(super) fn send(&mut self, seat: usize, to: usize, message: raftlet::core::Message) {
         self.messages_sent += 1;
         let kind = network::kind(&message.body);
         self.trace.fold(&[0x5e, kind, message.term.get()]);
@@ -550,8 +550,8 @@ fn first_change(voters: usize) -> Change {
     let configuration = Configuration::new(members).expect("voters, each once");
     let entries = genesis(GROUP, GENERATION, &configuration);
     Change {
-        hard_state: Some(raftlet_core::HardState {
-            term: raftlet_core::Term::BOOTSTRAP,
+        hard_state: Some(raftlet::core::HardState {
+            term: raftlet::core::Term::BOOTSTRAP,
             vote: None,
         }),
         truncate_from: None,

@@ -4,7 +4,7 @@ use super::{Judge, seat_of};
 use crate::core_tier::invariants::{self, Violation, ensure};
 use crate::core_tier::member::Member;
 use crate::tally::Mark;
-use raftlet_core::{Ack, AckOutcome, Append, ForwardOutcome, ForwardReply, Index, Role, Term};
+use raftlet::core::{Ack, AckOutcome, Append, ForwardOutcome, ForwardReply, Index, Role, Term};
 
 impl Judge {
     /// A leader sends.

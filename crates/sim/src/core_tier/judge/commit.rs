@@ -6,7 +6,7 @@ use crate::core_tier::image::{Record, position};
 use crate::core_tier::invariants::{self, Violation, ensure};
 use crate::core_tier::member::{Member, Read};
 use crate::tally::Mark;
-use raftlet_core::{Entries, Index, Output, ReadReady, Role, Term};
+use raftlet::core::{Entries, Index, Output, ReadReady, Role, Term};
 
 impl Judge {
     /// The commit index after a drain.

@@ -4,7 +4,7 @@ use super::{Judge, Reign, is_leader};
 use crate::core_tier::invariants::{self, Violation, ensure};
 use crate::core_tier::member::Member;
 use crate::tally::Mark;
-use raftlet_core::{LogId, NodeId, Persist, Role, Term, VoteKind, VoteReply, VoteRequest};
+use raftlet::core::{LogId, NodeId, Persist, Role, Term, VoteKind, VoteReply, VoteRequest};
 
 impl Judge {
     /// Hard state is handed out.

@@ -5,7 +5,7 @@ use crate::core_tier::image::{Change, Record, position};
 use crate::core_tier::invariants::{self, Violation, ensure};
 use crate::core_tier::member::Member;
 use crate::tally::Mark;
-use raftlet_core::{Index, LogId, Persist, Role, Term};
+use raftlet::core::{Index, LogId, Persist, Role, Term};
 
 impl Judge {
     /// Judges a hand-over and adopts it in the written image.
@@ -97,6 +97,7 @@ impl Judge {
         records: &[Record],
     ) -> Result<(), Violation> {
         let mut index = kept;
+        let mut newest = None;
         for record in records {
             index = index.next();
             let at = position(index);
@@ -113,6 +114,7 @@ impl Judge {
                 None => {
                     self.named[at].push((record.term, record.digest));
                     self.lead(member, seat, record.term)?;
+                    newest = Some(record.term);
                     ensure(
                         !self.refused.contains(&record.command),
                         invariants::REFUSED_STAYS_OUT,
@@ -121,11 +123,9 @@ impl Judge {
                 }
             }
         }
-        // The leader's own log grew: its reign knows it at once.
-        if let Some(last) = records.last()
-            && let Some(reign) = self.reigns.get_mut(&last.term)
-            && reign.seat == seat
-        {
+        // The log of the one who leads grew: its reign knows it at once. What
+        // a former leader gets back after a crash is no news of its reign.
+        if let Some(reign) = newest.and_then(|term| self.reigns.get_mut(&term)) {
             reign.follow(member, kept);
         }
         Ok(())
