@@ -126,6 +126,7 @@ mod tests {
                 disk_mode: String::new(),
                 log: LogStatus::default(),
                 clients: ClientsStatus::default(),
+                waiting: None,
                 groups: Vec::new(),
             }
         }

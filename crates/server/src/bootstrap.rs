@@ -9,13 +9,13 @@
 //! Invariant: nothing is written before the roll call is complete, and after
 //! that only what it came to.
 
-use std::cell::RefCell;
 use std::time::Duration;
 
 use tracing::info;
 
 use crate::failure::{Exit, Failure};
 use crate::ports::{Shard, SharedLog};
+use crate::view::NodeView;
 use raftlet::core::{Configuration, Generation, GroupId, Index, Member, MemberRole};
 use raftlet::{GroupInfo, Storage};
 use raftlet_kv::SlotMap;
@@ -109,29 +109,26 @@ fn list_of(configuration: &Configuration) -> Vec<RollCallMember> {
         .collect()
 }
 
-/// Waits until all initial members have met, and returns their list. `waiting`
-/// always says whom the node waits for.
-pub(crate) async fn roll_call(net: &NetHandle, waiting: &RefCell<String>) -> Vec<RollCallMember> {
+/// Waits until all initial members have met, and returns their list. The log
+/// and `view` say whom the node waits for meanwhile.
+pub(crate) async fn roll_call(net: &NetHandle, view: &NodeView) -> Vec<RollCallMember> {
+    let mut repeats = false;
     loop {
         match net.roll_call() {
             Some(RollCallStatus::Waiting(missing)) => {
                 let text = waiting_text(&missing);
-                let is_news = *waiting.borrow() != text;
-                if is_news {
+                if view.waits_for(&text) || repeats {
                     info!("{text}");
-                    *waiting.borrow_mut() = text;
                 }
             }
             Some(RollCallStatus::Complete(_) | RollCallStatus::Closed(_)) | None => {
                 if let Some(list) = net.close_roll_call() {
+                    view.waits_for("");
                     return list;
                 }
             }
         }
-        tokio::select! {
-            () = net.roll_call_changed() => {}
-            () = tokio::time::sleep(REPEAT_EVERY) => waiting.borrow_mut().clear(),
-        }
+        repeats = tokio::time::timeout(REPEAT_EVERY, net.roll_call_changed()).await.is_err();
     }
 }
 

@@ -15,7 +15,6 @@
 //!
 //! Not here: what any of the parts does.
 
-use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -181,10 +180,9 @@ impl Parts {
             log: spawn_local(self.log.0.maintain(self.clock)),
         };
         if self.is_first_start {
-            let waiting = RefCell::new(String::new());
             let list = tokio::select! {
-                list = bootstrap::roll_call(&net, &waiting) => list,
-                () = client::refuse_all(&clients, || waiting.borrow().clone()) => Vec::new(),
+                list = bootstrap::roll_call(&net, &view) => list,
+                () = client::refuse_all(&clients, || view.waiting()) => Vec::new(),
                 ended = tasks.ended() => return Err(ended),
                 order = orders.next() => return order,
             };
@@ -203,7 +201,7 @@ impl Parts {
         info!(node = self.identity.node.get(), clients = self.config.advertised_client, "serving");
         tokio::select! {
             ended = &mut shard_loop => return Err(shard_failure(ended)),
-            ended = tasks.ended() => return Err(ended),
+            ended = tasks.ended() => return Err(poisoned(&self.log).unwrap_or(ended)),
             ended = &mut serving => return Err(part_failure("client port", ended)),
             order = orders.next() => order?,
         }
@@ -407,6 +405,12 @@ fn shard_failure(ended: Result<Result<(), ShardError>, JoinError>) -> Failure {
         Ok(Ok(())) => Failure::runtime("the shard ended unasked; start the node again"),
         Err(error) => broken_part("shard", &error),
     }
+}
+
+/// Why the log ended by itself: a failed write or flush (rule 9).
+fn poisoned(log: &SharedLog) -> Option<Failure> {
+    let cause = log.0.poison()?;
+    Some(Failure::runtime(format!("the log failed: {cause}; start the node on a healthy disk")))
 }
 
 fn part_failure(part: &str, ended: Result<(), JoinError>) -> Failure {

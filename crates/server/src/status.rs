@@ -22,6 +22,9 @@ pub(crate) struct NodeStatus {
     pub(crate) disk_mode: String,
     pub(crate) log: LogStatus,
     pub(crate) clients: ClientsStatus,
+    /// Whom a first start waits for; absent once the groups are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) waiting: Option<String>,
     /// In order of group id.
     pub(crate) groups: Vec<GroupStatus>,
 }
@@ -129,6 +132,7 @@ impl NodeStatus {
             self.clients.connected,
             self.clients.requests,
         );
+        text.extend(self.waiting.iter().map(|waiting| format!("{waiting}\n")));
         for group in &self.groups {
             let leader =
                 group.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());
@@ -193,6 +197,7 @@ mod tests {
             disk_mode: "direct".to_owned(),
             log: LogStatus::default(),
             clients: ClientsStatus::default(),
+            waiting: None,
             groups: vec![GroupStatus {
                 group: 1,
                 role: Role::PreCandidate,

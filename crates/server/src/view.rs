@@ -25,6 +25,8 @@ pub(crate) struct NodeView {
     /// Set when the groups are open.
     keyspace: OnceCell<Rc<Keyspace>>,
     is_stopping: Cell<bool>,
+    /// Whom the roll call waits for; empty when it is over.
+    waiting: RefCell<String>,
     /// The last digest of each group that could be taken: a machine that is
     /// out with a batch has none at that moment.
     digests: RefCell<BTreeMap<GroupId, StateDigest>>,
@@ -44,6 +46,7 @@ impl NodeView {
             shard,
             keyspace: OnceCell::new(),
             is_stopping: Cell::new(false),
+            waiting: RefCell::default(),
             digests: RefCell::new(BTreeMap::new()),
         }
     }
@@ -51,6 +54,20 @@ impl NodeView {
     /// The groups are open from now on.
     pub(crate) fn opened(&self, keyspace: &Rc<Keyspace>) {
         self.keyspace.get_or_init(|| Rc::clone(keyspace));
+    }
+
+    /// Says whom the roll call waits for from now on. True: that is news.
+    pub(crate) fn waits_for(&self, text: &str) -> bool {
+        if *self.waiting.borrow() == text {
+            return false;
+        }
+        text.clone_into(&mut self.waiting.borrow_mut());
+        true
+    }
+
+    /// Whom the roll call waits for; empty when it is over.
+    pub(crate) fn waiting(&self) -> String {
+        self.waiting.borrow().clone()
     }
 
     /// The node is on its way out from now on.
@@ -118,6 +135,7 @@ impl Inspect for NodeView {
             disk_mode: self.log.0.disk_mode().to_owned(),
             log: self.log_status(),
             clients: self.keyspace.get().map_or_else(ClientsStatus::default, |it| it.clients()),
+            waiting: Some(self.waiting()).filter(|text| !text.is_empty()),
             groups: groups.iter().map(|group| self.group_status(group)).collect(),
         }
     }

@@ -9,10 +9,12 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::wall;
 use crate::failure::Failure;
 
 const PORTS_FILE: &str = "cluster.json";
@@ -86,16 +88,9 @@ impl Layout {
     /// # Errors
     /// No free ports, or the directory cannot be written.
     pub(super) fn choose_ports(&mut self, nodes: usize) -> Result<(), Failure> {
-        // All are held until all are chosen, so that none is given out twice.
-        let mut held = Vec::new();
-        let mut free = || -> std::io::Result<u16> {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            let port = listener.local_addr()?.port();
-            held.push(listener);
-            Ok(port)
-        };
+        let mut ports = FreePorts::new();
         let mut node = || -> std::io::Result<NodePorts> {
-            Ok(NodePorts { client: free()?, peer: free()?, admin: free()? })
+            Ok(NodePorts { client: ports.next()?, peer: ports.next()?, admin: ports.next()? })
         };
         self.ports = (0..nodes).map(|_| node()).collect::<Result<_, _>>().map_err(|error| {
             Failure::runtime(format!(
@@ -148,6 +143,43 @@ impl Layout {
     /// Bytes that the data directories take on disk.
     pub(super) fn data_bytes(&self) -> u64 {
         (1..=self.ports.len()).map(|id| bytes_below(&self.dir.join(format!("node-{id}")))).sum()
+    }
+}
+
+/// Ports of 127.0.0.1 that are free and stay so: not from the range that the
+/// system gives to connections, or a client's connection could sit on the port
+/// of a node that is down for a moment.
+struct FreePorts {
+    candidate: u16,
+    /// Held until all are chosen, so that none is given out twice.
+    held: Vec<TcpListener>,
+}
+
+impl FreePorts {
+    /// Above the ports of well-known services, below 32 768, where Linux begins
+    /// to take ports for connections.
+    const RANGE: Range<u16> = 10_000..32_000;
+
+    fn new() -> Self {
+        // Demos that run at once begin at different places.
+        let place = u64::from(std::process::id()).wrapping_mul(7_919) ^ wall().0;
+        let len = u64::from(Self::RANGE.end - Self::RANGE.start);
+        let offset = u16::try_from(place % len).unwrap_or(0);
+        Self { candidate: Self::RANGE.start + offset, held: Vec::new() }
+    }
+
+    fn next(&mut self) -> std::io::Result<u16> {
+        for _ in Self::RANGE {
+            self.candidate += 1;
+            if self.candidate >= Self::RANGE.end {
+                self.candidate = Self::RANGE.start;
+            }
+            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, self.candidate)) {
+                self.held.push(listener);
+                return Ok(self.candidate);
+            }
+        }
+        Err(ErrorKind::AddrInUse.into())
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -31,6 +32,19 @@ pub(crate) fn raftlet() -> Command {
     }
     command.stdin(Stdio::null());
     command
+}
+
+/// A port of loopback that is free and given out once in this process. Below
+/// the range that the system gives to connections, of which there are many.
+fn free_port() -> u16 {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let place = std::process::id().wrapping_mul(409) + TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(10_000 + place % 22_000).unwrap();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Looks until `holds` says yes.
@@ -78,16 +92,9 @@ impl Cluster {
 
     /// A cluster of which nothing runs yet.
     pub(crate) fn new(nodes: usize) -> Self {
-        let mut held = Vec::new();
-        let mut free = || {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            let port = listener.local_addr().unwrap().port();
-            held.push(listener);
-            port
-        };
         Self {
             dir: tempfile::tempdir().unwrap(),
-            ports: (0..nodes).map(|_| [free(), free(), free()]).collect(),
+            ports: (0..nodes).map(|_| [free_port(), free_port(), free_port()]).collect(),
             nodes: (0..nodes).map(|_| None).collect(),
             flags: Vec::new(),
         }

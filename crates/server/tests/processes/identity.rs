@@ -165,6 +165,8 @@ fn a_first_start_waits_for_every_member_by_name_and_tells_clients_so() {
     let answer = client.receive().unwrap();
     let text = crate::client::error_text(&answer);
     assert!(text.starts_with("CLUSTERDOWN ") && text.contains(missing), "{text}");
+    let waiting = cluster.status(0).unwrap()["waiting"].to_string();
+    assert!(waiting.contains(missing), "{waiting}");
     // Killed in the roll call, the same command ends in the same state.
     cluster.kill(1);
     cluster.start(1);
