@@ -11,7 +11,8 @@
 //! Peers see the closed connections and replace a leader at once.
 //!
 //! Everything is one task set on one thread; when a part of it ends unasked or
-//! panics, the node ends with it (rule 44).
+//! panics, the node ends with it (rule 44): peers see the closed connections,
+//! and clients are still told how what they asked for ended (rules 9, 33).
 //!
 //! Not here: what any of the parts does.
 
@@ -52,6 +53,8 @@ use raftlet_net::{
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// The shard's last turn, and the log's last write.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// The last answers of a node that broke. They wait for nothing but clients.
+const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Runs a node until it is told to stop.
 ///
@@ -179,6 +182,7 @@ impl Parts {
             admin: spawn_local(crate::admin::serve(admin, Rc::clone(&view))),
             net: spawn_local(self.net.run(Rc::new(self.sink))),
             log: spawn_local(self.log.0.maintain(self.clock)),
+            storage: self.log.clone(),
         };
         if self.is_first_start {
             let waiting = RefCell::new(String::new());
@@ -201,13 +205,21 @@ impl Parts {
         let (stop, stopped) = watch::channel(false);
         let mut serving = spawn_local(client::serve(clients, keyspace, stopped));
         info!(node = self.identity.node.get(), clients = self.config.advertised_client, "serving");
-        tokio::select! {
-            ended = &mut shard_loop => return Err(shard_failure(ended)),
-            ended = tasks.ended() => return Err(ended),
+        let end = tokio::select! {
+            ended = &mut shard_loop => Err(shard_failure(ended)),
+            ended = tasks.ended() => Err(ended),
             ended = &mut serving => return Err(part_failure("client port", ended)),
-            order = orders.next() => order?,
-        }
+            order = orders.next() => order,
+        };
         view.stopping();
+        if let Err(failure) = end {
+            // A closed connection would make clients repeat what may be done.
+            tasks.net.abort();
+            self.shard.stop();
+            let _ = stop.send(true);
+            let _ = tokio::time::timeout(LAST_ANSWERS_WITHIN, serving).await;
+            return Err(failure);
+        }
         info!("stopping");
         // The receiver is the serving task's, which is there.
         let _ = stop.send(true);
@@ -231,6 +243,8 @@ struct Tasks {
     admin: JoinHandle<()>,
     net: JoinHandle<()>,
     log: JoinHandle<()>,
+    /// Tells why the log's maintenance ended.
+    storage: SharedLog,
 }
 
 impl Tasks {
@@ -239,7 +253,12 @@ impl Tasks {
         tokio::select! {
             ended = &mut self.admin => part_failure("admin port", ended),
             ended = &mut self.net => part_failure("transport", ended),
-            ended = &mut self.log => part_failure("log's maintenance", ended),
+            ended = &mut self.log => match self.storage.0.poison() {
+                Some(cause) => Failure::runtime(format!(
+                    "the log failed: {cause}; start the node again on a healthy disk"
+                )),
+                None => part_failure("log's maintenance", ended),
+            },
         }
     }
 }
