@@ -138,8 +138,12 @@ fn check_name(name: &str) -> Result<(), Failure> {
 }
 
 fn group_options(args: &ServeArgs) -> Result<Options, Failure> {
+    let election_timeout = Duration::from_millis(args.limits.election_timeout_ms);
     let options = Options {
-        election_timeout: Duration::from_millis(args.limits.election_timeout_ms),
+        election_timeout,
+        // No flag of its own: a cluster that is patient with leaders is so
+        // with disks.
+        stall_limit: Options::default().stall_limit.max(election_timeout),
         heartbeat_interval: Duration::from_millis(args.limits.heartbeat_interval_ms),
         command_bytes_max: raftlet::core::PAYLOAD_BYTES_MAX,
         ..Options::default()

@@ -11,7 +11,8 @@
 //! Peers see the closed connections and replace a leader at once.
 //!
 //! Everything is one task set on one thread; when a part of it ends unasked or
-//! panics, the node ends with it (rule 44).
+//! panics, the node ends with it (rule 44): peers see the closed connections,
+//! and clients are still told how what they asked for ended (rules 9, 33).
 //!
 //! Not here: what any of the parts does.
 
@@ -51,6 +52,8 @@ use raftlet_net::{
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// The shard's last turn, and the log's last write.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// The last answers of a node that broke. They wait for nothing but clients.
+const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Runs a node until it is told to stop.
 ///
@@ -178,6 +181,7 @@ impl Parts {
             admin: spawn_local(crate::admin::serve(admin, Rc::clone(&view))),
             net: spawn_local(self.net.run(Rc::new(self.sink))),
             log: spawn_local(self.log.0.maintain(self.clock)),
+            storage: self.log.clone(),
         };
         if self.is_first_start {
             let list = tokio::select! {
@@ -199,13 +203,21 @@ impl Parts {
         let (stop, stopped) = watch::channel(false);
         let mut serving = spawn_local(client::serve(clients, keyspace, stopped));
         info!(node = self.identity.node.get(), clients = self.config.advertised_client, "serving");
-        tokio::select! {
-            ended = &mut shard_loop => return Err(shard_failure(ended)),
-            ended = tasks.ended() => return Err(poisoned(&self.log).unwrap_or(ended)),
+        let end = tokio::select! {
+            ended = &mut shard_loop => Err(shard_failure(ended)),
+            ended = tasks.ended() => Err(ended),
             ended = &mut serving => return Err(part_failure("client port", ended)),
-            order = orders.next() => order?,
-        }
+            order = orders.next() => order,
+        };
         view.stopping();
+        if let Err(failure) = end {
+            // A closed connection would make clients repeat what may be done.
+            tasks.net.abort();
+            self.shard.stop();
+            let _ = stop.send(true);
+            let _ = tokio::time::timeout(LAST_ANSWERS_WITHIN, serving).await;
+            return Err(failure);
+        }
         info!("stopping");
         // The receiver is the serving task's, which is there.
         let _ = stop.send(true);
@@ -229,6 +241,8 @@ struct Tasks {
     admin: JoinHandle<()>,
     net: JoinHandle<()>,
     log: JoinHandle<()>,
+    /// Tells why the log's maintenance ended.
+    storage: SharedLog,
 }
 
 impl Tasks {
@@ -237,7 +251,12 @@ impl Tasks {
         tokio::select! {
             ended = &mut self.admin => part_failure("admin port", ended),
             ended = &mut self.net => part_failure("transport", ended),
-            ended = &mut self.log => part_failure("log's maintenance", ended),
+            ended = &mut self.log => match self.storage.0.poison() {
+                Some(cause) => Failure::runtime(format!(
+                    "the log failed: {cause}; start the node again on a healthy disk"
+                )),
+                None => part_failure("log's maintenance", ended),
+            },
         }
     }
 }
@@ -405,12 +424,6 @@ fn shard_failure(ended: Result<Result<(), ShardError>, JoinError>) -> Failure {
         Ok(Ok(())) => Failure::runtime("the shard ended unasked; start the node again"),
         Err(error) => broken_part("shard", &error),
     }
-}
-
-/// Why the log ended by itself: a failed write or flush (rule 9).
-fn poisoned(log: &SharedLog) -> Option<Failure> {
-    let cause = log.0.poison()?;
-    Some(Failure::runtime(format!("the log failed: {cause}; start the node on a healthy disk")))
 }
 
 fn part_failure(part: &str, ended: Result<(), JoinError>) -> Failure {

@@ -49,6 +49,13 @@ fn a_node_listens_where_the_list_says_unless_told() {
 }
 
 #[test]
+fn every_election_timeout_that_the_flag_allows_can_be_had() {
+    for ms in ["300", "1000", "30000", "600000"] {
+        config(&["--election-timeout-ms", ms]).unwrap();
+    }
+}
+
+#[test]
 fn what_cannot_stand_is_refused_by_the_name_of_its_flag() {
     let cases: &[(&[&str], &str)] = &[
         (&["--shards", "2"], "--shards 2"),

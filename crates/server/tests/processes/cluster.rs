@@ -141,9 +141,16 @@ impl Cluster {
     }
 
     pub(crate) fn start(&mut self, at: usize) {
+        self.start_as(at, self.command(at));
+    }
+
+    /// Starts a node by this command, which ends in it. Its process id.
+    pub(crate) fn start_as(&mut self, at: usize, mut command: Command) -> u32 {
         let log = File::options().create(true).append(true).open(self.log(at)).unwrap();
-        let child = self.command(at).stderr(log).spawn().unwrap();
+        let child = command.stderr(log).spawn().unwrap();
+        let id = child.id();
         self.nodes[at] = Some(child);
+        id
     }
 
     pub(crate) fn start_all(&mut self) {

@@ -18,6 +18,7 @@ mod client;
 mod cluster;
 mod counters;
 mod demo;
+mod failing_disk;
 mod identity;
 mod outages;
 mod refusals;
