@@ -12,7 +12,7 @@ use std::fmt;
 use std::ops::Sub;
 
 macro_rules! number {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+    ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(u64);
@@ -33,7 +33,7 @@ macro_rules! number {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{}"), self.0)
+                self.0.fmt(f)
             }
         }
     };
@@ -42,50 +42,50 @@ macro_rules! number {
 number! {
     /// Position of an entry in one group's log. The first entry is 1; 0 means
     /// "before the first" and never names an entry.
-    Index, ""
+    Index
 }
 
 number! {
     /// A leader's period of office (§3.3). 0 comes before every election; the
     /// bootstrap entry has term 1.
-    Term, ""
+    Term
 }
 
 number! {
     /// A process that hosts members. 0 names nobody.
-    NodeId, "n"
+    NodeId
 }
 
 number! {
     /// One replicated log.
-    GroupId, "g"
+    GroupId
 }
 
 number! {
     /// The life of a group id: a group removed and made anew under its id is a
     /// stranger to messages and records of the former.
-    Generation, "gen"
+    Generation
 }
 
 number! {
     /// How often a process has been started on its data directory; the name of
     /// one run of it (rule 4).
-    Run, "run"
+    Run
 }
 
 number! {
     /// Names one hand-over of things to make durable. Later tickets are larger.
-    Ticket, "t"
+    Ticket
 }
 
 number! {
     /// A round of messages that confirms reads; unique within a leader's term.
-    Round, "r"
+    Round
 }
 
 number! {
     /// Names one read that a local caller waits for; unique within a run.
-    ReadId, "read"
+    ReadId
 }
 
 /// One thread's share of a node.

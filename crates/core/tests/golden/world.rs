@@ -372,7 +372,7 @@ impl World {
             return;
         }
         if let Body::ForwardReply(reply) = &message.body {
-            let text = format!("n{to} hears {}: {:?}", from.node, reply.outcome);
+            let text = format!("n{to} hears n{}: {:?}", from.node, reply.outcome);
             self.forward_replies.push(text);
         }
         let now = self.now();
@@ -482,7 +482,7 @@ impl World {
             raftlet_core::Role::PreCandidate => "pre-candidate",
             raftlet_core::Role::Follower => "follower",
         };
-        let named = |node: Option<NodeId>| node.map_or("-".to_owned(), |node| node.to_string());
+        let named = |node: Option<NodeId>| node.map_or("-".to_owned(), |node| format!("n{node}"));
         format!(
             "n{node} {role} term={} vote={} leader={} last={} durable={} commit={}{}\n",
             group.term().get(),

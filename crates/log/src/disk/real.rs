@@ -1,6 +1,6 @@
 //! A directory of a Linux file system.
 //!
-//! Three threads a shard, each a [`Lane`]: one for the writes of the log, one
+//! Three threads a shard, each a lane (`disk/lane.rs`): one for the writes of the log, one
 //! for reads, one for everything that may take its time (files made, filled,
 //! renamed, flushed). So no append waits behind a read or behind zero filling.
 //!

@@ -177,7 +177,7 @@ fn damage_is_attributed_to_the_groups_it_hit() {
     assert_eq!((first.get(), last.get()), (1, 2));
     assert!(damage.affected[1].hard_state && damage.affected[1].entries.is_none());
     let text = damage.to_string();
-    assert!(text.contains("group g1 entries 1..=2 term and vote"), "{text}");
+    assert!(text.contains("group 1 entries 1..=2 term and vote"), "{text}");
 }
 
 #[test]

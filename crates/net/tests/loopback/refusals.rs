@@ -113,7 +113,7 @@ fn a_node_behind_the_wrong_address_is_named() {
         one.until("refusal", |n| {
             n.recorder
                 .was_refused_by(RefusalReason::WrongNode)
-                .is_some_and(|text| text.contains("node n3"))
+                .is_some_and(|text| text.contains("node 3"))
         })
         .await;
     });
