@@ -267,6 +267,33 @@ fn twenty_crashes_at_the_same_place_leave_the_log_readable_and_small() {
 }
 
 #[test]
+fn a_directory_stays_small_however_often_its_process_is_killed() {
+    let disk = MemoryDisk::new();
+    let mut model = Model::new();
+    let mut index = 1;
+    for round in 0..8 {
+        let (log, _) = block_on(start(&disk, &LogOptions::default())).unwrap();
+        let mut maintenance = pin!(log.maintain(Hurried::default()));
+        block_on(nudge(maintenance.as_mut()));
+        for _ in 0..4 {
+            let changes = [Change::of(1).append(index, 1, 1, 1000)];
+            block_on(write(&log, &changes)).unwrap();
+            apply(&mut model, &changes);
+            index += 1;
+        }
+        drop(log);
+        disk.kill();
+        let bytes: usize = disk.names().iter().map(|name| disk.bytes(name).unwrap().len()).sum();
+        // The segment in use and the one prepared behind it; besides, what was
+        // written and a head and a link for each start.
+        let bound = (4 << 20) + (8 << 20) + (128 << 10) + 16 * BLOCK * (round + 1);
+        assert!(bytes <= bound, "{bytes} bytes after round {round}");
+    }
+    let (log, _) = block_on(start(&disk, &LogOptions::default())).unwrap();
+    assert_eq!(block_on(held(&log)).unwrap(), model);
+}
+
+#[test]
 fn a_torn_tail_is_counted_and_the_terms_before_it_stand() {
     // S-002, S-003, S-004, S-012
     for torn in 1..8u8 {
