@@ -346,6 +346,9 @@ impl World {
         let faults = &self.plan.network;
         let random = &mut self.random.network;
         if self.is_calm {
+            if self.network.is_cut(seat, to) {
+                return;
+            }
             let delay = 1 + random.below(self.plan.timeout_ns() / 1_000);
             return self.launch(flight, delay);
         }
