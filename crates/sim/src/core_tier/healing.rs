@@ -226,12 +226,12 @@ impl World {
         let others = u64::try_from(self.members.len() - 1).expect("a small number");
         // A heartbeat and its answer; for deadlines, one at either end. One who
         // is deaf asks everybody once an interval: each refuses it, asks the
-        // leader whether it is there, and is told and answers.
+        // leader whether it is there, and is told and answers; some twice.
         let deaf = match self.plan.healing {
             Healing::MajorityAndDeaf => u64::try_from(self.lost.len()).expect("a small number"),
             _ => 0,
         };
-        (2 + 6 * deaf) * others * u64::try_from(intervals).unwrap_or(u64::MAX)
+        (2 + 8 * deaf) * others * u64::try_from(intervals).unwrap_or(u64::MAX)
     }
 
     fn pass(&mut self, span_ns: u64) -> Result<(), Violation> {
