@@ -1,9 +1,9 @@
 //! Seeds on which a bug shows, each with its cause.
 //!
-//! The first of them showed a bug that the core had; the others show the bugs
-//! that took the longest to find among the mutants. A bare seed means another
-//! run as soon as the generator draws differently, so each line names the
-//! mutant that has the bug: `raftlet-sim core --mutant ID --seeds N..N+1` of a
+//! The first of them showed bugs that the core had, the next a check that was
+//! wrong; the others show the bugs that took the longest to find among the
+//! mutants. A bare seed means another run as soon as the generator draws
+//! differently, so lines name the mutant that has the bug, if there is one: `raftlet-sim core --mutant ID --seeds N..N+1` of a
 //! mutants build must fail. Where it no longer does, look for a new seed.
 
 use raftlet_sim::core_tier::{self, Limits};
@@ -11,6 +11,9 @@ use raftlet_sim::core_tier::{self, Limits};
 /// Seed, mutant, what happens where the bug is.
 const SEEDS: &[(u64, &str, &str)] = &[
     (273, "M110", "each refusal out of a reordered window is answered by another window"),
+    (15_097, "", "heartbeats put off the retry of a fetch that had failed, for ever"),
+    (4_705, "", "a former leader that got its own entries back was taken for leading"),
+    (15_757, "", "a late leader truncates what a higher term has committed: legal"),
     (119, "M54", "a read is served by a leader that has been replaced"),
     (78, "M109", "the late write of a replaced tail counts for its replacement"),
     (44, "M06", "a longer log of an older term is elected"),

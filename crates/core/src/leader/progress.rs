@@ -77,6 +77,8 @@ pub(crate) struct Peer {
     /// It is time to ask for a sign of life.
     contact: bool,
     fetch: Option<FetchId>,
+    /// When storage last could not give what was wanted.
+    fetch_failed_at: Time,
     run: Run,
     /// Until then it is told of commits at once: its callers wait for them.
     eager_until: Time,
@@ -116,6 +118,7 @@ impl Peer {
             entries_sent_at: Time::ZERO,
             contact: false,
             fetch: None,
+            fetch_failed_at: Time::ZERO,
             run,
             eager_until: Time::ZERO,
             wall: None,
@@ -170,7 +173,12 @@ impl Peer {
     /// and the detector vouches for it.
     pub(crate) fn contact_at(&self, state: &State, round: Round) -> Option<Time> {
         let interval = state.settings.heartbeat_interval_ns;
-        self.is_open(state, round).then(|| self.sent_at.after_ns(interval))
+        // Heartbeats for other reasons don't put off what storage owes.
+        let since = match self.mode {
+            Mode::SnapshotNeeded => self.fetch_failed_at,
+            Mode::Probe { .. } | Mode::Pipeline => self.sent_at,
+        };
+        self.is_open(state, round).then(|| since.after_ns(interval))
     }
 
     pub(crate) fn on_deadline(&mut self, state: &State, round: Round) {
@@ -284,6 +292,7 @@ impl Peer {
         // Nothing, or not what was asked for: asked for again after a while.
         let Some(entries) = entries.filter(known) else {
             self.mode = Mode::SnapshotNeeded;
+            self.fetch_failed_at = state.time();
             return;
         };
         state.counters.entries_fetched += entries.len();

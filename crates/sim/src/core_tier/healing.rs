@@ -1,6 +1,7 @@
 //! The second phase: faults end, and the group must recover by itself.
 //!
-//! 1. Everything (or a random majority; the others stay down) runs, every link
+//! 1. Everything (or a random majority; the others stay down, or can speak
+//!    and not hear) runs, every link
 //!    carries, clocks run alike. Within some election timeouts one leads, all
 //!    logs are equal, everything is committed and applied everywhere.
 //! 2. A fresh command and a fresh read succeed on members at random.
@@ -9,10 +10,11 @@
 
 use super::invariants::{self, Violation, ensure};
 use super::judge::is_leader;
+use super::member::Member;
 use super::plan::Healing;
 use super::world::{Event, World};
 use crate::tally::Mark;
-use raftlet::core::{Index, Liveness, Term};
+use raftlet::core::{Index, Liveness, NodeId, Term};
 
 /// Election timeouts that recovery may take. Leaders elected in the last
 /// moment of an unlucky split, several times over, and a catch-up through a
@@ -81,18 +83,31 @@ impl World {
             self.start(seat)?;
             self.settle(seat)?;
         }
-        self.vouch()?;
-        Ok(())
+        if self.plan.healing == Healing::MajorityAndDeaf {
+            self.lose_a_minority();
+        }
+        self.vouch()
     }
 
-    /// Takes down as many as the group can do without, for good.
+    /// Takes from the group, for good, as many as it can do without: they fall,
+    /// or hear nothing any more while they can still speak.
     fn lose_a_minority(&mut self) {
         let spare = (self.members.len() - 1) / 2;
         while self.lost.len() < spare {
             let seat = self.random.mischief.index(self.members.len());
-            self.fall(seat);
+            if self.plan.healing == Healing::MajorityAndDeaf {
+                self.network.deafen(seat);
+            } else {
+                self.fall(seat);
+            }
             self.lost.insert(seat);
         }
+    }
+
+    /// The members that must recover.
+    fn core(&self) -> impl Iterator<Item = &Member> {
+        let kept = |(seat, member)| (!self.lost.contains(&seat)).then_some(member);
+        self.members.iter().enumerate().filter_map(kept)
     }
 
     /// Failure detectors say how it is.
@@ -103,7 +118,8 @@ impl World {
                 let (node, run) = (other.node, other.run);
                 let says = match self.plan.healing {
                     Healing::AllUnvouched => Liveness::Unknown,
-                    _ if other.is_up() => Liveness::Alive { run },
+                    _ if self.lost.contains(&seat) => Liveness::Unknown,
+                    _ if !self.lost.contains(&about) => Liveness::Alive { run },
                     _ => Liveness::Suspected,
                 };
                 self.with_group(seat, |group, now, _| group.on_liveness(now, node, says));
@@ -113,11 +129,11 @@ impl World {
         Ok(())
     }
 
-    /// A random member that is up.
+    /// A random member of those that must recover.
     fn some_seat(&mut self) -> usize {
         loop {
             let seat = self.random.mischief.index(self.members.len());
-            if self.members[seat].is_up() {
+            if !self.lost.contains(&seat) {
                 return seat;
             }
         }
@@ -142,18 +158,17 @@ impl World {
         }
     }
 
-    /// What members that are up do not agree on, if anything.
+    /// What those that must recover do not agree on, if anything.
     fn disagreement(&self, len: Index) -> Option<String> {
-        let up = || self.members.iter().filter(|member| member.is_up());
-        let Some(leader) = up().find(|member| is_leader(member)) else {
-            let roles: Vec<_> = up().map(|m| (m.node, m.view.role, m.view.term)).collect();
+        let Some(leader) = self.core().find(|member| is_leader(member)) else {
+            let roles: Vec<_> = self.core().map(|m| (m.node, m.view.role, m.view.term)).collect();
             return Some(format!("nobody leads: {roles:?}"));
         };
         let (term, last) = (leader.view.term, leader.written.last());
         if last.index < len {
             return Some(format!("the log ends at {last}, {len} was asked for"));
         }
-        for member in up() {
+        for member in self.core() {
             let node = member.node;
             if member.view.term != term || member.view.leader != Some(leader.node) {
                 let view = &member.view;
@@ -209,8 +224,14 @@ impl World {
         let interval = self.plan.options.heartbeat_interval.as_nanos();
         let intervals = u128::from(span_ns) / interval.max(1) + 2;
         let others = u64::try_from(self.members.len() - 1).expect("a small number");
-        // A heartbeat and its answer; for deadlines, one at either end.
-        2 * others * u64::try_from(intervals).unwrap_or(u64::MAX)
+        // A heartbeat and its answer; for deadlines, one at either end. One who
+        // is deaf asks everybody once an interval: each refuses it, asks the
+        // leader whether it is there, and is told and answers; some twice.
+        let deaf = match self.plan.healing {
+            Healing::MajorityAndDeaf => u64::try_from(self.lost.len()).expect("a small number"),
+            _ => 0,
+        };
+        (2 + 8 * deaf) * others * u64::try_from(intervals).unwrap_or(u64::MAX)
     }
 
     fn pass(&mut self, span_ns: u64) -> Result<(), Violation> {
@@ -231,9 +252,9 @@ impl World {
         })
     }
 
-    fn leadership(&self) -> (Term, Option<usize>) {
-        let term = self.members.iter().map(|member| member.view.term).max();
-        let leader = self.members.iter().position(is_leader);
-        (term.unwrap_or_default(), leader)
+    fn leadership(&self) -> (Term, Option<NodeId>) {
+        let term = self.core().map(|member| member.view.term).max();
+        let leader = self.core().find(|member| is_leader(member));
+        (term.unwrap_or_default(), leader.map(|leader| leader.node))
     }
 }

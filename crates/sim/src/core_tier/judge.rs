@@ -11,7 +11,8 @@
 //! It looks only at what a step changed, so that a check costs little more
 //! than the step. Naive forms of some claims are wrong and are not used: an
 //! unsent, undurable vote may vanish in a crash; a late leader of a lower term
-//! need not hold what a higher term committed.
+//! need not hold what a higher term committed, and may truncate it from a
+//! member that was not counted.
 
 mod acks;
 mod commit;

@@ -39,6 +39,8 @@ pub(crate) struct Member {
     pub(crate) paused_until: u64,
     /// When its deadline will be looked at next.
     pub(crate) wake_at: Option<u64>,
+    /// Inputs since the last drain.
+    pub(crate) inputs: u32,
     /// A drain is owed.
     pub(crate) owes_turn: bool,
     pub(crate) view: View,
@@ -137,6 +139,7 @@ impl Member {
             clock,
             paused_until: 0,
             wake_at: None,
+            inputs: 0,
             owes_turn: false,
             view: View::default(),
             driver: Driver::default(),
@@ -182,6 +185,7 @@ impl Member {
         self.disk = Disk::default();
         self.wake_at = None;
         self.owes_turn = false;
+        self.inputs = 0;
         self.view = View::default();
         self.driver = Driver::default();
         lost

@@ -130,6 +130,13 @@ impl Network {
         }
     }
 
+    /// What is sent to `seat` is lost.
+    pub(crate) fn deafen(&mut self, seat: usize) {
+        for row in &mut self.cut {
+            row[seat] = true;
+        }
+    }
+
     /// Cuts links in one of the patterns that break clusters in practice.
     pub(crate) fn sever(&mut self, random: &mut Random, leader: Option<usize>) {
         let members = self.cut.len();

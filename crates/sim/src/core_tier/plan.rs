@@ -121,6 +121,8 @@ pub enum Healing {
     AllUnvouched,
     /// A random majority is healed; the others stay down.
     Majority,
+    /// A random majority is healed; the others can speak but hear nothing.
+    MajorityAndDeaf,
 }
 
 impl Plan {
@@ -144,9 +146,10 @@ impl Plan {
             network: NetworkFaults::draw(random, timeout_ns),
             members: MemberFaults::draw(random, timeout_ns),
             clients: ClientLoad::draw(random),
-            healing: match random.below(4) {
+            healing: match random.below(6) {
                 0 => Healing::AllUnvouched,
                 1 => Healing::Majority,
+                2 => Healing::MajorityAndDeaf,
                 _ => Healing::AllVouched,
             },
             options,

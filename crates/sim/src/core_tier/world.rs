@@ -250,6 +250,7 @@ impl World {
         let member = &mut self.members[seat];
         let now = member.clock.now(self.now);
         let group = member.group.as_mut()?;
+        member.inputs += 1;
         self.steps += 1;
         let result = input(group, now, &mut self.arena);
         group.check_invariants();
@@ -285,6 +286,7 @@ impl World {
         self.members[seat].owes_turn = false;
         self.members[seat].drain(&mut out);
         let judged = self.judge.on_drain(&mut self.members, seat, &out);
+        self.members[seat].inputs = 0;
         let obeyed = judged.and_then(|change| self.obey(seat, &mut out, change));
         self.out = out;
         obeyed
@@ -346,6 +348,9 @@ impl World {
         let faults = &self.plan.network;
         let random = &mut self.random.network;
         if self.is_calm {
+            if self.network.is_cut(seat, to) {
+                return;
+            }
             let delay = 1 + random.below(self.plan.timeout_ns() / 1_000);
             return self.launch(flight, delay);
         }

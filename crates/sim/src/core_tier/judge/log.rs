@@ -77,7 +77,11 @@ impl Judge {
         )?;
         // The digest covers all before it: the first truncated entry decides.
         let gone = member.written.digest(from);
-        let committed = self.committed.get(position(from) - 1);
+        // A leader of a term before the one that committed it may still do so
+        // to a member that was not counted. Several inputs in one turn hide
+        // whose wish it was: then only what the member knew before tells.
+        let term = if member.inputs > 1 { member.written.hard_state.term } else { group.term() };
+        let committed = self.committed.get(position(from) - 1).filter(|entry| entry.by <= term);
         ensure(
             committed.is_none_or(|entry| Some(entry.digest) != gone),
             invariants::COMMITTED_STAYS,
