@@ -1,5 +1,10 @@
 //! The shard log as a whole, on a simulated disk and on a real one.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on ends there, and says how much it tried"
+)]
 
 mod crash;
 mod faults;
