@@ -9,5 +9,6 @@
 mod crash;
 mod faults;
 mod fixture;
+mod golden;
 mod life;
 mod sweep;
