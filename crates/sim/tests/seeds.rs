@@ -13,6 +13,7 @@ const SEEDS: &[(u64, &str, &str)] = &[
     (273, "M110", "each refusal out of a reordered window is answered by another window"),
     (15_097, "", "heartbeats put off the retry of a fetch that had failed, for ever"),
     (4_705, "", "a former leader that got its own entries back was taken for leading"),
+    (55_870, "", "opening the window passed for an answer to all that was under way"),
     (15_757, "", "a late leader truncates what a higher term has committed: legal"),
     (119, "M54", "a read is served by a leader that has been replaced"),
     (78, "M109", "the late write of a replaced tail counts for its replacement"),

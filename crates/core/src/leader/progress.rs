@@ -70,6 +70,9 @@ pub(crate) struct Peer {
     acked: u64,
     /// Units that may be under way: the settings' window, or less after a loss.
     window: u64,
+    /// The highest position that an ack carried: unlike `acked`, never moved by
+    /// this side.
+    answered: u64,
     /// Since when a message waits for an answer.
     unanswered: Option<Time>,
     sent_at: Time,
@@ -113,6 +116,7 @@ impl Peer {
             sent: 0,
             acked: 0,
             window: state.settings.window_units,
+            answered: 0,
             unanswered: None,
             sent_at: state.time(),
             entries_sent_at: Time::ZERO,
@@ -389,7 +393,8 @@ impl Peer {
             }
         }
         // What is still under way was sent later: its silence counts from now.
-        let all_answered = self.acked == self.sent && self.round == self.round_sent;
+        self.answered = self.answered.max(ack.position);
+        let all_answered = self.answered == self.sent && self.round == self.round_sent;
         self.unanswered = if all_answered { None } else { Some(now) };
         self.matched > before
     }
