@@ -18,6 +18,7 @@
 //! 84  cluster name    u32 length, UTF-8
 //! ..  members         u32 length, UTF-8: initial ones, "1=host:port,2=…"
 //! ..  runs of peers   u32 count, then node u64, incarnation u128, run u64
+//! ..  outdated        u8       1: peers refused it as an old copy
 //! ..  zeros
 //! ```
 //!
@@ -25,6 +26,8 @@
 //! - A run's number is durable before [`Home::open`] returns, and higher than
 //!   any former one: where one copy is lost, a number is skipped for it.
 //! - Nothing is made durable here that was not durable before it is believed.
+//! - An old copy that was found out stays out: starting it again and again
+//!   would raise its number above the one that betrayed it (rule 4).
 //! - After a failed write the file is not written again (rule 9).
 //!
 //! Not here: the lock (`lock.rs`), the handshake that compares identities (the
@@ -116,6 +119,16 @@ pub enum IdentityError {
     )]
     Damaged {
         /// The file.
+        place: String,
+    },
+    /// Peers have met a later start of this node: they refused it before.
+    #[error(
+        "{place} is an old copy of this node's data directory, as other members found: start the \
+         node on the newest one, or remove the member and add it under a new node id on an empty \
+         directory"
+    )]
+    Outdated {
+        /// The directory.
         place: String,
     },
     /// A log without identity.
@@ -272,6 +285,7 @@ impl<D: Disk> Home<D> {
             cluster_name: claims.cluster_name.clone(),
             members: members_text(&claims.initial_members),
             peers: BTreeMap::new(),
+            is_outdated: false,
         };
         let file = file::found(&disk, &contents).await?;
         Ok(Self::new(disk, file, contents, (true, Vec::new())))
@@ -283,6 +297,9 @@ impl<D: Disk> Home<D> {
         let mut contents = found.contents;
         let mut warnings = Vec::new();
         compare(&place, &contents, claims)?;
+        if contents.is_outdated {
+            return Err(IdentityError::Outdated { place });
+        }
         let members = members_text(&claims.initial_members);
         if !members.is_empty() && members != contents.members {
             warnings.push(format!(
@@ -385,6 +402,27 @@ impl<D: Disk> Home<D> {
         let stored = self.store(contents).await;
         drop(inside);
         stored.map_err(RunRefused::Disk)
+    }
+
+    /// Keeps this directory from being started again: a peer refused it as an
+    /// old copy. Durable in both copies when it returns.
+    ///
+    /// # Errors
+    /// [`DiskError`]: it may or may not be known at the next start.
+    ///
+    /// # Cancel safety
+    /// As after an error.
+    pub async fn mark_outdated(&self) -> Result<(), DiskError> {
+        let inside = self.0.writing.enter().await;
+        let mut contents = self.0.contents.borrow().clone();
+        contents.is_outdated = true;
+        let mut stored = self.store(contents.clone()).await;
+        if stored.is_ok() {
+            contents.version += 1;
+            stored = self.store(contents).await;
+        }
+        drop(inside);
+        stored
     }
 
     /// The newest segment that must be there.

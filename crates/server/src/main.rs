@@ -19,6 +19,7 @@ mod client;
 mod clock;
 mod config;
 mod demo;
+mod descriptors;
 mod failure;
 mod flights;
 mod http;

@@ -29,6 +29,7 @@ use crate::bootstrap::{self, Stored};
 use crate::client;
 use crate::clock::TokioClock;
 use crate::config::{Config, ListenAddr};
+use crate::descriptors;
 use crate::failure::{Exit, Failure, chain};
 use crate::keyspace::Keyspace;
 use crate::parent;
@@ -59,8 +60,9 @@ const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Why it could not start, or could not go on.
-pub(crate) async fn serve(config: Config) -> Result<(), Failure> {
+pub(crate) async fn serve(mut config: Config) -> Result<(), Failure> {
     let shutdown = Shutdown::listen()?;
+    config.clients_max = descriptors::clients_max(config.clients_max);
     let clock = TokioClock::start();
     let lock = DirLock::acquire(&config.data_dir).map_err(|error| data_failure(&error))?;
     let doors = Doors::open(&config).await?;

@@ -3,7 +3,9 @@
 //!
 //! Invariant: a refusal for this node's identity ends the node, whoever dialled
 //! whom (rules 3, 4). A refusal that may be the other's fault does not: a
-//! healthy member must survive a stranger at a peer's address.
+//! healthy member must survive a stranger at a peer's address. An old copy of
+//! the directory is marked as one first: each further start would raise its
+//! counter, in the end above the one that betrayed it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,6 +13,7 @@ use std::io;
 use std::rc::Rc;
 
 use tokio::sync::oneshot;
+use tokio::task::spawn_local;
 use tracing::{debug, info, warn};
 
 use crate::failure::{Exit, Failure};
@@ -58,8 +61,16 @@ impl ShardSink {
         if ends_the_node(refusal.reason) {
             let message = format!("node {} refuses this node: {}", node.get(), refusal.text);
             if let Some(tell) = self.refused.borrow_mut().take() {
-                // Nobody listens when the node is on its way out anyway.
-                let _ = tell.send(Failure::new(Exit::Data, message));
+                let (home, is_old_copy) =
+                    (self.home.clone(), refusal.reason == RefusalReason::StaleRun);
+                spawn_local(async move {
+                    // Where even that cannot be written, nothing else can.
+                    if is_old_copy && let Err(error) = home.mark_outdated().await {
+                        warn!(%error, "this old copy cannot be marked as one");
+                    }
+                    // Nobody listens when the node is on its way out anyway.
+                    let _ = tell.send(Failure::new(Exit::Data, message));
+                });
             }
             return;
         }

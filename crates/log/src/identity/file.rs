@@ -38,6 +38,8 @@ pub(crate) struct Contents {
     pub(crate) cluster_name: String,
     pub(crate) members: String,
     pub(crate) peers: BTreeMap<(NodeId, Incarnation), Run>,
+    /// Peers refused the directory as an old copy.
+    pub(crate) is_outdated: bool,
 }
 
 /// What the file says.
@@ -122,6 +124,7 @@ impl Contents {
             bytes.put_u128_le(incarnation.0);
             bytes.put_u64_le(run.get());
         }
+        bytes.put_u8(u8::from(self.is_outdated));
         let mut buffer = Buffer::zeroed(bytes.len().next_multiple_of(BLOCK_BYTES));
         let len = u32_from(buffer.len());
         let into = buffer.bytes_mut();
@@ -179,7 +182,8 @@ impl Contents {
             let incarnation = Incarnation(bytes.try_get_u128_le().ok()?);
             peers.insert((node, incarnation), Run::new(bytes.try_get_u64_le().ok()?));
         }
-        Some(Self { version, identity, newest_segment, cluster_name, members, peers })
+        let is_outdated = bytes.try_get_u8().ok()? != 0;
+        Some(Self { version, identity, newest_segment, cluster_name, members, peers, is_outdated })
     }
 }
 

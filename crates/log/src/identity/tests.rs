@@ -204,3 +204,20 @@ fn claims_beyond_the_limits_are_refused() {
 fn two_incarnations_are_never_the_same() {
     assert_ne!(random_incarnation().unwrap(), random_incarnation().unwrap());
 }
+
+#[test]
+fn an_old_copy_that_was_found_out_stays_out_whichever_copy_of_that_is_left() {
+    let disk = MemoryDisk::new();
+    block_on(open(&disk).mark_outdated()).unwrap();
+    disk.crash(|_| Fate::Lost);
+    for damaged in [None, Some(0), Some(COPY_BYTES)] {
+        let disk = disk.fork();
+        if let Some(at) = damaged {
+            disk.edit(FILE_NAME, |bytes| bytes[at + 100] ^= 1).unwrap();
+        }
+        let before = disk.bytes(FILE_NAME);
+        let error = open_as(&disk, &claims()).unwrap_err();
+        assert!(matches!(error, IdentityError::Outdated { .. }), "{error}");
+        assert_eq!(disk.bytes(FILE_NAME), before, "its number rose all the same");
+    }
+}

@@ -34,6 +34,20 @@ pub(crate) fn raftlet() -> Command {
     command
 }
 
+/// The same command, in a shell that does something first.
+pub(crate) fn in_shell(first: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{first} && exec \"$0\" \"$@\"")]);
+    shell.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
 /// A port of loopback that is free and given out once in this process. Below
 /// the range that the system gives to connections, of which there are many.
 fn free_port() -> u16 {

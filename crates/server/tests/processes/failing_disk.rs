@@ -4,30 +4,14 @@
 //! A write behind the limit on the size of files fails like one on a broken
 //! device; the shell sees to it that it does not end the process instead.
 
-use std::process::Command;
-
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use crate::client::{Client, error_text};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, in_shell};
 use raftlet_kv::Reply;
 
 /// Above what a node prints; its log is longer by then.
 const LIMIT_BYTES: u64 = 64 << 10;
-
-/// The same command, under a shell that ignores the signal of the limit.
-fn deaf_to_the_limit(command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
-    shell.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    shell
-}
 
 fn pid(id: u32) -> Pid {
     Pid::from_raw(i32::try_from(id).unwrap()).unwrap()
@@ -41,7 +25,7 @@ fn whoever_waits_when_the_disk_fails_is_answered_before_the_node_ends() {
     cluster.flags(&["--election-timeout-ms", "1000", "--propose-timeout-ms", "20000"]);
     let pids: Vec<Pid> = (0..3)
         .map(|at| {
-            let command = deaf_to_the_limit(&cluster.command(at));
+            let command = in_shell("trap '' XFSZ", &cluster.command(at));
             pid(cluster.start_as(at, command))
         })
         .collect();

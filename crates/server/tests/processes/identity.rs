@@ -86,9 +86,12 @@ fn an_old_copy_of_a_directory_is_refused_even_by_members_that_restarted() {
         cluster.kill(other);
         cluster.start(other);
     }
-    cluster.start(at);
-    assert_eq!(cluster.ended(at).code(), DATA, "{}", cluster.said(at));
-    assert!(cluster.said(at).contains("old copy"), "{}", cluster.said(at));
+    // However often: its own starts do not make it the newest one.
+    for start in 1..=3 {
+        cluster.start(at);
+        assert_eq!(cluster.ended(at).code(), DATA, "{}", cluster.said(at));
+        assert_eq!(cluster.said(at).matches("old copy").count(), start, "{}", cluster.said(at));
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Any node serves any command, in order, and never hangs (D8, rules 32-34).
 
 use crate::client::{bulk, error_text};
-use crate::cluster::{Cluster, http_get, undisturbed};
+use crate::cluster::{Cluster, http_get, in_shell, undisturbed};
 use raftlet_kv::Reply;
 
 #[test]
@@ -104,6 +104,24 @@ fn one_client_too_many_is_told_so() {
     crate::cluster::wait_until("there is room again", || {
         cluster.client(0).try_ask(&["PING"]).is_ok_and(|reply| !reply.is_error())
     });
+}
+
+#[test]
+fn clients_that_only_connect_leave_a_node_the_files_it_needs() {
+    let mut cluster = Cluster::new(1);
+    let command = in_shell("ulimit -n 128", &cluster.command(0));
+    cluster.start_as(0, command);
+    cluster.wait_ready();
+    let mut client = cluster.client(0);
+    assert_eq!(client.ask(&["PING"]), Reply::simple_static("PONG"));
+    let idle: Vec<_> = (0..200).map(|_| cluster.client(0)).collect();
+    let large = "x".repeat(1 << 20);
+    // Several segments of the log, each a file of its own.
+    for number in 0..20 {
+        assert_eq!(client.ask(&["SET", "large", &large]), Reply::OK, "write {number}");
+    }
+    assert!(cluster.status(0).is_some(), "operators are shut out");
+    drop(idle);
 }
 
 #[test]
