@@ -16,6 +16,7 @@
 //! (`votes.rs`).
 
 use crate::ids::{NodeId, Term};
+use crate::liveness::Liveness;
 use crate::message::{Body, VoteKind, VoteReply, VoteRequest};
 use crate::mutants;
 use crate::quorum;
@@ -44,6 +45,10 @@ pub(crate) struct Candidate {
     repeat_at: Time,
     /// How long it lasts, once announced.
     patience_ns: u64,
+    /// A suspected voter that has not answered the first request counts as one
+    /// that refused: two survivors that split the vote need not wait out the
+    /// campaign for a third that is dead.
+    gives_up_suspects: bool,
     ends_at: Time,
 }
 
@@ -77,6 +82,7 @@ impl Candidate {
             term: if kind == VoteKind::Pre { state.term.next() } else { state.term },
             votes: Vec::new(),
             announced: false,
+            gives_up_suspects: false,
             repeat_at: now,
             patience_ns,
             ends_at: now,
@@ -135,6 +141,7 @@ impl Candidate {
             return true;
         }
         if now >= self.repeat_at {
+            self.gives_up_suspects = true;
             self.repeat_at = now.after_ns(state.settings.heartbeat_interval_ns);
             for node in state.others() {
                 if !self.votes.iter().any(|(voter, _)| *voter == node) {
@@ -167,6 +174,9 @@ impl Candidate {
 
     pub(crate) fn tally(&self, state: &State) -> Tally {
         let answer = |node| self.votes.iter().find(|(voter, _)| *voter == node).map(|(_, v)| *v);
+        let is_dead =
+            |node| self.gives_up_suspects && state.liveness_of(node) == Liveness::Suspected;
+        let refused = |node| answer(node).map_or_else(|| is_dead(node), |granted| !granted);
         let configuration = state.configuration();
         if mutants::is_active(8) {
             let granted = self.votes.iter().filter(|(_, granted)| *granted).count();
@@ -175,7 +185,7 @@ impl Candidate {
         }
         if quorum::reached(configuration, |member| answer(member.node) == Some(true)) {
             Tally::Won
-        } else if quorum::is_lost(configuration, |member| answer(member.node) == Some(false)) {
+        } else if quorum::is_lost(configuration, |member| refused(member.node)) {
             Tally::Lost
         } else {
             Tally::Open

@@ -256,6 +256,8 @@ impl Group {
             RoleState::Candidate(candidate) => {
                 if candidate.on_deadline(&mut self.state) {
                     self.campaign();
+                } else {
+                    self.count_votes();
                 }
             }
             RoleState::Leader(leader) => {
@@ -361,7 +363,8 @@ impl Group {
             (Tally::Won, VoteKind::Pre) => self.stand_for_election(),
             (Tally::Won, VoteKind::Real | VoteKind::Transfer) => self.lead(),
             (Tally::Lost, _) => {
-                let patience = self.state.draw_timeout_ns();
+                // Shorter than silence: who was refused knows that others live.
+                let patience = self.state.draw_timeout_ns() / 4;
                 self.become_follower(patience);
             }
         }
