@@ -5,7 +5,7 @@
 
 use std::io::{self, Write as _};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,22 +54,24 @@ impl Batch {
             trace_digest: 0,
             jobs: arguments.jobs,
         };
-        let limits = Limits { steps: arguments.steps, tells: false };
-        let next = AtomicU64::new(seeds.start);
-        let stop = AtomicBool::new(false);
+        let shared = Shared {
+            next: AtomicU64::new(seeds.start),
+            end: seeds.end,
+            failed: AtomicUsize::new(0),
+            failures_max,
+            limits: Limits { steps: arguments.steps, tells: false },
+        };
         let (send, outcomes) = mpsc::channel();
         thread::scope(|scope| {
             for _ in 0..arguments.jobs {
                 let send = send.clone();
-                scope.spawn(|| work(&next, seeds.end, &stop, limits, send));
+                let shared = &shared;
+                scope.spawn(move || shared.work(&send));
             }
             drop(send);
             let mut told = started;
             for outcome in outcomes {
                 batch.take(outcome);
-                if batch.failures.len() >= failures_max {
-                    stop.store(true, Ordering::Relaxed);
-                }
                 if told.elapsed() >= PROGRESS_EVERY {
                     told = now();
                     batch.tell_progress(started.elapsed());
@@ -109,17 +111,32 @@ impl Batch {
     }
 }
 
-fn work(
-    next: &AtomicU64,
+/// What the threads of a batch share.
+struct Shared {
+    next: AtomicU64,
     end: u64,
-    stop: &AtomicBool,
+    failed: AtomicUsize,
+    failures_max: usize,
     limits: Limits,
-    send: mpsc::Sender<Outcome>,
-) {
-    while !stop.load(Ordering::Relaxed) {
-        let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= end || send.send(core_tier::run(seed, limits)).is_err() {
-            return;
+}
+
+impl Shared {
+    /// Runs seeds until there are none, or enough have failed. The thread that
+    /// saw a failure counts it before it takes another seed, so that one
+    /// thread stops exactly there.
+    fn work(&self, send: &mpsc::Sender<Outcome>) {
+        while self.failed.load(Ordering::Relaxed) < self.failures_max {
+            let seed = self.next.fetch_add(1, Ordering::Relaxed);
+            if seed >= self.end {
+                return;
+            }
+            let outcome = core_tier::run(seed, self.limits);
+            if outcome.violation.is_some() {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+            }
+            if send.send(outcome).is_err() {
+                return;
+            }
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Seeds on which a bug shows, each with its cause.
 //!
-//! The first of them showed bugs that the core had, the next a check that was
-//! wrong; the others show the bugs that took the longest to find among the
-//! mutants. A bare seed means another run as soon as the generator draws
-//! differently, so lines name the mutant that has the bug, if there is one: `raftlet-sim core --mutant ID --seeds N..N+1` of a
-//! mutants build must fail. Where it no longer does, look for a new seed.
+//! Some showed bugs that the core had, some a check that was wrong; the others
+//! show the bugs that took the longest to find among the mutants. A bare seed
+//! means another run as soon as the generator draws differently, so lines name
+//! the mutant that has the bug, if there is one:
+//! `raftlet-sim core --mutant ID --seeds N..N+1` of a mutants build must fail.
+//! Where it no longer does, look for a new seed.
 
 use raftlet_sim::core_tier::{self, Limits};
 

@@ -136,7 +136,7 @@ impl Judge {
         };
         ensure(ready.index >= read.floor, invariants::READ_SEES_FLOOR, || {
             format!(
-                "{} is to be served at {}, {} was acknowledged before it began",
+                "read {} is to be served at {}, {} was acknowledged before it began",
                 ready.read, ready.index, read.floor
             )
         })?;

