@@ -276,7 +276,11 @@ impl Group {
             return;
         }
         self.state.now = now;
-        let mut refused = self.reads.take();
+        // Confirmed but not handed out is not served either.
+        let confirmed = self.state.output.reads.iter().map(|ready| ready.read);
+        let mut refused: Vec<ReadId> = confirmed.collect();
+        refused.append(&mut self.reads.take());
+        refused.append(&mut self.state.output.reads_refused);
         if let RoleState::Leader(leader) = &mut self.role {
             refused.extend(leader.reads.take_local());
         }

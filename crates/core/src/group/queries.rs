@@ -46,6 +46,10 @@ pub struct Status {
 impl Group {
     /// Entries from `first` up to `last` out of memory, contiguous, at least
     /// one, at most `bytes_max` bytes beyond the first. `None`: read storage.
+    ///
+    /// Read it only up to [`durable_index`](Self::durable_index): behind that
+    /// it may still hold what a truncation on its way to the disk removes.
+    /// Entries that are not durable are always in memory.
     #[must_use]
     pub fn entries(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
         self.state.log.slice(first, last, bytes_max)

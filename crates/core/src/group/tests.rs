@@ -422,3 +422,24 @@ fn messages_for_another_life_of_the_group_change_nothing() {
     assert_eq!((group.role(), group.term()), (Role::Leader, Term::new(2)));
     assert_eq!(group.counters().other_generation, 1);
 }
+
+#[test]
+fn a_member_that_halts_refuses_every_read_that_it_has_not_handed_out() {
+    let mut cluster = Cluster::voters(3);
+    cluster.run_ms(20);
+    let now = cluster.now();
+    cluster.group(2).read(now, ReadId::new(7)).unwrap();
+    cluster.pump(2);
+    // The leader's answer arrives, and before the next drain the disk fails.
+    let reply =
+        Body::ReadReply { run: Run::new(1), read: ReadId::new(7), index: Some(Index::FIRST) };
+    let generation = Generation::new(1);
+    let message = Message { generation, term: cluster.group(1).term(), body: reply };
+    let leader = Sender { node: NodeId::new(1), incarnation: Incarnation(1), run: Run::new(1) };
+    cluster.group(2).step(now, &mut Arena::default(), leader, message);
+    cluster.group(2).halt(now);
+    let mut out = Output::default();
+    cluster.group(2).drain(&mut out);
+    assert!(out.reads.is_empty());
+    assert_eq!(out.reads_refused, [ReadId::new(7)]);
+}
