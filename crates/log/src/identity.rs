@@ -27,7 +27,7 @@
 //! - Nothing is made durable here that was not durable before it is believed.
 //! - After a failed write the file is not written again (rule 9).
 //!
-//! Not here: the lock (`lock.rs`), the handshake that compares identities (the
+//! Not here: the lock (`disk/lock.rs`), the handshake that compares identities (the
 //! transport).
 
 mod file;
@@ -286,8 +286,8 @@ impl<D: Disk> Home<D> {
         let members = members_text(&claims.initial_members);
         if !members.is_empty() && members != contents.members {
             warnings.push(format!(
-                "--initial-members is {members}, but {place} was founded with {}; \
-                 the flag is ignored: the log decides who the members are",
+                "this start's initial members are {members}, but {place} was founded with {}, \
+                 which stands: --initial-members counts for an empty directory only",
                 contents.members
             ));
         }

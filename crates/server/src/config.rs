@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) admin: ListenAddr,
     /// What clients are told to connect to, `host:port`.
     pub(crate) advertised_client: String,
+    /// Whether the operator said where peers connect, by either flag.
+    pub(crate) is_peer_said: bool,
     /// In order of node id.
     pub(crate) initial_members: Vec<InitialMember>,
     pub(crate) cluster_name: String,
@@ -97,6 +99,7 @@ impl Config {
         Ok(Self {
             node,
             cluster_name: args.cluster_name.clone(),
+            is_peer_said: args.peer_addr.is_some() || args.initial_members.is_some(),
             peer: listen("--peer-addr", &peer_addr)?,
             admin: listen("--admin-addr", &args.admin_addr)?,
             advertised_client: advertised(&args, &client)?,

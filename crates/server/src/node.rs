@@ -144,6 +144,7 @@ impl Parts {
         let log = SharedLog(Rc::new(log));
         let identity = home.identity();
         let stored = bootstrap::stored(&log, config.slots).await?;
+        bootstrap::check_list(&config, identity.cluster, &stored)?;
         let options = net_options(&config, identity, &stored, &home.remembered_runs());
         let time: raftlet_net::TimeSource = Rc::new(move || Time::from_ns(clock.elapsed_ns()));
         let net = Net::new(peers, options, time)
