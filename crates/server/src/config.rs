@@ -117,6 +117,26 @@ impl Config {
             exit_with_stdin: args.exit_with_stdin,
         })
     }
+
+    /// What listens beyond loopback, one line each (rule 35).
+    pub(crate) fn exposed(&self) -> Vec<String> {
+        let doors = [
+            ("--client-addr", &self.client),
+            ("--peer-addr", &self.peer),
+            ("--admin-addr", &self.admin),
+        ];
+        doors
+            .into_iter()
+            .filter(|(_, door)| !door.socket.ip().is_loopback())
+            .map(|(flag, door)| {
+                format!(
+                    "{flag} {} is open to other machines, unencrypted and to everybody; keep them \
+                     off by a firewall or a network you trust",
+                    door.text
+                )
+            })
+            .collect()
+    }
 }
 
 fn node_id(number: u64) -> Result<NodeId, Failure> {
@@ -151,9 +171,15 @@ fn group_options(args: &ServeArgs) -> Result<Options, Failure> {
         command_bytes_max: raftlet::core::PAYLOAD_BYTES_MAX,
         ..Options::default()
     };
-    Settings::try_from(options.clone()).map_err(|error| {
-        Failure::caused(Exit::Config, "timings that do not fit together", &error)
-    })?;
+    if options.heartbeat_interval.saturating_mul(3) > election_timeout {
+        return Err(Failure::config(format!(
+            "--heartbeat-interval-ms {} is more than a third of --election-timeout-ms {}; lower \
+             the one or raise the other",
+            args.limits.heartbeat_interval_ms, args.limits.election_timeout_ms
+        )));
+    }
+    Settings::try_from(options.clone())
+        .map_err(|error| Failure::caused(Exit::Config, "options do not fit together", &error))?;
     Ok(options)
 }
 
