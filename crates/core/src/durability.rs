@@ -34,7 +34,7 @@ pub(crate) struct Durability {
     /// Entries up to here are durable.
     index: Index,
     hard_state: HardState,
-    /// The leader's window position that is durable (`progress.rs`).
+    /// The leader's window position that is durable (`leader/progress.rs`).
     position: u64,
     outstanding: VecDeque<Handed>,
     /// Entries up to here have been handed out.

@@ -82,7 +82,7 @@ pub struct Append {
     /// earlier membership.
     pub configuration: Index,
     /// Window units sent to this member in this term up to and with this
-    /// message (`progress.rs`).
+    /// message (`leader/progress.rs`).
     pub position: u64,
     /// What follows `previous`.
     pub entries: Entries,

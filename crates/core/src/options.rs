@@ -80,7 +80,7 @@ pub struct Settings {
     pub(crate) heartbeat_interval_ns: u64,
     pub(crate) stall_limit_ns: u64,
     /// Window units that one message costs at least, so that one number
-    /// bounds bytes and messages alike (`progress.rs`).
+    /// bounds bytes and messages alike (`leader/progress.rs`).
     pub(crate) message_cost_min: u64,
     pub(crate) window_units: u64,
 }

@@ -56,7 +56,7 @@ pub struct FileInfo {
 
 /// An operation that failed: what, where, why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot {operation} {file} at byte {offset}: {cause}")]
+#[error("cannot {operation} {file}{}: {cause}", place_in(*.offset))]
 pub struct DiskError {
     /// What was tried.
     pub operation: &'static str,
@@ -68,6 +68,10 @@ pub struct DiskError {
     pub kind: io::ErrorKind,
     /// What the system said.
     pub cause: String,
+}
+
+fn place_in(offset: u64) -> String {
+    if offset == 0 { String::new() } else { format!(" at byte {offset}") }
 }
 
 impl DiskError {

@@ -30,7 +30,7 @@
 //!   would raise its number above the one that betrayed it (rule 4).
 //! - After a failed write the file is not written again (rule 9).
 //!
-//! Not here: the lock (`lock.rs`), the handshake that compares identities (the
+//! Not here: the lock (`disk/lock.rs`), the handshake that compares identities (the
 //! transport).
 
 mod file;
@@ -303,8 +303,8 @@ impl<D: Disk> Home<D> {
         let members = members_text(&claims.initial_members);
         if !members.is_empty() && members != contents.members {
             warnings.push(format!(
-                "--initial-members is {members}, but {place} was founded with {}; \
-                 the flag is ignored: the log decides who the members are",
+                "this start's initial members are {members}, but {place} was founded with {}, \
+                 which stands: --initial-members counts for an empty directory only",
                 contents.members
             ));
         }

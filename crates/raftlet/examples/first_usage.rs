@@ -213,11 +213,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Any member takes a proposal; the answer is its own machine's.
     executor.block_on(async {
-        for (group, amount) in groups.iter().zip([5, 30, 7]) {
+        for ((group, node), amount) in groups.iter().zip(1..).zip([5, 30, 7]) {
             let name = "apples".to_owned();
             let total = group.propose(Add { name, amount }).await?;
-            let node = group.status().core.members.len();
-            println!("{amount} apples more make {total}, says one of {node} members");
+            println!("{amount} apples more make {total}, says node {node}");
         }
         for (group, node) in groups.iter().zip(1..) {
             let apples = group.read(|counters| counters.0.get("apples").copied()).await?;

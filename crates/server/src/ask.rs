@@ -32,10 +32,14 @@ pub(crate) async fn status(args: &StatusArgs) -> Result<(), Failure> {
     if args.check && !node.is_ready() {
         return Err(Failure::new(
             Exit::Unhealthy,
-            format!(
-                "node {} is not ready: a group knows no leader or lags behind; see its groups above",
-                node.node_id
-            ),
+            match &node.waiting {
+                Some(waiting) => format!("node {} is not ready: {waiting}", node.node_id),
+                None => format!(
+                    "node {} is not ready: a group knows no leader or lags behind; see its groups \
+                     above",
+                    node.node_id
+                ),
+            },
         ));
     }
     Ok(())

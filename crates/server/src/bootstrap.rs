@@ -13,12 +13,14 @@ use std::time::Duration;
 
 use tracing::info;
 
+use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::ports::{Shard, SharedLog};
 use crate::view::NodeView;
-use raftlet::core::{Configuration, Generation, GroupId, Index, Member, MemberRole};
+use raftlet::core::{ClusterId, Configuration, Generation, GroupId, Index, Member, MemberRole};
 use raftlet::{GroupInfo, Storage};
 use raftlet_kv::SlotMap;
+use raftlet_log::cluster_id;
 use raftlet_net::{Missing, MissingWhy, NetHandle, RollCallMember, RollCallStatus};
 
 /// Groups made at bootstrap live their first life.
@@ -95,6 +97,42 @@ fn check_groups(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> 
          --groups {there}: the number is fixed at first start",
         wanted.len()
     )))
+}
+
+/// Compares the list of this start with what the directory was founded with
+/// (rule 2). Once entry 1 is there a differing list is only warned about;
+/// before that, one that differs would begin another cluster under this
+/// cluster's id.
+///
+/// # Errors
+/// The cluster has not begun and the list differs; or nothing was said of this
+/// node's peer address, and members look for it elsewhere.
+pub(crate) fn check_list(
+    config: &Config,
+    cluster: ClusterId,
+    stored: &Stored,
+) -> Result<(), Failure> {
+    match stored {
+        Stored::Nothing if cluster_id(&config.cluster_name, &config.initial_members) != cluster => {
+            Err(Failure::config(format!(
+                "--initial-members is not the list that {0} was founded with, and its cluster has \
+                 not begun; repeat the first start's flags, or remove {0}, which holds nothing yet",
+                config.data_dir.display()
+            )))
+        }
+        Stored::Some { list, .. } if list.len() > 1 && !config.is_peer_said => {
+            let known = list.iter().find(|member| member.node == config.node);
+            match known.filter(|member| member.address != config.peer.text) {
+                None => Ok(()),
+                Some(member) => Err(Failure::config(format!(
+                    "--peer-addr would be {}, and the other members look for this node at {}; say \
+                     --peer-addr {1}, or repeat --initial-members",
+                    config.peer.text, member.address
+                ))),
+            }
+        }
+        Stored::Nothing | Stored::Some { .. } => Ok(()),
+    }
 }
 
 fn list_of(configuration: &Configuration) -> Vec<RollCallMember> {

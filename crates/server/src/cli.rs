@@ -9,12 +9,17 @@
 
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
+
+/// What scripts branch on; `failure.rs` decides.
+const ENDINGS: &str = "Exit codes: 0 done, 1 failed while running, 2 usage, 3 flags or members \
+that cannot stand, 4 data directory, 5 address taken, 6 nobody answers, 7 not ready";
 
 /// Keeps a Redis-protocol keyspace on several machines and never loses an
 /// acknowledged write.
 #[derive(Debug, Parser)]
-#[command(name = "raftlet", version, about, disable_help_subcommand = true)]
+#[command(name = "raftlet", version, disable_help_subcommand = true, after_help = ENDINGS)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -32,6 +37,8 @@ pub(crate) enum Command {
 
 /// One node. Without flags: a cluster of its own on loopback.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "RAFTLET_LOG chooses what is logged: error, warn, info (the default), \
+debug, trace or off")]
 pub(crate) struct ServeArgs {
     /// This node's number in the cluster, from 1.
     #[arg(long, env = "RAFTLET_NODE_ID", default_value_t = 1, value_name = "N")]
@@ -47,8 +54,8 @@ pub(crate) struct ServeArgs {
         value_name = "HOST:PORT"
     )]
     pub(crate) client_addr: String,
-    /// Where other nodes connect. Default: this node's address among the
-    /// initial members, else 127.0.0.1:7380.
+    /// Where other nodes connect. Default: this node's address in
+    /// --initial-members, else 127.0.0.1:7380.
     #[arg(long, env = "RAFTLET_PEER_ADDR", value_name = "HOST:PORT")]
     pub(crate) peer_addr: Option<String>,
     /// Where status and health are served over HTTP.
@@ -59,8 +66,9 @@ pub(crate) struct ServeArgs {
         value_name = "HOST:PORT"
     )]
     pub(crate) admin_addr: String,
-    /// The cluster's first members by peer address, alike on each of them.
-    /// Read only while the data directory is empty. Default: this node alone.
+    /// The cluster's first members by peer address, alike on each of them and
+    /// at every start; it chooses members while the data directory is empty.
+    /// Default: this node alone.
     #[arg(long, env = "RAFTLET_INITIAL_MEMBERS", value_name = "1=HOST:PORT,2=HOST:PORT,…")]
     pub(crate) initial_members: Option<String>,
     /// Groups that the keyspace is divided among. Fixed at first start.
@@ -77,7 +85,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "RAFTLET_ADVERTISE_CLIENT_ADDR", value_name = "HOST:PORT")]
     pub(crate) advertise_client_addr: Option<String>,
     /// Listen beyond loopback although nothing is encrypted or authenticated.
-    #[arg(long, env = "RAFTLET_INSECURE_BIND")]
+    #[arg(long, env = "RAFTLET_INSECURE_BIND", value_parser = BoolishValueParser::new())]
     pub(crate) insecure_bind: bool,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
@@ -131,7 +139,7 @@ pub(crate) struct StatusArgs {
     /// One JSON object instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
-    /// End with code 7 unless every group knows a leader.
+    /// End with code 7 unless every group knows a leader and keeps up with it.
     #[arg(long)]
     pub(crate) check: bool,
     /// How long to wait for the answer.

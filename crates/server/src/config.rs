@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) admin: ListenAddr,
     /// What clients are told to connect to, `host:port`.
     pub(crate) advertised_client: String,
+    /// Whether the operator said where peers connect, by either flag.
+    pub(crate) is_peer_said: bool,
     /// In order of node id.
     pub(crate) initial_members: Vec<InitialMember>,
     pub(crate) cluster_name: String,
@@ -97,6 +99,7 @@ impl Config {
         Ok(Self {
             node,
             cluster_name: args.cluster_name.clone(),
+            is_peer_said: args.peer_addr.is_some() || args.initial_members.is_some(),
             peer: listen("--peer-addr", &peer_addr)?,
             admin: listen("--admin-addr", &args.admin_addr)?,
             advertised_client: advertised(&args, &client)?,
@@ -113,6 +116,26 @@ impl Config {
             data_dir: args.data_dir,
             exit_with_stdin: args.exit_with_stdin,
         })
+    }
+
+    /// What listens beyond loopback, one line each (rule 35).
+    pub(crate) fn exposed(&self) -> Vec<String> {
+        let doors = [
+            ("--client-addr", &self.client),
+            ("--peer-addr", &self.peer),
+            ("--admin-addr", &self.admin),
+        ];
+        doors
+            .into_iter()
+            .filter(|(_, door)| !door.socket.ip().is_loopback())
+            .map(|(flag, door)| {
+                format!(
+                    "{flag} {} is open to other machines, unencrypted and to everybody; keep them \
+                     off by a firewall or a network you trust",
+                    door.text
+                )
+            })
+            .collect()
     }
 }
 
@@ -148,9 +171,15 @@ fn group_options(args: &ServeArgs) -> Result<Options, Failure> {
         command_bytes_max: raftlet::core::PAYLOAD_BYTES_MAX,
         ..Options::default()
     };
-    Settings::try_from(options.clone()).map_err(|error| {
-        Failure::caused(Exit::Config, "timings that do not fit together", &error)
-    })?;
+    if options.heartbeat_interval.saturating_mul(3) > election_timeout {
+        return Err(Failure::config(format!(
+            "--heartbeat-interval-ms {} is more than a third of --election-timeout-ms {}; lower \
+             the one or raise the other",
+            args.limits.heartbeat_interval_ms, args.limits.election_timeout_ms
+        )));
+    }
+    Settings::try_from(options.clone())
+        .map_err(|error| Failure::caused(Exit::Config, "options do not fit together", &error))?;
     Ok(options)
 }
 

@@ -206,10 +206,10 @@ fn print_kept(args: &DemoArgs, cluster: &Cluster) {
             "    redis-benchmark -p {} -t set,get -n 100000 -c 50 -P 16",
             first.client
         ));
-        lines.push(format!("    raftlet status --admin 127.0.0.1:{}", first.admin));
+        lines.push(format!("    {} status --admin 127.0.0.1:{}", own_name(), first.admin));
     }
     lines.push(String::new());
-    lines.push(format!("  Data and logs: {}", layout.dir().display()));
+    lines.push(format!("  Data and logs: {}, yours to remove", layout.dir().display()));
     lines.push(format!("  Stop it:       kill {}", processes.join(" ")));
     let text = lines.join("\n");
     if args.json {
@@ -217,6 +217,11 @@ fn print_kept(args: &DemoArgs, cluster: &Cluster) {
     } else {
         print::result(&text);
     }
+}
+
+/// How this program was called, so that what is printed can be pasted.
+fn own_name() -> String {
+    std::env::args().next().unwrap_or_else(|| "raftlet".to_owned())
 }
 
 fn interrupted() -> Failure {

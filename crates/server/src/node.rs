@@ -42,7 +42,8 @@ use raftlet::core::{NodeId, Sender, Time};
 use raftlet::{NodeSeat, PortSet, ShardError, ShardOptions};
 use raftlet_kv::NodeInfo;
 use raftlet_log::{
-    Claims, DirLock, DiskMode, Home, Identity, LogOptions, RealDisk, ShardLog, random_incarnation,
+    Claims, DirLock, DiskMode, Home, Identity, LogOptions, RealDisk, RecoveryReport, ShardLog,
+    random_incarnation,
 };
 use raftlet_net::{
     Identity as NetIdentity, Net, NetListener, NetOptions, PeerOptions, RollCallMember,
@@ -61,6 +62,9 @@ const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// # Errors
 /// Why it could not start, or could not go on.
 pub(crate) async fn serve(mut config: Config) -> Result<(), Failure> {
+    for warning in config.exposed() {
+        warn!("{warning}");
+    }
     let shutdown = Shutdown::listen()?;
     config.clients_max = descriptors::clients_max(config.clients_max);
     let clock = TokioClock::start();
@@ -83,24 +87,40 @@ impl Doors {
     async fn open(config: &Config) -> Result<Self, Failure> {
         let clients = listen("--client-addr", &config.client).await?;
         let admin = listen("--admin-addr", &config.admin).await?;
-        let peers = NetListener::bind(&config.peer.socket.to_string()).await.map_err(|error| {
-            let context = format!("--peer-addr {}", config.peer.text);
-            Failure::caused(Exit::Bind, &context, &error)
-        })?;
+        let peers = NetListener::bind(&config.peer.socket.to_string())
+            .await
+            .map_err(|error| taken("--peer-addr", &config.peer, &error.source))?;
         Ok(Self { clients, admin, peers })
     }
 }
 
 async fn listen(flag: &str, address: &ListenAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address.socket).await.map_err(|error| {
-        Failure::new(
-            Exit::Bind,
-            format!(
-                "cannot listen on {flag} {}: {error}; stop whoever has the port, or choose another",
-                address.text
-            ),
-        )
-    })
+    TcpListener::bind(address.socket).await.map_err(|error| taken(flag, address, &error))
+}
+
+fn taken(flag: &str, address: &ListenAddr, why: &std::io::Error) -> Failure {
+    Failure::new(
+        Exit::Bind,
+        format!(
+            "cannot listen on {flag} {}: {why}; stop whoever has the port, or choose another",
+            address.text
+        ),
+    )
+}
+
+/// What recovery found. Of `report`, what an operator may act on.
+fn tell(report: &RecoveryReport) {
+    for warning in &report.warnings {
+        warn!("{warning}");
+    }
+    info!(
+        segments = report.segments,
+        groups = report.groups,
+        bytes_read = report.bytes_read,
+        tail = ?report.tail,
+        trimmed_blocks = report.trimmed_blocks,
+        "the log is open"
+    );
 }
 
 fn data_failure(error: &dyn std::error::Error) -> Failure {
@@ -142,10 +162,11 @@ impl Parts {
         let (log, report) = ShardLog::open(disk, home.clone(), &LogOptions::default())
             .await
             .map_err(|error| data_failure(&error))?;
-        info!(?report, "the log is open");
+        tell(&report);
         let log = SharedLog(Rc::new(log));
         let identity = home.identity();
         let stored = bootstrap::stored(&log, config.slots).await?;
+        bootstrap::check_list(&config, identity.cluster, &stored)?;
         let options = net_options(&config, identity, &stored, &home.remembered_runs());
         let time: raftlet_net::TimeSource = Rc::new(move || Time::from_ns(clock.elapsed_ns()));
         let net = Net::new(peers, options, time)
@@ -204,7 +225,14 @@ impl Parts {
         let mut shard_loop = spawn_local(async move { shard.run().await });
         let (stop, stopped) = watch::channel(false);
         let mut serving = spawn_local(client::serve(clients, keyspace, stopped));
-        info!(node = self.identity.node.get(), clients = self.config.advertised_client, "serving");
+        info!(
+            node = self.identity.node.get(),
+            clients = self.config.advertised_client,
+            peers = self.config.peer.text,
+            admin = self.config.admin.text,
+            data_dir = %self.config.data_dir.display(),
+            "serving"
+        );
         let end = tokio::select! {
             ended = &mut shard_loop => Err(shard_failure(ended)),
             ended = tasks.ended() => Err(ended),

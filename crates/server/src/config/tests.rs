@@ -72,7 +72,10 @@ fn what_cannot_stand_is_refused_by_the_name_of_its_flag() {
         (&["--initial-members", "x=h:1"], "whole number"),
         (&["--initial-members", "h:1"], "'='"),
         (&["--initial-members", ","], "members"),
-        (&["--election-timeout-ms", "100", "--heartbeat-interval-ms", "90"], "heartbeat_interval"),
+        (
+            &["--election-timeout-ms", "100", "--heartbeat-interval-ms", "90"],
+            "--heartbeat-interval-ms 90",
+        ),
     ];
     for (flags, names) in cases {
         let message = refusal(flags);
@@ -82,5 +85,8 @@ fn what_cannot_stand_is_refused_by_the_name_of_its_flag() {
 
 #[test]
 fn beyond_loopback_a_node_listens_only_when_told_so() {
-    assert!(config(&["--client-addr", "0.0.0.0:7379", "--insecure-bind"]).is_ok());
+    let exposed = config(&["--client-addr", "0.0.0.0:7379", "--insecure-bind"]).unwrap().exposed();
+    assert_eq!(exposed.len(), 1, "{exposed:?}");
+    assert!(exposed[0].contains("--client-addr 0.0.0.0:7379"), "{exposed:?}");
+    assert!(config(&[]).unwrap().exposed().is_empty());
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::client::bulk;
 use crate::cluster::{Cluster, raftlet, wait_until};
@@ -122,6 +123,41 @@ fn a_node_wiped_right_after_bootstrap_is_refused_although_another_is_down() {
     cluster.start(down);
     cluster.wait_ready();
     assert_eq!(cluster.client(0).ask(&["SET", "k", "v"]), Reply::OK);
+}
+
+/// The node's command line, reduced to what is said of neither list nor peers.
+fn without_list(cluster: &Cluster, at: usize) -> Command {
+    let mut command = raftlet();
+    command.args(["serve", "--node-id", &(at + 1).to_string()]);
+    command.args(["--client-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"]);
+    command.arg("--data-dir").arg(cluster.data_dir(at));
+    command
+}
+
+#[test]
+fn an_interrupted_first_start_does_not_begin_a_cluster_of_another_list() {
+    let mut cluster = Cluster::new(3);
+    cluster.start(0);
+    wait_until("the node waits for others", || cluster.said(0).contains("waiting for node 2"));
+    cluster.kill(0);
+    let mut alone = without_list(&cluster, 0);
+    alone.args(["--peer-addr", "127.0.0.1:0"]);
+    cluster.start_as(0, alone);
+    assert_eq!(cluster.ended(0).code(), Some(3), "{}", cluster.said(0));
+    cluster.start_all();
+    cluster.wait_ready();
+}
+
+#[test]
+fn a_member_is_not_started_where_the_others_do_not_look_for_it() {
+    let mut cluster = Cluster::started(3);
+    cluster.kill(1);
+    cluster.start_as(1, without_list(&cluster, 1));
+    let code = cluster.ended(1).code();
+    let said = cluster.said(1);
+    // Whoever has the default port here refuses it first.
+    let is_taken = code == Some(5) && said.contains("127.0.0.1:7380");
+    assert!(is_taken || code == Some(3) && said.contains("say --peer-addr"), "{code:?} {said}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) struct Record {
     pub(crate) term: Term,
     /// Of this entry and all before it.
     pub(crate) digest: u64,
-    /// The command's number (`client.rs`); 0 when it is no command.
+    /// The command's number (`clients.rs`); 0 when it is no command.
     pub(crate) command: u64,
     pub(crate) origin: Option<Origin>,
     pub(crate) is_configuration: bool,
