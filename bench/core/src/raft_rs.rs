@@ -176,6 +176,7 @@ pub(crate) fn run(load: Load) -> Cost {
         world.turn(Some((&payload, load.batch)));
     }
     world.settle();
+    let cost = meter.stop(load.committed(), world.messages);
     // Followers learn the last commit index with the next heartbeat.
     for _ in 0..10 {
         if world.have_committed(&targets) {
@@ -184,7 +185,7 @@ pub(crate) fn run(load: Load) -> Cost {
         world.beat();
     }
     assert!(world.have_committed(&targets), "not everything was committed");
-    meter.stop(load.committed(), world.messages)
+    cost
 }
 
 /// Lets `rounds` x 100 ms pass: three ticks with a heartbeat each time.
