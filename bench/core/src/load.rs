@@ -1,0 +1,70 @@
+//! What every system is asked to do, and what one run tells.
+//!
+//! The same for all: members in one thread, 256-byte commands, the leader
+//! proposes one batch a turn, a message arrives in the turn after it was sent.
+//! A run ends when nothing is on its way any more; that every member has
+//! committed everything is asserted behind the measured part.
+
+use std::time::Instant;
+
+/// Bytes of each command.
+pub(crate) const COMMAND_BYTES: usize = 256;
+/// Entries that a system keeps behind its applied index before it compacts.
+pub(crate) const KEPT_ENTRIES: u64 = 2048;
+/// No system needs as many turns; one that does not finish is broken.
+pub(crate) const IDLE_TURNS_MAX: u32 = 10_000;
+
+/// One run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    /// Members of each group.
+    pub(crate) members: u64,
+    /// Groups in the thread, each led by the first member of it.
+    pub(crate) groups: u64,
+    /// Commands proposed to a group in one turn.
+    pub(crate) batch: u64,
+    /// Commands of the whole run, over all groups.
+    pub(crate) entries: u64,
+    /// Every message encoded and decoded.
+    pub(crate) wire: bool,
+}
+
+impl Load {
+    /// Commands of each group: whole batches, at least one.
+    pub(crate) fn entries_per_group(&self) -> u64 {
+        (self.entries / self.groups / self.batch).max(1) * self.batch
+    }
+
+    /// Commands that the run really commits.
+    pub(crate) fn committed(&self) -> u64 {
+        self.entries_per_group() * self.groups
+    }
+}
+
+/// What a run cost, warm-up and elections apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    pub(crate) entries: u64,
+    pub(crate) allocations: u64,
+    pub(crate) messages: u64,
+    pub(crate) ns: u64,
+}
+
+/// Takes allocations and time from where it is started.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    allocations: u64,
+    since: Instant,
+}
+
+impl Meter {
+    pub(crate) fn start() -> Self {
+        Self { allocations: bench_counting::allocations(), since: Instant::now() }
+    }
+
+    pub(crate) fn stop(self, entries: u64, messages: u64) -> Cost {
+        let ns = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let allocations = bench_counting::allocations() - self.allocations;
+        Cost { entries, allocations, messages, ns }
+    }
+}

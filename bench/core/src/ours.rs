@@ -1,0 +1,317 @@
+//! raftlet-core, driven as the shard loop drives it.
+//!
+//! A turn of a member: what its disk finished since the last turn, what
+//! arrived, the batch if it leads, one drain. A write is durable one turn after
+//! it was handed out. All nodes vouch for each other, as the failure detector
+//! does in a healthy cluster, so no group sends anything for liveness.
+
+use std::hint::black_box;
+use std::mem;
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use raftlet::Incoming;
+use raftlet_core::{
+    Arena, Configuration, Envelope, Generation, Group, GroupId, HardState, Incarnation, Index,
+    Liveness, LogId, Member, MemberRole, Message, NodeId, Now, Options, Output, Restored, Role,
+    Run, Seat, Sender, Settings, Term, Ticket, Time, WallMs,
+};
+use raftlet_net::{decode_message, encode_message, encoded_bytes};
+
+use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, KEPT_ENTRIES, Load, Meter};
+
+/// Between two turns.
+const TURN_NS: u64 = 20_000;
+/// What the transport receives into at once (`net`, frame reader).
+const RECEIVE_BLOCK_BYTES: usize = 256 << 10;
+const RUN: Run = Run::new(1);
+
+/// A message on its way.
+enum Parcel {
+    Whole(Message),
+    Encoded(Bytes),
+}
+
+struct Seated {
+    group: Group,
+    inbox: Vec<(NodeId, Parcel)>,
+    arriving: Vec<(NodeId, Parcel)>,
+    /// Handed out in the last turn: durable in the next.
+    ticket: Option<Ticket>,
+}
+
+/// All members of all groups, group by group.
+pub(crate) struct World {
+    now: Now,
+    seats: Vec<Seated>,
+    members: u64,
+    /// One a node: groups share it.
+    arenas: Vec<Arena>,
+    out: Output,
+    encoder: Option<BytesMut>,
+    pub(crate) messages: u64,
+}
+
+fn node(at: u64) -> NodeId {
+    NodeId::new(at + 1)
+}
+
+fn incarnation(node: NodeId) -> Incarnation {
+    Incarnation(u128::from(node.get()))
+}
+
+fn settings() -> Settings {
+    let entry_bytes = COMMAND_BYTES + raftlet_core::HEADER_BYTES;
+    let kept = usize::try_from(KEPT_ENTRIES).expect("a small number");
+    let trailing_bytes_max = kept * entry_bytes;
+    Settings::try_from(Options { trailing_bytes_max, ..Options::default() })
+        .expect("options that fit together")
+}
+
+impl World {
+    /// Members that have just started with nothing but the first entry.
+    pub(crate) fn new(groups: u64, members: u64, wire: bool, vouched: bool) -> Self {
+        let configuration = Configuration::new(
+            (0..members)
+                .map(|at| Member {
+                    node: node(at),
+                    incarnation: incarnation(node(at)),
+                    role: MemberRole::Voter,
+                    address: String::new(),
+                })
+                .collect(),
+        )
+        .expect("a configuration");
+        let settings = Rc::new(settings());
+        let now = Now { time: Time::ZERO, wall: WallMs(1_700_000_000_000) };
+        let count = usize::try_from(groups * members).expect("they fit in memory");
+        let mut seats = Vec::with_capacity(count);
+        for group in 1..=groups {
+            for at in 0..members {
+                let seat = Seat {
+                    group: GroupId::new(group),
+                    generation: Generation::new(1),
+                    node: node(at),
+                    incarnation: incarnation(node(at)),
+                    run: RUN,
+                };
+                let restored = Restored {
+                    hard_state: HardState { term: Term::BOOTSTRAP, vote: None },
+                    last: Index::FIRST,
+                    runs: vec![LogId { term: Term::BOOTSTRAP, index: Index::FIRST }],
+                    configurations: vec![(Index::FIRST, configuration.clone())],
+                    last_log_time_ms: 0,
+                };
+                let mut group = Group::new(Rc::clone(&settings), seat, restored, at, now)
+                    .expect("a fresh member");
+                for other in (0..members).filter(|&other| vouched && other != at) {
+                    group.on_liveness(now, node(other), Liveness::Alive { run: RUN });
+                }
+                seats.push(Seated { group, inbox: vec![], arriving: vec![], ticket: None });
+            }
+        }
+        Self {
+            now,
+            seats,
+            members,
+            arenas: (0..members).map(|_| Arena::default()).collect(),
+            out: Output::default(),
+            encoder: wire.then(BytesMut::new),
+            messages: 0,
+        }
+    }
+
+    /// Lets `ns` pass.
+    pub(crate) fn pass(&mut self, ns: u64) {
+        let time = self.now.time.after_ns(ns);
+        self.now = Now { time, wall: WallMs(1_700_000_000_000 + time.ns() / 1_000_000) };
+    }
+
+    /// One turn of every member; a group that is led gets `commands`.
+    fn turn(&mut self, commands: &[&[u8]]) {
+        for at in 0..self.seats.len() {
+            self.member_turn(at, commands);
+        }
+        for seated in &mut self.seats {
+            mem::swap(&mut seated.inbox, &mut seated.arriving);
+        }
+    }
+
+    fn member_turn(&mut self, at: usize, commands: &[&[u8]]) {
+        let now = self.now;
+        let members = usize::try_from(self.members).expect("few");
+        let home = at / members * members;
+        let me = node((at - home) as u64);
+        let Self { seats, arenas, out, encoder, messages, .. } = self;
+        let arena = &mut arenas[at - home];
+        let Seated { group, inbox, ticket, .. } = &mut seats[at];
+        if let Some(ticket) = ticket.take() {
+            group.on_persisted(now, ticket);
+        }
+        for (from, parcel) in inbox.drain(..) {
+            let message = match parcel {
+                Parcel::Whole(message) => message,
+                Parcel::Encoded(bytes) => decode_message(&bytes).expect("what was sent").message,
+            };
+            let sender = Sender { node: from, incarnation: incarnation(from), run: RUN };
+            group.step(now, arena, sender, message);
+        }
+        if group.next_deadline().is_some_and(|deadline| deadline <= now.time) {
+            group.on_deadline(now);
+        }
+        if !commands.is_empty() && group.role() == Role::Leader {
+            group.propose(now, arena, commands.iter().copied()).expect("the leader has room");
+        }
+        group.drain(out);
+        if let Some(persist) = out.persist.take() {
+            *ticket = Some(persist.ticket);
+            black_box(&persist.entries);
+        }
+        let group_id = group.seat().group;
+        for Envelope { to, message } in out.messages.drain(..) {
+            *messages += 1;
+            let parcel = match encoder {
+                None => Parcel::Whole(message),
+                Some(buffer) => encoded(buffer, Incoming { group: group_id, message }),
+            };
+            let to = usize::try_from(to.get() - 1).expect("few");
+            seats[home + to].arriving.push((me, parcel));
+        }
+        if let Some(index) = out.committed {
+            let Seated { group, .. } = &mut seats[at];
+            // What the applier reads, entry by entry.
+            // The first entry was there before the start.
+            let first = group.applied_index().next().max(Index::new(2));
+            if first <= index {
+                let entries = group.entries(first, index, usize::MAX).expect("still in memory");
+                for entry in entries.iter() {
+                    black_box(entry.payload);
+                }
+            }
+            group.on_applied(index);
+        }
+    }
+
+    /// Whether each member has committed its index.
+    fn have_committed(&self, targets: &[Index]) -> bool {
+        let mut seats = self.seats.iter().zip(targets);
+        seats.all(|(seated, &target)| seated.group.commit_index() >= target)
+    }
+
+    /// Runs until each group has a leader whose first entry is everywhere.
+    pub(crate) fn elect(&mut self) {
+        for _ in 0..1000 {
+            // In large steps until somebody campaigns, all deadlines differ.
+            self.pass(5_000_000);
+            for _ in 0..20 {
+                self.pass(TURN_NS);
+                self.turn(&[]);
+            }
+            let first = Index::new(2);
+            if self.seats.iter().all(|seated| seated.group.commit_index() >= first) {
+                return;
+            }
+        }
+        panic!("no leader in every group");
+    }
+
+    /// Turns until nothing is on its way.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..IDLE_TURNS_MAX {
+            self.pass(TURN_NS);
+            self.turn(&[]);
+            let quiet = |seated: &Seated| seated.inbox.is_empty() && seated.ticket.is_none();
+            if self.seats.iter().all(quiet) {
+                return;
+            }
+        }
+        panic!("the groups never come to rest");
+    }
+
+    /// Lets `rounds` x 100 ms pass over members that have nothing to do, waking
+    /// only those whose deadline has come. Returns how many were woken.
+    pub(crate) fn idle(&mut self, rounds: u64) -> u64 {
+        let mut woken = 0;
+        let mut due: Vec<Option<Time>> =
+            self.seats.iter().map(|seated| seated.group.next_deadline()).collect();
+        // As a timer wheel would: the earliest deadline is known without
+        // looking at every member.
+        let mut earliest = due.iter().flatten().min().copied();
+        for _ in 0..rounds {
+            let until = self.now.time.after_ns(100_000_000);
+            while let Some(time) = earliest.filter(|&time| time <= until) {
+                self.pass(time.since(self.now.time));
+                for at in 0..self.seats.len() {
+                    if due[at].is_some_and(|due| due <= self.now.time) {
+                        woken += 1;
+                        self.member_turn(at, &[]);
+                    }
+                }
+                self.settle();
+                due.clear();
+                due.extend(self.seats.iter().map(|seated| seated.group.next_deadline()));
+                earliest = due.iter().flatten().min().copied();
+            }
+            self.pass(until.since(self.now.time));
+        }
+        woken
+    }
+}
+
+fn encoded(buffer: &mut BytesMut, incoming: Incoming) -> Parcel {
+    let bytes = encoded_bytes(&incoming).expect("within the format's limits");
+    if buffer.capacity() < bytes {
+        *buffer = BytesMut::with_capacity(bytes.max(RECEIVE_BLOCK_BYTES));
+    }
+    encode_message(&incoming, buffer);
+    Parcel::Encoded(buffer.split().freeze())
+}
+
+/// Commits the load's entries.
+pub(crate) fn run(load: Load) -> Cost {
+    let payload = [7u8; COMMAND_BYTES];
+    let commands: Vec<&[u8]> = (0..load.batch).map(|_| payload.as_slice()).collect();
+    let mut world = World::new(load.groups, load.members, load.wire, true);
+    world.elect();
+    world.settle();
+    let turns = load.entries_per_group() / load.batch;
+    let target = |seated: &Seated| seated.group.last_index().plus(load.entries_per_group());
+    let targets: Vec<Index> = world.seats.iter().map(target).collect();
+    world.messages = 0;
+    let meter = Meter::start();
+    for _ in 0..turns {
+        world.pass(TURN_NS);
+        world.turn(&commands);
+    }
+    // Until nothing is on its way: then the leaders have committed everything.
+    world.settle();
+    let cost = meter.stop(load.committed(), world.messages);
+    // Followers learn the last commit index when the leader next has news.
+    for _ in 0..100 {
+        world.pass(10_000_000);
+        world.settle();
+    }
+    assert!(world.have_committed(&targets), "not everything was committed");
+    cost
+}
+
+/// Live bytes per member: fresh, then elected and at rest.
+pub(crate) fn memory(groups: u64, members: u64) -> serde_json::Value {
+    let per_member = |bytes: u64| bytes as f64 / (groups * members) as f64;
+    let before = bench_counting::live_bytes();
+    let mut world = World::new(groups, members, false, true);
+    // What the harness keeps beside each group is not the group's.
+    let harness = (size_of::<Seated>() - size_of::<Group>()) as f64;
+    let fresh = per_member(bench_counting::live_bytes() - before) - harness;
+    world.elect();
+    world.settle();
+    for seated in &mut world.seats {
+        seated.inbox.shrink_to_fit();
+        seated.arriving.shrink_to_fit();
+    }
+    let elected = per_member(bench_counting::live_bytes() - before) - harness;
+    let log: usize = world.seats.iter().map(|seated| seated.group.log_bytes()).sum();
+    let log = per_member(log as u64);
+    serde_json::json!({ "struct": size_of::<Group>(), "fresh": fresh, "elected": elected,
+                        "log": log })
+}

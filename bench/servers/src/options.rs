@@ -1,0 +1,23 @@
+//! What all tables may be told.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Where programs and data are.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// Our server, from `cargo build --release` of the product.
+    #[arg(long, env = "RAFTLET_BIN", default_value = "../target/release/raftlet")]
+    pub raftlet: PathBuf,
+    /// etcd's server.
+    #[arg(long, env = "ETCD_BIN", default_value = "etcd")]
+    pub etcd: PathBuf,
+    /// Redis' server.
+    #[arg(long, env = "REDIS_BIN", default_value = "redis-server")]
+    pub redis: PathBuf,
+    /// Directory on the disk to be measured; each run takes a directory of its
+    /// own in it and removes it.
+    #[arg(long, default_value = ".")]
+    pub data_dir: PathBuf,
+}

@@ -1,0 +1,243 @@
+//! How each system is started, default durability everywhere, and who leads.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::options::Common;
+use crate::process::{Server, free_ports};
+use crate::{Failure, grpc, resp};
+
+const MEMBERS: usize = 3;
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const ASK_WITHIN: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(10);
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum System {
+    /// Three nodes of ours.
+    Raftlet,
+    /// Three members of etcd.
+    Etcd,
+    /// One Redis that syncs before it answers.
+    RedisAlways,
+    /// One Redis that syncs every second.
+    RedisEverysec,
+}
+
+impl System {
+    /// For tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raftlet => "raftlet",
+            Self::Etcd => "etcd",
+            Self::RedisAlways => "redis-always",
+            Self::RedisEverysec => "redis-everysec",
+        }
+    }
+
+    /// Whether clients speak gRPC.
+    #[must_use]
+    pub fn is_grpc(self) -> bool {
+        self == Self::Etcd
+    }
+}
+
+/// A system that runs: its processes and ports, member by member.
+#[derive(Debug)]
+pub struct Running {
+    /// Which.
+    pub system: System,
+    /// Where clients connect.
+    pub client_ports: Vec<u16>,
+    admin_ports: Vec<u16>,
+    peer_ports: Vec<u16>,
+    program: PathBuf,
+    dir: PathBuf,
+    /// The processes; a killed one stays until it is launched again.
+    pub servers: Vec<Server>,
+}
+
+impl Running {
+    /// Starts it in a directory of its own and waits until it serves.
+    ///
+    /// # Errors
+    /// It does not start or does not get ready.
+    pub async fn start(system: System, common: &Common, dir: &Path) -> Result<Self, Failure> {
+        let (members, program) = match system {
+            System::Raftlet => (MEMBERS, &common.raftlet),
+            System::Etcd => (MEMBERS, &common.etcd),
+            System::RedisAlways | System::RedisEverysec => (1, &common.redis),
+        };
+        let ports = free_ports(3 * members)?;
+        let dir = dir.join(system.name());
+        std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        let mut running = Self {
+            system,
+            client_ports: ports[..members].to_vec(),
+            admin_ports: ports[members..2 * members].to_vec(),
+            peer_ports: ports[2 * members..].to_vec(),
+            program: program.clone(),
+            dir,
+            servers: Vec::new(),
+        };
+        for at in 0..members {
+            let server = running.spawn(at)?;
+            running.servers.push(server);
+        }
+        running.leader(READY_WITHIN).await?;
+        Ok(running)
+    }
+
+    fn spawn(&self, at: usize) -> Result<Server, Failure> {
+        let log = self.dir.join(format!("{at}.log"));
+        Server::start(self.command(at), &log)
+    }
+
+    /// Starts a killed member again.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn launch(&mut self, at: usize) -> Result<(), Failure> {
+        self.servers[at].kill();
+        self.servers[at] = self.spawn(at)?;
+        Ok(())
+    }
+
+    /// Where a member keeps its data.
+    #[must_use]
+    pub fn member_dir(&self, at: usize) -> PathBuf {
+        self.dir.join(format!("member-{at}"))
+    }
+
+    fn command(&self, at: usize) -> Command {
+        let mut command = Command::new(&self.program);
+        let data = self.member_dir(at);
+        let local = |port: u16| format!("127.0.0.1:{port}");
+        let peers = self.peer_ports.iter().zip(1..);
+        match self.system {
+            System::Raftlet => {
+                let members: Vec<String> =
+                    peers.map(|(&port, id)| format!("{id}={}", local(port))).collect();
+                command.arg("serve").args(["--node-id", &(at + 1).to_string()]);
+                command.arg("--data-dir").arg(data);
+                command.args(["--client-addr", &local(self.client_ports[at])]);
+                command.args(["--peer-addr", &local(self.peer_ports[at])]);
+                command.args(["--admin-addr", &local(self.admin_ports[at])]);
+                command.args(["--initial-members", &members.join(",")]);
+            }
+            System::Etcd => {
+                let http = |port: u16| format!("http://127.0.0.1:{port}");
+                let members: Vec<String> =
+                    peers.map(|(&port, id)| format!("m{id}={}", http(port))).collect();
+                command.args(["--name", &format!("m{}", at + 1)]);
+                command.arg("--data-dir").arg(data);
+                command.args(["--listen-client-urls", &http(self.client_ports[at])]);
+                command.args(["--advertise-client-urls", &http(self.client_ports[at])]);
+                command.args(["--listen-peer-urls", &http(self.peer_ports[at])]);
+                command.args(["--initial-advertise-peer-urls", &http(self.peer_ports[at])]);
+                command.args(["--initial-cluster", &members.join(",")]);
+                command.args(["--initial-cluster-state", "new", "--log-level", "error"]);
+            }
+            System::RedisAlways | System::RedisEverysec => {
+                let always = self.system == System::RedisAlways;
+                // It does not make its directory.
+                let _ = std::fs::create_dir_all(&data);
+                command.args(["--bind", "127.0.0.1"]);
+                command.args(["--port", &self.client_ports[at].to_string()]);
+                command.arg("--dir").arg(data);
+                command.args(["--save", "", "--appendonly", "yes"]);
+                command.args(["--appendfsync", if always { "always" } else { "everysec" }]);
+            }
+        }
+        command
+    }
+
+    /// Who leads, once somebody does and answers.
+    ///
+    /// # Errors
+    /// Nobody leads in time, or a process ended.
+    pub async fn leader(&mut self, within: Duration) -> Result<usize, Failure> {
+        let since = Instant::now();
+        loop {
+            for at in 0..self.client_ports.len() {
+                if self.servers[at].is_running() && self.leads(at).await == Ok(true) {
+                    return Ok(at);
+                }
+            }
+            if since.elapsed() > within {
+                let name = self.system.name();
+                return Err(format!("{name}: nobody leads after {} s", within.as_secs()));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Whether a member says that it leads and serves.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn leads(&self, at: usize) -> Result<bool, Failure> {
+        let asking = async {
+            match self.system {
+                System::Etcd => {
+                    let mut connection =
+                        grpc::Connection::open(self.client_ports[at], ASK_WITHIN).await?;
+                    Ok(connection.leads().await? == Some(true))
+                }
+                System::Raftlet => {
+                    let status = self.status(at).await?;
+                    let role = status["groups"][0]["role"].as_str();
+                    Ok(role == Some("leader"))
+                }
+                System::RedisAlways | System::RedisEverysec => {
+                    let mut connection =
+                        resp::Connection::open(self.client_ports[at], ASK_WITHIN).await?;
+                    let mut ping = Vec::new();
+                    resp::request(&mut ping, &[b"PING"]);
+                    Ok(connection.exchange(&ping, 1).await?.good == 1)
+                }
+            }
+        };
+        timeout(ASK_WITHIN, asking).await.map_err(|_| "no answer".to_owned())?
+    }
+
+    /// `GET /status` of a node of ours.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn status(&self, at: usize) -> Result<Value, Failure> {
+        let text = |error: std::io::Error| error.to_string();
+        let address = ("127.0.0.1", self.admin_ports[at]);
+        let mut stream = TcpStream::connect(address).await.map_err(text)?;
+        let request = b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(request).await.map_err(text)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.map_err(text)?;
+        let (_, body) = answer.split_once("\r\n\r\n").ok_or("no body")?;
+        serde_json::from_str(body).map_err(|error| error.to_string())
+    }
+
+    /// CPU of all its processes so far, microseconds.
+    #[must_use]
+    pub fn cpu_us(&self) -> u64 {
+        self.servers.iter().map(Server::cpu_us).sum()
+    }
+
+    /// Stops all in an orderly way.
+    pub fn stop(&mut self) {
+        for server in &mut self.servers {
+            server.signal(rustix::process::Signal::TERM);
+        }
+        for server in &mut self.servers {
+            server.stop();
+        }
+    }
+}
