@@ -31,7 +31,7 @@ use clap::{Parser, Subcommand};
 use crate::probe::Job;
 
 #[global_allocator]
-static ALLOCATOR: bench_counting::CountingAllocator = bench_counting::CountingAllocator;
+static ALLOCATOR: bench_counting::CountingAllocator = &bench_counting::INSTRUMENTED_SYSTEM;
 
 /// The protocol core against its peers.
 #[derive(Debug, Parser)]

@@ -10,6 +10,8 @@ use std::mem;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
+
+use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, KEPT_ENTRIES, Load, Meter};
 use raftlet::Incoming;
 use raftlet_core::{
     Arena, Configuration, Envelope, Generation, Group, GroupId, HardState, Incarnation, Index,
@@ -17,8 +19,6 @@ use raftlet_core::{
     Run, Seat, Sender, Settings, Term, Ticket, Time, WallMs,
 };
 use raftlet_net::{decode_message, encode_message, encoded_bytes};
-
-use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, KEPT_ENTRIES, Load, Meter};
 
 /// Between two turns.
 const TURN_NS: u64 = 20_000;
