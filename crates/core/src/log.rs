@@ -289,8 +289,13 @@ impl Log {
         if index >= self.last.index {
             return 0;
         }
-        let at = self.slots.partition_point(|slot| slot.chunk.last() <= index);
-        let before = at.checked_sub(1).and_then(|i| self.slots.get(i));
+        // Mostly a few chunks only are not committed, or not durable, yet.
+        let newest = self.slots.iter().rev().take(4);
+        let near = newest.into_iter().find(|slot| slot.chunk.last() <= index);
+        let before = near.or_else(|| {
+            let at = self.slots.partition_point(|slot| slot.chunk.last() <= index);
+            at.checked_sub(1).and_then(|i| self.slots.get(i))
+        });
         let begin = before.map_or(self.start, |slot| slot.end);
         usize::try_from(self.end() - begin).expect("memory fits usize")
     }
