@@ -1,7 +1,7 @@
 //! What one connection may make this node hold (rules 34 and 42).
 //!
 //! Every limit is a setting with a default, and every one has a named
-//! behaviour: a request over a limit is a protocol error that names it and
+//! behaviour: a request over a limit is a protocol error that says so and
 //! closes the connection; a full pipeline stops the reading of more input; a
 //! reply over its limit becomes an error reply on the living connection.
 //!

@@ -12,7 +12,7 @@
 //!   client's buffer alive.
 //!
 //! Not here: expiry, types other than strings, snapshots, and a limit on
-//! memory, which the server enforces by what [`Store::used_bytes`] says.
+//! memory, for which [`Store::used_bytes`] counts.
 
 mod digest;
 mod key_map;

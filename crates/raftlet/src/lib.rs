@@ -7,6 +7,17 @@
 //! handles that callers hold. It awaits nothing but its ports: no runtime is
 //! inside (D10).
 //!
+//! # In use
+//! 1. [`Shard::new`] takes the ports; [`Shard::inbox`] is where the transport
+//!    delivers and the failure detector tells.
+//! 2. [`Shard::bootstrap`] once in a group's life, on every initial member,
+//!    with the same [`Configuration`](core::Configuration).
+//! 3. [`Shard::open`] at every start gives the [`Group`] handle.
+//! 4. [`Shard::run`] drives all groups, as one task of your runtime.
+//! 5. [`Group::propose`] and [`Group::read`], on any member.
+//!
+//! The README has this as a program, `examples/` has two more.
+//!
 //! # Where to start reading
 //! - `port.rs`: what an embedder brings, as numbered laws.
 //! - `shard/handle.rs`: what callers hold. `shard.rs`: the loop.

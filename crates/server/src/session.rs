@@ -21,6 +21,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
@@ -36,6 +37,12 @@ const READ_BYTES: usize = 16 << 10;
 const OUTPUT_KEPT_BYTES: usize = 64 << 10;
 /// Between two attempts of requests that were surely not executed.
 const RETRY_AFTER: Duration = Duration::from_millis(10);
+
+/// What a client may still send after its last reply, in bytes: a value that
+/// somebody meant for Redis.
+const LINGER_BYTES_MAX: usize = 64 << 20;
+/// And for how long.
+const LINGER_WITHIN: Duration = Duration::from_secs(1);
 
 /// What ended a session's sleep.
 enum Event {
@@ -94,6 +101,26 @@ pub(crate) async fn serve(
             Event::Readable => session.read_some(&reader)?,
             Event::Alarm => session.on_alarm(),
             Event::Stop => session.is_stopping = true,
+        }
+    }
+    if session.connection.is_finished() {
+        // Whoever goes on sending for longer is cut off.
+        let _ = tokio::time::timeout(LINGER_WITHIN, linger(&mut stream)).await;
+    }
+    Ok(())
+}
+
+/// Says that no more will be said, and discards what the client was about to
+/// send: closing on unread bytes would reset the connection, and a client that
+/// still sends a request over a limit would never read which limit it was.
+async fn linger(stream: &mut TcpStream) -> io::Result<()> {
+    let mut discarded = vec![0; READ_BYTES];
+    let mut rest_bytes = LINGER_BYTES_MAX;
+    stream.shutdown().await?;
+    while rest_bytes > 0 {
+        match stream.read(&mut discarded).await? {
+            0 => break,
+            bytes => rest_bytes = rest_bytes.saturating_sub(bytes),
         }
     }
     Ok(())

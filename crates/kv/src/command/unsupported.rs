@@ -13,16 +13,18 @@ use crate::resp::reply::Reply;
 static UNSUPPORTED: &[(&str, &str)] = &[
     (
         "use GET, SET, MGET, MSET, INCR and INCRBY",
-        "append decr decrby getdel getex getrange getset incrbyfloat lcs msetnx \
-         psetex setex setnx setrange strlen substr bitcount bitfield bitfield_ro bitop \
-         bitpos getbit setbit",
+        "append getdel getrange getset incrbyfloat lcs msetnx setnx setrange strlen substr \
+         bitcount bitfield bitfield_ro bitop bitpos getbit setbit",
     ),
     ("use DEL", "flushall flushdb unlink"),
-    ("use EXISTS", "keys object randomkey scan touch type"),
+    ("use INCRBY with a negative number", "decr decrby"),
+    ("use EXISTS on keys you know, they cannot be listed yet", "keys randomkey scan"),
+    ("use EXISTS", "object touch type"),
     ("use GET, SET and DEL", "copy dump rename renamenx restore restore-asking"),
     (
         "use DEL when the time has come, keys have no lifetime yet",
-        "expire expireat expiretime persist pexpire pexpireat pexpiretime pttl ttl",
+        "expire expireat expiretime getex persist pexpire pexpireat pexpiretime psetex pttl \
+         setex ttl",
     ),
     (
         "use string values, there are no other types yet",

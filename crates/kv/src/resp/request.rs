@@ -26,6 +26,9 @@ use crate::resp::args::{Args, Span};
 use crate::resp::inline;
 use crate::resp::reply::Reply;
 
+/// Bytes of one argument that Redis takes: above, a length is no length.
+const REDIS_BULK_BYTES_MAX: usize = 512 << 20;
+
 /// Why a connection's input can't be read any further.
 ///
 /// The text is the error line Redis 7.0 answers with; the connection closes
@@ -36,8 +39,7 @@ pub enum ProtocolError {
     /// The count behind `*` is no number, or above `Limits::args_len_max`.
     #[error("ERR Protocol error: invalid multibulk length")]
     InvalidMultibulkLength,
-    /// The length behind `$` is no number, negative, or above
-    /// `Limits::bulk_bytes_max`.
+    /// The length behind `$` is no number, negative, or above what Redis takes.
     #[error("ERR Protocol error: invalid bulk length")]
     InvalidBulkLength,
     /// An argument does not start with `$`. Line breaks show as blanks.
@@ -55,8 +57,9 @@ pub enum ProtocolError {
     /// A `$` line is longer than `Limits::inline_bytes_max`.
     #[error("ERR Protocol error: too big bulk count string")]
     TooBigBulkLine,
-    /// The whole request is longer than `Limits::request_bytes_max`. Not a
-    /// text of Redis, which closes without one.
+    /// The whole request is longer than `Limits::request_bytes_max`, or one
+    /// argument than `Limits::bulk_bytes_max`. Not a text of Redis, which
+    /// allows more.
     #[error("ERR Protocol error: request is bigger than this node's limit on request bytes")]
     TooBigRequest,
 }
@@ -247,8 +250,11 @@ impl RequestParser {
         };
         let bulk_bytes = decimal::parse_u64(digits)
             .and_then(|bytes| usize::try_from(bytes).ok())
-            .filter(|bytes| *bytes <= self.limits.bulk_bytes_max)
+            .filter(|bytes| *bytes <= REDIS_BULK_BYTES_MAX)
             .ok_or(ProtocolError::InvalidBulkLength)?;
+        if bulk_bytes > self.limits.bulk_bytes_max {
+            return Err(ProtocolError::TooBigRequest);
+        }
         partial.position = line_end.saturating_add(2);
         let request_bytes = partial.position.saturating_add(bulk_bytes).saturating_add(2);
         if request_bytes > self.limits.request_bytes_max {

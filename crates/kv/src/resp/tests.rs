@@ -138,7 +138,7 @@ fn limits_are_met_before_the_bytes_arrive_that_would_break_them() {
     let error_of = |bytes: &[u8]| requests_of(limits, [bytes]).1;
     assert_eq!(error_of(b"*5\r\n"), Some(ProtocolError::InvalidMultibulkLength));
     assert_eq!(error_of(b"a b c d e\r\n"), Some(ProtocolError::InvalidMultibulkLength));
-    assert_eq!(error_of(b"*1\r\n$41\r\n"), Some(ProtocolError::InvalidBulkLength));
+    assert_eq!(error_of(b"*1\r\n$41\r\n"), Some(ProtocolError::TooBigRequest));
     let first = b"*2\r\n$40\r\n0123456789012345678901234567890123456789\r\n";
     assert_eq!(error_of(first), None);
     assert_eq!(error_of(&[&first[..], b"$5\r\n"].concat()), None);

@@ -63,6 +63,9 @@ struct Tasks {
 }
 
 /// Runs tasks on the thread that calls it.
+///
+/// Everything that a task waits for must come from another task or the clock.
+/// Real disks and sockets do not fit: virtual time passes them by.
 pub struct Executor {
     tasks: Rc<ShardCell<Tasks>>,
     ready: Ready,
@@ -108,7 +111,8 @@ impl Executor {
     /// Runs until `future` has ended; time passes as needed.
     ///
     /// # Panics
-    /// When nothing can happen any more and it has not ended.
+    /// When nothing can happen any more and it has not ended: all tasks wait,
+    /// for one another or for something outside, and no alarm is set.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
         let flag = Arc::new(Flag(AtomicBool::new(true)));
@@ -120,7 +124,7 @@ impl Executor {
                 return value;
             }
             if !self.run_one() && !flag.0.load(Ordering::Relaxed) {
-                let alarm = self.clock.next_alarm().expect("nothing can ever happen any more");
+                let alarm = self.clock.next_alarm().expect("all tasks wait and no alarm is set");
                 self.clock.advance_to(alarm);
             }
         }

@@ -175,6 +175,19 @@ fn a_client_that_makes_no_sense_is_told_so_and_disturbs_nobody() {
 }
 
 #[test]
+fn a_client_that_sends_too_much_is_told_so_and_not_cut_off() {
+    let cluster = Cluster::started(1);
+    let mut raw = std::net::TcpStream::connect(cluster.client_address(0)).unwrap();
+    let bytes = 16 << 20;
+    let head = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${bytes}\r\n");
+    std::io::Write::write_all(&mut raw, head.as_bytes()).unwrap();
+    std::io::Write::write_all(&mut raw, &vec![0; bytes]).unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut raw, &mut text).unwrap();
+    assert!(text.contains("bigger than this node's limit"), "{text}");
+}
+
+#[test]
 fn the_admin_port_tells_status_and_health() {
     let cluster = Cluster::started(1);
     let address = cluster.admin_address(0);
