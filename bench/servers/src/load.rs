@@ -117,29 +117,36 @@ fn next_key(state: &mut u64) -> [u8; 12] {
 /// # Errors
 /// Clients cannot connect, or the system stopped answering.
 pub async fn measure(running: &Running, port: u16, point: Point) -> Result<Outcome, Failure> {
-    let start = Instant::now() + point.warm_up;
-    let shared = Rc::new(RefCell::new(Shared {
-        start,
-        end: start + point.window,
-        latencies_ns: Vec::with_capacity(1 << 20),
-        errors: 0,
-        first_error: None,
-    }));
     let local = LocalSet::new();
-    let (server_cpu, client_cpu) = local
+    let (shared, server_cpu, client_cpu) = local
         .run_until(async {
-            let clients = launch(running, port, point, &shared).await?;
+            let clients = connect(running, port, point).await?;
+            let start = Instant::now() + point.warm_up;
+            let end = start + point.window;
+            let shared = Rc::new(RefCell::new(Shared {
+                start,
+                end,
+                latencies_ns: Vec::with_capacity(1 << 20),
+                errors: 0,
+                first_error: None,
+            }));
+            let tasks: Vec<_> = (1..)
+                .zip(clients)
+                .map(|(seed, client)| {
+                    tokio::task::spawn_local(client.run(point, seed, Rc::clone(&shared)))
+                })
+                .collect();
             tokio::time::sleep_until(start.into()).await;
             let (server, client) = (running.cpu_us(), own_cpu_us());
-            tokio::time::sleep_until((start + point.window).into()).await;
+            tokio::time::sleep_until(end.into()).await;
             let (server, client) = (running.cpu_us() - server, own_cpu_us() - client);
-            for task in clients {
+            for task in tasks {
                 let joined = tokio::time::timeout(POINT_SLACK, task).await;
                 joined
                     .map_err(|_| "a client got no answer".to_owned())?
                     .map_err(|e| e.to_string())?;
             }
-            Ok::<_, Failure>((server, client))
+            Ok::<_, Failure>((shared, server, client))
         })
         .await?;
     let mut shared = shared.borrow_mut();
@@ -163,28 +170,34 @@ pub async fn measure(running: &Running, port: u16, point: Point) -> Result<Outco
     })
 }
 
-type Clients = Vec<tokio::task::JoinHandle<()>>;
+/// A client that has connected.
+#[derive(Debug)]
+enum Client {
+    Resp(resp::Connection),
+    Grpc(grpc::Connection),
+}
 
-async fn launch(
-    running: &Running,
-    port: u16,
-    point: Point,
-    shared: &Rc<RefCell<Shared>>,
-) -> Result<Clients, Failure> {
+impl Client {
+    async fn run(self, point: Point, seed: u64, shared: Rc<RefCell<Shared>>) {
+        match self {
+            Self::Resp(connection) => resp_client(connection, point, seed, shared).await,
+            Self::Grpc(connection) => grpc_client(connection, point, seed, shared).await,
+        }
+    }
+}
+
+/// All clients, before the first of them asks.
+async fn connect(running: &Running, port: u16, point: Point) -> Result<Vec<Client>, Failure> {
     let mut clients = Vec::new();
     let mut connections = Vec::new();
     for at in 0..point.clients {
-        let shared = Rc::clone(shared);
-        let seed = at as u64 + 1;
         if running.system.is_grpc() {
             if connections.len() < GRPC_CONNECTIONS_MAX {
                 connections.push(grpc::Connection::open(port, CONNECT_WITHIN).await?);
             }
-            let connection = connections[at % connections.len()].clone();
-            clients.push(tokio::task::spawn_local(grpc_client(connection, point, seed, shared)));
+            clients.push(Client::Grpc(connections[at % connections.len()].clone()));
         } else {
-            let connection = resp::Connection::open(port, CONNECT_WITHIN).await?;
-            clients.push(tokio::task::spawn_local(resp_client(connection, point, seed, shared)));
+            clients.push(Client::Resp(resp::Connection::open(port, CONNECT_WITHIN).await?));
         }
     }
     Ok(clients)

@@ -23,6 +23,8 @@ const POLL: Duration = Duration::from_millis(10);
 pub enum System {
     /// Three nodes of ours.
     Raftlet,
+    /// Three durable copies and nothing else: the floor.
+    Null,
     /// Three members of etcd.
     Etcd,
     /// One Redis that syncs before it answers.
@@ -37,6 +39,7 @@ impl System {
     pub fn name(self) -> &'static str {
         match self {
             Self::Raftlet => "raftlet",
+            Self::Null => "null",
             Self::Etcd => "etcd",
             Self::RedisAlways => "redis-always",
             Self::RedisEverysec => "redis-everysec",
@@ -72,9 +75,10 @@ impl Running {
     /// It does not start or does not get ready.
     pub async fn start(system: System, common: &Common, dir: &Path) -> Result<Self, Failure> {
         let (members, program) = match system {
-            System::Raftlet => (MEMBERS, &common.raftlet),
-            System::Etcd => (MEMBERS, &common.etcd),
-            System::RedisAlways | System::RedisEverysec => (1, &common.redis),
+            System::Raftlet => (MEMBERS, common.raftlet.clone()),
+            System::Null => (MEMBERS, beside("null-replicator")?),
+            System::Etcd => (MEMBERS, common.etcd.clone()),
+            System::RedisAlways | System::RedisEverysec => (1, common.redis.clone()),
         };
         let ports = free_ports(3 * members)?;
         let dir = dir.join(system.name());
@@ -84,7 +88,7 @@ impl Running {
             client_ports: ports[..members].to_vec(),
             admin_ports: ports[members..2 * members].to_vec(),
             peer_ports: ports[2 * members..].to_vec(),
-            program: program.clone(),
+            program,
             dir,
             servers: Vec::new(),
         };
@@ -132,6 +136,15 @@ impl Running {
                 command.args(["--peer-addr", &local(self.peer_ports[at])]);
                 command.args(["--admin-addr", &local(self.admin_ports[at])]);
                 command.args(["--initial-members", &members.join(",")]);
+            }
+            System::Null => {
+                let _ = std::fs::create_dir_all(&data);
+                command.arg("--file").arg(data.join("log"));
+                let ports = &self.client_ports;
+                command.args(["--listen", &ports[at].to_string()]);
+                if at == 0 {
+                    command.args(["--followers", &format!("{},{}", ports[1], ports[2])]);
+                }
             }
             System::Etcd => {
                 let http = |port: u16| format!("http://127.0.0.1:{port}");
@@ -197,7 +210,8 @@ impl Running {
                     let role = status["groups"][0]["role"].as_str();
                     Ok(role == Some("leader"))
                 }
-                System::RedisAlways | System::RedisEverysec => {
+                System::Null if at > 0 => Ok(false),
+                System::Null | System::RedisAlways | System::RedisEverysec => {
                     let mut connection =
                         resp::Connection::open(self.client_ports[at], ASK_WITHIN).await?;
                     let mut ping = Vec::new();
@@ -240,4 +254,10 @@ impl Running {
             server.stop();
         }
     }
+}
+
+/// A program of this workspace.
+fn beside(name: &str) -> Result<PathBuf, Failure> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    Ok(program.with_file_name(name))
 }

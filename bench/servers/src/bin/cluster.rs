@@ -58,8 +58,8 @@ const ROWS: [Row; 11] = [
     Row { name: "put, follower paused", paused: true, ..row("", Op::Put, 64) },
 ];
 
-const SYSTEMS: [System; 4] =
-    [System::Raftlet, System::Etcd, System::RedisAlways, System::RedisEverysec];
+const SYSTEMS: [System; 5] =
+    [System::Raftlet, System::Null, System::Etcd, System::RedisAlways, System::RedisEverysec];
 
 /// Outcomes by row and system, one per round; or why there are none.
 type Outcomes = BTreeMap<(usize, &'static str), Vec<Result<Outcome, String>>>;
@@ -84,7 +84,6 @@ async fn table(cli: &Cli, dir: &std::path::Path) -> Value {
             Err(why) => absent.push(missing(system.name(), &why)),
         }
     }
-    absent.push(missing("null replicator (floor)", "not written yet"));
     let mut outcomes = Outcomes::new();
     for round in 0..cli.rounds {
         for (at, row) in ROWS.iter().enumerate() {
@@ -174,6 +173,7 @@ fn tell(outcomes: &Outcomes) -> Value {
         "cpu us/op",
         "ops vs etcd",
         "ops vs redis-always",
+        "ops vs null",
     ]);
     let mut rows = Vec::new();
     for ((at, system), rounds) in outcomes {
@@ -193,6 +193,7 @@ fn tell(outcomes: &Outcomes) -> Value {
         };
         let ops_etcd = against("etcd", &|outcome| outcome.ops_s);
         let ops_redis = against("redis-always", &|outcome| outcome.ops_s);
+        let ops_null = against("null", &|outcome| outcome.ops_s);
         let ratio_text = |spread: Option<Spread>| {
             let told =
                 |s: Spread| format!("{} ({}..{})", short(s.median), short(s.min), short(s.max));
@@ -209,6 +210,7 @@ fn tell(outcomes: &Outcomes) -> Value {
             text(median(&|outcome| outcome.server_us)),
             ratio_text(ops_etcd),
             ratio_text(ops_redis),
+            ratio_text(ops_null),
         ]);
         rows.push(json!({
             "point": row.name, "clients": row.clients, "pipeline": row.pipeline, "system": system,
@@ -217,6 +219,7 @@ fn tell(outcomes: &Outcomes) -> Value {
             "server_cpu_us": json_of(median(&|o| o.server_us)),
             "ops_vs_etcd": json_of(ops_etcd), "ops_vs_redis_always": json_of(ops_redis),
             "ops_vs_redis_everysec": json_of(against("redis-everysec", &|o| o.ops_s)),
+            "ops_vs_null": json_of(ops_null), "cpu_vs_null": json_of(against("null", &|o| o.server_us)),
             "p50_vs_etcd": json_of(against("etcd", &|o| o.us[0])),
             "p99_vs_etcd": json_of(against("etcd", &|o| o.us[1])),
             "cpu_vs_etcd": json_of(against("etcd", &|o| o.server_us)),
