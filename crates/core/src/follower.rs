@@ -11,7 +11,7 @@
 //! Trust (rule 20) ends by silence of one election timeout after the last
 //! group message, unless the failure detector vouches for the leader's run and
 //! nothing casts doubt. Suspicion, another run of the leader's process, or its
-//! own word that it leads no more end trust at once.
+//! own word that it leads no more end trust at once (D16).
 //!
 //! Not here: campaigns (`candidate.rs`), reads of this member (`reads.rs`).
 

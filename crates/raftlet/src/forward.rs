@@ -2,7 +2,7 @@
 //!
 //! Each gets a sequence of this run; the leader appends it under that name, in
 //! exactly the term it was sent in, and this member waits until it applies the
-//! entry itself (D8, rule 33).
+//! entry itself (D8, D17, rule 33).
 //!
 //! Invariants
 //! - All that are in flight are of one term. A new term's wait until those are
