@@ -8,8 +8,8 @@
 //! Layout of one entry, little endian, without padding or alignment:
 //!
 //! ```text
-//!  0  header checksum   u32  CRC-32C of index u64, term u64 and bytes 4.. of
-//!                            the header, started from the group's `Seal`
+//!  0  header checksum   u32  CRC-32C of index u64, term u64 and the header
+//!                            with this field 0, from the group's `Seal` on
 //!  4  payload checksum  u32  CRC-32C of the payload
 //!  8  payload length    u32
 //! 12  kind              u8   1 no-op, 2 command, 3 configuration
@@ -168,18 +168,30 @@ impl Seal {
         Self(u32::try_from((mixed ^ mixed << 29) >> 32).expect("half of 64 bits"))
     }
 
-    /// Over position and header in one go: short runs cost by the call.
-    fn header_checksum(self, index: Index, term: Term, header: &[u8]) -> u32 {
-        let mut sealed = [0; POSITION_BYTES + HEADER_BYTES + ORIGIN_BYTES];
-        let mut rest = &mut sealed[..];
-        rest.put_u64_le(index.get());
-        rest.put_u64_le(term.get());
+    /// Over position and header in one go, in whole words: short runs cost by
+    /// the call, and odd ends by the byte.
+    fn header_checksum(
+        self,
+        at: LogId,
+        header: &[u8; HEADER_BYTES],
+        origin: Option<&[u8; ORIGIN_BYTES]>,
+    ) -> u32 {
+        let mut sealed = Words([0; POSITION_BYTES + HEADER_BYTES]);
+        let mut rest = &mut sealed.0[..];
+        rest.put_u64_le(at.index.get());
+        rest.put_u64_le(at.term.get());
         rest.put_slice(header);
-        let unused = rest.len();
-        let (covered, _) = sealed.split_at(sealed.len() - unused);
-        crc32c(self.0, covered)
+        // Its own field counts as zero.
+        let field = sealed.0.get_mut(POSITION_BYTES..POSITION_BYTES + 4);
+        field.expect("the header begins with it").fill(0);
+        let checksum = crc32c(self.0, &sealed.0);
+        origin.map_or(checksum, |origin| crc32c(checksum, origin))
     }
 }
+
+/// Aligned as the checksum likes it.
+#[repr(align(8))]
+struct Words([u8; POSITION_BYTES + HEADER_BYTES]);
 
 /// What one entry is made of.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,7 @@ use crate::ids::{Incarnation, LogId, NodeId, Run};
 
 pub(super) fn encode_entry(into: &mut BytesMut, seal: Seal, at: LogId, entry: &NewEntry<'_>) {
     assert!(entry.payload.len() <= PAYLOAD_BYTES_MAX, "a payload above the format's limit");
-    let mut header = [0; HEADER_BYTES + ORIGIN_BYTES];
+    let mut header = [0; HEADER_BYTES];
     let mut rest = &mut header[..];
     rest.put_u32_le(0);
     rest.put_u32_le(crc32c(PAYLOAD_SEED, entry.payload));
@@ -21,20 +21,26 @@ pub(super) fn encode_entry(into: &mut BytesMut, seal: Seal, at: LogId, entry: &N
     rest.put_u8(if entry.origin.is_some() { FLAG_ORIGIN } else { 0 });
     rest.put_u16_le(0);
     rest.put_u64_le(entry.log_time_ms);
-    if let Some(origin) = entry.origin {
-        rest.put_u64_le(origin.node.get());
-        rest.put_u128_le(origin.incarnation.0);
-        rest.put_u64_le(origin.run.get());
-        rest.put_u64_le(origin.sequence);
+    let origin = entry.origin.map(|origin| origin_bytes(&origin));
+    let checksum = seal.header_checksum(at, &header, origin.as_ref());
+    if let Some(field) = header.first_chunk_mut() {
+        *field = checksum.to_le_bytes();
     }
-    let unused = rest.len();
-    let len = header.len() - unused;
-    let (checksum, covered) = header.split_at_mut(4);
-    let covered = covered.get(..len - 4).expect("a header is longer than its checksum");
-    checksum.copy_from_slice(&seal.header_checksum(at.index, at.term, covered).to_le_bytes());
-    into.extend_from_slice(checksum);
-    into.extend_from_slice(covered);
+    into.extend_from_slice(&header);
+    if let Some(origin) = origin {
+        into.extend_from_slice(&origin);
+    }
     into.extend_from_slice(entry.payload);
+}
+
+fn origin_bytes(origin: &Origin) -> [u8; ORIGIN_BYTES] {
+    let mut bytes = [0; ORIGIN_BYTES];
+    let mut rest = &mut bytes[..];
+    rest.put_u64_le(origin.node.get());
+    rest.put_u128_le(origin.incarnation.0);
+    rest.put_u64_le(origin.run.get());
+    rest.put_u64_le(origin.sequence);
+    bytes
 }
 
 /// Checks the entry that `bytes` start with; returns what lies behind it.
@@ -43,15 +49,18 @@ pub(super) fn verify_entry(
     at: LogId,
     bytes: &[u8],
 ) -> Result<(Header, &[u8]), EntryError> {
-    let LogId { term, index } = at;
+    let index = at.index;
     let cut = EntryError::Length { index };
     // The length of the header is known only through its flags, which the
     // checksum covers: read them first, trust nothing until it held.
-    let flags = *bytes.get(13).ok_or(cut)?;
-    let origin = if flags & FLAG_ORIGIN == 0 { 0 } else { ORIGIN_BYTES };
-    let (header, behind) = bytes.split_at_checked(HEADER_BYTES + origin).ok_or(cut)?;
-    let (checksum, covered) = header.split_at_checked(4).ok_or(cut)?;
-    if seal.header_checksum(index, term, covered).to_le_bytes() != checksum {
+    let (fixed, behind) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(cut)?;
+    let (origin, behind) = if fixed[13] & FLAG_ORIGIN == 0 {
+        (None, behind)
+    } else {
+        let (origin, behind) = behind.split_first_chunk().ok_or(cut)?;
+        (Some(origin), behind)
+    };
+    if Some(seal.header_checksum(at, fixed, origin)) != u32_at(fixed) {
         return Err(EntryError::Header { index });
     }
     let header = Header::read(bytes).ok_or(EntryError::Unknown { index })?;
