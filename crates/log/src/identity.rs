@@ -131,7 +131,7 @@ pub enum IdentityError {
         /// The directory.
         place: String,
     },
-    /// A log without identity.
+    /// A log without identity, or files of another program.
     #[error(
         "{place} holds {file} but no {FILE_NAME}; put the {FILE_NAME} of this directory back, \
          or use an empty directory"
@@ -139,7 +139,7 @@ pub enum IdentityError {
     NotEmpty {
         /// The directory.
         place: String,
-        /// A file of a log.
+        /// A file in it.
         file: String,
     },
     /// A claim beyond the limits.
@@ -260,8 +260,13 @@ impl<D: Disk> Home<D> {
         if files.iter().any(|file| file.name == FILE_NAME) {
             return Self::resume(disk, claims).await;
         }
-        let is_log = |name: &str| matches!(names::read_name(name), Named::Segment(_));
-        if let Some(file) = files.into_iter().find(|file| is_log(&file.name)) {
+        // A log without its identity, or a directory of somebody else's.
+        let is_taken = |name: &str| match names::read_name(name) {
+            Named::Segment(_) => true,
+            Named::Foreign => !name.starts_with('.'),
+            Named::Spare | Named::Known => false,
+        };
+        if let Some(file) = files.into_iter().find(|file| is_taken(&file.name)) {
             return Err(IdentityError::NotEmpty { place: disk.place(), file: file.name });
         }
         Self::found(disk, claims, incarnation()?).await

@@ -131,6 +131,19 @@ fn another_node_or_cluster_is_refused_and_other_members_are_a_warning() {
 }
 
 #[test]
+fn a_directory_of_somebody_elses_files_is_not_taken_over() {
+    let disk = MemoryDisk::new();
+    disk.put("passwd", Some(vec![1]));
+    let error = open_as(&disk, &claims()).unwrap_err();
+    assert!(error.to_string().contains("passwd"), "{error}");
+    assert_eq!(disk.names(), ["passwd"]);
+    // What editors and file managers leave behind says nothing.
+    let disk = MemoryDisk::new();
+    disk.put(".directory", Some(vec![1]));
+    assert!(open(&disk).is_new());
+}
+
+#[test]
 fn a_log_without_identity_is_not_adopted() {
     let disk = MemoryDisk::new();
     disk.put("log-0000000000000001.wal", Some(vec![0; 4096]));
