@@ -26,6 +26,8 @@ struct Cli {
     keys: u64,
 }
 
+/// How many times as much the second run of ours holds.
+const LARGER: u64 = 10;
 const START_WITHIN: Duration = Duration::from_secs(120);
 
 #[tokio::main(flavor = "current_thread")]
@@ -50,15 +52,22 @@ async fn table(cli: &Cli, dir: &Path) -> Value {
         "s per GiB of user bytes",
     ]);
     let mut rows = Vec::new();
-    for system in [System::Raftlet, System::Etcd, System::RedisAlways] {
-        eprintln!("restart: {}", system.name());
-        let told = match LocalSet::new().run_until(restart(system, cli, dir)).await {
+    let runs = [
+        (System::Raftlet, cli.keys),
+        (System::Etcd, cli.keys),
+        (System::RedisAlways, cli.keys),
+        (System::Raftlet, cli.keys * LARGER),
+    ];
+    for (at, (system, keys)) in runs.into_iter().enumerate() {
+        eprintln!("restart: {}, {keys} keys", system.name());
+        let dir = dir.join(at.to_string());
+        let told = match LocalSet::new().run_until(restart(system, &cli.common, keys, &dir)).await {
             Ok(told) => told,
             Err(why) => missing(system.name(), &why),
         };
         let fields =
             ["fill_s", "user_mib", "disk_mib", "rss_before_mib", "rss_after_mib", "start_s"];
-        let mut cells = vec![system.name().to_owned()];
+        let mut cells = vec![format!("{}, {keys} keys", system.name())];
         let text = |value: &Value| value.as_f64().map_or("-".to_owned(), short);
         cells.extend(fields.map(|field| text(&told[field])));
         cells.push(text(&told["s_per_gib"]));
@@ -66,14 +75,26 @@ async fn table(cli: &Cli, dir: &Path) -> Value {
         rows.push(told);
     }
     table.print();
-    json!({ "table": "restart", "keys": cli.keys, "rows": rows })
+    // What more bytes add: elections and process starts cancel out.
+    let first = |field: &str| rows.first().and_then(|row| row[field].as_f64());
+    let last = |field: &str| rows.last().and_then(|row| row[field].as_f64());
+    let slope = || {
+        let seconds = last("start_s")? - first("start_s")?;
+        let (log, user) =
+            (last("disk_mib")? - first("disk_mib")?, last("user_mib")? - first("user_mib")?);
+        Some(json!({ "s_per_gib_of_log": seconds / log * 1024.0,
+                     "s_per_gib_of_user_bytes": seconds / user * 1024.0 }))
+    };
+    let slope = slope().unwrap_or(Value::Null);
+    println!("raftlet, the larger run against the smaller: {slope}\n");
+    json!({ "table": "restart", "rows": rows, "raftlet_slope": slope })
 }
 
-async fn restart(system: System, cli: &Cli, dir: &Path) -> Result<Value, String> {
-    let mut running = Running::start(system, &cli.common, dir).await?;
+async fn restart(system: System, common: &Common, keys: u64, dir: &Path) -> Result<Value, String> {
+    let mut running = Running::start(system, common, dir).await?;
     let leader = running.leader(START_WITHIN).await?;
     let since = Instant::now();
-    fill(&running, running.client_ports[leader], cli.keys).await?;
+    fill(&running, running.client_ports[leader], keys).await?;
     let fill_s = since.elapsed().as_secs_f64();
     let members = running.servers.len();
     let resident = |running: &Running| {
@@ -94,9 +115,9 @@ async fn restart(system: System, cli: &Cli, dir: &Path) -> Result<Value, String>
     running.stop();
     let mib = |bytes: f64| bytes / f64::from(1 << 20);
     // Key, value and their lengths: what the log cannot do without.
-    let user_mib = mib(cli.keys as f64 * (256.0 + 12.0));
+    let user_mib = mib(keys as f64 * (256.0 + 12.0));
     Ok(json!({
-        "system": system.name(), "fill_s": fill_s, "user_mib": user_mib,
+        "system": system.name(), "keys": keys, "fill_s": fill_s, "user_mib": user_mib,
         "disk_mib": mib(disk as f64) / members as f64, "rss_before_mib": rss_before,
         "rss_after_mib": rss_after, "start_s": start_s,
         "s_per_gib": start_s / user_mib * 1024.0,
