@@ -99,8 +99,8 @@ impl Job {
                         "messages": cost.messages, "ns": cost.ns })
             }
             (Kind::Idle | Kind::IdleUnvouched, System::RaftRs) => {
-                raft_rs::idle(self.groups, self.members, self.entries);
-                json!({ "rounds": self.entries })
+                let messages = raft_rs::idle(self.groups, self.members, self.entries);
+                json!({ "rounds": self.entries, "messages": messages })
             }
             (Kind::Memory, System::RaftRs) => raft_rs::memory(self.groups, self.members),
             (Kind::Memory, _) => ours::memory(self.groups, self.members),

@@ -189,12 +189,15 @@ pub(crate) fn run(load: Load) -> Cost {
 }
 
 /// Lets `rounds` x 100 ms pass: three ticks with a heartbeat each time.
-pub(crate) fn idle(groups: u64, members: u64, rounds: u64) {
+/// Returns how many messages that took.
+pub(crate) fn idle(groups: u64, members: u64, rounds: u64) -> u64 {
     let mut world = World::new(Load { members, groups, batch: 1, entries: 0, wire: false });
     world.elect();
+    world.messages = 0;
     for _ in 0..rounds {
         world.beat();
     }
+    world.messages
 }
 
 /// Live bytes per member: fresh, then elected and at rest.

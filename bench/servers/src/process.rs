@@ -1,7 +1,9 @@
 //! A server as a child process.
 //!
-//! Invariant: a process that is dropped is killed and reaped; nothing but
-//! children of this program is ever signalled.
+//! Invariants
+//! - A process that is dropped is killed and reaped; one whose parent was
+//!   killed dies with it (`setpriv`, of util-linux).
+//! - Nothing but children of this program is ever signalled.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -27,13 +29,16 @@ impl Server {
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn start(mut command: Command, log: &Path) -> Result<Self, Failure> {
+    pub fn start(command: &Command, log: &Path) -> Result<Self, Failure> {
         let name = command.get_program().to_string_lossy().into_owned();
         let failed = |error: std::io::Error| format!("cannot start {name}: {error}");
         let out = File::options().create(true).append(true).open(log).map_err(failed)?;
         let err = out.try_clone().map_err(failed)?;
-        command.stdin(Stdio::null()).stdout(out).stderr(err);
-        Ok(Self { child: command.spawn().map_err(failed)? })
+        // `setpriv` becomes the program: the process id stays.
+        let mut bound = Command::new("setpriv");
+        bound.args(["--pdeathsig", "KILL"]).arg(command.get_program()).args(command.get_args());
+        bound.stdin(Stdio::null()).stdout(out).stderr(err);
+        Ok(Self { child: bound.spawn().map_err(failed)? })
     }
 
     /// Its process id.

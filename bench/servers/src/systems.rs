@@ -80,6 +80,7 @@ impl Running {
             System::Etcd => (MEMBERS, common.etcd.clone()),
             System::RedisAlways | System::RedisEverysec => (1, common.redis.clone()),
         };
+        check_exists(&program)?;
         let ports = free_ports(3 * members)?;
         let dir = dir.join(system.name());
         std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
@@ -102,7 +103,7 @@ impl Running {
 
     fn spawn(&self, at: usize) -> Result<Server, Failure> {
         let log = self.dir.join(format!("{at}.log"));
-        Server::start(self.command(at), &log)
+        Server::start(&self.command(at), &log)
     }
 
     /// Starts a killed member again.
@@ -260,4 +261,17 @@ impl Running {
 fn beside(name: &str) -> Result<PathBuf, Failure> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     Ok(program.with_file_name(name))
+}
+
+/// A program that is missing is told at once, by name.
+fn check_exists(program: &Path) -> Result<(), Failure> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places: Vec<PathBuf> = vec![program.to_path_buf()];
+    if program.components().count() == 1 {
+        places = std::env::split_paths(&path).map(|dir| dir.join(program)).collect();
+    }
+    if places.iter().any(|place| place.is_file()) {
+        return Ok(());
+    }
+    Err(format!("there is no {}; see README.md for what to install", program.display()))
 }
