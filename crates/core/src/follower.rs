@@ -44,9 +44,9 @@ pub(crate) struct Follower {
     since: Time,
     /// How long it may last before a campaign.
     patience_ns: u64,
-    /// Somebody had reason to ask whether the leader still leads, at this
-    /// time, and it has not answered yet.
-    doubt: Option<Time>,
+    /// Somebody had reason to ask whether the leader still leads, and it has
+    /// not answered yet.
+    is_doubted: bool,
     probe_at: Time,
     /// The log equals the leader's up to here.
     verified: Index,
@@ -69,7 +69,7 @@ impl Follower {
 
     /// Whether the detector's word stands in for group messages.
     fn is_vouched_for(&self, state: &State) -> bool {
-        self.doubt.is_none()
+        !self.is_doubted
             && self.leader.is_some_and(|leader| {
                 state.liveness_of(leader) == Liveness::Alive { run: self.leader_run }
             })
@@ -93,7 +93,7 @@ impl Follower {
             return None;
         }
         let campaign = state.is_electable().then(|| self.since.after_ns(self.patience_ns));
-        let probes = self.leader.is_none() || self.doubt.is_some();
+        let probes = self.leader.is_none() || self.is_doubted;
         let probe = (probes && !state.configuration().is_empty()).then_some(self.probe_at);
         [campaign, probe].into_iter().flatten().min()
     }
@@ -107,7 +107,7 @@ impl Follower {
         if state.is_electable() && now >= self.since.after_ns(self.patience_ns) {
             return true;
         }
-        let probes = self.leader.is_none() || self.doubt.is_some();
+        let probes = self.leader.is_none() || self.is_doubted;
         if probes && now >= self.probe_at {
             self.probe(state);
         }
@@ -126,7 +126,7 @@ impl Follower {
     /// Something was asked of the leader: its answer, or its silence, tells
     /// whether it still leads (rule 20).
     pub(crate) fn doubt(&mut self, state: &State) {
-        if self.leader.is_none() || self.doubt.is_some() {
+        if self.leader.is_none() || self.is_doubted {
             return;
         }
         let now = state.time();
@@ -134,13 +134,13 @@ impl Follower {
             // Until now silence was fine; from now on it counts.
             self.since = self.since.max(now);
         }
-        self.doubt = Some(now);
+        self.is_doubted = true;
         self.probe_at = now.after_ns(state.settings.heartbeat_interval_ns);
     }
 
     /// Somebody misses the leader: ask it.
     pub(crate) fn question(&mut self, state: &mut State) {
-        if self.leader.is_some() && self.doubt.is_none() {
+        if self.leader.is_some() && !self.is_doubted {
             self.doubt(state);
             self.probe(state);
         }
@@ -158,7 +158,7 @@ impl Follower {
         }
         self.leader_run = self.leader_run.max(from.run);
         self.since = state.time();
-        self.doubt = None;
+        self.is_doubted = false;
     }
 
     fn follow(&mut self, state: &mut State, from: Sender) {
@@ -172,7 +172,7 @@ impl Follower {
     /// Stops trusting the leader; campaigns soon, unless another is quicker.
     fn abandon(&mut self, state: &mut State) {
         self.leader = None;
-        self.doubt = None;
+        self.is_doubted = false;
         self.since = state.time();
         self.probe_at = self.since;
         // Short, because the cause is known and pre-votes are free; spread,
@@ -199,7 +199,7 @@ impl Follower {
             Liveness::Alive { .. } => {}
             // Nobody vouches any more: silence counts from now, or since it was
             // first doubted. A detector that flaps does not prolong it.
-            Liveness::Unknown if self.doubt.is_none() => self.since = state.time(),
+            Liveness::Unknown if !self.is_doubted => self.since = state.time(),
             Liveness::Unknown => {}
         }
     }

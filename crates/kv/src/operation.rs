@@ -68,14 +68,6 @@ pub enum Command<B> {
     Query(Query<B>),
 }
 
-impl<B> Command<B> {
-    /// Whether applying it twice, or never, changes nothing.
-    #[must_use]
-    pub fn is_query(&self) -> bool {
-        matches!(self, Self::Query(_))
-    }
-}
-
 /// What a [`Query`] or [`Command`] yields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Response {

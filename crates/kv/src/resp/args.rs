@@ -45,19 +45,6 @@ impl Args {
         Self { frame, spans }
     }
 
-    /// Builds a request from parts, copying them into one frame.
-    #[must_use]
-    pub fn from_parts(name: &[u8], rest: &[&[u8]]) -> Self {
-        let mut frame = Vec::new();
-        let mut spans = Vec::new();
-        for part in std::iter::once(&name).chain(rest) {
-            let start = frame.len();
-            frame.extend_from_slice(part);
-            spans.extend(Span::new(start, frame.len()));
-        }
-        Self::new(frame.into(), spans)
-    }
-
     /// How many there are, the name included.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a request without a name does not exist")]
