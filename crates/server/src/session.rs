@@ -17,11 +17,12 @@
 
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
@@ -47,8 +48,8 @@ const LINGER_WITHIN: Duration = Duration::from_secs(1);
 /// What ended a session's sleep.
 enum Event {
     Settled,
-    Readable,
-    Writable,
+    Read(usize),
+    Written,
     Alarm,
     Stop,
 }
@@ -63,9 +64,10 @@ pub(crate) async fn serve(
     keyspace: Rc<Keyspace>,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let (reader, writer) = stream.split();
+    let (mut reader, mut writer) = stream.split();
     let mut session = Session::new(info, &keyspace);
     let mut flights = Flights::new();
+    let mut stopped = pin!(stop.changed());
     let run = |group: GroupIndex, job: Job| keyspace.run(group, job);
     while !session.is_done() {
         session.turn();
@@ -78,27 +80,27 @@ pub(crate) async fn serve(
         if session.is_done() {
             break;
         }
-        let alarm = session.alarm();
-        let wants_input = session.wants_input();
-        let event = tokio::select! {
-            biased;
-            () = settle(&mut flights, &mut session.connection), if !flights.is_empty() => {
-                Event::Settled
+        let mut alarm = pin!(session.alarm().map(tokio::time::sleep));
+        let event = poll_fn(|cx| {
+            if flights.poll_ended(cx, |ended| ended.tell(&mut session.connection)).is_ready() {
+                return Poll::Ready(Ok(Event::Settled));
             }
-            _ = stop.changed(), if !session.is_stopping => Event::Stop,
-            ready = writer.writable(), if !session.output.replies.is_empty() => {
-                ready?;
-                Event::Writable
+            if !session.is_stopping && stopped.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(Event::Stop));
             }
-            ready = reader.readable(), if wants_input => {
-                ready?;
-                Event::Readable
+            if let Poll::Ready(written) = session.poll_write(&mut writer, cx) {
+                return Poll::Ready(written.map(|()| Event::Written));
             }
-            () = tokio::time::sleep(alarm.unwrap_or_default()), if alarm.is_some() => Event::Alarm,
-        };
+            if let Poll::Ready(read) = session.poll_read(&mut reader, cx) {
+                return Poll::Ready(read.map(Event::Read));
+            }
+            let rings = alarm.as_mut().as_pin_mut().is_some_and(|alarm| alarm.poll(cx).is_ready());
+            if rings { Poll::Ready(Ok(Event::Alarm)) } else { Poll::Pending }
+        })
+        .await?;
         match event {
-            Event::Settled | Event::Writable => {}
-            Event::Readable => session.read_some(&reader)?,
+            Event::Settled | Event::Written => {}
+            Event::Read(bytes) => session.on_read(bytes),
             Event::Alarm => session.on_alarm(),
             Event::Stop => session.is_stopping = true,
         }
@@ -216,18 +218,45 @@ impl<'a> Session<'a> {
         Ok(was_full && replies.len() < self.output_bytes_max)
     }
 
-    /// Reads what the socket has, up to a turn's worth.
-    fn read_some(&mut self, reader: &ReadHalf<'_>) -> io::Result<()> {
+    /// Waits for the socket to take more of what it would not take at once.
+    fn poll_write(
+        &mut self,
+        writer: &mut WriteHalf<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let replies = &mut self.output.replies;
+        if replies.is_empty() {
+            return Poll::Pending;
+        }
+        let written = ready!(Pin::new(writer).poll_write(cx, replies))?;
+        drop(replies.drain(..written));
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads what the socket has, up to a turn's worth, when that is wanted.
+    ///
+    /// A read that leaves room tells the runtime that the socket is empty: it
+    /// is not asked again before more has arrived.
+    fn poll_read(
+        &mut self,
+        reader: &mut ReadHalf<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if !self.wants_input() {
+            return Poll::Pending;
+        }
         let input = self.connection.input();
         input.reserve(READ_BYTES);
-        match reader.try_read_buf(input) {
+        pin!(reader.read_buf(input)).poll(cx)
+    }
+
+    fn on_read(&mut self, bytes: usize) {
+        if bytes == 0 {
             // It may still read: what it sent is answered first.
-            Ok(0) => self.is_stopping = true,
-            Ok(_) => self.heard_ms = self.keyspace.now_ms(),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+            self.is_stopping = true;
+        } else {
+            self.heard_ms = self.keyspace.now_ms();
         }
-        Ok(())
     }
 
     /// When to look again although nothing happens.
@@ -261,11 +290,4 @@ impl<'a> Session<'a> {
             self.has_left = true;
         }
     }
-}
-
-async fn settle<F: Future<Output = Settled>>(
-    flights: &mut Flights<F>,
-    connection: &mut Connection,
-) {
-    poll_fn(|cx| flights.poll_ended(cx, |settled| settled.tell(connection))).await;
 }
