@@ -26,14 +26,22 @@ use crate::store::key_map::KeyMap;
 
 /// What an entry takes beyond the bytes of its key and value: the map's slot
 /// and spare room, and two allocations' headers. An estimate.
-const ENTRY_OVERHEAD_BYTES: u64 = 96;
+const ENTRY_OVERHEAD_BYTES: u64 = 104;
 
 /// The keys of one group with their values.
 #[derive(Debug)]
 pub struct Store {
-    values: KeyMap<Value>,
+    values: KeyMap<Held>,
     digest: Digest,
     used_bytes: u64,
+}
+
+/// A value with its entry's part in the digest, so that replacing it neither
+/// hashes nor touches the bytes that go.
+#[derive(Debug)]
+struct Held {
+    value: Value,
+    part: u64,
 }
 
 /// What a key can hold.
@@ -121,7 +129,7 @@ impl Store {
     }
 
     fn string(&self, key: &[u8]) -> Option<&Bytes> {
-        self.values.get(key).map(|Value::String(bytes)| bytes)
+        self.values.get(key).map(|Held { value: Value::String(bytes), .. }| bytes)
     }
 
     fn increment(&mut self, key: &[u8], by: i64) -> Response {
@@ -143,10 +151,12 @@ impl Store {
 
     fn put(&mut self, key: &[u8], bytes: Bytes) {
         let value = Value::String(bytes);
-        self.count_in(key, &value);
+        let part = digest::part(key, value.content());
+        let held = Held { value, part };
+        self.count_in(key, &held);
         let old = match self.values.get_mut(key) {
-            Some(slot) => Some(std::mem::replace(slot, value)),
-            None => self.values.insert(key.into(), value),
+            Some(slot) => Some(std::mem::replace(slot, held)),
+            None => self.values.insert(key.into(), held),
         };
         if let Some(old) = old {
             self.count_out(key, &old);
@@ -161,14 +171,14 @@ impl Store {
         true
     }
 
-    fn count_in(&mut self, key: &[u8], value: &Value) {
-        self.digest.add(key, value.content());
-        self.used_bytes = self.used_bytes.saturating_add(entry_bytes(key, value));
+    fn count_in(&mut self, key: &[u8], held: &Held) {
+        self.digest.add(held.part);
+        self.used_bytes = self.used_bytes.saturating_add(entry_bytes(key, &held.value));
     }
 
-    fn count_out(&mut self, key: &[u8], value: &Value) {
-        self.digest.remove(key, value.content());
-        self.used_bytes = self.used_bytes.saturating_sub(entry_bytes(key, value));
+    fn count_out(&mut self, key: &[u8], held: &Held) {
+        self.digest.remove(held.part);
+        self.used_bytes = self.used_bytes.saturating_sub(entry_bytes(key, &held.value));
     }
 }
 

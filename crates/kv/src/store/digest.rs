@@ -2,8 +2,8 @@
 //!
 //! The sum, modulo 2^64, of a hash of every key with its value. A sum doesn't
 //! know the order of its parts and can be taken apart again, so a write costs
-//! the hash of what it adds and of what it replaces, and two histories with the
-//! same outcome end in the same number. The value's hash is seeded with the
+//! the hash of what it adds (the store remembers the part of what it replaces),
+//! and two histories with the same outcome end in the same number. The value's hash is seeded with the
 //! key's, so swapping two keys' values changes the sum.
 //!
 //! It finds members that came apart by a fault; it does not resist somebody
@@ -25,12 +25,12 @@ impl Default for Digest {
 }
 
 impl Digest {
-    pub(super) fn add(&mut self, key: &[u8], value: &[u8]) {
-        self.0 = self.0.wrapping_add(entry(key, value));
+    pub(super) fn add(&mut self, part: u64) {
+        self.0 = self.0.wrapping_add(part);
     }
 
-    pub(super) fn remove(&mut self, key: &[u8], value: &[u8]) {
-        self.0 = self.0.wrapping_sub(entry(key, value));
+    pub(super) fn remove(&mut self, part: u64) {
+        self.0 = self.0.wrapping_sub(part);
     }
 
     pub(super) fn value(self) -> u64 {
@@ -38,6 +38,7 @@ impl Digest {
     }
 }
 
-fn entry(key: &[u8], value: &[u8]) -> u64 {
+/// What one key with its value adds to the sum.
+pub(super) fn part(key: &[u8], value: &[u8]) -> u64 {
     xxh3_64_with_seed(value, xxh3_64(key))
 }
