@@ -15,6 +15,8 @@
 //!
 //! Not here: campaigns (`candidate.rs`), reads of this member (`reads.rs`).
 
+use std::mem;
+
 use crate::entry::Chunk;
 use crate::ids::{Index, LogId, NodeId, Round, Run, Sender};
 use crate::liveness::Liveness;
@@ -206,7 +208,7 @@ impl Follower {
 
     /// An append of the current term. Entries that match are kept, entries
     /// that conflict are replaced (§3.5).
-    pub(crate) fn on_append(&mut self, state: &mut State, from: Sender, append: Append) {
+    pub(crate) fn on_append(&mut self, state: &mut State, from: Sender, append: &mut Append) {
         self.hear(state, from);
         self.round = self.round.max(append.round);
         self.configuration = self.configuration.max(append.configuration);
@@ -218,16 +220,17 @@ impl Follower {
             state.counters.rejects += 1;
             return;
         }
-        if !may_hold(state, &append) {
+        if !may_hold(state, append) {
             state.counters.throttled += 1;
             self.ack = AckDue::Now;
             return;
         }
+        let is_heartbeat = append.entries.is_empty();
         let mut proven = append.entries.last().map_or(append.previous.index, |last| last.index);
-        if mutants::is_active(28) && append.entries.is_empty() {
+        if mutants::is_active(28) && is_heartbeat {
             proven = state.log.last().index;
         }
-        for chunk in append.entries.chunks() {
+        for chunk in mem::take(&mut append.entries).into_chunks() {
             if !accept(state, chunk, self.verified) {
                 state.counters.impossible += 1;
                 return;
@@ -245,7 +248,7 @@ impl Follower {
         }
         state.commit_to(commit);
         // Reads wait for the round, not for the disk: answer a new one at once.
-        let at_once = append.entries.is_empty() || self.round > self.acked_round;
+        let at_once = is_heartbeat || self.round > self.acked_round;
         self.ack = if at_once { AckDue::Now } else { AckDue::WhenDurable.max(self.ack) };
     }
 
@@ -316,8 +319,8 @@ fn may_hold(state: &State, append: &Append) -> bool {
 /// Takes a chunk that follows what the log has. Returns false when it
 /// contradicts what is committed, or what the same leader said before, or when
 /// its configuration cannot be read.
-fn accept(state: &mut State, chunk: &Chunk, verified: Index) -> bool {
-    let conflict = state.log.conflict(chunk);
+fn accept(state: &mut State, chunk: Chunk, verified: Index) -> bool {
+    let conflict = state.log.conflict(&chunk);
     if conflict.is_some_and(|index| index <= state.commit.max(verified)) {
         return false;
     }
@@ -330,7 +333,9 @@ fn accept(state: &mut State, chunk: &Chunk, verified: Index) -> bool {
     if mutants::is_active(18) && state.commit < behind && behind <= state.log.last().index {
         truncate(state, behind);
     }
-    let Some(news) = chunk.from(state.log.last().index.next()) else {
+    let next = state.log.last().index.next();
+    let news = if chunk.first() == next { Some(chunk) } else { chunk.from(next) };
+    let Some(news) = news else {
         return true;
     };
     match state.log.append(news) {

@@ -19,6 +19,10 @@ use crate::entry::{Chunk, Entries, EntryKind};
 use crate::ids::{Index, LogId, Term};
 use crate::membership::Configuration;
 
+/// Chunks at the end that are tried one by one before a search: more than are
+/// under way to a disk or a member that keeps up.
+const NEAR_LEN: usize = 4;
+
 /// A chunk and where its bytes end, counted from the start of this run: sums
 /// over ranges are then differences.
 #[derive(Clone, Debug)]
@@ -231,15 +235,24 @@ impl Log {
         if first < self.memory_first() || first > last || last > self.last.index {
             return None;
         }
-        // Mostly the newest chunk is wanted, and all of it.
-        if let Some(slot) = self.slots.back()
-            && slot.chunk.first() == first
-            && slot.chunk.last() == last
-            && slot.chunk.bytes().len() <= bytes_max
-        {
-            return Some(slot.chunk.clone().into());
+        let at = self.slot_of(first);
+        let chunk = &self.slots.get(at)?.chunk;
+        // Mostly one chunk is wanted, and all of it.
+        if chunk.first() == first && chunk.last() == last && chunk.bytes().len() <= bytes_max {
+            return Some(chunk.clone().into());
         }
-        let mut at = self.slot_of(first);
+        self.gather(at, first, last, bytes_max)
+    }
+
+    /// Entries from several chunks, or parts of one, beginning in slot `at`.
+    #[inline(never)]
+    fn gather(
+        &self,
+        mut at: usize,
+        first: Index,
+        last: Index,
+        bytes_max: usize,
+    ) -> Option<Entries> {
         let mut entries = Entries::none();
         let mut bytes = 0;
         while let Some(slot) = self.slots.get(at) {
@@ -262,10 +275,15 @@ impl Log {
         Some(entries).filter(|entries| !entries.is_empty())
     }
 
+    /// The slot that holds `index`, which is in memory.
     fn slot_of(&self, index: Index) -> usize {
-        let newest = self.slots.len().saturating_sub(1);
-        if self.slots.back().is_some_and(|slot| slot.chunk.first() <= index) {
-            return newest;
+        // Mostly what is wanted came last, or a few turns ago.
+        let mut at = self.slots.len();
+        for _ in 0..NEAR_LEN {
+            at = at.saturating_sub(1);
+            if self.slots.get(at).is_some_and(|slot| slot.chunk.first() <= index) {
+                return at;
+            }
         }
         self.slots.partition_point(|slot| slot.chunk.last() < index)
     }
@@ -290,7 +308,7 @@ impl Log {
             return 0;
         }
         // Mostly a few chunks only are not committed, or not durable, yet.
-        let newest = self.slots.iter().rev().take(4);
+        let newest = self.slots.iter().rev().take(NEAR_LEN);
         let near = newest.into_iter().find(|slot| slot.chunk.last() <= index);
         let before = near.or_else(|| {
             let at = self.slots.partition_point(|slot| slot.chunk.last() <= index);

@@ -6,15 +6,16 @@
 //! Invariants
 //! - Every message may be sent at once: what must wait for the disk is not
 //!   here yet (rules 6, 7).
-//! - Steady replication allocates nothing here: the vectors are swapped with
-//!   the caller's and keep their capacity.
+//! - Steady replication allocates nothing here: a drain fills the caller's
+//!   vectors, which keep their capacity. A member at rest holds none.
+
+use std::mem;
 
 use crate::entry::Entries;
 use crate::ids::{Index, LogId, NodeId, ReadId, Term, Ticket};
 use crate::message::Message;
 
-/// What one or more inputs made due. Swapped with the caller's, so both are
-/// reused.
+/// What one or more inputs made due. The caller's: every group fills the same.
 #[derive(Debug, Default)]
 pub struct Output {
     /// To make durable, in the order of drains; answer with `on_persisted`.
@@ -36,13 +37,13 @@ pub struct Output {
 impl Output {
     /// Empties it and keeps its memory.
     pub fn clear(&mut self) {
-        self.persist = None;
-        self.messages.clear();
-        self.committed = None;
-        self.reads.clear();
-        self.reads_refused.clear();
-        self.fetches.clear();
-        self.events.clear();
+        let Self { persist, messages, committed, reads, reads_refused, fetches, events } = self;
+        (*persist, *committed) = (None, None);
+        messages.clear();
+        reads.clear();
+        reads_refused.clear();
+        fetches.clear();
+        events.clear();
     }
 
     /// Whether nothing is due.
@@ -55,6 +56,52 @@ impl Output {
             && self.reads_refused.is_empty()
             && self.fetches.is_empty()
             && self.events.is_empty()
+    }
+}
+
+/// What inputs made due before the drain. Little: most of it comes about in
+/// the drain, in the caller's vectors.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) messages: Vec<Envelope>,
+    pub(crate) committed: Option<Index>,
+    pub(crate) reads: Vec<ReadReady>,
+    pub(crate) reads_refused: Vec<ReadId>,
+    pub(crate) fetches: Vec<Fetch>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Effects {
+    /// Goes on in the vectors of `out`, which is empty.
+    pub(crate) fn borrow(&mut self, out: &mut Output) {
+        continue_in(&mut out.messages, &mut self.messages);
+        continue_in(&mut out.reads, &mut self.reads);
+    }
+
+    /// Hands over all that is due, and its own memory with it.
+    pub(crate) fn hand_over(&mut self, out: &mut Output) {
+        mem::swap(&mut out.messages, &mut self.messages);
+        mem::swap(&mut out.reads, &mut self.reads);
+        out.committed = self.committed.take();
+        hand_over_rare(&mut self.reads_refused, &mut out.reads_refused);
+        hand_over_rare(&mut self.fetches, &mut out.fetches);
+        hand_over_rare(&mut self.events, &mut out.events);
+    }
+}
+
+/// Makes `lent`, which is empty, the vector in use, behind what is due already.
+fn continue_in<T>(lent: &mut Vec<T>, due: &mut Vec<T>) {
+    mem::swap(lent, due);
+    if !lent.is_empty() {
+        due.append(lent);
+        *lent = Vec::new();
+    }
+}
+
+fn hand_over_rare<T>(due: &mut Vec<T>, out: &mut Vec<T>) {
+    if !due.is_empty() {
+        out.append(due);
+        *due = Vec::new();
     }
 }
 

@@ -90,7 +90,7 @@ impl Reads {
             return false;
         }
         let served = self.asked.drain(..).map(|read| ReadReady { read, index });
-        state.output.reads.extend(served);
+        state.effects.reads.extend(served);
         true
     }
 }
