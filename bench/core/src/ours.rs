@@ -18,12 +18,14 @@ use raftlet_core::{
     Liveness, LogId, Member, MemberRole, NodeId, Now, Options, Output, Restored, Role, Run, Seat,
     Sender, Settings, Term, Ticket, Time, WallMs,
 };
-use raftlet_net::{decode_message, encode_message, encoded_bytes};
+use raftlet_net::{BatchReader, append_to_batch, encoded_bytes};
 
 /// Between two turns.
 const TURN_NS: u64 = 20_000;
 /// What the transport receives into at once (`net`, frame reader).
 const RECEIVE_BLOCK_BYTES: usize = 256 << 10;
+/// In front of each message of a batch.
+const LENGTH_BYTES: usize = 4;
 const RUN: Run = Run::new(1);
 
 struct Seated {
@@ -150,7 +152,8 @@ impl World {
         let mut encoded = mem::take(&mut seats[home + from].encoded);
         for (to, bytes) in encoded.drain(..) {
             let to = place(to);
-            let message = decode_message(&bytes).expect("what was sent").message;
+            let decoded = BatchReader::new(&bytes).next().expect("one message");
+            let message = decoded.expect("what was sent").message;
             seats[home + to].group.step(*now, &mut arenas[to], sender, message);
         }
         seats[home + from].encoded = encoded;
@@ -271,10 +274,10 @@ impl World {
 
 fn encode(buffer: &mut BytesMut, incoming: &Incoming) -> Bytes {
     let bytes = encoded_bytes(incoming).expect("within the format's limits");
-    if buffer.capacity() < bytes {
-        *buffer = BytesMut::with_capacity(bytes.max(RECEIVE_BLOCK_BYTES));
+    if buffer.capacity() < bytes + LENGTH_BYTES {
+        *buffer = BytesMut::with_capacity((bytes + LENGTH_BYTES).max(RECEIVE_BLOCK_BYTES));
     }
-    encode_message(incoming, buffer);
+    append_to_batch(incoming, bytes, buffer);
     buffer.split().freeze()
 }
 

@@ -428,6 +428,7 @@ pub struct ChunkEntries<'a> {
 impl<'a> Iterator for ChunkEntries<'a> {
     type Item = Entry<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
         if self.rest.is_empty() {
             return None;

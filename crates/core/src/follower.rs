@@ -312,8 +312,8 @@ impl AckDue {
 /// Whether entries that wait for the disk leave room for these. Without
 /// entries there is always room: the commit index must get through.
 fn may_hold(state: &State, append: &Append) -> bool {
-    let waiting = state.log.bytes_behind(state.durability.index());
-    append.entries.is_empty() || waiting <= state.settings.options().uncommitted_bytes_max
+    let limit = state.settings.options().uncommitted_bytes_max;
+    append.entries.is_empty() || state.log.bytes_behind(state.durability.index()) <= limit
 }
 
 /// Takes a chunk that follows what the log has. Returns false when it

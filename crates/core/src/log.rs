@@ -21,7 +21,7 @@ use crate::membership::Configuration;
 
 /// Chunks at the end that are tried one by one before a search: more than are
 /// under way to a disk or a member that keeps up.
-const NEAR_LEN: usize = 4;
+const NEAR_LEN: usize = 8;
 
 /// A chunk and where its bytes end, counted from the start of this run: sums
 /// over ranges are then differences.
@@ -277,15 +277,21 @@ impl Log {
 
     /// The slot that holds `index`, which is in memory.
     fn slot_of(&self, index: Index) -> usize {
-        // Mostly what is wanted came last, or a few turns ago.
+        let near = self.near(|chunk| chunk.first() <= index);
+        near.unwrap_or_else(|| self.slots.partition_point(|slot| slot.chunk.last() < index))
+    }
+
+    /// The last slot of which `holds` is true, if it is near the end: what is
+    /// asked for mostly came last, or a few turns ago.
+    fn near(&self, holds: impl Fn(&Chunk) -> bool) -> Option<usize> {
         let mut at = self.slots.len();
         for _ in 0..NEAR_LEN {
-            at = at.saturating_sub(1);
-            if self.slots.get(at).is_some_and(|slot| slot.chunk.first() <= index) {
-                return at;
+            at = at.checked_sub(1)?;
+            if self.slots.get(at).is_some_and(|slot| holds(&slot.chunk)) {
+                return Some(at);
             }
         }
-        self.slots.partition_point(|slot| slot.chunk.last() < index)
+        None
     }
 
     /// The first index whose entry is in memory; behind the end when none is.
@@ -307,13 +313,10 @@ impl Log {
         if index >= self.last.index {
             return 0;
         }
-        // Mostly a few chunks only are not committed, or not durable, yet.
-        let newest = self.slots.iter().rev().take(NEAR_LEN);
-        let near = newest.into_iter().find(|slot| slot.chunk.last() <= index);
-        let before = near.or_else(|| {
-            let at = self.slots.partition_point(|slot| slot.chunk.last() <= index);
-            at.checked_sub(1).and_then(|i| self.slots.get(i))
+        let before = self.near(|chunk| chunk.last() <= index).or_else(|| {
+            self.slots.partition_point(|slot| slot.chunk.last() <= index).checked_sub(1)
         });
+        let before = before.and_then(|at| self.slots.get(at));
         let begin = before.map_or(self.start, |slot| slot.end);
         usize::try_from(self.end() - begin).expect("memory fits usize")
     }

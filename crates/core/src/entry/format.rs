@@ -8,8 +8,8 @@ use bytes::{BufMut, BytesMut};
 
 use crate::checksum::{crc32c, fold32, mix64};
 use crate::entry::{
-    EntryError, EntryKind, FLAG_ORIGIN, HEADER_BYTES, NewEntry, ORIGIN_BYTES, Origin,
-    PAYLOAD_BYTES_MAX, PAYLOAD_SEED, Seal,
+    EntryError, EntryKind, FLAG_ORIGIN, NewEntry, ORIGIN_BYTES, Origin, PAYLOAD_BYTES_MAX,
+    PAYLOAD_SEED, Seal,
 };
 use crate::ids::{Incarnation, LogId, NodeId, Run};
 
@@ -25,18 +25,14 @@ pub(super) fn encode_entry(into: &mut BytesMut, seal: Seal, at: LogId, entry: &N
     let payload_checksum = u64::from(crc32c(PAYLOAD_SEED, entry.payload)) << 32;
     let mut words = [payload_checksum, payload_len | shape, entry.log_time_ms];
     words[0] |= u64::from(header_checksum(seal, at, words, origin.as_ref()));
-    let mut header = [0; HEADER_BYTES];
-    for (bytes, word) in header.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-        *bytes = word.to_le_bytes();
-    }
-    into.extend_from_slice(&header);
-    for word in origin.into_iter().flatten() {
+    for word in words.into_iter().chain(origin.into_iter().flatten()) {
         into.put_u64_le(word);
     }
     into.extend_from_slice(entry.payload);
 }
 
 /// Over position, header and origin; `words[0]` without the checksum itself.
+#[inline]
 fn header_checksum(seal: Seal, at: LogId, words: [u64; 3], origin: Option<&OriginWords>) -> u32 {
     let checksum = words.into_iter().fold(seal.at(at), mix64);
     fold32(origin.map_or(checksum, |origin| origin.iter().copied().fold(checksum, mix64)))
@@ -50,6 +46,7 @@ fn origin_words(origin: &Origin) -> OriginWords {
 }
 
 /// Checks the entry that `bytes` start with; returns what lies behind it.
+#[inline]
 pub(super) fn verify_entry(
     seal: Seal,
     at: LogId,
@@ -79,6 +76,7 @@ pub(super) fn verify_entry(
 
 /// Header, payload and rest of bytes that were verified; `None` when they
 /// were not.
+#[inline]
 pub(super) fn split_entry(bytes: &[u8]) -> Option<(Header, &[u8], &[u8])> {
     let (words, behind) = split_words::<3>(bytes)?;
     let (origin, behind) = split_origin(words, behind)?;
@@ -97,6 +95,7 @@ pub(super) struct Header {
 
 impl Header {
     /// Reads a header; `None` when a value is unknown.
+    #[inline]
     fn read(words: [u64; 3], origin: Option<OriginWords>) -> Option<Self> {
         let [_, shape, log_time_ms] = words;
         let [.., kind, flags, 0, 0] = shape.to_le_bytes() else {
@@ -110,6 +109,7 @@ impl Header {
         Some(Self { payload_len, kind, log_time_ms, origin })
     }
 
+    #[inline]
     pub(super) fn origin(&self) -> Option<Origin> {
         let [node, low, high, run, sequence] = self.origin?;
         Some(Origin {
@@ -123,6 +123,7 @@ impl Header {
 
 /// The origin, where the flags name one, and what lies behind it; `None` when
 /// the bytes end early.
+#[inline]
 fn split_origin(header: [u64; 3], behind: &[u8]) -> Option<(Option<OriginWords>, &[u8])> {
     if header[1] & u64::from(FLAG_ORIGIN) << 40 == 0 {
         return Some((None, behind));
@@ -132,6 +133,7 @@ fn split_origin(header: [u64; 3], behind: &[u8]) -> Option<(Option<OriginWords>,
 }
 
 /// The first `N` words, little endian, and the bytes behind them.
+#[inline]
 fn split_words<const N: usize>(bytes: &[u8]) -> Option<([u64; N], &[u8])> {
     let (words, rest) = bytes.split_at_checked(8 * N)?;
     let words = words.as_chunks::<8>().0.first_chunk::<N>()?;
