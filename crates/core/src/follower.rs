@@ -57,7 +57,7 @@ pub(crate) struct Follower {
     acked_round: Round,
     ack: AckDue,
     /// The latest append that did not meet the log.
-    reject: Option<(Index, LogId)>,
+    reject: Option<Box<(Index, LogId)>>,
 }
 
 impl Follower {
@@ -216,7 +216,7 @@ impl Follower {
         let meets = state.log.contains(append.previous) || (reaches && mutants::is_active(17));
         if !meets {
             let hint = state.log.meeting_point(append.previous);
-            self.reject = Some((append.previous.index, hint));
+            self.reject = Some(Box::new((append.previous.index, hint)));
             state.counters.rejects += 1;
             return;
         }
@@ -264,7 +264,7 @@ impl Follower {
         let Some(leader) = self.leader.filter(|_| state.is_term_durable()) else {
             return;
         };
-        if let Some((previous, hint)) = self.reject.take() {
+        if let Some((previous, hint)) = self.reject.take().map(|reject| *reject) {
             let outcome = AckOutcome::Rejects { previous, hint };
             self.send_ack(state, leader, outcome);
         }
@@ -313,7 +313,7 @@ impl AckDue {
 /// entries there is always room: the commit index must get through.
 fn may_hold(state: &State, append: &Append) -> bool {
     let limit = state.settings.options().uncommitted_bytes_max;
-    append.entries.is_empty() || state.log.bytes_behind(state.durability.index()) <= limit
+    append.entries.is_empty() || state.log.has_room_behind(state.durability.index(), 0, limit)
 }
 
 /// Takes a chunk that follows what the log has. Returns false when it

@@ -74,7 +74,8 @@ enum RoleState {
 pub struct Group {
     state: State,
     role: RoleState,
-    owed_vote: Option<OwedVote>,
+    /// Rare and large.
+    owed_vote: Option<Box<OwedVote>>,
     reads: Reads,
     campaigns: u64,
 }
@@ -162,7 +163,7 @@ impl Group {
         match &mut self.role {
             RoleState::Leader(leader) => leader.read(&self.state, read),
             RoleState::Follower(_) | RoleState::Candidate(_) => self.reads.push(read),
-            RoleState::Halted => self.state.effects.reads_refused.push(read),
+            RoleState::Halted => self.state.effects.rare().reads_refused.push(read),
         }
         Ok(())
     }
@@ -191,7 +192,7 @@ impl Group {
             return;
         }
         if let Some(owed) = self.owed_vote.take() {
-            self.owed_vote = owed.settle(&mut self.state);
+            self.owed_vote = owed.settle(&mut self.state).map(Box::new);
         }
         match &mut self.role {
             RoleState::Follower(follower) => follower.on_persisted(),
@@ -232,6 +233,8 @@ impl Group {
         }
         self.state.liveness.retain(|(known, _)| *known != node);
         if self.state.configuration().find(node).is_some() {
+            // A few, for good: without spare room.
+            self.state.liveness.reserve_exact(1);
             self.state.liveness.push((node, liveness));
         }
         match &mut self.role {
@@ -276,16 +279,17 @@ impl Group {
         }
         self.state.now = now;
         // Confirmed but not handed out is not served either.
-        let confirmed = self.state.effects.reads.iter().map(|ready| ready.read);
-        let mut refused: Vec<ReadId> = confirmed.collect();
+        let due = self.state.effects.take_rare();
+        let mut refused: Vec<ReadId> = due.reads.iter().map(|ready| ready.read).collect();
         refused.append(&mut self.reads.take());
-        refused.append(&mut self.state.effects.reads_refused);
+        refused.extend(due.reads_refused);
         if let RoleState::Leader(leader) = &mut self.role {
             refused.extend(leader.reads.take_local());
         }
         self.role = RoleState::Halted;
         self.owed_vote = None;
-        self.state.effects = Effects { reads_refused: refused, ..Effects::default() };
+        self.state.effects = Effects::default();
+        self.state.effects.rare().reads_refused = refused;
         self.office(Role::Follower, None);
     }
 

@@ -80,6 +80,7 @@ impl Leader {
         self.peers = others
             .map(|member| Peer::new(member.node, member.incarnation, index, next, state))
             .collect();
+        self.peers.shrink_to_fit();
     }
 
     fn peer_mut(&mut self, node: NodeId) -> Option<&mut Peer> {
@@ -345,10 +346,12 @@ fn check_commands<'a>(
     if last.is_exhausted() {
         return Err(ProposeError::Exhausted);
     }
-    let held = state.log.bytes_behind(state.commit);
     let limit = options.uncommitted_bytes_max;
-    if held > 0 && held.saturating_add(bytes) > limit {
-        return Err(ProposeError::Busy { held, limit });
+    if !state.log.has_room_behind(state.commit, bytes, limit) {
+        let held = state.log.bytes_behind(state.commit);
+        if held > 0 {
+            return Err(ProposeError::Busy { held, limit });
+        }
     }
     Ok(())
 }

@@ -137,12 +137,17 @@ impl Log {
             self.configurations.extend(configurations_of(&chunk)?);
         }
         if chunk.term() > self.last.term || self.runs.is_empty() {
+            self.runs.reserve_exact(1);
             self.runs.push(LogId { term: chunk.term(), index: chunk.first() });
         }
         self.last = LogId { term: chunk.term(), index: chunk.last() };
         self.last_log_time_ms = self.last_log_time_ms.max(chunk.log_time_ms());
         let bytes = u64::try_from(chunk.bytes().len()).expect("usize is at most 64 bits");
         let end = self.end() + bytes;
+        if self.slots.capacity() == 0 {
+            // A group that only elects holds no more than this.
+            self.slots.reserve_exact(1);
+        }
         let configured = chunk.has_configuration();
         self.slots.push_back(Slot { chunk, end });
         Ok(configured)
@@ -284,14 +289,10 @@ impl Log {
     /// The last slot of which `holds` is true, if it is near the end: what is
     /// asked for mostly came last, or a few turns ago.
     fn near(&self, holds: impl Fn(&Chunk) -> bool) -> Option<usize> {
-        let mut at = self.slots.len();
-        for _ in 0..NEAR_LEN {
-            at = at.checked_sub(1)?;
-            if self.slots.get(at).is_some_and(|slot| holds(&slot.chunk)) {
-                return Some(at);
-            }
-        }
-        None
+        let (front, back) = self.slots.as_slices();
+        let newest = if back.is_empty() { front } else { back };
+        let behind = newest.iter().rev().take(NEAR_LEN).position(|slot| holds(&slot.chunk))?;
+        Some(self.slots.len() - 1 - behind)
     }
 
     /// The first index whose entry is in memory; behind the end when none is.
@@ -306,6 +307,14 @@ impl Log {
     /// Bytes of entries in memory.
     pub(crate) fn bytes(&self) -> usize {
         usize::try_from(self.end() - self.start).expect("memory fits usize")
+    }
+
+    /// Whether the chunks that end behind `index` leave room for `bytes` more
+    /// below `limit`.
+    pub(crate) fn has_room_behind(&self, index: Index, bytes: usize, limit: usize) -> bool {
+        // Mostly all that is in memory does.
+        let fits = |held: usize| held.saturating_add(bytes) <= limit;
+        fits(self.bytes()) || fits(self.bytes_behind(index))
     }
 
     /// Bytes of the chunks that end behind `index`.

@@ -65,6 +65,12 @@ impl Output {
 pub(crate) struct Effects {
     pub(crate) messages: Vec<Envelope>,
     pub(crate) committed: Option<Index>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few drains hand out.
+#[derive(Debug, Default)]
+pub(crate) struct Rare {
     pub(crate) reads: Vec<ReadReady>,
     pub(crate) reads_refused: Vec<ReadId>,
     pub(crate) fetches: Vec<Fetch>,
@@ -72,36 +78,35 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
-    /// Goes on in the vectors of `out`, which is empty.
+    /// Room for what is rare.
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Takes what is rare, if there is any.
+    pub(crate) fn take_rare(&mut self) -> Rare {
+        self.rare.take().map(|rare| *rare).unwrap_or_default()
+    }
+
+    /// Goes on in the messages of `out`, which are none yet.
     pub(crate) fn borrow(&mut self, out: &mut Output) {
-        continue_in(&mut out.messages, &mut self.messages);
-        continue_in(&mut out.reads, &mut self.reads);
+        mem::swap(&mut out.messages, &mut self.messages);
+        if !out.messages.is_empty() {
+            self.messages.append(&mut out.messages);
+            out.messages = Vec::new();
+        }
     }
 
     /// Hands over all that is due, and its own memory with it.
     pub(crate) fn hand_over(&mut self, out: &mut Output) {
         mem::swap(&mut out.messages, &mut self.messages);
-        mem::swap(&mut out.reads, &mut self.reads);
         out.committed = self.committed.take();
-        hand_over_rare(&mut self.reads_refused, &mut out.reads_refused);
-        hand_over_rare(&mut self.fetches, &mut out.fetches);
-        hand_over_rare(&mut self.events, &mut out.events);
-    }
-}
-
-/// Makes `lent`, which is empty, the vector in use, behind what is due already.
-fn continue_in<T>(lent: &mut Vec<T>, due: &mut Vec<T>) {
-    mem::swap(lent, due);
-    if !lent.is_empty() {
-        due.append(lent);
-        *lent = Vec::new();
-    }
-}
-
-fn hand_over_rare<T>(due: &mut Vec<T>, out: &mut Vec<T>) {
-    if !due.is_empty() {
-        out.append(due);
-        *due = Vec::new();
+        if let Some(mut rare) = self.rare.take() {
+            out.reads.append(&mut rare.reads);
+            out.reads_refused.append(&mut rare.reads_refused);
+            out.fetches.append(&mut rare.fetches);
+            out.events.append(&mut rare.events);
+        }
     }
 }
 

@@ -137,7 +137,7 @@ impl State {
     }
 
     pub(crate) fn event(&mut self, event: Event) {
-        self.effects.events.push(event);
+        self.effects.rare().events.push(event);
     }
 
     /// Moves to a higher term, in which no vote is given yet.

@@ -78,7 +78,7 @@ impl Group {
             self.become_follower(patience);
         }
         if let Some(owed) = owed {
-            self.owed_vote = owed.settle(&mut self.state);
+            self.owed_vote = owed.settle(&mut self.state).map(Box::new);
         }
     }
 

@@ -277,7 +277,7 @@ impl Peer {
         let id = FetchId(*fetches);
         self.fetch = Some(id);
         let last = state.log.memory_first().previous();
-        state.effects.fetches.push(Fetch { id, first: self.next, last, bytes_max });
+        state.effects.rare().fetches.push(Fetch { id, first: self.next, last, bytes_max });
     }
 
     pub(crate) fn is_fetching(&self, id: FetchId) -> bool {

@@ -111,7 +111,7 @@ impl LeaderReads {
             if pending.round > confirmed {
                 break;
             }
-            state.effects.reads.push(ReadReady { read, index: pending.index });
+            state.effects.rare().reads.push(ReadReady { read, index: pending.index });
             self.local.pop_front();
         }
         self.remote.retain(|remote| {
