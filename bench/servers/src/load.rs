@@ -22,8 +22,10 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// One operation that takes longer ends the point as a failure.
 const POINT_SLACK: Duration = Duration::from_secs(30);
 
-/// An attempt of a client that can go elsewhere; twice etcd's election timeout.
-const RESUME_WITHIN: Duration = Duration::from_millis(2000);
+/// An attempt of a client that can go elsewhere. A member without leader may
+/// hold a request for seconds and then drop it (etcd), so whoever waits longer
+/// measures its own patience.
+const RESUME_WITHIN: Duration = Duration::from_millis(250);
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 /// An operation that is under way at the end of the window may still end.
 const AFTER_END: Duration = Duration::from_secs(5);
