@@ -237,16 +237,21 @@ impl Log {
     /// `bytes_max` bytes though not before the first entry. `None` when the
     /// first is not in memory.
     pub(crate) fn slice(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
+        // Mostly one chunk is wanted, all of it, and often the newest.
+        let is_wanted = |chunk: &&Chunk| {
+            chunk.first() == first && chunk.last() == last && chunk.bytes().len() <= bytes_max
+        };
+        if let Some(newest) = self.slots.back().map(|slot| &slot.chunk).filter(is_wanted) {
+            return Some(newest.clone().into());
+        }
         if first < self.memory_first() || first > last || last > self.last.index {
             return None;
         }
         let at = self.slot_of(first);
-        let chunk = &self.slots.get(at)?.chunk;
-        // Mostly one chunk is wanted, and all of it.
-        if chunk.first() == first && chunk.last() == last && chunk.bytes().len() <= bytes_max {
-            return Some(chunk.clone().into());
+        match self.slots.get(at).map(|slot| &slot.chunk).filter(is_wanted) {
+            Some(chunk) => Some(chunk.clone().into()),
+            None => self.gather(at, first, last, bytes_max),
         }
-        self.gather(at, first, last, bytes_max)
     }
 
     /// Entries from several chunks, or parts of one, beginning in slot `at`.
