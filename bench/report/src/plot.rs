@@ -17,8 +17,7 @@ use crate::Spread;
 
 /// Beyond it small bars of a linear axis could not be read.
 const LINEAR_RATIO_MAX: f64 = 12.0;
-/// Told apart by people who see colours differently (Okabe and Ito); the last
-/// is for floors.
+/// Told apart by people who see colours differently (Okabe and Ito).
 const COLOURS: [&str; 8] =
     ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#b0b0b0"];
 const FONT: &str = "font-family='DejaVu Sans, Verdana, Arial, sans-serif'";
@@ -118,18 +117,30 @@ impl Plot {
         }
     }
 
+    /// Of all series: one has the same colour in every panel.
+    fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for series in self.panels.iter().flat_map(|panel| &panel.series) {
+            if !names.contains(&series.name.as_str()) {
+                names.push(&series.name);
+            }
+        }
+        names
+    }
+
     /// The picture as a file.
     #[must_use]
     pub fn svg(&self) -> String {
         let mut out = String::new();
         let (mut x, mut y) = (GAP, HEAD);
         let half = (WIDTH - 3.0 * GAP) / 2.0;
+        let names = self.names();
         for panel in &self.panels {
             let width = if panel.is_wide() { WIDTH - 2.0 * GAP } else { half };
             if x + width > WIDTH {
                 (x, y) = (GAP, y + PANEL_HEIGHT + GAP);
             }
-            Canvas::new(panel, x, y, width).draw(&mut out);
+            Canvas::new(panel, &names, x, y, width).draw(&mut out);
             x += width + GAP;
         }
         let height = y + PANEL_HEIGHT + GAP;
@@ -205,6 +216,7 @@ fn step(high: f64) -> f64 {
 /// A panel and its place.
 struct Canvas<'a> {
     panel: &'a Panel,
+    names: &'a [&'a str],
     axis: Axis,
     x: f64,
     y: f64,
@@ -213,7 +225,7 @@ struct Canvas<'a> {
 }
 
 impl<'a> Canvas<'a> {
-    fn new(panel: &'a Panel, x: f64, y: f64, width: f64) -> Self {
+    fn new(panel: &'a Panel, names: &'a [&'a str], x: f64, y: f64, width: f64) -> Self {
         let (mut at, mut line) = (0.0, 0.0);
         let mut legend = Vec::new();
         for series in &panel.series {
@@ -224,7 +236,7 @@ impl<'a> Canvas<'a> {
             legend.push((x + LEFT + at, y + 38.0 + line));
             at += needed;
         }
-        Self { panel, axis: Axis::of(panel), x, y, width, legend }
+        Self { panel, names, axis: Axis::of(panel), x, y, width, legend }
     }
 
     fn draw(&self, out: &mut String) {
@@ -232,8 +244,8 @@ impl<'a> Canvas<'a> {
         let title = format!("{}{scale}", self.panel.title);
         let bold = "font-size='13' font-weight='bold'";
         text(out, (self.x, self.y + 14.0), "start", bold, &title);
-        for (at, (series, &(x, y))) in self.panel.series.iter().zip(&self.legend).enumerate() {
-            let colour = COLOURS[at % COLOURS.len()];
+        for (series, &(x, y)) in self.panel.series.iter().zip(&self.legend) {
+            let colour = self.colour(series);
             line(
                 out,
                 &format!(
@@ -248,6 +260,11 @@ impl<'a> Canvas<'a> {
             Shape::Bars => self.draw_bars(out),
             Shape::Lines => self.draw_lines(out),
         }
+    }
+
+    fn colour(&self, series: &Series) -> &'static str {
+        let at = self.names.iter().position(|&name| name == series.name).unwrap_or(0);
+        COLOURS[at % COLOURS.len()]
     }
 
     /// Between the uppermost and the lowest tick.
@@ -296,7 +313,7 @@ impl<'a> Canvas<'a> {
             for (at, series) in self.panel.series.iter().enumerate() {
                 let figure = series.figures.get(category).copied().flatten();
                 let x = first + slot * at as f64;
-                self.draw_bar(out, COLOURS[at % COLOURS.len()], x, slot, figure);
+                self.draw_bar(out, self.colour(series), x, slot, figure);
             }
         }
     }
@@ -337,7 +354,7 @@ impl<'a> Canvas<'a> {
     fn draw_lines(&self, out: &mut String) {
         // The first series is ours: drawn last, above the others.
         for (at, series) in self.panel.series.iter().enumerate().rev() {
-            let colour = COLOURS[at % COLOURS.len()];
+            let colour = self.colour(series);
             let points: Vec<(f64, f64, Spread)> = series
                 .figures
                 .iter()
@@ -362,7 +379,9 @@ impl<'a> Canvas<'a> {
                 let (low, high) = (self.height_of(figure.min), self.height_of(figure.max));
                 line(out, &format!("<path d='M{x:.1} {low:.1}V{high:.1}' stroke='{colour}'/>"));
                 if at == 0 {
-                    let bold = format!("font-size='10' font-weight='bold' fill='{colour}'");
+                    let bold = format!(
+                        "font-size='10' font-weight='bold' fill='{colour}' stroke='#ffffff' stroke-width='3' paint-order='stroke'"
+                    );
                     text(out, (x, high.min(y) - 7.0), "middle", &bold, &told(figure.median));
                 }
             }
