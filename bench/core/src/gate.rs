@@ -20,6 +20,12 @@ fn counts(report: &Value) -> BTreeMap<String, f64> {
             counts.insert(name.replace('"', ""), row[field].as_f64().unwrap_or(f64::NAN));
         }
     }
+    for row in report["resp"].as_array().into_iter().flatten() {
+        for field in ["instructions", "allocations"] {
+            let name = format!("RESP {}, P={}, {field}", row["request"], row["pipeline"]);
+            counts.insert(name.replace('"', ""), row[field].as_f64().unwrap_or(f64::NAN));
+        }
+    }
     for row in report["idle"].as_array().into_iter().flatten().filter(|row| is_ours(row)) {
         let name = format!("{}, idle instructions", row["system"]).replace('"', "");
         counts.insert(name, row["instructions"].as_f64().unwrap_or(f64::NAN));

@@ -7,6 +7,8 @@
 
 use std::time::Instant;
 
+use serde_json::{Value, json};
+
 /// Bytes of each command.
 pub(crate) const COMMAND_BYTES: usize = 256;
 /// Entries that a system keeps behind its applied index before it compacts.
@@ -48,6 +50,13 @@ pub(crate) struct Cost {
     pub(crate) allocations: u64,
     pub(crate) messages: u64,
     pub(crate) ns: u64,
+}
+
+impl Cost {
+    pub(crate) fn json(self) -> Value {
+        let Self { entries, allocations, messages, ns } = self;
+        json!({ "entries": entries, "allocations": allocations, "messages": messages, "ns": ns })
+    }
 }
 
 /// Takes allocations and time from where it is started.

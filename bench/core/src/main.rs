@@ -10,17 +10,18 @@
 //! start, election and end cancel out. Counts are exact to about one percent;
 //! times are told beside them and prove little on a shared machine.
 //!
-//! Read next: `load.rs` (what everybody is asked), `ours.rs`, then the peers
-//! (`raft_rs.rs`, `omni.rs`) and the floor (`null.rs`); `probe.rs` starts runs,
-//! `table.rs` says which.
+//! Read next: `load.rs` (what everybody is asked), `ours.rs`, `resp.rs` (our
+//! client path), then the peers (`peers.rs`) and the floor (`null.rs`);
+//! `probe.rs` starts runs, `table.rs` says which.
 
 mod gate;
 mod load;
 mod null;
-mod omni;
 mod ours;
+mod peers;
+mod plot;
 mod probe;
-mod raft_rs;
+mod resp;
 mod table;
 
 use std::path::PathBuf;
@@ -47,6 +48,9 @@ struct Cli {
     /// Write the counts as the new baseline.
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     update: Option<PathBuf>,
+    /// Where the plot goes; beside this program if not said.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -58,8 +62,16 @@ enum Work {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(Work::Work(job)) = cli.work {
-        println!("{}", job.run());
-        return ExitCode::SUCCESS;
+        return match job.run() {
+            Ok(told) => {
+                println!("{told}");
+                ExitCode::SUCCESS
+            }
+            Err(why) => {
+                eprintln!("{why}");
+                ExitCode::FAILURE
+            }
+        };
     }
     let report = table::measure(cli.quick || cli.check.is_some() || cli.update.is_some());
     let verdict = match (&cli.check, &cli.update) {
@@ -67,7 +79,8 @@ fn main() -> ExitCode {
         (_, Some(file)) => gate::update(&report, file),
         _ => Ok(()),
     };
-    bench_report::finish(&report);
+    let plot = plot::of(&report);
+    bench_report::finish(report, &plot, cli.svg.as_deref());
     match verdict {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

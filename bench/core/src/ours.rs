@@ -1,7 +1,7 @@
 //! raftlet-core, driven as the shard loop drives it.
 //!
-//! A turn of a member: what its disk finished since the last turn, what
-//! arrived, the batch if it leads, one drain. A write is durable one turn after
+//! A turn of a group: what its members sent in the last turn arrives; then each
+//! takes what its disk finished since, the batch if it leads, one drain. A write is durable one turn after
 //! it was handed out. All nodes vouch for each other, as the failure detector
 //! does in a healthy cluster, so no group sends anything for liveness.
 
@@ -15,27 +15,24 @@ use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, KEPT_ENTRIES, Load, Meter
 use raftlet::Incoming;
 use raftlet_core::{
     Arena, Configuration, Envelope, Generation, Group, GroupId, HardState, Incarnation, Index,
-    Liveness, LogId, Member, MemberRole, Message, NodeId, Now, Options, Output, Restored, Role,
-    Run, Seat, Sender, Settings, Term, Ticket, Time, WallMs,
+    Liveness, LogId, Member, MemberRole, NodeId, Now, Options, Output, Restored, Role, Run, Seat,
+    Sender, Settings, Term, Ticket, Time, WallMs,
 };
-use raftlet_net::{decode_message, encode_message, encoded_bytes};
+use raftlet_net::{BatchReader, append_to_batch, encoded_bytes};
 
 /// Between two turns.
 const TURN_NS: u64 = 20_000;
 /// What the transport receives into at once (`net`, frame reader).
 const RECEIVE_BLOCK_BYTES: usize = 256 << 10;
+/// In front of each message of a batch.
+const LENGTH_BYTES: usize = 4;
 const RUN: Run = Run::new(1);
-
-/// A message on its way.
-enum Parcel {
-    Whole(Message),
-    Encoded(Bytes),
-}
 
 struct Seated {
     group: Group,
-    inbox: Vec<(NodeId, Parcel)>,
-    arriving: Vec<(NodeId, Parcel)>,
+    /// On its way until the next turn; with the wire as bytes.
+    sent: Vec<Envelope>,
+    encoded: Vec<(NodeId, Bytes)>,
     /// Handed out in the last turn: durable in the next.
     ticket: Option<Ticket>,
 }
@@ -107,7 +104,7 @@ impl World {
                 for other in (0..members).filter(|&other| vouched && other != at) {
                     group.on_liveness(now, node(other), Liveness::Alive { run: RUN });
                 }
-                seats.push(Seated { group, inbox: vec![], arriving: vec![], ticket: None });
+                seats.push(Seated { group, sent: vec![], encoded: vec![], ticket: None });
             }
         }
         Self {
@@ -129,56 +126,71 @@ impl World {
 
     /// One turn of every member; a group that is led gets `commands`.
     fn turn(&mut self, commands: &[&[u8]]) {
-        for at in 0..self.seats.len() {
-            self.member_turn(at, commands);
+        let members = usize::try_from(self.members).expect("few");
+        for home in (0..self.seats.len()).step_by(members) {
+            for from in 0..members {
+                self.deliver(home, from);
+            }
+            for at in home..home + members {
+                self.member_turn(at, commands);
+            }
         }
-        for seated in &mut self.seats {
-            mem::swap(&mut seated.inbox, &mut seated.arriving);
+    }
+
+    /// What one member sent in the last turn arrives.
+    fn deliver(&mut self, home: usize, from: usize) {
+        let sender = node(from as u64);
+        let sender = Sender { node: sender, incarnation: incarnation(sender), run: RUN };
+        let Self { seats, arenas, now, .. } = self;
+        let place = |to: NodeId| usize::try_from(to.get() - 1).expect("few");
+        let mut sent = mem::take(&mut seats[home + from].sent);
+        for Envelope { to, message } in sent.drain(..) {
+            let to = place(to);
+            seats[home + to].group.step(*now, &mut arenas[to], sender, message);
         }
+        seats[home + from].sent = sent;
+        let mut encoded = mem::take(&mut seats[home + from].encoded);
+        for (to, bytes) in encoded.drain(..) {
+            let to = place(to);
+            let decoded = BatchReader::new(&bytes).next().expect("one message");
+            let message = decoded.expect("what was sent").message;
+            seats[home + to].group.step(*now, &mut arenas[to], sender, message);
+        }
+        seats[home + from].encoded = encoded;
     }
 
     fn member_turn(&mut self, at: usize, commands: &[&[u8]]) {
         let now = self.now;
-        let members = usize::try_from(self.members).expect("few");
-        let home = at / members * members;
-        let me = node((at - home) as u64);
+        let place = at % usize::try_from(self.members).expect("few");
         let Self { seats, arenas, out, encoder, messages, .. } = self;
-        let arena = &mut arenas[at - home];
-        let Seated { group, inbox, ticket, .. } = &mut seats[at];
+        let Seated { group, sent, encoded, ticket } = &mut seats[at];
         if let Some(ticket) = ticket.take() {
             group.on_persisted(now, ticket);
-        }
-        for (from, parcel) in inbox.drain(..) {
-            let message = match parcel {
-                Parcel::Whole(message) => message,
-                Parcel::Encoded(bytes) => decode_message(&bytes).expect("what was sent").message,
-            };
-            let sender = Sender { node: from, incarnation: incarnation(from), run: RUN };
-            group.step(now, arena, sender, message);
         }
         if group.next_deadline().is_some_and(|deadline| deadline <= now.time) {
             group.on_deadline(now);
         }
         if !commands.is_empty() && group.role() == Role::Leader {
-            group.propose(now, arena, commands.iter().copied()).expect("the leader has room");
+            group
+                .propose(now, &mut arenas[place], commands.iter().copied())
+                .expect("the leader has room");
         }
         group.drain(out);
         if let Some(persist) = out.persist.take() {
             *ticket = Some(persist.ticket);
             black_box(&persist.entries);
         }
-        let group_id = group.seat().group;
-        for Envelope { to, message } in out.messages.drain(..) {
-            *messages += 1;
-            let parcel = match encoder {
-                None => Parcel::Whole(message),
-                Some(buffer) => encoded(buffer, Incoming { group: group_id, message }),
-            };
-            let to = usize::try_from(to.get() - 1).expect("few");
-            seats[home + to].arriving.push((me, parcel));
+        *messages += out.messages.len() as u64;
+        match encoder {
+            None => sent.append(&mut out.messages),
+            Some(buffer) => {
+                let group = group.seat().group;
+                for Envelope { to, message } in out.messages.drain(..) {
+                    encoded.push((to, encode(buffer, &Incoming { group, message })));
+                }
+            }
         }
         if let Some(index) = out.committed {
-            let Seated { group, .. } = &mut seats[at];
             // What the applier reads, entry by entry.
             // The first entry was there before the start.
             let first = group.applied_index().next().max(Index::new(2));
@@ -220,7 +232,9 @@ impl World {
         for _ in 0..IDLE_TURNS_MAX {
             self.pass(TURN_NS);
             self.turn(&[]);
-            let quiet = |seated: &Seated| seated.inbox.is_empty() && seated.ticket.is_none();
+            let quiet = |seated: &Seated| {
+                seated.sent.is_empty() && seated.encoded.is_empty() && seated.ticket.is_none()
+            };
             if self.seats.iter().all(quiet) {
                 return;
             }
@@ -258,13 +272,13 @@ impl World {
     }
 }
 
-fn encoded(buffer: &mut BytesMut, incoming: Incoming) -> Parcel {
-    let bytes = encoded_bytes(&incoming).expect("within the format's limits");
-    if buffer.capacity() < bytes {
-        *buffer = BytesMut::with_capacity(bytes.max(RECEIVE_BLOCK_BYTES));
+fn encode(buffer: &mut BytesMut, incoming: &Incoming) -> Bytes {
+    let bytes = encoded_bytes(incoming).expect("within the format's limits");
+    if buffer.capacity() < bytes + LENGTH_BYTES {
+        *buffer = BytesMut::with_capacity((bytes + LENGTH_BYTES).max(RECEIVE_BLOCK_BYTES));
     }
-    encode_message(&incoming, buffer);
-    Parcel::Encoded(buffer.split().freeze())
+    append_to_batch(incoming, bytes, buffer);
+    buffer.split().freeze()
 }
 
 /// Commits the load's entries.
@@ -306,8 +320,8 @@ pub(crate) fn memory(groups: u64, members: u64) -> serde_json::Value {
     world.elect();
     world.settle();
     for seated in &mut world.seats {
-        seated.inbox.shrink_to_fit();
-        seated.arriving.shrink_to_fit();
+        seated.sent.shrink_to_fit();
+        seated.encoded.shrink_to_fit();
     }
     let elected = per_member(bench_counting::live_bytes() - before) - harness;
     let log: usize = world.seats.iter().map(|seated| seated.group.log_bytes()).sum();

@@ -14,7 +14,8 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::load::Load;
-use crate::{null, omni, ours, raft_rs};
+use crate::resp::Request;
+use crate::{null, ours, peers, resp};
 
 const TUNABLES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=1000000000");
 /// One run under callgrind takes seconds; a laden machine many.
@@ -27,6 +28,7 @@ pub(crate) enum System {
     Null,
     RaftRs,
     Omnipaxos,
+    Openraft,
 }
 
 impl System {
@@ -36,6 +38,7 @@ impl System {
             Self::Null => "null core (floor)",
             Self::RaftRs => "raft 0.7.0, tuned",
             Self::Omnipaxos => "omnipaxos 0.2.4",
+            Self::Openraft => "openraft 0.9.25",
         }
     }
 }
@@ -51,6 +54,17 @@ pub(crate) enum Kind {
     IdleUnvouched,
     /// Live bytes per member, fresh and elected.
     Memory,
+    /// One client's requests without sockets or consensus; `batch` at a time.
+    RespGet,
+    /// The same, of writes.
+    RespSet,
+}
+
+impl Kind {
+    /// Whether a run's unit is what it committed or answered, and not time.
+    fn counts_entries(self) -> bool {
+        matches!(self, Self::Commit | Self::RespGet | Self::RespSet)
+    }
 }
 
 /// One run.
@@ -80,40 +94,40 @@ impl Job {
         Self { system, kind, members, groups, batch, entries, wire: false }
     }
 
-    fn load(self) -> Load {
+    pub(crate) fn load(self) -> Load {
         let Self { members, groups, batch, entries, wire, .. } = self;
         Load { members, groups, batch, entries, wire }
     }
 
     /// Does it, in this process.
-    pub(crate) fn run(self) -> Value {
-        match (self.kind, self.system) {
-            (Kind::Commit, system) => {
-                let cost = match system {
-                    System::Raftlet => ours::run(self.load()),
-                    System::Null => null::run(self.load()),
-                    System::RaftRs => raft_rs::run(self.load()),
-                    System::Omnipaxos => omni::run(self.load()),
-                };
-                json!({ "entries": cost.entries, "allocations": cost.allocations,
-                        "messages": cost.messages, "ns": cost.ns })
-            }
-            (Kind::Idle | Kind::IdleUnvouched, System::RaftRs) => {
-                let messages = raft_rs::idle(self.groups, self.members, self.entries);
-                json!({ "rounds": self.entries, "messages": messages })
-            }
-            (Kind::Memory, System::RaftRs) => raft_rs::memory(self.groups, self.members),
-            (Kind::Memory, _) => ours::memory(self.groups, self.members),
-            (kind, _) => {
-                let vouched = kind == Kind::Idle;
-                let mut world = ours::World::new(self.groups, self.members, false, vouched);
-                world.elect();
-                world.settle();
-                world.messages = 0;
-                let woken = world.idle(self.entries);
-                json!({ "rounds": self.entries, "woken": woken, "messages": world.messages })
-            }
+    ///
+    /// # Errors
+    /// There is no such run.
+    pub(crate) fn run(self) -> Result<Value, String> {
+        match (self.system, self.kind) {
+            (System::Raftlet, Kind::Commit) => Ok(ours::run(self.load()).json()),
+            (System::Raftlet, Kind::Idle) => Ok(self.idle(true)),
+            (System::Raftlet, Kind::IdleUnvouched) => Ok(self.idle(false)),
+            (System::Raftlet, Kind::Memory) => Ok(ours::memory(self.groups, self.members)),
+            (System::Raftlet, Kind::RespGet) => Ok(self.answer(Request::Get)),
+            (System::Raftlet, Kind::RespSet) => Ok(self.answer(Request::Set)),
+            (System::Null, Kind::Commit) => Ok(null::run(self.load()).json()),
+            (System::Null, kind) => Err(format!("the floor has no run {kind:?}")),
+            (System::RaftRs | System::Omnipaxos | System::Openraft, _) => peers::run(self),
         }
+    }
+
+    fn answer(self, request: Request) -> Value {
+        resp::run(request, self.batch, self.entries).json()
+    }
+
+    fn idle(self, vouched: bool) -> Value {
+        let mut world = ours::World::new(self.groups, self.members, false, vouched);
+        world.elect();
+        world.settle();
+        world.messages = 0;
+        let woken = world.idle(self.entries);
+        json!({ "rounds": self.entries, "woken": woken, "messages": world.messages })
     }
 
     fn arguments(self) -> Vec<String> {
@@ -169,7 +183,7 @@ impl Job {
         let (once, said_once) = self.instructions(dir)?;
         let (twice, said_twice) = self.times(2).instructions(dir)?;
         let count = |said: &Value, field: &str| said[field].as_f64().unwrap_or(0.0);
-        let units = if self.kind == Kind::Commit {
+        let units = if self.kind.counts_entries() {
             count(&said_twice, "entries") - count(&said_once, "entries")
         } else {
             self.entries as f64

@@ -25,6 +25,7 @@ pub(crate) fn measure(quick: bool) -> Value {
     };
     let mut report = json!({ "table": "core", "command_bytes": 256 });
     report["entries"] = commits(quick, &measure);
+    report["resp"] = requests(&measure);
     report["members"] = member_cost(quick, &measure);
     report["groups"] = many_groups(quick, &measure);
     report["idle"] = idle(quick, &measure);
@@ -51,7 +52,7 @@ fn systems(quick: bool) -> Vec<(System, bool)> {
     let mut systems = vec![(System::Raftlet, false), (System::Raftlet, true), (System::Null, true)];
     if !quick {
         systems.extend([(System::Omnipaxos, false), (System::RaftRs, false)]);
-        systems.push((System::RaftRs, true));
+        systems.extend([(System::RaftRs, true), (System::Openraft, false)]);
     }
     systems
 }
@@ -79,9 +80,28 @@ fn commits(quick: bool, measure: Measure<'_>) -> Value {
             rows.push(told);
         }
     }
-    if !quick {
-        rows.push(missing("openraft 0.9.25", "no driver for it in this workspace yet"));
-        table.row(vec!["openraft 0.9.25: not measured, no driver yet".to_owned()]);
+    table.print();
+    Value::Array(rows)
+}
+
+/// One client's requests, without sockets and consensus.
+fn requests(measure: Measure<'_>) -> Value {
+    let mut rows = Vec::new();
+    let mut table = Table::new(&["per RESP request", "P", "instructions", "allocs"]);
+    for (kind, name) in [(Kind::RespGet, "GET"), (Kind::RespSet, "SET")] {
+        for pipeline in [1, 16] {
+            let job = Job { kind, entries: 2048, ..Job::commit(System::Raftlet, pipeline) };
+            let mut told = row("raftlet", measure(job));
+            told["request"] = json!(name);
+            told["pipeline"] = json!(pipeline);
+            table.row(vec![
+                format!("raftlet, {name}"),
+                pipeline.to_string(),
+                cell(&told["instructions"]),
+                cell(&told["allocations"]),
+            ]);
+            rows.push(told);
+        }
     }
     table.print();
     Value::Array(rows)
@@ -91,7 +111,9 @@ fn commits(quick: bool, measure: Measure<'_>) -> Value {
 fn member_cost(quick: bool, measure: Measure<'_>) -> Value {
     let mut rows = Vec::new();
     let mut table = Table::new(&["batch 16, instructions per entry", "3", "5", "7", "per member"]);
-    for system in [System::Raftlet, System::Null, System::RaftRs, System::Omnipaxos] {
+    let systems =
+        [System::Raftlet, System::Null, System::RaftRs, System::Omnipaxos, System::Openraft];
+    for system in systems {
         if quick && system != System::Raftlet {
             continue;
         }

@@ -1,8 +1,15 @@
-//! What every table does alike: text for people, one JSON object for machines,
-//! medians with their spread.
+//! What every table does alike: text and a plot (`plot.rs`) for people, one JSON
+//! object for machines, medians with their spread.
 //!
 //! Invariant: the last line of standard output is the JSON object and nothing
 //! else; whatever is said on the way goes to standard error.
+
+mod plot;
+
+pub use plot::{Panel, Plot, Shape};
+
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -46,9 +53,29 @@ impl Table {
     }
 }
 
-/// The last line of standard output.
-pub fn finish(report: &Value) {
+/// Ends a table: its plot goes to `svg`, or beside the program, its report to
+/// the last line of standard output.
+pub fn finish(mut report: Value, plot: &Plot, svg: Option<&Path>) {
+    match save(plot, svg) {
+        Ok(file) => {
+            println!("plot: {}\n", file.display());
+            report["svg"] = json!(file);
+        }
+        Err(why) => {
+            eprintln!("the plot could not be written: {why}");
+            report["svg"] = Value::Null;
+        }
+    }
     println!("{report}");
+}
+
+fn save(plot: &Plot, svg: Option<&Path>) -> io::Result<PathBuf> {
+    let file = match svg {
+        Some(file) => file.to_path_buf(),
+        None => std::env::current_exe()?.with_extension("svg"),
+    };
+    std::fs::write(&file, plot.svg())?;
+    Ok(file)
 }
 
 /// A peer that could not be measured, and why: never a silent gap.
@@ -85,6 +112,16 @@ impl Spread {
     #[must_use]
     pub fn json(self) -> Value {
         json!({ "median": self.median, "min": self.min, "max": self.max })
+    }
+
+    /// Of JSON: as [`Spread::json`] wrote it, or a number alone.
+    #[must_use]
+    pub fn of_json(value: &Value) -> Option<Self> {
+        if let Some(number) = value.as_f64() {
+            return Some(Self { median: number, min: number, max: number });
+        }
+        let field = |name: &str| value[name].as_f64();
+        Some(Self { median: field("median")?, min: field("min")?, max: field("max")? })
     }
 }
 

@@ -15,11 +15,20 @@ use crate::{Failure, grpc, resp};
 pub const KEYS: u64 = 20_000;
 /// Bytes of each value.
 pub const VALUE_BYTES: usize = 256;
+const VALUE: [u8; VALUE_BYTES] = [b'v'; VALUE_BYTES];
 /// Connections to etcd; clients beyond share them, as its own clients do.
 const GRPC_CONNECTIONS_MAX: usize = 16;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// One operation that takes longer ends the point as a failure.
 const POINT_SLACK: Duration = Duration::from_secs(30);
+
+/// An attempt of a client that can go elsewhere. A member without leader may
+/// hold a request for seconds and then drop it (etcd), so whoever waits longer
+/// measures its own patience.
+const RESUME_WITHIN: Duration = Duration::from_millis(250);
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
+/// An operation that is under way at the end of the window may still end.
+const AFTER_END: Duration = Duration::from_secs(5);
 
 /// What clients do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,6 +65,8 @@ pub struct Outcome {
     pub server_us: f64,
     /// Client CPU per operation, microseconds.
     pub client_us: f64,
+    /// The longest time without any success, milliseconds.
+    pub gap_ms: f64,
     /// Answers that were no success.
     pub errors: u64,
     /// The first of them.
@@ -68,7 +79,7 @@ impl Outcome {
     pub fn json(&self) -> Value {
         let [p50, p99, p999, max] = self.us.map(f64::round);
         json!({ "ops_s": self.ops_s.round(), "p50_us": p50, "p99_us": p99, "p999_us": p999,
-                "max_us": max, "server_cpu_us": self.server_us, "client_cpu_us": self.client_us,
+                "max_us": max, "server_cpu_us": self.server_us, "client_cpu_us": self.client_us, "longest_gap_ms": self.gap_ms,
                 "errors": self.errors, "first_error": self.first_error })
     }
 }
@@ -79,6 +90,8 @@ struct Shared {
     start: Instant,
     end: Instant,
     latencies_ns: Vec<u64>,
+    last_success: Instant,
+    longest_gap: Duration,
     errors: u64,
     first_error: Option<String>,
 }
@@ -89,11 +102,41 @@ impl Shared {
         if now >= self.start && now <= self.end {
             let ns = u64::try_from((now - from).as_nanos()).unwrap_or(u64::MAX);
             self.latencies_ns.extend((0..good).map(|_| ns));
+            if good > 0 {
+                self.longest_gap = self.longest_gap.max(now - self.last_success);
+                self.last_success = now;
+            }
         }
         self.errors += bad;
         if self.first_error.is_none() {
             self.first_error = error;
         }
+    }
+}
+
+impl Shared {
+    /// Of all clients; latencies are sorted.
+    fn outcome(&self, point: Point, server_us: u64, client_us: u64) -> Result<Outcome, Failure> {
+        let count = self.latencies_ns.len();
+        if count == 0 {
+            let why = self.first_error.clone().unwrap_or_else(|| "no answer".to_owned());
+            return Err(format!("no operation succeeded: {why}"));
+        }
+        let at = |share: f64| {
+            let position = ((count as f64 * share) as usize).min(count - 1);
+            self.latencies_ns[position] as f64 / 1000.0
+        };
+        // Nothing succeeded between the last success and the end, either.
+        let gap = self.longest_gap.max(self.end.saturating_duration_since(self.last_success));
+        Ok(Outcome {
+            ops_s: count as f64 / point.window.as_secs_f64(),
+            us: [at(0.5), at(0.99), at(0.999), at(1.0)],
+            server_us: server_us as f64 / count as f64,
+            client_us: client_us as f64 / count as f64,
+            gap_ms: gap.as_secs_f64() * 1000.0,
+            errors: self.errors,
+            first_error: self.first_error.clone(),
+        })
     }
 }
 
@@ -112,21 +155,45 @@ fn next_key(state: &mut u64) -> [u8; 12] {
     key((*state >> 33) % KEYS)
 }
 
-/// Measures a point against the member at `port`.
+/// The ports that a point's clients go to.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Clients are spread over them.
+    pub ports: Vec<u16>,
+    /// Where a client whose connection broke goes on; if empty, it ends there.
+    pub survivors: Vec<u16>,
+}
+
+impl Entry {
+    /// All clients at one member.
+    #[must_use]
+    pub fn at(port: u16) -> Self {
+        Self { ports: vec![port], survivors: Vec::new() }
+    }
+}
+
+/// Measures a point; `midway` is called in the middle of its window.
 ///
 /// # Errors
 /// Clients cannot connect, or the system stopped answering.
-pub async fn measure(running: &Running, port: u16, point: Point) -> Result<Outcome, Failure> {
+pub async fn measure(
+    running: &mut Running,
+    entry: &Entry,
+    point: Point,
+    midway: impl FnOnce(&mut Running),
+) -> Result<Outcome, Failure> {
     let local = LocalSet::new();
     let (shared, server_cpu, client_cpu) = local
         .run_until(async {
-            let clients = connect(running, port, point).await?;
+            let clients = connect(running, entry, point).await?;
             let start = Instant::now() + point.warm_up;
             let end = start + point.window;
             let shared = Rc::new(RefCell::new(Shared {
                 start,
                 end,
                 latencies_ns: Vec::with_capacity(1 << 20),
+                last_success: start,
+                longest_gap: Duration::ZERO,
                 errors: 0,
                 first_error: None,
             }));
@@ -138,6 +205,8 @@ pub async fn measure(running: &Running, port: u16, point: Point) -> Result<Outco
                 .collect();
             tokio::time::sleep_until(start.into()).await;
             let (server, client) = (running.cpu_us(), own_cpu_us());
+            tokio::time::sleep_until((start + point.window / 2).into()).await;
+            midway(running);
             tokio::time::sleep_until(end.into()).await;
             let (server, client) = (running.cpu_us() - server, own_cpu_us() - client);
             for task in tasks {
@@ -151,113 +220,159 @@ pub async fn measure(running: &Running, port: u16, point: Point) -> Result<Outco
         .await?;
     let mut shared = shared.borrow_mut();
     shared.latencies_ns.sort_unstable();
-    let count = shared.latencies_ns.len();
-    if count == 0 {
-        let why = shared.first_error.clone().unwrap_or_else(|| "no answer".to_owned());
-        return Err(format!("no operation succeeded: {why}"));
-    }
-    let at = |share: f64| {
-        let position = ((count as f64 * share) as usize).min(count - 1);
-        shared.latencies_ns[position] as f64 / 1000.0
-    };
-    Ok(Outcome {
-        ops_s: count as f64 / point.window.as_secs_f64(),
-        us: [at(0.5), at(0.99), at(0.999), at(1.0)],
-        server_us: server_cpu as f64 / count as f64,
-        client_us: client_cpu as f64 / count as f64,
-        errors: shared.errors,
-        first_error: shared.first_error.clone(),
-    })
+    shared.outcome(point, server_cpu, client_cpu)
 }
 
-/// A client that has connected.
+/// A client: its connection, and where it goes when that breaks.
 #[derive(Debug)]
-enum Client {
+struct Client {
+    connection: Option<Connection>,
+    survivors: Vec<u16>,
+    is_grpc: bool,
+}
+
+#[derive(Debug)]
+enum Connection {
     Resp(resp::Connection),
     Grpc(grpc::Connection),
 }
 
+/// Whether somebody may ask on this connection again.
+enum Asked {
+    Answered { good: u64, bad: u64, first_bad: Option<String> },
+    Broken(String),
+}
+
 impl Client {
-    async fn run(self, point: Point, seed: u64, shared: Rc<RefCell<Shared>>) {
+    /// The closed loop. An operation is done when it has its success: one whose
+    /// connection broke is asked again at a survivor, and its time goes on, as
+    /// a user would see it.
+    async fn run(mut self, point: Point, mut seed: u64, shared: Rc<RefCell<Shared>>) {
+        let end = shared.borrow().end;
+        let mut requests = Requests::default();
+        let mut tries = seed;
+        let can_resume = !self.survivors.is_empty();
+        while Instant::now() < end {
+            requests.next(point, &mut seed);
+            let from = Instant::now();
+            while Instant::now() < end + AFTER_END {
+                let asked = match self.connect(&mut tries).await {
+                    Ok(connection) if can_resume => {
+                        let asking = connection.ask(&requests, point);
+                        let late = |_| Asked::Broken("no answer in time".to_owned());
+                        tokio::time::timeout(RESUME_WITHIN, asking).await.unwrap_or_else(late)
+                    }
+                    Ok(connection) => connection.ask(&requests, point).await,
+                    Err(why) => Asked::Broken(why),
+                };
+                match asked {
+                    Asked::Answered { good, bad, first_bad } => {
+                        shared.borrow_mut().note(from, good, bad, first_bad);
+                        if bad == 0 || !can_resume {
+                            break;
+                        }
+                    }
+                    Asked::Broken(why) => {
+                        shared.borrow_mut().note(from, 0, point.pipeline, Some(why));
+                        if !can_resume {
+                            return;
+                        }
+                        self.connection = None;
+                    }
+                }
+                tokio::time::sleep(BETWEEN_TRIES).await;
+            }
+        }
+    }
+
+    /// Its connection, or a new one to a survivor.
+    async fn connect(&mut self, tries: &mut u64) -> Result<&mut Connection, Failure> {
+        if self.connection.is_none() {
+            let at = usize::try_from(*tries).unwrap_or(0) % self.survivors.len().max(1);
+            let port = *self.survivors.get(at).ok_or("no connection")?;
+            *tries += 1;
+            self.connection = Some(Connection::open(port, self.is_grpc, RESUME_WITHIN).await?);
+        }
+        self.connection.as_mut().ok_or_else(|| "no connection".to_owned())
+    }
+}
+
+/// What a client asks next, as bytes and as words.
+#[derive(Debug, Default)]
+struct Requests {
+    bytes: Vec<u8>,
+    key: [u8; 12],
+}
+
+impl Requests {
+    fn next(&mut self, point: Point, seed: &mut u64) {
+        self.bytes.clear();
+        for _ in 0..point.pipeline {
+            self.key = next_key(seed);
+            match point.op {
+                Op::Put => resp::request(&mut self.bytes, &[b"SET", &self.key, &VALUE]),
+                Op::Get => resp::request(&mut self.bytes, &[b"GET", &self.key]),
+            }
+        }
+    }
+}
+
+impl Connection {
+    async fn open(port: u16, is_grpc: bool, within: Duration) -> Result<Self, Failure> {
+        Ok(if is_grpc {
+            Self::Grpc(grpc::Connection::open(port, within).await?)
+        } else {
+            Self::Resp(resp::Connection::open(port, within).await?)
+        })
+    }
+
+    /// Asks, and waits for all answers.
+    async fn ask(&mut self, requests: &Requests, point: Point) -> Asked {
         match self {
-            Self::Resp(connection) => resp_client(connection, point, seed, shared).await,
-            Self::Grpc(connection) => grpc_client(connection, point, seed, shared).await,
+            Self::Resp(connection) => {
+                match connection.exchange(&requests.bytes, point.pipeline).await {
+                    Ok(resp::Answers { good, bad, first_bad }) => {
+                        Asked::Answered { good, bad, first_bad }
+                    }
+                    Err(why) => Asked::Broken(why),
+                }
+            }
+            Self::Grpc(connection) => {
+                let asked = match point.op {
+                    Op::Put => connection.put(&requests.key, &VALUE).await,
+                    Op::Get => connection.get(&requests.key).await,
+                };
+                match asked {
+                    Ok(()) => Asked::Answered { good: 1, bad: 0, first_bad: None },
+                    // It cannot be told from a refusal here.
+                    Err(why) => Asked::Broken(why),
+                }
+            }
         }
     }
 }
 
 /// All clients, before the first of them asks.
-async fn connect(running: &Running, port: u16, point: Point) -> Result<Vec<Client>, Failure> {
+async fn connect(running: &Running, entry: &Entry, point: Point) -> Result<Vec<Client>, Failure> {
+    let is_grpc = running.system.is_grpc();
     let mut clients = Vec::new();
-    let mut connections = Vec::new();
+    let mut shared: Vec<grpc::Connection> = Vec::new();
     for at in 0..point.clients {
-        if running.system.is_grpc() {
-            if connections.len() < GRPC_CONNECTIONS_MAX {
-                connections.push(grpc::Connection::open(port, CONNECT_WITHIN).await?);
-            }
-            clients.push(Client::Grpc(connections[at % connections.len()].clone()));
+        let port = entry.ports[at % entry.ports.len()];
+        let connection = if is_grpc && shared.len() >= GRPC_CONNECTIONS_MAX {
+            Connection::Grpc(shared[at % shared.len()].clone())
         } else {
-            clients.push(Client::Resp(resp::Connection::open(port, CONNECT_WITHIN).await?));
+            Connection::open(port, is_grpc, CONNECT_WITHIN).await?
+        };
+        if let (Connection::Grpc(connection), true) =
+            (&connection, shared.len() < GRPC_CONNECTIONS_MAX)
+        {
+            shared.push(connection.clone());
         }
+        let survivors = entry.survivors.clone();
+        clients.push(Client { connection: Some(connection), survivors, is_grpc });
     }
     Ok(clients)
-}
-
-async fn resp_client(
-    mut connection: resp::Connection,
-    point: Point,
-    mut seed: u64,
-    shared: Rc<RefCell<Shared>>,
-) {
-    let end = shared.borrow().end;
-    let value = [b'v'; VALUE_BYTES];
-    let mut requests = Vec::new();
-    while Instant::now() < end {
-        requests.clear();
-        for _ in 0..point.pipeline {
-            let key = next_key(&mut seed);
-            match point.op {
-                Op::Put => resp::request(&mut requests, &[b"SET", &key, &value]),
-                Op::Get => resp::request(&mut requests, &[b"GET", &key]),
-            }
-        }
-        let from = Instant::now();
-        match connection.exchange(&requests, point.pipeline).await {
-            Ok(answers) => {
-                let mut shared = shared.borrow_mut();
-                shared.note(from, answers.good, answers.bad, answers.first_bad);
-            }
-            Err(error) => {
-                shared.borrow_mut().note(from, 0, point.pipeline, Some(error));
-                return;
-            }
-        }
-    }
-}
-
-async fn grpc_client(
-    mut connection: grpc::Connection,
-    point: Point,
-    mut seed: u64,
-    shared: Rc<RefCell<Shared>>,
-) {
-    let end = shared.borrow().end;
-    let value = [b'v'; VALUE_BYTES];
-    while Instant::now() < end {
-        let key = next_key(&mut seed);
-        let from = Instant::now();
-        let outcome = match point.op {
-            Op::Put => connection.put(&key, &value).await,
-            Op::Get => connection.get(&key).await,
-        };
-        match outcome {
-            Ok(()) => shared.borrow_mut().note(from, 1, 0, None),
-            Err(error) => {
-                shared.borrow_mut().note(from, 0, 1, Some(error));
-                tokio::task::yield_now().await;
-            }
-        }
-    }
 }
 
 /// Writes every key once.

@@ -20,4 +20,7 @@ pub struct Common {
     /// own in it and removes it.
     #[arg(long, default_value = ".")]
     pub data_dir: PathBuf,
+    /// Where the plot goes; beside this program if not said.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }

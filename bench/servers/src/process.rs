@@ -22,6 +22,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    /// CPU time when it was killed: nobody tells it afterwards.
+    last_cpu_us: u64,
 }
 
 impl Server {
@@ -38,7 +40,7 @@ impl Server {
         let mut bound = Command::new("setpriv");
         bound.args(["--pdeathsig", "KILL"]).arg(command.get_program()).args(command.get_args());
         bound.stdin(Stdio::null()).stdout(out).stderr(err);
-        Ok(Self { child: bound.spawn().map_err(failed)? })
+        Ok(Self { child: bound.spawn().map_err(failed)?, last_cpu_us: 0 })
     }
 
     /// Its process id.
@@ -54,6 +56,7 @@ impl Server {
 
     /// SIGKILL, and its end seen.
     pub fn kill(&mut self) {
+        self.last_cpu_us = self.cpu_us();
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -91,7 +94,8 @@ impl Server {
         let behind = stat.rsplit(')').next().unwrap_or_default();
         let fields: Vec<u64> =
             behind.split_whitespace().skip(11).take(2).filter_map(|n| n.parse().ok()).collect();
-        fields.iter().sum::<u64>() * 1_000_000 / rustix::param::clock_ticks_per_second()
+        let us = fields.iter().sum::<u64>() * 1_000_000 / rustix::param::clock_ticks_per_second();
+        us.max(self.last_cpu_us)
     }
 
     /// Resident memory, KiB.

@@ -135,6 +135,10 @@ impl Durability {
             truncate_from: self.truncate_from.take(),
             first: self.handed.next(),
         };
+        if self.outstanding.capacity() == 0 {
+            // A group that only elects holds no more than this.
+            self.outstanding.reserve_exact(1);
+        }
         self.outstanding.push_back(Handed {
             ticket: due.ticket,
             hard_state,

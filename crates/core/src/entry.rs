@@ -8,8 +8,8 @@
 //! Layout of one entry, little endian, without padding or alignment:
 //!
 //! ```text
-//!  0  header checksum   u32  CRC-32C of index u64, term u64 and the header
-//!                            with this field 0, from the group's `Seal` on
+//!  0  header checksum   u32  of index, term and the header with this field
+//!                            0, from the group's `Seal` on (`mix64`)
 //!  4  payload checksum  u32  CRC-32C of the payload
 //!  8  payload length    u32
 //! 12  kind              u8   1 no-op, 2 command, 3 configuration
@@ -32,11 +32,11 @@
 
 use std::fmt;
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 
-use crate::checksum::crc32c;
+use crate::checksum::mix64;
 use crate::entry::arena::Arena;
-use crate::entry::format::{Header, encode_entry, verify_entry};
+use crate::entry::format::{encode_entry, split_entry, verify_entry};
 use crate::ids::{Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Term};
 
 /// Bytes of a header without origin.
@@ -54,8 +54,6 @@ pub const CHUNK_LEN_MAX: usize = 1 << 16;
 const FLAG_ORIGIN: u8 = 1;
 /// Sets entry checksums apart from those of blocks and frames.
 const HEADER_SEED: u64 = 0x656e_7472_792d_6873;
-/// Index and term, which a header's checksum begins with.
-const POSITION_BYTES: usize = 16;
 const PAYLOAD_SEED: u32 = 0x7061_796c;
 
 /// What an entry is for.
@@ -156,42 +154,20 @@ pub enum EntryError {
 
 /// What entries of one group and generation are sealed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seal(u32);
+pub struct Seal(u64);
 
 impl Seal {
     /// The seal of a group in one life of its id.
     #[must_use]
     pub fn new(group: GroupId, generation: Generation) -> Self {
-        // A mix, not a checksum: made anew for every message that arrives.
-        let mixed = (group.get() ^ generation.get().rotate_left(32) ^ HEADER_SEED)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Self(u32::try_from((mixed ^ mixed << 29) >> 32).expect("half of 64 bits"))
+        Self(mix64(mix64(HEADER_SEED, group.get()), generation.get()))
     }
 
-    /// Over position and header in one go, in whole words: short runs cost by
-    /// the call, and odd ends by the byte.
-    fn header_checksum(
-        self,
-        at: LogId,
-        header: &[u8; HEADER_BYTES],
-        origin: Option<&[u8; ORIGIN_BYTES]>,
-    ) -> u32 {
-        let mut sealed = Words([0; POSITION_BYTES + HEADER_BYTES]);
-        let mut rest = &mut sealed.0[..];
-        rest.put_u64_le(at.index.get());
-        rest.put_u64_le(at.term.get());
-        rest.put_slice(header);
-        // Its own field counts as zero.
-        let field = sealed.0.get_mut(POSITION_BYTES..POSITION_BYTES + 4);
-        field.expect("the header begins with it").fill(0);
-        let checksum = crc32c(self.0, &sealed.0);
-        origin.map_or(checksum, |origin| crc32c(checksum, origin))
+    /// What the headers of entries at `at` are sealed with.
+    fn at(self, at: LogId) -> u64 {
+        mix64(mix64(self.0, at.index.get()), at.term.get())
     }
 }
-
-/// Aligned as the checksum likes it.
-#[repr(align(8))]
-struct Words([u8; POSITION_BYTES + HEADER_BYTES]);
 
 /// What one entry is made of.
 #[derive(Clone, Copy, Debug)]
@@ -220,9 +196,8 @@ impl NewEntry<'_> {
 pub struct Chunk {
     first: Index,
     term: Term,
-    len: u32,
-    marks: Marks,
     bytes: Bytes,
+    marks: Marks,
 }
 
 /// What a log must know of a chunk without walking it again.
@@ -230,6 +205,8 @@ pub struct Chunk {
 struct Marks {
     /// Log time of the last entry.
     log_time_ms: u64,
+    /// How many entries.
+    len: u32,
     /// Whether an entry holds a configuration.
     configuration: bool,
 }
@@ -237,6 +214,7 @@ struct Marks {
 impl Marks {
     fn add(&mut self, kind: EntryKind, log_time_ms: u64) {
         self.log_time_ms = self.log_time_ms.max(log_time_ms);
+        self.len += 1;
         self.configuration |= kind == EntryKind::Configuration;
     }
 }
@@ -256,19 +234,17 @@ impl Chunk {
     ) -> Self {
         let bytes = entries.clone().map(|entry| entry.bytes()).sum();
         let block = arena.reserve(bytes);
-        let mut index = first.index;
-        let mut len = 0;
+        let mut at = first;
         let mut marks = Marks::default();
         for entry in entries {
-            let at = LogId { term: first.term, index };
             encode_entry(block, seal, at, &entry);
             marks.add(entry.kind, entry.log_time_ms);
-            index = index.next();
-            len += 1;
+            at.index = at.index.next();
         }
-        assert!((1..=CHUNK_LEN_MAX).contains(&len), "a chunk of no or too many entries");
-        let len = u32::try_from(len).expect("CHUNK_LEN_MAX fits u32");
-        Self { first: first.index, term: first.term, len, marks, bytes: block.split().freeze() }
+        let is_fine =
+            usize::try_from(marks.len).is_ok_and(|len| (1..=CHUNK_LEN_MAX).contains(&len));
+        assert!(is_fine, "a chunk of no or too many entries");
+        Self { first: first.index, term: first.term, marks, bytes: block.split().freeze() }
     }
 
     /// Entries received or read: checks structure, checksums and position.
@@ -287,19 +263,19 @@ impl Chunk {
         if !in_limits {
             return Err(EntryError::Limits { index });
         }
-        let mut at = index;
+        let mut at = first;
         let mut rest = &*bytes;
         let mut marks = Marks::default();
         for _ in 0..len {
             let header;
-            (header, rest) = verify_entry(seal, LogId { term, index: at }, rest)?;
+            (header, rest) = verify_entry(seal, at, rest)?;
             marks.add(header.kind, header.log_time_ms);
-            at = at.next();
+            at.index = at.index.next();
         }
         if !rest.is_empty() {
-            return Err(EntryError::Length { index: at.previous() });
+            return Err(EntryError::Length { index: at.index.previous() });
         }
-        Ok(Self { first: index, term, len, marks, bytes })
+        Ok(Self { first: index, term, marks, bytes })
     }
 
     /// The first entry's index.
@@ -311,7 +287,7 @@ impl Chunk {
     /// The last entry's index.
     #[must_use]
     pub fn last(&self) -> Index {
-        self.first.plus(u64::from(self.len) - 1)
+        self.first.plus(u64::from(self.marks.len) - 1)
     }
 
     /// The term of all its entries.
@@ -323,7 +299,7 @@ impl Chunk {
     /// How many entries.
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.len
+        self.marks.len
     }
 
     /// Never: a chunk has at least one entry.
@@ -423,20 +399,9 @@ impl Chunk {
                 marks.1.add(entry.kind, entry.log_time_ms);
             }
         }
-        let head_len = u32::try_from(index - self.first).expect("within the chunk");
-        let head = Self {
-            len: head_len,
-            marks: marks.0,
-            bytes: self.bytes.slice(..offset),
-            ..self.clone()
-        };
-        let tail = Self {
-            first: index,
-            term: self.term,
-            len: self.len - head_len,
-            marks: marks.1,
-            bytes: self.bytes.slice(offset..),
-        };
+        let part = |first, marks, bytes| Self { first, term: self.term, marks, bytes };
+        let head = part(self.first, marks.0, self.bytes.slice(..offset));
+        let tail = part(index, marks.1, self.bytes.slice(offset..));
         (head, tail)
     }
 }
@@ -463,12 +428,12 @@ pub struct ChunkEntries<'a> {
 impl<'a> Iterator for ChunkEntries<'a> {
     type Item = Entry<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
         if self.rest.is_empty() {
             return None;
         }
-        let header = Header::read(self.rest).expect("a chunk is well-formed");
-        let (payload, rest) = self.rest.split_at(header.bytes + header.payload_len);
+        let (header, payload, rest) = split_entry(self.rest).expect("a chunk is well-formed");
         let index = self.index;
         self.index = index.next();
         self.rest = rest;
@@ -477,8 +442,8 @@ impl<'a> Iterator for ChunkEntries<'a> {
             term: self.term,
             kind: header.kind,
             log_time_ms: header.log_time_ms,
-            origin: header.origin,
-            payload: payload.get(header.bytes..).expect("split behind the header"),
+            origin: header.origin(),
+            payload,
         })
     }
 }
@@ -488,14 +453,19 @@ impl<'a> Iterator for ChunkEntries<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entries {
     head: Option<Chunk>,
-    rest: Vec<Chunk>,
+    /// Seldom there: messages stay small.
+    rest: Option<Box<Rest>>,
 }
+
+/// The chunks behind the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Rest(Vec<Chunk>);
 
 impl Entries {
     /// No entries.
     #[must_use]
     pub const fn none() -> Self {
-        Self { head: None, rest: Vec::new() }
+        Self { head: None, rest: None }
     }
 
     /// Appends a chunk.
@@ -509,18 +479,19 @@ impl Entries {
         };
         assert!(chunk.first() == last.index.next(), "chunks with a gap between");
         assert!(chunk.term() >= last.term, "terms fall along a log");
-        self.rest.push(chunk);
+        self.rest.get_or_insert_default().0.push(chunk);
     }
 
     /// Removes the entries from `index` on.
     pub fn truncate(&mut self, index: Index) {
-        while let Some(chunk) = self.rest.pop() {
+        while let Some(chunk) = self.rest.as_mut().and_then(|rest| rest.0.pop()) {
             if let Some(kept) = index.get().checked_sub(1).and_then(|i| chunk.until(Index::new(i)))
             {
-                self.rest.push(kept);
+                self.push(kept);
                 return;
             }
         }
+        self.rest = None;
         self.head = self
             .head
             .take()
@@ -543,7 +514,7 @@ impl Entries {
     /// The log id of the last entry.
     #[must_use]
     pub fn last(&self) -> Option<LogId> {
-        let chunk = self.rest.last().or(self.head.as_ref())?;
+        let chunk = self.rest().last().or(self.head.as_ref())?;
         Some(LogId { term: chunk.term(), index: chunk.last() })
     }
 
@@ -561,7 +532,16 @@ impl Entries {
 
     /// The chunks in order.
     pub fn chunks(&self) -> impl Iterator<Item = &Chunk> {
-        self.head.iter().chain(&self.rest)
+        self.head.iter().chain(self.rest())
+    }
+
+    /// The chunks in order, owned.
+    pub(crate) fn into_chunks(self) -> impl Iterator<Item = Chunk> {
+        self.head.into_iter().chain(self.rest.map(|rest| rest.0).unwrap_or_default())
+    }
+
+    fn rest(&self) -> &[Chunk] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.0)
     }
 
     /// The entries in order.
@@ -572,7 +552,7 @@ impl Entries {
 
 impl From<Chunk> for Entries {
     fn from(chunk: Chunk) -> Self {
-        Self { head: Some(chunk), rest: Vec::new() }
+        Self { head: Some(chunk), rest: None }
     }
 }
 

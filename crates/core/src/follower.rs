@@ -15,6 +15,8 @@
 //!
 //! Not here: campaigns (`candidate.rs`), reads of this member (`reads.rs`).
 
+use std::mem;
+
 use crate::entry::Chunk;
 use crate::ids::{Index, LogId, NodeId, Round, Run, Sender};
 use crate::liveness::Liveness;
@@ -55,7 +57,7 @@ pub(crate) struct Follower {
     acked_round: Round,
     ack: AckDue,
     /// The latest append that did not meet the log.
-    reject: Option<(Index, LogId)>,
+    reject: Option<Box<(Index, LogId)>>,
 }
 
 impl Follower {
@@ -206,7 +208,7 @@ impl Follower {
 
     /// An append of the current term. Entries that match are kept, entries
     /// that conflict are replaced (§3.5).
-    pub(crate) fn on_append(&mut self, state: &mut State, from: Sender, append: Append) {
+    pub(crate) fn on_append(&mut self, state: &mut State, from: Sender, append: &mut Append) {
         self.hear(state, from);
         self.round = self.round.max(append.round);
         self.configuration = self.configuration.max(append.configuration);
@@ -214,20 +216,21 @@ impl Follower {
         let meets = state.log.contains(append.previous) || (reaches && mutants::is_active(17));
         if !meets {
             let hint = state.log.meeting_point(append.previous);
-            self.reject = Some((append.previous.index, hint));
+            self.reject = Some(Box::new((append.previous.index, hint)));
             state.counters.rejects += 1;
             return;
         }
-        if !may_hold(state, &append) {
+        if !may_hold(state, append) {
             state.counters.throttled += 1;
             self.ack = AckDue::Now;
             return;
         }
+        let is_heartbeat = append.entries.is_empty();
         let mut proven = append.entries.last().map_or(append.previous.index, |last| last.index);
-        if mutants::is_active(28) && append.entries.is_empty() {
+        if mutants::is_active(28) && is_heartbeat {
             proven = state.log.last().index;
         }
-        for chunk in append.entries.chunks() {
+        for chunk in mem::take(&mut append.entries).into_chunks() {
             if !accept(state, chunk, self.verified) {
                 state.counters.impossible += 1;
                 return;
@@ -245,7 +248,7 @@ impl Follower {
         }
         state.commit_to(commit);
         // Reads wait for the round, not for the disk: answer a new one at once.
-        let at_once = append.entries.is_empty() || self.round > self.acked_round;
+        let at_once = is_heartbeat || self.round > self.acked_round;
         self.ack = if at_once { AckDue::Now } else { AckDue::WhenDurable.max(self.ack) };
     }
 
@@ -261,7 +264,7 @@ impl Follower {
         let Some(leader) = self.leader.filter(|_| state.is_term_durable()) else {
             return;
         };
-        if let Some((previous, hint)) = self.reject.take() {
+        if let Some((previous, hint)) = self.reject.take().map(|reject| *reject) {
             let outcome = AckOutcome::Rejects { previous, hint };
             self.send_ack(state, leader, outcome);
         }
@@ -309,15 +312,15 @@ impl AckDue {
 /// Whether entries that wait for the disk leave room for these. Without
 /// entries there is always room: the commit index must get through.
 fn may_hold(state: &State, append: &Append) -> bool {
-    let waiting = state.log.bytes_behind(state.durability.index());
-    append.entries.is_empty() || waiting <= state.settings.options().uncommitted_bytes_max
+    let limit = state.settings.options().uncommitted_bytes_max;
+    append.entries.is_empty() || state.log.has_room_behind(state.durability.index(), 0, limit)
 }
 
 /// Takes a chunk that follows what the log has. Returns false when it
 /// contradicts what is committed, or what the same leader said before, or when
 /// its configuration cannot be read.
-fn accept(state: &mut State, chunk: &Chunk, verified: Index) -> bool {
-    let conflict = state.log.conflict(chunk);
+fn accept(state: &mut State, chunk: Chunk, verified: Index) -> bool {
+    let conflict = state.log.conflict(&chunk);
     if conflict.is_some_and(|index| index <= state.commit.max(verified)) {
         return false;
     }
@@ -330,7 +333,9 @@ fn accept(state: &mut State, chunk: &Chunk, verified: Index) -> bool {
     if mutants::is_active(18) && state.commit < behind && behind <= state.log.last().index {
         truncate(state, behind);
     }
-    let Some(news) = chunk.from(state.log.last().index.next()) else {
+    let next = state.log.last().index.next();
+    let news = if chunk.first() == next { Some(chunk) } else { chunk.from(next) };
+    let Some(news) = news else {
         return true;
     };
     match state.log.append(news) {

@@ -17,7 +17,6 @@
 //! (`group/queries.rs`), the protocol itself (`follower.rs`, `candidate.rs`,
 //! `leader.rs`, `votes.rs`, `reads.rs`).
 
-use std::mem;
 use std::rc::Rc;
 
 use crate::candidate::{Candidate, Tally};
@@ -35,7 +34,7 @@ use crate::membership::Configuration;
 use crate::message::VoteKind;
 use crate::mutants;
 use crate::options::Settings;
-use crate::output::{Event, FetchId, HardState, Output, Role};
+use crate::output::{Effects, Event, FetchId, HardState, Output, Role};
 use crate::reads::Reads;
 use crate::rng::Rng;
 use crate::state::{Seat, State};
@@ -75,7 +74,8 @@ enum RoleState {
 pub struct Group {
     state: State,
     role: RoleState,
-    owed_vote: Option<OwedVote>,
+    /// Rare and large.
+    owed_vote: Option<Box<OwedVote>>,
     reads: Reads,
     campaigns: u64,
 }
@@ -114,7 +114,7 @@ impl Group {
             applied: Index::ZERO,
             position: 0,
             liveness: Vec::new(),
-            output: Output::default(),
+            effects: Effects::default(),
             counters: Counters::default(),
         };
         let patience = first_patience_ns(&mut state);
@@ -163,7 +163,7 @@ impl Group {
         match &mut self.role {
             RoleState::Leader(leader) => leader.read(&self.state, read),
             RoleState::Follower(_) | RoleState::Candidate(_) => self.reads.push(read),
-            RoleState::Halted => self.state.output.reads_refused.push(read),
+            RoleState::Halted => self.state.effects.rare().reads_refused.push(read),
         }
         Ok(())
     }
@@ -192,7 +192,7 @@ impl Group {
             return;
         }
         if let Some(owed) = self.owed_vote.take() {
-            self.owed_vote = owed.settle(&mut self.state);
+            self.owed_vote = owed.settle(&mut self.state).map(Box::new);
         }
         match &mut self.role {
             RoleState::Follower(follower) => follower.on_persisted(),
@@ -200,7 +200,7 @@ impl Group {
                 candidate.on_persisted(&mut self.state);
                 self.count_votes();
             }
-            RoleState::Leader(leader) => leader.on_persisted(&mut self.state),
+            RoleState::Leader(leader) => leader.on_persisted(),
             RoleState::Halted => {}
         }
     }
@@ -233,6 +233,8 @@ impl Group {
         }
         self.state.liveness.retain(|(known, _)| *known != node);
         if self.state.configuration().find(node).is_some() {
+            // A few, for good: without spare room.
+            self.state.liveness.reserve_exact(1);
             self.state.liveness.push((node, liveness));
         }
         match &mut self.role {
@@ -277,23 +279,24 @@ impl Group {
         }
         self.state.now = now;
         // Confirmed but not handed out is not served either.
-        let confirmed = self.state.output.reads.iter().map(|ready| ready.read);
-        let mut refused: Vec<ReadId> = confirmed.collect();
+        let due = self.state.effects.take_rare();
+        let mut refused: Vec<ReadId> = due.reads.iter().map(|ready| ready.read).collect();
         refused.append(&mut self.reads.take());
-        refused.append(&mut self.state.output.reads_refused);
+        refused.extend(due.reads_refused);
         if let RoleState::Leader(leader) = &mut self.role {
             refused.extend(leader.reads.take_local());
         }
         self.role = RoleState::Halted;
         self.owed_vote = None;
-        self.state.output.clear();
-        self.state.output.reads_refused = refused;
+        self.state.effects = Effects::default();
+        self.state.effects.rare().reads_refused = refused;
         self.office(Role::Follower, None);
     }
 
     /// Moves everything due into `out`. A steady group allocates nothing here.
     pub fn drain(&mut self, out: &mut Output) {
         out.clear();
+        self.state.effects.borrow(out);
         if !self.is_halted() {
             match &mut self.role {
                 RoleState::Follower(follower) => {
@@ -306,9 +309,9 @@ impl Group {
                 RoleState::Leader(leader) => leader.flush(&mut self.state),
                 RoleState::Candidate(_) | RoleState::Halted => {}
             }
-            self.state.hand_out();
+            self.state.hand_out(out);
         }
-        mem::swap(&mut self.state.output, out);
+        self.state.effects.hand_over(out);
     }
 
     /// When to call [`on_deadline`](Self::on_deadline) if nothing else happens

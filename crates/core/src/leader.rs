@@ -40,6 +40,8 @@ pub(crate) struct Leader {
     pub(crate) reads: LeaderReads,
     clock: LogClock,
     fetches: u64,
+    /// A match, or the own durable index, rose since the last drain.
+    is_commit_due: bool,
 }
 
 impl Leader {
@@ -47,8 +49,14 @@ impl Leader {
     pub(crate) fn new(state: &mut State) -> Self {
         let clock = LogClock::new(state.log.last_log_time_ms(), state.time());
         let noop = state.log.last().index.next();
-        let mut leader =
-            Self { noop, peers: Vec::new(), reads: LeaderReads::default(), clock, fetches: 0 };
+        let mut leader = Self {
+            noop,
+            peers: Vec::new(),
+            reads: LeaderReads::default(),
+            clock,
+            fetches: 0,
+            is_commit_due: false,
+        };
         leader.seat_peers(state, noop);
         let log_time_ms = leader.stamp(state);
         let entry = NewEntry { kind: EntryKind::Noop, log_time_ms, origin: None, payload: &[] };
@@ -72,6 +80,7 @@ impl Leader {
         self.peers = others
             .map(|member| Peer::new(member.node, member.incarnation, index, next, state))
             .collect();
+        self.peers.shrink_to_fit();
     }
 
     fn peer_mut(&mut self, node: NodeId) -> Option<&mut Peer> {
@@ -165,12 +174,12 @@ impl Leader {
             return;
         };
         if peer.is_plausible(state, round, ack) && peer.on_ack(state, from.run, ack) {
-            self.advance_commit(state);
+            self.is_commit_due = true;
         }
     }
 
-    pub(crate) fn on_persisted(&self, state: &mut State) {
-        self.advance_commit(state);
+    pub(crate) fn on_persisted(&mut self) {
+        self.is_commit_due = true;
     }
 
     fn advance_commit(&self, state: &mut State) {
@@ -259,12 +268,17 @@ impl Leader {
 
     /// Sends what all inputs since the last drain made due.
     pub(crate) fn flush(&mut self, state: &mut State) {
+        if self.is_commit_due {
+            self.is_commit_due = false;
+            self.advance_commit(state);
+        }
         self.reads.begin_round();
         let circular = self.circular(state);
         for peer in &mut self.peers {
             peer.flush(state, circular, &mut self.fetches);
         }
-        if state.commit >= self.noop || mutants::is_active(58) {
+        let may_serve = state.commit >= self.noop || mutants::is_active(58);
+        if may_serve && !self.reads.is_empty() {
             let mut confirmed = self.confirmed_round(state);
             if mutants::is_active(54) {
                 confirmed = self.reads.round();
@@ -292,7 +306,7 @@ impl Leader {
     /// The lowest match of the members that are not suspected: what they all
     /// have may leave memory.
     pub(crate) fn live_matched(&self, state: &State) -> Index {
-        let live = self.peers.iter().filter(|p| state.liveness_of(p.node) != Liveness::Suspected);
+        let live = self.peers.iter().filter(|peer| peer.liveness != Liveness::Suspected);
         live.map(|peer| peer.matched).min().unwrap_or(state.commit)
     }
 }
@@ -332,10 +346,12 @@ fn check_commands<'a>(
     if last.is_exhausted() {
         return Err(ProposeError::Exhausted);
     }
-    let held = state.log.bytes_behind(state.commit);
     let limit = options.uncommitted_bytes_max;
-    if held > 0 && held.saturating_add(bytes) > limit {
-        return Err(ProposeError::Busy { held, limit });
+    if !state.log.has_room_behind(state.commit, bytes, limit) {
+        let held = state.log.bytes_behind(state.commit);
+        if held > 0 {
+            return Err(ProposeError::Busy { held, limit });
+        }
     }
     Ok(())
 }

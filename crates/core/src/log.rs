@@ -19,6 +19,10 @@ use crate::entry::{Chunk, Entries, EntryKind};
 use crate::ids::{Index, LogId, Term};
 use crate::membership::Configuration;
 
+/// Chunks at the end that are tried one by one before a search: more than are
+/// under way to a disk or a member that keeps up.
+const NEAR_LEN: usize = 8;
+
 /// A chunk and where its bytes end, counted from the start of this run: sums
 /// over ranges are then differences.
 #[derive(Clone, Debug)]
@@ -133,12 +137,17 @@ impl Log {
             self.configurations.extend(configurations_of(&chunk)?);
         }
         if chunk.term() > self.last.term || self.runs.is_empty() {
+            self.runs.reserve_exact(1);
             self.runs.push(LogId { term: chunk.term(), index: chunk.first() });
         }
         self.last = LogId { term: chunk.term(), index: chunk.last() };
         self.last_log_time_ms = self.last_log_time_ms.max(chunk.log_time_ms());
         let bytes = u64::try_from(chunk.bytes().len()).expect("usize is at most 64 bits");
         let end = self.end() + bytes;
+        if self.slots.capacity() == 0 {
+            // A group that only elects holds no more than this.
+            self.slots.reserve_exact(1);
+        }
         let configured = chunk.has_configuration();
         self.slots.push_back(Slot { chunk, end });
         Ok(configured)
@@ -228,18 +237,32 @@ impl Log {
     /// `bytes_max` bytes though not before the first entry. `None` when the
     /// first is not in memory.
     pub(crate) fn slice(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
+        // Mostly one chunk is wanted, all of it, and often the newest.
+        let is_wanted = |chunk: &&Chunk| {
+            chunk.first() == first && chunk.last() == last && chunk.bytes().len() <= bytes_max
+        };
+        if let Some(newest) = self.slots.back().map(|slot| &slot.chunk).filter(is_wanted) {
+            return Some(newest.clone().into());
+        }
         if first < self.memory_first() || first > last || last > self.last.index {
             return None;
         }
-        // Mostly the newest chunk is wanted, and all of it.
-        if let Some(slot) = self.slots.back()
-            && slot.chunk.first() == first
-            && slot.chunk.last() == last
-            && slot.chunk.bytes().len() <= bytes_max
-        {
-            return Some(slot.chunk.clone().into());
+        let at = self.slot_of(first);
+        match self.slots.get(at).map(|slot| &slot.chunk).filter(is_wanted) {
+            Some(chunk) => Some(chunk.clone().into()),
+            None => self.gather(at, first, last, bytes_max),
         }
-        let mut at = self.slot_of(first);
+    }
+
+    /// Entries from several chunks, or parts of one, beginning in slot `at`.
+    #[inline(never)]
+    fn gather(
+        &self,
+        mut at: usize,
+        first: Index,
+        last: Index,
+        bytes_max: usize,
+    ) -> Option<Entries> {
         let mut entries = Entries::none();
         let mut bytes = 0;
         while let Some(slot) = self.slots.get(at) {
@@ -262,12 +285,19 @@ impl Log {
         Some(entries).filter(|entries| !entries.is_empty())
     }
 
+    /// The slot that holds `index`, which is in memory.
     fn slot_of(&self, index: Index) -> usize {
-        let newest = self.slots.len().saturating_sub(1);
-        if self.slots.back().is_some_and(|slot| slot.chunk.first() <= index) {
-            return newest;
-        }
-        self.slots.partition_point(|slot| slot.chunk.last() < index)
+        let near = self.near(|chunk| chunk.first() <= index);
+        near.unwrap_or_else(|| self.slots.partition_point(|slot| slot.chunk.last() < index))
+    }
+
+    /// The last slot of which `holds` is true, if it is near the end: what is
+    /// asked for mostly came last, or a few turns ago.
+    fn near(&self, holds: impl Fn(&Chunk) -> bool) -> Option<usize> {
+        let (front, back) = self.slots.as_slices();
+        let newest = if back.is_empty() { front } else { back };
+        let behind = newest.iter().rev().take(NEAR_LEN).position(|slot| holds(&slot.chunk))?;
+        Some(self.slots.len() - 1 - behind)
     }
 
     /// The first index whose entry is in memory; behind the end when none is.
@@ -284,18 +314,23 @@ impl Log {
         usize::try_from(self.end() - self.start).expect("memory fits usize")
     }
 
+    /// Whether the chunks that end behind `index` leave room for `bytes` more
+    /// below `limit`.
+    pub(crate) fn has_room_behind(&self, index: Index, bytes: usize, limit: usize) -> bool {
+        // Mostly all that is in memory does.
+        let fits = |held: usize| held.saturating_add(bytes) <= limit;
+        fits(self.bytes()) || fits(self.bytes_behind(index))
+    }
+
     /// Bytes of the chunks that end behind `index`.
     pub(crate) fn bytes_behind(&self, index: Index) -> usize {
         if index >= self.last.index {
             return 0;
         }
-        // Mostly a few chunks only are not committed, or not durable, yet.
-        let newest = self.slots.iter().rev().take(4);
-        let near = newest.into_iter().find(|slot| slot.chunk.last() <= index);
-        let before = near.or_else(|| {
-            let at = self.slots.partition_point(|slot| slot.chunk.last() <= index);
-            at.checked_sub(1).and_then(|i| self.slots.get(i))
+        let before = self.near(|chunk| chunk.last() <= index).or_else(|| {
+            self.slots.partition_point(|slot| slot.chunk.last() <= index).checked_sub(1)
         });
+        let before = before.and_then(|at| self.slots.get(at));
         let begin = before.map_or(self.start, |slot| slot.end);
         usize::try_from(self.end() - begin).expect("memory fits usize")
     }

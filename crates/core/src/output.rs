@@ -6,15 +6,16 @@
 //! Invariants
 //! - Every message may be sent at once: what must wait for the disk is not
 //!   here yet (rules 6, 7).
-//! - Steady replication allocates nothing here: the vectors are swapped with
-//!   the caller's and keep their capacity.
+//! - Steady replication allocates nothing here: a drain fills the caller's
+//!   vectors, which keep their capacity. A member at rest holds none.
+
+use std::mem;
 
 use crate::entry::Entries;
 use crate::ids::{Index, LogId, NodeId, ReadId, Term, Ticket};
 use crate::message::Message;
 
-/// What one or more inputs made due. Swapped with the caller's, so both are
-/// reused.
+/// What one or more inputs made due. The caller's: every group fills the same.
 #[derive(Debug, Default)]
 pub struct Output {
     /// To make durable, in the order of drains; answer with `on_persisted`.
@@ -36,13 +37,13 @@ pub struct Output {
 impl Output {
     /// Empties it and keeps its memory.
     pub fn clear(&mut self) {
-        self.persist = None;
-        self.messages.clear();
-        self.committed = None;
-        self.reads.clear();
-        self.reads_refused.clear();
-        self.fetches.clear();
-        self.events.clear();
+        let Self { persist, messages, committed, reads, reads_refused, fetches, events } = self;
+        (*persist, *committed) = (None, None);
+        messages.clear();
+        reads.clear();
+        reads_refused.clear();
+        fetches.clear();
+        events.clear();
     }
 
     /// Whether nothing is due.
@@ -55,6 +56,57 @@ impl Output {
             && self.reads_refused.is_empty()
             && self.fetches.is_empty()
             && self.events.is_empty()
+    }
+}
+
+/// What inputs made due before the drain. Little: most of it comes about in
+/// the drain, in the caller's vectors.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) messages: Vec<Envelope>,
+    pub(crate) committed: Option<Index>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few drains hand out.
+#[derive(Debug, Default)]
+pub(crate) struct Rare {
+    pub(crate) reads: Vec<ReadReady>,
+    pub(crate) reads_refused: Vec<ReadId>,
+    pub(crate) fetches: Vec<Fetch>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Effects {
+    /// Room for what is rare.
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Takes what is rare, if there is any.
+    pub(crate) fn take_rare(&mut self) -> Rare {
+        self.rare.take().map(|rare| *rare).unwrap_or_default()
+    }
+
+    /// Goes on in the messages of `out`, which are none yet.
+    pub(crate) fn borrow(&mut self, out: &mut Output) {
+        mem::swap(&mut out.messages, &mut self.messages);
+        if !out.messages.is_empty() {
+            self.messages.append(&mut out.messages);
+            out.messages = Vec::new();
+        }
+    }
+
+    /// Hands over all that is due, and its own memory with it.
+    pub(crate) fn hand_over(&mut self, out: &mut Output) {
+        mem::swap(&mut out.messages, &mut self.messages);
+        out.committed = self.committed.take();
+        if let Some(mut rare) = self.rare.take() {
+            out.reads.append(&mut rare.reads);
+            out.reads_refused.append(&mut rare.reads_refused);
+            out.fetches.append(&mut rare.fetches);
+            out.events.append(&mut rare.events);
+        }
     }
 }
 

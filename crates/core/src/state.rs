@@ -21,7 +21,7 @@ use crate::membership::Configuration;
 use crate::message::{Body, Message};
 use crate::mutants;
 use crate::options::Settings;
-use crate::output::{Envelope, Event, HardState, Output, Persist};
+use crate::output::{Effects, Envelope, Event, HardState, Output, Persist};
 use crate::rng::Rng;
 use crate::time::{Now, Time};
 
@@ -59,7 +59,7 @@ pub(crate) struct State {
     pub(crate) position: u64,
     /// What the failure detector says of other members.
     pub(crate) liveness: Vec<(NodeId, Liveness)>,
-    pub(crate) output: Output,
+    pub(crate) effects: Effects,
     pub(crate) counters: Counters,
 }
 
@@ -133,11 +133,11 @@ impl State {
     /// Sends a message of any term: for pre-votes, which promise nothing.
     pub(crate) fn send_in(&mut self, term: Term, to: NodeId, body: Body) {
         let message = Message { generation: self.seat.generation, term, body };
-        self.output.messages.push(Envelope { to, message });
+        self.effects.messages.push(Envelope { to, message });
     }
 
     pub(crate) fn event(&mut self, event: Event) {
-        self.output.events.push(event);
+        self.effects.rare().events.push(event);
     }
 
     /// Moves to a higher term, in which no vote is given yet.
@@ -153,7 +153,7 @@ impl State {
         assert!(index <= self.log.last().index, "committed what is not in the log");
         if index > self.commit || mutants::is_active(36) {
             self.commit = index;
-            self.output.committed = Some(index);
+            self.effects.committed = Some(index);
         }
     }
 
@@ -161,8 +161,8 @@ impl State {
         HardState { term: self.term, vote: self.vote }
     }
 
-    /// Puts what must become durable into the output.
-    pub(crate) fn hand_out(&mut self) {
+    /// Puts what must become durable into `out`.
+    pub(crate) fn hand_out(&mut self, out: &mut Output) {
         let last = self.log.last().index;
         let (hard_state, now) = (self.hard_state(), self.time());
         let Some(due) = self.durability.hand_out(hard_state, last, self.position, now) else {
@@ -178,7 +178,7 @@ impl State {
         if mutants::is_active(1) {
             hard_state = hard_state.map(|state| HardState { vote: None, ..state });
         }
-        self.output.persist = Some(Persist {
+        out.persist = Some(Persist {
             ticket: due.ticket,
             hard_state,
             truncate_from: due.truncate_from,

@@ -30,8 +30,7 @@ mod decode;
 mod encode;
 
 pub use decode::{BatchReader, decode_message};
-pub(crate) use encode::append_to_batch;
-pub use encode::{encode_message, encoded_bytes};
+pub use encode::{append_to_batch, encode_message, encoded_bytes};
 
 use crate::fields::Cut;
 use raftlet::core::{ENTRY_BYTES_MAX, EntryError, Index};
@@ -46,7 +45,9 @@ pub(crate) const LENGTH_BYTES: usize = 4;
 /// Bytes of kind, group, generation and term.
 pub(crate) const HEADER_BYTES: usize = 28;
 /// Bytes of an append's fields before its chunks.
-pub(crate) const APPEND_FIXED_BYTES: usize = 52;
+pub(crate) const APPEND_FIXED_BYTES: usize = 56;
+/// Bytes of an ack's fields before what its outcome tells.
+pub(crate) const ACK_FIXED_BYTES: usize = 48;
 /// Bytes in front of the entries of each chunk.
 pub(crate) const CHUNK_HEADER_BYTES: usize = 24;
 

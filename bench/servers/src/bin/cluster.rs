@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bench_report::{Spread, Table, finish, missing, short};
-use bench_servers::load::{KEYS, Op, Outcome, Point, VALUE_BYTES, fill, measure};
+use bench_report::{Panel, Plot, Shape, Spread, Table, finish, missing, short};
+use bench_servers::load::{Entry, KEYS, Op, Outcome, Point, VALUE_BYTES, fill, measure};
 use bench_servers::options::Common;
 use bench_servers::systems::{Running, System};
 use clap::Parser;
@@ -36,15 +36,26 @@ struct Row {
     op: Op,
     clients: usize,
     pipeline: u64,
-    /// A member that does not lead is stopped meanwhile.
-    paused: bool,
+    trouble: Trouble,
+}
+
+/// What is not as it should be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Trouble {
+    None,
+    /// A member that does not lead is stopped meanwhile (SIGSTOP).
+    FollowerPaused,
+    /// The leader is killed in the middle (SIGKILL); clients go to survivors.
+    LeaderKilled,
+    /// Clients connect to members that do not lead.
+    AtFollowers,
 }
 
 const fn row(name: &'static str, op: Op, clients: usize) -> Row {
-    Row { name, op, clients, pipeline: 1, paused: false }
+    Row { name, op, clients, pipeline: 1, trouble: Trouble::None }
 }
 
-const ROWS: [Row; 11] = [
+const ROWS: [Row; 14] = [
     row("put", Op::Put, 1),
     row("put", Op::Put, 16),
     row("put", Op::Put, 64),
@@ -53,10 +64,19 @@ const ROWS: [Row; 11] = [
     row("get", Op::Get, 16),
     row("get", Op::Get, 64),
     row("get", Op::Get, 256),
-    Row { name: "put, P=16", pipeline: 16, ..row("", Op::Put, 50) },
-    Row { name: "get, P=16", pipeline: 16, ..row("", Op::Get, 50) },
-    Row { name: "put, follower paused", paused: true, ..row("", Op::Put, 64) },
+    Row { pipeline: 16, ..row("put, P=16", Op::Put, 50) },
+    Row { pipeline: 16, ..row("get, P=16", Op::Get, 50) },
+    Row { trouble: Trouble::AtFollowers, ..row("put, at followers", Op::Put, 64) },
+    Row { trouble: Trouble::AtFollowers, ..row("get, at followers", Op::Get, 64) },
+    Row { trouble: Trouble::FollowerPaused, ..row("put, follower paused", Op::Put, 64) },
+    Row { trouble: Trouble::LeaderKilled, ..row("put, leader killed", Op::Put, 64) },
 ];
+
+/// Of the point whose leader is killed: half of it has to hold an outage of
+/// etcd's and what comes behind.
+const KILLED_WINDOW: Duration = Duration::from_secs(6);
+/// For a member that comes back to catch up.
+const REST: Duration = Duration::from_secs(2);
 
 const SYSTEMS: [System; 5] =
     [System::Raftlet, System::Null, System::Etcd, System::RedisAlways, System::RedisEverysec];
@@ -71,7 +91,8 @@ async fn main() {
         Ok(dir) => table(&cli, dir.path()).await,
         Err(error) => missing("cluster", &format!("no directory for data: {error}")),
     };
-    finish(&report);
+    let plot = plot(&report);
+    finish(report, &plot, cli.common.svg.as_deref());
 }
 
 async fn table(cli: &Cli, dir: &std::path::Path) -> Value {
@@ -116,7 +137,7 @@ async fn table(cli: &Cli, dir: &std::path::Path) -> Value {
 /// Redis has no followers, and etcd's protocol no pipeline.
 fn applies(row: Row, system: System) -> bool {
     let cluster = matches!(system, System::Raftlet | System::Etcd);
-    (row.pipeline == 1 || !system.is_grpc()) && (!row.paused || cluster)
+    (row.pipeline == 1 || !system.is_grpc()) && (row.trouble == Trouble::None || cluster)
 }
 
 async fn started(
@@ -132,22 +153,40 @@ async fn started(
 
 async fn measured(running: &mut Running, row: Row, window_ms: u64) -> Result<Outcome, String> {
     let leader = running.leader(Duration::from_secs(10)).await_local().await?;
+    let killed = row.trouble == Trouble::LeaderKilled;
     let point = Point {
         op: row.op,
         clients: row.clients,
         pipeline: row.pipeline,
         warm_up: Duration::from_millis(500),
-        window: Duration::from_millis(window_ms),
+        window: if killed { KILLED_WINDOW } else { Duration::from_millis(window_ms) },
     };
+    let ports = &running.client_ports;
+    let others: Vec<u16> = ports.iter().copied().filter(|&port| port != ports[leader]).collect();
+    let mut entry = Entry::at(ports[leader]);
     let follower = (leader + 1) % running.servers.len();
-    if row.paused {
-        running.servers[follower].signal(Signal::STOP);
+    match row.trouble {
+        Trouble::None => {}
+        Trouble::AtFollowers => entry.ports = others,
+        Trouble::FollowerPaused => running.servers[follower].signal(Signal::STOP),
+        Trouble::LeaderKilled => entry.survivors = others,
     }
-    let outcome = measure(running, running.client_ports[leader], point).await;
-    if row.paused {
-        running.servers[follower].signal(Signal::CONT);
-        // It catches up before the next point begins.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    let midway = |running: &mut Running| {
+        if killed {
+            running.servers[leader].kill();
+        }
+    };
+    let outcome = measure(running, &entry, point, midway).await;
+    match row.trouble {
+        Trouble::None | Trouble::AtFollowers => {}
+        Trouble::FollowerPaused => {
+            running.servers[follower].signal(Signal::CONT);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        Trouble::LeaderKilled => {
+            running.launch(leader)?;
+            tokio::time::sleep(REST).await;
+        }
     }
     outcome
 }
@@ -170,6 +209,7 @@ fn tell(outcomes: &Outcomes) -> Value {
         "p50 us",
         "p99 us",
         "p99.9 us",
+        "gap ms",
         "cpu us/op",
         "ops vs etcd",
         "ops vs redis-always",
@@ -207,6 +247,7 @@ fn tell(outcomes: &Outcomes) -> Value {
             text(median(&|outcome| outcome.us[0])),
             text(median(&|outcome| outcome.us[1])),
             text(median(&|outcome| outcome.us[2])),
+            text(median(&|outcome| outcome.gap_ms)),
             text(median(&|outcome| outcome.server_us)),
             ratio_text(ops_etcd),
             ratio_text(ops_redis),
@@ -217,6 +258,8 @@ fn tell(outcomes: &Outcomes) -> Value {
             "ops_s": json_of(ops), "p50_us": json_of(median(&|o| o.us[0])),
             "p99_us": json_of(median(&|o| o.us[1])), "p999_us": json_of(median(&|o| o.us[2])),
             "server_cpu_us": json_of(median(&|o| o.server_us)),
+            "longest_gap_ms": json_of(median(&|o| o.gap_ms)),
+            "p999_vs_etcd": json_of(against("etcd", &|o| o.us[2])),
             "ops_vs_etcd": json_of(ops_etcd), "ops_vs_redis_always": json_of(ops_redis),
             "ops_vs_redis_everysec": json_of(against("redis-everysec", &|o| o.ops_s)),
             "ops_vs_null": json_of(ops_null), "cpu_vs_null": json_of(against("null", &|o| o.server_us)),
@@ -242,4 +285,70 @@ fn ratio(
         .filter_map(|(ours, theirs)| Some(pick(ours.as_ref().ok()?) / pick(theirs.as_ref().ok()?)))
         .collect();
     Spread::of(&ratios)
+}
+
+/// The table as a picture.
+fn plot(report: &Value) -> Plot {
+    let mut plot = Plot::new(
+        "Whole servers: three durable copies (Redis: one), closed-loop clients",
+        "256-byte values; medians over interleaved rounds, whiskers from smallest to largest. \
+         At one machine: only ratios mean something.",
+    );
+    for (title, field) in [
+        ("operations per second, by clients", "ops_s"),
+        ("99th percentile, \u{b5}s, by clients", "p99_us"),
+        ("server CPU per operation, \u{b5}s, by clients", "server_cpu_us"),
+    ] {
+        for point in ["put", "get"] {
+            let mut panel = Panel::new(&format!("{point}: {title}"), Shape::Lines);
+            for row in rows_of(report).into_iter().filter(|row| row["point"] == point) {
+                figure(&mut panel, row, &row["clients"].to_string(), field);
+            }
+            plot.panel(panel);
+        }
+    }
+    for (title, field, prefix) in [
+        ("Pipelined, 50 clients, P=16: operations per second", "ops_s", ", P=16"),
+        ("64 clients at followers: operations per second", "ops_s", ", at followers"),
+    ] {
+        let mut panel = Panel::new(title, Shape::Bars);
+        for row in rows_of(report) {
+            let point = row["point"].as_str().unwrap_or_default();
+            if let Some(op) = point.strip_suffix(prefix) {
+                figure(&mut panel, row, op, field);
+            }
+        }
+        plot.panel(panel);
+    }
+    for (point, title) in [
+        ("put, follower paused", "put, 64 clients, a follower paused: latency, ms"),
+        ("put, leader killed", "put, 64 clients, leader killed midway: latency, ms"),
+    ] {
+        let mut panel = Panel::new(title, Shape::Bars);
+        for row in rows_of(report).into_iter().filter(|row| row["point"] == point) {
+            for (name, field) in [("p50", "p50_us"), ("p99", "p99_us"), ("p99.9", "p999_us")] {
+                let system = row["system"].as_str().unwrap_or_default();
+                panel.figure(system, name, Spread::of_json(&row[field]).map(in_ms));
+            }
+            figure(&mut panel, row, "longest gap", "longest_gap_ms");
+        }
+        plot.panel(panel);
+    }
+    plot
+}
+
+/// Ours first, the others as they are listed.
+fn rows_of(report: &Value) -> Vec<&Value> {
+    let mut rows: Vec<&Value> = report["rows"].as_array().into_iter().flatten().collect();
+    rows.sort_by_key(|row| SYSTEMS.iter().position(|system| row["system"] == system.name()));
+    rows
+}
+
+fn figure(panel: &mut Panel, row: &Value, category: &str, field: &str) {
+    let system = row["system"].as_str().unwrap_or_default();
+    panel.figure(system, category, Spread::of_json(&row[field]));
+}
+
+fn in_ms(us: Spread) -> Spread {
+    Spread { median: us.median / 1000.0, min: us.min / 1000.0, max: us.max / 1000.0 }
 }

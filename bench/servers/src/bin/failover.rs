@@ -15,7 +15,7 @@
 
 use std::time::{Duration, Instant};
 
-use bench_report::{Spread, Table, finish, missing, short};
+use bench_report::{Panel, Plot, Shape, Spread, Table, finish, missing, short};
 use bench_servers::options::Common;
 use bench_servers::systems::{Running, System};
 use bench_servers::{Failure, grpc, resp};
@@ -34,7 +34,7 @@ struct Cli {
     #[arg(long, default_value_t = 20)]
     kills: usize,
     /// How often it is asked to stop.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 20)]
     stops: usize,
 }
 
@@ -55,7 +55,8 @@ async fn main() {
         Ok(dir) => LocalSet::new().run_until(table(&cli, dir.path())).await,
         Err(error) => missing("failover", &format!("no directory for data: {error}")),
     };
-    finish(&report);
+    let plot = plot(&report);
+    finish(report, &plot, cli.common.svg.as_deref());
 }
 
 async fn table(cli: &Cli, dir: &std::path::Path) -> Value {
@@ -90,7 +91,9 @@ async fn table(cli: &Cli, dir: &std::path::Path) -> Value {
                 }
                 Err(why) => {
                     table.row(vec![system.name().to_owned(), name.to_owned(), why.clone()]);
-                    missing(system.name(), &why)
+                    let mut told = missing(system.name(), &why);
+                    told["signal"] = json!(name);
+                    told
                 }
             };
             rows.push(told);
@@ -209,4 +212,25 @@ async fn write(
         }
         None => Err("no connection".to_owned()),
     }
+}
+
+/// The table as a picture.
+fn plot(report: &Value) -> Plot {
+    let mut plot = Plot::new(
+        "Failover: how long nobody's write is acknowledged",
+        "Three nodes, default settings; medians, whiskers from smallest to largest. Less is better.",
+    );
+    for (signal, title) in [
+        ("SIGKILL", "SIGKILL of the leader to the next acknowledged write, ms"),
+        ("SIGTERM", "SIGTERM of the leader: the slowest write meanwhile, ms"),
+    ] {
+        let mut panel = Panel::new(title, Shape::Bars);
+        let rows = report["rows"].as_array().into_iter().flatten();
+        for row in rows.filter(|row| row["signal"] == signal) {
+            let system = row["system"].as_str().unwrap_or_default();
+            panel.figure(system, "", Spread::of_json(&row["spread_ms"]));
+        }
+        plot.panel(panel);
+    }
+    plot
 }

@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bench_report::{Table, finish, missing, short};
+use bench_report::{Panel, Plot, Shape, Spread, Table, finish, missing, short};
 use bench_servers::load::fill;
 use bench_servers::options::Common;
 use bench_servers::systems::{Running, System};
@@ -37,7 +37,8 @@ async fn main() {
         Ok(dir) => table(&cli, dir.path()).await,
         Err(error) => missing("restart", &format!("no directory for data: {error}")),
     };
-    finish(&report);
+    let plot = plot(&report);
+    finish(report, &plot, cli.common.svg.as_deref());
 }
 
 async fn table(cli: &Cli, dir: &Path) -> Value {
@@ -63,7 +64,11 @@ async fn table(cli: &Cli, dir: &Path) -> Value {
         let dir = dir.join(at.to_string());
         let told = match LocalSet::new().run_until(restart(system, &cli.common, keys, &dir)).await {
             Ok(told) => told,
-            Err(why) => missing(system.name(), &why),
+            Err(why) => {
+                let mut told = missing(system.name(), &why);
+                told["keys"] = json!(keys);
+                told
+            }
         };
         let fields =
             ["fill_s", "user_mib", "disk_mib", "rss_before_mib", "rss_after_mib", "start_s"];
@@ -135,4 +140,26 @@ fn disk_bytes(dir: &Path) -> u64 {
             Err(_) => 0,
         })
         .sum()
+}
+
+/// The table as a picture.
+fn plot(report: &Value) -> Plot {
+    let mut plot = Plot::new(
+        "Restart: all members stopped, started, to the first acknowledged write",
+        "Three members on one machine (Redis: one), 256-byte values. Less is better.",
+    );
+    for (title, field) in [
+        ("Seconds to the first acknowledged write", "start_s"),
+        ("Resident memory per member afterwards, MiB", "rss_after_mib"),
+        ("On disk per member, MiB", "disk_mib"),
+        ("Fill, seconds", "fill_s"),
+    ] {
+        let mut panel = Panel::new(title, Shape::Bars);
+        for row in report["rows"].as_array().into_iter().flatten() {
+            let system = row["system"].as_str().unwrap_or_default();
+            panel.figure(system, &format!("{} keys", row["keys"]), Spread::of_json(&row[field]));
+        }
+        plot.panel(panel);
+    }
+    plot
 }

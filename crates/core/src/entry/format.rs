@@ -1,49 +1,52 @@
 //! The bytes of one entry: written, checked, read. The layout stands in the
 //! essay of `entry.rs`.
+//!
+//! A header is handled as three words, since it is written once and read by
+//! every member at every hop.
 
 use bytes::{BufMut, BytesMut};
 
-use crate::checksum::crc32c;
+use crate::checksum::{crc32c, fold32, mix64};
 use crate::entry::{
-    EntryError, EntryKind, FLAG_ORIGIN, HEADER_BYTES, NewEntry, ORIGIN_BYTES, Origin,
-    PAYLOAD_BYTES_MAX, PAYLOAD_SEED, Seal,
+    EntryError, EntryKind, FLAG_ORIGIN, NewEntry, ORIGIN_BYTES, Origin, PAYLOAD_BYTES_MAX,
+    PAYLOAD_SEED, Seal,
 };
 use crate::ids::{Incarnation, LogId, NodeId, Run};
 
+/// An origin as words.
+type OriginWords = [u64; ORIGIN_BYTES / 8];
+
 pub(super) fn encode_entry(into: &mut BytesMut, seal: Seal, at: LogId, entry: &NewEntry<'_>) {
     assert!(entry.payload.len() <= PAYLOAD_BYTES_MAX, "a payload above the format's limit");
-    let mut header = [0; HEADER_BYTES];
-    let mut rest = &mut header[..];
-    rest.put_u32_le(0);
-    rest.put_u32_le(crc32c(PAYLOAD_SEED, entry.payload));
-    rest.put_u32_le(u32::try_from(entry.payload.len()).expect("PAYLOAD_BYTES_MAX fits u32"));
-    rest.put_u8(entry.kind.byte());
-    rest.put_u8(if entry.origin.is_some() { FLAG_ORIGIN } else { 0 });
-    rest.put_u16_le(0);
-    rest.put_u64_le(entry.log_time_ms);
-    let origin = entry.origin.map(|origin| origin_bytes(&origin));
-    let checksum = seal.header_checksum(at, &header, origin.as_ref());
-    if let Some(field) = header.first_chunk_mut() {
-        *field = checksum.to_le_bytes();
-    }
-    into.extend_from_slice(&header);
-    if let Some(origin) = origin {
-        into.extend_from_slice(&origin);
+    let origin = entry.origin.map(|origin| origin_words(&origin));
+    let flags = if origin.is_some() { FLAG_ORIGIN } else { 0 };
+    let payload_len = u64::try_from(entry.payload.len()).expect("PAYLOAD_BYTES_MAX fits u64");
+    let shape = u64::from(entry.kind.byte()) << 32 | u64::from(flags) << 40;
+    let payload_checksum = u64::from(crc32c(PAYLOAD_SEED, entry.payload)) << 32;
+    let mut words = [payload_checksum, payload_len | shape, entry.log_time_ms];
+    words[0] |= u64::from(header_checksum(seal, at, words, origin.as_ref()));
+    for word in words.into_iter().chain(origin.into_iter().flatten()) {
+        into.put_u64_le(word);
     }
     into.extend_from_slice(entry.payload);
 }
 
-fn origin_bytes(origin: &Origin) -> [u8; ORIGIN_BYTES] {
-    let mut bytes = [0; ORIGIN_BYTES];
-    let mut rest = &mut bytes[..];
-    rest.put_u64_le(origin.node.get());
-    rest.put_u128_le(origin.incarnation.0);
-    rest.put_u64_le(origin.run.get());
-    rest.put_u64_le(origin.sequence);
-    bytes
+/// Over position, header and origin; `words[0]` without the checksum itself.
+#[inline]
+fn header_checksum(seal: Seal, at: LogId, words: [u64; 3], origin: Option<&OriginWords>) -> u32 {
+    let checksum = words.into_iter().fold(seal.at(at), mix64);
+    fold32(origin.map_or(checksum, |origin| origin.iter().copied().fold(checksum, mix64)))
+}
+
+fn origin_words(origin: &Origin) -> OriginWords {
+    let low = |number: u128| u64::try_from(number & u128::from(u64::MAX)).expect("masked");
+    let incarnation = origin.incarnation.0;
+    let (low, high) = (low(incarnation), low(incarnation >> 64));
+    [origin.node.get(), low, high, origin.run.get(), origin.sequence]
 }
 
 /// Checks the entry that `bytes` start with; returns what lies behind it.
+#[inline]
 pub(super) fn verify_entry(
     seal: Seal,
     at: LogId,
@@ -53,75 +56,90 @@ pub(super) fn verify_entry(
     let cut = EntryError::Length { index };
     // The length of the header is known only through its flags, which the
     // checksum covers: read them first, trust nothing until it held.
-    let (fixed, behind) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(cut)?;
-    let (origin, behind) = if fixed[13] & FLAG_ORIGIN == 0 {
-        (None, behind)
-    } else {
-        let (origin, behind) = behind.split_first_chunk().ok_or(cut)?;
-        (Some(origin), behind)
-    };
-    if Some(seal.header_checksum(at, fixed, origin)) != u32_at(fixed) {
+    let (words, behind) = split_words::<3>(bytes).ok_or(cut)?;
+    let (origin, behind) = split_origin(words, behind).ok_or(cut)?;
+    let [sums, shape, time] = words;
+    let unsigned = [sums & !u64::from(u32::MAX), shape, time];
+    if u64::from(header_checksum(seal, at, unsigned, origin.as_ref())) != low32(sums) {
         return Err(EntryError::Header { index });
     }
-    let header = Header::read(bytes).ok_or(EntryError::Unknown { index })?;
+    let header = Header::read(words, origin).ok_or(EntryError::Unknown { index })?;
     if header.payload_len > PAYLOAD_BYTES_MAX {
         return Err(EntryError::Limits { index });
     }
     let (payload, rest) = behind.split_at_checked(header.payload_len).ok_or(cut)?;
-    if crc32c(PAYLOAD_SEED, payload) != header.payload_checksum {
+    if u64::from(crc32c(PAYLOAD_SEED, payload)) != sums >> 32 {
         return Err(EntryError::Payload { index });
     }
     Ok((header, rest))
 }
 
+/// Header, payload and rest of bytes that were verified; `None` when they
+/// were not.
+#[inline]
+pub(super) fn split_entry(bytes: &[u8]) -> Option<(Header, &[u8], &[u8])> {
+    let (words, behind) = split_words::<3>(bytes)?;
+    let (origin, behind) = split_origin(words, behind)?;
+    let header = Header::read(words, origin)?;
+    let (payload, rest) = behind.split_at_checked(header.payload_len)?;
+    Some((header, payload, rest))
+}
+
+/// What a header says, its position and checksums apart.
 pub(super) struct Header {
-    payload_checksum: u32,
-    pub(super) payload_len: usize,
+    payload_len: usize,
     pub(super) kind: EntryKind,
     pub(super) log_time_ms: u64,
-    pub(super) origin: Option<Origin>,
-    pub(super) bytes: usize,
+    origin: Option<OriginWords>,
 }
 
 impl Header {
-    /// Reads a header; `None` when the bytes end early or a value is unknown.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let (fixed, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
-        let flags = fixed[13];
-        if flags & !FLAG_ORIGIN != 0 || fixed[14] != 0 || fixed[15] != 0 {
+    /// Reads a header; `None` when a value is unknown.
+    #[inline]
+    fn read(words: [u64; 3], origin: Option<OriginWords>) -> Option<Self> {
+        let [_, shape, log_time_ms] = words;
+        let [.., kind, flags, 0, 0] = shape.to_le_bytes() else {
+            return None;
+        };
+        if flags & !FLAG_ORIGIN != 0 {
             return None;
         }
-        let (origin, origin_bytes) = if flags & FLAG_ORIGIN == 0 {
-            (None, 0)
-        } else {
-            (Some(read_origin(rest.first_chunk()?)), ORIGIN_BYTES)
-        };
-        Some(Self {
-            payload_checksum: u32_at(fixed.get(4..)?)?,
-            payload_len: usize::try_from(u32_at(fixed.get(8..)?)?).ok()?,
-            kind: EntryKind::from_byte(fixed[12])?,
-            log_time_ms: u64_at(fixed.get(16..)?)?,
-            origin,
-            bytes: HEADER_BYTES + origin_bytes,
+        let (kind, payload_len) =
+            (EntryKind::from_byte(kind)?, usize::try_from(low32(shape)).ok()?);
+        Some(Self { payload_len, kind, log_time_ms, origin })
+    }
+
+    #[inline]
+    pub(super) fn origin(&self) -> Option<Origin> {
+        let [node, low, high, run, sequence] = self.origin?;
+        Some(Origin {
+            node: NodeId::new(node),
+            incarnation: Incarnation(u128::from(low) | u128::from(high) << 64),
+            run: Run::new(run),
+            sequence,
         })
     }
 }
 
-fn read_origin(bytes: &[u8; ORIGIN_BYTES]) -> Origin {
-    let mut words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
-    let mut word = || words.next().expect("an origin has five words");
-    Origin {
-        node: NodeId::new(word()),
-        incarnation: Incarnation(u128::from(word()) | u128::from(word()) << 64),
-        run: Run::new(word()),
-        sequence: word(),
+/// The origin, where the flags name one, and what lies behind it; `None` when
+/// the bytes end early.
+#[inline]
+fn split_origin(header: [u64; 3], behind: &[u8]) -> Option<(Option<OriginWords>, &[u8])> {
+    if header[1] & u64::from(FLAG_ORIGIN) << 40 == 0 {
+        return Some((None, behind));
     }
+    let (origin, behind) = split_words(behind)?;
+    Some((Some(origin), behind))
 }
 
-fn u32_at(bytes: &[u8]) -> Option<u32> {
-    bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
+/// The first `N` words, little endian, and the bytes behind them.
+#[inline]
+fn split_words<const N: usize>(bytes: &[u8]) -> Option<([u64; N], &[u8])> {
+    let (words, rest) = bytes.split_at_checked(8 * N)?;
+    let words = words.as_chunks::<8>().0.first_chunk::<N>()?;
+    Some((words.map(u64::from_le_bytes), rest))
 }
 
-fn u64_at(bytes: &[u8]) -> Option<u64> {
-    bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+fn low32(word: u64) -> u64 {
+    word & u64::from(u32::MAX)
 }

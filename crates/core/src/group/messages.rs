@@ -11,7 +11,7 @@ use crate::entry::arena::Arena;
 use crate::group::{Group, RoleState};
 use crate::ids::{Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term};
 use crate::leader::reply_to;
-use crate::message::{Append, Body, ForwardOutcome, Message, VoteKind, VoteRequest};
+use crate::message::{Append, Body, ForwardOutcome, Message, VoteKind, VoteReply, VoteRequest};
 use crate::mutants;
 use crate::time::Now;
 use crate::votes;
@@ -19,14 +19,14 @@ use crate::votes;
 impl Group {
     /// A message arrived. Never fails and never panics, whatever it holds: a
     /// refusal is counted in [`Counters`](crate::Counters) and, where it helps, answered.
-    pub fn step(&mut self, now: Now, arena: &mut Arena, from: Sender, message: Message) {
+    pub fn step(&mut self, now: Now, arena: &mut Arena, from: Sender, mut message: Message) {
         self.state.now = now;
         if self.is_halted() || !self.is_for_this_group(&message) {
             return;
         }
-        let Message { term, body, .. } = message;
+        let Message { term, ref mut body, .. } = message;
         match body {
-            Body::VoteRequest(request) => self.on_vote_request(from, term, &request),
+            Body::VoteRequest(request) => self.on_vote_request(from, term, request),
             Body::Append(_) => self.step_in_term(arena, from, term, body),
             // Whoever leads may be a stranger to an old configuration. Anybody
             // else must hold a seat to be heard (rules 3, 22).
@@ -78,7 +78,7 @@ impl Group {
             self.become_follower(patience);
         }
         if let Some(owed) = owed {
-            self.owed_vote = owed.settle(&mut self.state);
+            self.owed_vote = owed.settle(&mut self.state).map(Box::new);
         }
     }
 
@@ -120,11 +120,11 @@ impl Group {
         self.become_follower(patience);
     }
 
-    fn step_in_term(&mut self, arena: &mut Arena, from: Sender, term: Term, body: Body) {
-        if let Body::VoteReply(reply) = &body {
+    fn step_in_term(&mut self, arena: &mut Arena, from: Sender, term: Term, body: &mut Body) {
+        if let Body::VoteReply(reply) = body {
             // A grant of a pre-vote speaks of a term that nobody is in yet.
             if reply.kind == VoteKind::Pre && reply.granted {
-                self.on_vote_reply(from, term, &body);
+                self.on_vote_reply(from, term, reply);
                 return;
             }
         }
@@ -154,12 +154,12 @@ impl Group {
                 }
             }
             Body::Ack(ack) => match &mut self.role {
-                RoleState::Leader(leader) => leader.on_ack(&mut self.state, from, &ack),
+                RoleState::Leader(leader) => leader.on_ack(&mut self.state, from, ack),
                 _ => self.state.counters.stale += 1,
             },
-            Body::VoteReply(_) => self.on_vote_reply(from, term, &body),
+            Body::VoteReply(reply) => self.on_vote_reply(from, term, reply),
             Body::NotLeader { .. } => self.on_leaderless_word(from),
-            Body::ReadReply { run, read, index } => self.on_read_reply(from, run, read, index),
+            Body::ReadReply { run, read, index } => self.on_read_reply(from, *run, *read, *index),
             Body::Probe | Body::Read { .. } | Body::Forward(_) => {
                 self.on_request(arena, from, body);
             }
@@ -176,28 +176,28 @@ impl Group {
     }
 
     /// Another member asks for something that only a leader can give.
-    fn on_request(&mut self, arena: &mut Arena, from: Sender, body: Body) {
+    fn on_request(&mut self, arena: &mut Arena, from: Sender, body: &Body) {
         self.on_leaderless_word(from);
         let leader = self.leader();
         match (&mut self.role, body) {
             (RoleState::Leader(role), Body::Probe) => role.on_probe(from.node),
             (RoleState::Leader(role), Body::Read { run, read }) => {
-                role.on_read(&self.state, from, run, read);
+                role.on_read(&self.state, from, *run, *read);
             }
             (RoleState::Leader(role), Body::Forward(forward)) => {
-                role.on_forward(&mut self.state, arena, from, &forward);
+                role.on_forward(&mut self.state, arena, from, forward);
             }
             (_, body) => self.decline(from, leader, body),
         }
     }
 
     /// Answers a request as one who does not lead.
-    fn decline(&mut self, from: Sender, leader: Option<NodeId>, body: Body) {
+    fn decline(&mut self, from: Sender, leader: Option<NodeId>, body: &Body) {
         let answer = match body {
-            Body::Read { run, read } => Body::ReadReply { run, read, index: None },
+            &Body::Read { run, read } => Body::ReadReply { run, read, index: None },
             Body::Forward(forward) => {
                 let outcome = ForwardOutcome::Refused { leader };
-                Body::ForwardReply(reply_to(from, &forward, outcome))
+                Body::ForwardReply(reply_to(from, forward, outcome))
             }
             _ => Body::NotLeader { leader },
         };
@@ -205,7 +205,7 @@ impl Group {
     }
 
     /// A message of a past term: the answer's term is what helps (rule 19).
-    fn answer_stale(&mut self, from: Sender, body: Body) {
+    fn answer_stale(&mut self, from: Sender, body: &Body) {
         let leader = self.leader();
         match body {
             Body::Append(_) | Body::Probe | Body::Read { .. } | Body::Forward(_) => {
@@ -215,8 +215,8 @@ impl Group {
         }
     }
 
-    fn on_vote_reply(&mut self, from: Sender, term: Term, body: &Body) {
-        if let (RoleState::Candidate(candidate), Body::VoteReply(reply)) = (&mut self.role, body) {
+    fn on_vote_reply(&mut self, from: Sender, term: Term, reply: &VoteReply) {
+        if let RoleState::Candidate(candidate) = &mut self.role {
             candidate.on_vote_reply(&mut self.state, from.node, term, reply);
             self.count_votes();
         } else {

@@ -83,6 +83,8 @@ pub(crate) struct Peer {
     /// When storage last could not give what was wanted.
     fetch_failed_at: Time,
     run: Run,
+    /// What the failure detector says of its node.
+    pub(crate) liveness: Liveness,
     /// Until then it is told of commits at once: its callers wait for them.
     eager_until: Time,
     wall: Option<(WallMs, Time)>,
@@ -96,7 +98,8 @@ impl Peer {
         next: Index,
         state: &State,
     ) -> Self {
-        let run = match state.liveness_of(node) {
+        let liveness = state.liveness_of(node);
+        let run = match liveness {
             Liveness::Alive { run } => run,
             Liveness::Unknown | Liveness::Suspected => Run::default(),
         };
@@ -124,6 +127,7 @@ impl Peer {
             fetch: None,
             fetch_failed_at: Time::ZERO,
             run,
+            liveness,
             eager_until: Time::ZERO,
             wall: None,
         }
@@ -170,7 +174,7 @@ impl Peer {
             || self.matched < state.log.last().index
             || self.commit < state.commit
             || self.round < round
-            || !matches!(state.liveness_of(self.node), Liveness::Alive { .. })
+            || !matches!(self.liveness, Liveness::Alive { .. })
     }
 
     /// When to contact it if nothing else happens; never while all is level
@@ -196,6 +200,7 @@ impl Peer {
     }
 
     pub(crate) fn on_liveness(&mut self, liveness: Liveness) {
+        self.liveness = liveness;
         match liveness {
             Liveness::Alive { run } => {
                 if run > self.run {
@@ -223,13 +228,13 @@ impl Peer {
     /// Sends what is due: entries as far as the window lets, else a heartbeat
     /// where a round, a commit index or silence calls for one.
     pub(crate) fn flush(&mut self, state: &mut State, circular: Circular, fetches: &mut u64) {
-        let sent_before = state.output.messages.len();
+        let sent_before = state.effects.messages.len();
         // The detector may be wrong: who is suspected but answers everything gets
         // entries, or a leader in office could commit nothing (rule 20).
-        if state.liveness_of(self.node) != Liveness::Suspected || self.unanswered.is_none() {
+        if self.liveness != Liveness::Suspected || self.unanswered.is_none() {
             self.send_entries(state, circular, fetches);
         }
-        let sent = state.output.messages.len() > sent_before;
+        let sent = state.effects.messages.len() > sent_before;
         let round_due = self.round_sent < circular.round;
         if !sent && (self.contact || round_due || self.is_commit_news_due(state)) {
             self.send_heartbeat(state, circular);
@@ -272,7 +277,7 @@ impl Peer {
         let id = FetchId(*fetches);
         self.fetch = Some(id);
         let last = state.log.memory_first().previous();
-        state.output.fetches.push(Fetch { id, first: self.next, last, bytes_max });
+        state.effects.rare().fetches.push(Fetch { id, first: self.next, last, bytes_max });
     }
 
     pub(crate) fn is_fetching(&self, id: FetchId) -> bool {

@@ -91,6 +91,11 @@ impl LeaderReads {
         self.local.retain(|(local, _)| *local != read);
     }
 
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.local.is_empty() && self.remote.is_empty()
+    }
+
     /// Begins a round if somebody waits for one that has not begun.
     pub(crate) fn begin_round(&mut self) {
         let local = self.local.back().map(|(_, pending)| pending.round);
@@ -106,7 +111,7 @@ impl LeaderReads {
             if pending.round > confirmed {
                 break;
             }
-            state.output.reads.push(ReadReady { read, index: pending.index });
+            state.effects.rare().reads.push(ReadReady { read, index: pending.index });
             self.local.pop_front();
         }
         self.remote.retain(|remote| {

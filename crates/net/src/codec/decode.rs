@@ -5,8 +5,8 @@
 use bytes::Bytes;
 
 use super::{
-    APPEND_FIXED_BYTES, CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX,
-    MessageError,
+    ACK_FIXED_BYTES, APPEND_FIXED_BYTES, CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES,
+    MESSAGE_BYTES_MAX, MessageError,
 };
 use crate::fields::Fields;
 use raftlet::Incoming;
@@ -113,8 +113,7 @@ fn append(
     let round = Round::new(fixed.u64()?);
     let configuration = index(&mut fixed, "configuration")?;
     let position = fixed.u64()?;
-    let chunks = fixed.u32()?;
-    // A heartbeat needs no seal, and making one costs two checksums.
+    let chunks = fixed.u64()?;
     let entries = match chunks {
         0 => Entries::none(),
         _ => entries(owner, Seal::new(group, generation), chunks, fields)?,
@@ -125,7 +124,7 @@ fn append(
 fn entries(
     owner: &Bytes,
     seal: Seal,
-    chunks: u32,
+    chunks: u64,
     fields: &mut Fields<'_>,
 ) -> Result<Entries, MessageError> {
     let mut entries = Entries::none();
@@ -153,13 +152,14 @@ fn chunk(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Chunk, Me
 
 #[inline]
 fn ack(fields: &mut Fields<'_>) -> Result<Ack, MessageError> {
+    let mut fixed = Fields::new(fields.fixed::<ACK_FIXED_BYTES>()?);
     Ok(Ack {
-        round: Round::new(fields.u64()?),
-        configuration: index(fields, "configuration")?,
-        position: fields.u64()?,
-        commit: index(fields, "commit")?,
-        wall: WallMs(fields.u64()?),
-        outcome: match fields.u8()? {
+        round: Round::new(fixed.u64()?),
+        configuration: index(&mut fixed, "configuration")?,
+        position: fixed.u64()?,
+        commit: index(&mut fixed, "commit")?,
+        wall: WallMs(fixed.u64()?),
+        outcome: match fixed.u64()? {
             1 => AckOutcome::Matches {
                 verified: index(fields, "verified")?,
                 durable: index(fields, "durable")?,
@@ -168,7 +168,7 @@ fn ack(fields: &mut Fields<'_>) -> Result<Ack, MessageError> {
                 previous: index(fields, "previous")?,
                 hint: log_id(fields, "hint")?,
             },
-            other => return Err(value("outcome", other)),
+            value => return Err(MessageError::Value { field: "outcome", value }),
         },
     })
 }

@@ -8,7 +8,8 @@
 use bytes::{BufMut, BytesMut};
 
 use super::{
-    APPEND_FIXED_BYTES, CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX,
+    ACK_FIXED_BYTES, APPEND_FIXED_BYTES, CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES,
+    MESSAGE_BYTES_MAX,
 };
 use raftlet::Incoming;
 use raftlet::core::{
@@ -23,8 +24,8 @@ pub fn encoded_bytes(incoming: &Incoming) -> Option<usize> {
     let fields = match &incoming.message.body {
         Body::Append(append) => append_bytes(append),
         Body::Ack(ack) => match ack.outcome {
-            AckOutcome::Matches { .. } => 41 + 16,
-            AckOutcome::Rejects { .. } => 41 + 24,
+            AckOutcome::Matches { .. } => ACK_FIXED_BYTES + 16,
+            AckOutcome::Rejects { .. } => ACK_FIXED_BYTES + 24,
         },
         Body::VoteRequest(request) => {
             if request.address.len() > ADDRESS_BYTES_MAX {
@@ -54,8 +55,12 @@ pub fn encode_message(incoming: &Incoming, into: &mut BytesMut) {
     write_message(incoming, None, into);
 }
 
-/// Appends a message behind its length. `bytes` is its [`encoded_bytes`].
-pub(crate) fn append_to_batch(incoming: &Incoming, bytes: usize, into: &mut BytesMut) {
+/// Appends a message behind its length, as a batch holds it. `bytes` is its
+/// [`encoded_bytes`].
+///
+/// # Panics
+/// When `bytes` is beyond the format's limits.
+pub fn append_to_batch(incoming: &Incoming, bytes: usize, into: &mut BytesMut) {
     let length = u32::try_from(bytes).expect("MESSAGE_BYTES_MAX fits u32");
     into.reserve(LENGTH_BYTES + bytes);
     write_message(incoming, Some(length), into);
@@ -134,7 +139,7 @@ fn put_append(append: &Append, into: &mut &mut [u8]) {
     into.put_u64_le(append.round.get());
     into.put_u64_le(append.configuration.get());
     into.put_u64_le(append.position);
-    into.put_u32_le(count(append.entries.chunks().count()));
+    into.put_u64_le(u64::from(count(append.entries.chunks().count())));
 }
 
 fn put_ack(ack: &Ack, into: &mut &mut [u8]) {
@@ -145,12 +150,12 @@ fn put_ack(ack: &Ack, into: &mut &mut [u8]) {
     into.put_u64_le(ack.wall.0);
     match ack.outcome {
         AckOutcome::Matches { verified, durable } => {
-            into.put_u8(1);
+            into.put_u64_le(1);
             into.put_u64_le(verified.get());
             into.put_u64_le(durable.get());
         }
         AckOutcome::Rejects { previous, hint } => {
-            into.put_u8(2);
+            into.put_u64_le(2);
             into.put_u64_le(previous.get());
             put_log_id(hint, into);
         }

@@ -11,6 +11,7 @@ use raft::{Config, RawNode, StateRole};
 
 use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, KEPT_ENTRIES, Load, Meter};
 
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation that it does not need")]
 enum Parcel {
     Whole(Message),
     Encoded(Vec<u8>),
