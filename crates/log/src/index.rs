@@ -153,11 +153,20 @@ impl GroupIndex {
         self.spans.push(Span { first, last, segment: at.segment, block: at.block, end: at.end });
     }
 
-    /// The span that holds an entry.
-    pub(crate) fn find(&self, index: Index) -> Option<Span> {
-        let behind = self.spans.partition_point(|span| span.first <= index);
-        let span = self.spans.get(behind.checked_sub(1)?)?;
-        (index <= span.last).then_some(*span)
+    /// The spans from the one that holds `first` on: of one segment, up to
+    /// `last`, and no more of them than are worth about `blocks` blocks.
+    pub(crate) fn stretch(&self, first: Index, last: Index, blocks: u32) -> &[Span] {
+        let from = self.spans.partition_point(|span| span.last < first);
+        let spans = self.spans.get(from..).unwrap_or_default();
+        let Some(start) = spans.first().filter(|span| span.first <= first) else {
+            return &[];
+        };
+        let until = start.block.saturating_add(blocks);
+        let goes_on = |span: &&Span| {
+            span.segment == start.segment && span.first <= last && span.block < until
+        };
+        let len = spans.iter().take_while(goes_on).count().max(1);
+        spans.get(..len).unwrap_or_default()
     }
 }
 
@@ -166,7 +175,7 @@ pub(crate) type Groups = BTreeMap<GroupId, GroupIndex>;
 
 #[cfg(test)]
 mod tests {
-    use super::{FrameAt, GroupIndex, Misfit};
+    use super::{FrameAt, GroupIndex, Misfit, Span};
     use raftlet::core::{
         Arena, Chunk, EntryKind, Generation, GroupId, Index, LogId, NewEntry, Seal, Term,
     };
@@ -183,6 +192,31 @@ mod tests {
         FrameAt { segment, frame: u64::from(block), block, end: block + 1 }
     }
 
+    fn find(group: &GroupIndex, index: u64) -> Option<Span> {
+        let index = Index::new(index);
+        group.stretch(index, index, 1).first().copied()
+    }
+
+    #[test]
+    fn a_stretch_ends_with_its_segment_with_what_is_wanted_and_with_what_it_is_worth() {
+        let mut group = group();
+        // 40 entries in 4 frames of 65 blocks: each span holds one frame.
+        for (at, first) in [2, 67, 132, 197].into_iter().zip([1, 41, 81, 121]) {
+            let at = FrameAt { segment: 1, frame: at, block: u32::try_from(at).unwrap(), end: 0 };
+            let at = FrameAt { end: at.block + 65, ..at };
+            group.append(&chunk(first, 40, 1), &at).unwrap();
+        }
+        group.append(&chunk(161, 40, 1), &at(2, 2)).unwrap();
+        let len =
+            |first, last, blocks| group.stretch(Index::new(first), Index::new(last), blocks).len();
+        assert_eq!(len(1, 200, 1_000), 4);
+        assert_eq!(len(41, 81, 1_000), 2);
+        assert_eq!(len(41, 200, 66), 2);
+        assert_eq!(len(41, 200, 0), 1);
+        assert_eq!(len(170, 200, 1_000), 1);
+        assert_eq!(len(201, 300, 1_000), 0);
+    }
+
     fn group() -> GroupIndex {
         let mut group = GroupIndex::default();
         group.begin(Generation::new(1)).unwrap();
@@ -196,10 +230,10 @@ mod tests {
         group.append(&chunk(4, 3, 1), &at(1, 3)).unwrap();
         group.append(&chunk(7, 1, 2), &at(2, 2)).unwrap();
         assert_eq!(group.spans.len(), 2);
-        let span = group.find(Index::new(5)).unwrap();
+        let span = find(&group, 5).unwrap();
         assert_eq!((span.block, span.end, span.last.get()), (2, 4, 6));
-        assert_eq!(group.find(Index::new(8)), None);
-        assert_eq!(group.find(Index::ZERO), None);
+        assert_eq!(find(&group, 8), None);
+        assert_eq!(find(&group, 0), None);
         assert_eq!(group.runs.len(), 2);
     }
 
@@ -210,8 +244,8 @@ mod tests {
         group.truncate(Index::new(3));
         assert_eq!((group.last.get(), group.last_log_time_ms), (2, None));
         group.append(&chunk(3, 2, 2), &at(1, 3)).unwrap();
-        assert_eq!(group.find(Index::new(2)).unwrap().end, 3);
-        assert_eq!(group.find(Index::new(3)).unwrap().block, 3);
+        assert_eq!(find(&group, 2).unwrap().end, 3);
+        assert_eq!(find(&group, 3).unwrap().block, 3);
         group.truncate(Index::new(1));
         assert_eq!((group.last, group.runs.len()), (Index::ZERO, 0));
     }

@@ -136,6 +136,7 @@ fn begin<D: Disk>(recovered: Recovered<D>, first: Segment<D>, counters: LogCount
         is_writing: false,
         poison: None,
         buffer: None,
+        read_buffer: None,
         counters: LogCounters { segments_used: 1, ..counters },
     }
 }

@@ -1,14 +1,15 @@
 //! Cold reads: entries that left memory come from disk.
 //!
-//! Most reads never come here: entries are kept in memory until every live
-//! member has them. A read scans the span of its first entry, frame by frame,
-//! verifying block checksums, stamps, places, and each entry's own checksum
-//! (rule 11). It takes what it finds there; the caller asks on for more.
+//! Entries are kept in memory until every live member has them, so most reads
+//! are those of a start, which applies the log from disk. A read scans the spans
+//! of what is wanted, frame by frame, verifying block checksums, stamps, places,
+//! and each entry's own checksum (rule 11). It takes what it finds in one
+//! segment; the caller asks on for more.
 //!
 //! Reads run beside writes: a span in the index is durable and never written
 //! again.
 
-use crate::block::Kind;
+use crate::block::{BLOCK_BYTES, Kind};
 use crate::disk::Disk;
 use crate::error::Damage;
 use crate::index::Span;
@@ -17,12 +18,13 @@ use crate::record::{Record, RecordError};
 use crate::scan::{Frame, Scan, offset_of};
 use crate::segment;
 use crate::shard_log::Shared;
+use crate::width::u32_from;
 use raftlet::StorageError;
 use raftlet::core::{Chunk, Entries, GroupId, Index, Seal};
 
-/// Bytes read at a time: a read of this size takes about twice as long as one
-/// of 4 KiB, and a span is about as long.
-const READ_BYTES: usize = 256 << 10;
+/// Bytes read at a time, at most: the device's full speed, and what an applier
+/// takes at once. A shorter stretch of spans takes one shorter read.
+const READ_BYTES: usize = 1 << 20;
 
 impl<D: Disk> Shared<D> {
     /// Entries from `first` up to `last`, at least one.
@@ -34,27 +36,36 @@ impl<D: Disk> Shared<D> {
         bytes_max: usize,
     ) -> Result<Entries, StorageError> {
         let missing = StorageError::Missing { group, index: first };
-        let (seal, span, active_file) = {
-            let state = self.state.borrow();
+        let wanted_blocks = u32_from(bytes_max.min(READ_BYTES).div_ceil(BLOCK_BYTES));
+        let (seal, spans, active_file, buffer) = {
+            let mut state = self.state.borrow_mut();
             let index = state.groups.get(&group).ok_or_else(|| missing.clone())?;
-            let span = index.find(first).ok_or_else(|| missing.clone())?;
+            let spans = index.stretch(first, last, wanted_blocks).to_vec();
+            let seal = Seal::new(group, index.generation);
             let active = &state.active;
-            let file = (active.number == span.segment).then(|| active.file.clone());
-            (Seal::new(group, index.generation), span, file)
+            let is_active = spans.first().is_some_and(|span| span.segment == active.number);
+            let file = is_active.then(|| active.file.clone());
+            (seal, spans, file, state.read_buffer.take())
         };
-        let name = names::segment_name(span.segment);
+        let (Some(start), Some(end)) = (spans.first(), spans.last()) else {
+            return Err(missing);
+        };
+        let name = names::segment_name(start.segment);
         let file = match active_file {
             Some(file) => file,
             None => self.disk.open(&name).await.map_err(|error| unreadable(&error))?,
         };
         let incarnation = self.home.identity().incarnation;
-        let stamp = segment::stamp(incarnation, self.sizes.shard, span.segment);
-        let mut scan = Scan::new(&self.disk, file, &name, stamp, READ_BYTES);
-        let wanted = Wanted { group, seal, first, last: last.min(span.last), bytes_max };
-        let found = collect(&mut scan, &span, &wanted).await;
+        let stamp = segment::stamp(incarnation, self.sizes.shard, start.segment);
+        let mut scan =
+            Scan::new(&self.disk, file, &name, stamp, READ_BYTES).within(end.end, buffer);
+        let wanted = Wanted { group, seal, first, last, bytes_max };
+        let found = collect(&mut scan, &spans, &wanted).await;
         let mut state = self.state.borrow_mut();
         state.counters.cold_reads += 1;
         state.counters.cold_read_bytes += scan.bytes_read;
+        // A disk that is gone gives none back.
+        state.read_buffer = scan.into_buffer().filter(|it| it.capacity() == READ_BYTES);
         let found = found?;
         if found.is_empty() {
             return Err(missing);
@@ -63,7 +74,7 @@ impl<D: Disk> Shared<D> {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Wanted {
     group: GroupId,
     seal: Seal,
@@ -72,13 +83,30 @@ struct Wanted {
     bytes_max: usize,
 }
 
-/// Scans a span until enough is found.
+/// Scans spans until enough is found.
 async fn collect<D: Disk>(
     scan: &mut Scan<D>,
-    span: &Span,
+    spans: &[Span],
     wanted: &Wanted,
 ) -> Result<Entries, StorageError> {
     let mut found = Entries::none();
+    for span in spans {
+        // What a frame holds behind the span's end was replaced.
+        let of_span = Wanted { last: wanted.last.min(span.last), ..*wanted };
+        if !collect_span(scan, span, &of_span, &mut found).await? {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Takes what is wanted of one span; `false` when there is enough.
+async fn collect_span<D: Disk>(
+    scan: &mut Scan<D>,
+    span: &Span,
+    wanted: &Wanted,
+    found: &mut Entries,
+) -> Result<bool, StorageError> {
     let mut at = span.block;
     while at < span.end {
         let frame = scan.frame(at).await.map_err(|error| unreadable(&error))?;
@@ -87,13 +115,14 @@ async fn collect<D: Disk>(
             return Err(damaged(scan, at, wanted.group, what));
         };
         for chunk in frame_chunks(scan, at, &frame, wanted)? {
-            if !take(&mut found, &chunk, wanted) {
-                return Ok(found);
+            if !take(found, &chunk, wanted) {
+                // The end of the span is not the end of what is wanted.
+                return Ok(found.last().is_some_and(|last| last.index == span.last));
             }
         }
         at = frame.end;
     }
-    Ok(found)
+    Ok(true)
 }
 
 /// What a frame leaves of the group's entries: the last version of each.

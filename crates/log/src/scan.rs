@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use crate::block::{self, BLOCK_BYTES, Header, Kind, Verdict};
+use crate::block::{self, BLOCK_BYTES, Header, Kind, PAYLOAD_BYTES, Verdict};
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError};
 use crate::frame::{FRAME_BLOCKS_MAX, Payload};
@@ -35,6 +35,8 @@ pub(crate) struct Scan<D: Disk> {
     stamp: u64,
     buffer: Option<Buffer>,
     read_bytes: usize,
+    /// Nothing from this block on is read.
+    limit: u32,
     /// The first block in the buffer, and how many whole ones it has.
     start: u32,
     held: u32,
@@ -52,10 +54,23 @@ impl<D: Disk> Scan<D> {
             stamp,
             buffer: None,
             read_bytes,
+            limit: u32::MAX,
             start: 0,
             held: 0,
             bytes_read: 0,
         }
+    }
+
+    /// Reads nothing from block `limit` on, and into a buffer that is at hand.
+    pub(crate) fn within(mut self, limit: u32, buffer: Option<Buffer>) -> Self {
+        self.limit = limit;
+        self.buffer = buffer;
+        self
+    }
+
+    /// Gives the buffer up, for the next scan.
+    pub(crate) fn into_buffer(self) -> Option<Buffer> {
+        self.buffer
     }
 
     pub(crate) fn file(&self) -> &D::File {
@@ -85,7 +100,8 @@ impl<D: Disk> Scan<D> {
             Some(buffer) => buffer,
             None => Buffer::zeroed(self.read_bytes),
         };
-        buffer.set_len(buffer.capacity());
+        let wanted = usize_from(offset_of(self.limit.saturating_sub(at)));
+        buffer.set_len(buffer.capacity().min(wanted));
         let offset = offset_of(at);
         let (buffer, read) = self.disk.read_at(&self.file, offset, buffer).await;
         self.buffer = Some(buffer);
@@ -125,6 +141,10 @@ impl<D: Disk> Scan<D> {
                 && usize::from(header.blocks) <= FRAME_BLOCKS_MAX;
             if !belongs || !matches!(header.kind, Kind::Frame | Kind::Mark) {
                 return Ok(None);
+            }
+            // At once for all of the frame: at most 8 MiB, and it was written.
+            if index == 0 {
+                gathered.reserve_exact(usize::from(header.blocks) * PAYLOAD_BYTES);
             }
             gathered.extend_from_slice(block::payload(block, &header));
             index += 1;

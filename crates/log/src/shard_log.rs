@@ -76,6 +76,8 @@ pub(crate) struct State<D: Disk> {
     pub(crate) is_writing: bool,
     pub(crate) poison: Option<String>,
     pub(crate) buffer: Option<Buffer>,
+    /// Left by a cold read for the next one.
+    pub(crate) read_buffer: Option<Buffer>,
     pub(crate) counters: LogCounters,
 }
 
