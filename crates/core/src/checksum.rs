@@ -3,7 +3,7 @@
 //! CRC-32C covers whatever has a length: disk blocks, wire frames, payloads,
 //! each with a seed of its own, so that bytes valid in one place are not valid
 //! in another (rule 11). The few words of an entry's header are mixed instead:
-//! a CRC pays per call what it saves per byte (D20).
+//! a CRC pays per call what it saves per byte (D19).
 
 /// CRC-32C of `bytes`, continued from `seed`.
 ///
