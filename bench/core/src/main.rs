@@ -15,6 +15,7 @@
 //! `probe.rs` starts runs, `table.rs` says which.
 
 mod gate;
+mod job;
 mod load;
 mod null;
 mod ours;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::probe::Job;
+use crate::job::Job;
 
 #[global_allocator]
 static ALLOCATOR: bench_counting::CountingAllocator = &bench_counting::INSTRUMENTED_SYSTEM;

@@ -16,8 +16,8 @@ use serde_json::Value;
 use serde_json::json;
 
 #[cfg(feature = "peers")]
-use crate::probe::Kind;
-use crate::probe::{Job, System};
+use crate::job::Kind;
+use crate::job::{Job, System};
 
 /// Does the job with a peer.
 ///

@@ -12,14 +12,14 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+
+use crate::load::{COMMAND_BYTES, Cost, Meter};
 use raftlet::StateMachine;
 use raftlet::core::{Index, Term};
 use raftlet_kv::{
     Batch, Command, Connection, ConnectionInfo, Limits, Machine, NodeInfo, Outcome, Output,
     Response, SlotMap, Ticket, Work, push_request,
 };
-
-use crate::load::{COMMAND_BYTES, Cost, Meter};
 
 /// Keys that exist; small enough to be written under callgrind in a moment.
 const KEYS: u64 = 1000;

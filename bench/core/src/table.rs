@@ -6,7 +6,8 @@
 use bench_report::{Spread, Table, missing, short};
 use serde_json::{Value, json};
 
-use crate::probe::{Job, Kind, Marginal, System};
+use crate::job::{Job, Kind, System};
+use crate::probe::Marginal;
 
 /// Groups of the rows with many.
 const MANY: u64 = 1000;
