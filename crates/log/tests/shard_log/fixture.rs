@@ -7,7 +7,7 @@ use raftlet::core::{
     Arena, Chunk, Configuration, Entries, EntryKind, Generation, GroupId, HardState, Incarnation,
     Index, LogId, NewEntry, NodeId, Seal, Term,
 };
-use raftlet::{GroupWrite, Storage, StorageError, WriteBatch};
+use raftlet::{GroupWrite, LoadedLog, Storage, StorageError, WriteBatch};
 use raftlet_log::{
     Claims, Disk, Home, IdentityError, LogOptions, MemoryDisk, OpenError, RecoveryReport, ShardLog,
     block_on,
@@ -175,29 +175,43 @@ pub(crate) fn apply(model: &mut Model, changes: &[Change]) {
     changes.iter().for_each(|change| change.apply(model));
 }
 
+/// All entries of a group as term and payload, read `bytes_max` at a time.
+async fn entries_of<D: Disk>(
+    log: &ShardLog<D>,
+    group: GroupId,
+    loaded: &LoadedLog,
+    bytes_max: usize,
+) -> Result<Vec<(u64, Vec<u8>)>, StorageError> {
+    let mut found = Vec::new();
+    let mut next = Index::FIRST;
+    while next <= loaded.last {
+        let entries = log.read(group, next, loaded.last, bytes_max).await?;
+        for entry in entries.iter() {
+            assert_eq!(entry.index, next);
+            let run = loaded.runs.iter().rev().find(|run| run.index <= entry.index);
+            assert_eq!(run.map(|run| run.term), Some(entry.term));
+            found.push((entry.term.get(), entry.payload.to_vec()));
+            next = next.next();
+        }
+    }
+    Ok(found)
+}
+
 /// What the log says it holds, entries read from disk.
 pub(crate) async fn held<D: Disk>(log: &ShardLog<D>) -> Result<Model, StorageError> {
     let mut model = Model::new();
     for info in log.groups().await? {
         let state = log.load_term_and_vote(info.group).await?;
         let loaded = log.load_log(info.group).await?;
-        let mut group = GroupModel {
+        let group = GroupModel {
             generation: info.generation.get(),
             term: state.term.get(),
             vote: state.vote.map_or(0, NodeId::get),
-            entries: Vec::new(),
+            entries: entries_of(log, info.group, &loaded, 3000).await?,
         };
-        let mut next = Index::FIRST;
-        while next <= loaded.last {
-            let entries = log.read(info.group, next, loaded.last, 3000).await?;
-            for entry in entries.iter() {
-                assert_eq!(entry.index, next);
-                let run = loaded.runs.iter().rev().find(|run| run.index <= entry.index);
-                assert_eq!(run.map(|run| run.term), Some(entry.term));
-                group.entries.push((entry.term.get(), entry.payload.to_vec()));
-                next = next.next();
-            }
-        }
+        // In one large read across spans it is the same.
+        let at_once = entries_of(log, info.group, &loaded, usize::MAX).await?;
+        assert!(at_once == group.entries, "large reads and small ones differ");
         let log_time = group.entries.last().map_or(0, |(term, _)| 1000 + term);
         assert_eq!(loaded.last_log_time_ms, log_time);
         model.insert(info.group.get(), group);
