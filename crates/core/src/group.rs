@@ -293,7 +293,7 @@ impl Group {
         self.office(Role::Follower, None);
     }
 
-    /// Moves everything due into `out`. A steady group allocates nothing here.
+    /// Moves everything due into `out`. Steady replication allocates nothing here.
     pub fn drain(&mut self, out: &mut Output) {
         out.clear();
         self.state.effects.borrow(out);
