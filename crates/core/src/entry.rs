@@ -21,6 +21,11 @@
 //! ..  payload
 //! ```
 //!
+//! The header checksum is no CRC (D19). Starting from `HEADER_SEED`, these
+//! words are mixed in by `mix64`: group, generation, index, term, the header's
+//! three words with the checksum 0, the origin's five if there is one;
+//! `fold32` makes 32 bits of the last.
+//!
 //! Invariants
 //! - A [`Chunk`] that exists is well-formed and its checksums held when it was
 //!   made: bytes from elsewhere become one only through [`Chunk::decode`].

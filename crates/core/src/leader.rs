@@ -349,9 +349,7 @@ fn check_commands<'a>(
     let limit = options.uncommitted_bytes_max;
     if !state.log.has_room_behind(state.commit, bytes, limit) {
         let held = state.log.bytes_behind(state.commit);
-        if held > 0 {
-            return Err(ProposeError::Busy { held, limit });
-        }
+        return Err(ProposeError::Busy { held, limit });
     }
     Ok(())
 }

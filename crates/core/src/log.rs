@@ -137,7 +137,6 @@ impl Log {
             self.configurations.extend(configurations_of(&chunk)?);
         }
         if chunk.term() > self.last.term || self.runs.is_empty() {
-            self.runs.reserve_exact(1);
             self.runs.push(LogId { term: chunk.term(), index: chunk.first() });
         }
         self.last = LogId { term: chunk.term(), index: chunk.last() };
