@@ -47,8 +47,8 @@ use raftlet_log::{
     random_incarnation,
 };
 use raftlet_net::{
-    Identity as NetIdentity, Net, NetListener, NetOptions, PeerOptions, RollCallMember,
-    RollCallStart,
+    Identity as NetIdentity, Net, NetListener, NetOptions, NodeAddresses, PeerOptions,
+    RollCallMember, RollCallStart,
 };
 
 /// What was accepted may take this long to end after SIGTERM.
@@ -368,7 +368,12 @@ fn net_options(
     let options = NetOptions::new(identity, peers, roll_call, seed(&identity.seat));
     // A node is suspected as late as a silent leader would be replaced.
     let suspect_after = config.group.election_timeout;
+    let addresses = NodeAddresses {
+        client: config.advertised_client.clone(),
+        admin: config.admin.text.clone(),
+    };
     NetOptions {
+        addresses,
         heartbeat_interval: config.group.heartbeat_interval,
         suspect_after,
         idle_after: options.idle_after.max(suspect_after.saturating_mul(4)),
