@@ -10,7 +10,8 @@
 //!   unanswered (rule 34); what one may cost stands in `http/connection.rs`.
 //! - A request that changes something is a POST of JSON that no web page sent.
 //!
-//! Not here: the schema (`status.rs`), HTTP itself (`http.rs`).
+//! Not here: what is asked of the node (`inspect.rs`, `view.rs`), the schema
+//! (`status.rs`), HTTP itself (`http.rs`).
 
 mod health;
 mod router;
@@ -23,7 +24,6 @@ use tokio::net::TcpListener;
 use tracing::debug;
 
 use crate::http;
-use crate::status::NodeStatus;
 use crate::view::NodeView;
 pub(crate) use router::Router;
 
@@ -31,16 +31,6 @@ pub(crate) use router::Router;
 const CONNECTIONS_MAX: usize = 64;
 /// Accepting failed, for want of descriptors as a rule: wait before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// What the admin port asks of the node to answer questions.
-pub(crate) trait Inspect: 'static {
-    /// How the node is now.
-    fn status(&self) -> NodeStatus;
-    /// Why the node does not live, if it doesn't.
-    fn broken(&self) -> Option<String>;
-    /// Whether the node is on its way out.
-    fn is_stopping(&self) -> bool;
-}
 
 /// Every endpoint of a node.
 pub(crate) fn routes() -> Router<NodeView> {

@@ -24,6 +24,7 @@ mod descriptors;
 mod failure;
 mod flights;
 mod http;
+mod inspect;
 mod keyspace;
 mod node;
 mod parent;

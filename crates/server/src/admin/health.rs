@@ -8,8 +8,9 @@
 //! Both answer 200 or 503, and name every check that failed, one a line as
 //! `[-]name failed: why`; with `?verbose` also those that hold, as `[+]name ok`.
 
-use crate::admin::{Inspect, Router};
+use crate::admin::Router;
 use crate::http::{Request, Response, Status};
+use crate::inspect::Inspect;
 
 /// One condition: its name, and why it fails if it does.
 type Check = (&'static str, Option<String>);
@@ -57,8 +58,8 @@ mod tests {
     use std::rc::Rc;
 
     use super::routes;
-    use crate::admin::Inspect;
     use crate::http::{Method, Request};
+    use crate::inspect::Inspect;
     use crate::status::NodeStatus;
 
     #[derive(Default)]

@@ -2,13 +2,14 @@
 //!
 //! Not here: the schema (`crate::status`).
 
-use crate::admin::{Inspect, Router};
+use std::rc::Rc;
+
+use crate::admin::Router;
 use crate::http::{Response, Status};
+use crate::inspect::Inspect;
 
 pub(super) fn routes<N: Inspect>() -> Router<N> {
-    Router::new().get(
-        "/status",
-        "the node and its groups as JSON",
-        async |node: std::rc::Rc<N>, _| Response::json(Status::OK, &node.status()),
-    )
+    Router::new().get("/status", "the node and its groups as JSON", async |node: Rc<N>, _| {
+        Response::json(Status::OK, &node.status())
+    })
 }
