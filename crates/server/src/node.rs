@@ -33,6 +33,7 @@ use crate::config::{Config, ListenAddr};
 use crate::descriptors;
 use crate::failure::{Exit, Failure, chain};
 use crate::keyspace::Keyspace;
+use crate::logging::Logging;
 use crate::parent;
 use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog};
 use crate::replica::SizesOfAll;
@@ -62,7 +63,7 @@ const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Why it could not start, or could not go on.
-pub(crate) async fn serve(mut config: Config) -> Result<(), Failure> {
+pub(crate) async fn serve(mut config: Config, logging: Logging) -> Result<(), Failure> {
     for warning in config.exposed() {
         warn!("{warning}");
     }
@@ -72,7 +73,7 @@ pub(crate) async fn serve(mut config: Config) -> Result<(), Failure> {
     let lock = DirLock::acquire(&config.data_dir).map_err(|error| data_failure(&error))?;
     let doors = Doors::open(&config).await?;
     let disk = RealDisk::open(lock, DiskMode::Probe).map_err(|error| data_failure(&error))?;
-    let parts = Parts::assemble(config, clock, disk, doors.peers).await?;
+    let parts = Parts::assemble(config, clock, disk, doors.peers, logging).await?;
     let local = LocalSet::new();
     local.run_until(parts.run(doors.clients, doors.admin, shutdown)).await
 }
@@ -137,6 +138,7 @@ struct Parts {
     shard: Rc<Shard>,
     net: Net,
     sink: ShardSink,
+    view: Rc<NodeView>,
     /// Tells that peers refuse this node's identity.
     refused: oneshot::Receiver<Failure>,
     is_first_start: bool,
@@ -148,6 +150,7 @@ impl Parts {
         clock: TokioClock,
         disk: RealDisk,
         peers: NetListener,
+        logging: Logging,
     ) -> Result<Self, Failure> {
         let claims = Claims {
             cluster_name: config.cluster_name.clone(),
@@ -176,6 +179,7 @@ impl Parts {
         if let Stored::Some { list, missing } = &stored {
             bootstrap::write(&shard, missing, list).await?;
         }
+        let view = NodeView::new(identity, clock, log.clone(), Rc::clone(&shard), logging);
         let (sink, refused) = ShardSink::new(seat(identity), Rc::clone(&shard), home);
         Ok(Self {
             config,
@@ -185,6 +189,7 @@ impl Parts {
             shard,
             net,
             sink,
+            view: Rc::new(view),
             refused,
             is_first_start: stored == Stored::Nothing,
         })
@@ -196,9 +201,7 @@ impl Parts {
         admin_door: TcpListener,
         shutdown: Shutdown,
     ) -> Result<(), Failure> {
-        let view =
-            NodeView::new(self.identity, self.clock, self.log.clone(), Rc::clone(&self.shard));
-        let view = Rc::new(view);
+        let view = self.view;
         let net = self.net.handle();
         let mut orders = Orders::new(shutdown, &self.config, self.refused);
         let mut tasks = Tasks {

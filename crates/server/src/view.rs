@@ -6,9 +6,11 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::cli::logging::LogLevel;
 use crate::clock::TokioClock;
 use crate::inspect::Inspect;
 use crate::keyspace::Keyspace;
+use crate::logging::{Line, Logging};
 use crate::ports::{Group, Shard, SharedLog};
 use crate::status::{ClientsStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, Role};
 use raftlet::StateDigest;
@@ -22,6 +24,7 @@ pub(crate) struct NodeView {
     clock: TokioClock,
     log: SharedLog,
     shard: Rc<Shard>,
+    logging: Logging,
     /// Set when the groups are open.
     keyspace: OnceCell<Rc<Keyspace>>,
     is_stopping: Cell<bool>,
@@ -38,12 +41,14 @@ impl NodeView {
         clock: TokioClock,
         log: SharedLog,
         shard: Rc<Shard>,
+        logging: Logging,
     ) -> Self {
         Self {
             identity,
             clock,
             log,
             shard,
+            logging,
             keyspace: OnceCell::new(),
             is_stopping: Cell::new(false),
             waiting: RefCell::default(),
@@ -146,5 +151,13 @@ impl Inspect for NodeView {
 
     fn is_stopping(&self) -> bool {
         self.is_stopping.get()
+    }
+
+    fn news(&self, after: u64) -> Vec<Line> {
+        self.logging.recent().since(after)
+    }
+
+    fn set_log_level(&self, level: LogLevel) {
+        self.logging.set_level(level);
     }
 }

@@ -299,9 +299,23 @@ impl Drop for Cluster {
 
 /// A GET on a port of loopback; `None` where nobody answers.
 pub(crate) fn http_get(port: u16, path: &str) -> Option<(u16, String)> {
+    http(port, &format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"))
+}
+
+/// A POST of JSON, likewise.
+pub(crate) fn http_post(port: u16, path: &str, json: &str) -> Option<(u16, String)> {
+    let head = format!("POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+    let length = json.len();
+    http(
+        port,
+        &format!("{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"),
+    )
+}
+
+fn http(port: u16, request: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;

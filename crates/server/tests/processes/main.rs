@@ -20,6 +20,7 @@ mod counters;
 mod demo;
 mod failing_disk;
 mod identity;
+mod operator;
 mod outages;
 mod refusals;
 mod serving;
