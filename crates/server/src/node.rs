@@ -25,6 +25,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle, LocalSet, spawn_local};
 use tracing::{info, warn};
 
+use crate::admin;
 use crate::bootstrap::{self, Stored};
 use crate::client;
 use crate::clock::TokioClock;
@@ -192,7 +193,7 @@ impl Parts {
     async fn run(
         self,
         clients: TcpListener,
-        admin: TcpListener,
+        admin_door: TcpListener,
         shutdown: Shutdown,
     ) -> Result<(), Failure> {
         let view =
@@ -201,7 +202,7 @@ impl Parts {
         let net = self.net.handle();
         let mut orders = Orders::new(shutdown, &self.config, self.refused);
         let mut tasks = Tasks {
-            admin: spawn_local(crate::admin::serve(admin, Rc::clone(&view))),
+            admin: spawn_local(admin::serve(admin_door, Rc::clone(&view), admin::routes())),
             net: spawn_local(self.net.run(Rc::new(self.sink))),
             log: spawn_local(self.log.0.maintain(self.clock)),
             storage: self.log.clone(),
