@@ -4,16 +4,16 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::LocalSet;
+
+use crate::way::{Payloads, Point, Told, Turns, Way};
 use raftlet::{Clock, GroupWrite, Storage, WriteBatch};
 use raftlet_core::{
     Arena, Chunk, Entries, EntryKind, Generation, GroupId, HardState, Index, LogId, NewEntry,
     NodeId, Now, Seal, Term, Time, WallMs,
 };
 use raftlet_log::{Claims, DiskMode, LogOptions, RealDisk, ShardLog, open_data_dir};
-use tokio::runtime::{Builder, Runtime};
-use tokio::task::LocalSet;
-
-use crate::way::{Payloads, Point, Told, Turns, Way};
 
 const GENERATION: Generation = Generation::new(1);
 const TERM: Term = Term::new(2);
