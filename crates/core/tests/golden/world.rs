@@ -11,9 +11,9 @@ use crate::disk::Disk;
 use crate::forge::body;
 use crate::words::{number, option};
 use raftlet_core::{
-    Arena, Body, Chunk, Configuration, EntryKind, Forward, Generation, Group, GroupId, HardState,
-    Incarnation, Index, Liveness, LogId, Member, MemberRole, Message, NewEntry, NodeId, Now,
-    Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time, WallMs,
+    Arena, Body, Chunk, Configuration, EntryKind, Event, Forward, Generation, Group, GroupId,
+    HardState, Incarnation, Index, Liveness, LogId, Member, MemberRole, Message, NewEntry, NodeId,
+    Now, Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time, WallMs,
     genesis,
 };
 
@@ -41,6 +41,7 @@ pub(crate) struct World {
     pub(crate) hold: bool,
     pub(crate) cut: BTreeSet<(u64, u64)>,
     reads: Vec<String>,
+    events: Vec<String>,
     forward_replies: Vec<String>,
     arena: Arena,
 }
@@ -101,6 +102,7 @@ impl World {
             hold: false,
             cut: BTreeSet::new(),
             reads: Vec::new(),
+            events: Vec::new(),
             forward_replies: Vec::new(),
             arena: Arena::default(),
         };
@@ -317,6 +319,11 @@ impl World {
         for ready in out.reads.drain(..) {
             self.reads.push(format!("n{node} read {} at {}", ready.read.get(), ready.index));
         }
+        for event in out.events.drain(..) {
+            if let Event::NotTransferred { why } = event {
+                self.events.push(format!("n{node} keeps leading: {why:?}"));
+            }
+        }
         let now = self.now();
         for fetch in out.fetches.drain(..) {
             let disk = &self.member(node).disk;
@@ -454,6 +461,14 @@ impl World {
         answers.iter().map(|m| format!("n{to}->n{} {}\n", m.to, describe(&m.message))).collect()
     }
 
+    pub(crate) fn transfer(&mut self, node: u64, to: Option<u64>) -> String {
+        let now = self.now();
+        let result = self.group(node).transfer(now, to.map(NodeId::new));
+        self.pump(node);
+        self.settle();
+        result.map_or_else(|refusal| format!("refused: {refusal}\n"), |()| String::new())
+    }
+
     pub(crate) fn read(&mut self, node: u64, id: u64) -> String {
         let now = self.now();
         let result = self.group(node).read(now, ReadId::new(id));
@@ -512,6 +527,10 @@ impl World {
         self.reads.drain(..).map(|line| line + "\n").collect()
     }
 
+    pub(crate) fn take_events(&mut self) -> String {
+        self.events.drain(..).map(|line| line + "\n").collect()
+    }
+
     pub(crate) fn take_forward_replies(&mut self) -> String {
         self.forward_replies.drain(..).map(|line| line + "\n").collect()
     }
@@ -551,6 +570,7 @@ fn name(body: &Body) -> &'static str {
         Body::VoteReply(_) => "vote-reply",
         Body::Probe => "probe",
         Body::NotLeader { .. } => "not-leader",
+        Body::TakeOver { .. } => "take-over",
         Body::Read { .. } => "read",
         Body::ReadReply { .. } => "read-reply",
         Body::Forward(_) => "forward",
@@ -574,6 +594,7 @@ fn describe(message: &Message) -> String {
         Body::VoteRequest(request) => format!("{:?} last={}", request.kind, request.last),
         Body::VoteReply(reply) => format!("{:?} granted={}", reply.kind, reply.granted),
         Body::NotLeader { leader } => format!("{leader:?}"),
+        Body::TakeOver { last } => format!("last={last}"),
         Body::ReadReply { index, .. } => format!("{index:?}"),
         Body::ForwardReply(reply) => format!("{:?}", reply.outcome),
         Body::Probe | Body::Read { .. } | Body::Forward(_) => String::new(),
