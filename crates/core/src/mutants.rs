@@ -73,7 +73,6 @@ mutants! {
     56 "M56" "I37" "a read is confirmed by a round begun before it";
     58 "M58" "I37" "reads are served before an own entry is committed";
     61 "M61" "I40" "a leader goes on appending while it hands over";
-    64 "M64" "I40" "whoever is told to take over campaigns, whatever it holds";
     108 "M108" "I05" "votes are asked for before the own one is durable";
     109 "M109" "W03" "the late write of an overwritten tail counts";
     110 "M110" "I55" "a loss leaves the window open";

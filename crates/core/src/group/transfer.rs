@@ -8,7 +8,6 @@ use crate::error::TransferError;
 use crate::group::{Group, RoleState};
 use crate::ids::{LogId, NodeId, Sender};
 use crate::message::VoteKind;
-use crate::mutants;
 use crate::output::Role;
 use crate::time::Now;
 
@@ -45,7 +44,7 @@ impl Group {
             }
             _ => false,
         };
-        let is_level = self.state.log.last() >= last || mutants::is_active(64);
+        let is_level = self.state.log.last() >= last;
         if !is_followed || !is_level || !self.state.is_electable() {
             self.state.counters.stale += 1;
             return;

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use crate::disk::Disk;
 use crate::forge::body;
+use crate::telling::{describe, name};
 use crate::words::{number, option};
 use raftlet_core::{
     Arena, Body, Chunk, Configuration, EntryKind, Event, Forward, Generation, Group, GroupId,
@@ -574,45 +575,4 @@ fn sender(node: u64, run: u64) -> Sender {
 
 fn matches(m: &InFlight, from: u64, to: u64, kind: Option<&str>) -> bool {
     m.from.node.get() == from && m.to == to && kind.is_none_or(|kind| name(&m.message.body) == kind)
-}
-
-fn name(body: &Body) -> &'static str {
-    match body {
-        Body::Append(append) if append.entries.is_empty() => "heartbeat",
-        Body::Append(_) => "append",
-        Body::Ack(_) => "ack",
-        Body::VoteRequest(_) => "vote-request",
-        Body::VoteReply(_) => "vote-reply",
-        Body::Probe => "probe",
-        Body::NotLeader { .. } => "not-leader",
-        Body::TakeOver { .. } => "take-over",
-        Body::Read { .. } => "read",
-        Body::ReadReply { .. } => "read-reply",
-        Body::Forward(_) => "forward",
-        Body::ForwardReply(_) => "forward-reply",
-    }
-}
-
-fn describe(message: &Message) -> String {
-    let detail = match &message.body {
-        Body::Append(append) => {
-            let end = append.entries.last().map_or(append.previous, |last| last);
-            format!(
-                "after {} to {} commit={} round={}",
-                append.previous,
-                end,
-                append.commit,
-                append.round.get()
-            )
-        }
-        Body::Ack(ack) => format!("{:?} round={}", ack.outcome, ack.round.get()),
-        Body::VoteRequest(request) => format!("{:?} last={}", request.kind, request.last),
-        Body::VoteReply(reply) => format!("{:?} granted={}", reply.kind, reply.granted),
-        Body::NotLeader { leader } => format!("{leader:?}"),
-        Body::TakeOver { last } => format!("last={last}"),
-        Body::ReadReply { index, .. } => format!("{index:?}"),
-        Body::ForwardReply(reply) => format!("{:?}", reply.outcome),
-        Body::Probe | Body::Read { .. } | Body::Forward(_) => String::new(),
-    };
-    format!("{} term={} {detail}", name(&message.body), message.term.get()).trim_end().to_owned()
 }

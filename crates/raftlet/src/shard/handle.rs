@@ -125,6 +125,12 @@ impl<P: Ports> Group<P> {
         Transferring(waiting)
     }
 
+    /// The node that this member is on.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.shared.seat.node
+    }
+
     /// How the group is doing here. Allocates; not for hot paths.
     #[must_use]
     pub fn status(&self) -> GroupStatus {
