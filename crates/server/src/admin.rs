@@ -5,6 +5,7 @@
 //!   file beside it with a `routes` function, named in [`routes`].
 //! - `admin/health.rs`: `/livez`, `/readyz`. `admin/status.rs`: `/status`.
 //!   `admin/log.rs`: `/log`, `/log-level`.
+//!   `admin/leader.rs`: `/leader/transfer`.
 //!
 //! Invariants
 //! - At most [`CONNECTIONS_MAX`] connections at once, one more is closed
@@ -15,6 +16,7 @@
 //! (`status.rs`), HTTP itself (`http.rs`).
 
 mod health;
+mod leader;
 mod log;
 mod router;
 mod status;
@@ -36,7 +38,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Every endpoint of a node.
 pub(crate) fn routes() -> Router<NodeView> {
-    Router::new().and(health::routes()).and(status::routes()).and(log::routes())
+    Router::new()
+        .and(health::routes())
+        .and(status::routes())
+        .and(log::routes())
+        .and(leader::routes())
 }
 
 /// Serves the port until dropped.

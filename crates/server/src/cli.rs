@@ -12,6 +12,7 @@
 
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod leader;
 pub(crate) mod logging;
 pub(crate) mod reference;
 pub(crate) mod serve;
@@ -21,6 +22,7 @@ use clap::{Parser, Subcommand};
 
 use config::ConfigArgs;
 use demo::DemoArgs;
+use leader::LeaderCommand;
 use reference::{CompletionsArgs, ManArgs};
 use serve::ServeArgs;
 use status::StatusArgs;
@@ -46,6 +48,9 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Look at a configuration file.
     Config(ConfigArgs),
+    /// Who leads, and who is to lead.
+    #[command(subcommand)]
+    Leader(LeaderCommand),
     /// Start a cluster, kill its leader under load, and judge what clients saw.
     Demo(DemoArgs),
     /// Print what a shell needs to complete this command line.

@@ -7,7 +7,8 @@
 //! - `node.rs`: a node put together; `bootstrap.rs`: its first start.
 //! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
 //!   on `http.rs`.
-//! - `ask.rs`: the `status` command; `demo.rs`: the demo.
+//! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `demo.rs`: the
+//!   demo.
 //! - `failure.rs`, `print.rs`, `logging.rs`: how the program ends and what it
 //!   says.
 //!
@@ -26,9 +27,11 @@ mod demo;
 mod descriptors;
 mod failure;
 mod flights;
+mod handover;
 mod http;
 mod inspect;
 mod keyspace;
+mod lead;
 mod logging;
 mod node;
 mod parent;
@@ -46,6 +49,7 @@ use std::process::ExitCode;
 
 use crate::cli::Command;
 use crate::cli::config::ConfigCommand;
+use crate::cli::leader::LeaderCommand;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::logging::Logging;
@@ -75,6 +79,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Config(args) => match args.command {
                 ConfigCommand::Check(args) => config_file::check(&args.file),
             },
+            Command::Leader(LeaderCommand::Transfer(args)) => lead::transfer(&args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Completions(args) => {
                 reference::completions(args.shell);

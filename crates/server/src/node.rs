@@ -6,9 +6,10 @@
 //! then the transport speaks. On a first start the roll call follows
 //! (`bootstrap.rs`), then the groups open and clients are served.
 //!
-//! Order of a stop (rule 36): no more connections and requests; what was
-//! accepted ends, within [`STOP_WITHIN`]; the shard ends; the log is closed.
-//! Peers see the closed connections and replace a leader at once.
+//! Order of a stop (rule 36): groups led here get another leader; no more
+//! connections and requests; what was accepted ends, within [`STOP_WITHIN`]; the
+//! shard ends; the log is closed. Where nobody took over, peers see the closed
+//! connections and replace the leader at once.
 //!
 //! Everything is one task set on one thread; when a part of it ends unasked or
 //! panics, the node ends with it (rule 44): peers see the closed connections,
@@ -32,6 +33,7 @@ use crate::clock::TokioClock;
 use crate::config::{Config, ListenAddr};
 use crate::descriptors;
 use crate::failure::{Exit, Failure, chain};
+use crate::handover::{self, Order};
 use crate::keyspace::Keyspace;
 use crate::logging::Logging;
 use crate::parent;
@@ -39,7 +41,7 @@ use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog};
 use crate::replica::SizesOfAll;
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
-use crate::view::NodeView;
+use crate::view::{NodeView, Seen};
 use raftlet::core::{NodeId, Sender, Time};
 use raftlet::{NodeSeat, PortSet, ShardError, ShardOptions};
 use raftlet_kv::NodeInfo;
@@ -179,7 +181,8 @@ impl Parts {
         if let Stored::Some { list, missing } = &stored {
             bootstrap::write(&shard, missing, list).await?;
         }
-        let view = NodeView::new(identity, clock, log.clone(), Rc::clone(&shard), logging);
+        let seen = Seen { log: log.clone(), shard: Rc::clone(&shard), net: net.handle(), logging };
+        let view = NodeView::new(identity, clock, seen);
         let (sink, refused) = ShardSink::new(seat(identity), Rc::clone(&shard), home);
         Ok(Self {
             config,
@@ -225,6 +228,7 @@ impl Parts {
         let keyspace =
             Rc::new(open_groups(&self.config, self.identity, self.clock, &self.shard).await?);
         view.opened(&keyspace);
+        let offices = Rc::clone(&keyspace);
         let shard = Rc::clone(&self.shard);
         let mut shard_loop = spawn_local(async move { shard.run().await });
         let (stop, stopped) = watch::channel(false);
@@ -253,6 +257,7 @@ impl Parts {
             return Err(failure);
         }
         info!("stopping");
+        leave_offices(&offices, &mut shard_loop, &mut orders).await?;
         // The receiver is the serving task's, which is there.
         let _ = stop.send(true);
         tokio::select! {
@@ -269,6 +274,33 @@ impl Parts {
         Ok(())
     }
 }
+
+/// Hands over all groups that this node leads. Each ends by itself: with its
+/// successor, or a few election timeouts later.
+async fn leave_offices(
+    keyspace: &Keyspace,
+    shard_loop: &mut ShardLoop,
+    orders: &mut Orders,
+) -> Result<(), Failure> {
+    let outcomes = tokio::select! {
+        outcomes = handover::hand_over(keyspace.groups(), Order::default()) => outcomes,
+        ended = shard_loop => return Err(shard_failure(ended)),
+        // Asked twice: quickly then.
+        order = orders.next() => return order,
+    };
+    let handed_over = outcomes.iter().filter(|outcome| outcome.error.is_none()).count();
+    if handed_over > 0 {
+        info!(groups = handed_over, "handed over");
+    }
+    for outcome in outcomes {
+        if let Some(error) = outcome.error {
+            warn!(group = outcome.group, "not handed over: {error}");
+        }
+    }
+    Ok(())
+}
+
+type ShardLoop = JoinHandle<Result<(), ShardError>>;
 
 /// Tasks that never end by themselves.
 struct Tasks {

@@ -24,3 +24,4 @@ mod operator;
 mod outages;
 mod refusals;
 mod serving;
+mod transfers;
