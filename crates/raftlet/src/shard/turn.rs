@@ -340,7 +340,7 @@ impl<M: StateMachine> State<M> {
                     }
                 }
                 Event::Configuration { .. } => is_reconfigured = true,
-                Event::Truncated { .. } => {}
+                Event::Removed { .. } | Event::Truncated { .. } => {}
             }
         }
         member.advance_apply(now.time, &self.options, &mut self.due);
