@@ -184,6 +184,9 @@ impl Follower {
         let is_voter = |leader| state.configuration().is_voter(leader);
         if self.leader.is_some_and(|leader| !is_voter(leader)) {
             self.abandon(state);
+            // Not in the way of whom the leader told to take over.
+            let grace = state.settings.heartbeat_interval_ns;
+            self.patience_ns = self.patience_ns.saturating_add(grace);
         }
     }
 

@@ -10,8 +10,9 @@
 //!   from its own disk for the stall limit, steps down (rules 8, 20).
 //!
 //! Not here: one member's progress (`leader/progress.rs`), reads
-//! (`leader/reads.rs`), stamps (`leader/clock.rs`), changes of the members
-//! (`leader/change.rs`) and of their seats (`leader/seats.rs`).
+//! (`leader/reads.rs`), stamps (`leader/clock.rs`), handing over
+//! (`leader/transfer.rs`), changes of the members (`leader/change.rs`) and of
+//! their seats (`leader/seats.rs`).
 
 use crate::entry::arena::Arena;
 use crate::entry::{CHUNK_LEN_MAX, Chunk, Entries, EntryKind, NewEntry, Origin};
@@ -22,6 +23,7 @@ use crate::leader::clock::LogClock;
 use crate::leader::progress::{Circular, Peer};
 use crate::leader::reads::LeaderReads;
 use crate::leader::seats::Departed;
+use crate::leader::transfer::Transfer;
 use crate::liveness::Liveness;
 use crate::message::{Ack, Body, Forward, ForwardOutcome, ForwardReply};
 use crate::mutants;
@@ -35,6 +37,7 @@ pub(crate) mod clock;
 pub(crate) mod progress;
 pub(crate) mod reads;
 pub(crate) mod seats;
+pub(crate) mod transfer;
 
 /// What only a leader has.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ pub(crate) struct Leader {
     fetches: u64,
     /// A match, or the own durable index, rose since the last drain.
     is_commit_due: bool,
+    /// Rare.
+    transfer: Option<Box<Transfer>>,
     /// The configuration in effect may not be the last of a change.
     is_changing: bool,
     /// The configuration without this leader is committed.
@@ -69,6 +74,7 @@ impl Leader {
             clock,
             fetches: 0,
             is_commit_due: false,
+            transfer: None,
             is_changing: true,
             is_retired: false,
             change: None,
@@ -125,6 +131,9 @@ impl Leader {
         commands: impl Iterator<Item = &'a [u8]> + Clone,
         origin: Option<Origin>,
     ) -> Result<LogId, ProposeError> {
+        if self.is_transferring() && !mutants::is_active(61) {
+            return Err(ProposeError::Transferring);
+        }
         check_commands(state, commands.clone())?;
         if self.is_changing && self.is_leaving(state) {
             return Err(ProposeError::NotLeader { leader: None, term: state.term });
@@ -298,7 +307,8 @@ impl Leader {
             .filter_map(|peer| peer.silence_at(state))
             .filter(|at| *at > state.time());
         let give_up = self.change.as_ref().map(|change| change.give_up_at(state));
-        contacts.chain(silences).chain(state.stall_at()).chain(give_up).min()
+        let rare = [state.stall_at(), self.transfer_at(), give_up].into_iter().flatten();
+        contacts.chain(silences).chain(rare).min()
     }
 
     /// Sends what all inputs since the last drain made due.
@@ -328,6 +338,7 @@ impl Leader {
             }
             self.reads.release(state, confirmed);
         }
+        self.advance_transfer(state);
     }
 
     fn circular(&self, state: &State) -> Circular {

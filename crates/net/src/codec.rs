@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  0  length      u32  bytes of the message that follows
-//!  4  kind        u8   1 append .. 11 membership (`Kind`)
+//!  4  kind        u8   1 append .. 12 membership (`Kind`)
 //!  5  reserved    3 x u8, 0
 //!  8  group       u64
 //! 16  generation  u64
@@ -65,11 +65,12 @@ pub(crate) enum Kind {
     ReadReply = 8,
     Forward = 9,
     ForwardReply = 10,
-    Membership = 11,
+    TakeOver = 11,
+    Membership = 12,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Append,
         Self::Ack,
         Self::VoteRequest,
@@ -80,6 +81,7 @@ impl Kind {
         Self::ReadReply,
         Self::Forward,
         Self::ForwardReply,
+        Self::TakeOver,
         Self::Membership,
     ];
 

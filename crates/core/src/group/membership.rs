@@ -135,17 +135,26 @@ impl Group {
         self.become_follower(patience);
     }
 
-    /// The configuration without this leader is committed: tells the others
-    /// that it leads no more, so that one of them campaigns at once.
+    /// The configuration without this leader is committed: hands its office to
+    /// the best of those who stay, or tells all that it leads no more.
+    ///
+    /// Both may be lost: then it goes on saying so by asking who leads, until
+    /// somebody does or tells it that it was removed.
     pub(super) fn retire(&mut self) {
         let RoleState::Leader(leader) = &self.role else {
             return;
         };
-        for peer in leader.peers() {
-            self.state.send(peer.node, Body::NotLeader { leader: None });
+        let last = self.state.log.last();
+        let successor = leader.successor(&self.state, None);
+        if let Some(successor) = successor {
+            self.state.send(successor, Body::TakeOver { last });
         }
-        // Still unknown to the others, perhaps: it goes on saying so by asking who
-        // leads, until somebody does or tells it that it was removed.
+        // Those who stay would get into the successor's way.
+        for peer in leader.peers() {
+            if successor.is_none() || peer.farewell.is_some() {
+                self.state.send(peer.node, Body::NotLeader { leader: None });
+            }
+        }
         self.step_down();
     }
 }

@@ -106,6 +106,9 @@ impl Leader {
         if let Some(ended) = ended {
             return Err(ended.error);
         }
+        if self.is_transferring() {
+            return Err(ChangeError::Transferring);
+        }
         check(state, expected, &target)?;
         self.begin(state, expected, target);
         Ok(Change::UnderWay { index: state.log.configuration().0 })
@@ -180,7 +183,7 @@ impl Leader {
         } else {
             // Until here the leader led whatever its seat (§4.2.2).
             let is_seated = configuration.is_voter(state.seat.node);
-            self.is_retired = !is_seated && !mutants::is_active(112);
+            self.is_retired = !is_seated && !mutants::is_active(114);
             self.is_changing = !is_seated;
         }
     }

@@ -88,7 +88,7 @@ impl Departed {
 
     fn seat(&self, node: NodeId, incarnation: Incarnation, state: &State) -> Peer {
         let (index, _) = state.log.configuration();
-        let since = if mutants::is_active(111) { Index::ZERO } else { index };
+        let since = if mutants::is_active(113) { Index::ZERO } else { index };
         let mut peer = Peer::new(node, incarnation, since, index, state);
         peer.go_on_from(self.sent);
         if self.lost.contains(&(node, incarnation)) {

@@ -159,6 +159,7 @@ fn numbered(outcome: &Result<Change, ChangeError>) -> (u8, [u64; 3]) {
         Err(ChangeError::TooLate { index }) => (11, [index.get(), 0, 0]),
         Err(ChangeError::NoChange) => (12, [0; 3]),
         Err(ChangeError::Exhausted) => (13, [0; 3]),
+        Err(ChangeError::Transferring) => (14, [0; 3]),
     }
 }
 
@@ -188,6 +189,7 @@ fn outcome_of(outcome: u8, [a, b, c]: [u64; 3]) -> Option<Result<Change, ChangeE
         11 => Err(ChangeError::TooLate { index: index(a)? }),
         12 => Err(ChangeError::NoChange),
         13 => Err(ChangeError::Exhausted),
+        14 => Err(ChangeError::Transferring),
         _ => return None,
     })
 }
@@ -227,7 +229,7 @@ mod tests {
         let numbers = [[2, 5, 0], [1, 5, 6], [3, 5, 0]];
         let outcomes = (0..=u8::MAX).flat_map(|code| numbers.map(|n| outcome_of(code, n)));
         let outcomes: Vec<_> = outcomes.flatten().collect();
-        assert!(outcomes.len() >= 3 * 13, "an outcome is missing");
+        assert!(outcomes.len() >= 3 * 14, "an outcome is missing");
         for outcome in outcomes {
             survives(&Membership::Answer { run, ask, outcome });
         }

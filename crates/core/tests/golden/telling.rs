@@ -1,8 +1,9 @@
-//! Messages in words.
+//! Messages as scripts print them.
 
 use crate::members;
 use raftlet_core::{Body, Message};
 
+/// A message's kind, as commands name it.
 pub(crate) fn name(body: &Body) -> &'static str {
     match body {
         Body::Append(append) if append.entries.is_empty() => "heartbeat",
@@ -12,6 +13,7 @@ pub(crate) fn name(body: &Body) -> &'static str {
         Body::VoteReply(_) => "vote-reply",
         Body::Probe => "probe",
         Body::NotLeader { .. } => "not-leader",
+        Body::TakeOver { .. } => "take-over",
         Body::Read { .. } => "read",
         Body::ReadReply { .. } => "read-reply",
         Body::Forward(_) => "forward",
@@ -20,6 +22,7 @@ pub(crate) fn name(body: &Body) -> &'static str {
     }
 }
 
+/// A message in one line.
 pub(crate) fn describe(message: &Message) -> String {
     let detail = match &message.body {
         Body::Append(append) => {
@@ -36,6 +39,7 @@ pub(crate) fn describe(message: &Message) -> String {
         Body::VoteRequest(request) => format!("{:?} last={}", request.kind, request.last),
         Body::VoteReply(reply) => format!("{:?} granted={}", reply.kind, reply.granted),
         Body::NotLeader { leader } => format!("{leader:?}"),
+        Body::TakeOver { last } => format!("last={last}"),
         Body::ReadReply { index, .. } => format!("{index:?}"),
         Body::ForwardReply(reply) => format!("{:?}", reply.outcome),
         Body::Membership(said) => members::describe(said),

@@ -13,9 +13,10 @@ use crate::members::{self, listed};
 use crate::telling::{describe, name};
 use crate::words::{number, option};
 use raftlet_core::{
-    Arena, Body, Chunk, Configuration, EntryKind, Forward, Generation, Group, GroupId, HardState,
-    Incarnation, Index, Liveness, LogId, Membership, Message, NewEntry, NodeId, Now, Options,
-    Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time, WallMs, genesis,
+    Arena, Body, Chunk, Configuration, EntryKind, Event, Forward, Generation, Group, GroupId,
+    HardState, Incarnation, Index, Liveness, LogId, Membership, Message, NewEntry, NodeId, Now,
+    Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time, WallMs,
+    genesis,
 };
 
 mod changes;
@@ -63,6 +64,7 @@ pub(crate) struct World {
     pub(crate) hold: bool,
     pub(crate) cut: BTreeSet<(u64, u64)>,
     reads: Vec<String>,
+    events: Vec<String>,
     forward_replies: Vec<String>,
     arena: Arena,
 }
@@ -106,6 +108,7 @@ impl World {
             hold: false,
             cut: BTreeSet::new(),
             reads: Vec::new(),
+            events: Vec::new(),
             forward_replies: Vec::new(),
             arena: Arena::default(),
         };
@@ -324,6 +327,11 @@ impl World {
         for ready in out.reads.drain(..) {
             self.reads.push(format!("n{node} read {} at {}", ready.read.get(), ready.index));
         }
+        for event in out.events.drain(..) {
+            if let Event::NotTransferred { why } = event {
+                self.events.push(format!("n{node} keeps leading: {why:?}"));
+            }
+        }
         let now = self.now();
         for fetch in out.fetches.drain(..) {
             let disk = &self.member(node).disk;
@@ -481,6 +489,14 @@ impl World {
         answers.iter().map(|m| format!("n{to}->n{} {}\n", m.to, describe(&m.message))).collect()
     }
 
+    pub(crate) fn transfer(&mut self, node: u64, to: Option<u64>) -> String {
+        let now = self.now();
+        let result = self.group(node).transfer(now, to.map(NodeId::new));
+        self.pump(node);
+        self.settle();
+        result.map_or_else(|refusal| format!("refused: {refusal}\n"), |()| String::new())
+    }
+
     pub(crate) fn read(&mut self, node: u64, id: u64) -> String {
         let now = self.now();
         let result = self.group(node).read(now, ReadId::new(id));
@@ -537,6 +553,10 @@ impl World {
 
     pub(crate) fn take_reads(&mut self) -> String {
         self.reads.drain(..).map(|line| line + "\n").collect()
+    }
+
+    pub(crate) fn take_events(&mut self) -> String {
+        self.events.drain(..).map(|line| line + "\n").collect()
     }
 
     pub(crate) fn take_forward_replies(&mut self) -> String {

@@ -40,6 +40,7 @@ pub fn encoded_bytes(incoming: &Incoming) -> Option<usize> {
         Body::ReadReply { .. } => 25,
         Body::Forward(forward) => forward_bytes(forward)?,
         Body::ForwardReply(_) => 29,
+        Body::TakeOver { .. } => 16,
         Body::Membership(said) => 4 + membership(said).len(),
     };
     let bytes = HEADER_BYTES.checked_add(fields)?;
@@ -106,6 +107,7 @@ const fn kind(body: &Body) -> Kind {
         Body::ReadReply { .. } => Kind::ReadReply,
         Body::Forward(_) => Kind::Forward,
         Body::ForwardReply(_) => Kind::ForwardReply,
+        Body::TakeOver { .. } => Kind::TakeOver,
         Body::Membership(_) => Kind::Membership,
     }
 }
@@ -133,6 +135,7 @@ fn put_fixed(body: &Body, into: &mut &mut [u8]) {
             into.put_u32_le(count(forward.commands.len()));
         }
         Body::ForwardReply(reply) => put_forward_reply(reply, into),
+        Body::TakeOver { last } => put_log_id(*last, into),
         Body::Membership(said) => into.put_u32_le(count(membership(said).len())),
     }
 }

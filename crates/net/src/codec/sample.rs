@@ -12,7 +12,7 @@ use raftlet::core::{
 };
 
 /// How many kinds [`Samples::of_kind`] tells apart.
-pub(crate) const KINDS: u64 = 13;
+pub(crate) const KINDS: u64 = 14;
 
 pub(crate) struct Samples {
     random: Random,
@@ -54,6 +54,7 @@ impl Samples {
             },
             9 => Body::Forward(self.forward()),
             10 | 11 => Body::ForwardReply(self.forward_reply(kind == 10)),
+            12 => Body::TakeOver { last: self.log_id() },
             _ => Body::Membership(Box::new(self.membership())),
         };
         Incoming { group, message: Message { generation, term: self.term(), body } }
