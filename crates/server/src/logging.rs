@@ -4,8 +4,7 @@
 //!
 //! The level can be changed while the node runs.
 //!
-//! Not here: who says what. The library's lines come from its `observe.rs`,
-//! the server's from where things happen.
+//! Not here: who says what.
 
 mod recent;
 
