@@ -155,7 +155,7 @@ impl Metrics {
         let connected = |peer: &PeerStatus| u64::from(peer.is_connected);
         let help = "1 while our connection to it is up.";
         self.put_peers(out, "network_peer_connected", Kind::Gauge, help, connected);
-        let stats: [(&str, &str, fn(&PeerStats) -> u64); 7] = [
+        let stats: [PeerCounter; 7] = [
             ("network_peer_sent_bytes_total", "Bytes for the peer.", |it| it.bytes_sent),
             ("network_peer_received_bytes_total", "Bytes of the peer.", |it| it.bytes_received),
             ("network_peer_sent_messages_total", "Messages for it.", |it| it.messages_sent),
@@ -196,6 +196,9 @@ impl Metrics {
         }
     }
 }
+
+/// A counter of each peer: name, help, and where it is found.
+type PeerCounter = (&'static str, &'static str, fn(&PeerStats) -> u64);
 
 /// What a metric is to Prometheus.
 #[derive(Clone, Copy)]

@@ -101,16 +101,11 @@ impl Storage for SharedLog {
         self.0.load_log(group)
     }
 
-    fn write(
-        &self,
-        batch: WriteBatch,
-    ) -> impl Future<Output = (WriteBatch, Result<(), StorageError>)> {
-        async move {
-            let began = self.1.clock.elapsed_ns();
-            let written = self.0.write(batch).await;
-            self.1.on_written(self.1.clock.elapsed_ns().saturating_sub(began));
-            written
-        }
+    async fn write(&self, batch: WriteBatch) -> (WriteBatch, Result<(), StorageError>) {
+        let began = self.1.clock.elapsed_ns();
+        let written = self.0.write(batch).await;
+        self.1.on_written(self.1.clock.elapsed_ns().saturating_sub(began));
+        written
     }
 
     fn read(
