@@ -54,6 +54,7 @@ pub(crate) mod resp;
 pub(crate) mod session;
 pub(crate) mod slot;
 pub(crate) mod store;
+pub(crate) mod value;
 
 pub use connection::{Connection, Output};
 pub use errors::Failure;
