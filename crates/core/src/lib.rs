@@ -49,7 +49,7 @@ pub use entry::{
     CHUNK_LEN_MAX, Chunk, ChunkEntries, ENTRY_BYTES_MAX, Entries, Entry, EntryError, EntryKind,
     HEADER_BYTES, NewEntry, Origin, PAYLOAD_BYTES_MAX, Seal,
 };
-pub use error::{ProposeError, ReadError};
+pub use error::{ProposeError, ReadError, TransferError};
 pub use genesis::genesis;
 pub use group::queries::{MemberStatus, Status};
 pub use group::{Group, Restored};
@@ -67,6 +67,8 @@ pub use message::{
     VoteReply, VoteRequest,
 };
 pub use options::{Options, OptionsError, Settings};
-pub use output::{Envelope, Event, Fetch, FetchId, HardState, Output, Persist, ReadReady, Role};
+pub use output::{
+    Envelope, Event, Fetch, FetchId, HardState, Output, Persist, ReadReady, Role, TransferFailure,
+};
 pub use state::Seat;
 pub use time::{Now, Time, WallMs};

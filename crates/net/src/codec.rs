@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  0  length      u32  bytes of the message that follows
-//!  4  kind        u8   1 append .. 10 forward reply (`Kind`)
+//!  4  kind        u8   1 append .. 11 take over (`Kind`)
 //!  5  reserved    3 x u8, 0
 //!  8  group       u64
 //! 16  generation  u64
@@ -65,10 +65,11 @@ pub(crate) enum Kind {
     ReadReply = 8,
     Forward = 9,
     ForwardReply = 10,
+    TakeOver = 11,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Append,
         Self::Ack,
         Self::VoteRequest,
@@ -79,6 +80,7 @@ impl Kind {
         Self::ReadReply,
         Self::Forward,
         Self::ForwardReply,
+        Self::TakeOver,
     ];
 
     pub(crate) const fn byte(self) -> u8 {

@@ -13,6 +13,7 @@ use crate::codec::{append_to_batch, encoded_bytes};
 use crate::control::{Heartbeat, HeartbeatReply};
 use crate::frame::{self, FrameKind, FrameSeal};
 use crate::handshake::{Hello, Refusal, Welcome, dialler_seal};
+use crate::introduction::NodeAddresses;
 use crate::rollcall::{Showing, Shown};
 use raftlet::Incoming;
 use raftlet::core::{
@@ -88,6 +89,8 @@ fn control_frames() -> Vec<(&'static str, BytesMut)> {
     };
     let showing =
         Showing { is_written: true, members: vec![shown(1, Some(Incarnation(6))), shown(2, None)] };
+    let introduction =
+        NodeAddresses { client: "host-2:7379".to_owned(), admin: "host-2:7381".to_owned() };
     let refusal = Refusal::malformed();
     let first = FrameSeal::HANDSHAKE;
     vec![
@@ -97,6 +100,7 @@ fn control_frames() -> Vec<(&'static str, BytesMut)> {
         ("heartbeat", framed(FrameKind::Heartbeat, seal, |into| heartbeat.encode(into))),
         ("heartbeat-reply", framed(FrameKind::HeartbeatReply, seal, |into| reply.encode(into))),
         ("roll-call", framed(FrameKind::RollCall, seal, |into| showing.encode(into))),
+        ("introduction", framed(FrameKind::Introduction, seal, |into| introduction.encode(into))),
     ]
 }
 
@@ -190,5 +194,6 @@ fn rare_bodies() -> Vec<(&'static str, Body)> {
         ("forward", Body::Forward(forward)),
         ("forward-appended", forwarded(ForwardOutcome::Appended { first: Index::new(12) })),
         ("forward-refused", forwarded(ForwardOutcome::Refused { leader: None })),
+        ("take-over", Body::TakeOver { last: log_id(13, 5) }),
     ]
 }

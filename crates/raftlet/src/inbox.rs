@@ -220,6 +220,7 @@ pub(crate) fn message_bytes(message: &Message) -> usize {
         | Body::NotLeader { .. }
         | Body::Read { .. }
         | Body::ReadReply { .. }
+        | Body::TakeOver { .. }
         | Body::ForwardReply(_) => 0,
     };
     MESSAGE_OVERHEAD_BYTES + payload

@@ -4,8 +4,9 @@
 //! Where what is:
 //! - `cli.rs`, `config.rs`: what an operator may say, and what of it stands.
 //! - `node.rs`: a node put together; `bootstrap.rs`: its first start.
-//! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port.
-//! - `ask.rs`: the `status` command; `demo.rs`: the demo.
+//! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
+//!   on `http.rs`.
+//! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `demo.rs`: the demo.
 //! - `failure.rs`, `print.rs`: how the program ends and what it says.
 //!
 //! The protocol, the log, the network and the data model are libraries: this
@@ -22,8 +23,11 @@ mod demo;
 mod descriptors;
 mod failure;
 mod flights;
+mod handover;
 mod http;
+mod inspect;
 mod keyspace;
+mod lead;
 mod node;
 mod parent;
 mod ports;
@@ -39,7 +43,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, LeaderCommand};
 use crate::config::Config;
 use crate::failure::Failure;
 
@@ -65,6 +69,7 @@ fn run(command: Command) -> Result<(), Failure> {
                 node::serve(Config::from_args(*args)?).await
             }
             Command::Status(args) => ask::status(&args).await,
+            Command::Leader(LeaderCommand::Transfer(args)) => lead::transfer(&args).await,
             Command::Demo(args) => demo::run(args).await,
         }
     })

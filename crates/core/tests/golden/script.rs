@@ -18,6 +18,7 @@
 //! forward N L x seq=S [term=T]   N sends a forward to L
 //! say FROM->TO KIND ..       a message made by hand arrives (`forge.rs`)
 //! read N ID | forget N ID
+//! transfer N [M]            N hands leadership over, to M
 //! deadline N                 its deadline passes now
 //! liveness N of M alive[=RUN]|suspected|unknown
 //! crash N | start N          loses what was not durable | from its disk, a new run
@@ -26,7 +27,7 @@
 //! show [N..]                 role, term, vote, leader, indexes
 //! logs [N..]                 terms of the entries
 //! commands N                 applied commands
-//! reads                      answered since the last time
+//! reads | events             answered, and told, since the last time
 //! counters N NAME..
 //! ```
 
@@ -130,6 +131,10 @@ fn run_command(
         }
         "read" => printed.push_str(&world.read(node()?, number(args[1]))),
         "forget" => world.forget(node()?, number(args[1])),
+        "transfer" => {
+            let to = args.get(1).map(|word| number(word));
+            printed.push_str(&world.transfer(node()?, to));
+        }
         "deadline" => world.deadline(node()?),
         "liveness" => world.set_liveness(node()?, number(args[2]), args[3]),
         "crash" => world.crash(node()?),
@@ -154,6 +159,7 @@ fn print_command(
         "logs" => nodes.iter().for_each(|node| printed.push_str(&world.show_log(*node))),
         "commands" => nodes.iter().for_each(|node| printed.push_str(&world.show_commands(*node))),
         "reads" => printed.push_str(&world.take_reads()),
+        "events" => printed.push_str(&world.take_events()),
         "forwards" => printed.push_str(&world.take_forward_replies()),
         "counters" => printed.push_str(&world.show_counters(nodes[0], &args[1..])),
         _ => return Err("no such command".to_owned()),

@@ -9,11 +9,12 @@ use std::rc::Rc;
 
 use crate::disk::Disk;
 use crate::forge::body;
+use crate::telling::{describe, name};
 use crate::words::{number, option};
 use raftlet_core::{
-    Arena, Body, Chunk, Configuration, EntryKind, Forward, Generation, Group, GroupId, HardState,
-    Incarnation, Index, Liveness, LogId, Member, MemberRole, Message, NewEntry, NodeId, Now,
-    Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time, WallMs,
+    Arena, Body, Chunk, Configuration, EntryKind, Event, Forward, Generation, Group, GroupId,
+    HardState, Incarnation, Index, Liveness, LogId, Member, MemberRole, Message, NewEntry, NodeId,
+    Now, Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time, WallMs,
     genesis,
 };
 
@@ -41,6 +42,7 @@ pub(crate) struct World {
     pub(crate) hold: bool,
     pub(crate) cut: BTreeSet<(u64, u64)>,
     reads: Vec<String>,
+    events: Vec<String>,
     forward_replies: Vec<String>,
     arena: Arena,
 }
@@ -101,6 +103,7 @@ impl World {
             hold: false,
             cut: BTreeSet::new(),
             reads: Vec::new(),
+            events: Vec::new(),
             forward_replies: Vec::new(),
             arena: Arena::default(),
         };
@@ -198,6 +201,7 @@ impl World {
         let persist = member.disk.pending.pop_front().expect("no write is under way");
         member.disk.apply(&persist);
         self.group(node).on_persisted(now, persist.ticket);
+        self.catch_up(node);
         self.pump(node);
         self.settle();
     }
@@ -212,6 +216,7 @@ impl World {
         }
         if let (Some(ticket), Some(group)) = (last, member.group.as_mut()) {
             group.on_persisted(now, ticket);
+            self.catch_up(node);
         }
     }
 
@@ -317,6 +322,11 @@ impl World {
         for ready in out.reads.drain(..) {
             self.reads.push(format!("n{node} read {} at {}", ready.read.get(), ready.index));
         }
+        for event in out.events.drain(..) {
+            if let Event::NotTransferred { why } = event {
+                self.events.push(format!("n{node} keeps leading: {why:?}"));
+            }
+        }
         let now = self.now();
         for fetch in out.fetches.drain(..) {
             let disk = &self.member(node).disk;
@@ -332,9 +342,13 @@ impl World {
         let member = self.member(node);
         let group = member.group.as_mut().unwrap();
         let first = member.applied.next();
+        // Behind the durable index the disk may hold a tail that was replaced.
+        let on_disk = index.min(group.durable_index());
         let in_memory = group.entries(first, index, usize::MAX);
-        let entries = in_memory.or_else(|| member.disk.read(first, index));
-        let entries = entries.expect("committed entries are somewhere");
+        let Some(entries) = in_memory.or_else(|| member.disk.read(first, on_disk)) else {
+            assert!(on_disk < first, "committed entries are somewhere");
+            return;
+        };
         for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Command) {
             member.commands.push(String::from_utf8(entry.payload.to_vec()).unwrap());
         }
@@ -342,6 +356,15 @@ impl World {
         group.on_applied(member.applied);
         if member.applied < index {
             self.apply(node, index);
+        }
+    }
+
+    /// Applies what waited for the disk.
+    fn catch_up(&mut self, node: u64) {
+        let member = self.member(node);
+        let commit = member.group.as_ref().map(Group::commit_index);
+        if let Some(commit) = commit.filter(|commit| *commit > member.applied) {
+            self.apply(node, commit);
         }
     }
 
@@ -454,6 +477,14 @@ impl World {
         answers.iter().map(|m| format!("n{to}->n{} {}\n", m.to, describe(&m.message))).collect()
     }
 
+    pub(crate) fn transfer(&mut self, node: u64, to: Option<u64>) -> String {
+        let now = self.now();
+        let result = self.group(node).transfer(now, to.map(NodeId::new));
+        self.pump(node);
+        self.settle();
+        result.map_or_else(|refusal| format!("refused: {refusal}\n"), |()| String::new())
+    }
+
     pub(crate) fn read(&mut self, node: u64, id: u64) -> String {
         let now = self.now();
         let result = self.group(node).read(now, ReadId::new(id));
@@ -512,6 +543,10 @@ impl World {
         self.reads.drain(..).map(|line| line + "\n").collect()
     }
 
+    pub(crate) fn take_events(&mut self) -> String {
+        self.events.drain(..).map(|line| line + "\n").collect()
+    }
+
     pub(crate) fn take_forward_replies(&mut self) -> String {
         self.forward_replies.drain(..).map(|line| line + "\n").collect()
     }
@@ -540,43 +575,4 @@ fn sender(node: u64, run: u64) -> Sender {
 
 fn matches(m: &InFlight, from: u64, to: u64, kind: Option<&str>) -> bool {
     m.from.node.get() == from && m.to == to && kind.is_none_or(|kind| name(&m.message.body) == kind)
-}
-
-fn name(body: &Body) -> &'static str {
-    match body {
-        Body::Append(append) if append.entries.is_empty() => "heartbeat",
-        Body::Append(_) => "append",
-        Body::Ack(_) => "ack",
-        Body::VoteRequest(_) => "vote-request",
-        Body::VoteReply(_) => "vote-reply",
-        Body::Probe => "probe",
-        Body::NotLeader { .. } => "not-leader",
-        Body::Read { .. } => "read",
-        Body::ReadReply { .. } => "read-reply",
-        Body::Forward(_) => "forward",
-        Body::ForwardReply(_) => "forward-reply",
-    }
-}
-
-fn describe(message: &Message) -> String {
-    let detail = match &message.body {
-        Body::Append(append) => {
-            let end = append.entries.last().map_or(append.previous, |last| last);
-            format!(
-                "after {} to {} commit={} round={}",
-                append.previous,
-                end,
-                append.commit,
-                append.round.get()
-            )
-        }
-        Body::Ack(ack) => format!("{:?} round={}", ack.outcome, ack.round.get()),
-        Body::VoteRequest(request) => format!("{:?} last={}", request.kind, request.last),
-        Body::VoteReply(reply) => format!("{:?} granted={}", reply.kind, reply.granted),
-        Body::NotLeader { leader } => format!("{leader:?}"),
-        Body::ReadReply { index, .. } => format!("{index:?}"),
-        Body::ForwardReply(reply) => format!("{:?}", reply.outcome),
-        Body::Probe | Body::Read { .. } | Body::Forward(_) => String::new(),
-    };
-    format!("{} term={} {detail}", name(&message.body), message.term.get()).trim_end().to_owned()
 }

@@ -94,6 +94,7 @@ fn decode(owner: &Bytes, message: &[u8]) -> Result<Incoming, MessageError> {
         Kind::ReadReply => read_reply(fields)?,
         Kind::Forward => Body::Forward(forward(owner, fields)?),
         Kind::ForwardReply => Body::ForwardReply(forward_reply(fields)?),
+        Kind::TakeOver => Body::TakeOver { last: log_id(fields, "last")? },
     };
     match fields.remaining() {
         0 => Ok(Incoming { group, message: Message { generation, term, body } }),

@@ -40,6 +40,7 @@ pub fn encoded_bytes(incoming: &Incoming) -> Option<usize> {
         Body::ReadReply { .. } => 25,
         Body::Forward(forward) => forward_bytes(forward)?,
         Body::ForwardReply(_) => 29,
+        Body::TakeOver { .. } => 16,
     };
     let bytes = HEADER_BYTES.checked_add(fields)?;
     (bytes <= MESSAGE_BYTES_MAX).then_some(bytes)
@@ -104,6 +105,7 @@ const fn kind(body: &Body) -> Kind {
         Body::ReadReply { .. } => Kind::ReadReply,
         Body::Forward(_) => Kind::Forward,
         Body::ForwardReply(_) => Kind::ForwardReply,
+        Body::TakeOver { .. } => Kind::TakeOver,
     }
 }
 
@@ -130,6 +132,7 @@ fn put_fixed(body: &Body, into: &mut &mut [u8]) {
             into.put_u32_le(count(forward.commands.len()));
         }
         Body::ForwardReply(reply) => put_forward_reply(reply, into),
+        Body::TakeOver { last } => put_log_id(*last, into),
     }
 }
 

@@ -11,7 +11,7 @@ use raftlet::core::{
 };
 
 /// How many kinds [`Samples::of_kind`] tells apart.
-pub(crate) const KINDS: u64 = 12;
+pub(crate) const KINDS: u64 = 13;
 
 pub(crate) struct Samples {
     random: Random,
@@ -52,6 +52,7 @@ impl Samples {
                 index: self.coin().then(|| self.index()),
             },
             9 => Body::Forward(self.forward()),
+            12 => Body::TakeOver { last: self.log_id() },
             _ => Body::ForwardReply(self.forward_reply(kind == 10)),
         };
         Incoming { group, message: Message { generation, term: self.term(), body } }

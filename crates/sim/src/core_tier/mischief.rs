@@ -22,6 +22,7 @@ impl World {
             Turn::Retransmit => self.client_retransmits(),
             Turn::Read => self.client_reads()?,
             Turn::Forget => self.client_forgets()?,
+            Turn::Transfer => self.client_transfers()?,
             Turn::Replay => self.replay(),
             Turn::Cut => self.cut(),
             Turn::Heal => {
