@@ -111,8 +111,12 @@ impl Session {
         }
         let row = command::resolve(args)?;
         let mut request = (row.parse)(args)?;
-        if let Request::Read(query) | Request::ReadEveryGroup(query) = &mut request {
-            query.draw(|| self.draws.draw());
+        match &mut request {
+            Request::Read(query) | Request::ReadEveryGroup(query) => {
+                query.draw(|| self.draws.draw());
+            }
+            Request::Write(command) => command.draw(|| self.draws.draw()),
+            _ => {}
         }
         Ok((row.group(args, self.slots)?, request))
     }

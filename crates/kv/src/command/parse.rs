@@ -4,9 +4,16 @@
 //! The table has checked the arity, so an argument it demands is there; where
 //! the type can't say so, a missing one reads as empty.
 
+pub(crate) mod collection;
+pub(crate) mod combination;
 pub(crate) mod connection;
+pub(crate) mod hash;
 pub(crate) mod key;
+pub(crate) mod list;
+pub(crate) mod range;
 pub(crate) mod server;
+pub(crate) mod set;
+pub(crate) mod sorted_set;
 pub(crate) mod string;
 
 use bytes::Bytes;

@@ -17,7 +17,6 @@ pub(crate) fn pair_part(first: &[u8], second: &[u8]) -> u64 {
 }
 
 /// How many bytes these are together.
-pub(crate) fn len_bytes(parts: &[&[u8]]) -> u64 {
-    let bytes = parts.iter().fold(0_usize, |bytes, part| bytes.saturating_add(part.len()));
-    u64::try_from(bytes).unwrap_or(u64::MAX)
+pub(crate) fn len_bytes(parts: &[&[u8]]) -> usize {
+    parts.iter().fold(0, |bytes, part| bytes.saturating_add(part.len()))
 }

@@ -7,14 +7,14 @@ use crate::value::index_map::IndexMap;
 
 /// What a field takes beyond its bytes and its value's: an entry of 40 bytes
 /// with spare room, 4 bytes of the table twice, and two allocations' headers.
-const FIELD_OVERHEAD_BYTES: u64 = 96;
+const FIELD_OVERHEAD_BYTES: usize = 96;
 
 /// Fields with values.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hash {
     fields: IndexMap<Box<[u8]>, Box<[u8]>>,
     digest: u64,
-    used_bytes: u64,
+    used_bytes: usize,
 }
 
 impl Hash {
@@ -83,16 +83,16 @@ impl Hash {
     }
 
     /// Roughly the memory that fields and values take.
-    pub(crate) fn used_bytes(&self) -> u64 {
+    pub(crate) fn used_bytes(&self) -> usize {
         self.used_bytes
     }
 }
 
-fn slices<'a>((field, value): (&'a Box<[u8]>, &'a Box<[u8]>)) -> (&'a [u8], &'a [u8]) {
-    (field, value)
+fn slices<'a, T: AsRef<[u8]>>((field, value): (&'a T, &'a T)) -> (&'a [u8], &'a [u8]) {
+    (field.as_ref(), value.as_ref())
 }
 
-fn field_bytes(field: &[u8], value: &[u8]) -> u64 {
+fn field_bytes(field: &[u8], value: &[u8]) -> usize {
     element::len_bytes(&[field, value]).saturating_add(FIELD_OVERHEAD_BYTES)
 }
 

@@ -44,6 +44,19 @@ struct Entry<K, V> {
     value: V,
 }
 
+/// The same entries in the same order, whatever the seeds.
+impl<K: AsRef<[u8]>, V: PartialEq> PartialEq for IndexMap<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        let pair = |(key, value): (&K, &V), (other_key, other_value): (&K, &V)| {
+            key.as_ref() == other_key.as_ref() && value == other_value
+        };
+        self.len() == other.len()
+            && self.iter().zip(other.iter()).all(|(one, another)| pair(one, another))
+    }
+}
+
+impl<K: AsRef<[u8]>, V: Eq> Eq for IndexMap<K, V> {}
+
 impl<K: AsRef<[u8]>, V> IndexMap<K, V> {
     /// An empty map. `seed` scatters keys and shows nowhere.
     pub(crate) fn new(seed: u64) -> Self {

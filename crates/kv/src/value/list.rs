@@ -16,7 +16,7 @@ use crate::value::element;
 
 /// What an element takes beyond its bytes: a place in the ring with spare room,
 /// and an allocation's header.
-const ELEMENT_OVERHEAD_BYTES: u64 = 48;
+const ELEMENT_OVERHEAD_BYTES: usize = 48;
 
 /// Odd, so that it has an inverse modulo 2^64.
 const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -24,12 +24,12 @@ const BASE_INVERSE: u64 = inverse(BASE);
 const _: () = assert!(BASE.wrapping_mul(BASE_INVERSE) == 1);
 
 /// Elements in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct List {
     elements: VecDeque<Box<[u8]>>,
     digest: u64,
     power: u64,
-    used_bytes: u64,
+    used_bytes: usize,
 }
 
 /// One of the two ends of a list.
@@ -104,13 +104,13 @@ impl List {
     /// counted from `from`. Returns how many those were.
     pub(crate) fn remove(&mut self, element: &[u8], from: End, len_max: usize) -> usize {
         let mut removed_len = 0;
-        let mut is_kept = |held: &Box<[u8]>| {
-            let goes = removed_len < len_max && held.as_ref() == element;
+        let mut is_kept = |held: &[u8]| {
+            let goes = removed_len < len_max && held == element;
             removed_len += usize::from(goes);
             !goes
         };
         match from {
-            End::Front => self.elements.retain(&mut is_kept),
+            End::Front => self.elements.retain(|held| is_kept(held)),
             End::Back => {
                 let mut kept = VecDeque::with_capacity(self.elements.len());
                 while let Some(held) = self.elements.pop_back() {
@@ -164,7 +164,7 @@ impl List {
     }
 
     /// Roughly the memory that elements take.
-    pub(crate) fn used_bytes(&self) -> u64 {
+    pub(crate) fn used_bytes(&self) -> usize {
         self.used_bytes
     }
 
@@ -188,7 +188,7 @@ impl List {
     }
 }
 
-fn element_bytes(element: &[u8]) -> u64 {
+fn element_bytes(element: &[u8]) -> usize {
     element::len_bytes(&[element]).saturating_add(ELEMENT_OVERHEAD_BYTES)
 }
 

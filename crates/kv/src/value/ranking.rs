@@ -6,10 +6,12 @@
 //! `CHUNK_LEN_MAX` elements; making or dropping a chunk costs the number of
 //! chunks, and happens once in tens of changes.
 //!
-//! Invariants: no chunk is empty; elements differ; no score is NaN.
+//! Invariants: no chunk is empty; elements differ.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
+
+use crate::value::score::Score;
 
 /// Elements of a chunk: 3 KiB to move at most, and a million elements have
 /// some 10,000 chunks.
@@ -19,9 +21,9 @@ const CHUNK_LEN_MAX: usize = 128;
 const CHUNK_LEN_LOW: usize = CHUNK_LEN_MAX / 4;
 
 /// A member with its score.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ranked {
-    pub(crate) score: f64,
+    pub(crate) score: Score,
     pub(crate) member: Arc<[u8]>,
 }
 
@@ -62,7 +64,7 @@ impl Ranking {
     }
 
     /// Takes an element out.
-    pub(crate) fn remove(&mut self, score: f64, member: &[u8]) -> Option<Ranked> {
+    pub(crate) fn remove(&mut self, score: Score, member: &[u8]) -> Option<Ranked> {
         let at = self.chunk_of(score, member);
         let chunk = self.chunks.get_mut(at)?;
         let held = |held: &Ranked| order(held.score, &held.member, score, member);
@@ -77,7 +79,7 @@ impl Ranking {
     }
 
     /// How many elements come before this one, which need not be there.
-    pub(crate) fn rank(&self, score: f64, member: &[u8]) -> usize {
+    pub(crate) fn rank(&self, score: Score, member: &[u8]) -> usize {
         self.rank_where(|held| order(held.score, &held.member, score, member).is_lt())
     }
 
@@ -104,7 +106,7 @@ impl Ranking {
     }
 
     /// The chunk where an element is, or where it would have to be.
-    fn chunk_of(&self, score: f64, member: &[u8]) -> usize {
+    fn chunk_of(&self, score: Score, member: &[u8]) -> usize {
         self.chunks.partition_point(|chunk| {
             let last = chunk.last();
             last.is_some_and(|last| order(last.score, &last.member, score, member).is_lt())
@@ -133,11 +135,9 @@ impl Ranking {
     }
 }
 
-/// How one element stands to another. Scores that are equal as numbers, such as
-/// the two zeros, leave it to the bytes.
-fn order(score: f64, member: &[u8], other_score: f64, other_member: &[u8]) -> Ordering {
-    let by_score = score.partial_cmp(&other_score).unwrap_or(Ordering::Equal);
-    by_score.then_with(|| member.cmp(other_member))
+/// How one element stands to another.
+fn order(score: Score, member: &[u8], other_score: Score, other_member: &[u8]) -> Ordering {
+    score.cmp(&other_score).then_with(|| member.cmp(other_member))
 }
 
 /// Lengths whose prefixes can be summed and searched in O(log n).
@@ -216,7 +216,7 @@ mod tests {
 
     fn ranked(score: u64, member: u64) -> Ranked {
         Ranked {
-            score: f64::from(u32::try_from(score).unwrap()),
+            score: Score::new(f64::from(u32::try_from(score).unwrap())).unwrap(),
             member: member.to_string().into_bytes().into(),
         }
     }
@@ -283,11 +283,5 @@ mod tests {
         }
         assert_eq!(ranking.iter_from(0).count(), 1_000);
         assert!(ranking.chunks.len() <= 2 * 1_000 / CHUNK_LEN_LOW);
-    }
-
-    #[test]
-    fn the_two_zeros_are_one_score() {
-        assert_eq!(order(0.0, b"a", -0.0, b"a"), Ordering::Equal);
-        assert_eq!(order(-0.0, b"b", 0.0, b"a"), Ordering::Greater);
     }
 }

@@ -164,8 +164,23 @@ mod tests {
             assert_eq!(parsed(text), Some(value), "{text}");
         }
         let refused = [
-            "", " 1", "1 ", "nan", "1e400", "-1e400", "1e-400", "0x1p-9999", "+", "--1", "+-1",
-            "0x", "0x.p1", "0xg", "1e", "one", "1_0",
+            "",
+            " 1",
+            "1 ",
+            "nan",
+            "1e400",
+            "-1e400",
+            "1e-400",
+            "0x1p-9999",
+            "+",
+            "--1",
+            "+-1",
+            "0x",
+            "0x.p1",
+            "0xg",
+            "1e",
+            "one",
+            "1_0",
         ];
         for text in refused {
             assert_eq!(parsed(text), None, "{text:?}");

@@ -8,14 +8,14 @@ use crate::value::index_map::IndexMap;
 
 /// What a member takes beyond its bytes: an entry of 24 bytes with spare room,
 /// 4 bytes of the table twice, and an allocation's header.
-const MEMBER_OVERHEAD_BYTES: u64 = 64;
+const MEMBER_OVERHEAD_BYTES: usize = 64;
 
 /// Members without repetition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Set {
     members: IndexMap<Box<[u8]>, ()>,
     digest: u64,
-    used_bytes: u64,
+    used_bytes: usize,
 }
 
 impl Set {
@@ -78,7 +78,7 @@ impl Set {
     }
 
     /// Roughly the memory that members take.
-    pub(crate) fn used_bytes(&self) -> u64 {
+    pub(crate) fn used_bytes(&self) -> usize {
         self.used_bytes
     }
 
@@ -91,7 +91,7 @@ impl Set {
     }
 }
 
-fn member_bytes(member: &[u8]) -> u64 {
+fn member_bytes(member: &[u8]) -> usize {
     element::len_bytes(&[member]).saturating_add(MEMBER_OVERHEAD_BYTES)
 }
 

@@ -3,10 +3,9 @@
 //! A map from member to score answers what is asked about a member; a ranking
 //! answers what is asked about the order. Both share the member's bytes.
 //!
-//! Invariants: no score is NaN; map and ranking hold the same.
+//! Invariant: map and ranking hold the same.
 //!
-//! Not here: how a client writes scores and bounds (`number.rs`,
-//! `operation/sorted_set.rs`).
+//! Not here: what a score is (`value/score.rs`).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,23 +13,33 @@ use std::sync::Arc;
 use crate::value::element;
 use crate::value::index_map::{IndexMap, SMALL_LEN_MAX};
 use crate::value::ranking::{Ranked, Ranking};
+use crate::value::score::Score;
 
 /// What a member takes beyond its bytes: an entry of 32 and a place in the
 /// ranking of 24 bytes, both with spare room, 4 bytes of the table twice, and
 /// the headers of a shared allocation.
-const MEMBER_OVERHEAD_BYTES: u64 = 120;
+const MEMBER_OVERHEAD_BYTES: usize = 120;
 
 /// Members with scores.
 #[derive(Clone, Debug)]
 pub(crate) struct SortedSet {
-    scores: IndexMap<Arc<[u8]>, f64>,
+    scores: IndexMap<Arc<[u8]>, Score>,
     ranking: Ranking,
     digest: u64,
-    used_bytes: u64,
+    used_bytes: usize,
 }
 
+/// The same members with the same scores, in the same order of the map.
+impl PartialEq for SortedSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.scores == other.scores
+    }
+}
+
+impl Eq for SortedSet {}
+
 /// One step of a walk: the cursor for the next one, and what is shown.
-pub(crate) type Walk<'a> = (u64, Vec<(&'a [u8], f64)>);
+pub(crate) type Walk<'a> = (u64, Vec<(&'a [u8], Score)>);
 
 impl SortedSet {
     /// No members. About `seed` see [`IndexMap::new`].
@@ -38,11 +47,8 @@ impl SortedSet {
         Self { scores: IndexMap::new(seed), ranking: Ranking::default(), digest: 0, used_bytes: 0 }
     }
 
-    /// Gives a member a score, which isn't NaN. A score equal to the present
-    /// one changes nothing, not even the sign of a zero.
-    #[expect(clippy::float_cmp, reason = "it is about the very same number")]
-    pub(crate) fn set(&mut self, member: &[u8], score: f64) {
-        debug_assert!(!score.is_nan(), "a NaN has no place in an order");
+    /// Gives a member a score.
+    pub(crate) fn set(&mut self, member: &[u8], score: Score) {
         let member = match self.scores.get_mut(member) {
             Some(held) if *held == score => return,
             Some(held) => {
@@ -65,7 +71,7 @@ impl SortedSet {
     }
 
     /// Takes a member out and returns its score.
-    pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
+    pub(crate) fn remove(&mut self, member: &[u8]) -> Option<Score> {
         let (member, score) = self.scores.remove(member)?;
         let ranked = self.ranking.remove(score, &member);
         debug_assert!(ranked.is_some(), "map and ranking hold the same");
@@ -74,7 +80,7 @@ impl SortedSet {
         Some(score)
     }
 
-    pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
+    pub(crate) fn score(&self, member: &[u8]) -> Option<Score> {
         self.scores.get(member).copied()
     }
 
@@ -86,12 +92,12 @@ impl SortedSet {
 
     /// How many members come before the first for which `is_before` is false;
     /// it must be true of none behind that.
-    pub(crate) fn rank_where(&self, is_before: impl Fn(f64, &[u8]) -> bool) -> usize {
+    pub(crate) fn rank_where(&self, is_before: impl Fn(Score, &[u8]) -> bool) -> usize {
         self.ranking.rank_where(|ranked| is_before(ranked.score, &ranked.member))
     }
 
     /// The member at a position of the map; for random picks.
-    pub(crate) fn at(&self, position: usize) -> Option<(&[u8], f64)> {
+    pub(crate) fn at(&self, position: usize) -> Option<(&[u8], Score)> {
         self.scores.at(position).map(|(member, score)| (member.as_ref(), *score))
     }
 
@@ -100,20 +106,20 @@ impl SortedSet {
     }
 
     /// Members with scores by rank, upwards.
-    pub(crate) fn range(&self, ranks: Range<usize>) -> impl Iterator<Item = (&[u8], f64)> {
+    pub(crate) fn range(&self, ranks: Range<usize>) -> impl Iterator<Item = (&[u8], Score)> {
         let len = ranks.end.saturating_sub(ranks.start);
         self.ranking.iter_from(ranks.start).take(len).map(pair)
     }
 
     /// Members with scores by rank, downwards.
-    pub(crate) fn range_back(&self, ranks: Range<usize>) -> impl Iterator<Item = (&[u8], f64)> {
+    pub(crate) fn range_back(&self, ranks: Range<usize>) -> impl Iterator<Item = (&[u8], Score)> {
         let len = ranks.end.saturating_sub(ranks.start);
         self.ranking.iter_back_from(ranks.end.min(self.len())).take(len).map(pair)
     }
 
     /// All members with scores in the order of the map: putting them into an
     /// empty set in this order makes an equal one.
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], f64)> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], Score)> {
         self.scores.iter().map(|(member, score)| (member.as_ref(), *score))
     }
 
@@ -132,20 +138,20 @@ impl SortedSet {
     }
 
     /// Roughly the memory that members take.
-    pub(crate) fn used_bytes(&self) -> u64 {
+    pub(crate) fn used_bytes(&self) -> usize {
         self.used_bytes
     }
 }
 
-fn pair(ranked: &Ranked) -> (&[u8], f64) {
+fn pair(ranked: &Ranked) -> (&[u8], Score) {
     (&ranked.member, ranked.score)
 }
 
-fn part(member: &[u8], score: f64) -> u64 {
-    element::pair_part(member, &score.to_le_bytes())
+fn part(member: &[u8], score: Score) -> u64 {
+    element::pair_part(member, &score.value().to_le_bytes())
 }
 
-fn member_bytes(member: &[u8]) -> u64 {
+fn member_bytes(member: &[u8]) -> usize {
     element::len_bytes(&[member]).saturating_add(MEMBER_OVERHEAD_BYTES)
 }
 
@@ -156,10 +162,14 @@ mod tests {
     use super::*;
     use crate::value::random::Random;
 
-    fn sorted(naive: &BTreeMap<Vec<u8>, f64>) -> Vec<(&[u8], f64)> {
-        let mut sorted: Vec<(&[u8], f64)> =
+    fn score(value: f64) -> Score {
+        Score::new(value).unwrap()
+    }
+
+    fn sorted(naive: &BTreeMap<Vec<u8>, Score>) -> Vec<(&[u8], Score)> {
+        let mut sorted: Vec<(&[u8], Score)> =
             naive.iter().map(|(member, score)| (&member[..], *score)).collect();
-        sorted.sort_by(|one, other| one.1.total_cmp(&other.1).then(one.0.cmp(other.0)));
+        sorted.sort_by(|one, other| one.1.cmp(&other.1).then(one.0.cmp(other.0)));
         sorted
     }
 
@@ -167,11 +177,11 @@ mod tests {
     fn a_sorted_set_answers_as_a_sorted_map_does() {
         let mut random = Random::new(21);
         let mut set = SortedSet::new(1);
-        let mut naive: BTreeMap<Vec<u8>, f64> = BTreeMap::new();
+        let mut naive: BTreeMap<Vec<u8>, Score> = BTreeMap::new();
         for step in 0..30_000_u64 {
             let member = random.below(400).to_string().into_bytes();
             if random.below(4) > 0 {
-                let score = f64::from(u16::try_from(random.below(100)).unwrap()) / 4.0;
+                let score = score(f64::from(u16::try_from(random.below(100)).unwrap()) / 4.0);
                 set.set(&member, score);
                 naive.insert(member, score);
             } else {
@@ -187,8 +197,8 @@ mod tests {
                 for (rank, (member, score)) in sorted.iter().enumerate() {
                     assert_eq!((set.rank(member), set.score(member)), (Some(rank), Some(*score)));
                 }
-                let below = sorted.partition_point(|(_, score)| *score < 12.5);
-                assert_eq!(set.rank_where(|score, _| score < 12.5), below);
+                let below = sorted.partition_point(|(_, score)| score.value() < 12.5);
+                assert_eq!(set.rank_where(|score, _| score.value() < 12.5), below);
             }
         }
         assert_eq!(set.len(), naive.len());
@@ -198,24 +208,16 @@ mod tests {
     fn digest_and_bytes_depend_on_members_and_scores_alone() {
         let mut one = SortedSet::new(1);
         let mut other = SortedSet::new(2);
-        one.set(b"a", 1.0);
-        one.set(b"b", 2.0);
-        other.set(b"b", 1.0);
-        other.set(b"a", 2.0);
+        one.set(b"a", score(1.0));
+        one.set(b"b", score(2.0));
+        other.set(b"b", score(1.0));
+        other.set(b"a", score(2.0));
         assert_ne!(one.digest(), other.digest());
-        other.set(b"b", 2.0);
-        other.set(b"a", 1.0);
+        other.set(b"b", score(2.0));
+        other.set(b"a", score(1.0));
         assert_eq!((one.digest(), one.used_bytes()), (other.digest(), other.used_bytes()));
         one.remove(b"a");
         one.remove(b"b");
         assert_eq!((one.digest(), one.used_bytes()), (0, 0));
-    }
-
-    #[test]
-    fn a_negative_zero_stays_what_it_is() {
-        let mut set = SortedSet::new(1);
-        set.set(b"a", -0.0);
-        set.set(b"a", 0.0);
-        assert!(set.score(b"a").is_some_and(f64::is_sign_negative));
     }
 }

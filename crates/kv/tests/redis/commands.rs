@@ -112,7 +112,7 @@ fn arity(name: &str) -> String {
 #[test]
 fn what_redis_has_and_raftlet_has_not_is_refused_by_name() {
     for (request, start) in [
-        ("lpush k v", "-ERR LPUSH is not supported by raftlet: use string values"),
+        ("blpop k 0", "-ERR BLPOP is not supported by raftlet: nothing here blocks; use LMOVE"),
         ("CLUSTER SLOTS", "-ERR CLUSTER is not supported by raftlet: use any node"),
         ("SAVE", "-ERR SAVE is not supported by raftlet: a write is on a majority's disks"),
         ("SET a b EX 10", "-ERR SET EX is not supported by raftlet: use SET key value|"),

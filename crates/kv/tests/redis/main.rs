@@ -12,3 +12,4 @@ mod hostile;
 mod machine;
 mod node;
 mod ordering;
+mod transcripts;

@@ -168,21 +168,48 @@ pub(super) fn samples() -> Vec<(crate::Command<&'static [u8]>, &'static str)> {
     let pick = Pick { count: Some(-2), with_values: true, seed: 7 };
     let scan = Scan { cursor: 1, count: 10, pattern: Some(&b"*"[..]) };
     vec![
-        (change(HashChange::Set(vec![(f, b"v")])), r"GOLDEN"),
-        (change(HashChange::SetQuietly(vec![(f, b"v")])), r"GOLDEN"),
-        (change(HashChange::SetNew(Box::new((f, b"v")))), r"GOLDEN"),
-        (change(HashChange::Remove(vec![f])), r"GOLDEN"),
-        (change(HashChange::IncrBy { field: Box::new(f), by: -1 }), r"GOLDEN"),
-        (change(HashChange::IncrByFloat { field: Box::new(f), by: Box::new(b"0.5") }), r"GOLDEN"),
-        (ask(HashQuestion::Get(f)), r"GOLDEN"),
-        (ask(HashQuestion::GetEach(vec![f])), r"GOLDEN"),
-        (ask(HashQuestion::All(HashPart::Fields)), r"GOLDEN"),
-        (ask(HashQuestion::All(HashPart::Values)), r"GOLDEN"),
-        (ask(HashQuestion::All(HashPart::Both)), r"GOLDEN"),
-        (ask(HashQuestion::Len), r"GOLDEN"),
-        (ask(HashQuestion::Contains(f)), r"GOLDEN"),
-        (ask(HashQuestion::ValueLen(f)), r"GOLDEN"),
-        (ask(HashQuestion::Random(pick)), r"GOLDEN"),
-        (ask(HashQuestion::Scan(Box::new(scan))), r"GOLDEN"),
+        (
+            change(HashChange::Set(vec![(f, b"v")])),
+            r"\x02\x03\x01\x00\x00\x00h\x01\x01\x00\x00\x00\x01\x00\x00\x00f\x01\x00\x00\x00v",
+        ),
+        (
+            change(HashChange::SetQuietly(vec![(f, b"v")])),
+            r"\x02\x03\x01\x00\x00\x00h\x02\x01\x00\x00\x00\x01\x00\x00\x00f\x01\x00\x00\x00v",
+        ),
+        (
+            change(HashChange::SetNew(Box::new((f, b"v")))),
+            r"\x02\x03\x01\x00\x00\x00h\x03\x01\x00\x00\x00f\x01\x00\x00\x00v",
+        ),
+        (
+            change(HashChange::Remove(vec![f])),
+            r"\x02\x03\x01\x00\x00\x00h\x04\x01\x00\x00\x00\x01\x00\x00\x00f",
+        ),
+        (
+            change(HashChange::IncrBy { field: Box::new(f), by: -1 }),
+            r"\x02\x03\x01\x00\x00\x00h\x05\x01\x00\x00\x00f\xff\xff\xff\xff\xff\xff\xff\xff",
+        ),
+        (
+            change(HashChange::IncrByFloat { field: Box::new(f), by: Box::new(b"0.5") }),
+            r"\x02\x03\x01\x00\x00\x00h\x06\x01\x00\x00\x00f\x03\x00\x00\x000.5",
+        ),
+        (ask(HashQuestion::Get(f)), r"\x02 \x03\x01\x00\x00\x00h\x01\x01\x00\x00\x00f"),
+        (
+            ask(HashQuestion::GetEach(vec![f])),
+            r"\x02 \x03\x01\x00\x00\x00h\x02\x01\x00\x00\x00\x01\x00\x00\x00f",
+        ),
+        (ask(HashQuestion::All(HashPart::Fields)), r"\x02 \x03\x01\x00\x00\x00h\x03\x00"),
+        (ask(HashQuestion::All(HashPart::Values)), r"\x02 \x03\x01\x00\x00\x00h\x03\x01"),
+        (ask(HashQuestion::All(HashPart::Both)), r"\x02 \x03\x01\x00\x00\x00h\x03\x02"),
+        (ask(HashQuestion::Len), r"\x02 \x03\x01\x00\x00\x00h\x04"),
+        (ask(HashQuestion::Contains(f)), r"\x02 \x03\x01\x00\x00\x00h\x05\x01\x00\x00\x00f"),
+        (ask(HashQuestion::ValueLen(f)), r"\x02 \x03\x01\x00\x00\x00h\x06\x01\x00\x00\x00f"),
+        (
+            ask(HashQuestion::Random(pick)),
+            r"\x02 \x03\x01\x00\x00\x00h\x07\x01\xfe\xff\xff\xff\xff\xff\xff\xff\x01\x07\x00\x00\x00\x00\x00\x00\x00",
+        ),
+        (
+            ask(HashQuestion::Scan(Box::new(scan))),
+            r"\x02 \x03\x01\x00\x00\x00h\x08\x01\x00\x00\x00\x00\x00\x00\x00\n\x00\x00\x00\x00\x00\x00\x00\x01\x01\x00\x00\x00*",
+        ),
     ]
 }

@@ -196,17 +196,44 @@ pub(super) fn samples() -> Vec<(crate::Command<&'static [u8]>, &'static str)> {
     let pop_first = ListCommand::PopFirst { keys: vec![key], end: End::Back, count: 3 };
     let find = Find { element: e, rank: -1, count: Some(0), len_max: 9 };
     vec![
-        (change(push), r"GOLDEN"),
-        (change(ListChange::Pop { end: End::Front, count: None }), r"GOLDEN"),
-        (change(ListChange::Set { position: -1, element: Box::new(e) }), r"GOLDEN"),
-        (change(insert), r"GOLDEN"),
-        (change(ListChange::Remove { count: 2, element: Box::new(e) }), r"GOLDEN"),
-        (change(ListChange::Trim { start: 0, stop: -2 }), r"GOLDEN"),
-        (Command::List(ListCommand::Move(Box::new(moved))), r"GOLDEN"),
-        (Command::List(pop_first), r"GOLDEN"),
-        (ask(ListQuestion::Len), r"GOLDEN"),
-        (ask(ListQuestion::At(-1)), r"GOLDEN"),
-        (ask(ListQuestion::Range { start: 0, stop: -1 }), r"GOLDEN"),
-        (ask(ListQuestion::Find(Box::new(find))), r"GOLDEN"),
+        (change(push), r"\x02\x04\x01\x01\x00\x00\x00l\x01\x01\x01\x00\x00\x00\x01\x00\x00\x00e"),
+        (
+            change(ListChange::Pop { end: End::Front, count: None }),
+            r"\x02\x04\x02\x01\x00\x00\x00l\x00\x00",
+        ),
+        (
+            change(ListChange::Set { position: -1, element: Box::new(e) }),
+            r"\x02\x04\x03\x01\x00\x00\x00l\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00\x00\x00e",
+        ),
+        (change(insert), r"\x02\x04\x04\x01\x00\x00\x00l\x00\x01\x00\x00\x00e\x01\x00\x00\x00n"),
+        (
+            change(ListChange::Remove { count: 2, element: Box::new(e) }),
+            r"\x02\x04\x05\x01\x00\x00\x00l\x02\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00e",
+        ),
+        (
+            change(ListChange::Trim { start: 0, stop: -2 }),
+            r"\x02\x04\x06\x01\x00\x00\x00l\x00\x00\x00\x00\x00\x00\x00\x00\xfe\xff\xff\xff\xff\xff\xff\xff",
+        ),
+        (
+            Command::List(ListCommand::Move(Box::new(moved))),
+            r"\x02\x04\x07\x01\x00\x00\x00l\x01\x00\x00\x00m\x00\x01",
+        ),
+        (
+            Command::List(pop_first),
+            r"\x02\x04\x08\x01\x03\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00l",
+        ),
+        (ask(ListQuestion::Len), r"\x02 \x04\x01\x00\x00\x00l\x01"),
+        (
+            ask(ListQuestion::At(-1)),
+            r"\x02 \x04\x01\x00\x00\x00l\x02\xff\xff\xff\xff\xff\xff\xff\xff",
+        ),
+        (
+            ask(ListQuestion::Range { start: 0, stop: -1 }),
+            r"\x02 \x04\x01\x00\x00\x00l\x03\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff",
+        ),
+        (
+            ask(ListQuestion::Find(Box::new(find))),
+            r"\x02 \x04\x01\x00\x00\x00l\x04\x01\x00\x00\x00e\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00\x00\x00\x00\x00\x00\x00\x00\t\x00\x00\x00\x00\x00\x00\x00",
+        ),
     ]
 }

@@ -196,23 +196,54 @@ pub(super) fn samples() -> Vec<(crate::Command<&'static [u8]>, &'static str)> {
     let pick = Pick { count: None, with_values: false, seed: 7 };
     let scan = Scan { cursor: 1, count: 10, pattern: None };
     let moved = SetMove { from: key, to: &b"t"[..], member: m };
-    let store = |operation| SetCommand::Store { destination: &b"t"[..], operation, keys: vec![key] };
+    let store =
+        |operation| SetCommand::Store { destination: &b"t"[..], operation, keys: vec![key] };
     let combine = SetQuery::Combine { operation: SetOperation::Difference, keys: vec![key] };
     let len = SetQuery::IntersectionLen { keys: vec![key], limit: 3 };
     vec![
-        (change(SetChange::Add(vec![m])), r"GOLDEN"),
-        (change(SetChange::Remove(vec![m])), r"GOLDEN"),
-        (change(SetChange::Pop { count: Some(2), seed: 7 }), r"GOLDEN"),
-        (Command::Set(SetCommand::Move(Box::new(moved))), r"GOLDEN"),
-        (Command::Set(store(SetOperation::Union)), r"GOLDEN"),
-        (Command::Set(store(SetOperation::Intersection)), r"GOLDEN"),
-        (ask(SetQuestion::Members), r"GOLDEN"),
-        (ask(SetQuestion::Contains(m)), r"GOLDEN"),
-        (ask(SetQuestion::ContainsEach(vec![m])), r"GOLDEN"),
-        (ask(SetQuestion::Len), r"GOLDEN"),
-        (ask(SetQuestion::Random(pick)), r"GOLDEN"),
-        (ask(SetQuestion::Scan(Box::new(scan))), r"GOLDEN"),
-        (Command::Query(combine.into()), r"GOLDEN"),
-        (Command::Query(len.into()), r"GOLDEN"),
+        (
+            change(SetChange::Add(vec![m])),
+            r"\x02\x05\x01\x01\x00\x00\x00s\x01\x00\x00\x00\x01\x00\x00\x00m",
+        ),
+        (
+            change(SetChange::Remove(vec![m])),
+            r"\x02\x05\x02\x01\x00\x00\x00s\x01\x00\x00\x00\x01\x00\x00\x00m",
+        ),
+        (
+            change(SetChange::Pop { count: Some(2), seed: 7 }),
+            r"\x02\x05\x03\x01\x00\x00\x00s\x01\x02\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00",
+        ),
+        (
+            Command::Set(SetCommand::Move(Box::new(moved))),
+            r"\x02\x05\x04\x01\x00\x00\x00s\x01\x00\x00\x00t\x01\x00\x00\x00m",
+        ),
+        (
+            Command::Set(store(SetOperation::Union)),
+            r"\x02\x05\x05\x01\x00\x00\x00t\x00\x01\x00\x00\x00\x01\x00\x00\x00s",
+        ),
+        (
+            Command::Set(store(SetOperation::Intersection)),
+            r"\x02\x05\x05\x01\x00\x00\x00t\x01\x01\x00\x00\x00\x01\x00\x00\x00s",
+        ),
+        (ask(SetQuestion::Members), r"\x02 \x05\x01\x01\x00\x00\x00s"),
+        (ask(SetQuestion::Contains(m)), r"\x02 \x05\x02\x01\x00\x00\x00s\x01\x00\x00\x00m"),
+        (
+            ask(SetQuestion::ContainsEach(vec![m])),
+            r"\x02 \x05\x03\x01\x00\x00\x00s\x01\x00\x00\x00\x01\x00\x00\x00m",
+        ),
+        (ask(SetQuestion::Len), r"\x02 \x05\x04\x01\x00\x00\x00s"),
+        (
+            ask(SetQuestion::Random(pick)),
+            r"\x02 \x05\x05\x01\x00\x00\x00s\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00",
+        ),
+        (
+            ask(SetQuestion::Scan(Box::new(scan))),
+            r"\x02 \x05\x06\x01\x00\x00\x00s\x01\x00\x00\x00\x00\x00\x00\x00\n\x00\x00\x00\x00\x00\x00\x00\x00",
+        ),
+        (Command::Query(combine.into()), r"\x02 \x05\x07\x02\x01\x00\x00\x00\x01\x00\x00\x00s"),
+        (
+            Command::Query(len.into()),
+            r"\x02 \x05\x08\x01\x00\x00\x00\x01\x00\x00\x00s\x03\x00\x00\x00\x00\x00\x00\x00",
+        ),
     ]
 }
