@@ -116,6 +116,7 @@ impl Group {
             liveness: Vec::new(),
             effects: Effects::default(),
             counters: Counters::default(),
+            is_dismissed: false,
         };
         let patience = first_patience_ns(&mut state);
         let follower = Follower::new(&mut state, patience);
@@ -306,7 +307,12 @@ impl Group {
                     }
                     follower.flush(&mut self.state);
                 }
-                RoleState::Leader(leader) => leader.flush(&mut self.state),
+                RoleState::Leader(leader) => {
+                    leader.flush(&mut self.state);
+                    if leader.is_retired {
+                        self.retire();
+                    }
+                }
                 RoleState::Candidate(_) | RoleState::Halted => {}
             }
             self.state.hand_out(out);
@@ -437,6 +443,7 @@ fn first_patience_ns(state: &mut State) -> u64 {
     }
 }
 
+mod membership;
 mod messages;
 pub(crate) mod queries;
 mod transfer;

@@ -21,6 +21,7 @@ pub(crate) mod response;
 pub(crate) mod set;
 pub(crate) mod sorted_set;
 pub(crate) mod string;
+pub(crate) mod transaction;
 
 use bytes::Bytes;
 
@@ -30,6 +31,7 @@ use crate::operation::list::{ListCommand, ListQuery};
 use crate::operation::set::{SetCommand, SetQuery};
 use crate::operation::sorted_set::{SortedSetCommand, SortedSetQuery};
 use crate::operation::string::{StringCommand, StringQuery};
+use crate::operation::transaction::Transaction;
 
 /// Two shares of a frame and two tags: `SET key value`, `HGET key field`. One
 /// tag says which family, for those as large as this, and one what of it.
@@ -73,6 +75,8 @@ pub enum Command<B> {
     Query(Query<B>),
     /// Nothing but the time that the leader stamps on it (rule 31).
     Tick,
+    /// Several commands as one, if nothing watched has changed.
+    Transaction(Box<Transaction<B>>),
 }
 
 impl<B> From<StringQuery<B>> for Query<B> {

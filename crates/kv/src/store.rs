@@ -34,6 +34,7 @@ mod set;
 mod sorted_set;
 mod sorted_set_range;
 mod string;
+mod transaction;
 mod view;
 
 use bytes::Bytes;
@@ -176,6 +177,7 @@ impl Store {
             Command::SortedSet(command) => sorted_set::apply(self, command).into(),
             Command::Query(query) => self.query(query),
             Command::Tick => Response::Ok,
+            Command::Transaction(transaction) => transaction::apply(self, transaction),
         }
     }
 

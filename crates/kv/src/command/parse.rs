@@ -4,6 +4,8 @@
 //! The table has checked the arity, so an argument it demands is there; where
 //! the type can't say so, a missing one reads as empty.
 
+pub(crate) mod clients;
+pub(crate) mod cluster;
 pub(crate) mod collection;
 pub(crate) mod combination;
 pub(crate) mod connection;
@@ -15,6 +17,7 @@ pub(crate) mod server;
 pub(crate) mod set;
 pub(crate) mod sorted_set;
 pub(crate) mod string;
+pub(crate) mod transaction;
 
 use bytes::Bytes;
 

@@ -4,6 +4,7 @@
 //! them. A name is found by one probe into a table of hashes that the compiler
 //! has filled; a test holds that every row is found.
 
+mod cluster;
 mod connection;
 mod hash;
 mod key;
@@ -12,6 +13,7 @@ mod server;
 mod set;
 mod sorted_set;
 mod string;
+mod transaction;
 
 use crate::command::Row;
 
@@ -23,8 +25,10 @@ static FAMILIES: &[&[Row]] = &[
     list::ROWS,
     set::ROWS,
     sorted_set::ROWS,
+    transaction::ROWS,
     connection::ROWS,
     server::ROWS,
+    cluster::ROWS,
 ];
 
 /// Longer names are looked up in vain.

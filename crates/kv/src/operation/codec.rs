@@ -11,6 +11,7 @@
 //!    6 sorted set  as in codec/sorted_set.rs
 //!   32 query       u8 family of the question, u8 question, then as there
 //!   33 tick
+//!   34 transaction  as in codec/transaction.rs
 //! bytes    u32 n, n bytes
 //! list     u32 n, n items
 //! ```
@@ -33,6 +34,7 @@ pub(crate) mod sorted_set_range;
 #[cfg(test)]
 mod sorted_set_samples;
 pub(crate) mod string;
+pub(crate) mod transaction;
 
 use crate::operation::codec::reader::Reader;
 use crate::operation::{Command, Query};
@@ -48,6 +50,7 @@ const SET: u8 = 5;
 const SORTED_SET: u8 = 6;
 const QUERY: u8 = 32;
 const TICK: u8 = 33;
+const TRANSACTION: u8 = 34;
 
 /// Why the bytes of an entry are no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -171,11 +174,23 @@ pub(crate) fn encode<B: AsRef<[u8]>>(command: &Command<B>, out: &mut Vec<u8>) {
             encode_query(query, out);
         }
         Command::Tick => out.push(TICK),
+        Command::Transaction(transaction) => {
+            out.push(TRANSACTION);
+            transaction::encode(transaction, out);
+        }
     }
 }
 
 /// Reads an operation.
 pub(crate) fn decode<'a>(reader: &mut Reader<'a>) -> Result<Command<&'a [u8]>, DecodeError> {
+    if reader.next_is(TRANSACTION) {
+        return Ok(Command::Transaction(Box::new(transaction::decode(reader)?)));
+    }
+    decode_single(reader)
+}
+
+/// Reads an operation that is no transaction.
+fn decode_single<'a>(reader: &mut Reader<'a>) -> Result<Command<&'a [u8]>, DecodeError> {
     let offset = reader.offset();
     Ok(match reader.byte()? {
         STRING => Command::String(string::decode_command(reader)?),

@@ -11,6 +11,7 @@ fn samples() -> Vec<(Command<&'static [u8]>, &'static str)> {
         list::samples(),
         set::samples(),
         sorted_set_samples::samples(),
+        transaction::samples(),
         vec![tick],
     ]
     .concat()
@@ -66,6 +67,20 @@ fn unknown_versions_families_and_kinds_are_refused_by_number() {
         assert_eq!(Command::decode(&[VERSION, family, 0x63]), kind(0x63, 2));
         assert_eq!(Command::decode(&[VERSION, QUERY, family, 0x63]), kind(0x63, 3));
     }
+}
+
+#[test]
+fn a_transaction_in_a_transaction_is_refused() {
+    let inner = Command::Transaction(Box::new(crate::Transaction::<&[u8]> {
+        watched: Vec::new(),
+        commands: Vec::new(),
+    }));
+    let outer = Command::Transaction(Box::new(crate::Transaction {
+        watched: Vec::new(),
+        commands: vec![inner],
+    }));
+    let error = Command::decode(&encoded(&outer)).unwrap_err();
+    assert_eq!(error, DecodeError::UnknownFamily { found: TRANSACTION, offset: 10 });
 }
 
 #[test]
