@@ -25,6 +25,7 @@ use crate::member::Member;
 use crate::observe::Alarms;
 use crate::port::{StateMachine, StorageError, WriteBatch};
 use crate::shard::state::{Completion, Phase, State};
+use crate::shard::writer::Durable;
 use crate::timers::Slot;
 use raftlet_core::{Body, Entries, Envelope, Event, Fetch, Message, Now, Role, Time};
 
@@ -82,15 +83,9 @@ impl<M: StateMachine> State<M> {
         match result {
             Ok(()) => {
                 self.observer.note_full(false, &mut self.due.notes);
-                let (parts, waker) = self.writer.finish(batch);
+                let (durable, waker) = self.writer.finish(batch);
                 self.due.wakers.extend(waker);
-                for part in &parts {
-                    if let Some(member) = self.members.get_mut(part.slot) {
-                        member.core.on_persisted(now, part.ticket);
-                        self.mark_dirty(part.slot);
-                    }
-                }
-                self.writer.reuse(parts);
+                self.on_durable(now, durable);
             }
             Err(StorageError::NoSpace { .. }) => {
                 self.observer.note_full(true, &mut self.due.notes);
@@ -98,6 +93,24 @@ impl<M: StateMachine> State<M> {
                 self.due.wakers.extend(waker);
             }
             Err(error) => self.poison(now, &error),
+        }
+    }
+
+    fn on_durable(&mut self, now: Now, durable: Durable) {
+        let (Durable::All(parts) | Durable::HardStates(parts)) = &durable;
+        let is_all = matches!(durable, Durable::All(_));
+        for part in parts {
+            if let Some(member) = self.members.get_mut(part.slot) {
+                if is_all {
+                    member.core.on_persisted(now, part.ticket);
+                } else {
+                    member.core.on_hard_state_persisted(now, part.ticket);
+                }
+                self.mark_dirty(part.slot);
+            }
+        }
+        if let Durable::All(parts) = durable {
+            self.writer.reuse(parts);
         }
     }
 
