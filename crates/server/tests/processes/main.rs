@@ -14,9 +14,11 @@
     reason = "what does not hold ends the test"
 )]
 
+mod browser;
 mod client;
 mod cluster;
 mod counters;
+mod dashboard;
 mod demo;
 mod failing_disk;
 mod hosts;
