@@ -74,7 +74,7 @@ mutants! {
     39 "M39" "I29" "truncation leaves the configuration that it removes";
     42 "M42" "I28" "a leader that was removed counts itself";
     43 "M43" "I26" "a change is taken before an own entry is committed";
-    44 "M44" "I56" "a learner votes before it has caught up";
+    44 "M44" "W05" "a learner votes before it has caught up";
     45 "M45" "I56" "the joint configuration is never left";
     54 "M54" "I37" "reads are served without asking a quorum";
     56 "M56" "I37" "a read is confirmed by a round begun before it";
@@ -85,7 +85,7 @@ mutants! {
     110 "M110" "I55" "a loss leaves the window open";
     111 "M111" "I40" "leadership is handed to a member that is not level";
     112 "M112" "I09" "a vote is given although the leader is heard";
-    113 "M113" "I16" "acks of an earlier membership count";
+    113 "M113" "W06" "acks of an earlier membership count";
     114 "M114" "I31" "a leader that was removed stays in office";
 }
 

@@ -56,7 +56,8 @@ impl Group {
     }
 
     fn on_vote_request(&mut self, from: Sender, term: Term, request: &VoteRequest) {
-        if self.tell_removed(from) {
+        self.tell_unseated(from.node);
+        if self.state.was_removed(from) {
             self.state.counters.stranger += 1;
             return;
         }

@@ -10,8 +10,8 @@
 
 use crate::trace::{mix, mix_bytes};
 use raftlet::core::{
-    Chunk, Configuration, Entries, Entry, EntryKind, HardState, Index, LogId, Origin, Restored,
-    Term,
+    Chunk, Configuration, Entries, Entry, EntryKind, HardState, Index, LogId, NodeId, Origin,
+    Restored, Term,
 };
 
 /// An entry, reduced to what checks need.
@@ -67,6 +67,7 @@ pub(crate) struct Image {
     pub(crate) hard_state: HardState,
     records: Vec<Record>,
     chunks: Vec<Chunk>,
+    configurations: Vec<(Index, Configuration)>,
 }
 
 impl Image {
@@ -79,12 +80,21 @@ impl Image {
             self.truncate(from);
         }
         self.records.extend_from_slice(&change.records);
+        if change.records.iter().any(|record| record.is_configuration) {
+            let entries = change.entries.iter();
+            let configured = entries.filter(|entry| entry.kind == EntryKind::Configuration);
+            self.configurations.extend(configured.map(|entry| {
+                let configuration = Configuration::decode(entry.payload);
+                (entry.index, configuration.expect("a core appends only what it can read"))
+            }));
+        }
         self.chunks.extend(change.entries.chunks().cloned());
     }
 
     /// Removes the entries from `from` on.
     fn truncate(&mut self, from: Index) {
         self.records.truncate(position(from.previous()));
+        self.configurations.retain(|(index, _)| *index < from);
         while let Some(chunk) = self.chunks.pop_if(|chunk| chunk.last() >= from) {
             if let Some(kept) = chunk.until(from.previous()) {
                 self.chunks.push(kept);
@@ -98,6 +108,35 @@ impl Image {
             term: self.records.last().map_or(Term::ZERO, |last| last.term),
             index: Index::new(u64::try_from(self.records.len()).expect("a short log")),
         }
+    }
+
+    /// Configurations and where they stand, ascending.
+    pub(crate) fn configurations(&self) -> &[(Index, Configuration)] {
+        &self.configurations
+    }
+
+    /// The configuration in effect in front of the entries of `term`.
+    pub(crate) fn configuration_before(&self, term: Term) -> Option<&Configuration> {
+        let is_before = |index: &Index| self.get(*index).is_some_and(|record| record.term < term);
+        let mut earlier = self.configurations.iter().rev();
+        earlier.find(|(index, _)| is_before(index)).map(|(_, configuration)| configuration)
+    }
+
+    /// Since which configuration that its leader of `term` made `node` has had
+    /// its seat without a break; 0 when it had it before.
+    pub(crate) fn seated_since(&self, node: NodeId, term: Term) -> Index {
+        let mut since = Index::ZERO;
+        for (index, configuration) in self.configurations.iter().rev() {
+            let is_own = self.get(*index).is_some_and(|record| record.term == term);
+            if configuration.find(node).is_none() {
+                return since;
+            }
+            if !is_own {
+                return Index::ZERO;
+            }
+            since = *index;
+        }
+        Index::ZERO
     }
 
     pub(crate) fn records(&self) -> &[Record] {
@@ -148,29 +187,19 @@ impl Image {
     /// What a member that starts on this image is told.
     pub(crate) fn restored(&self) -> Restored {
         let mut runs: Vec<LogId> = Vec::new();
-        let mut configurations = Vec::new();
         for (at, record) in self.records.iter().enumerate() {
             let index = Index::new(u64::try_from(at).expect("a short log") + 1);
             if runs.last().is_none_or(|run| run.term != record.term) {
                 runs.push(LogId { term: record.term, index });
-            }
-            if record.is_configuration {
-                configurations.push((index, self.configuration(index)));
             }
         }
         Restored {
             hard_state: self.hard_state,
             last: self.last().index,
             runs,
-            configurations,
+            configurations: self.configurations.clone(),
             last_log_time_ms: self.records.last().map_or(0, |last| last.log_time_ms),
         }
-    }
-
-    fn configuration(&self, index: Index) -> Configuration {
-        let entries = self.read(index, index, 0).expect("a record has its chunk");
-        let entry = entries.iter().next().expect("one entry was read");
-        Configuration::decode(entry.payload).expect("only configurations are marked as such")
     }
 }
 
