@@ -89,10 +89,11 @@ impl Connection {
         self.session.is_authenticated()
     }
 
-    /// What was refused since this was last asked.
-    pub fn take_refusals(&mut self) -> Refusals {
+    /// What was refused since this was last asked, if anything was.
+    pub fn take_refusals(&mut self) -> Option<Refusals> {
         let replies_too_big = self.pipeline.take_replies_too_big();
-        Refusals { replies_too_big, ..self.session.take_refusals() }
+        let refusals = Refusals { replies_too_big, ..self.session.take_refusals() };
+        (refusals != Refusals::default()).then_some(refusals)
     }
 
     /// Where bytes from the socket are appended.

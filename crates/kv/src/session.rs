@@ -93,6 +93,23 @@ pub struct Refusals {
     pub protocol_errors: u64,
 }
 
+impl std::ops::Add for Refusals {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            wrong_passwords: self.wrong_passwords.wrapping_add(other.wrong_passwords),
+            out_of_memory: self.out_of_memory.wrapping_add(other.out_of_memory),
+            transactions_too_big: self
+                .transactions_too_big
+                .wrapping_add(other.transactions_too_big),
+            replies_too_big: self.replies_too_big.wrapping_add(other.replies_too_big),
+            requests_too_big: self.requests_too_big.wrapping_add(other.requests_too_big),
+            protocol_errors: self.protocol_errors.wrapping_add(other.protocol_errors),
+        }
+    }
+}
+
 /// What to do about a request.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Step {
