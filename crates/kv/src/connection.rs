@@ -21,7 +21,8 @@ use crate::node::{ClientState, Node};
 use crate::pipeline::{Batch, Form, Outcome, Pipeline, Ticket};
 use crate::resp::request::RequestParser;
 use crate::session::password::Password;
-use crate::session::{Action, ConnectionInfo, Refusals, Session, Step};
+use crate::session::refusals::Refusals;
+use crate::session::{Action, ConnectionInfo, Session, Step};
 use crate::slot::SlotMap;
 
 /// One client's connection without its socket.

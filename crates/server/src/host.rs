@@ -4,22 +4,10 @@
 //! Not here: how answers look (the `kv` crate), what operators are told
 //! (`status.rs`).
 
+use crate::keyspace::Keyspace;
 use raftlet::Clock;
 use raftlet::core::NodeId;
-use raftlet_kv::{ClientInfo, ClusterInfo, ClusterNode, Node, NodeInfo, Setting};
-use raftlet_log::Identity;
-use raftlet_net::NetHandle;
-
-use crate::keyspace::Keyspace;
-
-/// What a node knows of its cluster beside its groups.
-#[derive(Debug)]
-pub(crate) struct Neighbours {
-    pub(crate) identity: Identity,
-    /// Where clients are told to reach this node.
-    pub(crate) client_addr: String,
-    pub(crate) net: NetHandle,
-}
+use raftlet_kv::{ClientInfo, ClusterInfo, Node, NodeInfo, Setting};
 
 /// A keyspace, lent to one turn of a connection.
 #[derive(Debug)]
@@ -74,18 +62,5 @@ impl Node for Host<'_> {
 
     fn reset_stats(&mut self) {
         self.0.reset_stats();
-    }
-}
-
-impl Neighbours {
-    fn describe(&self, node: NodeId) -> ClusterNode {
-        let is_me = node == self.identity.node;
-        let known = self.net.addresses(node).map(|addresses| addresses.client);
-        let client_addr = if is_me { Some(self.client_addr.clone()) } else { known };
-        ClusterNode {
-            node_id: node.get(),
-            client_addr: client_addr.filter(|address| !address.is_empty()),
-            is_alive: is_me || self.net.is_alive(node),
-        }
     }
 }

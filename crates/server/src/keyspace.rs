@@ -18,7 +18,7 @@ use bytes::Bytes;
 use crate::clients::Clients;
 use crate::clock::TokioClock;
 use crate::config::{Access, Config};
-use crate::host::Neighbours;
+use crate::neighbours::Neighbours;
 use crate::ports::Group;
 use crate::replica::{Sizes, SizesOfAll};
 use crate::status::ClientsStatus;

@@ -36,6 +36,7 @@ mod inspect;
 mod keyspace;
 mod lead;
 mod logging;
+mod neighbours;
 mod node;
 mod parent;
 mod ports;

@@ -27,6 +27,7 @@ pub(crate) enum Turn {
     CalendarJump,
     Rumour,
     Doubt,
+    Ahead,
 }
 
 /// The plan's rates, added up.
@@ -56,6 +57,7 @@ impl Wheel {
             (members.calendar_jump, Turn::CalendarJump),
             (members.rumour, Turn::Rumour),
             (members.rumour, Turn::Doubt),
+            (members.ahead, Turn::Ahead),
         ];
         let mut end = 0;
         let mut sectors = Vec::new();
