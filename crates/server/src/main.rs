@@ -36,6 +36,7 @@ mod inspect;
 mod keyspace;
 mod lead;
 mod logging;
+mod metrics;
 mod neighbours;
 mod node;
 mod parent;
