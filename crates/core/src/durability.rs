@@ -16,6 +16,7 @@ use std::collections::VecDeque;
 use crate::ids::{Index, Ticket};
 use crate::mutants;
 use crate::output::HardState;
+use crate::snapshot::Compaction;
 use crate::time::Time;
 
 /// One hand-over that is not known to be durable yet.
@@ -41,6 +42,7 @@ pub(crate) struct Durability {
     handed: Index,
     handed_hard_state: HardState,
     truncate_from: Option<Index>,
+    compact: Option<Compaction>,
     next: Ticket,
 }
 
@@ -49,6 +51,7 @@ pub(crate) struct Due {
     pub(crate) ticket: Ticket,
     pub(crate) hard_state: Option<HardState>,
     pub(crate) truncate_from: Option<Index>,
+    pub(crate) compact: Option<Compaction>,
     /// The first entry to hand out.
     pub(crate) first: Index,
 }
@@ -116,6 +119,26 @@ impl Durability {
         }
     }
 
+    /// Entries up to the base leave; those not handed out need not be any more:
+    /// the snapshot has them.
+    pub(crate) fn on_compact(&mut self, compaction: Compaction) {
+        let snapshot = compaction.snapshot.or(self.compact.and_then(|former| former.snapshot));
+        self.handed = self.handed.max(compaction.base.index);
+        self.compact = Some(Compaction { base: compaction.base, snapshot });
+        if mutants::is_active(111) {
+            self.index = self.index.max(compaction.base.index);
+        }
+    }
+
+    /// What is on disk behind `index` will not be part of the log: it counts for
+    /// nothing, though it is not removed yet.
+    pub(crate) fn distrust_behind(&mut self, index: Index) {
+        self.index = self.index.min(index);
+        for handed in &mut self.outstanding {
+            handed.last = handed.last.min(index);
+        }
+    }
+
     /// What must be handed out now that the log ends at `last`; `None` when
     /// all is.
     pub(crate) fn hand_out(
@@ -126,13 +149,15 @@ impl Durability {
         now: Time,
     ) -> Option<Due> {
         let changed = hard_state != self.handed_hard_state;
-        if !changed && self.truncate_from.is_none() && last <= self.handed {
+        let is_level = self.truncate_from.is_none() && self.compact.is_none();
+        if !changed && is_level && last <= self.handed {
             return None;
         }
         let due = Due {
             ticket: self.next,
             hard_state: changed.then_some(hard_state),
             truncate_from: self.truncate_from.take(),
+            compact: self.compact.take(),
             first: self.handed.next(),
         };
         if self.outstanding.capacity() == 0 {

@@ -13,6 +13,7 @@
 //!   protocol, one role or concern a file, over what all share (`state.rs`).
 //! - `log.rs`, `durability.rs`, `quorum.rs`: what a member has, what its disk
 //!   has, what a majority has.
+//! - `snapshot.rs`, `group/snapshots.rs`: what stands for the front of a log.
 //!
 //! Sections (§) are those of Ongaro's dissertation, "Consensus: Bridging
 //! Theory and Practice"; rules and decisions (D) are in `docs/`.
@@ -38,6 +39,7 @@ mod output;
 mod quorum;
 mod reads;
 mod rng;
+mod snapshot;
 mod state;
 mod time;
 mod votes;
@@ -68,5 +70,6 @@ pub use message::{
 };
 pub use options::{Options, OptionsError, Settings};
 pub use output::{Envelope, Event, Fetch, FetchId, HardState, Output, Persist, ReadReady, Role};
+pub use snapshot::{Compaction, Snapshot, SnapshotAck, SnapshotOutcome, SnapshotPart};
 pub use state::Seat;
 pub use time::{Now, Time, WallMs};

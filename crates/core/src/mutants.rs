@@ -69,12 +69,17 @@ mutants! {
     34 "M34" "I25" "the commit index follows the leader's beyond what is proven";
     35 "M35" "I19" "half of an even number of voters commit";
     36 "M36" "W03" "the commit index falls with a late message";
+    40 "M40" "I32" "a snapshot's configuration is not taken over";
+    46 "M46" "I32" "a log behind a snapshot is kept whatever its term there";
+    47 "M47" "I33" "a snapshot that is no news is installed";
+    49 "M49" "I35" "the log is compacted without its snapshot";
     54 "M54" "I37" "reads are served without asking a quorum";
     56 "M56" "I37" "a read is confirmed by a round begun before it";
     58 "M58" "I37" "reads are served before an own entry is committed";
     108 "M108" "I05" "votes are asked for before the own one is durable";
     109 "M109" "W03" "the late write of an overwritten tail counts";
     110 "M110" "I55" "a loss leaves the window open";
+    111 "M111" "I15" "a snapshot is acknowledged before it is durable";
 }
 
 /// The mutants of this build; none in a usual one.

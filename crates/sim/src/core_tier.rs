@@ -12,7 +12,8 @@
 //!
 //! - `plan.rs` draws what kind of run a seed makes.
 //! - `world.rs` holds the queue and feeds the cores; `driver.rs` writes,
-//!   applies and fetches for them; `clients.rs` asks; `mischief.rs` breaks, as
+//!   applies and fetches for them, `snapshots.rs` takes and sends
+//!   snapshots; `clients.rs` asks; `mischief.rs` breaks, as
 //!   often as `wheel.rs` says;
 //!   `healing.rs` is the second phase.
 //! - `network.rs`, `clock.rs`, `image.rs`, `member.rs` are what it is made of.
@@ -29,6 +30,7 @@ mod member;
 mod mischief;
 mod network;
 mod plan;
+mod snapshots;
 mod wheel;
 mod world;
 

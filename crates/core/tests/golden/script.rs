@@ -23,6 +23,11 @@
 //! crash N | start N          loses what was not durable | from its disk, a new run
 //! release-memory N           all that may leave memory does
 //! storage N broken|works     fetches are answered | refused
+//! snapshot N [tail=K]        takes one of what is applied, and compacts but for K entries
+//! wanted                     who wants snapshots sent since the last time
+//! transfer FROM->TO [kept]   FROM's snapshot arrives whole; or the one kept
+//! keep-snapshot N            remembers N's current snapshot
+//! transfer-ended FROM->TO    the leader's driver has given up, or is done
 //! show [N..]                 role, term, vote, leader, indexes
 //! logs [N..]                 terms of the entries
 //! commands N                 applied commands
@@ -32,7 +37,7 @@
 
 use std::fmt::Write;
 
-use crate::words::number;
+use crate::words::{number, option};
 use crate::world::World;
 
 /// Runs a script; returns it with what its commands print now.
@@ -135,6 +140,25 @@ fn run_command(
         "crash" => world.crash(node()?),
         "start" => world.start(node()?),
         "release-memory" => world.release_memory(node()?),
+        "snapshot" => {
+            let tail = option(args, "tail").map_or(0, number);
+            printed.push_str(&world.snapshot(node()?, tail));
+        }
+        "transfer" => {
+            let (from, to) = link(args[0]);
+            let is_kept = args.get(1) == Some(&"kept");
+            let text = if is_kept {
+                world.transfer_kept(from, to)
+            } else {
+                world.transfer(from, to, None)
+            };
+            printed.push_str(&text);
+        }
+        "keep-snapshot" => world.keep_snapshot(node()?),
+        "transfer-ended" => {
+            let (from, to) = link(args[0]);
+            world.end_transfer(from, to);
+        }
         _ => return print_command(world, command, args, printed),
     }
     Ok(())
@@ -154,6 +178,7 @@ fn print_command(
         "logs" => nodes.iter().for_each(|node| printed.push_str(&world.show_log(*node))),
         "commands" => nodes.iter().for_each(|node| printed.push_str(&world.show_commands(*node))),
         "reads" => printed.push_str(&world.take_reads()),
+        "wanted" => printed.push_str(&world.take_wanted()),
         "forwards" => printed.push_str(&world.take_forward_replies()),
         "counters" => printed.push_str(&world.show_counters(nodes[0], &args[1..])),
         _ => return Err("no such command".to_owned()),

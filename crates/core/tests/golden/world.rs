@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
 use std::rc::Rc;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Taken};
 use crate::forge::body;
 use crate::words::{number, option};
 use raftlet_core::{
@@ -23,6 +23,9 @@ struct Seated {
     run: u64,
     commands: Vec<String>,
     applied: Index,
+    applied_time_ms: u64,
+    /// The snapshot that the machine is to be restored from.
+    installing: bool,
     liveness: BTreeMap<u64, Liveness>,
 }
 
@@ -41,6 +44,9 @@ pub(crate) struct World {
     pub(crate) hold: bool,
     pub(crate) cut: BTreeSet<(u64, u64)>,
     reads: Vec<String>,
+    kept: Option<Taken>,
+    /// Leaders and the members that they want sent their snapshot.
+    wanted: Vec<(u64, u64)>,
     forward_replies: Vec<String>,
     arena: Arena,
 }
@@ -82,6 +88,7 @@ impl World {
             ticket: raftlet_core::Ticket::default(),
             hard_state: Some(HardState { term: Term::BOOTSTRAP, vote: None }),
             truncate_from: None,
+            compact: None,
             entries: genesis(GROUP, GENERATION, &configuration),
         });
         let member = |_| Seated {
@@ -90,6 +97,8 @@ impl World {
             run: 0,
             commands: Vec::new(),
             applied: Index::ZERO,
+            applied_time_ms: 0,
+            installing: false,
             liveness: BTreeMap::new(),
         };
         let mut world = Self {
@@ -101,6 +110,8 @@ impl World {
             hold: false,
             cut: BTreeSet::new(),
             reads: Vec::new(),
+            kept: None,
+            wanted: Vec::new(),
             forward_replies: Vec::new(),
             arena: Arena::default(),
         };
@@ -158,6 +169,9 @@ impl World {
         let member = self.member(node);
         member.run += 1;
         member.applied = Index::ZERO;
+        member.applied_time_ms = 0;
+        member.installing = false;
+        member.disk.files.clear();
         member.commands.clear();
         member.liveness.clear();
         let seat = Seat {
@@ -170,6 +184,7 @@ impl World {
         let restored = member.disk.restored();
         let group = Group::new(settings, seat, restored, seed * 1_000 + node, now).unwrap();
         member.group = Some(group);
+        self.pump(node);
     }
 
     pub(crate) fn crash(&mut self, node: u64) {
@@ -198,6 +213,7 @@ impl World {
         let persist = member.disk.pending.pop_front().expect("no write is under way");
         member.disk.apply(&persist);
         self.group(node).on_persisted(now, persist.ticket);
+        self.install(node);
         self.pump(node);
         self.settle();
     }
@@ -212,6 +228,7 @@ impl World {
         }
         if let (Some(ticket), Some(group)) = (last, member.group.as_mut()) {
             group.on_persisted(now, ticket);
+            self.install(node);
         }
     }
 
@@ -311,6 +328,13 @@ impl World {
                 self.queue.push_back(InFlight { from, to, message });
             }
         }
+        if out.install.is_some() {
+            self.member(node).installing = true;
+            self.install(node);
+        }
+        for to in out.snapshots.drain(..) {
+            self.wanted.push((node, to.get()));
+        }
         if let Some(index) = out.committed {
             self.apply(node, index);
         }
@@ -330,6 +354,9 @@ impl World {
 
     fn apply(&mut self, node: u64, index: Index) {
         let member = self.member(node);
+        if member.installing || member.applied >= index {
+            return;
+        }
         let group = member.group.as_mut().unwrap();
         let first = member.applied.next();
         let in_memory = group.entries(first, index, usize::MAX);
@@ -339,6 +366,7 @@ impl World {
             member.commands.push(String::from_utf8(entry.payload.to_vec()).unwrap());
         }
         member.applied = entries.last().unwrap().index;
+        member.applied_time_ms = entries.iter().map(|entry| entry.log_time_ms).max().unwrap();
         group.on_applied(member.applied);
         if member.applied < index {
             self.apply(node, index);
@@ -484,13 +512,18 @@ impl World {
         };
         let named = |node: Option<NodeId>| node.map_or("-".to_owned(), |node| format!("n{node}"));
         format!(
-            "n{node} {role} term={} vote={} leader={} last={} durable={} commit={}{}\n",
+            "n{node} {role} term={} vote={} leader={} last={} durable={} commit={}{}{}\n",
             group.term().get(),
             named(group.hard_state().vote),
             named(group.leader()),
             group.last_index(),
             group.durable_index(),
             group.commit_index(),
+            if group.base().index > Index::ZERO {
+                format!(" base={} snapshot={}", group.base(), group.snapshot())
+            } else {
+                String::new()
+            },
             if group.next_deadline().is_none() { " idle" } else { "" },
         )
     }
@@ -498,7 +531,11 @@ impl World {
     pub(crate) fn show_log(&mut self, node: u64) -> String {
         let group = self.group(node);
         let mut text = format!("n{node}");
-        for index in 1..=group.last_index().get() {
+        let base = group.base();
+        if base.index > Index::ZERO {
+            write!(text, " [{base}]").unwrap();
+        }
+        for index in base.index.get() + 1..=group.last_index().get() {
             write!(text, " {}", group.term_at(Index::new(index)).unwrap().get()).unwrap();
         }
         text + "\n"
@@ -555,6 +592,8 @@ fn name(body: &Body) -> &'static str {
         Body::ReadReply { .. } => "read-reply",
         Body::Forward(_) => "forward",
         Body::ForwardReply(_) => "forward-reply",
+        Body::Snapshot(_) => "snapshot",
+        Body::SnapshotAck(_) => "snapshot-ack",
     }
 }
 
@@ -576,7 +615,11 @@ fn describe(message: &Message) -> String {
         Body::NotLeader { leader } => format!("{leader:?}"),
         Body::ReadReply { index, .. } => format!("{index:?}"),
         Body::ForwardReply(reply) => format!("{:?}", reply.outcome),
+        Body::Snapshot(part) => format!("{} part={}", part.last, part.number),
+        Body::SnapshotAck(ack) => format!("{} {:?}", ack.last, ack.outcome),
         Body::Probe | Body::Read { .. } | Body::Forward(_) => String::new(),
     };
     format!("{} term={} {detail}", name(&message.body), message.term.get()).trim_end().to_owned()
 }
+
+mod snapshots;

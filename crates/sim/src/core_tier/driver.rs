@@ -86,6 +86,7 @@ impl World {
     pub(super) fn start_apply(&mut self, seat: usize) {
         let member = &mut self.members[seat];
         if member.driver.is_applying
+            || member.driver.installing.is_some()
             || member.is_halted()
             || member.driver.applied >= member.view.commit
         {
@@ -105,7 +106,7 @@ impl World {
         let bytes_max = usize::try_from(self.random.members.octaves(1, 1 << 14)).unwrap_or(1);
         let member = &mut self.members[seat];
         member.driver.is_applying = false;
-        if member.is_halted() {
+        if member.is_halted() || member.driver.installing.is_some() {
             return Ok(());
         }
         let first = member.driver.applied.next();

@@ -71,7 +71,10 @@ impl World {
             match event {
                 // What detectors said of the past is overruled below.
                 Event::Wake { .. } | Event::Rumour { .. } => {}
-                Event::Deliver { .. } | Event::Start { .. } | Event::Within { .. } => {
+                Event::Deliver { .. }
+                | Event::Transfer { .. }
+                | Event::Start { .. }
+                | Event::Within { .. } => {
                     self.after(delay, event);
                 }
             }

@@ -18,6 +18,7 @@ mod acks;
 mod commit;
 mod election;
 mod log;
+mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -48,6 +48,7 @@ impl World {
                 self.with_group(seat, |group, _, _| group.release_memory(left));
                 self.settle(seat)?;
             }
+            Turn::Snapshot => self.take_snapshot(seat)?,
             Turn::CalendarJump => {
                 let random = &mut self.random.mischief;
                 self.members[seat].clock.jump(random);

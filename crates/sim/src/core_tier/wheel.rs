@@ -24,6 +24,7 @@ pub(crate) enum Turn {
     Pause,
     Release,
     CalendarJump,
+    Snapshot,
     Rumour,
     Doubt,
 }
@@ -52,6 +53,7 @@ impl Wheel {
             (members.pause, Turn::Pause),
             (members.release, Turn::Release),
             (members.calendar_jump, Turn::CalendarJump),
+            (members.snapshot, Turn::Snapshot),
             (members.rumour, Turn::Rumour),
             (members.rumour, Turn::Doubt),
         ];

@@ -10,7 +10,7 @@
 //! (`clients.rs`), how it ends (`healing.rs`), what must hold (`judge.rs`).
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::mem;
 use std::rc::Rc;
 
@@ -21,6 +21,7 @@ use super::judge::Judge;
 use super::member;
 use super::network::{self, Flight, FlightId, Network};
 use super::plan::Plan;
+use super::snapshots::Transfer;
 use super::wheel::Wheel;
 use crate::random::Random;
 use crate::tally::Mark;
@@ -57,6 +58,8 @@ pub(crate) struct World {
     pub(super) next_command: u64,
     pub(super) messages_sent: u64,
     pub(super) deadlines_obeyed: u64,
+    pub(super) transfers: BTreeMap<u64, Transfer>,
+    pub(super) next_transfer: u64,
 }
 
 /// Chance, one stream for each subsystem.
@@ -73,6 +76,8 @@ pub(super) struct Streams {
 pub(super) enum Event {
     /// A message arrives.
     Deliver { to: usize, flight: FlightId },
+    /// A snapshot arrives; transfers are numbered.
+    Transfer { to: usize, number: u64 },
     /// Time to look at a member's deadline.
     Wake { seat: usize },
     /// A member starts.
@@ -94,6 +99,12 @@ pub(super) enum Within {
     Turn,
     /// Committed entries are applied.
     Apply,
+    /// A snapshot's file is finished.
+    Taken,
+    /// Sending a snapshot is over.
+    SnapshotEnded(NodeId),
+    /// The machine is restored from the snapshot.
+    Restore,
     /// A fetch ends; fetches are numbered within a run.
     Fetched(u64),
     /// A member whose storage failed ends its process.
@@ -161,6 +172,8 @@ impl World {
             next_command: 0,
             messages_sent: 0,
             deadlines_obeyed: 0,
+            transfers: BTreeMap::new(),
+            next_transfer: 0,
             plan,
         };
         for seat in 0..world.members.len() {
@@ -208,6 +221,7 @@ impl World {
         }
         match due.event {
             Event::Deliver { to, flight } => self.deliver(to, flight),
+            Event::Transfer { to, number } => self.receive_snapshot(to, number),
             Event::Wake { seat } => self.wake(seat, due.at),
             Event::Start { seat } => self.start(seat),
             Event::Rumour { seat, about, says } => {
@@ -224,6 +238,9 @@ impl World {
                     Within::Told => self.told(seat),
                     Within::Turn => self.turn(seat),
                     Within::Apply => self.apply(seat),
+                    Within::Taken => self.taken(seat),
+                    Within::SnapshotEnded(to) => self.snapshot_ended(seat, to),
+                    Within::Restore => self.restore(seat),
                     Within::Fetched(number) => self.fetched(seat, number),
                     Within::Die => {
                         self.crash(seat);
@@ -312,6 +329,12 @@ impl World {
         for envelope in out.messages.drain(..) {
             let to = super::judge::seat_of(envelope.to).expect("judged");
             self.send(seat, to, envelope.message);
+        }
+        if let Some(last) = out.install {
+            self.start_install(seat, last);
+        }
+        for to in out.snapshots.drain(..) {
+            self.send_snapshot(seat, to);
         }
         if let Some(commit) = out.committed {
             self.trace.fold(&[0xc0, commit.get()]);
@@ -533,6 +556,7 @@ impl Event {
     fn seat(&self) -> usize {
         match *self {
             Self::Deliver { to: seat, .. }
+            | Self::Transfer { to: seat, .. }
             | Self::Wake { seat }
             | Self::Start { seat }
             | Self::Rumour { seat, .. }
@@ -559,8 +583,8 @@ fn first_change(voters: usize) -> Change {
             term: raftlet::core::Term::BOOTSTRAP,
             vote: None,
         }),
-        truncate_from: None,
         records: Change::records_of(0, &entries),
         entries,
+        ..Change::default()
     }
 }
