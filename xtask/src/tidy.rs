@@ -26,6 +26,7 @@ mod documents;
 mod formats;
 mod imports;
 mod modules;
+mod scenarios;
 mod shape;
 
 #[cfg(test)]
@@ -97,7 +98,7 @@ pub(crate) fn check(root: &Path) -> Result<Outcome, Box<dyn Error>> {
     let tree = Tree::load(root)?;
     let packages = workspace::packages(root)?;
     let house = House { tree: &tree, packages: &packages };
-    let rules: [fn(&House<'_>) -> Vec<Finding>; 8] = [
+    let rules: [fn(&House<'_>) -> Vec<Finding>; 9] = [
         arrows::check,
         bans::check,
         citations::check,
@@ -105,13 +106,16 @@ pub(crate) fn check(root: &Path) -> Result<Outcome, Box<dyn Error>> {
         formats::check,
         imports::check,
         modules::check,
+        scenarios::check,
         shape::check,
     ];
     let found = rules.iter().flat_map(|rule| rule(&house)).collect();
     let mut findings = without_exceptions(&tree, found);
     findings.sort();
     findings.dedup();
-    Ok(Outcome { findings, notes: citations::uncited(&tree), files: tree.files().len() })
+    let mut notes = citations::uncited(&tree);
+    notes.extend(scenarios::open(&tree));
+    Ok(Outcome { findings, notes, files: tree.files().len() })
 }
 
 /// Drops what `xtask/exceptions.txt` excuses; adds what it excuses in vain.

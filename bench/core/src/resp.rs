@@ -45,7 +45,7 @@ struct Server {
 
 impl Server {
     fn new() -> Self {
-        let info = ConnectionInfo { id: 1, peer_addr: String::new(), local_addr: String::new() };
+        let info = ConnectionInfo { id: 1, ..ConnectionInfo::default() };
         Self {
             connection: Connection::new(info, Limits::default(), SlotMap::ONE_GROUP),
             machine: Machine::new(0x5eed),

@@ -232,7 +232,7 @@ impl Running {
         let text = |error: std::io::Error| error.to_string();
         let address = ("127.0.0.1", self.admin_ports[at]);
         let mut stream = TcpStream::connect(address).await.map_err(text)?;
-        let request = b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let request = b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         stream.write_all(request).await.map_err(text)?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.map_err(text)?;

@@ -70,6 +70,8 @@ pub use message::{
 };
 pub use options::{Options, OptionsError, Settings};
 pub use output::{Envelope, Event, Fetch, FetchId, HardState, Output, Persist, ReadReady, Role};
-pub use snapshot::{Compaction, Snapshot, SnapshotAck, SnapshotOutcome, SnapshotPart};
+pub use snapshot::{
+    Compaction, SNAPSHOT_PART_BYTES_MAX, Snapshot, SnapshotAck, SnapshotOutcome, SnapshotPart,
+};
 pub use state::Seat;
 pub use time::{Now, Time, WallMs};

@@ -19,6 +19,10 @@ use bytes::Bytes;
 use crate::ids::{Index, LogId};
 use crate::membership::Configuration;
 
+/// Bytes of one part of a snapshot at most: 1 MiB, an eighth of what one frame of
+/// the transport holds, so that what must not wait is not kept waiting long.
+pub const SNAPSHOT_PART_BYTES_MAX: usize = 1 << 20;
+
 /// What a snapshot says of the group at its index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -56,7 +60,7 @@ pub struct SnapshotPart {
     /// CRC-32C of the bytes, seeded with the number's low half: made where the
     /// part was read, checked where it is written (rule 11).
     pub checksum: u32,
-    /// The part itself.
+    /// The part itself, at most [`SNAPSHOT_PART_BYTES_MAX`].
     pub bytes: Bytes,
 }
 

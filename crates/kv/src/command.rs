@@ -1,10 +1,11 @@
 //! Which commands are there, and what does a request ask for?
 //!
-//! One [`Row`] per command in `command/table.rs` says everything about it:
-//! name, arity, flags, where its keys are, its documentation, and the function
-//! that turns its arguments into a [`Request`]. Rows of subcommands hang below
+//! One [`Row`] per command in `command/table/` says everything about it: name,
+//! arity, flags, where its keys are, its documentation, and the function that
+//! turns its arguments into a [`Request`]. Rows of subcommands hang below
 //! their container. To add a command is to add a row, a parse function
-//! (`command/parse.rs`) and, if it touches data, a variant in `operation.rs`.
+//! (`command/parse/`) and, if it touches data, a variant in `operation/` with
+//! its bytes and its effect (`store/`), each in the file of its family.
 //!
 //! Invariant: a parse function sees only requests whose arity fits its row.
 //!
@@ -18,12 +19,12 @@ pub(crate) mod unsupported;
 
 use bytes::Bytes;
 
-use crate::errors;
 use crate::operation::{Command, Query};
 use crate::resp::ProtocolVersion;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
 use crate::slot::{GroupIndex, SlotMap};
+use crate::{decimal, errors};
 
 /// What a request asks for, its arguments checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,19 +149,104 @@ pub(crate) struct Doc {
     pub(crate) group: &'static str,
 }
 
-/// Where a command's keys are among its arguments.
+/// Where a command's keys are among its arguments; the name is at 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keys {
     None,
-    /// The first argument.
-    One,
-    /// Every `step`-th argument from the first to the last.
-    All {
-        step: u8,
+    /// Every `step`-th argument from `first` to `last`, which counts from the
+    /// end when it is negative. As `COMMAND` tells it.
+    Span {
+        first: usize,
+        last: isize,
+        step: usize,
+    },
+    /// A number stands at `at`, and behind it as many keys; before it, where
+    /// the result goes, if that is stored.
+    #[expect(dead_code, reason = "for the families of collections, which come next")]
+    Counted {
+        at: usize,
+        stores: bool,
     },
 }
 
+impl Keys {
+    /// The first argument.
+    pub(crate) const ONE: Self = Self::Span { first: 1, last: 1, step: 1 };
+    /// All arguments.
+    pub(crate) const ALL: Self = Self::Span { first: 1, last: -1, step: 1 };
+    /// The first argument, the third, and so on.
+    pub(crate) const EVERY_OTHER: Self = Self::Span { first: 1, last: -1, step: 2 };
+
+    /// Where the keys are among `len` arguments, the name included, of which
+    /// `number` reads one as a count.
+    pub(crate) fn positions(
+        self,
+        len: usize,
+        number: impl FnOnce(usize) -> Option<usize>,
+    ) -> impl Iterator<Item = usize> {
+        let (stored, first, end, step) = match self {
+            Self::None => (None, 0, 0, 1),
+            Self::Span { first, last, step } => {
+                let end = match usize::try_from(last) {
+                    Ok(last) => last + 1,
+                    Err(_) => (len + 1).saturating_sub(last.unsigned_abs()),
+                };
+                (None, first, end.min(len), step)
+            }
+            Self::Counted { at, stores } => {
+                let keys_len = number(at).unwrap_or_default();
+                let end = (at + 1).saturating_add(keys_len).min(len);
+                (stores.then_some(1), at + 1, end, 1)
+            }
+        };
+        stored.into_iter().chain((first..end).step_by(step))
+    }
+}
+
 impl Row {
+    /// A row without flags, keys, categories, documentation and subcommands.
+    pub(crate) const fn new(
+        name: &'static str,
+        arity: i8,
+        parse: fn(&Args) -> Result<Request, Reply>,
+    ) -> Self {
+        Self {
+            name,
+            arity,
+            flags: &[],
+            keys: Keys::None,
+            categories: &[],
+            doc: Doc { summary: "", since: "", group: "" },
+            parse,
+            subcommands: &[],
+        }
+    }
+
+    pub(crate) const fn flags(self, flags: &'static [&'static str]) -> Self {
+        Self { flags, ..self }
+    }
+
+    pub(crate) const fn keys(self, keys: Keys) -> Self {
+        Self { keys, ..self }
+    }
+
+    pub(crate) const fn categories(self, categories: &'static [&'static str]) -> Self {
+        Self { categories, ..self }
+    }
+
+    pub(crate) const fn doc(
+        self,
+        group: &'static str,
+        since: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self { doc: Doc { summary, since, group }, ..self }
+    }
+
+    pub(crate) const fn subcommands(self, subcommands: &'static [Self]) -> Self {
+        Self { subcommands, ..self }
+    }
+
     /// Whether `len` arguments, the name included, fit the command.
     fn takes(&self, len: usize) -> bool {
         let wanted = usize::from(self.arity.unsigned_abs());
@@ -172,28 +258,20 @@ impl Row {
         self.name.rsplit_once('|').map_or(self.name, |(_, own)| own)
     }
 
-    /// The keys among the arguments behind the name.
-    pub(crate) fn keys_among<T>(
-        &self,
-        arguments: impl Iterator<Item = T>,
-    ) -> impl Iterator<Item = T> {
-        let (len, step) = match self.keys {
-            Keys::None => (0, 1),
-            Keys::One => (1, 1),
-            Keys::All { step } => (usize::MAX, usize::from(step)),
-        };
-        arguments.step_by(step).take(len)
-    }
-
     /// The group that holds all the keys; the first if there are none.
     ///
     /// # Errors
     /// `CROSSSLOT`, if no one group holds them all.
     pub(crate) fn group(&self, args: &Args, map: SlotMap) -> Result<GroupIndex, Reply> {
-        let mut groups = self.keys_among(args.iter_from(1)).map(|key| map.group_of_key(key));
-        let first = groups.next().unwrap_or_default();
         // One group holds everything; don't look at a million keys for it.
-        if map.groups_len() > 1 && groups.any(|group| group != first) {
+        if map.groups_len() == 1 {
+            return Ok(GroupIndex::default());
+        }
+        let number = |at| args.get(at).and_then(decimal::parse_u64)?.try_into().ok();
+        let keys = self.keys.positions(args.len(), number).filter_map(|at| args.get(at));
+        let mut groups = keys.map(|key| map.group_of_key(key));
+        let first = groups.next().unwrap_or_default();
+        if groups.any(|group| group != first) {
             return Err(errors::crossslot());
         }
         Ok(first)

@@ -10,8 +10,9 @@
 
 use bytes::Bytes;
 
-use crate::operation::{Command, Response};
-use crate::store::Store;
+use crate::operation::Command;
+use crate::operation::response::Response;
+use crate::store::{Applied, Store};
 use raftlet::{ApplyError, StateMachine};
 
 /// One group's keys behind one group's log.
@@ -37,7 +38,8 @@ impl Machine {
     fn apply_one(&mut self, command: &raftlet::Command<'_>) -> Result<Response, ApplyError> {
         let decoded = Command::decode(command.payload)
             .map_err(|error| ApplyError { index: command.index, detail: error.to_string() })?;
-        Ok(self.store.apply(&decoded))
+        let at = Applied { index: command.index, log_time_ms: command.log_time_ms };
+        Ok(self.store.apply(at, &decoded))
     }
 }
 

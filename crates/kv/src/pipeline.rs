@@ -32,7 +32,8 @@ use bytes::Bytes;
 
 use crate::errors;
 use crate::errors::Failure;
-use crate::operation::{Command, Query, Response};
+use crate::operation::response::Response;
+use crate::operation::{Command, Query};
 use crate::resp::ProtocolVersion;
 use crate::resp::reply::Reply;
 use crate::resp::writer::ReplyWriter;
@@ -67,7 +68,7 @@ pub enum Work {
 }
 
 /// How one piece of work ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// Executed.
     Done(Response),

@@ -23,7 +23,7 @@ use crate::slot::{GroupIndex, SlotMap};
 use crate::{command, errors};
 
 /// Whose connection it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionInfo {
     /// The connection's number, unique within the run of the node.
     pub id: u64,
@@ -31,6 +31,8 @@ pub struct ConnectionInfo {
     pub peer_addr: String,
     /// The address the client connected to.
     pub local_addr: String,
+    /// What random picks on this connection follow from. No secret.
+    pub seed: u64,
 }
 
 /// What a connection has agreed on with its client.
@@ -43,6 +45,7 @@ pub(crate) struct Session {
     name: Bytes,
     library_name: Bytes,
     library_version: Bytes,
+    draws: Draws,
 }
 
 /// What to do about a request.
@@ -69,6 +72,7 @@ pub(crate) enum Action {
 impl Session {
     pub(crate) fn new(info: ConnectionInfo, slots: SlotMap) -> Self {
         Self {
+            draws: Draws(info.seed),
             info,
             slots,
             version: ProtocolVersion::default(),
@@ -101,12 +105,15 @@ impl Session {
         self.version
     }
 
-    fn request(&self, args: &Args) -> Result<(GroupIndex, Request), Reply> {
+    fn request(&mut self, args: &Args) -> Result<(GroupIndex, Request), Reply> {
         if is_cross_protocol(args.name()) {
             return Ok((GroupIndex::default(), ConnectionRequest::CrossProtocol.into()));
         }
         let row = command::resolve(args)?;
-        let request = (row.parse)(args)?;
+        let mut request = (row.parse)(args)?;
+        if let Request::Read(query) | Request::ReadEveryGroup(query) = &mut request {
+            query.draw(|| self.draws.draw());
+        }
         Ok((row.group(args, self.slots)?, request))
     }
 
@@ -207,6 +214,19 @@ impl Session {
             text(&self.library_name),
             text(&self.library_version),
         )
+    }
+}
+
+/// Numbers for random picks, all different and evenly spread: `SplitMix64`.
+#[derive(Clone, Copy, Debug)]
+struct Draws(u64);
+
+impl Draws {
+    fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
     }
 }
 

@@ -2,62 +2,76 @@
 //!
 //! Changed only by [`Store::apply`], asked by [`Store::query`]. Equal commands
 //! in equal order make equal contents and equal responses on every member.
+//! What the commands of a family do stands in `store/string.rs`,
+//! `store/key.rs` and so on; they reach entries through [`View`], through
+//! `Store::live`, and change them with `put`, `take`, `remove` and `change`,
+//! which keep everything below up to date.
 //!
 //! Invariants
 //! - The map is never iterated in an order that reaches a response or the
 //!   digest; its hash seed may differ from member to member.
 //! - The digest depends on the contents alone, not on how they came about
 //!   (`store/digest.rs`).
+//! - Log time never falls. A key whose deadline it has reached is invisible at
+//!   once and removed soon after, by the entry that brought the time or by
+//!   those behind it, alike on every member (rule 31).
 //! - A stored key or value owns its bytes: it never keeps a log entry or a
 //!   client's buffer alive.
 //!
-//! Not here: expiry, types other than strings, snapshots, and a limit on
-//! memory, for which [`Store::used_bytes`] counts.
+//! Not here: snapshots, a limit on memory, for which [`Store::used_bytes`]
+//! counts, and when time entries are proposed (the server).
 
+mod deadlines;
 mod digest;
+pub(crate) mod entry;
+mod key;
 mod key_map;
+mod string;
+mod view;
 
 use bytes::Bytes;
 
-use crate::decimal;
-use crate::operation::{Command, DataError, Query, Response};
+use crate::operation::response::{DataError, Response};
+use crate::operation::{Command, Query};
+use crate::store::deadlines::{Deadline, Deadlines};
 use crate::store::digest::Digest;
+use crate::store::entry::Entry;
 use crate::store::key_map::KeyMap;
+use crate::store::view::View;
+use crate::value::{Collection, Typed, Value};
+use raftlet::core::Index;
 
-/// What an entry takes beyond the bytes of its key and value: the map's slot
-/// and spare room, and two allocations' headers. An estimate.
-const ENTRY_OVERHEAD_BYTES: u64 = 104;
+/// Lapsed keys that one entry removes at most, so that a million deadlines at
+/// one moment hold nobody up: a removal takes some 0.3 µs.
+const REMOVED_PER_ENTRY_MAX: usize = 1_024;
 
 /// The keys of one group with their values.
 #[derive(Debug)]
 pub struct Store {
-    values: KeyMap<Held>,
+    entries: KeyMap<Entry>,
+    deadlines: Deadlines,
     digest: Digest,
     used_bytes: u64,
+    log_time_ms: u64,
+    /// Of the last command: the version of what it writes.
+    index: Index,
 }
 
-/// A value with its entry's part in the digest, so that replacing it neither
-/// hashes nor touches the bytes that go.
-#[derive(Debug)]
-struct Held {
-    value: Value,
-    part: u64,
+/// Where in the log a command stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The entry's index.
+    pub index: Index,
+    /// The log's time there, in milliseconds.
+    pub log_time_ms: u64,
 }
 
-/// What a key can hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Value {
-    /// Any bytes.
-    String(Bytes),
-}
-
-impl Value {
-    /// Its contents as the digest and the accounts see them.
-    fn content(&self) -> &[u8] {
-        match self {
-            Self::String(bytes) => bytes,
-        }
-    }
+/// Whether a change of a collection changed anything.
+#[expect(dead_code, reason = "for the families of collections, which come next")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Changed,
+    Untouched,
 }
 
 impl Store {
@@ -66,53 +80,65 @@ impl Store {
     #[must_use]
     pub fn new(hash_seed: u64) -> Self {
         Self {
-            values: KeyMap::with_hasher(key_map::Seeded(hash_seed)),
+            entries: KeyMap::with_hasher(key_map::Seeded(hash_seed)),
+            deadlines: Deadlines::default(),
             digest: Digest::default(),
             used_bytes: 0,
+            log_time_ms: 0,
+            index: Index::ZERO,
         }
     }
 
     /// Executes one command of the log.
-    pub fn apply<B: AsRef<[u8]>>(&mut self, command: &Command<B>) -> Response {
-        match command {
-            Command::Set { key, value } => {
-                self.put(key.as_ref(), Bytes::copy_from_slice(value.as_ref()));
-                Response::Ok
-            }
-            Command::MSet { pairs } => {
-                for (key, value) in pairs {
-                    self.put(key.as_ref(), Bytes::copy_from_slice(value.as_ref()));
-                }
-                Response::Ok
-            }
-            Command::Del { keys } => {
-                count(keys.iter().filter(|key| self.remove(key.as_ref())).count())
-            }
-            Command::IncrBy { key, by } => self.increment(key.as_ref(), *by),
-            Command::Query(query) => self.query(query),
+    pub fn apply<B: AsRef<[u8]>>(&mut self, at: Applied, command: &Command<B>) -> Response {
+        self.index = at.index;
+        self.log_time_ms = self.log_time_ms.max(at.log_time_ms);
+        if self.deadlines.earliest_ms() <= self.log_time_ms {
+            self.remove_lapsed();
         }
+        self.execute(command)
     }
 
-    /// Answers one question.
+    /// Answers one question as of the log's time.
     #[must_use]
     pub fn query<B: AsRef<[u8]>>(&self, query: &Query<B>) -> Response {
-        match query {
-            Query::Get { key } => Response::Value(self.string(key.as_ref()).cloned()),
-            Query::MGet { keys } => {
-                let values = keys.iter().map(|key| self.string(key.as_ref()).cloned());
-                Response::Values(values.collect())
-            }
-            Query::Exists { keys } => {
-                count(keys.iter().filter(|key| self.values.contains_key(key.as_ref())).count())
-            }
-            Query::DbSize => count(self.values.len()),
-        }
+        answer(&View::of_log_time(self), query)
     }
 
-    /// How many keys there are.
+    /// Answers one question as of the log's time, unless it meets a key that
+    /// lapses between that and `clock_ms`, which is what the leader's clock is
+    /// believed to show. Then it is to be asked again behind an entry that
+    /// brings that time (rule 31).
+    #[must_use]
+    pub fn query_at<B: AsRef<[u8]>>(&self, query: &Query<B>, clock_ms: u64) -> Option<Response> {
+        let view = View::of_clock(self, clock_ms);
+        let response = answer(&view, query);
+        (!view.met_lapsing()).then_some(response)
+    }
+
+    /// How many keys there are; those that have lapsed count until they are
+    /// removed.
     #[must_use]
     pub fn keys_len(&self) -> usize {
-        self.values.len()
+        self.entries.len()
+    }
+
+    /// How many of them have a deadline.
+    #[must_use]
+    pub fn deadlines_len(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    /// The log time at which the next key lapses, if any has a deadline.
+    #[must_use]
+    pub fn next_deadline_ms(&self) -> Option<u64> {
+        (self.deadlines.len() > 0).then(|| self.deadlines.earliest_ms())
+    }
+
+    /// The latest time that a command brought.
+    #[must_use]
+    pub fn log_time_ms(&self) -> u64 {
+        self.log_time_ms
     }
 
     /// Roughly the memory that keys and values take.
@@ -128,67 +154,128 @@ impl Store {
         self.digest.value()
     }
 
-    fn string(&self, key: &[u8]) -> Option<&Bytes> {
-        self.values.get(key).map(|Held { value: Value::String(bytes), .. }| bytes)
+    fn execute<B: AsRef<[u8]>>(&mut self, command: &Command<B>) -> Response {
+        match command {
+            Command::String(command) => string::apply(self, command).into(),
+            Command::Key(command) => key::apply(self, command),
+            Command::Query(query) => self.query(query),
+            Command::Tick => Response::Ok,
+        }
     }
 
-    fn increment(&mut self, key: &[u8], by: i64) -> Response {
-        let current = match self.string(key) {
-            None => 0,
-            Some(text) => match decimal::parse_i64(text) {
-                Some(current) => current,
-                None => return Response::Refused(DataError::NotAnInteger),
-            },
-        };
-        let Some(sum) = current.checked_add(by) else {
-            return Response::Refused(DataError::Overflow);
-        };
-        let mut text = Vec::new();
-        decimal::push_i64(&mut text, sum);
-        self.put(key, Bytes::copy_from_slice(&text));
-        Response::Integer(sum)
+    fn remove_lapsed(&mut self) {
+        for _ in 0..REMOVED_PER_ENTRY_MAX {
+            let Some(key) = self.deadlines.pop_lapsed(self.log_time_ms) else {
+                return;
+            };
+            if let Some(entry) = self.entries.remove(&key) {
+                self.count_out(&key, &entry);
+            }
+        }
     }
 
-    fn put(&mut self, key: &[u8], bytes: Bytes) {
-        let value = Value::String(bytes);
-        let part = digest::part(key, value.content());
-        let held = Held { value, part };
-        self.count_in(key, &held);
-        let old = match self.values.get_mut(key) {
-            Some(slot) => Some(std::mem::replace(slot, held)),
-            None => self.values.insert(key.into(), held),
+    /// The entry of a key, unless it has lapsed.
+    fn live(&self, key: &[u8]) -> Option<&Entry> {
+        self.entries.get(key).filter(|entry| !entry.has_lapsed(self.log_time_ms))
+    }
+
+    /// The value of a key, if it has one, and that is of the type.
+    fn typed<T: Typed>(&self, key: &[u8]) -> Result<Option<&T>, DataError> {
+        let entry = self.live(key);
+        entry.map(|entry| T::of(&entry.value).ok_or(DataError::WrongType)).transpose()
+    }
+
+    /// Gives a key a value and a deadline or none, whatever it held.
+    fn put(&mut self, key: &[u8], value: Value, deadline: Option<Deadline>) {
+        let entry = Entry::new(key, value, deadline, self.index);
+        self.count_in(key, &entry);
+        let old = match self.entries.get_mut(key) {
+            Some(slot) => Some(std::mem::replace(slot, entry)),
+            None => self.entries.insert(key.into(), entry),
         };
+        let old_deadline = old.as_ref().and_then(|old| old.deadline);
+        if old_deadline.is_some() || deadline.is_some() {
+            self.deadlines.change(key, old_deadline, deadline);
+        }
         if let Some(old) = old {
             self.count_out(key, &old);
         }
     }
 
+    /// As [`Self::put`], with a string.
+    fn put_string(&mut self, key: &[u8], bytes: &[u8], deadline: Option<Deadline>) {
+        self.put(key, Value::String(Bytes::copy_from_slice(bytes)), deadline);
+    }
+
+    /// Takes a key out. `None` if there was none, or it has lapsed.
+    fn take(&mut self, key: &[u8]) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        self.count_out(key, &entry);
+        if entry.deadline.is_some() {
+            self.deadlines.change(key, entry.deadline, None);
+        }
+        (!entry.has_lapsed(self.log_time_ms)).then_some(entry)
+    }
+
+    /// Whether there was something to remove.
     fn remove(&mut self, key: &[u8]) -> bool {
-        let Some(old) = self.values.remove(key) else {
-            return false;
+        self.take(key).is_some()
+    }
+
+    /// Changes the collection of a key in place, or an empty one if the key
+    /// holds nothing. It keeps its deadline. Left empty, it is removed.
+    ///
+    /// # Errors
+    /// [`DataError::WrongType`]: the key holds something else.
+    #[expect(dead_code, reason = "for the families of collections, which come next")]
+    fn change<T: Collection, R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut T) -> (Effect, R),
+    ) -> Result<R, DataError> {
+        let log_time_ms = self.log_time_ms;
+        let live = self.entries.get_mut(key).filter(|entry| !entry.has_lapsed(log_time_ms));
+        let Some(entry) = live else {
+            let mut collection = T::default();
+            let (effect, result) = change(&mut collection);
+            if effect == Effect::Changed && !collection.is_empty() {
+                self.put(key, collection.into_value(), None);
+            }
+            return Ok(result);
         };
-        self.count_out(key, &old);
-        true
+        let collection = T::of_mut(&mut entry.value).ok_or(DataError::WrongType)?;
+        let (effect, result) = change(collection);
+        let is_empty = collection.is_empty();
+        if effect == Effect::Changed {
+            let before = (entry.part, entry.used_bytes(key));
+            entry.refresh(key, self.index);
+            let after = (entry.part, entry.used_bytes(key));
+            self.digest.remove(before.0);
+            self.digest.add(after.0);
+            self.used_bytes = self.used_bytes.saturating_sub(before.1).saturating_add(after.1);
+            if is_empty {
+                self.remove(key);
+            }
+        }
+        Ok(result)
     }
 
-    fn count_in(&mut self, key: &[u8], held: &Held) {
-        self.digest.add(held.part);
-        self.used_bytes = self.used_bytes.saturating_add(entry_bytes(key, &held.value));
+    fn count_in(&mut self, key: &[u8], entry: &Entry) {
+        self.digest.add(entry.part);
+        self.used_bytes = self.used_bytes.saturating_add(entry.used_bytes(key));
     }
 
-    fn count_out(&mut self, key: &[u8], held: &Held) {
-        self.digest.remove(held.part);
-        self.used_bytes = self.used_bytes.saturating_sub(entry_bytes(key, &held.value));
+    fn count_out(&mut self, key: &[u8], entry: &Entry) {
+        self.digest.remove(entry.part);
+        self.used_bytes = self.used_bytes.saturating_sub(entry.used_bytes(key));
     }
 }
 
-fn entry_bytes(key: &[u8], value: &Value) -> u64 {
-    let content = key.len().saturating_add(value.content().len());
-    u64::try_from(content).unwrap_or(u64::MAX).saturating_add(ENTRY_OVERHEAD_BYTES)
-}
-
-fn count(len: usize) -> Response {
-    Response::Integer(i64::try_from(len).unwrap_or(i64::MAX))
+fn answer<B: AsRef<[u8]>>(view: &View<'_>, query: &Query<B>) -> Response {
+    match query {
+        Query::String(query) => string::answer(view, query).into(),
+        Query::Key(query) => key::answer(view, query),
+    }
 }
 
 #[cfg(test)]

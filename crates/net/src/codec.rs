@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  0  length      u32  bytes of the message that follows
-//!  4  kind        u8   1 append .. 10 forward reply (`Kind`)
+//!  4  kind        u8   1 append .. 12 snapshot ack (`Kind`)
 //!  5  reserved    3 x u8, 0
 //!  8  group       u64
 //! 16  generation  u64
@@ -28,6 +28,7 @@
 
 mod decode;
 mod encode;
+mod snapshot;
 
 pub use decode::{BatchReader, decode_message};
 pub use encode::{append_to_batch, encode_message, encoded_bytes};
@@ -65,10 +66,12 @@ pub(crate) enum Kind {
     ReadReply = 8,
     Forward = 9,
     ForwardReply = 10,
+    Snapshot = 11,
+    SnapshotAck = 12,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Append,
         Self::Ack,
         Self::VoteRequest,
@@ -79,6 +82,8 @@ impl Kind {
         Self::ReadReply,
         Self::Forward,
         Self::ForwardReply,
+        Self::Snapshot,
+        Self::SnapshotAck,
     ];
 
     pub(crate) const fn byte(self) -> u8 {

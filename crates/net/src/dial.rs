@@ -68,6 +68,7 @@ async fn dial_once(shared: &Shared, peer: &Peer, sink: &impl Sink) -> u64 {
     peer.count(|stats| stats.connects += 1);
     shared.show_roll_call_to(peer);
     shared.send_heartbeat(peer, &[]);
+    shared.introduce_to(peer);
     shared.report_liveness(sink);
     sink.event(NetEvent::Connected { node, run: sender.run });
     let (mut reading, mut writing) = dialled.stream.split();

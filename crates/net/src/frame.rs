@@ -63,6 +63,8 @@ pub(crate) enum FrameKind {
     HeartbeatReply = 6,
     /// Whom I have seen of the initial members (rule 5).
     RollCall = 7,
+    /// Where my other doors are.
+    Introduction = 8,
 }
 
 impl FrameKind {
@@ -75,6 +77,7 @@ impl FrameKind {
             5 => Some(Self::Heartbeat),
             6 => Some(Self::HeartbeatReply),
             7 => Some(Self::RollCall),
+            8 => Some(Self::Introduction),
             _ => None,
         }
     }
@@ -83,7 +86,9 @@ impl FrameKind {
         match self {
             Self::Hello | Self::Welcome | Self::Refusal => HANDSHAKE_BYTES_MAX,
             Self::Messages => FRAME_BYTES_MAX,
-            Self::Heartbeat | Self::HeartbeatReply | Self::RollCall => CONTROL_BYTES_MAX,
+            Self::Heartbeat | Self::HeartbeatReply | Self::RollCall | Self::Introduction => {
+                CONTROL_BYTES_MAX
+            }
         }
     }
 }

@@ -13,12 +13,14 @@ use crate::codec::{append_to_batch, encoded_bytes};
 use crate::control::{Heartbeat, HeartbeatReply};
 use crate::frame::{self, FrameKind, FrameSeal};
 use crate::handshake::{Hello, Refusal, Welcome, dialler_seal};
+use crate::introduction::NodeAddresses;
 use crate::rollcall::{Showing, Shown};
 use raftlet::Incoming;
 use raftlet::core::{
     Ack, AckOutcome, Append, Arena, Body, Chunk, ClusterId, EntryKind, Forward, ForwardOutcome,
     ForwardReply, Generation, GroupId, Incarnation, Index, LogId, Message, NewEntry, NodeId,
-    Origin, ReadId, Round, Run, Seal, Sender, Term, Time, VoteKind, VoteReply, VoteRequest, WallMs,
+    Origin, ReadId, Round, Run, Seal, Sender, SnapshotAck, SnapshotOutcome, SnapshotPart, Term,
+    Time, VoteKind, VoteReply, VoteRequest, WallMs,
 };
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/wire-1.txt");
@@ -88,6 +90,8 @@ fn control_frames() -> Vec<(&'static str, BytesMut)> {
     };
     let showing =
         Showing { is_written: true, members: vec![shown(1, Some(Incarnation(6))), shown(2, None)] };
+    let introduction =
+        NodeAddresses { client: "host-2:7379".to_owned(), admin: "host-2:7381".to_owned() };
     let refusal = Refusal::malformed();
     let first = FrameSeal::HANDSHAKE;
     vec![
@@ -97,6 +101,7 @@ fn control_frames() -> Vec<(&'static str, BytesMut)> {
         ("heartbeat", framed(FrameKind::Heartbeat, seal, |into| heartbeat.encode(into))),
         ("heartbeat-reply", framed(FrameKind::HeartbeatReply, seal, |into| reply.encode(into))),
         ("roll-call", framed(FrameKind::RollCall, seal, |into| showing.encode(into))),
+        ("introduction", framed(FrameKind::Introduction, seal, |into| introduction.encode(into))),
     ]
 }
 
@@ -190,5 +195,24 @@ fn rare_bodies() -> Vec<(&'static str, Body)> {
         ("forward", Body::Forward(forward)),
         ("forward-appended", forwarded(ForwardOutcome::Appended { first: Index::new(12) })),
         ("forward-refused", forwarded(ForwardOutcome::Refused { leader: None })),
+    ]
+    .into_iter()
+    .chain(snapshot_bodies())
+    .collect()
+}
+
+fn snapshot_bodies() -> Vec<(&'static str, Body)> {
+    let part = SnapshotPart {
+        last: log_id(40, 5),
+        number: 2,
+        checksum: 0x0102_0304,
+        bytes: b"state".to_vec().into(),
+    };
+    let ack = |outcome| Body::SnapshotAck(SnapshotAck { last: log_id(40, 5), outcome });
+    vec![
+        ("snapshot", Body::Snapshot(part)),
+        ("snapshot-wants", ack(SnapshotOutcome::Wants { number: 3 })),
+        ("snapshot-installed", ack(SnapshotOutcome::Installed)),
+        ("snapshot-refused", ack(SnapshotOutcome::Refused)),
     ]
 }

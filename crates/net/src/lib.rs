@@ -34,6 +34,7 @@ mod frame;
 #[cfg(test)]
 mod golden;
 mod handshake;
+mod introduction;
 mod listen;
 mod net;
 mod options;
@@ -54,6 +55,7 @@ pub use connection::ConnectionError;
 pub use control::{ControlError, SHARDS_MAX};
 pub use frame::{FRAME_BYTES_MAX, FrameError};
 pub use handshake::{Identity, Refusal, RefusalReason, WIRE_VERSION_MAX, WIRE_VERSION_MIN};
+pub use introduction::NodeAddresses;
 pub use net::{BindError, Net, NetDetector, NetHandle, NetListener, NetRpc};
 pub use options::{NetOptions, NetOptionsError, PeerOptions, RollCallStart};
 pub use rollcall::{Missing, MissingWhy, RollCallError, RollCallMember, RollCallStatus};

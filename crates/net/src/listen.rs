@@ -25,6 +25,7 @@ use crate::control::{Heartbeat, HeartbeatReply};
 use crate::dial::{count_end, in_time, remember, report_refused_by};
 use crate::frame::{Frame, FrameKind, FrameReader, FrameSeal};
 use crate::handshake::{Hello, Refusal, WIRE_VERSION_MAX, Welcome, dialler_seal, judge_hello};
+use crate::introduction::NodeAddresses;
 use crate::peer::Peer;
 use crate::rollcall::Showing;
 use crate::shared::Shared;
@@ -249,6 +250,10 @@ impl<S: Sink> Accepting<S> {
             FrameKind::HeartbeatReply => {
                 let reply = HeartbeatReply::decode(&frame.body)?;
                 self.on_reply(link, reply);
+                Ok(())
+            }
+            FrameKind::Introduction => {
+                link.peer.set_addresses(NodeAddresses::decode(&frame.body)?);
                 Ok(())
             }
             FrameKind::RollCall => self.on_showing(link, Showing::decode(&frame.body)?),

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::dial::dial;
+use crate::introduction::NodeAddresses;
 use crate::listen::{listen, loud};
 use crate::options::{NetOptions, NetOptionsError};
 use crate::pulse::pulse;
@@ -217,6 +218,13 @@ impl NetHandle {
             call.mark_written();
         }
         self.shared.show_roll_call();
+    }
+
+    /// Where clients and operators reach `node`, as it said when it last
+    /// connected; `None` when it has not in this run.
+    #[must_use]
+    pub fn addresses(&self, node: NodeId) -> Option<NodeAddresses> {
+        self.shared.peers.get(&node)?.addresses()
     }
 
     /// Counters and liveness, as of now.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::frame::{FRAME_BYTES_MAX, HEADER_BYTES};
 use crate::handshake::Identity;
+use crate::introduction::NodeAddresses;
 use crate::rollcall::{RollCallError, RollCallMember};
 use raftlet::core::{ADDRESS_BYTES_MAX, Incarnation, NodeId, Run};
 
@@ -40,6 +41,9 @@ pub struct NetOptions {
     pub redial_min: Duration,
     /// Longest delay between dials. Default 1 s.
     pub redial_max: Duration,
+    /// Where clients and operators reach this node: what peers are told of it.
+    /// Default: nowhere.
+    pub addresses: NodeAddresses,
     /// Seeds jitter and nonces. Different on every node and start.
     pub seed: u64,
 }
@@ -89,6 +93,7 @@ impl NetOptions {
             idle_after: Duration::from_secs(2),
             redial_min: Duration::from_millis(50),
             redial_max: Duration::from_secs(1),
+            addresses: NodeAddresses { client: String::new(), admin: String::new() },
             seed,
         }
     }
@@ -121,6 +126,10 @@ impl NetOptions {
         }
         if self.handshake_timeout.is_zero() {
             return refuse("handshake_timeout", "0".to_owned(), "above zero");
+        }
+        if let Some(address) = self.addresses.oversized() {
+            let got = format!("an address of {} bytes", address.len());
+            return refuse("addresses", got, "at most 260 bytes each");
         }
         self.check_peers()
     }
@@ -196,6 +205,7 @@ mod tests {
         assert_eq!(refused(|o| o.idle_after = Duration::from_millis(499)), "idle_after");
         assert_eq!(refused(|o| o.redial_max = Duration::ZERO), "redial_min");
         assert_eq!(refused(|o| o.handshake_timeout = Duration::ZERO), "handshake_timeout");
+        assert_eq!(refused(|o| o.addresses.client = "x".repeat(261)), "addresses");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::connection::ConnectionError;
 use crate::frame::{FrameKind, FrameSeal};
 use crate::handshake::{Known, Standing};
+use crate::introduction::NodeAddresses;
 use crate::outbox::{Outbox, Segment};
 use crate::stats::PeerStats;
 use raftlet::core::{Incarnation, NodeId, Sender};
@@ -35,6 +36,8 @@ pub(crate) struct Peer {
     stats: RefCell<PeerStats>,
     /// Bytes that arrived on its connections, for heartbeats.
     received: Cell<u64>,
+    /// Its other doors, as it last introduced itself.
+    addresses: RefCell<Option<NodeAddresses>>,
 }
 
 /// An established connection in one direction.
@@ -64,6 +67,7 @@ impl Peer {
             inbound: RefCell::new(None),
             stats: RefCell::default(),
             received: Cell::new(0),
+            addresses: RefCell::default(),
         }
     }
 
@@ -179,6 +183,16 @@ impl Peer {
                 end(link, ConnectionError::Silent);
             }
         }
+    }
+
+    /// It introduced itself.
+    pub(crate) fn set_addresses(&self, addresses: NodeAddresses) {
+        self.addresses.replace(Some(addresses));
+    }
+
+    /// Its other doors; `None` before it was met in this run.
+    pub(crate) fn addresses(&self) -> Option<NodeAddresses> {
+        self.addresses.borrow().clone()
     }
 
     pub(crate) fn is_connected(&self) -> bool {

@@ -139,6 +139,12 @@ impl Shared {
         }
     }
 
+    /// Tells a peer where this node's other doors are.
+    pub(crate) fn introduce_to(&self, peer: &Peer) {
+        let addresses = &self.options.addresses;
+        peer.send_control(FrameKind::Introduction, |into| addresses.encode(into));
+    }
+
     pub(crate) fn send_heartbeat(&self, peer: &Peer, turns: &[u64]) {
         let heartbeat =
             Heartbeat { stamp: self.now(), received: peer.received(), turns: turns.to_vec() };

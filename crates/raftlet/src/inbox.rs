@@ -214,12 +214,14 @@ pub(crate) fn message_bytes(message: &Message) -> usize {
             forward.commands.iter().map(|command| command.len() + size_of::<bytes::Bytes>()).sum()
         }
         Body::VoteRequest(request) => request.address.len(),
+        Body::Snapshot(part) => part.bytes.len(),
         Body::Ack(_)
         | Body::VoteReply(_)
         | Body::Probe
         | Body::NotLeader { .. }
         | Body::Read { .. }
         | Body::ReadReply { .. }
+        | Body::SnapshotAck(_)
         | Body::ForwardReply(_) => 0,
     };
     MESSAGE_OVERHEAD_BYTES + payload

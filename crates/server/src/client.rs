@@ -59,7 +59,12 @@ pub(crate) async fn serve(
         let _ = stream.set_nodelay(true);
         let admission = Admission::new(&keyspace);
         let (peer_addr, local_addr) = addresses(&stream);
-        let info = ConnectionInfo { id: admission.id, peer_addr, local_addr };
+        let info = ConnectionInfo {
+            id: admission.id,
+            peer_addr,
+            local_addr,
+            seed: keyspace.seed() ^ admission.id,
+        };
         let (keyspace, stop) = (Rc::clone(&keyspace), stop.clone());
         sessions.spawn_local(async move {
             if let Err(error) = session::serve(stream, info, keyspace, stop).await {

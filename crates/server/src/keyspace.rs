@@ -157,6 +157,11 @@ impl Keyspace {
         self.propose_timeout_ms
     }
 
+    /// Different on every node and start; not secret.
+    pub(crate) fn seed(&self) -> u64 {
+        self.info.node_id.rotate_left(48) ^ u64::from(self.info.process_id).rotate_left(24)
+    }
+
     pub(crate) fn client_idle(&self) -> Option<Duration> {
         self.client_idle
     }

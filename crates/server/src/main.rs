@@ -4,7 +4,8 @@
 //! Where what is:
 //! - `cli.rs`, `config.rs`: what an operator may say, and what of it stands.
 //! - `node.rs`: a node put together; `bootstrap.rs`: its first start.
-//! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port.
+//! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
+//!   on `http.rs`.
 //! - `ask.rs`: the `status` command; `demo.rs`: the demo.
 //! - `failure.rs`, `print.rs`: how the program ends and what it says.
 //!
@@ -23,6 +24,7 @@ mod descriptors;
 mod failure;
 mod flights;
 mod http;
+mod inspect;
 mod keyspace;
 mod node;
 mod parent;

@@ -25,6 +25,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle, LocalSet, spawn_local};
 use tracing::{info, warn};
 
+use crate::admin;
 use crate::bootstrap::{self, Stored};
 use crate::client;
 use crate::clock::TokioClock;
@@ -46,8 +47,8 @@ use raftlet_log::{
     random_incarnation,
 };
 use raftlet_net::{
-    Identity as NetIdentity, Net, NetListener, NetOptions, PeerOptions, RollCallMember,
-    RollCallStart,
+    Identity as NetIdentity, Net, NetListener, NetOptions, NodeAddresses, PeerOptions,
+    RollCallMember, RollCallStart,
 };
 
 /// What was accepted may take this long to end after SIGTERM.
@@ -192,7 +193,7 @@ impl Parts {
     async fn run(
         self,
         clients: TcpListener,
-        admin: TcpListener,
+        admin_door: TcpListener,
         shutdown: Shutdown,
     ) -> Result<(), Failure> {
         let view =
@@ -201,7 +202,7 @@ impl Parts {
         let net = self.net.handle();
         let mut orders = Orders::new(shutdown, &self.config, self.refused);
         let mut tasks = Tasks {
-            admin: spawn_local(crate::admin::serve(admin, Rc::clone(&view))),
+            admin: spawn_local(admin::serve(admin_door, Rc::clone(&view), admin::routes())),
             net: spawn_local(self.net.run(Rc::new(self.sink))),
             log: spawn_local(self.log.0.maintain(self.clock)),
             storage: self.log.clone(),
@@ -367,7 +368,12 @@ fn net_options(
     let options = NetOptions::new(identity, peers, roll_call, seed(&identity.seat));
     // A node is suspected as late as a silent leader would be replaced.
     let suspect_after = config.group.election_timeout;
+    let addresses = NodeAddresses {
+        client: config.advertised_client.clone(),
+        admin: config.admin.text.clone(),
+    };
     NetOptions {
+        addresses,
         heartbeat_interval: config.group.heartbeat_interval,
         suspect_after,
         idle_after: options.idle_after.max(suspect_after.saturating_mul(4)),

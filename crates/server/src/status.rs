@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 const APPLY_LAG_MAX: u64 = 10_000;
 
 /// A node.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct NodeStatus {
     pub(crate) node_id: u64,
     /// 32 hexadecimal digits.
@@ -105,11 +105,34 @@ pub(crate) struct MemberStatus {
 impl NodeStatus {
     /// Whether every group here knows a leader and its machine keeps up.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.groups.is_empty()
-            && self.groups.iter().all(|group| {
-                let lag = group.commit_index.saturating_sub(group.applied_index);
-                group.leader.is_some() && group.role != Role::Halted && lag <= APPLY_LAG_MAX
-            })
+        self.readiness().iter().all(|(_, failed)| failed.is_none())
+    }
+
+    /// What it takes to serve: each condition by name, and why it does not
+    /// hold where it doesn't.
+    pub(crate) fn readiness(&self) -> [(&'static str, Option<String>); 4] {
+        let groups = self
+            .waiting
+            .clone()
+            .or_else(|| self.groups.is_empty().then(|| "the groups are not open yet".to_owned()));
+        let first = |what: &str, fails: &dyn Fn(&GroupStatus) -> bool| {
+            let mut failing = self.groups.iter().filter(|group| fails(group));
+            let first = failing.next()?;
+            let others = match failing.count() {
+                0 => String::new(),
+                others => format!(", and {others} groups more"),
+            };
+            Some(format!("group {} {what}{others}", first.group))
+        };
+        let lags = |group: &GroupStatus| {
+            group.commit_index.saturating_sub(group.applied_index) > APPLY_LAG_MAX
+        };
+        [
+            ("groups", groups),
+            ("halted", first("takes no part any more", &|group| group.role == Role::Halted)),
+            ("leader", first("knows no leader", &|group| group.leader.is_none())),
+            ("apply", first("has much to apply", &lags)),
+        ]
     }
 
     /// A table for a person.

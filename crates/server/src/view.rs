@@ -6,8 +6,8 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::admin::Inspect;
 use crate::clock::TokioClock;
+use crate::inspect::Inspect;
 use crate::keyspace::Keyspace;
 use crate::ports::{Group, Shard, SharedLog};
 use crate::status::{ClientsStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, Role};

@@ -327,6 +327,20 @@ fn a_hole_in_the_numbers_is_found() {
 }
 
 #[test]
+fn a_scenario_that_no_test_shows_is_found_and_an_open_one_is_told() {
+    let catalogue = "| no. | what | shown by |\n| --- | --- | --- |\n\
+                     | E1 | One. | votes/one, holds |\n| E2 | Two. | votes/gone |\n\
+                     | E4 | Four. | open |\n";
+    let script = ("crates/core/tests/scripts/votes/one.txt", "# One (E1, R9).\n");
+    let code = log_with("#[cfg(test)]\nmod tests {\n    #[test]\n    fn holds() {}\n}");
+    let changes = [("docs/scenarios.md", catalogue), script, (LOG, &*code)];
+    let place = |line: usize| format!("scenarios docs/scenarios.md:{line}");
+    let cited = "scenarios crates/core/tests/scripts/votes/one.txt:1".to_owned();
+    assert_eq!(found(&changes), [cited, place(4), place(5)]);
+    assert!(outcome(&changes).to_string().contains("scenarios: 1 of 3 are open"));
+}
+
+#[test]
 fn a_document_that_names_a_missing_path_is_found() {
     let text = "# Read\n\n`crates/core/src/ids.rs`, `docs/gone.md`, [here](docs/gone.md).\n\n\
                 ```text\n`docs/not-read.md`\n```\n`crates/later/src/x.rs`\n";

@@ -214,6 +214,7 @@ impl World {
         member.disk.apply(&persist);
         self.group(node).on_persisted(now, persist.ticket);
         self.install(node);
+        self.catch_up(node);
         self.pump(node);
         self.settle();
     }
@@ -229,6 +230,7 @@ impl World {
         if let (Some(ticket), Some(group)) = (last, member.group.as_mut()) {
             group.on_persisted(now, ticket);
             self.install(node);
+            self.catch_up(node);
         }
     }
 
@@ -359,9 +361,13 @@ impl World {
         }
         let group = member.group.as_mut().unwrap();
         let first = member.applied.next();
+        // Behind the durable index the disk may hold a tail that was replaced.
+        let on_disk = index.min(group.durable_index());
         let in_memory = group.entries(first, index, usize::MAX);
-        let entries = in_memory.or_else(|| member.disk.read(first, index));
-        let entries = entries.expect("committed entries are somewhere");
+        let Some(entries) = in_memory.or_else(|| member.disk.read(first, on_disk)) else {
+            assert!(on_disk < first, "committed entries are somewhere");
+            return;
+        };
         for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Command) {
             member.commands.push(String::from_utf8(entry.payload.to_vec()).unwrap());
         }
@@ -370,6 +376,15 @@ impl World {
         group.on_applied(member.applied);
         if member.applied < index {
             self.apply(node, index);
+        }
+    }
+
+    /// Applies what waited for the disk.
+    fn catch_up(&mut self, node: u64) {
+        let member = self.member(node);
+        let commit = member.group.as_ref().map(Group::commit_index);
+        if let Some(commit) = commit.filter(|commit| *commit > member.applied) {
+            self.apply(node, commit);
         }
     }
 

@@ -7,20 +7,22 @@
 use bytes::Bytes;
 
 use crate::command::{Keys, Row, TableRequest, table};
-use crate::errors;
 use crate::resp::reply::Reply;
+use crate::{decimal, errors};
 
 /// Answers a question about the table.
 pub(crate) fn answer(request: &TableRequest) -> Reply {
     match request {
-        TableRequest::All => rows(table::ROWS),
-        TableRequest::Count => Reply::Integer(i64::try_from(table::ROWS.len()).unwrap_or(i64::MAX)),
+        TableRequest::All => Reply::Array(table::rows().map(details).collect()),
+        TableRequest::Count => {
+            Reply::Integer(i64::try_from(table::rows().count()).unwrap_or(i64::MAX))
+        }
         TableRequest::Names => names(),
         TableRequest::Details(names) => {
             Reply::Array(names.iter().map(|name| details_of(name)).collect())
         }
         TableRequest::Docs(names) if names.is_empty() => {
-            Reply::Map(table::ROWS.iter().map(doc).collect())
+            Reply::Map(table::rows().map(doc).collect())
         }
         TableRequest::Docs(names) => {
             Reply::Map(names.iter().filter_map(|name| find_full_name(name)).map(doc).collect())
@@ -28,10 +30,6 @@ pub(crate) fn answer(request: &TableRequest) -> Reply {
         TableRequest::KeysOf(request) => keys_of(request),
         TableRequest::Help(container) => help(container),
     }
-}
-
-fn rows(rows: &'static [Row]) -> Reply {
-    Reply::Array(rows.iter().map(details).collect())
 }
 
 /// A null if there is no command of that name. A subcommand goes by
@@ -43,12 +41,12 @@ fn details_of(name: &[u8]) -> Reply {
 /// All names, those of subcommands too.
 fn names() -> Reply {
     let with_subcommands = |row: &'static Row| std::iter::once(row).chain(row.subcommands);
-    let rows = table::ROWS.iter().flat_map(with_subcommands);
+    let rows = table::rows().flat_map(with_subcommands);
     Reply::Array(rows.map(|row| Reply::bulk_static(row.name)).collect())
 }
 
 fn keys_of(request: &[Bytes]) -> Reply {
-    let Some((name, arguments)) = request.split_first() else {
+    let Some(name) = request.first() else {
         return errors::wrong_arity("command|getkeys");
     };
     let Some(row) = table::find(name) else { return Reply::error(errors::INVALID_COMMAND) };
@@ -58,8 +56,10 @@ fn keys_of(request: &[Bytes]) -> Reply {
     if !row.takes(request.len()) {
         return Reply::error(errors::INVALID_ARGUMENTS_LEN);
     }
-    let keys = row.keys_among(arguments.iter().cloned());
-    Reply::Array(keys.map(Reply::Bulk).collect())
+    let number =
+        |at: usize| request.get(at).and_then(|text| decimal::parse_u64(text))?.try_into().ok();
+    let keys = row.keys.positions(request.len(), number).filter_map(|at| request.get(at));
+    Reply::Array(keys.cloned().map(Reply::Bulk).collect())
 }
 
 fn help(container: &str) -> Reply {
@@ -87,8 +87,17 @@ fn find_full_name(name: &[u8]) -> Option<&'static Row> {
 fn details(row: &'static Row) -> Reply {
     let (first, last, step) = match row.keys {
         Keys::None => (0, 0, 0),
-        Keys::One => (1, 1, 1),
-        Keys::All { step } => (1, -1, i64::from(step)),
+        Keys::Span { first, last, step } => {
+            // All small, as written in the table.
+            let first = i64::try_from(first).unwrap_or_default();
+            let last = i64::try_from(last).unwrap_or_default();
+            (first, last, i64::try_from(step).unwrap_or_default())
+        }
+        // What can't be said in three numbers is asked by `COMMAND GETKEYS`.
+        Keys::Counted { stores, .. } => {
+            let stored = i64::from(stores);
+            (stored, stored, stored)
+        }
     };
     let flags = row.flags.iter().map(|flag| Reply::simple_static(flag));
     let categories = row.categories.iter().map(|name| Reply::Simple(format!("@{name}").into()));
@@ -102,7 +111,7 @@ fn details(row: &'static Row) -> Reply {
         Reply::Set(categories.collect()),
         Reply::Set(Vec::new()),
         Reply::Set(Vec::new()),
-        rows(row.subcommands),
+        Reply::Array(row.subcommands.iter().map(details).collect()),
     ])
 }
 

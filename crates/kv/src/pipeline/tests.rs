@@ -1,6 +1,8 @@
 //! Claims about order: of effects, of replies, and after refusals.
 
 use super::*;
+use crate::operation::key::KeyQuery;
+use crate::operation::string::{StringCommand, StringQuery};
 use crate::{Slot as HashSlot, SlotMap};
 
 fn form(arrived_ms: u64) -> Form {
@@ -19,11 +21,11 @@ fn groups_of_2() -> [GroupIndex; 2] {
 }
 
 fn get(key: &'static str) -> Query<Bytes> {
-    Query::Get { key: key.into() }
+    StringQuery::Get { key: key.into() }.into()
 }
 
 fn set(key: &'static str) -> Command<Bytes> {
-    Command::Set { key: key.into(), value: Bytes::new() }
+    StringCommand::Set { key: key.into(), value: Bytes::new() }.into()
 }
 
 /// A pipeline with what it owes, and short words for both.
@@ -237,7 +239,7 @@ fn a_late_or_repeated_completion_means_nothing() {
 #[test]
 fn a_question_to_all_groups_is_answered_when_all_have_answered() {
     let mut client = Client::default();
-    client.pipeline.push_sum(form(0), groups_of_2().into_iter(), Query::DbSize);
+    client.pipeline.push_sum(form(0), groups_of_2().into_iter(), KeyQuery::DbSize.into());
     let batches = client.start();
     assert_eq!(batches.len(), 2);
     let tickets: Vec<Ticket> = batches

@@ -3,8 +3,8 @@
 //! The server builds one where speed doesn't matter and writes hot replies
 //! straight with `writer.rs`; [`crate::ReplyParser`] makes one of what a
 //! server sent. Which bytes a variant becomes is `writer.rs`'s business: in
-//! RESP2 a map is an array of twice the length, a set an array, a double and a
-//! verbatim text a bulk string, a boolean an integer.
+//! RESP2 a map is an array of twice the length, as are pairs, a set an array, a
+//! double and a verbatim text a bulk string, a boolean an integer.
 
 use bytes::Bytes;
 
@@ -27,6 +27,8 @@ pub enum Reply {
     Array(Vec<Self>),
     /// Pairs in order.
     Map(Vec<(Self, Self)>),
+    /// Pairs in order, each an array of two; in RESP2 one array of all parts.
+    Pairs(Vec<(Self, Self)>),
     /// Replies whose order means nothing.
     Set(Vec<Self>),
     /// A number that need not be whole.
@@ -70,7 +72,7 @@ impl Reply {
             | Self::Bulk(bytes)
             | Self::Verbatim(bytes) => bytes.len(),
             Self::Array(replies) | Self::Set(replies) | Self::Push(replies) => parts(replies),
-            Self::Map(pairs) => {
+            Self::Map(pairs) | Self::Pairs(pairs) => {
                 pairs.iter().map(|(key, value)| key.held_bytes() + value.held_bytes()).sum()
             }
             Self::Integer(_)
@@ -80,6 +82,25 @@ impl Reply {
             | Self::Boolean(_) => 0,
         };
         size_of::<Self>() + content
+    }
+
+    /// Bytes of the strings in it.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        let of_all = |parts: &[Self]| parts.iter().map(Self::payload_bytes).sum();
+        match self {
+            Self::Bulk(bytes) | Self::Verbatim(bytes) => bytes.len(),
+            Self::Array(parts) | Self::Set(parts) | Self::Push(parts) => of_all(parts),
+            Self::Map(pairs) | Self::Pairs(pairs) => {
+                pairs.iter().map(|(left, right)| left.payload_bytes() + right.payload_bytes()).sum()
+            }
+            Self::Simple(_)
+            | Self::Error(_)
+            | Self::Integer(_)
+            | Self::Null
+            | Self::NullArray
+            | Self::Double(_)
+            | Self::Boolean(_) => 0,
+        }
     }
 
     /// Whether this is an error reply.

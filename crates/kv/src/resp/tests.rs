@@ -231,11 +231,23 @@ fn resp2_writes_the_nearest_type_it_has() {
     ];
     assert_eq!(
         written(&replies, ProtocolVersion::Resp2).escape_ascii().to_string(),
-        r"*2\r\n$1\r\nk\r\n*1\r\n:1\r\n$-1\r\n*-1\r\n$3\r\n0.1\r\n$2\r\nhi\r\n"
+        r"*2\r\n$1\r\nk\r\n*1\r\n:1\r\n$-1\r\n*-1\r\n$19\r\n0.10000000000000001\r\n$2\r\nhi\r\n"
     );
     assert_eq!(
         written(&replies, ProtocolVersion::Resp3).escape_ascii().to_string(),
-        r"%1\r\n$1\r\nk\r\n~1\r\n#t\r\n_\r\n_\r\n,0.1\r\n=6\r\ntxt:hi\r\n"
+        r"%1\r\n$1\r\nk\r\n~1\r\n#t\r\n_\r\n_\r\n,0.10000000000000001\r\n=6\r\ntxt:hi\r\n"
+    );
+}
+
+#[test]
+fn pairs_are_flat_in_resp2_and_nested_in_resp3() {
+    let pair = |n| (Reply::bulk_static("m"), Reply::Integer(n));
+    let pairs = [Reply::Pairs(vec![pair(1), pair(2)])];
+    let text = |version| written(&pairs, version).escape_ascii().to_string();
+    assert_eq!(text(ProtocolVersion::Resp2), r"*4\r\n$1\r\nm\r\n:1\r\n$1\r\nm\r\n:2\r\n");
+    assert_eq!(
+        text(ProtocolVersion::Resp3),
+        r"*2\r\n*2\r\n$1\r\nm\r\n:1\r\n*2\r\n$1\r\nm\r\n:2\r\n"
     );
 }
 

@@ -7,9 +7,9 @@
 //! Invariant: a simple string or an error never contains a line break, for
 //! whatever it was made of; a client's bytes can't forge a second reply.
 
-use crate::decimal;
 use crate::resp::ProtocolVersion;
 use crate::resp::reply::Reply;
+use crate::{decimal, double};
 
 /// Appends replies to a buffer in one protocol version.
 #[derive(Debug)]
@@ -85,6 +85,22 @@ impl<'a> ReplyWriter<'a> {
         }
     }
 
+    /// Starts pairs; exactly `len` times [`Self::pair`] and two replies must
+    /// follow.
+    pub fn pairs(&mut self, len: usize) {
+        match self.version {
+            ProtocolVersion::Resp2 => self.header(b'*', len.saturating_mul(2)),
+            ProtocolVersion::Resp3 => self.header(b'*', len),
+        }
+    }
+
+    /// Starts one of several pairs; exactly two replies must follow.
+    pub fn pair(&mut self) {
+        if self.version == ProtocolVersion::Resp3 {
+            self.header(b'*', 2);
+        }
+    }
+
     /// Starts a push; exactly `len` replies must follow. RESP2 has no pushes,
     /// an array is the nearest.
     pub fn push(&mut self, len: usize) {
@@ -94,16 +110,9 @@ impl<'a> ReplyWriter<'a> {
         }
     }
 
-    /// A number that need not be whole, in the shortest text that reads back
-    /// as the same number.
+    /// A number that need not be whole, in 17 digits as Redis 7.0 writes it.
     pub fn double(&mut self, value: f64) {
-        let text = if value.is_nan() {
-            "nan".to_owned()
-        } else if value.is_infinite() {
-            if value > 0.0 { "inf".to_owned() } else { "-inf".to_owned() }
-        } else {
-            value.to_string()
-        };
+        let text = double::text(value);
         match self.version {
             ProtocolVersion::Resp2 => self.bulk(text.as_bytes()),
             ProtocolVersion::Resp3 => self.line(b',', text.as_bytes()),
@@ -149,6 +158,14 @@ impl<'a> ReplyWriter<'a> {
                 for (key, value) in pairs {
                     self.reply(key);
                     self.reply(value);
+                }
+            }
+            Reply::Pairs(pairs) => {
+                self.pairs(pairs.len());
+                for (left, right) in pairs {
+                    self.pair();
+                    self.reply(left);
+                    self.reply(right);
                 }
             }
             Reply::Set(parts) => {

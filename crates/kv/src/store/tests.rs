@@ -3,17 +3,25 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::operation::key::{KeyCommand, KeyQuery};
+use crate::operation::string::{StringCommand, StringQuery};
+
+/// The command as the next entry, without time going on.
+fn apply<'a>(store: &mut Store, command: impl Into<Command<&'a [u8]>>) -> Response {
+    let at = Applied { index: store.index.next(), log_time_ms: store.log_time_ms };
+    store.apply(at, &command.into())
+}
 
 fn set(store: &mut Store, key: &str, value: &str) -> Response {
-    store.apply(&Command::Set { key: key.as_bytes(), value: value.as_bytes() })
+    apply(store, StringCommand::Set { key: key.as_bytes(), value: value.as_bytes() })
 }
 
 fn incr(store: &mut Store, key: &str) -> Response {
-    store.apply(&Command::IncrBy { key: key.as_bytes(), by: 1 })
+    apply(store, StringCommand::IncrBy { key: key.as_bytes(), by: 1 })
 }
 
 fn get(store: &Store, key: &str) -> Option<String> {
-    match store.query(&Query::Get { key: key.as_bytes() }) {
+    match store.query(&StringQuery::Get { key: key.as_bytes() }.into()) {
         Response::Value(value) => value.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()),
         other => panic!("GET answered {other:?}"),
     }
@@ -37,9 +45,9 @@ fn a_key_holds_what_it_was_last_given() {
 fn of_a_key_set_twice_in_one_command_the_last_value_counts() {
     let mut store = Store::new(1);
     let pairs = vec![(&b"a"[..], &b"1"[..]), (b"b", b"2"), (b"a", b"3")];
-    assert_eq!(store.apply(&Command::MSet { pairs }), Response::Ok);
+    assert_eq!(apply(&mut store, StringCommand::MSet { pairs }), Response::Ok);
     assert_eq!(get(&store, "a").as_deref(), Some("3"));
-    assert_eq!(store.query(&Query::<&[u8]>::DbSize), Response::Integer(2));
+    assert_eq!(store.query(&Query::<&[u8]>::Key(KeyQuery::DbSize)), Response::Integer(2));
 }
 
 #[test]
@@ -47,10 +55,10 @@ fn counting_commands_count_as_redis_does() {
     let mut store = Store::new(1);
     set(&mut store, "a", "1");
     set(&mut store, "b", "2");
-    let exists = Query::Exists { keys: keys(&["a", "a", "x", "b"]) };
+    let exists = KeyQuery::Exists { keys: keys(&["a", "a", "x", "b"]) }.into();
     assert_eq!(store.query(&exists), Response::Integer(3), "one named twice counts twice");
-    let del = Command::Del { keys: keys(&["a", "a", "x"]) };
-    assert_eq!(store.apply(&del), Response::Integer(1), "a key is removed once");
+    let del = KeyCommand::Del { keys: keys(&["a", "a", "x"]) };
+    assert_eq!(apply(&mut store, del), Response::Integer(1), "a key is removed once");
     assert_eq!(store.keys_len(), 1);
 }
 
@@ -60,7 +68,7 @@ fn mget_answers_in_order_with_gaps() {
     set(&mut store, "a", "1");
     let one = Some(Bytes::from_static(b"1"));
     assert_eq!(
-        store.query(&Query::MGet { keys: keys(&["x", "a", "a"]) }),
+        store.query(&StringQuery::MGet { keys: keys(&["x", "a", "a"]) }.into()),
         Response::Values(vec![None, one.clone(), one])
     );
 }
@@ -88,7 +96,7 @@ fn a_query_in_the_log_sees_its_place_and_changes_nothing() {
     let mut store = Store::new(1);
     set(&mut store, "k", "v");
     let before = store.digest();
-    let answer = store.apply(&Command::Query(Query::Get { key: &b"k"[..] }));
+    let answer = apply(&mut store, Command::Query(StringQuery::Get { key: &b"k"[..] }.into()));
     assert_eq!(answer, Response::Value(Some(Bytes::from_static(b"v"))));
     assert_eq!(store.digest(), before);
 }
@@ -121,7 +129,7 @@ fn digest_and_accounts_depend_on_the_contents_and_not_on_the_history() {
         for _ in 0..400 {
             let key = format!("key-{}", random(40));
             if random(3) == 0 {
-                store.apply(&Command::Del { keys: vec![key.as_bytes()] });
+                apply(&mut store, KeyCommand::Del { keys: vec![key.as_bytes()] });
                 model.remove(&key);
             } else {
                 let value = "v".repeat(usize::try_from(random(300)).unwrap());
@@ -138,7 +146,7 @@ fn digest_and_accounts_depend_on_the_contents_and_not_on_the_history() {
         assert_eq!(store.digest(), direct.digest(), "round {round}");
         assert_eq!(store.used_bytes(), direct.used_bytes(), "round {round}");
         let first = model.keys().next().expect("400 steps leave a key");
-        store.apply(&Command::Del { keys: vec![first.as_bytes()] });
+        apply(&mut store, KeyCommand::Del { keys: vec![first.as_bytes()] });
         assert_ne!(store.digest(), direct.digest(), "a lost key went unnoticed");
     }
 }

@@ -138,8 +138,8 @@ fn command_describes_the_table_in_the_shape_of_redis_7() {
         node.ask("COMMAND INFO get foo\r\n"),
         "*2|*10|$3|get|:2|~2|+readonly|+fast|:1|:1|:1|~3|+@read|+@string|+@fast|~0|~0|*0|_|"
     );
-    assert_eq!(reply("COMMAND COUNT"), ":18|");
-    assert!(reply("COMMAND").starts_with("*18|*10|$4|auth|"));
+    let count = reply("COMMAND COUNT").replacen(':', "*", 1);
+    assert!(reply("COMMAND").starts_with(&format!("{count}*10|$3|get|")), "{count}");
     assert!(reply("COMMAND LIST").contains("|$9|client|id|"));
     assert!(reply("COMMAND INFO client|id").starts_with("*1|*10|$9|client|id|:2|"));
     assert!(reply("COMMAND DOCS foo").starts_with("*0|"));

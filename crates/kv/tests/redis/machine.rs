@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use raftlet::StateMachine;
 use raftlet::core::{Index, Term};
-use raftlet_kv::{Command, Machine, Query, Response};
+use raftlet_kv::{Command, KeyCommand, Machine, Response, StringCommand, StringQuery};
 
 /// Applies the commands as entries 1, 2, ... in batches of `batch_len`.
 fn apply(machine: &mut Machine, payloads: &[Vec<u8>], batch_len: usize) -> Vec<Response> {
@@ -33,9 +33,9 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn payload(command: &Command<Bytes>) -> Vec<u8> {
+fn payload<C: Into<Command<Bytes>>>(command: C) -> Vec<u8> {
     let mut payload = Vec::new();
-    Machine::encode(command, &mut payload);
+    Machine::encode(&command.into(), &mut payload);
     payload
 }
 
@@ -53,13 +53,16 @@ fn log(len: u64) -> Vec<Vec<u8>> {
     (0..len)
         .map(|at| {
             let key = bytes(format!("k{}", random(50)));
-            payload(&match random(6) {
-                0 => Command::Set { key, value: bytes(format!("{at}")) },
-                1 => Command::Set { key, value: bytes("not a number") },
-                2 => Command::MSet { pairs: vec![(key, bytes("1")), (bytes("x"), bytes("2"))] },
-                3 => Command::Del { keys: vec![key, bytes("x")] },
-                4 => Command::IncrBy { key, by: -3 },
-                _ => Command::Query(Query::Get { key }),
+            payload::<Command<Bytes>>(match random(6) {
+                0 => StringCommand::Set { key, value: bytes(format!("{at}")) }.into(),
+                1 => StringCommand::Set { key, value: bytes("not a number") }.into(),
+                2 => {
+                    let pairs = vec![(key, bytes("1")), (bytes("x"), bytes("2"))];
+                    StringCommand::MSet { pairs }.into()
+                }
+                3 => KeyCommand::Del { keys: vec![key, bytes("x")] }.into(),
+                4 => StringCommand::IncrBy { key, by: -3 }.into(),
+                _ => Command::Query(StringQuery::Get { key }.into()),
             })
         })
         .collect()
@@ -80,7 +83,8 @@ fn members_that_apply_the_same_log_agree_on_state_and_responses() {
 
 #[test]
 fn a_member_that_lost_one_entry_shows_another_digest() {
-    let set = |n: u64| payload(&Command::Set { key: bytes(format!("k{n}")), value: bytes("v") });
+    let set =
+        |n: u64| payload(StringCommand::Set { key: bytes(format!("k{n}")), value: bytes("v") });
     let log: Vec<_> = (0..20).map(set).collect();
     let mut whole = Machine::new(1);
     apply(&mut whole, &log, 64);
@@ -96,8 +100,8 @@ fn a_member_that_lost_one_entry_shows_another_digest() {
 #[test]
 fn an_entry_that_is_no_command_halts_by_name_and_place() {
     let mut machine = Machine::new(1);
-    let good = payload(&Command::Set { key: bytes("k"), value: bytes("v") });
-    let newer = b"\x02\x01".to_vec();
+    let good = payload(StringCommand::Set { key: bytes("k"), value: bytes("v") });
+    let newer = b"\x03\x01".to_vec();
     let entries = [entry(4, &good), entry(5, &newer), entry(6, &good)];
     let mut responses = Vec::new();
     let error = ready(machine.apply(&entries, &mut responses)).expect_err("halted");

@@ -1,8 +1,9 @@
 //! A node in memory: executes whatever a connection starts, at once.
 
+use raftlet::core::Index;
 use raftlet_kv::{
-    Batch, Command, Connection, ConnectionInfo, Limits, NodeInfo, Outcome, Output, SlotMap, Store,
-    Ticket, Work,
+    Applied, Batch, Command, Connection, ConnectionInfo, Limits, NodeInfo, Outcome, Output,
+    SlotMap, Store, Ticket, Work,
 };
 
 /// One client's connection to a node that has it to itself.
@@ -10,6 +11,8 @@ pub struct Node {
     pub connection: Connection,
     stores: Vec<Store>,
     pub output: Output,
+    /// Where the log is: one for all stores.
+    pub at: Applied,
     /// Batches started so far: quorum rounds, on a real node.
     pub rounds: usize,
 }
@@ -25,11 +28,13 @@ impl Node {
             id: 7,
             peer_addr: "127.0.0.1:50000".to_owned(),
             local_addr: "127.0.0.1:7379".to_owned(),
+            seed: 7,
         };
         Self {
             connection: Connection::new(info, limits, slots),
             stores: slots.groups().map(|group| Store::new(u64::from(group.number()))).collect(),
             output: Output::default(),
+            at: Applied { index: Index::ZERO, log_time_ms: 1_000_000 },
             rounds: 0,
         }
     }
@@ -80,7 +85,8 @@ impl Node {
                     let mut entry = Vec::new();
                     command.encode(&mut entry);
                     let decoded = Command::decode(&entry).expect("as it was encoded");
-                    ended.push((ticket, Outcome::Done(store.apply(&decoded))));
+                    self.at.index = self.at.index.next();
+                    ended.push((ticket, Outcome::Done(store.apply(self.at, &decoded))));
                 }
             }
         }

@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use crate::node::Node;
+use raftlet::core::Index;
 use raftlet_kv::{
-    Command, Connection, ConnectionInfo, GroupIndex, Limits, NodeInfo, Outcome, Output, Query,
-    SlotMap, Store, Ticket, Work,
+    Applied, Command, Connection, ConnectionInfo, GroupIndex, Limits, NodeInfo, Outcome, Output,
+    Query, SlotMap, Store, Ticket, Work,
 };
 
 /// What a group has been asked and hasn't done yet.
@@ -33,7 +34,7 @@ struct LateNode {
 
 impl LateNode {
     fn new(seed: u64, slots: SlotMap) -> Self {
-        let info = ConnectionInfo { id: 7, peer_addr: String::new(), local_addr: String::new() };
+        let info = ConnectionInfo { id: 7, ..ConnectionInfo::default() };
         Self {
             connection: Connection::new(info, Limits::default(), slots),
             output: Output::default(),
@@ -77,7 +78,8 @@ impl LateNode {
         let pending = self.pending.get_mut(&group).expect("a group with work");
         let store = self.stores.get_mut(usize::from(group.number())).expect("a store per group");
         if let Some((ticket, command)) = pending.log.pop_front() {
-            self.connection.complete(ticket, Outcome::Done(store.apply(&command)));
+            let at = Applied { index: Index::FIRST, log_time_ms: 0 };
+            self.connection.complete(ticket, Outcome::Done(store.apply(at, &command)));
         }
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     ACK_FIXED_BYTES, APPEND_FIXED_BYTES, CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES,
-    MESSAGE_BYTES_MAX, MessageError,
+    MESSAGE_BYTES_MAX, MessageError, snapshot,
 };
 use crate::fields::Fields;
 use raftlet::Incoming;
@@ -94,6 +94,8 @@ fn decode(owner: &Bytes, message: &[u8]) -> Result<Incoming, MessageError> {
         Kind::ReadReply => read_reply(fields)?,
         Kind::Forward => Body::Forward(forward(owner, fields)?),
         Kind::ForwardReply => Body::ForwardReply(forward_reply(fields)?),
+        Kind::Snapshot => Body::Snapshot(snapshot::part(owner, fields)?),
+        Kind::SnapshotAck => Body::SnapshotAck(snapshot::ack(fields)?),
     };
     match fields.remaining() {
         0 => Ok(Incoming { group, message: Message { generation, term, body } }),
@@ -253,7 +255,7 @@ fn boolean(fields: &mut Fields<'_>, field: &'static str) -> Result<bool, Message
 }
 
 #[inline]
-fn log_id(fields: &mut Fields<'_>, field: &'static str) -> Result<LogId, MessageError> {
+pub(super) fn log_id(fields: &mut Fields<'_>, field: &'static str) -> Result<LogId, MessageError> {
     Ok(LogId { index: index(fields, field)?, term: term(fields, field)? })
 }
 
@@ -284,6 +286,6 @@ fn value(field: &'static str, value: u8) -> MessageError {
     MessageError::Value { field, value: u64::from(value) }
 }
 
-fn limit(field: &'static str, len: usize) -> MessageError {
+pub(super) fn limit(field: &'static str, len: usize) -> MessageError {
     MessageError::Limit { field, value: u64::try_from(len).unwrap_or(u64::MAX) }
 }

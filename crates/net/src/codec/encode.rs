@@ -9,7 +9,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::{
     ACK_FIXED_BYTES, APPEND_FIXED_BYTES, CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES,
-    MESSAGE_BYTES_MAX,
+    MESSAGE_BYTES_MAX, snapshot,
 };
 use raftlet::Incoming;
 use raftlet::core::{
@@ -40,6 +40,8 @@ pub fn encoded_bytes(incoming: &Incoming) -> Option<usize> {
         Body::ReadReply { .. } => 25,
         Body::Forward(forward) => forward_bytes(forward)?,
         Body::ForwardReply(_) => 29,
+        Body::Snapshot(part) => snapshot::part_bytes(part)?,
+        Body::SnapshotAck(_) => snapshot::ACK_BYTES,
     };
     let bytes = HEADER_BYTES.checked_add(fields)?;
     (bytes <= MESSAGE_BYTES_MAX).then_some(bytes)
@@ -88,6 +90,7 @@ fn write_message(incoming: &Incoming, length: Option<u32>, into: &mut BytesMut) 
         Body::Append(append) => put_chunks(append, into),
         Body::VoteRequest(request) => into.put_slice(request.address.as_bytes()),
         Body::Forward(forward) => put_commands(forward, into),
+        Body::Snapshot(part) => into.put_slice(&part.bytes),
         _ => {}
     }
 }
@@ -104,6 +107,8 @@ const fn kind(body: &Body) -> Kind {
         Body::ReadReply { .. } => Kind::ReadReply,
         Body::Forward(_) => Kind::Forward,
         Body::ForwardReply(_) => Kind::ForwardReply,
+        Body::Snapshot(_) => Kind::Snapshot,
+        Body::SnapshotAck(_) => Kind::SnapshotAck,
     }
 }
 
@@ -130,6 +135,8 @@ fn put_fixed(body: &Body, into: &mut &mut [u8]) {
             into.put_u32_le(count(forward.commands.len()));
         }
         Body::ForwardReply(reply) => put_forward_reply(reply, into),
+        Body::Snapshot(part) => snapshot::put_part(part, into),
+        Body::SnapshotAck(ack) => snapshot::put_ack(ack, into),
     }
 }
 
@@ -211,7 +218,7 @@ fn put_commands(forward: &Forward, into: &mut BytesMut) {
     }
 }
 
-fn put_log_id(id: LogId, into: &mut &mut [u8]) {
+pub(super) fn put_log_id(id: LogId, into: &mut &mut [u8]) {
     into.put_u64_le(id.index.get());
     into.put_u64_le(id.term.get());
 }

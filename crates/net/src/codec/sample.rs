@@ -7,11 +7,12 @@ use raftlet::Incoming;
 use raftlet::core::{
     Ack, AckOutcome, Append, Arena, Body, Chunk, Entries, EntryKind, Forward, ForwardOutcome,
     ForwardReply, Generation, GroupId, Incarnation, Index, LogId, Message, NUMBER_MAX, NewEntry,
-    NodeId, Origin, ReadId, Round, Run, Seal, Term, VoteKind, VoteReply, VoteRequest, WallMs,
+    NodeId, Origin, ReadId, Round, Run, Seal, SnapshotAck, SnapshotOutcome, SnapshotPart, Term,
+    VoteKind, VoteReply, VoteRequest, WallMs,
 };
 
 /// How many kinds [`Samples::of_kind`] tells apart.
-pub(crate) const KINDS: u64 = 12;
+pub(crate) const KINDS: u64 = 16;
 
 pub(crate) struct Samples {
     random: Random,
@@ -52,7 +53,16 @@ impl Samples {
                 index: self.coin().then(|| self.index()),
             },
             9 => Body::Forward(self.forward()),
-            _ => Body::ForwardReply(self.forward_reply(kind == 10)),
+            10 | 11 => Body::ForwardReply(self.forward_reply(kind == 10)),
+            12 => Body::Snapshot(self.snapshot_part()),
+            _ => Body::SnapshotAck(SnapshotAck {
+                last: self.log_id(),
+                outcome: match kind {
+                    13 => SnapshotOutcome::Wants { number: self.random.next() },
+                    14 => SnapshotOutcome::Installed,
+                    _ => SnapshotOutcome::Refused,
+                },
+            }),
         };
         Incoming { group, message: Message { generation, term: self.term(), body } }
     }
@@ -154,6 +164,16 @@ impl Samples {
             } else {
                 ForwardOutcome::Refused { leader: self.node() }
             },
+        }
+    }
+
+    fn snapshot_part(&mut self) -> SnapshotPart {
+        let bytes = self.random.below(60);
+        SnapshotPart {
+            last: self.log_id(),
+            number: self.random.next(),
+            checksum: 0x5eed,
+            bytes: Bytes::from_iter((0..bytes).map(|_| self.byte())),
         }
     }
 

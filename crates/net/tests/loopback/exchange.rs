@@ -1,7 +1,8 @@
 //! Messages arrive.
 
-use crate::harness::{cluster, id, numbered, on_one_thread, seat};
+use crate::harness::{Node, Seat, cluster, id, numbered, on_one_thread, seat};
 use raftlet::Rpc;
+use raftlet_net::NodeAddresses;
 
 #[test]
 fn two_nodes_exchange_batches_and_the_sender_is_the_one_proved() {
@@ -18,6 +19,23 @@ fn two_nodes_exchange_batches_and_the_sender_is_the_one_proved() {
         let received = one.recorder.received.borrow();
         assert!(received.iter().all(|(from, _)| *from == seat(2, 200, 1)));
         assert_eq!(received[0].1, numbered(10));
+    });
+}
+
+#[test]
+fn a_node_tells_its_peers_where_clients_and_operators_reach_it() {
+    on_one_thread(async {
+        let (one, two) = (Seat::take(seat(1, 100, 1)).await, Seat::take(seat(2, 200, 1)).await);
+        let peers = vec![one.as_peer(), two.as_peer()];
+        let doors = NodeAddresses { client: "c:1".to_owned(), admin: "a:1".to_owned() };
+        let told = doors.clone();
+        let one = Node::start(one, peers.clone(), |options| options.addresses = told);
+        let two = Node::start(two, peers, |_| {});
+        two.until("an introduction", |n| n.handle.addresses(id(1)).is_some()).await;
+        assert_eq!(two.handle.addresses(id(1)), Some(doors));
+        one.until("another", |n| n.handle.addresses(id(2)).is_some()).await;
+        assert_eq!(one.handle.addresses(id(2)), Some(NodeAddresses::default()));
+        assert_eq!(one.handle.addresses(id(3)), None);
     });
 }
 

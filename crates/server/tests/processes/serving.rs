@@ -195,6 +195,8 @@ fn the_admin_port_tells_status_and_health() {
     assert_eq!(http_get(port, "/livez").unwrap().0, 200);
     assert_eq!(http_get(port, "/readyz").unwrap().0, 200);
     assert_eq!(http_get(port, "/nothing").unwrap().0, 404);
+    let (_, checks) = http_get(port, "/readyz?verbose").unwrap();
+    assert!(checks.contains("[+]leader ok") && checks.ends_with("\nready\n"), "{checks}");
     let output = crate::cluster::raftlet()
         .args(["status", "--json", "--check", "--admin", &address])
         .output()

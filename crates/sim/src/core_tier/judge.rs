@@ -179,6 +179,8 @@ impl Judge {
             Body::Ack(ack) => self.on_ack(member, to, message.term, ack),
             Body::ForwardReply(reply) => self.on_forward_reply(member, to, message.term, reply),
             Body::Forward(_)
+            | Body::Snapshot(_)
+            | Body::SnapshotAck(_)
             | Body::Probe
             | Body::NotLeader { .. }
             | Body::Read { .. }

@@ -1,0 +1,70 @@
+//! Arguments of commands about the node and about the tables of commands.
+
+use bytes::Bytes;
+
+use crate::command::parse::{Parsed, is, syntax_error, table};
+use crate::command::{Request, TableRequest};
+use crate::errors;
+use crate::operation::key::KeyQuery;
+use crate::resp::args::Args;
+use crate::resp::reply::Reply;
+
+/// Names that `COMMAND INFO` and `COMMAND DOCS` take at once: many times more
+/// than there are commands. Each makes a reply of about a kilobyte.
+const COMMAND_NAMES_LEN_MAX: usize = 1_024;
+
+pub(crate) fn info(args: &Args) -> Parsed {
+    let sections = args.iter_from(1);
+    let lower = |section: &[u8]| String::from_utf8_lossy(section).to_ascii_lowercase();
+    Ok(Request::Info(sections.map(lower).collect()))
+}
+
+pub(crate) fn command(_: &Args) -> Parsed {
+    table(TableRequest::All)
+}
+
+pub(crate) fn command_count(_: &Args) -> Parsed {
+    table(TableRequest::Count)
+}
+
+pub(crate) fn command_info(args: &Args) -> Parsed {
+    match names(args)? {
+        names if names.is_empty() => table(TableRequest::All),
+        names => table(TableRequest::Details(names)),
+    }
+}
+
+pub(crate) fn command_docs(args: &Args) -> Parsed {
+    table(TableRequest::Docs(names(args)?))
+}
+
+fn names(args: &Args) -> Result<Vec<Bytes>, Reply> {
+    let names_len = args.len().saturating_sub(2);
+    if names_len > COMMAND_NAMES_LEN_MAX {
+        return Err(errors::too_many_names(names_len, COMMAND_NAMES_LEN_MAX));
+    }
+    Ok(args.bytes_from(2).collect())
+}
+
+pub(crate) fn command_list(args: &Args) -> Parsed {
+    match args.get(2) {
+        None => table(TableRequest::Names),
+        filter if is(filter, "filterby") => Err(errors::unsupported(
+            "COMMAND LIST FILTERBY",
+            "use COMMAND LIST and filter what it returns",
+        )),
+        _ => Err(syntax_error()),
+    }
+}
+
+pub(crate) fn command_getkeys(args: &Args) -> Parsed {
+    table(TableRequest::KeysOf(args.bytes_from(2).collect()))
+}
+
+pub(crate) fn command_help(_: &Args) -> Parsed {
+    table(TableRequest::Help("command"))
+}
+
+pub(crate) fn dbsize(_: &Args) -> Parsed {
+    Ok(Request::ReadEveryGroup(KeyQuery::DbSize.into()))
+}

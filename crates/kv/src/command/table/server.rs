@@ -1,0 +1,50 @@
+//! Rows of commands about the node and about these tables.
+
+use crate::command::Row;
+use crate::command::parse::server as parse;
+use crate::command::table::{ALWAYS, FAST_READ, SLOW_CONNECTION};
+
+pub(super) static ROWS: &[Row] = &[
+    Row::new("command", -1, parse::command)
+        .flags(ALWAYS)
+        .categories(SLOW_CONNECTION)
+        .doc("server", "2.8.13", "Get array of Redis command details")
+        .subcommands(COMMAND),
+    Row::new("dbsize", 1, parse::dbsize)
+        .flags(FAST_READ)
+        .categories(&["keyspace", "read", "fast"])
+        .doc("server", "1.0.0", "Return the number of keys in the selected database"),
+    Row::new("info", -1, parse::info).flags(ALWAYS).categories(&["slow", "dangerous"]).doc(
+        "server",
+        "1.0.0",
+        "Get information and statistics about the server",
+    ),
+];
+
+static COMMAND: &[Row] = &[
+    Row::new("command|count", 2, parse::command_count)
+        .flags(ALWAYS)
+        .categories(SLOW_CONNECTION)
+        .doc("server", "2.8.13", "Get total number of Redis commands"),
+    Row::new("command|docs", -2, parse::command_docs)
+        .flags(ALWAYS)
+        .categories(SLOW_CONNECTION)
+        .doc("server", "7.0.0", "Get array of specific Redis command documentation"),
+    Row::new("command|getkeys", -4, parse::command_getkeys)
+        .flags(ALWAYS)
+        .categories(SLOW_CONNECTION)
+        .doc("server", "2.8.13", "Extract keys given a full Redis command"),
+    Row::new("command|help", 2, parse::command_help).flags(ALWAYS).categories(SLOW_CONNECTION).doc(
+        "server",
+        "5.0.0",
+        "Show helpful text about the different subcommands",
+    ),
+    Row::new("command|info", -2, parse::command_info)
+        .flags(ALWAYS)
+        .categories(SLOW_CONNECTION)
+        .doc("server", "2.8.13", "Get array of specific Redis command details"),
+    Row::new("command|list", -2, parse::command_list)
+        .flags(ALWAYS)
+        .categories(SLOW_CONNECTION)
+        .doc("server", "7.0.0", "Get an array of Redis command names"),
+];

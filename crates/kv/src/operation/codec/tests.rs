@@ -1,0 +1,68 @@
+//! Claims about every command of every family.
+
+use super::*;
+
+fn samples() -> Vec<(Command<&'static [u8]>, &'static str)> {
+    let tick = (Command::Tick, r"\x02!");
+    [string::samples(), key::samples(), vec![tick]].concat()
+}
+
+fn encoded(command: &Command<&[u8]>) -> Vec<u8> {
+    let mut out = Vec::new();
+    command.encode(&mut out);
+    out
+}
+
+#[test]
+fn every_command_reads_back_as_it_was_written() {
+    for (command, _) in samples() {
+        assert_eq!(Command::decode(&encoded(&command)), Ok(command));
+    }
+}
+
+/// Entries written by one build are applied by another (rule 45).
+#[test]
+fn the_bytes_of_version_2_never_change() {
+    for (command, golden) in samples() {
+        assert_eq!(encoded(&command).escape_ascii().to_string(), golden, "{command:?}");
+    }
+}
+
+#[test]
+fn a_command_cut_anywhere_or_followed_by_anything_is_refused() {
+    for (command, _) in samples() {
+        let bytes = encoded(&command);
+        for end in 0..bytes.len() {
+            let error = Command::decode(&bytes[..end]).unwrap_err();
+            assert!(matches!(error, DecodeError::Truncated { .. }), "{error:?}");
+        }
+        let longer = [&bytes[..], b"\0"].concat();
+        let error = DecodeError::Trailing { offset: bytes.len(), extra_bytes: 1 };
+        assert_eq!(Command::decode(&longer), Err(error));
+    }
+}
+
+#[test]
+fn unknown_versions_families_and_kinds_are_refused_by_number() {
+    for (found, remedy) in [(1, "start a new cluster"), (3, "upgrade this node")] {
+        let error = Command::decode(&[found, 1]).unwrap_err();
+        assert_eq!(error, DecodeError::UnknownVersion { found });
+        assert!(error.to_string().contains(remedy), "{error}");
+    }
+    let family = |found, offset| Err(DecodeError::UnknownFamily { found, offset });
+    let kind = |found, offset| Err(DecodeError::UnknownKind { found, offset });
+    assert_eq!(Command::decode(b"\x02\x63"), family(0x63, 1));
+    assert_eq!(Command::decode(b"\x02\x20\x63"), family(0x63, 2));
+    for family in [STRING, KEY] {
+        assert_eq!(Command::decode(&[VERSION, family, 0x63]), kind(0x63, 2));
+        assert_eq!(Command::decode(&[VERSION, QUERY, family, 0x63]), kind(0x63, 3));
+    }
+}
+
+#[test]
+fn a_claimed_length_of_4_gib_is_only_a_missing_byte() {
+    let error = Command::decode(b"\x02\x02\x01\xff\xff\xff\xff").unwrap_err();
+    assert_eq!(error, DecodeError::Truncated { offset: 7, missing_bytes: 4 });
+    let error = Command::decode(b"\x02\x01\x01\xff\xff\xff\xffab").unwrap_err();
+    assert_eq!(error, DecodeError::Truncated { offset: 7, missing_bytes: 0xffff_fffd });
+}

@@ -1,0 +1,107 @@
+//! What a query or command yields, and why it may have no effect.
+//!
+//! The frequent answers have a variant of their own and no allocation beyond
+//! what they carry. Everything else is a [`Reply`], which knows both protocol
+//! versions.
+
+use bytes::Bytes;
+
+use crate::resp::reply::Reply;
+use crate::resp::writer::ReplyWriter;
+
+/// What a [`crate::Query`] or [`crate::Command`] yields.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Response {
+    /// Done; there is nothing to tell.
+    Ok,
+    /// A number.
+    Integer(i64),
+    /// A value, if there is one.
+    Value(Option<Bytes>),
+    /// Values in order, where there are any.
+    Values(Vec<Option<Bytes>>),
+    /// Whatever else there is to tell.
+    Reply(Reply),
+    /// Nothing was changed, because the data doesn't allow it.
+    Refused(DataError),
+}
+
+/// Why a command was applied without an effect. Alike on every member.
+///
+/// The text is the error line of Redis 7.0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The key holds a value of another type.
+    #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
+    WrongType,
+    /// The value isn't an integer of 64 bits in decimal.
+    #[error("ERR value is not an integer or out of range")]
+    NotAnInteger,
+    /// The result would not fit 64 bits.
+    #[error("ERR increment or decrement would overflow")]
+    Overflow,
+}
+
+impl From<Reply> for Response {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(reply)
+    }
+}
+
+impl From<Result<Self, DataError>> for Response {
+    fn from(result: Result<Self, DataError>) -> Self {
+        result.unwrap_or_else(Self::Refused)
+    }
+}
+
+impl Response {
+    /// A number of things.
+    pub(crate) fn count(len: usize) -> Self {
+        Self::Integer(i64::try_from(len).unwrap_or(i64::MAX))
+    }
+
+    /// 1 for yes and 0 for no.
+    #[expect(dead_code, reason = "for the families that come next")]
+    pub(crate) fn yes_or_no(yes: bool) -> Self {
+        Self::Integer(i64::from(yes))
+    }
+
+    /// Payload bytes its reply will have, headers aside.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Ok | Self::Integer(_) | Self::Refused(_) => 0,
+            Self::Value(value) => value.as_ref().map_or(0, Bytes::len),
+            Self::Values(values) => values
+                .iter()
+                .flatten()
+                .fold(0, |bytes: usize, value| bytes.saturating_add(value.len())),
+            Self::Reply(reply) => reply.payload_bytes(),
+        }
+    }
+
+    /// Writes this as the reply to the client.
+    pub fn write(&self, writer: &mut ReplyWriter<'_>) {
+        match self {
+            Self::Ok => writer.simple(b"OK"),
+            Self::Integer(value) => writer.integer(*value),
+            Self::Value(value) => write_value(writer, value.as_ref()),
+            Self::Values(values) => {
+                writer.array(values.len());
+                for value in values {
+                    write_value(writer, value.as_ref());
+                }
+            }
+            Self::Reply(reply) => writer.reply(reply),
+            Self::Refused(error) => writer.error(error.to_string().as_bytes()),
+        }
+    }
+}
+
+fn write_value(writer: &mut ReplyWriter<'_>, value: Option<&Bytes>) {
+    match value {
+        Some(value) => writer.bulk(value),
+        None => writer.null(),
+    }
+}
