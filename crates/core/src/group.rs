@@ -465,7 +465,7 @@ impl Restored {
         } else {
             Log::restore(Head { base, snapshot }, last, runs, configurations, log_time_ms)?
         };
-        let mut durability = Durability::restore(end, hard_state);
+        let mut durability = Durability::restore(end, hard_state, snapshot);
         if snapshot.index > last {
             durability.on_compact(Compaction { base: snapshot, snapshot: Some(snapshot) });
         }

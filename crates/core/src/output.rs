@@ -24,8 +24,8 @@ pub struct Output {
     /// Each may leave at once, beside the write.
     pub messages: Vec<Envelope>,
     /// The snapshot up to here takes the place of whatever the machine has: it
-    /// is restored from it, once this index is durable, before anything behind
-    /// it is applied.
+    /// is restored from it, once `durable_snapshot` is this far, before anything
+    /// behind it is applied.
     pub install: Option<LogId>,
     /// Entries up to here are committed and may be applied.
     pub committed: Option<Index>,

@@ -94,6 +94,13 @@ impl Group {
         self.state.log.snapshot()
     }
 
+    /// The current snapshot that would survive a crash now: one to install may be
+    /// read from storage when it is this far.
+    #[must_use]
+    pub fn durable_snapshot(&self) -> LogId {
+        self.state.durability.snapshot()
+    }
+
     /// The last entry that left the log; zero while none has.
     #[must_use]
     pub fn base(&self) -> LogId {

@@ -106,7 +106,8 @@ impl World {
         let bytes_max = usize::try_from(self.random.members.octaves(1, 1 << 14)).unwrap_or(1);
         let member = &mut self.members[seat];
         member.driver.is_applying = false;
-        if member.is_halted() || member.driver.installing.is_some() {
+        let has_work = member.driver.applied < member.view.commit;
+        if member.is_halted() || member.driver.installing.is_some() || !has_work {
             return Ok(());
         }
         let first = member.driver.applied.next();

@@ -143,6 +143,8 @@ impl World {
         self.trace.fold(&[0x51, self.now, last.index.get(), u64::from(is_taken)]);
         self.tell(seat, || format!("has received {last} of {}: {is_taken}", from.node));
         if is_taken {
+            // Nothing is applied until the machine is what the core speaks of.
+            self.members[seat].driver.installing = Some(last);
             self.judge.on_install(&self.members[seat], &taken, (commit, had))?;
         } else {
             self.judge.tally.mark(Mark::SnapshotRefused);
@@ -167,8 +169,8 @@ impl World {
         let Some(last) = member.driver.installing.filter(|_| !member.is_halted()) else {
             return Ok(());
         };
-        let durable = member.group.as_ref().expect("events of a run find it up").durable_index();
-        if durable < last.index {
+        let group = member.group.as_ref().expect("events of a run find it up");
+        if group.durable_snapshot().index < last.index {
             let delay = 1 + self.random.members.below(self.plan.members.write_ns);
             self.after_within(seat, delay, Within::Restore);
             return Ok(());

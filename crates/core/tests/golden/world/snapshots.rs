@@ -8,7 +8,7 @@ impl World {
     /// The machine is restored once the snapshot's record is durable.
     pub(super) fn install(&mut self, node: u64) {
         let member = self.member(node);
-        let durable = member.group.as_ref().unwrap().durable_index();
+        let durable = member.group.as_ref().unwrap().durable_snapshot().index;
         let Some(taken) = member.disk.snapshot.clone().filter(|_| member.installing) else {
             return;
         };
