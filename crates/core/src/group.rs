@@ -14,7 +14,8 @@
 //! - After `halt` nothing leaves any more.
 //!
 //! Not here: messages of others (`group/messages.rs`), questions
-//! (`group/queries.rs`), snapshots (`group/snapshots.rs`), the protocol itself (`follower.rs`, `candidate.rs`,
+//! (`group/queries.rs`), snapshots (`group/snapshots.rs`), leadership transfers
+//! (`group/transfer.rs`), the protocol itself (`follower.rs`, `candidate.rs`,
 //! `leader.rs`, `votes.rs`, `reads.rs`).
 
 use std::rc::Rc;
@@ -370,22 +371,13 @@ impl Group {
         self.count_votes();
     }
 
-    fn stand_for_election(&mut self) {
-        self.state.adopt_term(self.state.term.next());
-        self.state.vote = Some(self.state.seat.node);
-        self.state.counters.campaigns += 1;
-        let candidate = Candidate::real(&mut self.state, self.campaigns);
-        self.role = RoleState::Candidate(Box::new(candidate));
-        self.office(Role::Candidate, None);
-    }
-
     fn count_votes(&mut self) {
         let RoleState::Candidate(candidate) = &self.role else {
             return;
         };
         match (candidate.tally(&self.state), candidate.kind) {
             (Tally::Open, _) => {}
-            (Tally::Won, VoteKind::Pre) => self.stand_for_election(),
+            (Tally::Won, VoteKind::Pre) => self.stand_for_election(VoteKind::Real),
             (Tally::Won, VoteKind::Real | VoteKind::Transfer) => self.lead(),
             (Tally::Lost, _) => {
                 // Shorter than silence: who was refused knows that others live.
@@ -501,6 +493,7 @@ fn first_patience_ns(state: &mut State) -> u64 {
 mod messages;
 pub(crate) mod queries;
 mod snapshots;
+mod transfer;
 
 #[cfg(test)]
 mod tests;

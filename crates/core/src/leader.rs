@@ -10,7 +10,8 @@
 //!   from its own disk for the stall limit, steps down (rules 8, 20).
 //!
 //! Not here: one member's progress (`leader/progress.rs`), reads
-//! (`leader/reads.rs`), stamps (`leader/clock.rs`).
+//! (`leader/reads.rs`), stamps (`leader/clock.rs`), handing over
+//! (`leader/transfer.rs`).
 
 use crate::entry::arena::Arena;
 use crate::entry::{CHUNK_LEN_MAX, Chunk, Entries, EntryKind, NewEntry, Origin};
@@ -19,6 +20,7 @@ use crate::ids::{Index, LogId, NodeId, ReadId, Round, Run, Sender};
 use crate::leader::clock::LogClock;
 use crate::leader::progress::{Circular, Peer};
 use crate::leader::reads::LeaderReads;
+use crate::leader::transfer::Transfer;
 use crate::liveness::Liveness;
 use crate::message::{Ack, Body, Forward, ForwardOutcome, ForwardReply};
 use crate::mutants;
@@ -30,6 +32,7 @@ use crate::time::Time;
 pub(crate) mod clock;
 pub(crate) mod progress;
 pub(crate) mod reads;
+pub(crate) mod transfer;
 
 /// What only a leader has.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub(crate) struct Leader {
     fetches: u64,
     /// A match, or the own durable index, rose since the last drain.
     is_commit_due: bool,
+    /// Rare.
+    transfer: Option<Box<Transfer>>,
 }
 
 impl Leader {
@@ -56,6 +61,7 @@ impl Leader {
             clock,
             fetches: 0,
             is_commit_due: false,
+            transfer: None,
         };
         leader.seat_peers(state, noop);
         let log_time_ms = leader.stamp(state);
@@ -107,6 +113,9 @@ impl Leader {
         commands: impl Iterator<Item = &'a [u8]> + Clone,
         origin: Option<Origin>,
     ) -> Result<LogId, ProposeError> {
+        if self.is_transferring() && !mutants::is_active(61) {
+            return Err(ProposeError::Transferring);
+        }
         check_commands(state, commands.clone())?;
         let log_time_ms = self.stamp(state);
         let first = LogId { term: state.term, index: state.log.last().index.next() };
@@ -274,7 +283,7 @@ impl Leader {
             .iter()
             .filter_map(|peer| peer.silence_at(state))
             .filter(|at| *at > state.time());
-        contacts.chain(silences).chain(state.stall_at()).min()
+        contacts.chain(silences).chain(state.stall_at()).chain(self.transfer_at()).min()
     }
 
     /// Sends what all inputs since the last drain made due.
@@ -296,6 +305,7 @@ impl Leader {
             }
             self.reads.release(state, confirmed);
         }
+        self.advance_transfer(state);
     }
 
     fn circular(&self, state: &State) -> Circular {

@@ -51,7 +51,7 @@ pub use entry::{
     CHUNK_LEN_MAX, Chunk, ChunkEntries, ENTRY_BYTES_MAX, Entries, Entry, EntryError, EntryKind,
     HEADER_BYTES, NewEntry, Origin, PAYLOAD_BYTES_MAX, Seal,
 };
-pub use error::{ProposeError, ReadError};
+pub use error::{ProposeError, ReadError, TransferError};
 pub use genesis::genesis;
 pub use group::queries::{MemberStatus, Status};
 pub use group::{Group, Restored};
@@ -69,7 +69,9 @@ pub use message::{
     VoteReply, VoteRequest,
 };
 pub use options::{Options, OptionsError, Settings};
-pub use output::{Envelope, Event, Fetch, FetchId, HardState, Output, Persist, ReadReady, Role};
+pub use output::{
+    Envelope, Event, Fetch, FetchId, HardState, Output, Persist, ReadReady, Role, TransferFailure,
+};
 pub use snapshot::{
     Compaction, SNAPSHOT_PART_BYTES_MAX, Snapshot, SnapshotAck, SnapshotOutcome, SnapshotPart,
 };

@@ -46,6 +46,12 @@ pub enum Body {
         /// Whom it follows, in the message's term.
         leader: Option<NodeId>,
     },
+    /// Leader to voter: campaign at once (§3.10). Late ones are harmless: they
+    /// cost an election at most.
+    TakeOver {
+        /// The end of the leader's log; who has less does nothing.
+        last: LogId,
+    },
     /// Member to leader: a read index, please (§6.4).
     Read {
         /// The run that asks; echoed.

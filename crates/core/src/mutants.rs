@@ -76,10 +76,13 @@ mutants! {
     54 "M54" "I37" "reads are served without asking a quorum";
     56 "M56" "I37" "a read is confirmed by a round begun before it";
     58 "M58" "I37" "reads are served before an own entry is committed";
+    61 "M61" "I40" "a leader goes on appending while it hands over";
     108 "M108" "I05" "votes are asked for before the own one is durable";
     109 "M109" "W03" "the late write of an overwritten tail counts";
     110 "M110" "I55" "a loss leaves the window open";
-    111 "M111" "I15" "a snapshot is acknowledged before it is durable";
+    111 "M111" "I40" "leadership is handed to a member that is not level";
+    112 "M112" "I09" "a vote is given although the leader is heard";
+    113 "M113" "I15" "a snapshot is acknowledged before it is durable";
 }
 
 /// The mutants of this build; none in a usual one.

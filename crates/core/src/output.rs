@@ -208,6 +208,15 @@ pub enum Role {
     Leader,
 }
 
+/// Why a leadership transfer was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferFailure {
+    /// Nobody took over within an election timeout.
+    TimedOut,
+    /// The one that was to take over is no voter any more.
+    NotVoter,
+}
+
 /// What changed about office and membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -225,6 +234,11 @@ pub enum Event {
     Configuration {
         /// Where it stands in the log; 0 when there is none.
         index: Index,
+    },
+    /// A leadership transfer was given up; this member serves again.
+    NotTransferred {
+        /// Why.
+        why: TransferFailure,
     },
     /// Entries were replaced by a later leader's: proposals at and behind
     /// this place may still be alive elsewhere.

@@ -117,6 +117,7 @@ impl Random {
             7 => [Body::Probe, Body::NotLeader { leader: Some(self.node()) }]
                 [self.below(2) as usize]
                 .clone(),
+            8 if self.flip() => Body::TakeOver { last: self.log_id() },
             8 => Body::Read { run: Run::new(self.number()), read: ReadId::new(self.number()) },
             9 => Body::ReadReply {
                 run: Run::new(1),

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  0  length      u32  bytes of the message that follows
-//!  4  kind        u8   1 append .. 12 snapshot ack (`Kind`)
+//!  4  kind        u8   1 append .. 13 snapshot ack (`Kind`)
 //!  5  reserved    3 x u8, 0
 //!  8  group       u64
 //! 16  generation  u64
@@ -28,6 +28,7 @@
 
 mod decode;
 mod encode;
+mod numbers;
 mod snapshot;
 
 pub use decode::{BatchReader, decode_message};
@@ -66,12 +67,13 @@ pub(crate) enum Kind {
     ReadReply = 8,
     Forward = 9,
     ForwardReply = 10,
-    Snapshot = 11,
-    SnapshotAck = 12,
+    TakeOver = 11,
+    Snapshot = 12,
+    SnapshotAck = 13,
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Append,
         Self::Ack,
         Self::VoteRequest,
@@ -82,6 +84,7 @@ impl Kind {
         Self::ReadReply,
         Self::Forward,
         Self::ForwardReply,
+        Self::TakeOver,
         Self::Snapshot,
         Self::SnapshotAck,
     ];

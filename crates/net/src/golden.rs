@@ -195,6 +195,7 @@ fn rare_bodies() -> Vec<(&'static str, Body)> {
         ("forward", Body::Forward(forward)),
         ("forward-appended", forwarded(ForwardOutcome::Appended { first: Index::new(12) })),
         ("forward-refused", forwarded(ForwardOutcome::Refused { leader: None })),
+        ("take-over", Body::TakeOver { last: log_id(13, 5) }),
     ]
     .into_iter()
     .chain(snapshot_bodies())

@@ -221,6 +221,7 @@ pub(crate) fn message_bytes(message: &Message) -> usize {
         | Body::NotLeader { .. }
         | Body::Read { .. }
         | Body::ReadReply { .. }
+        | Body::TakeOver { .. }
         | Body::SnapshotAck(_)
         | Body::ForwardReply(_) => 0,
     };

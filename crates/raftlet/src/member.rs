@@ -130,9 +130,11 @@ impl<M: StateMachine> Member<M> {
                 return true;
             }
             // Held back until some committed, or somebody leads.
-            Err(core::ProposeError::Busy { .. } | core::ProposeError::NotLeader { .. }) => {
-                return false;
-            }
+            Err(
+                core::ProposeError::Busy { .. }
+                | core::ProposeError::NotLeader { .. }
+                | core::ProposeError::Transferring,
+            ) => return false,
             Err(core::ProposeError::TooLarge { bytes, limit }) => {
                 NotDone::TooLarge { bytes, limit }
             }

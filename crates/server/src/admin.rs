@@ -4,6 +4,7 @@
 //! - `admin/router.rs`: which path is answered by what. A new endpoint is a
 //!   file beside it with a `routes` function, named in [`routes`].
 //! - `admin/health.rs`: `/livez`, `/readyz`. `admin/status.rs`: `/status`.
+//!   `admin/leader.rs`: `/leader/transfer`.
 //!
 //! Invariants
 //! - At most [`CONNECTIONS_MAX`] connections at once, one more is closed
@@ -14,6 +15,7 @@
 //! (`status.rs`), HTTP itself (`http.rs`).
 
 mod health;
+mod leader;
 mod router;
 mod status;
 
@@ -34,7 +36,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Every endpoint of a node.
 pub(crate) fn routes() -> Router<NodeView> {
-    Router::new().and(health::routes()).and(status::routes())
+    Router::new().and(health::routes()).and(status::routes()).and(leader::routes())
 }
 
 /// Serves the port until dropped.

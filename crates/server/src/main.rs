@@ -6,7 +6,7 @@
 //! - `node.rs`: a node put together; `bootstrap.rs`: its first start.
 //! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
 //!   on `http.rs`.
-//! - `ask.rs`: the `status` command; `demo.rs`: the demo.
+//! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `demo.rs`: the demo.
 //! - `failure.rs`, `print.rs`: how the program ends and what it says.
 //!
 //! The protocol, the log, the network and the data model are libraries: this
@@ -23,9 +23,11 @@ mod demo;
 mod descriptors;
 mod failure;
 mod flights;
+mod handover;
 mod http;
 mod inspect;
 mod keyspace;
+mod lead;
 mod node;
 mod parent;
 mod ports;
@@ -41,7 +43,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, LeaderCommand};
 use crate::config::Config;
 use crate::failure::Failure;
 
@@ -67,6 +69,7 @@ fn run(command: Command) -> Result<(), Failure> {
                 node::serve(Config::from_args(*args)?).await
             }
             Command::Status(args) => ask::status(&args).await,
+            Command::Leader(LeaderCommand::Transfer(args)) => lead::transfer(&args).await,
             Command::Demo(args) => demo::run(args).await,
         }
     })

@@ -6,9 +6,10 @@
 //! then the transport speaks. On a first start the roll call follows
 //! (`bootstrap.rs`), then the groups open and clients are served.
 //!
-//! Order of a stop (rule 36): no more connections and requests; what was
-//! accepted ends, within [`STOP_WITHIN`]; the shard ends; the log is closed.
-//! Peers see the closed connections and replace a leader at once.
+//! Order of a stop (rule 36): groups led here get another leader; no more
+//! connections and requests; what was accepted ends, within [`STOP_WITHIN`]; the
+//! shard ends; the log is closed. Where nobody took over, peers see the closed
+//! connections and replace the leader at once.
 //!
 //! Everything is one task set on one thread; when a part of it ends unasked or
 //! panics, the node ends with it (rule 44): peers see the closed connections,
@@ -32,6 +33,7 @@ use crate::clock::TokioClock;
 use crate::config::{Config, ListenAddr};
 use crate::descriptors;
 use crate::failure::{Exit, Failure, chain};
+use crate::handover::{self, Order};
 use crate::keyspace::Keyspace;
 use crate::parent;
 use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog};
@@ -196,10 +198,10 @@ impl Parts {
         admin_door: TcpListener,
         shutdown: Shutdown,
     ) -> Result<(), Failure> {
-        let view =
-            NodeView::new(self.identity, self.clock, self.log.clone(), Rc::clone(&self.shard));
-        let view = Rc::new(view);
         let net = self.net.handle();
+        let (log, shard) = (self.log.clone(), Rc::clone(&self.shard));
+        let view = NodeView::new(self.identity, self.clock, log, shard, net.clone());
+        let view = Rc::new(view);
         let mut orders = Orders::new(shutdown, &self.config, self.refused);
         let mut tasks = Tasks {
             admin: spawn_local(admin::serve(admin_door, Rc::clone(&view), admin::routes())),
@@ -222,6 +224,7 @@ impl Parts {
         let keyspace =
             Rc::new(open_groups(&self.config, self.identity, self.clock, &self.shard).await?);
         view.opened(&keyspace);
+        let offices = Rc::clone(&keyspace);
         let shard = Rc::clone(&self.shard);
         let mut shard_loop = spawn_local(async move { shard.run().await });
         let (stop, stopped) = watch::channel(false);
@@ -250,6 +253,7 @@ impl Parts {
             return Err(failure);
         }
         info!("stopping");
+        leave_offices(&offices, &mut shard_loop, &mut orders).await?;
         // The receiver is the serving task's, which is there.
         let _ = stop.send(true);
         tokio::select! {
@@ -266,6 +270,33 @@ impl Parts {
         Ok(())
     }
 }
+
+/// Hands over all groups that this node leads. Each ends by itself: with its
+/// successor, or a few election timeouts later.
+async fn leave_offices(
+    keyspace: &Keyspace,
+    shard_loop: &mut ShardLoop,
+    orders: &mut Orders,
+) -> Result<(), Failure> {
+    let outcomes = tokio::select! {
+        outcomes = handover::hand_over(keyspace.groups(), Order::default()) => outcomes,
+        ended = shard_loop => return Err(shard_failure(ended)),
+        // Asked twice: quickly then.
+        order = orders.next() => return order,
+    };
+    let handed_over = outcomes.iter().filter(|outcome| outcome.error.is_none()).count();
+    if handed_over > 0 {
+        info!(groups = handed_over, "handed over");
+    }
+    for outcome in outcomes {
+        if let Some(error) = outcome.error {
+            warn!(group = outcome.group, "not handed over: {error}");
+        }
+    }
+    Ok(())
+}
+
+type ShardLoop = JoinHandle<Result<(), ShardError>>;
 
 /// Tasks that never end by themselves.
 struct Tasks {

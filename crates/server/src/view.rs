@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::clock::TokioClock;
+use crate::handover::{self, HandsOver, Order, Outcome};
 use crate::inspect::Inspect;
 use crate::keyspace::Keyspace;
 use crate::ports::{Group, Shard, SharedLog};
 use crate::status::{ClientsStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, Role};
 use raftlet::StateDigest;
-use raftlet::core::{GroupId, Role as CoreRole};
+use raftlet::core::{GroupId, NodeId, Role as CoreRole};
 use raftlet_log::Identity;
+use raftlet_net::NetHandle;
 
 /// A node as its admin port sees it.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub(crate) struct NodeView {
     clock: TokioClock,
     log: SharedLog,
     shard: Rc<Shard>,
+    net: NetHandle,
     /// Set when the groups are open.
     keyspace: OnceCell<Rc<Keyspace>>,
     is_stopping: Cell<bool>,
@@ -38,12 +41,14 @@ impl NodeView {
         clock: TokioClock,
         log: SharedLog,
         shard: Rc<Shard>,
+        net: NetHandle,
     ) -> Self {
         Self {
             identity,
             clock,
             log,
             shard,
+            net,
             keyspace: OnceCell::new(),
             is_stopping: Cell::new(false),
             waiting: RefCell::default(),
@@ -122,6 +127,22 @@ impl NodeView {
                 })
                 .collect(),
         }
+    }
+}
+
+impl HandsOver for NodeView {
+    async fn hand_over(&self, mut order: Order) -> Vec<Outcome> {
+        let groups = self.keyspace.get().map_or(&[][..], |keyspace| keyspace.groups());
+        if let [only] = groups {
+            // The only one is meant wherever it is led.
+            order.group.get_or_insert(only.status().group.get());
+        }
+        let mut outcomes = handover::hand_over(groups, order).await;
+        for outcome in &mut outcomes {
+            let addresses = outcome.leader.and_then(|node| self.net.addresses(NodeId::new(node)));
+            outcome.leader_admin = addresses.map(|addresses| addresses.admin);
+        }
+        outcomes
     }
 }
 

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! - `plan.rs` draws what kind of run a seed makes.
-//! - `world.rs` holds the queue and feeds the cores; `driver.rs` writes,
+//! - `world.rs` holds the queue of events (`event.rs`) and feeds the cores; `driver.rs` writes,
 //!   applies and fetches for them, `snapshots.rs` takes and sends
 //!   snapshots; `clients.rs` asks; `mischief.rs` breaks, as
 //!   often as `wheel.rs` says;
@@ -22,6 +22,7 @@
 mod clients;
 mod clock;
 mod driver;
+mod event;
 mod healing;
 mod image;
 mod invariants;

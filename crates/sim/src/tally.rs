@@ -109,6 +109,16 @@ marks! {
     FollowerRead = "reads_served_by_others",
     /// A read was refused.
     ReadRefused = "reads_refused",
+    /// A leader began to hand over.
+    Transfer = "transfers",
+    /// A member was told to take over.
+    TakeOver = "take_overs_told",
+    /// A member campaigned because the leader wished it.
+    TransferCampaign = "transfer_campaigns",
+    /// A transfer was given up.
+    NotTransferred = "transfers_given_up",
+    /// A proposal was refused because of a transfer.
+    RefusedInTransfer = "proposals_refused_in_a_transfer",
     /// A second phase ended well.
     Healed = "healed",
 }

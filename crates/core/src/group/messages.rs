@@ -63,7 +63,11 @@ impl Group {
             }
             return;
         }
-        if term < self.state.term || (trusts_leader && request.kind == VoteKind::Real) {
+        // Only the leader's own wish overrides trust, for one who has its log.
+        let is_wished = request.kind == VoteKind::Transfer
+            && votes::is_log_good_enough(request.last, self.state.log.last());
+        let is_refused = trusts_leader && !is_wished && !mutants::is_active(112);
+        if term < self.state.term || is_refused {
             self.state.counters.stale_term += u64::from(term < self.state.term);
             votes::refuse(&mut self.state, from, request);
             return;
@@ -165,6 +169,7 @@ impl Group {
             },
             Body::VoteReply(reply) => self.on_vote_reply(from, term, reply),
             Body::NotLeader { .. } => self.on_leaderless_word(from),
+            Body::TakeOver { last } => self.on_take_over(from, *last),
             Body::ReadReply { run, read, index } => self.on_read_reply(from, *run, *read, *index),
             Body::Probe | Body::Read { .. } | Body::Forward(_) => {
                 self.on_request(arena, from, body);
@@ -270,6 +275,7 @@ fn numbers_in_range(term: Term, body: &Body) -> bool {
                 && entries_follow(term, append)
         }
         Body::VoteRequest(request) => fine(request.last),
+        &Body::TakeOver { last } => fine(last),
         Body::Snapshot(part) => fine(part.last),
         Body::SnapshotAck(ack) => fine(ack.last),
         Body::ReadReply { index, .. } => index.is_none_or(|index| index.get() < NUMBER_MAX),

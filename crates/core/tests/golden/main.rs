@@ -13,6 +13,7 @@
 mod disk;
 mod forge;
 mod script;
+mod telling;
 mod words;
 mod world;
 

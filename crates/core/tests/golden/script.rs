@@ -18,6 +18,7 @@
 //! forward N L x seq=S [term=T]   N sends a forward to L
 //! say FROM->TO KIND ..       a message made by hand arrives (`forge.rs`)
 //! read N ID | forget N ID
+//! transfer N [M]            N hands leadership over, to M
 //! deadline N                 its deadline passes now
 //! liveness N of M alive[=RUN]|suspected|unknown
 //! crash N | start N          loses what was not durable | from its disk, a new run
@@ -25,13 +26,13 @@
 //! storage N broken|works     fetches are answered | refused
 //! snapshot N [tail=K]        takes one of what is applied, and compacts but for K entries
 //! wanted                     who wants snapshots sent since the last time
-//! transfer FROM->TO [kept]   FROM's snapshot arrives whole; or the one kept
+//! send-snapshot FROM->TO [kept]   FROM's snapshot arrives whole; or the one kept
 //! keep-snapshot N            remembers N's current snapshot
-//! transfer-ended FROM->TO    the leader's driver has given up, or is done
+//! sending-ended FROM->TO    the leader's driver has given up, or is done
 //! show [N..]                 role, term, vote, leader, indexes
 //! logs [N..]                 terms of the entries
 //! commands N                 applied commands
-//! reads                      answered since the last time
+//! reads | events             answered, and told, since the last time
 //! counters N NAME..
 //! ```
 
@@ -135,33 +136,44 @@ fn run_command(
         }
         "read" => printed.push_str(&world.read(node()?, number(args[1]))),
         "forget" => world.forget(node()?, number(args[1])),
+        "transfer" => {
+            let to = args.get(1).map(|word| number(word));
+            printed.push_str(&world.transfer(node()?, to));
+        }
         "deadline" => world.deadline(node()?),
         "liveness" => world.set_liveness(node()?, number(args[2]), args[3]),
         "crash" => world.crash(node()?),
         "start" => world.start(node()?),
         "release-memory" => world.release_memory(node()?),
-        "snapshot" => {
-            let tail = option(args, "tail").map_or(0, number);
-            printed.push_str(&world.snapshot(node()?, tail));
-        }
-        "transfer" => {
-            let (from, to) = link(args[0]);
-            let is_kept = args.get(1) == Some(&"kept");
-            let text = if is_kept {
-                world.transfer_kept(from, to)
-            } else {
-                world.transfer(from, to, None)
-            };
-            printed.push_str(&text);
-        }
-        "keep-snapshot" => world.keep_snapshot(node()?),
-        "transfer-ended" => {
-            let (from, to) = link(args[0]);
-            world.end_transfer(from, to);
+        "snapshot" | "send-snapshot" | "keep-snapshot" | "sending-ended" => {
+            printed.push_str(&snapshot_command(world, command, args));
         }
         _ => return print_command(world, command, args, printed),
     }
     Ok(())
+}
+
+fn snapshot_command(world: &mut World, command: &str, args: &[&str]) -> String {
+    match command {
+        "snapshot" => {
+            let tail = option(args, "tail").map_or(0, number);
+            world.snapshot(number(args[0]), tail)
+        }
+        "keep-snapshot" => {
+            world.keep_snapshot(number(args[0]));
+            String::new()
+        }
+        "sending-ended" => {
+            let (from, to) = link(args[0]);
+            world.end_sending(from, to);
+            String::new()
+        }
+        _ => {
+            let (from, to) = link(args[0]);
+            let is_kept = args.get(1) == Some(&"kept");
+            if is_kept { world.send_kept(from, to) } else { world.send_snapshot(from, to, None) }
+        }
+    }
 }
 
 fn print_command(
@@ -178,6 +190,7 @@ fn print_command(
         "logs" => nodes.iter().for_each(|node| printed.push_str(&world.show_log(*node))),
         "commands" => nodes.iter().for_each(|node| printed.push_str(&world.show_commands(*node))),
         "reads" => printed.push_str(&world.take_reads()),
+        "events" => printed.push_str(&world.take_events()),
         "wanted" => printed.push_str(&world.take_wanted()),
         "forwards" => printed.push_str(&world.take_forward_replies()),
         "counters" => printed.push_str(&world.show_counters(nodes[0], &args[1..])),

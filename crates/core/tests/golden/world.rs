@@ -4,16 +4,16 @@
 //! slow; messages arrive at once unless they are held.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt::Write;
 use std::rc::Rc;
 
 use crate::disk::{Disk, Taken};
 use crate::forge::body;
+use crate::telling::{describe, name};
 use crate::words::{number, option};
 use raftlet_core::{
-    Arena, Body, Chunk, Configuration, EntryKind, Forward, Generation, Group, GroupId, HardState,
-    Incarnation, Index, Liveness, LogId, Member, MemberRole, Message, NewEntry, NodeId, Now,
-    Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time, WallMs,
+    Arena, Body, Chunk, Configuration, EntryKind, Event, Forward, Generation, Group, GroupId,
+    HardState, Incarnation, Index, Liveness, LogId, Member, MemberRole, Message, NewEntry, NodeId,
+    Now, Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time, WallMs,
     genesis,
 };
 
@@ -44,6 +44,7 @@ pub(crate) struct World {
     pub(crate) hold: bool,
     pub(crate) cut: BTreeSet<(u64, u64)>,
     reads: Vec<String>,
+    events: Vec<String>,
     kept: Option<Taken>,
     /// Leaders and the members that they want sent their snapshot.
     wanted: Vec<(u64, u64)>,
@@ -110,6 +111,7 @@ impl World {
             hold: false,
             cut: BTreeSet::new(),
             reads: Vec::new(),
+            events: Vec::new(),
             kept: None,
             wanted: Vec::new(),
             forward_replies: Vec::new(),
@@ -343,6 +345,11 @@ impl World {
         for ready in out.reads.drain(..) {
             self.reads.push(format!("n{node} read {} at {}", ready.read.get(), ready.index));
         }
+        for event in out.events.drain(..) {
+            if let Event::NotTransferred { why } = event {
+                self.events.push(format!("n{node} keeps leading: {why:?}"));
+            }
+        }
         let now = self.now();
         for fetch in out.fetches.drain(..) {
             let disk = &self.member(node).disk;
@@ -497,6 +504,14 @@ impl World {
         answers.iter().map(|m| format!("n{to}->n{} {}\n", m.to, describe(&m.message))).collect()
     }
 
+    pub(crate) fn transfer(&mut self, node: u64, to: Option<u64>) -> String {
+        let now = self.now();
+        let result = self.group(node).transfer(now, to.map(NodeId::new));
+        self.pump(node);
+        self.settle();
+        result.map_or_else(|refusal| format!("refused: {refusal}\n"), |()| String::new())
+    }
+
     pub(crate) fn read(&mut self, node: u64, id: u64) -> String {
         let now = self.now();
         let result = self.group(node).read(now, ReadId::new(id));
@@ -512,77 +527,6 @@ impl World {
     pub(crate) fn release_memory(&mut self, node: u64) {
         self.group(node).release_memory(0);
     }
-
-    // ---- What it looks like ----
-
-    pub(crate) fn show(&mut self, node: u64) -> String {
-        let Some(group) = &self.member(node).group else {
-            return format!("n{node} down\n");
-        };
-        let role = match group.role() {
-            raftlet_core::Role::Leader => "leader",
-            raftlet_core::Role::Candidate => "candidate",
-            raftlet_core::Role::PreCandidate => "pre-candidate",
-            raftlet_core::Role::Follower => "follower",
-        };
-        let named = |node: Option<NodeId>| node.map_or("-".to_owned(), |node| format!("n{node}"));
-        format!(
-            "n{node} {role} term={} vote={} leader={} last={} durable={} commit={}{}{}\n",
-            group.term().get(),
-            named(group.hard_state().vote),
-            named(group.leader()),
-            group.last_index(),
-            group.durable_index(),
-            group.commit_index(),
-            if group.base().index > Index::ZERO {
-                format!(" base={} snapshot={}", group.base(), group.snapshot())
-            } else {
-                String::new()
-            },
-            if group.next_deadline().is_none() { " idle" } else { "" },
-        )
-    }
-
-    pub(crate) fn show_log(&mut self, node: u64) -> String {
-        let group = self.group(node);
-        let mut text = format!("n{node}");
-        let base = group.base();
-        if base.index > Index::ZERO {
-            write!(text, " [{base}]").unwrap();
-        }
-        for index in base.index.get() + 1..=group.last_index().get() {
-            write!(text, " {}", group.term_at(Index::new(index)).unwrap().get()).unwrap();
-        }
-        text + "\n"
-    }
-
-    pub(crate) fn show_commands(&mut self, node: u64) -> String {
-        format!("n{node} {}\n", self.member(node).commands.join(" "))
-    }
-
-    pub(crate) fn take_reads(&mut self) -> String {
-        self.reads.drain(..).map(|line| line + "\n").collect()
-    }
-
-    pub(crate) fn take_forward_replies(&mut self) -> String {
-        self.forward_replies.drain(..).map(|line| line + "\n").collect()
-    }
-
-    pub(crate) fn show_counters(&mut self, node: u64, names: &[&str]) -> String {
-        let all = format!("{:?}", self.group(node).counters());
-        let inner = all.trim_start_matches("Counters { ").trim_end_matches(" }");
-        let wanted = inner
-            .split(", ")
-            .filter(|pair| names.iter().any(|name| pair.split(": ").next() == Some(*name)));
-        format!("n{node} {}\n", wanted.collect::<Vec<_>>().join(" ").replace(": ", "="))
-    }
-
-    pub(crate) fn show_queue(&self) -> String {
-        self.queue
-            .iter()
-            .map(|m| format!("n{}->n{} {}\n", m.from.node.get(), m.to, describe(&m.message)))
-            .collect()
-    }
 }
 
 fn sender(node: u64, run: u64) -> Sender {
@@ -594,47 +538,5 @@ fn matches(m: &InFlight, from: u64, to: u64, kind: Option<&str>) -> bool {
     m.from.node.get() == from && m.to == to && kind.is_none_or(|kind| name(&m.message.body) == kind)
 }
 
-fn name(body: &Body) -> &'static str {
-    match body {
-        Body::Append(append) if append.entries.is_empty() => "heartbeat",
-        Body::Append(_) => "append",
-        Body::Ack(_) => "ack",
-        Body::VoteRequest(_) => "vote-request",
-        Body::VoteReply(_) => "vote-reply",
-        Body::Probe => "probe",
-        Body::NotLeader { .. } => "not-leader",
-        Body::Read { .. } => "read",
-        Body::ReadReply { .. } => "read-reply",
-        Body::Forward(_) => "forward",
-        Body::ForwardReply(_) => "forward-reply",
-        Body::Snapshot(_) => "snapshot",
-        Body::SnapshotAck(_) => "snapshot-ack",
-    }
-}
-
-fn describe(message: &Message) -> String {
-    let detail = match &message.body {
-        Body::Append(append) => {
-            let end = append.entries.last().map_or(append.previous, |last| last);
-            format!(
-                "after {} to {} commit={} round={}",
-                append.previous,
-                end,
-                append.commit,
-                append.round.get()
-            )
-        }
-        Body::Ack(ack) => format!("{:?} round={}", ack.outcome, ack.round.get()),
-        Body::VoteRequest(request) => format!("{:?} last={}", request.kind, request.last),
-        Body::VoteReply(reply) => format!("{:?} granted={}", reply.kind, reply.granted),
-        Body::NotLeader { leader } => format!("{leader:?}"),
-        Body::ReadReply { index, .. } => format!("{index:?}"),
-        Body::ForwardReply(reply) => format!("{:?}", reply.outcome),
-        Body::Snapshot(part) => format!("{} part={}", part.last, part.number),
-        Body::SnapshotAck(ack) => format!("{} {:?}", ack.last, ack.outcome),
-        Body::Probe | Body::Read { .. } | Body::Forward(_) => String::new(),
-    };
-    format!("{} term={} {detail}", name(&message.body), message.term.get()).trim_end().to_owned()
-}
-
+mod shows;
 mod snapshots;

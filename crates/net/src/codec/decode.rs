@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 
+use super::numbers::{index, limit, log_id, term};
 use super::{
     ACK_FIXED_BYTES, APPEND_FIXED_BYTES, CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES,
     MESSAGE_BYTES_MAX, MessageError, snapshot,
@@ -12,8 +13,8 @@ use crate::fields::Fields;
 use raftlet::Incoming;
 use raftlet::core::{
     ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Chunk, Entries, Forward,
-    ForwardOutcome, ForwardReply, Generation, GroupId, Index, LogId, Message, NUMBER_MAX, NodeId,
-    PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal, Term, VoteKind, VoteReply, VoteRequest, WallMs,
+    ForwardOutcome, ForwardReply, Generation, GroupId, Index, Message, NodeId, PAYLOAD_BYTES_MAX,
+    ReadId, Round, Run, Seal, VoteKind, VoteReply, VoteRequest, WallMs,
 };
 
 /// Walks the messages of a batch.
@@ -94,6 +95,7 @@ fn decode(owner: &Bytes, message: &[u8]) -> Result<Incoming, MessageError> {
         Kind::ReadReply => read_reply(fields)?,
         Kind::Forward => Body::Forward(forward(owner, fields)?),
         Kind::ForwardReply => Body::ForwardReply(forward_reply(fields)?),
+        Kind::TakeOver => Body::TakeOver { last: log_id(fields, "last")? },
         Kind::Snapshot => Body::Snapshot(snapshot::part(owner, fields)?),
         Kind::SnapshotAck => Body::SnapshotAck(snapshot::ack(fields)?),
     };
@@ -254,29 +256,6 @@ fn boolean(fields: &mut Fields<'_>, field: &'static str) -> Result<bool, Message
     }
 }
 
-#[inline]
-pub(super) fn log_id(fields: &mut Fields<'_>, field: &'static str) -> Result<LogId, MessageError> {
-    Ok(LogId { index: index(fields, field)?, term: term(fields, field)? })
-}
-
-#[inline]
-fn index(fields: &mut Fields<'_>, field: &'static str) -> Result<Index, MessageError> {
-    Ok(Index::new(number(fields, field)?))
-}
-
-#[inline]
-fn term(fields: &mut Fields<'_>, field: &'static str) -> Result<Term, MessageError> {
-    Ok(Term::new(number(fields, field)?))
-}
-
-#[inline]
-fn number(fields: &mut Fields<'_>, field: &'static str) -> Result<u64, MessageError> {
-    match fields.u64()? {
-        value if value > NUMBER_MAX => Err(MessageError::Number { field, value }),
-        value => Ok(value),
-    }
-}
-
 fn node(fields: &mut Fields<'_>) -> Result<Option<NodeId>, MessageError> {
     let node = fields.u64()?;
     Ok((node != 0).then_some(NodeId::new(node)))
@@ -284,8 +263,4 @@ fn node(fields: &mut Fields<'_>) -> Result<Option<NodeId>, MessageError> {
 
 fn value(field: &'static str, value: u8) -> MessageError {
     MessageError::Value { field, value: u64::from(value) }
-}
-
-pub(super) fn limit(field: &'static str, len: usize) -> MessageError {
-    MessageError::Limit { field, value: u64::try_from(len).unwrap_or(u64::MAX) }
 }

@@ -7,6 +7,7 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::numbers::put_log_id;
 use super::{
     ACK_FIXED_BYTES, APPEND_FIXED_BYTES, CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES,
     MESSAGE_BYTES_MAX, snapshot,
@@ -14,7 +15,7 @@ use super::{
 use raftlet::Incoming;
 use raftlet::core::{
     ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Forward, ForwardOutcome,
-    ForwardReply, LogId, NodeId, PAYLOAD_BYTES_MAX, VoteKind, VoteReply, VoteRequest,
+    ForwardReply, NodeId, PAYLOAD_BYTES_MAX, VoteKind, VoteReply, VoteRequest,
 };
 
 /// Bytes that a message will occupy without its length prefix; `None` when it
@@ -40,6 +41,7 @@ pub fn encoded_bytes(incoming: &Incoming) -> Option<usize> {
         Body::ReadReply { .. } => 25,
         Body::Forward(forward) => forward_bytes(forward)?,
         Body::ForwardReply(_) => 29,
+        Body::TakeOver { .. } => 16,
         Body::Snapshot(part) => snapshot::part_bytes(part)?,
         Body::SnapshotAck(_) => snapshot::ACK_BYTES,
     };
@@ -107,6 +109,7 @@ const fn kind(body: &Body) -> Kind {
         Body::ReadReply { .. } => Kind::ReadReply,
         Body::Forward(_) => Kind::Forward,
         Body::ForwardReply(_) => Kind::ForwardReply,
+        Body::TakeOver { .. } => Kind::TakeOver,
         Body::Snapshot(_) => Kind::Snapshot,
         Body::SnapshotAck(_) => Kind::SnapshotAck,
     }
@@ -135,6 +138,7 @@ fn put_fixed(body: &Body, into: &mut &mut [u8]) {
             into.put_u32_le(count(forward.commands.len()));
         }
         Body::ForwardReply(reply) => put_forward_reply(reply, into),
+        Body::TakeOver { last } => put_log_id(*last, into),
         Body::Snapshot(part) => snapshot::put_part(part, into),
         Body::SnapshotAck(ack) => snapshot::put_ack(ack, into),
     }
@@ -216,11 +220,6 @@ fn put_commands(forward: &Forward, into: &mut BytesMut) {
         into.put_u32_le(count(command.len()));
         into.put_slice(command);
     }
-}
-
-pub(super) fn put_log_id(id: LogId, into: &mut &mut [u8]) {
-    into.put_u64_le(id.index.get());
-    into.put_u64_le(id.term.get());
 }
 
 /// Node 0 names nobody.

@@ -12,7 +12,7 @@ use raftlet::core::{
 };
 
 /// How many kinds [`Samples::of_kind`] tells apart.
-pub(crate) const KINDS: u64 = 16;
+pub(crate) const KINDS: u64 = 17;
 
 pub(crate) struct Samples {
     random: Random,
@@ -54,12 +54,13 @@ impl Samples {
             },
             9 => Body::Forward(self.forward()),
             10 | 11 => Body::ForwardReply(self.forward_reply(kind == 10)),
-            12 => Body::Snapshot(self.snapshot_part()),
+            12 => Body::TakeOver { last: self.log_id() },
+            13 => Body::Snapshot(self.snapshot_part()),
             _ => Body::SnapshotAck(SnapshotAck {
                 last: self.log_id(),
                 outcome: match kind {
-                    13 => SnapshotOutcome::Wants { number: self.random.next() },
-                    14 => SnapshotOutcome::Installed,
+                    14 => SnapshotOutcome::Wants { number: self.random.next() },
+                    15 => SnapshotOutcome::Installed,
                     _ => SnapshotOutcome::Refused,
                 },
             }),

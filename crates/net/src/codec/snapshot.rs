@@ -6,8 +6,7 @@
 use bytes::{BufMut, Bytes};
 
 use super::MessageError;
-use super::decode::{limit, log_id};
-use super::encode::put_log_id;
+use super::numbers::{limit, log_id, put_log_id};
 use crate::fields::Fields;
 use raftlet::core::{SNAPSHOT_PART_BYTES_MAX, SnapshotAck, SnapshotOutcome, SnapshotPart};
 

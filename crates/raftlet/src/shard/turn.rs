@@ -49,6 +49,7 @@ impl<M: StateMachine> State<M> {
         }
         self.take_completions(now);
         self.take_inputs(now);
+        self.take_transfers(now);
         self.take_liveness(now);
         self.take_deadlines(now);
         self.settle_dirty(now);
@@ -66,12 +67,14 @@ impl<M: StateMachine> State<M> {
             || !self.dirty.is_empty()
             || !self.completions.is_empty()
             || !self.sweeps.is_empty()
+            || self.transfers.is_asked()
             || self.writer.wants_turn(self.now.time)
     }
 
     /// When a turn is due if nothing else happens first.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
-        [self.timers.next(), self.writer.next_deadline()].into_iter().flatten().min()
+        let own = [self.writer.next_deadline(), self.transfers.next_deadline()];
+        own.into_iter().chain([self.timers.next()]).flatten().min()
     }
 
     fn on_written(&mut self, now: Now, batch: WriteBatch, result: Result<(), StorageError>) {
@@ -330,16 +333,21 @@ impl<M: StateMachine> State<M> {
             let (group, purpose) = (member.group, Purpose::Fetch(id));
             self.due.fetches.push(StorageRead { slot, group, purpose, first, last, bytes_max });
         }
-        let mut is_reconfigured = false;
+        let (mut is_reconfigured, mut led_by) = (false, None);
         for event in out.events.drain(..) {
             match event {
                 Event::Office { role, term, leader } => {
                     member.on_office(role, term, &mut self.due);
-                    if leader.is_some() {
+                    if let Some(leader) = leader {
                         member.reads.wake();
+                        led_by = Some((term, leader));
                     }
                 }
                 Event::Configuration { .. } => is_reconfigured = true,
+                Event::NotTransferred { why } => {
+                    let ended = self.transfers.on_failure(slot, why);
+                    self.due.transfers_ended.extend(ended);
+                }
                 Event::Truncated { .. } => {}
             }
         }
@@ -347,6 +355,9 @@ impl<M: StateMachine> State<M> {
         member.serve_reads(&mut self.due);
         self.timers.arm(slot, member.next_deadline());
         count_log_bytes(&mut self.log_bytes, member);
+        if let Some((term, leader)) = led_by {
+            self.on_group_led(slot, term, leader);
+        }
         if is_reconfigured {
             self.tell_liveness(now, slot);
         }

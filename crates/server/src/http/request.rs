@@ -98,7 +98,6 @@ impl Request {
     /// # Errors
     /// The answer to refuse it with. Other content types are refused: a page
     /// of another site may send those without asking first.
-    #[expect(dead_code, reason = "for routes to come that change something")]
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Response> {
         if !self.is_json {
             return Err(Response::text(

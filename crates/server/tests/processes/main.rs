@@ -23,3 +23,4 @@ mod identity;
 mod outages;
 mod refusals;
 mod serving;
+mod transfers;

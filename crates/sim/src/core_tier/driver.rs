@@ -3,11 +3,12 @@
 //! Slower than any real one, and told late; but in the order that the ports
 //! promise.
 
+use super::event::Within;
 use super::image::Record;
 use super::invariants::{self, Violation, ensure};
 use super::judge::is_leader;
 use super::member::FetchUnderWay;
-use super::world::{Within, World};
+use super::world::World;
 use crate::tally::Mark;
 use raftlet::core::{Fetch, Index, Term};
 

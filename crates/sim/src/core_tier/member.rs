@@ -58,6 +58,8 @@ pub(crate) struct View {
     pub(crate) ticket: Ticket,
     /// Deadlines obeyed in a row without moving the next one.
     pub(crate) stuck_deadlines: u32,
+    /// Whom it heard last as leader, of which term, when on its own clock.
+    pub(crate) heard: Option<(NodeId, Term, u64)>,
     /// As leader, per seat: since when its own messages there are unanswered,
     /// on its own clock.
     pub(crate) unanswered: Vec<Option<u64>>,

@@ -3,10 +3,11 @@
 //! Once per step the wheel is turned: most of the time it stops at nothing,
 //! else at one fault or one client, each as often as the plan says.
 
+use super::event::{Event, Within};
 use super::invariants::Violation;
 use super::judge::is_leader;
 use super::wheel::Turn;
-use super::world::{Event, Within, World};
+use super::world::World;
 use crate::tally::Mark;
 use raftlet::core::{Liveness, NodeId, Run};
 
@@ -22,6 +23,7 @@ impl World {
             Turn::Retransmit => self.client_retransmits(),
             Turn::Read => self.client_reads()?,
             Turn::Forget => self.client_forgets()?,
+            Turn::Transfer => self.client_transfers()?,
             Turn::Replay => self.replay(),
             Turn::Cut => self.cut(),
             Turn::Heal => {

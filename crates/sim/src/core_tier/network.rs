@@ -209,5 +209,6 @@ pub(crate) fn kind(body: &Body) -> u64 {
         Body::ReadReply { .. } => 7,
         Body::Forward(_) => 8,
         Body::ForwardReply(_) | Body::Snapshot(_) | Body::SnapshotAck(_) => 9,
+        Body::TakeOver { .. } => 10,
     }
 }

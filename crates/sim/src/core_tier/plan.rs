@@ -114,6 +114,8 @@ pub struct ClientLoad {
     pub read: u64,
     /// A reader stops waiting.
     pub forget: u64,
+    /// Some member is asked to hand leadership over.
+    pub transfer: u64,
 }
 
 /// How the second phase begins.
@@ -237,6 +239,7 @@ impl ClientLoad {
             retransmit: rate(random, true, 1_000, 50_000),
             read: rate(random, true, 1_000, 200_000),
             forget: rate(random, true, 1_000, 50_000),
+            transfer: rate(random, true, 500, 20_000),
         }
     }
 }

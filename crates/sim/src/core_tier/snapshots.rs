@@ -9,21 +9,12 @@
 
 use std::rc::Rc;
 
+use super::event::{Event, Transfer, Within};
 use super::image::{Taken, position};
 use super::invariants::{self, Violation, ensure};
-use super::world::{Event, Within, World};
+use super::world::World;
 use crate::tally::Mark;
-use raftlet::core::{
-    Body, Generation, Index, LogId, Message, NodeId, Sender, Snapshot, SnapshotPart, Term,
-};
-
-/// A snapshot on its way.
-#[derive(Clone, Debug)]
-pub(crate) struct Transfer {
-    from: Sender,
-    term: Term,
-    taken: Rc<Taken>,
-}
+use raftlet::core::{Body, Generation, Index, LogId, Message, NodeId, Snapshot, SnapshotPart};
 
 impl World {
     /// A member begins to write down what its machine has.

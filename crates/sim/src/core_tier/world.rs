@@ -9,26 +9,26 @@
 //! Not here: what goes wrong (`mischief.rs`), what clients want
 //! (`clients.rs`), how it ends (`healing.rs`), what must hold (`judge.rs`).
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::mem;
 use std::rc::Rc;
 
 use super::clock::Clock;
+use super::event::{Due, Event, Transfer, Within};
 use super::image::Change;
 use super::invariants::{self, Violation, ensure};
 use super::judge::Judge;
+use super::judge::transfer::must_refuse;
 use super::member;
 use super::network::{self, Flight, FlightId, Network};
 use super::plan::Plan;
-use super::snapshots::Transfer;
 use super::wheel::Wheel;
 use crate::random::Random;
 use crate::tally::Mark;
 use crate::trace::Trace;
 use raftlet::core::{
-    Arena, Body, Configuration, Generation, Group, GroupId, Incarnation, Liveness, Member,
-    MemberRole, NodeId, Now, Output, Run, Seat, Settings, Time, VoteKind, genesis,
+    Arena, Body, Configuration, Generation, Group, GroupId, Incarnation, Member, MemberRole,
+    Message, NodeId, Now, Output, Run, Seat, Settings, Term, Time, VoteKind, genesis,
 };
 
 /// The whole simulated world.
@@ -69,66 +69,6 @@ pub(super) struct Streams {
     pub(super) members: Random,
     pub(super) mischief: Random,
     pub(super) clients: Random,
-}
-
-/// Something that will happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    /// A message arrives.
-    Deliver { to: usize, flight: FlightId },
-    /// A snapshot arrives; transfers are numbered.
-    Transfer { to: usize, number: u64 },
-    /// Time to look at a member's deadline.
-    Wake { seat: usize },
-    /// A member starts.
-    Start { seat: usize },
-    /// A failure detector speaks.
-    Rumour { seat: usize, about: NodeId, says: Liveness },
-    /// Something inside one run of a member.
-    Within { seat: usize, run: Run, what: Within },
-}
-
-/// What happens inside a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Within {
-    /// The write under way is durable.
-    Written,
-    /// The core is told of durable writes.
-    Told,
-    /// The drain that is owed.
-    Turn,
-    /// Committed entries are applied.
-    Apply,
-    /// A snapshot's file is finished.
-    Taken,
-    /// Sending a snapshot is over.
-    SnapshotEnded(NodeId),
-    /// The machine is restored from the snapshot.
-    Restore,
-    /// A fetch ends; fetches are numbered within a run.
-    Fetched(u64),
-    /// A member whose storage failed ends its process.
-    Die,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Due {
-    at: u64,
-    number: u64,
-    event: Event,
-}
-
-impl Ord for Due {
-    /// The earliest is the greatest: a heap gives that first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
-    }
-}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 const GROUP: GroupId = GroupId::new(1);
@@ -355,7 +295,7 @@ impl World {
     }
 
     /// A message leaves, and may never arrive.
-    pub(super) fn send(&mut self, seat: usize, to: usize, message: raftlet::core::Message) {
+    pub(super) fn send(&mut self, seat: usize, to: usize, message: Message) {
         self.messages_sent += 1;
         let kind = network::kind(&message.body);
         self.trace.fold(&[0x5e, kind, message.term.get()]);
@@ -438,7 +378,10 @@ impl World {
         }
         let owed = member.owes_turn;
         let before = member.written.hard_state;
+        let append_term = matches!(message.body, Body::Append(_)).then_some(message.term);
+        let sticks = !owed && self.is_refused_out_of_trust(seat, from.node, &message);
         self.with_group(seat, |group, now, arena| group.step(now, arena, from, message));
+        self.note_leader(seat, from.node, append_term);
         if is_ack {
             self.judge.on_progress(&self.members, seat)?;
         }
@@ -448,7 +391,38 @@ impl World {
             !is_pre_vote || owed || member.owes_turn || member.written.hard_state == before,
             invariants::PRE_VOTE_HARMLESS,
             || format!("{before:?} became {:?}", member.written.hard_state),
+        )?;
+        ensure(
+            !sticks || member.owes_turn || member.written.hard_state == before,
+            invariants::TRUST_REFUSES_VOTES,
+            || format!("{before:?} became {:?} for {}", member.written.hard_state, from.node),
         )
+    }
+
+    /// Whether a message asks for a vote that its receiver must refuse because
+    /// it hears another leader.
+    fn is_refused_out_of_trust(&self, seat: usize, from: NodeId, message: &Message) -> bool {
+        let Body::VoteRequest(request) = &message.body else {
+            return false;
+        };
+        let member = &self.members[seat];
+        let Some(group) = member.group.as_ref().filter(|group| group.leader() != Some(from)) else {
+            return false;
+        };
+        let now = member.clock.now(self.now).time.ns();
+        request.kind == VoteKind::Real && must_refuse(member, group, now, self.plan.timeout_ns())
+    }
+
+    /// Whom a member has just heard as its leader.
+    fn note_leader(&mut self, seat: usize, from: NodeId, append_term: Option<Term>) {
+        let member = &mut self.members[seat];
+        let Some(group) = &member.group else {
+            return;
+        };
+        if append_term == Some(group.term()) && group.leader() == Some(from) {
+            let now = member.clock.now(self.now).time.ns();
+            member.view.heard = Some((from, group.term(), now));
+        }
     }
 
     /// Looks at a member's deadline, later by some.
@@ -552,19 +526,6 @@ impl World {
     }
 }
 
-impl Event {
-    fn seat(&self) -> usize {
-        match *self {
-            Self::Deliver { to: seat, .. }
-            | Self::Transfer { to: seat, .. }
-            | Self::Wake { seat }
-            | Self::Start { seat }
-            | Self::Rumour { seat, .. }
-            | Self::Within { seat, .. } => seat,
-        }
-    }
-}
-
 /// Entry 1 with its hard state, alike on all members.
 fn first_change(voters: usize) -> Change {
     let members = (1..)
@@ -579,10 +540,7 @@ fn first_change(voters: usize) -> Change {
     let configuration = Configuration::new(members).expect("voters, each once");
     let entries = genesis(GROUP, GENERATION, &configuration);
     Change {
-        hard_state: Some(raftlet::core::HardState {
-            term: raftlet::core::Term::BOOTSTRAP,
-            vote: None,
-        }),
+        hard_state: Some(raftlet::core::HardState { term: Term::BOOTSTRAP, vote: None }),
         records: Change::records_of(0, &entries),
         entries,
         ..Change::default()

@@ -65,7 +65,7 @@ impl World {
     }
 
     /// The leader's snapshot, or one kept from before, arrives whole.
-    pub(crate) fn transfer(&mut self, from: u64, to: u64, kept: Option<Taken>) -> String {
+    pub(crate) fn send_snapshot(&mut self, from: u64, to: u64, kept: Option<Taken>) -> String {
         let current = self.member(from).disk.snapshot.clone();
         let taken = kept.or(current).expect("nothing to send");
         let last = taken.snapshot.last;
@@ -96,14 +96,14 @@ impl World {
         self.kept = self.member(node).disk.snapshot.clone();
     }
 
-    pub(crate) fn transfer_kept(&mut self, from: u64, to: u64) -> String {
+    pub(crate) fn send_kept(&mut self, from: u64, to: u64) -> String {
         let kept = self.kept.clone();
         assert!(kept.is_some(), "no snapshot was kept");
-        self.transfer(from, to, kept)
+        self.send_snapshot(from, to, kept)
     }
 
     /// The driver's attempt is over.
-    pub(crate) fn end_transfer(&mut self, from: u64, to: u64) {
+    pub(crate) fn end_sending(&mut self, from: u64, to: u64) {
         let now = self.now();
         self.group(from).on_snapshot_ended(now, NodeId::new(to));
         self.pump(from);
