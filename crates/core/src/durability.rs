@@ -140,7 +140,7 @@ impl Durability {
         let snapshot = compaction.snapshot.or(front.due.and_then(|former| former.snapshot));
         front.due = Some(Compaction { base: compaction.base, snapshot });
         self.handed = self.handed.max(compaction.base.index);
-        if mutants::is_active(113) {
+        if mutants::is_active(115) {
             self.index = self.index.max(compaction.base.index);
         }
     }

@@ -130,6 +130,7 @@ impl Group {
             liveness: Vec::new(),
             effects: Effects::default(),
             counters: Counters::default(),
+            is_dismissed: false,
         };
         // Neither was ever anything but committed (rule 14).
         state.commit_to(snapshot.index.max(machine));
@@ -325,7 +326,12 @@ impl Group {
                     }
                     follower.flush(&mut self.state);
                 }
-                RoleState::Leader(leader) => leader.flush(&mut self.state),
+                RoleState::Leader(leader) => {
+                    leader.flush(&mut self.state);
+                    if leader.is_retired {
+                        self.retire();
+                    }
+                }
                 RoleState::Candidate(_) | RoleState::Halted => {}
             }
             self.state.hand_out(out);
@@ -490,6 +496,7 @@ fn first_patience_ns(state: &mut State) -> u64 {
     }
 }
 
+mod membership;
 mod messages;
 pub(crate) mod queries;
 mod snapshots;

@@ -15,6 +15,10 @@ use crate::ids::{Generation, Index, LogId, NodeId, ReadId, Round, Run, Term};
 use crate::snapshot::{SnapshotAck, SnapshotPart};
 use crate::time::WallMs;
 
+pub(crate) mod membership;
+
+pub(crate) use membership::Membership;
+
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -73,6 +77,8 @@ pub enum Body {
     Forward(Forward),
     /// The answer.
     ForwardReply(ForwardReply),
+    /// About who belongs to the group. Rare and large.
+    Membership(Box<Membership>),
     /// Leader to member: a piece of a snapshot (§5). The core hears its leader
     /// in it; the piece is the driver's.
     Snapshot(SnapshotPart),

@@ -13,11 +13,12 @@
 use std::rc::Rc;
 
 use raftlet_core::{
-    Ack, AckOutcome, Append, Arena, Body, Chunk, Configuration, Entries, EntryKind, Forward,
-    ForwardOutcome, ForwardReply, Generation, Group, GroupId, HardState, Incarnation, Index,
-    Liveness, LogId, Member, MemberRole, Message, NewEntry, NodeId, Now, Options, Output, ReadId,
-    Restored, Round, Run, Seal, Seat, Sender, Settings, Snapshot, SnapshotAck, SnapshotOutcome,
-    SnapshotPart, Term, Time, VoteKind, VoteReply, VoteRequest, WallMs, genesis,
+    Ack, AckOutcome, Append, Arena, Body, Change, Chunk, Configuration, Entries, EntryKind,
+    Forward, ForwardOutcome, ForwardReply, Generation, Group, GroupId, HardState, Incarnation,
+    Index, Liveness, LogId, Member, MemberRole, Membership, Message, NewEntry, NodeId, Now,
+    Options, Output, ReadId, Restored, Round, Run, Seal, Seat, Sender, Settings, Snapshot,
+    SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind, VoteReply, VoteRequest,
+    WallMs, genesis,
 };
 
 const GROUP: GroupId = GroupId::new(1);
@@ -90,7 +91,8 @@ impl Random {
     }
 
     fn body(&mut self) -> Body {
-        match self.below(12) {
+        match self.below(13) {
+            12 => Body::Membership(Box::new(self.membership())),
             0..=2 => {
                 let previous = self.log_id();
                 Body::Append(Append {
@@ -153,6 +155,24 @@ impl Random {
             configuration_index: Index::new(self.number()),
             configuration: configuration(1 + self.below(4)),
             log_time_ms: self.number(),
+        }
+    }
+
+    fn membership(&mut self) -> Membership {
+        let (run, ask) = (Run::new(self.number()), self.number());
+        match self.below(4) {
+            0 => Membership::Ask {
+                run,
+                ask,
+                expected: Index::new(self.number()),
+                target: configuration(1 + self.below(4)),
+            },
+            1 => Membership::Cancel { run, ask },
+            2 => {
+                let outcome = Ok(Change::Done { index: Index::new(self.number()) });
+                Membership::Answer { run, ask, outcome }
+            }
+            _ => Membership::Removed { configuration: Index::new(self.number()) },
         }
     }
 

@@ -59,8 +59,11 @@ impl Group {
             self.state.counters.snapshots_refused += 1;
             return false;
         }
-        self.state.install(snapshot);
+        let is_configured = self.state.install(snapshot);
         follower.on_snapshot(snapshot.last.index);
+        if is_configured {
+            follower.on_configuration_committed(&mut self.state);
+        }
         true
     }
 
@@ -136,10 +139,11 @@ impl State {
         self.durability.on_compact(Compaction { base, snapshot });
     }
 
-    /// A received snapshot takes the place of the log up to it.
-    fn install(&mut self, snapshot: &Snapshot) {
+    /// A received snapshot takes the place of the log up to it. Returns whether
+    /// that brought another configuration, or the end of the last one's doubt.
+    fn install(&mut self, snapshot: &Snapshot) -> bool {
         let last = snapshot.last;
-        let before = self.log.configuration().0;
+        let (before, uncommitted) = (self.log.configuration().0, self.commit);
         let reaches = self.log.last().index >= last.index;
         if self.log.contains(last) || (reaches && mutants::is_active(46)) {
             self.log.compact(last, last);
@@ -153,8 +157,9 @@ impl State {
         self.effects.rare().install = Some(last);
         let index = self.log.configuration().0;
         if index != before {
-            self.event(Event::Configuration { index });
+            self.on_configured();
         }
+        uncommitted < index && index <= last.index
     }
 
     /// What stands behind the commit index may be another history.

@@ -1,5 +1,6 @@
 //! Messages as scripts print them.
 
+use crate::members;
 use raftlet_core::{Body, Message};
 
 /// A message's kind, as commands name it.
@@ -19,6 +20,7 @@ pub(crate) fn name(body: &Body) -> &'static str {
         Body::ReadReply { .. } => "read-reply",
         Body::Forward(_) => "forward",
         Body::ForwardReply(_) => "forward-reply",
+        Body::Membership(_) => "membership",
     }
 }
 
@@ -44,6 +46,7 @@ pub(crate) fn describe(message: &Message) -> String {
         Body::SnapshotAck(ack) => format!("{} {:?}", ack.last, ack.outcome),
         Body::ReadReply { index, .. } => format!("{index:?}"),
         Body::ForwardReply(reply) => format!("{:?}", reply.outcome),
+        Body::Membership(said) => members::describe(said),
         Body::Probe | Body::Read { .. } | Body::Forward(_) => String::new(),
     };
     format!("{} term={} {detail}", name(&message.body), message.term.get()).trim_end().to_owned()

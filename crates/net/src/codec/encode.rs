@@ -15,7 +15,7 @@ use super::{
 use raftlet::Incoming;
 use raftlet::core::{
     ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Forward, ForwardOutcome,
-    ForwardReply, NodeId, PAYLOAD_BYTES_MAX, VoteKind, VoteReply, VoteRequest,
+    ForwardReply, Membership, NodeId, PAYLOAD_BYTES_MAX, VoteKind, VoteReply, VoteRequest,
 };
 
 /// Bytes that a message will occupy without its length prefix; `None` when it
@@ -42,6 +42,7 @@ pub fn encoded_bytes(incoming: &Incoming) -> Option<usize> {
         Body::Forward(forward) => forward_bytes(forward)?,
         Body::ForwardReply(_) => 29,
         Body::TakeOver { .. } => 16,
+        Body::Membership(said) => 4 + membership(said).len(),
         Body::Snapshot(part) => snapshot::part_bytes(part)?,
         Body::SnapshotAck(_) => snapshot::ACK_BYTES,
     };
@@ -92,6 +93,7 @@ fn write_message(incoming: &Incoming, length: Option<u32>, into: &mut BytesMut) 
         Body::Append(append) => put_chunks(append, into),
         Body::VoteRequest(request) => into.put_slice(request.address.as_bytes()),
         Body::Forward(forward) => put_commands(forward, into),
+        Body::Membership(said) => into.put_slice(&membership(said)),
         Body::Snapshot(part) => into.put_slice(&part.bytes),
         _ => {}
     }
@@ -110,6 +112,7 @@ const fn kind(body: &Body) -> Kind {
         Body::Forward(_) => Kind::Forward,
         Body::ForwardReply(_) => Kind::ForwardReply,
         Body::TakeOver { .. } => Kind::TakeOver,
+        Body::Membership(_) => Kind::Membership,
         Body::Snapshot(_) => Kind::Snapshot,
         Body::SnapshotAck(_) => Kind::SnapshotAck,
     }
@@ -139,6 +142,7 @@ fn put_fixed(body: &Body, into: &mut &mut [u8]) {
         }
         Body::ForwardReply(reply) => put_forward_reply(reply, into),
         Body::TakeOver { last } => put_log_id(*last, into),
+        Body::Membership(said) => into.put_u32_le(count(membership(said).len())),
         Body::Snapshot(part) => snapshot::put_part(part, into),
         Body::SnapshotAck(ack) => snapshot::put_ack(ack, into),
     }
@@ -220,6 +224,13 @@ fn put_commands(forward: &Forward, into: &mut BytesMut) {
         into.put_u32_le(count(command.len()));
         into.put_slice(command);
     }
+}
+
+/// Its own form; encoded three times over, which is rare enough.
+fn membership(said: &Membership) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    said.encode(&mut bytes);
+    bytes
 }
 
 /// Node 0 names nobody.

@@ -108,11 +108,10 @@ impl Writer {
         }
         self.parts.push(Part { slot, ticket, led_from });
         self.gathering.writes.push(GroupWrite {
-            group,
-            generation,
             hard_state: persist.hard_state,
             truncate_from: persist.truncate_from,
             entries: persist.entries,
+            ..GroupWrite::new(group, generation)
         });
     }
 

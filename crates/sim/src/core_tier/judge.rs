@@ -190,6 +190,7 @@ impl Judge {
             | Body::SnapshotAck(_)
             | Body::Probe
             | Body::NotLeader { .. }
+            | Body::Membership(_)
             | Body::Read { .. }
             | Body::ReadReply { .. } => Ok(()),
         }

@@ -1,6 +1,6 @@
 //! Snapshots in a script's hands: taken and received whole, in no time.
 
-use super::{GENERATION, World, sender};
+use super::{GENERATION, World};
 use crate::disk::Taken;
 use raftlet_core::{Body, Index, LogId, Message, NodeId, Snapshot, SnapshotPart};
 
@@ -72,7 +72,7 @@ impl World {
         let term = self.group(from).term();
         let part = SnapshotPart { last, number: 0, checksum: 0, bytes: bytes::Bytes::new() };
         let message = Message { generation: GENERATION, term, body: Body::Snapshot(part) };
-        let sender = sender(from, self.member(from).run);
+        let sender = self.member(from).sender(from);
         let now = self.now();
         let mut arena = std::mem::take(&mut self.arena);
         let group = self.group(to);
