@@ -208,9 +208,23 @@ impl Group {
     /// Everything handed out up to and with `ticket` is durable.
     pub fn on_persisted(&mut self, now: Now, ticket: Ticket) {
         self.state.now = now;
-        if self.is_halted() || !self.state.durability.on_persisted(ticket) {
-            return;
+        if !self.is_halted() && self.state.durability.on_persisted(ticket) {
+            self.go_on_from_durable();
         }
+    }
+
+    /// Term and vote as handed out with `ticket` are durable, though other
+    /// things under it and before it are not: how a vote leaves while entries
+    /// wait for space (rule 9).
+    pub fn on_hard_state_persisted(&mut self, now: Now, ticket: Ticket) {
+        self.state.now = now;
+        if !self.is_halted() && self.state.durability.on_hard_state_persisted(ticket) {
+            self.go_on_from_durable();
+        }
+    }
+
+    /// What waited for the disk and need not any more.
+    fn go_on_from_durable(&mut self) {
         if let Some(owed) = self.owed_vote.take() {
             self.owed_vote = owed.settle(&mut self.state).map(Box::new);
         }

@@ -91,7 +91,8 @@ mutants! {
     112 "M112" "I09" "a vote is given although the leader is heard";
     113 "M113" "I16" "acks of an earlier membership count";
     114 "M114" "I31" "a leader that was removed stays in office";
-    115 "M115" "I15" "a snapshot is acknowledged before it is durable";
+    115 "M115" "I15" "a term that is durable ahead makes the entries before it so";
+    116 "M116" "I15" "a snapshot is acknowledged before it is durable";
 }
 
 /// The mutants of this build; none in a usual one.

@@ -16,11 +16,13 @@ pub(crate) mod codec;
 pub(crate) mod key;
 pub(crate) mod response;
 pub(crate) mod string;
+pub(crate) mod transaction;
 
 use bytes::Bytes;
 
 use crate::operation::key::{KeyCommand, KeyQuery};
 use crate::operation::string::{StringCommand, StringQuery};
+use crate::operation::transaction::Transaction;
 
 /// Two shares of a frame and a tag: `SET key value`.
 const COMMAND_BYTES_MAX: usize = 2 * size_of::<Bytes>() + 8;
@@ -47,6 +49,8 @@ pub enum Command<B> {
     Query(Query<B>),
     /// Nothing but the time that the leader stamps on it (rule 31).
     Tick,
+    /// Several commands as one, if nothing watched has changed.
+    Transaction(Box<Transaction<B>>),
 }
 
 impl<B> From<StringQuery<B>> for Query<B> {

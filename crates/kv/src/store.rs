@@ -27,6 +27,7 @@ pub(crate) mod entry;
 mod key;
 mod key_map;
 mod string;
+mod transaction;
 mod view;
 
 use bytes::Bytes;
@@ -160,6 +161,7 @@ impl Store {
             Command::Key(command) => key::apply(self, command),
             Command::Query(query) => self.query(query),
             Command::Tick => Response::Ok,
+            Command::Transaction(transaction) => transaction::apply(self, transaction),
         }
     }
 

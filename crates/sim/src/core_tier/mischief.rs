@@ -56,6 +56,7 @@ impl World {
                 self.members[seat].clock.jump(random);
             }
             Turn::Rumour => self.rumour(seat)?,
+            Turn::Ahead => self.hard_state_ahead(seat)?,
             Turn::Doubt => {
                 self.with_group(seat, |group, now, _| group.on_forwarded(now));
                 self.settle(seat)?;

@@ -95,6 +95,9 @@ pub struct MemberFaults {
     /// A member is told something about another's liveness, right or wrong.
     /// Per step.
     pub rumour: u64,
+    /// A disk without space takes terms and votes, and not what waits before
+    /// them. Per step.
+    pub ahead: u64,
     /// A failure detector tells of every crash and start, correctly.
     pub detector: bool,
 }
@@ -222,6 +225,7 @@ impl MemberFaults {
             late_ns,
             calendar_jump: rate(300, 10_000),
             rumour: rate(300, 50_000),
+            ahead: rate(1_000, 100_000),
             snapshot: rate(1_000, 200_000),
             transfer_loss: rate(10_000, 700_000),
             skewed: random.coin(),

@@ -28,6 +28,7 @@ pub(crate) enum Turn {
     Snapshot,
     Rumour,
     Doubt,
+    Ahead,
 }
 
 /// The plan's rates, added up.
@@ -58,6 +59,7 @@ impl Wheel {
             (members.snapshot, Turn::Snapshot),
             (members.rumour, Turn::Rumour),
             (members.rumour, Turn::Doubt),
+            (members.ahead, Turn::Ahead),
         ];
         let mut end = 0;
         let mut sectors = Vec::new();
