@@ -215,7 +215,6 @@ pub(crate) enum Keys {
     },
     /// A number stands at `at`, and behind it as many keys; before it, where
     /// the result goes, if that is stored.
-    #[expect(dead_code, reason = "for the families of collections, which come next")]
     Counted {
         at: usize,
         stores: bool,
@@ -225,6 +224,8 @@ pub(crate) enum Keys {
 impl Keys {
     /// The first argument.
     pub(crate) const ONE: Self = Self::Span { first: 1, last: 1, step: 1 };
+    /// The first two arguments.
+    pub(crate) const PAIR: Self = Self::Span { first: 1, last: 2, step: 1 };
     /// All arguments.
     pub(crate) const ALL: Self = Self::Span { first: 1, last: -1, step: 1 };
     /// The first argument, the third, and so on.

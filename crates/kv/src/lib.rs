@@ -56,8 +56,10 @@ pub(crate) mod connection;
 pub(crate) mod decimal;
 pub(crate) mod double;
 pub(crate) mod errors;
+pub(crate) mod glob;
 pub(crate) mod info;
 pub(crate) mod limits;
+pub(crate) mod long_double;
 pub(crate) mod machine;
 pub(crate) mod node;
 pub(crate) mod operation;
@@ -75,8 +77,17 @@ pub use limits::Limits;
 pub use machine::Machine;
 pub use node::{ClientInfo, ClientState, ClusterInfo, ClusterNode, Node, Setting};
 pub use operation::codec::DecodeError;
+pub use operation::collection::{Pick, Scan};
+pub use operation::hash::{HashChange, HashCommand, HashPart, HashQuery, HashQuestion};
 pub use operation::key::{KeyCommand, KeyQuery};
+pub use operation::list::{Find, ListChange, ListCommand, ListMove, ListQuery, ListQuestion};
 pub use operation::response::{DataError, Response};
+pub use operation::set::{SetChange, SetCommand, SetMove, SetOperation, SetQuery, SetQuestion};
+pub use operation::sorted_set::{
+    AddIf, AddReply, AddRule, AddTo, Aggregate, Combination, Direction, LexBound, Range,
+    RangeRequest, ScoreBound, SortedSetChange, SortedSetCommand, SortedSetQuery, SortedSetQuestion,
+    StoreRange,
+};
 pub use operation::string::{StringCommand, StringQuery};
 pub use operation::transaction::Transaction;
 pub use operation::{Command, Query};
@@ -91,3 +102,5 @@ pub use session::password::Password;
 pub use session::{ConnectionInfo, Refusals};
 pub use slot::{GroupIndex, GroupsLenError, SLOTS_LEN, Slot, SlotMap};
 pub use store::{Applied, Store};
+pub use value::list::End;
+pub use value::score::Score;

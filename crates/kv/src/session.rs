@@ -234,8 +234,12 @@ impl Session {
             Err(refusal) if self.transaction.is_queueing() => Request::Answered(refusal),
             parsed => parsed?,
         };
-        if let Request::Read(query) | Request::ReadEveryGroup(query) = &mut request {
-            query.draw(|| self.draws.draw());
+        match &mut request {
+            Request::Read(query) | Request::ReadEveryGroup(query) => {
+                query.draw(|| self.draws.draw());
+            }
+            Request::Write(command) => command.draw(|| self.draws.draw()),
+            _ => {}
         }
         let group = row.group(args, self.slots)?;
         if self.transaction.is_queueing() && row.flags.contains(&"denyoom") {

@@ -14,3 +14,4 @@ mod machine;
 mod node;
 mod ordering;
 mod transactions;
+mod transcripts;
