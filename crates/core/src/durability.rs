@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_term_that_is_durable_ahead_of_its_ticket_is_not_taken_back_by_earlier_ones() {
-        let mut durability = Durability::restore(Index::ZERO, hard(1));
+        let mut durability = Durability::restore(Index::ZERO, hard(1), LogId::default());
         let entries = durability.hand_out(hard(2), Index::new(4), 0, Time::ZERO).unwrap().ticket;
         let voted = durability.hand_out(hard(3), Index::new(4), 0, Time::ZERO).unwrap().ticket;
         assert!(durability.on_hard_state_persisted(voted));
