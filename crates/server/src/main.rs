@@ -33,6 +33,7 @@ mod inspect;
 mod keyspace;
 mod lead;
 mod logging;
+mod metrics;
 mod node;
 mod parent;
 mod ports;

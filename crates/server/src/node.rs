@@ -37,7 +37,7 @@ use crate::handover::{self, Order};
 use crate::keyspace::Keyspace;
 use crate::logging::Logging;
 use crate::parent;
-use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog};
+use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
 use crate::replica::SizesOfAll;
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
@@ -169,7 +169,7 @@ impl Parts {
             .await
             .map_err(|error| data_failure(&error))?;
         tell(&report);
-        let log = SharedLog(Rc::new(log));
+        let log = SharedLog(Rc::new(log), Rc::new(WriteTimes::new(clock)));
         let identity = home.identity();
         let stored = bootstrap::stored(&log, config.slots).await?;
         bootstrap::check_list(&config, identity.cluster, &stored)?;

@@ -65,7 +65,7 @@ pub(crate) struct ClientsStatus {
 }
 
 /// A group's seat on the node.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct GroupStatus {
     pub(crate) group: u64,
     pub(crate) role: Role,
@@ -74,6 +74,12 @@ pub(crate) struct GroupStatus {
     pub(crate) leader: Option<u64>,
     pub(crate) commit_index: u64,
     pub(crate) applied_index: u64,
+    /// End of the log here, and how far of it is on this disk.
+    #[serde(default)]
+    pub(crate) last_index: u64,
+    /// See `last_index`.
+    #[serde(default)]
+    pub(crate) durable_index: u64,
     /// 16 hexadecimal digits; equal on members at an equal `digest_index`.
     pub(crate) state_digest: String,
     pub(crate) digest_index: u64,
@@ -82,9 +88,10 @@ pub(crate) struct GroupStatus {
 }
 
 /// What a member is.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Role {
+    #[default]
     Follower,
     PreCandidate,
     Candidate,
@@ -228,6 +235,8 @@ mod tests {
                 leader: Some(3),
                 commit_index: 7,
                 applied_index: 7,
+                last_index: 8,
+                durable_index: 8,
                 state_digest: "ab".repeat(8),
                 digest_index: 7,
                 members: Vec::new(),
