@@ -11,8 +11,9 @@
 //! ```
 //!
 //! - `plan.rs` draws what kind of run a seed makes.
-//! - `world.rs` holds the queue and feeds the cores; `driver.rs` writes,
-//!   applies and fetches for them; `clients.rs` and `changes.rs` ask; `mischief.rs` breaks, as
+//! - `world.rs` holds the queue of events (`event.rs`) and feeds the cores; `driver.rs` writes,
+//!   applies and fetches for them, `snapshots.rs` takes and sends
+//!   snapshots; `clients.rs` and `changes.rs` ask; `mischief.rs` breaks, as
 //!   often as `wheel.rs` says;
 //!   `healing.rs` is the second phase.
 //! - `network.rs`, `clock.rs`, `image.rs`, `member.rs` are what it is made of.
@@ -22,6 +23,7 @@ mod changes;
 mod clients;
 mod clock;
 mod driver;
+mod event;
 mod healing;
 mod image;
 mod invariants;
@@ -30,6 +32,8 @@ mod member;
 mod mischief;
 mod network;
 mod plan;
+mod roster;
+mod snapshots;
 mod wheel;
 mod world;
 

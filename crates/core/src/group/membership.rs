@@ -126,9 +126,11 @@ impl Group {
         let (index, members) = self.state.log.configuration();
         // An earlier seat was lost since, or never came to be: what is committed
         // in a later term proves that, as in the log.
-        let term = self.state.log.term_at(index).unwrap_or_default();
-        let is_news =
-            as_of >= LogId { term, index } || members.find(self.state.seat.node).is_none();
+        let seated = match self.state.log.term_at(index) {
+            Some(term) => LogId { term, index },
+            None => self.state.log.base(),
+        };
+        let is_news = as_of >= seated || members.find(self.state.seat.node).is_none();
         if !is_news || self.state.is_dismissed || matches!(self.role, RoleState::Leader(_)) {
             self.state.counters.stale += 1;
             return;

@@ -6,34 +6,15 @@
 //!
 //! Not here: what must hold of a change (`judge/change.rs`).
 
+use super::event::Within;
 use super::invariants::Violation;
-use super::judge::{is_leader, node_at};
+use super::judge::is_leader;
 use super::member::Member;
-use super::world::{Within, World};
+use super::roster::{Wish, node_at, seated};
+use super::world::World;
 use crate::random::Random;
 use crate::tally::Mark;
-use raftlet::core::{
-    Change, ChangeError, Configuration, Event, Incarnation, Index, Liveness, Member as Seated,
-    MemberRole, Output,
-};
-
-/// Members that somebody wants, and the configuration that he looked at.
-#[derive(Clone, Debug)]
-pub(crate) struct Wish {
-    expected: Index,
-    members: Vec<Seated>,
-}
-
-/// The incarnation of a seat's only data directory.
-pub(crate) fn incarnation_of(seat: usize) -> Incarnation {
-    Incarnation(u128::from(node_at(seat).get()) << 64 | 0xd15c)
-}
-
-/// A node's seat in a configuration.
-pub(crate) fn seated(seat: usize, role: MemberRole) -> Seated {
-    let node = node_at(seat);
-    Seated { node, incarnation: incarnation_of(seat), role, address: format!("n{node}:1") }
-}
+use raftlet::core::{Change, ChangeError, Event, Index, Liveness, MemberRole, Output};
 
 impl World {
     /// Somebody is asked for other members, or to forget about it.
@@ -165,16 +146,4 @@ fn draw(random: &mut Random, members: &[Member], seat: usize) -> Option<Wish> {
         _ => group.configuration_index(),
     };
     Some(Wish { expected, members })
-}
-
-/// Whether a majority of each active set holds.
-pub(crate) fn is_quorum(configuration: &Configuration, holds: impl Fn(usize) -> bool) -> bool {
-    let majority = |set: &[Seated]| {
-        let voters = set.iter().filter(|member| member.role == MemberRole::Voter);
-        let votes: Vec<bool> =
-            voters.map(|m| super::judge::seat_of(m.node).is_some_and(&holds)).collect();
-        votes.iter().filter(|held| **held).count() * 2 > votes.len()
-    };
-    let outgoing = configuration.outgoing();
-    majority(configuration.members()) && (outgoing.is_empty() || majority(outgoing))
 }

@@ -69,6 +69,9 @@ claims! {
     VOTERS_LEAD = "I28" "only a voter leads";
     CONFIGURATION_OF_THE_LOG = "I29" "the configuration in effect is the last of the log";
     LEAVES_OFFICE = "I31" "a leader that was removed leads only until that is committed";
+    SNAPSHOT_IS_TRUE = "I32" "a snapshot is the group's state at its index, with its configuration";
+    SNAPSHOT_IS_NEWS = "I33" "a snapshot never takes back what was applied";
+    COMPACTION_IS_COVERED = "I35" "a log is compacted only behind a snapshot that is whole";
     READ_SEES_FLOOR = "I37" "a read sees everything acknowledged before it began";
     HANDS_OVER_WHOLE = "I40" "a leader that hands over appends nothing, and only who holds its whole log takes over";
     READ_IS_COMMITTED = "I41" "a read index never passes the committed prefix";

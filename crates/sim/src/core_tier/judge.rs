@@ -19,15 +19,15 @@ mod change;
 mod commit;
 mod election;
 mod log;
+mod snapshot;
 pub(crate) mod transfer;
-
-pub(crate) use election::node_at;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::image::Change;
 use super::invariants::{self, Violation, ensure};
 use super::member::Member;
+pub(crate) use super::roster::{node_at, seat_of};
 use crate::tally::{Mark, Tally};
 use raftlet::core::{Body, Envelope, Index, LogId, NodeId, Output, Role, Term};
 
@@ -196,6 +196,8 @@ impl Judge {
             Body::ForwardReply(reply) => self.on_forward_reply(member, to, message.term, reply),
             Body::TakeOver { last } => self.on_take_over(members, seat, to, (message.term, *last)),
             Body::Forward(_)
+            | Body::Snapshot(_)
+            | Body::SnapshotAck(_)
             | Body::Probe
             | Body::NotLeader { .. }
             | Body::Membership(_)
@@ -244,11 +246,6 @@ fn asks_for_a_later_term(body: &Body) -> bool {
         Body::VoteReply(reply) => reply.kind == VoteKind::Pre && reply.granted,
         _ => false,
     }
-}
-
-/// The seat of a node: node ids are seats counted from 1.
-pub(crate) fn seat_of(node: NodeId) -> Option<usize> {
-    usize::try_from(node.get()).ok()?.checked_sub(1)
 }
 
 pub(crate) fn is_leader(member: &Member) -> bool {

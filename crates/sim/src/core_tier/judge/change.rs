@@ -1,10 +1,10 @@
 //! Claims about changes of the members.
 
 use super::{Judge, seat_of};
-use crate::core_tier::changes::is_quorum;
 use crate::core_tier::image::Change;
 use crate::core_tier::invariants::{self, Violation, ensure};
 use crate::core_tier::member::Member;
+use crate::core_tier::roster::is_quorum;
 use crate::tally::Mark;
 use raftlet::core::{
     Configuration, Event, Group, Index, Member as Seated, MemberRole, NodeId, Output, Role, Term,

@@ -2,10 +2,10 @@
 //! read of it.
 
 use super::{Committed, Judge};
-use crate::core_tier::changes::is_quorum;
 use crate::core_tier::image::{Record, position};
 use crate::core_tier::invariants::{self, Violation, ensure};
 use crate::core_tier::member::{Member, Read};
+use crate::core_tier::roster::is_quorum;
 use crate::tally::Mark;
 use raftlet::core::{Entries, Index, Output, ReadReady, Role, Term};
 

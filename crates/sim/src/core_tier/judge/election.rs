@@ -1,9 +1,9 @@
 //! Claims about terms, votes and offices.
 
-use super::{Judge, Reign, is_leader};
-use crate::core_tier::changes::is_quorum;
+use super::{Judge, Reign, is_leader, node_at};
 use crate::core_tier::invariants::{self, Violation, ensure};
 use crate::core_tier::member::Member;
+use crate::core_tier::roster::is_quorum;
 use crate::tally::Mark;
 use raftlet::core::{LogId, NodeId, Persist, Role, Term, VoteKind, VoteReply, VoteRequest};
 
@@ -216,8 +216,4 @@ impl Judge {
             format!("node {} leads, unanswered since {:?}", member.node, member.view.unanswered)
         })
     }
-}
-
-pub(crate) fn node_at(seat: usize) -> NodeId {
-    NodeId::new(u64::try_from(seat).expect("a small number") + 1)
 }
