@@ -10,7 +10,7 @@
 //!   from its own disk for the stall limit, steps down (rules 8, 20).
 //!
 //! Not here: one member's progress (`leader/progress.rs`), reads
-//! (`leader/reads.rs`), stamps (`leader/clock.rs`), handing over
+//! (`leader/reads.rs`, `leader/lease.rs`), stamps (`leader/clock.rs`), handing over
 //! (`leader/transfer.rs`).
 
 use crate::entry::arena::Arena;
@@ -18,6 +18,7 @@ use crate::entry::{CHUNK_LEN_MAX, Chunk, Entries, EntryKind, NewEntry, Origin};
 use crate::error::ProposeError;
 use crate::ids::{Index, LogId, NodeId, ReadId, Round, Run, Sender};
 use crate::leader::clock::LogClock;
+use crate::leader::lease::Lease;
 use crate::leader::progress::{Circular, Peer};
 use crate::leader::reads::LeaderReads;
 use crate::leader::transfer::Transfer;
@@ -30,6 +31,7 @@ use crate::state::State;
 use crate::time::Time;
 
 pub(crate) mod clock;
+mod lease;
 pub(crate) mod progress;
 pub(crate) mod reads;
 pub(crate) mod transfer;
@@ -47,6 +49,8 @@ pub(crate) struct Leader {
     is_commit_due: bool,
     /// Rare.
     transfer: Option<Box<Transfer>>,
+    /// With leases on.
+    lease: Option<Box<Lease>>,
 }
 
 impl Leader {
@@ -62,6 +66,7 @@ impl Leader {
             fetches: 0,
             is_commit_due: false,
             transfer: None,
+            lease: None,
         };
         leader.seat_peers(state, noop);
         let log_time_ms = leader.stamp(state);
@@ -113,7 +118,7 @@ impl Leader {
         commands: impl Iterator<Item = &'a [u8]> + Clone,
         origin: Option<Origin>,
     ) -> Result<LogId, ProposeError> {
-        if self.is_transferring() && !mutants::is_active(61) {
+        if self.is_transferring() && !mutants::is_active(113) {
             return Err(ProposeError::Transferring);
         }
         check_commands(state, commands.clone())?;
@@ -219,10 +224,14 @@ impl Leader {
         if let Some(peer) = self.peer_mut(node) {
             peer.on_liveness(liveness);
         }
+        if liveness == Liveness::Suspected {
+            self.break_lease();
+        }
     }
 
     /// Somebody doubts that this member leads: ask everybody for a sign.
     pub(crate) fn doubt(&mut self) {
+        self.break_lease();
         for peer in &mut self.peers {
             peer.request_contact();
         }
@@ -281,7 +290,8 @@ impl Leader {
             self.is_commit_due = false;
             self.advance_commit(state);
         }
-        self.reads.begin_round();
+        self.read_under_lease(state);
+        self.begin_round(state);
         let circular = self.circular(state);
         for peer in &mut self.peers {
             peer.flush(state, circular, &mut self.fetches);

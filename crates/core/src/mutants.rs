@@ -72,11 +72,16 @@ mutants! {
     54 "M54" "I37" "reads are served without asking a quorum";
     56 "M56" "I37" "a read is confirmed by a round begun before it";
     58 "M58" "I37" "reads are served before an own entry is committed";
-    61 "M61" "I40" "a leader goes on appending while it hands over";
+    59 "M59" "I39" "a lease counts from the answer's arrival";
+    60 "M60" "I39" "a lease has no margin for clocks that differ";
+    61 "M61" "I39" "a lease is kept while leadership is handed over";
+    63 "M63" "I39" "a voter that starts anew forgets its promise";
     108 "M108" "I05" "votes are asked for before the own one is durable";
     109 "M109" "W03" "the late write of an overwritten tail counts";
     110 "M110" "I55" "a loss leaves the window open";
     111 "M111" "I40" "leadership is handed to a member that is not level";
+    113 "M113" "I40" "a leader goes on appending while it hands over";
+    114 "M114" "I39" "a suspicion ends a voter's promise";
     112 "M112" "I09" "a vote is given although the leader is heard";
 }
 

@@ -65,6 +65,7 @@ claims! {
     APPLY_IN_ORDER = "I23" "entries are applied one by one in order";
     COMMIT_IS_PROVEN = "I25" "a member commits only entries that are the group's";
     READ_SEES_FLOOR = "I37" "a read sees everything acknowledged before it began";
+    LEASE_IS_ALONE = "I39" "while a lease holds nobody else is elected";
     HANDS_OVER_WHOLE = "I40" "a leader that hands over appends nothing, and only who holds its whole log takes over";
     READ_IS_COMMITTED = "I41" "a read index never passes the committed prefix";
     DONE_IS_APPLIED = "I42" "a proposal is done only when its own entry was applied";

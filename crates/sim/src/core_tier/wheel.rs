@@ -26,6 +26,7 @@ pub(crate) enum Turn {
     Release,
     CalendarJump,
     Rumour,
+    Trap,
     Doubt,
 }
 
@@ -56,6 +57,7 @@ impl Wheel {
             (members.calendar_jump, Turn::CalendarJump),
             (members.rumour, Turn::Rumour),
             (members.rumour, Turn::Doubt),
+            (members.trap, Turn::Trap),
         ];
         let mut end = 0;
         let mut sectors = Vec::new();
