@@ -117,8 +117,9 @@ impl Group {
             liveness: Vec::new(),
             effects: Effects::default(),
             counters: Counters::default(),
+            is_dismissed: false,
         };
-        if !is_fresh(&state) && !mutants::is_active(63) {
+        if !is_fresh(&state) {
             // What an earlier run promised is not known: as much as it could.
             state.promise();
         }
@@ -193,9 +194,23 @@ impl Group {
     /// Everything handed out up to and with `ticket` is durable.
     pub fn on_persisted(&mut self, now: Now, ticket: Ticket) {
         self.state.now = now;
-        if self.is_halted() || !self.state.durability.on_persisted(ticket) {
-            return;
+        if !self.is_halted() && self.state.durability.on_persisted(ticket) {
+            self.go_on_from_durable();
         }
+    }
+
+    /// Term and vote as handed out with `ticket` are durable, though other
+    /// things under it and before it are not: how a vote leaves while entries
+    /// wait for space (rule 9).
+    pub fn on_hard_state_persisted(&mut self, now: Now, ticket: Ticket) {
+        self.state.now = now;
+        if !self.is_halted() && self.state.durability.on_hard_state_persisted(ticket) {
+            self.go_on_from_durable();
+        }
+    }
+
+    /// What waited for the disk and need not any more.
+    fn go_on_from_durable(&mut self) {
         if let Some(owed) = self.owed_vote.take() {
             self.owed_vote = owed.settle(&mut self.state).map(Box::new);
         }
@@ -311,7 +326,12 @@ impl Group {
                     }
                     follower.flush(&mut self.state);
                 }
-                RoleState::Leader(leader) => leader.flush(&mut self.state),
+                RoleState::Leader(leader) => {
+                    leader.flush(&mut self.state);
+                    if leader.is_retired {
+                        self.retire();
+                    }
+                }
                 RoleState::Candidate(_) | RoleState::Halted => {}
             }
             self.state.hand_out(out);
@@ -446,6 +466,7 @@ fn first_patience_ns(state: &mut State) -> u64 {
     }
 }
 
+mod membership;
 mod messages;
 pub(crate) mod queries;
 mod transfer;

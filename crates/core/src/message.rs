@@ -14,6 +14,10 @@ use crate::entry::Entries;
 use crate::ids::{Generation, Index, LogId, NodeId, ReadId, Round, Run, Term};
 use crate::time::WallMs;
 
+pub(crate) mod membership;
+
+pub(crate) use membership::Membership;
+
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -72,6 +76,8 @@ pub enum Body {
     Forward(Forward),
     /// The answer.
     ForwardReply(ForwardReply),
+    /// About who belongs to the group. Rare and large.
+    Membership(Box<Membership>),
 }
 
 /// Entries for a follower, or none: then it is a heartbeat.

@@ -209,6 +209,12 @@ pub enum Event {
         /// Where it stands in the log; 0 when there is none.
         index: Index,
     },
+    /// This member holds no seat any more, and that is committed. It asks
+    /// nobody and campaigns no more, unless a leader seats it again.
+    Removed {
+        /// The configuration without it.
+        configuration: Index,
+    },
     /// A leadership transfer was given up; this member serves again.
     NotTransferred {
         /// Why.

@@ -21,12 +21,20 @@
 //! Not here: snapshots, a limit on memory, for which [`Store::used_bytes`]
 //! counts, and when time entries are proposed (the server).
 
+mod combination;
 mod deadlines;
 mod digest;
+mod elements;
 pub(crate) mod entry;
+mod hash;
 mod key;
 mod key_map;
+mod list;
+mod set;
+mod sorted_set;
+mod sorted_set_range;
 mod string;
+mod transaction;
 mod view;
 
 use bytes::Bytes;
@@ -67,11 +75,16 @@ pub struct Applied {
 }
 
 /// Whether a change of a collection changed anything.
-#[expect(dead_code, reason = "for the families of collections, which come next")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Changed,
     Untouched,
+}
+
+impl Effect {
+    fn of(is_changed: bool) -> Self {
+        if is_changed { Self::Changed } else { Self::Untouched }
+    }
 }
 
 impl Store {
@@ -158,9 +171,19 @@ impl Store {
         match command {
             Command::String(command) => string::apply(self, command).into(),
             Command::Key(command) => key::apply(self, command),
+            Command::Hash(command) => hash::apply(self, command).into(),
+            Command::List(command) => list::apply(self, command).into(),
+            Command::Set(command) => set::apply(self, command).into(),
+            Command::SortedSet(command) => sorted_set::apply(self, command).into(),
             Command::Query(query) => self.query(query),
             Command::Tick => Response::Ok,
+            Command::Transaction(transaction) => transaction::apply(self, transaction),
         }
+    }
+
+    /// What scatters elements in memory.
+    fn seed(&self) -> u64 {
+        self.entries.hasher().0
     }
 
     fn remove_lapsed(&mut self) {
@@ -202,6 +225,16 @@ impl Store {
         }
     }
 
+    /// As [`Self::put`] without a deadline, with a collection of `len`; an empty
+    /// one leaves the key without a value.
+    fn put_or_remove(&mut self, key: &[u8], value: Value, len: usize) {
+        if len > 0 {
+            self.put(key, value, None);
+        } else {
+            self.remove(key);
+        }
+    }
+
     /// As [`Self::put`], with a string.
     fn put_string(&mut self, key: &[u8], bytes: &[u8], deadline: Option<Deadline>) {
         self.put(key, Value::String(Bytes::copy_from_slice(bytes)), deadline);
@@ -227,7 +260,6 @@ impl Store {
     ///
     /// # Errors
     /// [`DataError::WrongType`]: the key holds something else.
-    #[expect(dead_code, reason = "for the families of collections, which come next")]
     fn change<T: Collection, R>(
         &mut self,
         key: &[u8],
@@ -236,7 +268,7 @@ impl Store {
         let log_time_ms = self.log_time_ms;
         let live = self.entries.get_mut(key).filter(|entry| !entry.has_lapsed(log_time_ms));
         let Some(entry) = live else {
-            let mut collection = T::default();
+            let mut collection = T::empty(self.seed());
             let (effect, result) = change(&mut collection);
             if effect == Effect::Changed && !collection.is_empty() {
                 self.put(key, collection.into_value(), None);
@@ -275,6 +307,10 @@ fn answer<B: AsRef<[u8]>>(view: &View<'_>, query: &Query<B>) -> Response {
     match query {
         Query::String(query) => string::answer(view, query).into(),
         Query::Key(query) => key::answer(view, query),
+        Query::Hash(query) => hash::answer(view, query).into(),
+        Query::List(query) => list::answer(view, query).into(),
+        Query::Set(query) => set::answer(view, query).into(),
+        Query::SortedSet(query) => sorted_set::answer(view, query).into(),
     }
 }
 

@@ -9,14 +9,37 @@
 //!
 //! Not here: keys and deadlines (`store/entry.rs`).
 
+pub(crate) mod element;
+pub(crate) mod hash;
+pub(crate) mod index_map;
+pub(crate) mod list;
+pub(crate) mod random;
+pub(crate) mod ranking;
+pub(crate) mod score;
+pub(crate) mod set;
+pub(crate) mod sorted_set;
+
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
+
+use crate::value::hash::Hash;
+use crate::value::list::List;
+use crate::value::set::Set;
+use crate::value::sorted_set::SortedSet;
 
 /// What a key can hold. Collections are boxed: most values are strings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     /// Any bytes.
     String(Bytes),
+    /// Fields with values.
+    Hash(Box<Hash>),
+    /// Members without repetition.
+    Set(Box<Set>),
+    /// Elements in order.
+    List(Box<List>),
+    /// Members with scores.
+    SortedSet(Box<SortedSet>),
 }
 
 /// A value as the digest and the accounts see it.
@@ -36,6 +59,10 @@ impl Value {
     pub(crate) fn type_name(&self) -> &'static str {
         match self {
             Self::String(_) => "string",
+            Self::Hash(_) => "hash",
+            Self::Set(_) => "set",
+            Self::List(_) => "list",
+            Self::SortedSet(_) => "zset",
         }
     }
 
@@ -43,6 +70,10 @@ impl Value {
     pub(crate) fn contents(&self) -> Contents {
         match self {
             Self::String(bytes) => Contents { hash: xxh3_64(bytes), bytes: bytes.len() },
+            Self::Hash(hash) => Contents { hash: hash.digest(), bytes: hash.used_bytes() },
+            Self::Set(set) => Contents { hash: set.digest(), bytes: set.used_bytes() },
+            Self::List(list) => Contents { hash: list.digest(), bytes: list.used_bytes() },
+            Self::SortedSet(set) => Contents { hash: set.digest(), bytes: set.used_bytes() },
         }
     }
 }
@@ -55,7 +86,9 @@ pub(crate) trait Typed {
 
 /// A type of values that are changed in place, one element at a time. A key
 /// never holds an empty one.
-pub(crate) trait Collection: Typed + Default {
+pub(crate) trait Collection: Typed {
+    /// Nothing. `seed` scatters elements in memory and shows nowhere.
+    fn empty(seed: u64) -> Self;
     /// The value, if it is of this type.
     fn of_mut(value: &mut Value) -> Option<&mut Self>;
     /// Itself as a value.
@@ -66,7 +99,129 @@ pub(crate) trait Collection: Typed + Default {
 
 impl Typed for Bytes {
     fn of(value: &Value) -> Option<&Self> {
-        let Value::String(bytes) = value;
-        Some(bytes)
+        match value {
+            Value::String(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
+impl Typed for Hash {
+    fn of(value: &Value) -> Option<&Self> {
+        match value {
+            Value::Hash(hash) => Some(hash),
+            _ => None,
+        }
+    }
+}
+
+impl Collection for Hash {
+    fn empty(seed: u64) -> Self {
+        Self::new(seed)
+    }
+
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        match value {
+            Value::Hash(hash) => Some(hash),
+            _ => None,
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::Hash(Box::new(self))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Typed for Set {
+    fn of(value: &Value) -> Option<&Self> {
+        match value {
+            Value::Set(set) => Some(set),
+            _ => None,
+        }
+    }
+}
+
+impl Collection for Set {
+    fn empty(seed: u64) -> Self {
+        Self::new(seed)
+    }
+
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        match value {
+            Value::Set(set) => Some(set),
+            _ => None,
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::Set(Box::new(self))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Typed for List {
+    fn of(value: &Value) -> Option<&Self> {
+        match value {
+            Value::List(list) => Some(list),
+            _ => None,
+        }
+    }
+}
+
+impl Collection for List {
+    fn empty(_: u64) -> Self {
+        Self::default()
+    }
+
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        match value {
+            Value::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::List(Box::new(self))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Typed for SortedSet {
+    fn of(value: &Value) -> Option<&Self> {
+        match value {
+            Value::SortedSet(set) => Some(set),
+            _ => None,
+        }
+    }
+}
+
+impl Collection for SortedSet {
+    fn empty(seed: u64) -> Self {
+        Self::new(seed)
+    }
+
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        match value {
+            Value::SortedSet(set) => Some(set),
+            _ => None,
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::SortedSet(Box::new(self))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  0  length      u32  bytes of the message that follows
-//!  4  kind        u8   1 append .. 11 take over (`Kind`)
+//!  4  kind        u8   1 append .. 12 membership (`Kind`)
 //!  5  reserved    3 x u8, 0
 //!  8  group       u64
 //! 16  generation  u64
@@ -66,10 +66,11 @@ pub(crate) enum Kind {
     Forward = 9,
     ForwardReply = 10,
     TakeOver = 11,
+    Membership = 12,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Append,
         Self::Ack,
         Self::VoteRequest,
@@ -81,6 +82,7 @@ impl Kind {
         Self::Forward,
         Self::ForwardReply,
         Self::TakeOver,
+        Self::Membership,
     ];
 
     pub(crate) const fn byte(self) -> u8 {
@@ -138,6 +140,10 @@ pub enum MessageError {
         /// Its length.
         value: u64,
     },
+    /// Bytes that say nothing about membership, or a set of members that is
+    /// none.
+    #[error("a message about membership is none that this wire version knows")]
+    Membership,
     /// An address that is not UTF-8.
     #[error("the sender's address is not UTF-8")]
     Address,

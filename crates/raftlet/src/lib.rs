@@ -57,8 +57,10 @@ pub use error::{
 
 pub use options::{NodeSeat, ShardOptions};
 pub use port::{
-    ApplyError, Clock, Command, FailureDetector, GroupInfo, GroupWrite, Incoming, LoadedLog, Ports,
-    Rpc, Spawn, StateMachine, Storage, StorageError, WriteBatch,
+    ApplyError, Clock, Command, Compaction, DamagedRange, FailureDetector, GroupInfo, GroupWrite,
+    Incoming, LoadedLog, NoSnapshots, Pin, Ports, Rpc, SNAPSHOT_CHUNK_BYTES_MAX,
+    SNAPSHOT_CHUNKS_MAX, SNAPSHOT_META_BYTES_MAX, SnapshotInfo, SnapshotMeta, SnapshotReader,
+    SnapshotWriter, Spawn, StateMachine, Storage, StorageError, WriteBatch,
 };
 pub use shard::{Group, Inbox, PortSet, Proposing, Reading, Shard, Transferring};
 pub use status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};

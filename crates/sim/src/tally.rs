@@ -55,6 +55,8 @@ marks! {
     UntoldWrites = "crashes_with_untold_writes",
     /// Several completions were told as one.
     FoldedCompletion = "folded_completions",
+    /// A term and vote became durable ahead of what waited before them.
+    HardStateAhead = "hard_states_ahead",
     /// Entries came back from storage.
     Fetch = "fetches",
     /// A fetch failed.

@@ -21,6 +21,10 @@
 //! transfer N [M]            N hands leadership over, to M
 //! deadline N                 its deadline passes now
 //! liveness N of M alive[=RUN]|suspected|unknown
+//! join N [incarnation=I]     a node with an empty disk
+//! change N voters=1,2 [learners=3] [address.2=A] [incarnation.3=I] [expected=I]
+//! ask N L voters=..          N asks L for that | cancel N
+//! members [N..]              the configuration in effect
 //! crash N | start N          loses what was not durable | from its disk, a new run
 //! release-memory N           all that may leave memory does
 //! storage N broken|works     fetches are answered | refused
@@ -137,6 +141,10 @@ fn run_command(
         }
         "deadline" => world.deadline(node()?),
         "liveness" => world.set_liveness(node()?, number(args[2]), args[3]),
+        "join" => world.join(node()?, args),
+        "change" => printed.push_str(&world.change(node()?, args)),
+        "ask" => world.ask(node()?, number(args[1]), args),
+        "cancel" => printed.push_str(&world.cancel(node()?)),
         "crash" => world.crash(node()?),
         "start" => world.start(node()?),
         "release-memory" => world.release_memory(node()?),
@@ -156,6 +164,7 @@ fn print_command(
     let nodes = if named.is_empty() { world.nodes() } else { named };
     match command {
         "show" => nodes.iter().for_each(|node| printed.push_str(&world.show(*node))),
+        "members" => nodes.iter().for_each(|n| printed.push_str(&world.show_members(*n))),
         "logs" => nodes.iter().for_each(|node| printed.push_str(&world.show_log(*node))),
         "commands" => nodes.iter().for_each(|node| printed.push_str(&world.show_commands(*node))),
         "reads" => printed.push_str(&world.take_reads()),

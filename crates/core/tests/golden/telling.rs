@@ -1,5 +1,6 @@
 //! Messages as scripts print them.
 
+use crate::members;
 use raftlet_core::{Body, Message};
 
 /// A message's kind, as commands name it.
@@ -17,6 +18,7 @@ pub(crate) fn name(body: &Body) -> &'static str {
         Body::ReadReply { .. } => "read-reply",
         Body::Forward(_) => "forward",
         Body::ForwardReply(_) => "forward-reply",
+        Body::Membership(_) => "membership",
     }
 }
 
@@ -40,6 +42,7 @@ pub(crate) fn describe(message: &Message) -> String {
         Body::TakeOver { last } => format!("last={last}"),
         Body::ReadReply { index, .. } => format!("{index:?}"),
         Body::ForwardReply(reply) => format!("{:?}", reply.outcome),
+        Body::Membership(said) => members::describe(said),
         Body::Probe | Body::Read { .. } | Body::Forward(_) => String::new(),
     };
     format!("{} term={} {detail}", name(&message.body), message.term.get()).trim_end().to_owned()

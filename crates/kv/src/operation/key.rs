@@ -13,6 +13,11 @@ pub enum KeyQuery<B> {
     },
     /// How many keys there are.
     DbSize,
+    /// The versions of keys: what a later transaction compares with.
+    Versions {
+        /// Those keys.
+        keys: Vec<B>,
+    },
 }
 
 /// A change of keys.
@@ -30,7 +35,7 @@ impl<B> KeyQuery<B> {
     #[expect(clippy::needless_pass_by_ref_mut, reason = "no question of this family draws yet")]
     pub(crate) fn draw(&mut self, _: impl FnOnce() -> u64) {
         match self {
-            Self::Exists { .. } | Self::DbSize => {}
+            Self::Exists { .. } | Self::DbSize | Self::Versions { .. } => {}
         }
     }
 }

@@ -11,6 +11,10 @@ pub(super) fn answer<B: AsRef<[u8]>>(view: &View<'_>, query: &KeyQuery<B>) -> Re
             let exists = |key: &&B| view.live(key.as_ref()).is_some();
             Response::count(keys.iter().filter(exists).count())
         }
+        KeyQuery::Versions { keys } => {
+            let version = |key: &B| view.live(key.as_ref()).map_or(0, |it| it.version.get());
+            Response::Versions(keys.iter().map(version).collect())
+        }
         KeyQuery::DbSize => Response::count(view.store.keys_len()),
     }
 }

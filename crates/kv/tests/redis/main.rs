@@ -6,9 +6,12 @@
 
 #![expect(unreachable_pub, reason = "the modules of a test binary have no outside")]
 
+mod clients;
 mod commands;
 mod handshakes;
 mod hostile;
 mod machine;
 mod node;
 mod ordering;
+mod transactions;
+mod transcripts;

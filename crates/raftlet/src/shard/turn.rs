@@ -24,6 +24,7 @@ use crate::error::{Halt, NotDone, ProposeError, ReadError};
 use crate::member::Member;
 use crate::port::{StateMachine, StorageError, WriteBatch};
 use crate::shard::state::{Completion, Phase, State};
+use crate::shard::writer::Durable;
 use crate::timers::Slot;
 use raftlet_core::{Body, Entries, Envelope, Event, Fetch, Message, Now, Role, Time};
 
@@ -80,21 +81,33 @@ impl<M: StateMachine> State<M> {
     fn on_written(&mut self, now: Now, batch: WriteBatch, result: Result<(), StorageError>) {
         match result {
             Ok(()) => {
-                let (parts, waker) = self.writer.finish(batch);
+                let (durable, waker) = self.writer.finish(batch);
                 self.due.wakers.extend(waker);
-                for part in &parts {
-                    if let Some(member) = self.members.get_mut(part.slot) {
-                        member.core.on_persisted(now, part.ticket);
-                        self.mark_dirty(part.slot);
-                    }
-                }
-                self.writer.reuse(parts);
+                self.on_durable(now, durable);
             }
             Err(StorageError::NoSpace { .. }) => {
                 let waker = self.writer.refuse(now.time, batch);
                 self.due.wakers.extend(waker);
             }
             Err(error) => self.poison(now, &error),
+        }
+    }
+
+    fn on_durable(&mut self, now: Now, durable: Durable) {
+        let (Durable::All(parts) | Durable::HardStates(parts)) = &durable;
+        let is_all = matches!(durable, Durable::All(_));
+        for part in parts {
+            if let Some(member) = self.members.get_mut(part.slot) {
+                if is_all {
+                    member.core.on_persisted(now, part.ticket);
+                } else {
+                    member.core.on_hard_state_persisted(now, part.ticket);
+                }
+                self.mark_dirty(part.slot);
+            }
+        }
+        if let Durable::All(parts) = durable {
+            self.writer.reuse(parts);
         }
     }
 
@@ -348,7 +361,7 @@ impl<M: StateMachine> State<M> {
                     let ended = self.transfers.on_failure(slot, why);
                     self.due.transfers_ended.extend(ended);
                 }
-                Event::Truncated { .. } => {}
+                Event::Removed { .. } | Event::Truncated { .. } => {}
             }
         }
         member.advance_apply(now.time, &self.options, &mut self.due);

@@ -188,6 +188,7 @@ impl Judge {
             Body::Forward(_)
             | Body::Probe
             | Body::NotLeader { .. }
+            | Body::Membership(_)
             | Body::Read { .. }
             | Body::ReadReply { .. } => Ok(()),
         }

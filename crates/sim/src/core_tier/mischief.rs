@@ -56,6 +56,7 @@ impl World {
             }
             Turn::Rumour => self.rumour(seat)?,
             Turn::Trap => self.trap()?,
+            Turn::Ahead => self.hard_state_ahead(seat)?,
             Turn::Doubt => {
                 self.with_group(seat, |group, now, _| group.on_forwarded(now));
                 self.settle(seat)?;
@@ -163,7 +164,7 @@ impl World {
         let (slowest, fastest) = self.plan.clock_rates();
         self.members[leader].clock.go_on_at(self.now, slowest);
         let random = &mut self.random.mischief;
-        let only = random.coin().then(|| random.index(self.members.len()));
+        let only = (random.below(4) == 0).then(|| random.index(self.members.len()));
         for seat in (0..self.members.len()).filter(|seat| *seat != leader) {
             if only.is_some_and(|only| only != seat) {
                 continue;
@@ -172,7 +173,7 @@ impl World {
             self.members[seat].clock.go_on_at(self.now, fastest);
             self.members[seat].wake_at = None;
             self.schedule_wake(seat);
-            if self.random.mischief.coin() {
+            if self.random.mischief.below(4) == 0 {
                 self.fall(seat);
                 self.after(1, Event::Start { seat });
             } else {

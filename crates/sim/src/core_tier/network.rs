@@ -216,5 +216,6 @@ pub(crate) fn kind(body: &Body) -> u64 {
         Body::Forward(_) => 8,
         Body::ForwardReply(_) => 9,
         Body::TakeOver { .. } => 10,
+        Body::Membership(_) => 11,
     }
 }

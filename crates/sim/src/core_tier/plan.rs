@@ -95,6 +95,9 @@ pub struct MemberFaults {
     /// With leases on: a leader that has one is cut off, and the others learn of
     /// it. Per step.
     pub trap: u64,
+    /// A disk without space takes terms and votes, and not what waits before
+    /// them. Per step.
+    pub ahead: u64,
     /// A failure detector tells of every crash and start, correctly.
     pub detector: bool,
 }
@@ -167,9 +170,11 @@ impl Plan {
     #[must_use]
     pub fn clock_rates(&self) -> (u64, u64) {
         match (self.members.skewed, self.options.lease) {
-            (false, _) => HONEST,
+            (_, Some(lease)) if self.members.skewed || self.members.trap > 0 => {
+                (1_000, 1_000 + u64::from(lease.clock_drift_us) / 1_000)
+            }
             (true, None) => (500, 2_000),
-            (true, Some(lease)) => (1_000, 1_000 + u64::from(lease.clock_drift_us) / 1_000),
+            (false, _) | (true, Some(_)) => HONEST,
         }
     }
 
@@ -234,6 +239,7 @@ impl MemberFaults {
             calendar_jump: rate(300, 10_000),
             rumour: rate(300, 50_000),
             trap: rate(2_000, 100_000),
+            ahead: rate(1_000, 100_000),
             skewed: random.coin(),
             detector: random.coin(),
         }
@@ -303,8 +309,7 @@ fn options(random: &mut Random) -> Options {
 fn lease(random: &mut Random) -> Option<LeaseOptions> {
     match random.below(12) {
         0 => Some(LeaseOptions { clock_drift_us: 1_000 }),
-        1 => Some(LeaseOptions { clock_drift_us: 100_000 }),
-        2 | 3 => Some(LeaseOptions { clock_drift_us: 1_000_000 }),
+        1..=3 => Some(LeaseOptions { clock_drift_us: 1_000_000 }),
         _ => None,
     }
 }

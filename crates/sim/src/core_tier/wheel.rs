@@ -28,6 +28,7 @@ pub(crate) enum Turn {
     Rumour,
     Trap,
     Doubt,
+    Ahead,
 }
 
 /// The plan's rates, added up.
@@ -58,6 +59,7 @@ impl Wheel {
             (members.rumour, Turn::Rumour),
             (members.rumour, Turn::Doubt),
             (members.trap, Turn::Trap),
+            (members.ahead, Turn::Ahead),
         ];
         let mut end = 0;
         let mut sectors = Vec::new();

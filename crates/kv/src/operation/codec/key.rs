@@ -6,6 +6,7 @@
 //! query    u8 question, then by question:
 //!   1 exists   list of bytes key
 //!   2 dbsize
+//!   3 versions list of bytes key
 //! ```
 
 use crate::operation::codec::DecodeError;
@@ -16,6 +17,7 @@ const DEL: u8 = 1;
 
 const EXISTS: u8 = 1;
 const DBSIZE: u8 = 2;
+const VERSIONS: u8 = 3;
 
 pub(super) fn encode_command<B: AsRef<[u8]>>(command: &KeyCommand<B>, out: &mut Vec<u8>) {
     match command {
@@ -43,6 +45,10 @@ pub(super) fn encode_query<B: AsRef<[u8]>>(query: &KeyQuery<B>, out: &mut Vec<u8
             push_list(out, keys);
         }
         KeyQuery::DbSize => out.push(DBSIZE),
+        KeyQuery::Versions { keys } => {
+            out.push(VERSIONS);
+            push_list(out, keys);
+        }
     }
 }
 
@@ -51,6 +57,7 @@ pub(super) fn decode_query<'a>(reader: &mut Reader<'a>) -> Result<KeyQuery<&'a [
     Ok(match reader.byte()? {
         EXISTS => KeyQuery::Exists { keys: reader.list(Reader::bytes)? },
         DBSIZE => KeyQuery::DbSize,
+        VERSIONS => KeyQuery::Versions { keys: reader.list(Reader::bytes)? },
         found => return Err(DecodeError::UnknownKind { found, offset }),
     })
 }
@@ -70,5 +77,9 @@ pub(super) fn samples() -> Vec<(crate::Command<&'static [u8]>, &'static str)> {
             r"\x02 \x02\x01\x00\x00\x00\x00",
         ),
         (Command::Query(KeyQuery::DbSize.into()), r"\x02 \x02\x02"),
+        (
+            Command::Query(KeyQuery::Versions { keys: vec![&b"a"[..]] }.into()),
+            r"\x02 \x02\x03\x01\x00\x00\x00\x01\x00\x00\x00a",
+        ),
     ]
 }
