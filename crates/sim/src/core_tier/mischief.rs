@@ -3,11 +3,12 @@
 //! Once per step the wheel is turned: most of the time it stops at nothing,
 //! else at one fault or one client, each as often as the plan says.
 
+use super::event::{Event, Within};
 use super::invariants::Violation;
 use super::judge::is_leader;
 use super::member::Member;
 use super::wheel::Turn;
-use super::world::{Event, Within, World};
+use super::world::World;
 use crate::tally::Mark;
 use raftlet::core::{Group, Liveness, NodeId, Run};
 
@@ -50,6 +51,7 @@ impl World {
                 self.with_group(seat, |group, _, _| group.release_memory(left));
                 self.settle(seat)?;
             }
+            Turn::Snapshot => self.take_snapshot(seat)?,
             Turn::CalendarJump => {
                 let random = &mut self.random.mischief;
                 self.members[seat].clock.jump(random);
