@@ -39,10 +39,23 @@ pub(crate) enum Request {
     Info(Vec<String>),
     /// A question to the group that holds the keys.
     Read(Query<Bytes>),
-    /// A question to all groups; the integers they answer are added up.
+    /// A question to all groups, whose answers become one.
     ReadEveryGroup(Query<Bytes>),
+    /// A step of a walk over all keys of all groups.
+    Scan(ScanRequest),
     /// A change in the group that holds the keys.
     Write(Command<Bytes>),
+    /// A change in all groups.
+    WriteEveryGroup(Command<Bytes>),
+}
+
+/// What `SCAN` carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ScanRequest {
+    pub(crate) cursor: u64,
+    pub(crate) count: u64,
+    pub(crate) pattern: Option<Bytes>,
+    pub(crate) type_name: Option<Bytes>,
 }
 
 /// What `COMMAND` and the `HELP` subcommands ask (`command/introspection.rs`).
@@ -172,6 +185,8 @@ pub(crate) enum Keys {
 impl Keys {
     /// The first argument.
     pub(crate) const ONE: Self = Self::Span { first: 1, last: 1, step: 1 };
+    /// The first two arguments.
+    pub(crate) const TWO: Self = Self::Span { first: 1, last: 2, step: 1 };
     /// All arguments.
     pub(crate) const ALL: Self = Self::Span { first: 1, last: -1, step: 1 };
     /// The first argument, the third, and so on.

@@ -55,8 +55,10 @@ pub(crate) mod connection;
 pub(crate) mod decimal;
 pub(crate) mod double;
 pub(crate) mod errors;
+pub(crate) mod glob;
 pub(crate) mod info;
 pub(crate) mod limits;
+pub(crate) mod long_double;
 pub(crate) mod machine;
 pub(crate) mod operation;
 pub(crate) mod pipeline;
@@ -72,9 +74,11 @@ pub use info::{NodeInfo, REDIS_VERSION};
 pub use limits::Limits;
 pub use machine::Machine;
 pub use operation::codec::DecodeError;
-pub use operation::key::{KeyCommand, KeyQuery};
+pub use operation::key::{DeadlineForm, ExpireCondition, KeyCommand, KeyQuery, Scan, When};
 pub use operation::response::{DataError, Response};
-pub use operation::string::{StringCommand, StringQuery};
+pub use operation::string::{
+    Expiry, Lcs, LcsForm, SetAnswer, SetCondition, SetOptions, StringCommand, StringQuery,
+};
 pub use operation::{Command, Query};
 pub use pipeline::{Batch, Outcome, Ticket, Work};
 pub use resp::args::Args;

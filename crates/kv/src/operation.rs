@@ -22,8 +22,8 @@ use bytes::Bytes;
 use crate::operation::key::{KeyCommand, KeyQuery};
 use crate::operation::string::{StringCommand, StringQuery};
 
-/// Two shares of a frame and a tag: `SET key value`.
-const COMMAND_BYTES_MAX: usize = 2 * size_of::<Bytes>() + 8;
+/// Two shares of a frame and two tags: `RENAME key key`.
+const COMMAND_BYTES_MAX: usize = 2 * size_of::<Bytes>() + 16;
 const _: () = assert!(size_of::<Command<Bytes>>() <= COMMAND_BYTES_MAX);
 
 /// A question about the keys of one group. Changes nothing.
@@ -47,6 +47,9 @@ pub enum Command<B> {
     Query(Query<B>),
     /// Nothing but the time that the leader stamps on it (rule 31).
     Tick,
+    /// What all members hash keys by from here on, so that a walk over all keys
+    /// can go on at another member. Drawn once in the life of a group.
+    Seed(u64),
 }
 
 impl<B> From<StringQuery<B>> for Query<B> {

@@ -26,6 +26,8 @@
 //!
 //! Not here: limits on how much may be pipelined (`connection.rs`), time.
 
+mod gather;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
@@ -34,6 +36,8 @@ use crate::errors;
 use crate::errors::Failure;
 use crate::operation::response::Response;
 use crate::operation::{Command, Query};
+pub(crate) use crate::pipeline::gather::EveryGroup;
+use crate::pipeline::gather::Gather;
 use crate::resp::ProtocolVersion;
 use crate::resp::reply::Reply;
 use crate::resp::writer::ReplyWriter;
@@ -117,13 +121,8 @@ enum Answer {
     /// Work for one group. Kept while under way, in case it is repeated.
     Read(Query<Bytes>),
     Write(Command<Bytes>),
-    /// A question to several groups, whose integers are added up.
-    Sum {
-        query: Query<Bytes>,
-        missing_len: usize,
-        sum: i64,
-        failure: Option<Failure>,
-    },
+    /// Work for every group.
+    Gather(Box<Gather>),
 }
 
 impl Answer {
@@ -140,7 +139,11 @@ impl Answer {
     }
 
     fn is_write(&self) -> bool {
-        matches!(self, Self::Write(_))
+        match self {
+            Self::Write(_) => true,
+            Self::Gather(gather) => gather.is_write(),
+            _ => false,
+        }
     }
 }
 
@@ -210,21 +213,18 @@ impl Pipeline {
         self.lanes.entry(group).or_default().enqueue(request, true);
     }
 
-    /// A question to several groups.
-    pub(crate) fn push_sum(
+    /// A question to several groups, or a change in all of them.
+    pub(crate) fn push_gather(
         &mut self,
         form: Form,
-        groups: impl Iterator<Item = GroupIndex>,
-        query: Query<Bytes>,
+        groups: impl ExactSizeIterator<Item = GroupIndex>,
+        work: EveryGroup,
     ) {
-        let request = self.push(form, Answer::Sum { query, missing_len: 0, sum: 0, failure: None });
-        let mut groups_len = 0;
+        let gather = Gather::new(work, groups.len());
+        let is_write = gather.is_write();
+        let request = self.push(form, Answer::Gather(Box::new(gather)));
         for group in groups {
-            self.lanes.entry(group).or_default().enqueue(request, false);
-            groups_len += 1;
-        }
-        if let Some(Slot { answer: Answer::Sum { missing_len, .. }, .. }) = self.slots.back_mut() {
-            *missing_len = groups_len;
+            self.lanes.entry(group).or_default().enqueue(request, is_write);
         }
     }
 
@@ -324,17 +324,11 @@ impl Pipeline {
             Answer::Reply(_) | Answer::Response(_) => return,
             Answer::Write(_) => slot.answer = answer(result),
             Answer::Read(_) => slot.answer = answer(result.map_err(failure_of_read)),
-            Answer::Sum { missing_len, sum, failure, .. } => {
-                match result {
-                    Ok(Response::Integer(part)) => *sum = sum.saturating_add(part),
-                    Ok(other) => debug_assert!(false, "a sum of {other:?}"),
-                    Err(error) => *failure = Some(failure_of_read(error)),
-                }
-                *missing_len = missing_len.saturating_sub(1);
-                if *missing_len == 0 {
-                    let sum = Response::Integer(*sum);
-                    slot.answer = answer(failure.map_or(Ok(sum), Err));
-                }
+            Answer::Gather(gather) => {
+                let is_write = gather.is_write();
+                let Some(result) = gather.add(result) else { return };
+                let failure = |failure| if is_write { failure } else { failure_of_read(failure) };
+                slot.answer = answer(result.map_err(failure));
             }
         }
         self.payload_bytes = self.payload_bytes.saturating_add(slot.answer.payload_bytes());
@@ -406,7 +400,7 @@ impl Pipeline {
                         response.write(&mut writer);
                     }
                 }
-                Answer::Read(_) | Answer::Write(_) | Answer::Sum { .. } => {}
+                Answer::Read(_) | Answer::Write(_) | Answer::Gather(_) => {}
             }
         }
         self.slots.len() < len_before
@@ -431,28 +425,28 @@ fn failure_of_read(failure: Failure) -> Failure {
 }
 
 fn reads<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {
-    Work::Read(
-        answers
-            .filter_map(|(ticket, answer)| match answer {
-                Answer::Read(query) | Answer::Sum { query, .. } => Some((ticket, query.clone())),
-                Answer::Write(_) | Answer::Reply(_) | Answer::Response(_) => None,
-            })
-            .collect(),
-    )
+    let query = |answer: &Answer| match answer {
+        Answer::Read(query) => Some(query.clone()),
+        Answer::Gather(gather) => match &gather.work {
+            EveryGroup::Read(query) => Some(query.clone()),
+            EveryGroup::Write(_) => None,
+        },
+        Answer::Write(_) | Answer::Reply(_) | Answer::Response(_) => None,
+    };
+    Work::Read(answers.filter_map(|(ticket, answer)| Some((ticket, query(answer)?))).collect())
 }
 
 fn proposals<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {
-    Work::Propose(
-        answers
-            .filter_map(|(ticket, answer)| match answer {
-                Answer::Write(command) => Some((ticket, command.clone())),
-                Answer::Read(query) | Answer::Sum { query, .. } => {
-                    Some((ticket, Command::Query(query.clone())))
-                }
-                Answer::Reply(_) | Answer::Response(_) => None,
-            })
-            .collect(),
-    )
+    let command = |answer: &Answer| match answer {
+        Answer::Write(command) => Some(command.clone()),
+        Answer::Read(query) => Some(Command::Query(query.clone())),
+        Answer::Gather(gather) => Some(match &gather.work {
+            EveryGroup::Read(query) => Command::Query(query.clone()),
+            EveryGroup::Write(command) => command.clone(),
+        }),
+        Answer::Reply(_) | Answer::Response(_) => None,
+    };
+    Work::Propose(answers.filter_map(|(ticket, answer)| Some((ticket, command(answer)?))).collect())
 }
 
 #[cfg(test)]

@@ -12,10 +12,13 @@
 use bytes::Bytes;
 
 use crate::command::{
-    ConnectionRequest, Credentials, Hello, LibraryField, ReplyMode, Request, introspection,
+    ConnectionRequest, Credentials, Hello, LibraryField, ReplyMode, Request, ScanRequest,
+    introspection,
 };
 use crate::info::{NodeInfo, REDIS_VERSION};
+use crate::operation::key::{KeyQuery, Scan};
 use crate::operation::{Command, Query};
+use crate::pipeline::EveryGroup;
 use crate::resp::ProtocolVersion;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
@@ -63,8 +66,8 @@ pub(crate) struct Step {
 pub(crate) enum Action {
     Answer(Reply),
     Read(GroupIndex, Query<Bytes>),
-    ReadEveryGroup(Query<Bytes>),
     Write(GroupIndex, Command<Bytes>),
+    EveryGroup(EveryGroup),
     /// Answer, then close; what else was pipelined goes unheard.
     Close(Option<Reply>),
 }
@@ -131,9 +134,32 @@ impl Session {
                 Action::Answer(Reply::Verbatim(node().text(&sections).into()))
             }
             Request::Read(query) => Action::Read(group, query),
-            Request::ReadEveryGroup(query) => Action::ReadEveryGroup(query),
+            Request::ReadEveryGroup(query) => Action::EveryGroup(EveryGroup::Read(query)),
+            Request::Scan(request) => {
+                let (group, scan) = self.scan(request);
+                Action::Read(group, KeyQuery::Scan(Box::new(scan)).into())
+            }
             Request::Write(command) => Action::Write(group, command),
+            Request::WriteEveryGroup(command) => Action::EveryGroup(EveryGroup::Write(command)),
         }
+    }
+
+    /// A cursor is a position in a group and the group's number.
+    fn scan(&self, request: ScanRequest) -> (GroupIndex, Scan<Bytes>) {
+        let groups_len = self.slots.groups_len();
+        let number = request.cursor % u64::from(groups_len);
+        // Below `groups_len`, so it is there.
+        let group = self.slots.groups().find(|group| u64::from(group.number()) == number);
+        let group = group.unwrap_or_default();
+        let scan = Scan {
+            position: request.cursor / u64::from(groups_len),
+            group: group.number(),
+            groups_len,
+            count: request.count,
+            pattern: request.pattern,
+            type_name: request.type_name,
+        };
+        (group, scan)
     }
 
     fn answer(&mut self, request: ConnectionRequest) -> Action {

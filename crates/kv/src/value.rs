@@ -12,6 +12,11 @@
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::decimal;
+
+/// Up to this a string lies beside its header in Redis.
+const EMBEDDED_BYTES_MAX: usize = 44;
+
 /// What a key can hold. Collections are boxed: most values are strings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
@@ -36,6 +41,27 @@ impl Value {
     pub(crate) fn type_name(&self) -> &'static str {
         match self {
             Self::String(_) => "string",
+        }
+    }
+
+    /// What `OBJECT ENCODING` calls the form in which Redis would keep it.
+    pub(crate) fn encoding(&self) -> &'static str {
+        match self {
+            Self::String(bytes) if decimal::parse_i64(bytes).is_some() => "int",
+            Self::String(bytes) if bytes.len() <= EMBEDDED_BYTES_MAX => "embstr",
+            Self::String(_) => "raw",
+        }
+    }
+
+    /// How many times Redis would share it: small integers without end.
+    pub(crate) fn refcount(&self) -> i64 {
+        match self {
+            Self::String(bytes)
+                if decimal::parse_i64(bytes).is_some_and(|n| (0..10_000).contains(&n)) =>
+            {
+                i32::MAX.into()
+            }
+            Self::String(_) => 1,
         }
     }
 

@@ -5,6 +5,7 @@
 //! the type can't say so, a missing one reads as empty.
 
 pub(crate) mod connection;
+pub(crate) mod expiry;
 pub(crate) mod key;
 pub(crate) mod server;
 pub(crate) mod string;

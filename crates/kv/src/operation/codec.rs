@@ -7,6 +7,7 @@
 //!    2 key         u8 kind, then as in codec/key.rs
 //!   32 query       u8 family of the question, u8 question, then as there
 //!   33 tick
+//!   34 seed        u64
 //! bytes    u32 n, n bytes
 //! list     u32 n, n items
 //! ```
@@ -32,6 +33,7 @@ const STRING: u8 = 1;
 const KEY: u8 = 2;
 const QUERY: u8 = 32;
 const TICK: u8 = 33;
+const SEED: u8 = 34;
 
 /// Why the bytes of an entry are no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -133,6 +135,10 @@ pub(crate) fn encode<B: AsRef<[u8]>>(command: &Command<B>, out: &mut Vec<u8>) {
             encode_query(query, out);
         }
         Command::Tick => out.push(TICK),
+        Command::Seed(seed) => {
+            out.push(SEED);
+            reader::push_u64(out, *seed);
+        }
     }
 }
 
@@ -144,6 +150,7 @@ pub(crate) fn decode<'a>(reader: &mut Reader<'a>) -> Result<Command<&'a [u8]>, D
         KEY => Command::Key(key::decode_command(reader)?),
         QUERY => Command::Query(decode_query(reader)?),
         TICK => Command::Tick,
+        SEED => Command::Seed(reader.u64()?),
         found => return Err(DecodeError::UnknownFamily { found, offset }),
     })
 }

@@ -115,8 +115,8 @@ fn what_redis_has_and_raftlet_has_not_is_refused_by_name() {
         ("lpush k v", "-ERR LPUSH is not supported by raftlet: use string values"),
         ("CLUSTER SLOTS", "-ERR CLUSTER is not supported by raftlet: use any node"),
         ("SAVE", "-ERR SAVE is not supported by raftlet: a write is on a majority's disks"),
-        ("SET a b EX 10", "-ERR SET EX is not supported by raftlet: use SET key value|"),
-        ("set a b nx", "-ERR SET NX is not supported by raftlet: use SET key value|"),
+        ("GETBIT a 1", "-ERR GETBIT is not supported by raftlet: use GETRANGE and SETRANGE"),
+        ("MEMORY DOCTOR", "-ERR MEMORY DOCTOR is not supported by raftlet: use INFO memory"),
         ("CLIENT KILL x", "-ERR CLIENT KILL is not supported by raftlet: let the client"),
         ("COMMAND LIST FILTERBY PATTERN m*", "-ERR COMMAND LIST FILTERBY is not supported"),
     ] {

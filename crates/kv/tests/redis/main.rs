@@ -7,6 +7,7 @@
 #![expect(unreachable_pub, reason = "the modules of a test binary have no outside")]
 
 mod commands;
+mod differential;
 mod handshakes;
 mod hostile;
 mod machine;

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use crate::command::parse::{Parsed, is, syntax_error, table};
 use crate::command::{Request, TableRequest};
 use crate::errors;
-use crate::operation::key::KeyQuery;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
 
@@ -63,8 +62,4 @@ pub(crate) fn command_getkeys(args: &Args) -> Parsed {
 
 pub(crate) fn command_help(_: &Args) -> Parsed {
     table(TableRequest::Help("command"))
-}
-
-pub(crate) fn dbsize(_: &Args) -> Parsed {
-    Ok(Request::ReadEveryGroup(KeyQuery::DbSize.into()))
 }

@@ -78,7 +78,6 @@ impl<'a> Reader<'a> {
         of(found).ok_or(DecodeError::UnknownOption { found, offset })
     }
 
-    #[expect(dead_code, reason = "for the families that come next")]
     pub(crate) fn boolean(&mut self) -> Result<bool, DecodeError> {
         self.choice(|byte| match byte {
             0 => Some(false),

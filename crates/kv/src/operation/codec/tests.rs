@@ -4,7 +4,8 @@ use super::*;
 
 fn samples() -> Vec<(Command<&'static [u8]>, &'static str)> {
     let tick = (Command::Tick, r"\x02!");
-    [string::samples(), key::samples(), vec![tick]].concat()
+    let seed = (Command::Seed(7), r#"\x02\"\x07\x00\x00\x00\x00\x00\x00\x00"#);
+    [string::samples(), key::samples(), vec![tick, seed]].concat()
 }
 
 fn encoded(command: &Command<&[u8]>) -> Vec<u8> {
