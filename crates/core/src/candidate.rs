@@ -64,9 +64,9 @@ impl Candidate {
     }
 
     /// Stands for the current term, for which the caller has just voted.
-    pub(crate) fn real(state: &mut State, campaign: u64) -> Self {
+    pub(crate) fn real(state: &mut State, campaign: u64, kind: VoteKind) -> Self {
         let patience = state.draw_timeout_ns();
-        let mut candidate = Self::new(state, VoteKind::Real, campaign, patience);
+        let mut candidate = Self::new(state, kind, campaign, patience);
         if mutants::is_active(108) {
             candidate.votes.push((state.seat.node, true));
             candidate.announce(state);

@@ -152,6 +152,25 @@ impl Durability {
         Some(due)
     }
 
+    /// Term and vote as of `ticket` are durable, whatever else is not. Returns
+    /// whether that was news.
+    pub(crate) fn on_hard_state_persisted(&mut self, ticket: Ticket) -> bool {
+        if mutants::is_active(115) {
+            return self.on_persisted(ticket);
+        }
+        let covered = |handed: &&mut Handed| handed.ticket <= ticket;
+        let Some(last) = self.outstanding.iter().rfind(|handed| handed.ticket <= ticket) else {
+            return false;
+        };
+        let (hard_state, before) = (last.hard_state, self.hard_state);
+        self.hard_state = hard_state;
+        // What completes later of an earlier ticket takes nothing back.
+        for handed in self.outstanding.iter_mut().take_while(covered) {
+            handed.hard_state = hard_state;
+        }
+        before != hard_state
+    }
+
     /// Everything up to `ticket` is durable. Returns whether that was news.
     pub(crate) fn on_persisted(&mut self, ticket: Ticket) -> bool {
         let mut news = false;
@@ -200,6 +219,19 @@ mod tests {
         assert_eq!((durability.index(), durability.hard_state()), (Index::new(2), hard(3)));
         assert!(!durability.on_persisted(second));
         assert!(!durability.on_persisted(Ticket::new(1)));
+    }
+
+    #[test]
+    fn a_term_that_is_durable_ahead_of_its_ticket_is_not_taken_back_by_earlier_ones() {
+        let mut durability = Durability::restore(Index::ZERO, hard(1));
+        let entries = durability.hand_out(hard(2), Index::new(4), 0, Time::ZERO).unwrap().ticket;
+        let voted = durability.hand_out(hard(3), Index::new(4), 0, Time::ZERO).unwrap().ticket;
+        assert!(durability.on_hard_state_persisted(voted));
+        assert_eq!((durability.index(), durability.hard_state()), (Index::ZERO, hard(3)));
+        assert!(!durability.on_hard_state_persisted(voted), "no news twice");
+        assert!(durability.on_persisted(entries));
+        assert_eq!((durability.index(), durability.hard_state()), (Index::new(4), hard(3)));
+        assert!(!durability.on_hard_state_persisted(entries), "that one is done");
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! - After `halt` nothing leaves any more.
 //!
 //! Not here: messages of others (`group/messages.rs`), questions
-//! (`group/queries.rs`), the protocol itself (`follower.rs`, `candidate.rs`,
+//! (`group/queries.rs`), leadership transfers (`group/transfer.rs`), the protocol itself (`follower.rs`, `candidate.rs`,
 //! `leader.rs`, `votes.rs`, `reads.rs`).
 
 use std::rc::Rc;
@@ -116,6 +116,7 @@ impl Group {
             liveness: Vec::new(),
             effects: Effects::default(),
             counters: Counters::default(),
+            is_dismissed: false,
         };
         let patience = first_patience_ns(&mut state);
         let follower = Follower::new(&mut state, patience);
@@ -188,9 +189,23 @@ impl Group {
     /// Everything handed out up to and with `ticket` is durable.
     pub fn on_persisted(&mut self, now: Now, ticket: Ticket) {
         self.state.now = now;
-        if self.is_halted() || !self.state.durability.on_persisted(ticket) {
-            return;
+        if !self.is_halted() && self.state.durability.on_persisted(ticket) {
+            self.go_on_from_durable();
         }
+    }
+
+    /// Term and vote as handed out with `ticket` are durable, though other
+    /// things under it and before it are not: how a vote leaves while entries
+    /// wait for space (rule 9).
+    pub fn on_hard_state_persisted(&mut self, now: Now, ticket: Ticket) {
+        self.state.now = now;
+        if !self.is_halted() && self.state.durability.on_hard_state_persisted(ticket) {
+            self.go_on_from_durable();
+        }
+    }
+
+    /// What waited for the disk and need not any more.
+    fn go_on_from_durable(&mut self) {
         if let Some(owed) = self.owed_vote.take() {
             self.owed_vote = owed.settle(&mut self.state).map(Box::new);
         }
@@ -306,7 +321,12 @@ impl Group {
                     }
                     follower.flush(&mut self.state);
                 }
-                RoleState::Leader(leader) => leader.flush(&mut self.state),
+                RoleState::Leader(leader) => {
+                    leader.flush(&mut self.state);
+                    if leader.is_retired {
+                        self.retire();
+                    }
+                }
                 RoleState::Candidate(_) | RoleState::Halted => {}
             }
             self.state.hand_out(out);
@@ -352,22 +372,13 @@ impl Group {
         self.count_votes();
     }
 
-    fn stand_for_election(&mut self) {
-        self.state.adopt_term(self.state.term.next());
-        self.state.vote = Some(self.state.seat.node);
-        self.state.counters.campaigns += 1;
-        let candidate = Candidate::real(&mut self.state, self.campaigns);
-        self.role = RoleState::Candidate(Box::new(candidate));
-        self.office(Role::Candidate, None);
-    }
-
     fn count_votes(&mut self) {
         let RoleState::Candidate(candidate) = &self.role else {
             return;
         };
         match (candidate.tally(&self.state), candidate.kind) {
             (Tally::Open, _) => {}
-            (Tally::Won, VoteKind::Pre) => self.stand_for_election(),
+            (Tally::Won, VoteKind::Pre) => self.stand_for_election(VoteKind::Real),
             (Tally::Won, VoteKind::Real | VoteKind::Transfer) => self.lead(),
             (Tally::Lost, _) => {
                 // Shorter than silence: who was refused knows that others live.
@@ -446,8 +457,10 @@ fn first_patience_ns(state: &mut State) -> u64 {
     }
 }
 
+mod membership;
 mod messages;
 pub(crate) mod queries;
+mod transfer;
 
 #[cfg(test)]
 mod tests;

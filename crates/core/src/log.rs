@@ -16,8 +16,9 @@
 use std::collections::VecDeque;
 
 use crate::entry::{Chunk, Entries, EntryKind};
-use crate::ids::{Index, LogId, Term};
+use crate::ids::{Incarnation, Index, LogId, NodeId, Term};
 use crate::membership::Configuration;
+use crate::mutants;
 
 /// Chunks at the end that are tried one by one before a search: more than are
 /// under way to a disk or a member that keeps up.
@@ -168,7 +169,9 @@ impl Log {
         self.runs.retain(|run| run.index <= keep);
         self.last = LogId { term, index: keep };
         let before = self.configurations.len();
-        self.configurations.retain(|(at, _)| *at <= keep);
+        if !mutants::is_active(39) {
+            self.configurations.retain(|(at, _)| *at <= keep);
+        }
         self.configurations.len() != before
     }
 
@@ -347,6 +350,19 @@ impl Log {
         if self.slots.is_empty() {
             self.slots.shrink_to(8);
         }
+    }
+
+    /// The configuration before the one in effect.
+    pub(crate) fn former_configuration(&self) -> Option<&Configuration> {
+        let before = self.configurations.len().checked_sub(2)?;
+        self.configurations.get(before).map(|(_, former)| former)
+    }
+
+    /// Whether a configuration in the log seats a node under an incarnation.
+    pub(crate) fn has_seated(&self, node: NodeId, incarnation: Incarnation) -> bool {
+        self.configurations.iter().any(|(_, configuration)| {
+            configuration.nodes().any(|m| (m.node, m.incarnation) == (node, incarnation))
+        })
     }
 
     /// The configuration in effect and where it stands: the last one in the

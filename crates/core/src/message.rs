@@ -14,6 +14,10 @@ use crate::entry::Entries;
 use crate::ids::{Generation, Index, LogId, NodeId, ReadId, Round, Run, Term};
 use crate::time::WallMs;
 
+pub(crate) mod membership;
+
+pub(crate) use membership::Membership;
+
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -45,6 +49,12 @@ pub enum Body {
         /// Whom it follows, in the message's term.
         leader: Option<NodeId>,
     },
+    /// Leader to voter: campaign at once (§3.10). Late ones are harmless: they
+    /// cost an election at most.
+    TakeOver {
+        /// The end of the leader's log; who has less does nothing.
+        last: LogId,
+    },
     /// Member to leader: a read index, please (§6.4).
     Read {
         /// The run that asks; echoed.
@@ -66,6 +76,8 @@ pub enum Body {
     Forward(Forward),
     /// The answer.
     ForwardReply(ForwardReply),
+    /// About who belongs to the group. Rare and large.
+    Membership(Box<Membership>),
 }
 
 /// Entries for a follower, or none: then it is a heartbeat.

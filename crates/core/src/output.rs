@@ -182,6 +182,15 @@ pub enum Role {
     Leader,
 }
 
+/// Why a leadership transfer was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferFailure {
+    /// Nobody took over within an election timeout.
+    TimedOut,
+    /// The one that was to take over is no voter any more.
+    NotVoter,
+}
+
 /// What changed about office and membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -199,6 +208,17 @@ pub enum Event {
     Configuration {
         /// Where it stands in the log; 0 when there is none.
         index: Index,
+    },
+    /// This member holds no seat any more, and that is committed. It asks
+    /// nobody and campaigns no more, unless a leader seats it again.
+    Removed {
+        /// The configuration without it.
+        configuration: Index,
+    },
+    /// A leadership transfer was given up; this member serves again.
+    NotTransferred {
+        /// Why.
+        why: TransferFailure,
     },
     /// Entries were replaced by a later leader's: proposals at and behind
     /// this place may still be alive elsewhere.

@@ -58,7 +58,7 @@ pub(crate) fn decide(state: &mut State, from: Sender, request: &VoteRequest) -> 
 
 /// Whether a candidate whose log ends at `theirs` may have all that is
 /// committed: the later term decides, then the longer log (§3.6.1).
-fn is_log_good_enough(theirs: LogId, own: LogId) -> bool {
+pub(crate) fn is_log_good_enough(theirs: LogId, own: LogId) -> bool {
     if mutants::is_active(5) {
         return true;
     }

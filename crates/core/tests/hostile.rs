@@ -13,11 +13,11 @@
 use std::rc::Rc;
 
 use raftlet_core::{
-    Ack, AckOutcome, Append, Arena, Body, Chunk, Configuration, Entries, EntryKind, Forward,
-    ForwardOutcome, ForwardReply, Generation, Group, GroupId, HardState, Incarnation, Index,
-    Liveness, LogId, Member, MemberRole, Message, NewEntry, NodeId, Now, Options, Output, ReadId,
-    Restored, Round, Run, Seal, Seat, Sender, Settings, Term, Time, VoteKind, VoteReply,
-    VoteRequest, WallMs, genesis,
+    Ack, AckOutcome, Append, Arena, Body, Change, Chunk, Configuration, Entries, EntryKind,
+    Forward, ForwardOutcome, ForwardReply, Generation, Group, GroupId, HardState, Incarnation,
+    Index, Liveness, LogId, Member, MemberRole, Membership, Message, NewEntry, NodeId, Now,
+    Options, Output, ReadId, Restored, Round, Run, Seal, Seat, Sender, Settings, Term, Time,
+    VoteKind, VoteReply, VoteRequest, WallMs, genesis,
 };
 
 const GROUP: GroupId = GroupId::new(1);
@@ -90,7 +90,8 @@ impl Random {
     }
 
     fn body(&mut self) -> Body {
-        match self.below(11) {
+        match self.below(12) {
+            11 => Body::Membership(Box::new(self.membership())),
             0..=2 => {
                 let previous = self.log_id();
                 Body::Append(Append {
@@ -117,6 +118,7 @@ impl Random {
             7 => [Body::Probe, Body::NotLeader { leader: Some(self.node()) }]
                 [self.below(2) as usize]
                 .clone(),
+            8 if self.flip() => Body::TakeOver { last: self.log_id() },
             8 => Body::Read { run: Run::new(self.number()), read: ReadId::new(self.number()) },
             9 => Body::ReadReply {
                 run: Run::new(1),
@@ -133,6 +135,24 @@ impl Random {
                 len: 1,
                 outcome: ForwardOutcome::Appended { first: Index::new(self.number()) },
             }),
+        }
+    }
+
+    fn membership(&mut self) -> Membership {
+        let (run, ask) = (Run::new(self.number()), self.number());
+        match self.below(4) {
+            0 => Membership::Ask {
+                run,
+                ask,
+                expected: Index::new(self.number()),
+                target: configuration(1 + self.below(4)),
+            },
+            1 => Membership::Cancel { run, ask },
+            2 => {
+                let outcome = Ok(Change::Done { index: Index::new(self.number()) });
+                Membership::Answer { run, ask, outcome }
+            }
+            _ => Membership::Removed { configuration: Index::new(self.number()) },
         }
     }
 

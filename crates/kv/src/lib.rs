@@ -13,6 +13,7 @@
 //! - `operation`: [`Query`], [`Command`], [`Response`]; a command's bytes.
 //! - `value`: what a key can hold.
 //! - `store`, `machine`: the keys of one group, as a state machine (D5).
+//! - `node`: what a connection asks of its node.
 //! - `errors`, `limits`, `info`: texts, bounds, and `INFO`.
 //!
 //! ```
@@ -60,6 +61,7 @@ pub(crate) mod info;
 pub(crate) mod limits;
 pub(crate) mod long_double;
 pub(crate) mod machine;
+pub(crate) mod node;
 pub(crate) mod operation;
 pub(crate) mod pipeline;
 pub(crate) mod resp;
@@ -73,12 +75,14 @@ pub use errors::Failure;
 pub use info::{NodeInfo, REDIS_VERSION};
 pub use limits::Limits;
 pub use machine::Machine;
+pub use node::{ClientInfo, ClientState, ClusterInfo, ClusterNode, Node, Setting};
 pub use operation::codec::DecodeError;
 pub use operation::key::{DeadlineForm, ExpireCondition, KeyCommand, KeyQuery, Scan, When};
 pub use operation::response::{DataError, Response};
 pub use operation::string::{
     Expiry, Lcs, LcsForm, SetAnswer, SetCondition, SetOptions, StringCommand, StringQuery,
 };
+pub use operation::transaction::Transaction;
 pub use operation::{Command, Query};
 pub use pipeline::{Batch, Outcome, Ticket, Work};
 pub use resp::args::Args;
@@ -87,6 +91,7 @@ pub use resp::reply_parser::{REPLY_DEPTH_MAX, ReplyError, ReplyParser};
 pub use resp::request::{ProtocolError, RequestParser};
 pub use resp::writer::ReplyWriter;
 pub use resp::{ProtocolVersion, push_request};
-pub use session::ConnectionInfo;
+pub use session::password::Password;
+pub use session::{ConnectionInfo, Refusals};
 pub use slot::{GroupIndex, GroupsLenError, SLOTS_LEN, Slot, SlotMap};
 pub use store::{Applied, Store};

@@ -16,11 +16,13 @@ pub(crate) mod codec;
 pub(crate) mod key;
 pub(crate) mod response;
 pub(crate) mod string;
+pub(crate) mod transaction;
 
 use bytes::Bytes;
 
 use crate::operation::key::{KeyCommand, KeyQuery};
 use crate::operation::string::{StringCommand, StringQuery};
+use crate::operation::transaction::Transaction;
 
 /// Two shares of a frame and two tags: `RENAME key key`.
 const COMMAND_BYTES_MAX: usize = 2 * size_of::<Bytes>() + 16;
@@ -50,6 +52,8 @@ pub enum Command<B> {
     /// What all members hash keys by from here on, so that a walk over all keys
     /// can go on at another member. Drawn once in the life of a group.
     Seed(u64),
+    /// Several commands as one, if nothing watched has changed.
+    Transaction(Box<Transaction<B>>),
 }
 
 impl<B> From<StringQuery<B>> for Query<B> {

@@ -41,6 +41,7 @@ use crate::pipeline::gather::Gather;
 use crate::resp::ProtocolVersion;
 use crate::resp::reply::Reply;
 use crate::resp::writer::ReplyWriter;
+use crate::session::Execution;
 use crate::slot::GroupIndex;
 
 /// Names one started piece of work of one connection.
@@ -104,6 +105,10 @@ pub(crate) struct Pipeline {
     held_bytes: usize,
     /// Bytes of stored values that waiting replies share.
     payload_bytes: usize,
+    /// Replies over their limit, not counted yet.
+    replies_too_big: u64,
+    /// What a `WATCH` came to, until the session takes it.
+    watched: Option<Option<Vec<u64>>>,
     lanes: BTreeMap<GroupIndex, Lane>,
 }
 
@@ -123,24 +128,31 @@ enum Answer {
     Write(Command<Bytes>),
     /// Work for every group.
     Gather(Box<Gather>),
+    /// A question for the session rather than the client.
+    Watch(Query<Bytes>),
+    /// A transaction, with the answers that need no group.
+    Execution(Command<Bytes>, Vec<(usize, Reply)>),
+    /// What a transaction came to.
+    Executed(Vec<Response>, Vec<(usize, Reply)>),
 }
 
 impl Answer {
     fn is_known(&self) -> bool {
-        matches!(self, Self::Reply(_) | Self::Response(_))
+        matches!(self, Self::Reply(_) | Self::Response(_) | Self::Executed(..))
     }
 
     /// Bytes of stored values that this shares.
     fn payload_bytes(&self) -> usize {
         match self {
             Self::Response(response) => response.payload_bytes(),
+            Self::Executed(responses, _) => payload_bytes(responses),
             _ => 0,
         }
     }
 
     fn is_write(&self) -> bool {
         match self {
-            Self::Write(_) => true,
+            Self::Write(_) | Self::Execution(..) => true,
             Self::Gather(gather) => gather.is_write(),
             _ => false,
         }
@@ -211,6 +223,31 @@ impl Pipeline {
     pub(crate) fn push_write(&mut self, form: Form, group: GroupIndex, command: Command<Bytes>) {
         let request = self.push(form, Answer::Write(command));
         self.lanes.entry(group).or_default().enqueue(request, true);
+    }
+
+    /// A question to one group whose answer [`Self::take_watched`] gives.
+    pub(crate) fn push_watch(&mut self, form: Form, group: GroupIndex, query: Query<Bytes>) {
+        let request = self.push(form, Answer::Watch(query));
+        self.lanes.entry(group).or_default().enqueue(request, false);
+    }
+
+    /// A transaction of one group.
+    pub(crate) fn push_execution(&mut self, mut form: Form, execution: Execution) {
+        let Execution { group, command, local, held_bytes } = execution;
+        form.request_bytes = form.request_bytes.saturating_add(held_bytes);
+        let request = self.push(form, Answer::Execution(command, local));
+        self.lanes.entry(group).or_default().enqueue(request, true);
+    }
+
+    /// Replies over their limit since this was last asked.
+    pub(crate) fn take_replies_too_big(&mut self) -> u64 {
+        std::mem::take(&mut self.replies_too_big)
+    }
+
+    /// The versions that a `WATCH` asked for, once they have come; `None` in
+    /// it: they won't.
+    pub(crate) fn take_watched(&mut self) -> Option<Option<Vec<u64>>> {
+        self.watched.take()
     }
 
     /// A question to several groups, or a change in all of them.
@@ -321,9 +358,18 @@ impl Pipeline {
             return;
         };
         match &mut slot.answer {
-            Answer::Reply(_) | Answer::Response(_) => return,
+            Answer::Reply(_) | Answer::Response(_) | Answer::Executed(..) => return,
             Answer::Write(_) => slot.answer = answer(result),
             Answer::Read(_) => slot.answer = answer(result.map_err(failure_of_read)),
+            Answer::Watch(_) => {
+                let (reply, versions) = watched(result.map_err(failure_of_read));
+                slot.answer = Answer::Reply(reply);
+                self.watched = Some(versions);
+            }
+            Answer::Execution(_, local) => {
+                let local = std::mem::take(local);
+                slot.answer = executed(result, local);
+            }
             Answer::Gather(gather) => {
                 let is_write = gather.is_write();
                 let Some(result) = gather.add(result) else { return };
@@ -395,12 +441,26 @@ impl Pipeline {
                 Answer::Response(response) => {
                     let bytes = response.payload_bytes();
                     if bytes > reply_bytes_max {
+                        self.replies_too_big += 1;
                         writer.reply(&errors::reply_too_big(bytes, reply_bytes_max));
                     } else {
                         response.write(&mut writer);
                     }
                 }
-                Answer::Read(_) | Answer::Write(_) | Answer::Gather(_) => {}
+                Answer::Executed(responses, local) => {
+                    let bytes = payload_bytes(responses);
+                    if bytes > reply_bytes_max {
+                        self.replies_too_big += 1;
+                        writer.reply(&errors::reply_too_big(bytes, reply_bytes_max));
+                    } else {
+                        write_executed(&mut writer, responses, local);
+                    }
+                }
+                Answer::Read(_)
+                | Answer::Write(_)
+                | Answer::Watch(_)
+                | Answer::Execution(..)
+                | Answer::Gather(_) => {}
             }
         }
         self.slots.len() < len_before
@@ -419,6 +479,43 @@ fn answer(result: Result<Response, Failure>) -> Answer {
     }
 }
 
+/// What the client is told of a `WATCH`, and the session.
+fn watched(result: Result<Response, Failure>) -> (Reply, Option<Vec<u64>>) {
+    match result {
+        Ok(Response::Versions(versions)) => (Reply::OK, Some(versions)),
+        Ok(other) => {
+            debug_assert!(false, "versions came as {other:?}");
+            (Failure::NotCommitted.reply(), None)
+        }
+        Err(failure) => (failure.reply(), None),
+    }
+}
+
+fn executed(result: Result<Response, Failure>, local: Vec<(usize, Reply)>) -> Answer {
+    match result {
+        Ok(Response::Executed(Some(responses))) => Answer::Executed(responses, local),
+        other => answer(other),
+    }
+}
+
+fn payload_bytes(responses: &[Response]) -> usize {
+    responses.iter().fold(0, |bytes: usize, it| bytes.saturating_add(it.payload_bytes()))
+}
+
+/// Answers of a transaction in the order of its requests.
+fn write_executed(writer: &mut ReplyWriter<'_>, responses: &[Response], local: &[(usize, Reply)]) {
+    let len = responses.len() + local.len();
+    let (mut responses, mut local) = (responses.iter(), local.iter().peekable());
+    writer.array(len);
+    for position in 0..len {
+        if let Some((_, reply)) = local.next_if(|(at, _)| *at == position) {
+            writer.reply(reply);
+        } else if let Some(response) = responses.next() {
+            response.write(writer);
+        }
+    }
+}
+
 /// A read leaves nothing behind, so its outcome is never unknown.
 fn failure_of_read(failure: Failure) -> Failure {
     if failure.is_surely_not_done() { failure } else { Failure::NotCommitted }
@@ -426,25 +523,29 @@ fn failure_of_read(failure: Failure) -> Failure {
 
 fn reads<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {
     let query = |answer: &Answer| match answer {
-        Answer::Read(query) => Some(query.clone()),
+        Answer::Read(query) | Answer::Watch(query) => Some(query.clone()),
         Answer::Gather(gather) => match &gather.work {
             EveryGroup::Read(query) => Some(query.clone()),
             EveryGroup::Write(_) => None,
         },
-        Answer::Write(_) | Answer::Reply(_) | Answer::Response(_) => None,
+        Answer::Write(_)
+        | Answer::Execution(..)
+        | Answer::Reply(_)
+        | Answer::Executed(..)
+        | Answer::Response(_) => None,
     };
     Work::Read(answers.filter_map(|(ticket, answer)| Some((ticket, query(answer)?))).collect())
 }
 
 fn proposals<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {
     let command = |answer: &Answer| match answer {
-        Answer::Write(command) => Some(command.clone()),
-        Answer::Read(query) => Some(Command::Query(query.clone())),
+        Answer::Write(command) | Answer::Execution(command, _) => Some(command.clone()),
+        Answer::Read(query) | Answer::Watch(query) => Some(Command::Query(query.clone())),
         Answer::Gather(gather) => Some(match &gather.work {
             EveryGroup::Read(query) => Command::Query(query.clone()),
             EveryGroup::Write(command) => command.clone(),
         }),
-        Answer::Reply(_) | Answer::Response(_) => None,
+        Answer::Reply(_) | Answer::Response(_) | Answer::Executed(..) => None,
     };
     Work::Propose(answers.filter_map(|(ticket, answer)| Some((ticket, command(answer)?))).collect())
 }

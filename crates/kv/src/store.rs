@@ -29,6 +29,7 @@ mod lcs;
 mod scan;
 mod string;
 mod table;
+mod transaction;
 mod view;
 
 use bytes::Bytes;
@@ -173,6 +174,7 @@ impl Store {
             Command::Key(command) => key::apply(self, command).into(),
             Command::Query(query) => self.query(query),
             Command::Tick => Response::Ok,
+            Command::Transaction(transaction) => transaction::apply(self, transaction),
             Command::Seed(seed) => {
                 // The first counts: walks that go on must find their place.
                 if !self.is_seeded {

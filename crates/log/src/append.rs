@@ -67,6 +67,7 @@ impl<D: Disk> Shared<D> {
         let flight = Flight::start(self)?;
         let (plan, blocks) = {
             let state = self.state.borrow();
+            check_snapshots(batch, &state);
             let plan = plan(batch, &state.groups);
             let blocks = plan.blocks_max(echo_of(&state).len());
             (plan, blocks)
@@ -105,8 +106,12 @@ impl<D: Disk> Shared<D> {
         let mut state = self.state.borrow_mut();
         for (items, frame) in &written {
             for item in items {
+                let former = state.groups.get(&item.group()).and_then(|index| index.snapshot);
                 crate::recovery::apply(&mut state.groups, item, frame)
                     .expect("the plan was checked against the index");
+                if let Item::Snapshot { group, last } = item {
+                    state.on_snapshot_in_use(*group, former, *last);
+                }
             }
         }
         Ok(())
@@ -301,6 +306,15 @@ impl<D: Disk> State<D> {
     pub(crate) fn discard(&mut self, segment: &Segment<D>) {
         let name = names::segment_name(segment.number);
         self.after_link.push(Chore::Remove { name });
+    }
+}
+
+/// A write names only a snapshot that is whole and durable (rule 12).
+fn check_snapshots<D: Disk>(batch: &WriteBatch, state: &State<D>) {
+    for write in &batch.writes {
+        let named = write.compact.and_then(|compaction| compaction.snapshot);
+        let is_whole = named.is_none_or(|last| state.has_snapshot(write.group, last));
+        assert!(is_whole, "a write names a snapshot of group {} before it is whole", write.group);
     }
 }
 

@@ -6,7 +6,8 @@
 //! an entry at most, however many groups share the log.
 //!
 //! Invariants
-//! - Spans of a group are contiguous and ascending, and cover exactly its log.
+//! - Spans of a group are contiguous and ascending, and cover exactly its log:
+//!   from behind its base on.
 //! - No entry within a span was ever replaced: a truncation closes the span it
 //!   cuts. So whoever scans a span frame by frame and takes the last version of
 //!   an index within each frame has the entry that counts.
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use raftlet::core::{Chunk, EntryKind, Generation, GroupId, HardState, Index, LogId};
+use raftlet::core::{Chunk, EntryKind, Generation, GroupId, HardState, Index, LogId, Term};
 
 /// A span longer than this is closed: one read of a span takes about as much.
 const SPAN_BLOCKS_MAX: u32 = 64;
@@ -50,6 +51,10 @@ pub(crate) struct Span {
 pub(crate) struct GroupIndex {
     pub(crate) generation: Generation,
     pub(crate) hard_state: HardState,
+    /// Entries up to this one left the log.
+    pub(crate) base: LogId,
+    /// The log id of the snapshot in use.
+    pub(crate) snapshot: Option<LogId>,
     pub(crate) last: Index,
     /// First log id of each run of terms.
     pub(crate) runs: Vec<LogId>,
@@ -73,6 +78,9 @@ pub(crate) enum Misfit {
     HardStateFalls,
     /// An older life of the group, or records before its first.
     Generation,
+    /// A truncation of what was compacted, or a base of another term than the
+    /// entry there.
+    Base { found: Index },
 }
 
 impl GroupIndex {
@@ -99,9 +107,12 @@ impl GroupIndex {
     }
 
     /// Removes the entries from this index on.
-    pub(crate) fn truncate(&mut self, from: Index) {
+    pub(crate) fn truncate(&mut self, from: Index) -> Result<(), Misfit> {
         if from > self.last {
-            return;
+            return Ok(());
+        }
+        if from <= self.base.index {
+            return Err(Misfit::Base { found: from });
         }
         self.last = from.previous();
         self.runs.retain(|run| run.index < from);
@@ -109,17 +120,52 @@ impl GroupIndex {
         self.spans.retain(|span| span.first < from);
         if let Some(span) = self.spans.last_mut() {
             span.last = span.last.min(from.previous());
-        } else {
-            self.last = Index::ZERO;
         }
-        self.last_log_time_ms = (self.last == Index::ZERO).then_some(0);
+        self.last_log_time_ms = self.spans.is_empty().then_some(0);
         self.is_cut = true;
+        Ok(())
+    }
+
+    /// Removes the entries up to and with `base`; a log that ends before it
+    /// begins anew behind it.
+    pub(crate) fn compact(&mut self, base: LogId) -> Result<(), Misfit> {
+        if base.index <= self.base.index {
+            return Ok(());
+        }
+        if base.index > self.last {
+            self.last = base.index;
+            self.runs.clear();
+            self.spans.clear();
+        } else if self.term_at(base.index).is_some_and(|term| term != base.term) {
+            return Err(Misfit::Base { found: base.index });
+        }
+        self.base = base;
+        let first = base.index.next();
+        let term = self.term_at(first);
+        self.runs.retain(|run| run.index > first);
+        if let Some(term) = term {
+            self.runs.insert(0, LogId { term, index: first });
+        }
+        self.configurations.retain(|(index, _)| *index >= first);
+        self.spans.retain(|span| span.last >= first);
+        if let Some(span) = self.spans.first_mut() {
+            span.first = span.first.max(first);
+        } else {
+            self.last_log_time_ms = Some(0);
+        }
+        Ok(())
+    }
+
+    /// The term of an entry held.
+    fn term_at(&self, index: Index) -> Option<Term> {
+        let run = self.runs.iter().rev().find(|run| run.index <= index);
+        run.filter(|_| index <= self.last).map(|run| run.term)
     }
 
     /// Appends a chunk found or written in this frame.
     pub(crate) fn append(&mut self, chunk: &Chunk, at: &FrameAt) -> Result<(), Misfit> {
         let (found, expected) = (chunk.first(), self.last.next());
-        if found != expected && !self.spans.is_empty() {
+        if found != expected {
             return Err(Misfit::Gap { found, expected });
         }
         match self.runs.last() {
@@ -241,13 +287,48 @@ mod tests {
     fn a_truncation_closes_the_span_it_cuts_so_that_no_scan_meets_the_old_version() {
         let mut group = group();
         group.append(&chunk(1, 5, 1), &at(1, 2)).unwrap();
-        group.truncate(Index::new(3));
+        group.truncate(Index::new(3)).unwrap();
         assert_eq!((group.last.get(), group.last_log_time_ms), (2, None));
         group.append(&chunk(3, 2, 2), &at(1, 3)).unwrap();
         assert_eq!(find(&group, 2).unwrap().end, 3);
         assert_eq!(find(&group, 3).unwrap().block, 3);
-        group.truncate(Index::new(1));
+        group.truncate(Index::new(1)).unwrap();
         assert_eq!((group.last, group.runs.len()), (Index::ZERO, 0));
+    }
+
+    fn id(term: u64, index: u64) -> LogId {
+        LogId { term: Term::new(term), index: Index::new(index) }
+    }
+
+    #[test]
+    fn a_compaction_leaves_what_is_behind_its_base_as_it_was() {
+        // Rule 23; law 7 of the port.
+        let mut group = group();
+        group.append(&chunk(1, 4, 1), &at(1, 2)).unwrap();
+        group.append(&chunk(5, 4, 3), &at(2, 2)).unwrap();
+        assert_eq!(group.compact(id(2, 3)), Err(Misfit::Base { found: Index::new(3) }));
+        group.compact(id(1, 3)).unwrap();
+        assert_eq!((group.base, group.last.get()), (id(1, 3), 8));
+        assert_eq!(group.runs, vec![id(1, 4), id(3, 5)]);
+        assert_eq!((find(&group, 3), find(&group, 4).unwrap().segment), (None, 1));
+        group.compact(id(1, 2)).unwrap();
+        assert_eq!(group.base, id(1, 3), "an older base changes nothing");
+        group.compact(id(1, 4)).unwrap();
+        assert_eq!((group.runs.clone(), group.spans.len()), (vec![id(3, 5)], 1));
+        assert_eq!(group.truncate(Index::new(4)), Err(Misfit::Base { found: Index::new(4) }));
+        group.truncate(Index::new(5)).unwrap();
+        assert_eq!((group.last.get(), group.spans.len()), (4, 0));
+    }
+
+    #[test]
+    fn a_log_that_ends_before_its_base_begins_anew_behind_it() {
+        let mut group = group();
+        group.append(&chunk(1, 4, 1), &at(1, 2)).unwrap();
+        group.compact(id(7, 50)).unwrap();
+        assert_eq!((group.last.get(), group.runs.len(), group.spans.len()), (50, 0, 0));
+        assert!(matches!(group.append(&chunk(5, 1, 7), &at(1, 3)), Err(Misfit::Gap { .. })));
+        group.append(&chunk(51, 1, 7), &at(1, 3)).unwrap();
+        assert_eq!(group.runs, vec![id(7, 51)]);
     }
 
     #[test]

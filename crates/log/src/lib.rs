@@ -19,7 +19,10 @@
 //! `block.rs`), then a start (`open.rs`, `recovery.rs`). Identity and lock of
 //! the data directory are `identity.rs` and `disk/lock.rs`.
 //!
-//! Not here yet: checkpoints, purging and snapshot files; the log only grows.
+//! Snapshot files stand beside the log (`snapshot.rs`); a record makes one the
+//! group's current one and lets the front of its log go (rule 12).
+//!
+//! Not here yet: checkpoints and the purging of segments; the log only grows.
 //! Their record kinds are reserved.
 
 mod append;
@@ -42,8 +45,10 @@ mod recovery;
 mod scan;
 mod segment;
 mod shard_log;
+mod snapshot;
 mod storage;
 mod varint;
+mod wanted;
 mod width;
 
 pub use data_dir::{DataDirError, open_data_dir};
@@ -61,3 +66,6 @@ pub use options::{LogCounters, LogOptions};
 pub use recovery::{RecoveryReport, TailState};
 pub use segment::FORMAT_VERSION;
 pub use shard_log::ShardLog;
+pub use snapshot::SNAPSHOT_FORMAT_VERSION;
+pub use snapshot::reader::LogSnapshotReader;
+pub use snapshot::writer::LogSnapshotWriter;

@@ -25,6 +25,7 @@ use crate::recovery::{Recovered, RecoveryReport, recover};
 use crate::scan::offset_of;
 use crate::segment::{self, FIRST_BLOCK};
 use crate::shard_log::{Chore, Segment, ShardLog, Shared, State};
+use crate::wanted::Snapshots;
 
 impl<D: Disk> ShardLog<D> {
     /// Reads what survived and makes the log ready to write.
@@ -121,6 +122,7 @@ fn begin<D: Disk>(recovered: Recovered<D>, first: Segment<D>, counters: LogCount
     }
     State {
         groups: recovered.groups,
+        snapshots: Snapshots::default(),
         finished: recovered.segments,
         highest_number: first.number,
         active: first,

@@ -93,4 +93,10 @@ pub struct LogCounters {
     pub cold_reads: u64,
     /// Bytes that those read.
     pub cold_read_bytes: u64,
+    /// Snapshots that were finished.
+    pub snapshots_written: u64,
+    /// Bytes of snapshot files written, padding included.
+    pub snapshot_bytes: u64,
+    /// Flushes of snapshot files and of their names, beside the log.
+    pub snapshot_flushes: u64,
 }

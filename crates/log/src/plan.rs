@@ -4,7 +4,8 @@
 //! wrong about its own log is asserted here, before anything is written.
 //!
 //! Invariants
-//! - Hard state, truncation and entries of one change stay in that order.
+//! - Hard state, truncation, compaction and entries of one change stay in that
+//!   order.
 //! - Of several hard states of a group only the last is written (D4); a batch
 //!   is taken whole or not at all, so its place among the group's other records
 //!   makes no difference.
@@ -16,7 +17,7 @@ use crate::index::Groups;
 use crate::record::{ECHO_GROUPS_MAX, Item, RECORD_OVERHEAD_BYTES};
 use crate::width::u32_from;
 use raftlet::core::{Chunk, Generation, GroupId, Index};
-use raftlet::{GroupWrite, WriteBatch};
+use raftlet::{Compaction, GroupWrite, WriteBatch};
 
 /// The frames of one batch, in order.
 #[derive(Debug, Default)]
@@ -91,8 +92,15 @@ fn push_entries(packer: &mut Packer, write: &GroupWrite, last: &mut Index) {
         packer.push(Item::Truncate { group, from });
         *last = (*last).min(from.previous());
     }
+    if let Some(Compaction { base, snapshot }) = write.compact {
+        packer.push(Item::Compact { group, base });
+        *last = (*last).max(base.index);
+        if let Some(last) = snapshot {
+            packer.push(Item::Snapshot { group, last });
+        }
+    }
     for chunk in write.entries.chunks() {
-        let follows = *last == Index::ZERO || chunk.first() == last.next();
+        let follows = chunk.first() == last.next();
         assert!(follows, "entry {} of group {group} behind entry {last}", chunk.first());
         *last = chunk.last();
         packer.push(Item::Entries { group, chunk: chunk.clone() });

@@ -333,6 +333,9 @@ impl<D: Disk> Shared<D> {
                 None => return,
                 Some(Chore::Cut { file, bytes }) => self.disk.truncate(&file, bytes).await,
                 Some(Chore::Remove { name }) => self.disk.remove(&name).await,
+                Some(Chore::RemoveSnapshot { group, last }) => {
+                    self.remove_snapshot(group, last).await
+                }
             };
         }
     }

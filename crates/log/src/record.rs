@@ -15,17 +15,21 @@
 //! 1 link        predecessor, its last frame, its end block, how it ended u8,
 //!               oldest live segment; first record of a segment
 //! 2 echo        complete u8, count, then per group of the frame before:
-//!               group, parts u8 (1 hard state, 2 truncation, 4 entries), and
-//!               of each part: term, vote · from · first, last, term
+//!               group, parts u8 (1 hard state, 2 truncation, 4 entries,
+//!               8 compaction, 16 snapshot), and of each part: term, vote ·
+//!               from · first, last, term · base index, base term · last
+//!               index, last term
 //! 3 group       generation: a group's first record, or of its next life
 //! 4 hard state  term, vote (0 nobody)
 //! 5 entries     first index, term, count, then the chunk's bytes verbatim
 //! 6 truncation  from index
+//! 7 compaction  base index, base term: entries up to the base left the log
+//! 8 snapshot    last index, last term: the file of that log id is in use
 //! ```
 //!
-//! 7 compaction, 8 snapshot in use, 9 group removed, 10 moved entries,
-//! 11 checkpoint part, 12 checkpoint end, 13 seal: reserved. A kind that this
-//! version does not write is refused by name, never skipped.
+//! 9 group removed, 10 moved entries, 11 checkpoint part, 12 checkpoint end,
+//! 13 seal: reserved. A kind that this version does not write is refused by
+//! name, never skipped.
 //!
 //! Invariant: lengths are checked against the bytes that are there before
 //! anything is allocated for them.
@@ -48,10 +52,14 @@ const GROUP: u8 = 3;
 const HARD_STATE: u8 = 4;
 const ENTRIES: u8 = 5;
 const TRUNCATION: u8 = 6;
+const COMPACTION: u8 = 7;
+const SNAPSHOT: u8 = 8;
 
 const PART_HARD_STATE: u8 = 1;
 const PART_TRUNCATION: u8 = 2;
 const PART_ENTRIES: u8 = 4;
+const PART_COMPACTION: u8 = 8;
+const PART_SNAPSHOT: u8 = 16;
 
 /// How the segment before this one ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +98,21 @@ pub(crate) struct Trace {
     pub(crate) truncate_from: Option<Index>,
     /// First and last index, and the last one's term.
     pub(crate) entries: Option<(Index, Index, Term)>,
+    pub(crate) compact: Option<LogId>,
+    pub(crate) snapshot: Option<LogId>,
+}
+
+impl Trace {
+    fn of(group: GroupId) -> Self {
+        Self {
+            group,
+            hard_state: None,
+            truncate_from: None,
+            entries: None,
+            compact: None,
+            snapshot: None,
+        }
+    }
 }
 
 /// What a frame did, group by group: echoed by the frame behind it, so that a
@@ -121,13 +144,15 @@ impl Directory {
                 self.is_complete = false;
                 return;
             }
-            self.traces.push(Trace { group, hard_state: None, truncate_from: None, entries: None });
+            self.traces.push(Trace::of(group));
         }
         let trace = self.traces.last_mut().expect("pushed above");
         match item {
             Item::Group { .. } => {}
             Item::HardState { state, .. } => trace.hard_state = Some(*state),
             Item::Truncate { from, .. } => trace.truncate_from = Some(*from),
+            Item::Compact { base, .. } => trace.compact = Some(*base),
+            Item::Snapshot { last, .. } => trace.snapshot = Some(*last),
             Item::Entries { chunk, .. } => {
                 let first = trace.entries.map_or(chunk.first(), |(first, ..)| first);
                 trace.entries = Some((first, chunk.last(), chunk.term()));
@@ -142,6 +167,8 @@ pub(crate) enum Item {
     Group { group: GroupId, generation: Generation },
     HardState { group: GroupId, state: HardState },
     Truncate { group: GroupId, from: Index },
+    Compact { group: GroupId, base: LogId },
+    Snapshot { group: GroupId, last: LogId },
     Entries { group: GroupId, chunk: Chunk },
 }
 
@@ -151,6 +178,8 @@ impl Item {
             Self::Group { group, .. }
             | Self::HardState { group, .. }
             | Self::Truncate { group, .. }
+            | Self::Compact { group, .. }
+            | Self::Snapshot { group, .. }
             | Self::Entries { group, .. } => *group,
         }
     }
@@ -159,7 +188,11 @@ impl Item {
     pub(crate) fn payload(&self) -> &[u8] {
         match self {
             Self::Entries { chunk, .. } => chunk.bytes(),
-            Self::Group { .. } | Self::HardState { .. } | Self::Truncate { .. } => &[],
+            Self::Group { .. }
+            | Self::HardState { .. }
+            | Self::Truncate { .. }
+            | Self::Compact { .. }
+            | Self::Snapshot { .. } => &[],
         }
     }
 
@@ -183,6 +216,14 @@ impl Item {
             Self::Truncate { from, .. } => {
                 varint::put(body, from.get());
                 TRUNCATION
+            }
+            Self::Compact { base, .. } => {
+                put_log_id(body, *base);
+                COMPACTION
+            }
+            Self::Snapshot { last, .. } => {
+                put_log_id(body, *last);
+                SNAPSHOT
             }
             Self::Entries { chunk, .. } => {
                 varint::put(body, chunk.first().get());
@@ -224,7 +265,9 @@ pub(crate) fn put_echo(into: &mut Vec<u8>, directory: &Directory) {
         body.push(
             part(trace.hard_state.is_some(), PART_HARD_STATE)
                 | part(trace.truncate_from.is_some(), PART_TRUNCATION)
-                | part(trace.entries.is_some(), PART_ENTRIES),
+                | part(trace.entries.is_some(), PART_ENTRIES)
+                | part(trace.compact.is_some(), PART_COMPACTION)
+                | part(trace.snapshot.is_some(), PART_SNAPSHOT),
         );
         if let Some(state) = &trace.hard_state {
             put_hard_state(&mut body, state);
@@ -237,6 +280,9 @@ pub(crate) fn put_echo(into: &mut Vec<u8>, directory: &Directory) {
             varint::put(&mut body, last.get());
             varint::put(&mut body, term.get());
         }
+        for id in [trace.compact, trace.snapshot].into_iter().flatten() {
+            put_log_id(&mut body, id);
+        }
     }
     put_head(into, 0, ECHO, body.len(), 0);
     into.extend_from_slice(&body);
@@ -247,6 +293,11 @@ fn put_head(into: &mut Vec<u8>, group: u64, kind: u8, len: usize, back_link: u64
     into.push(kind);
     varint::put(into, u64_from(len));
     varint::put(into, back_link);
+}
+
+fn put_log_id(into: &mut Vec<u8>, id: LogId) {
+    varint::put(into, id.index.get());
+    varint::put(into, id.term.get());
 }
 
 fn put_hard_state(into: &mut Vec<u8>, state: &HardState) {
@@ -263,6 +314,8 @@ pub(crate) enum Record {
     HardState { group: GroupId, state: HardState },
     Entries { group: GroupId, first: LogId, len: u32, bytes: Bytes },
     Truncate { group: GroupId, from: Index },
+    Compact { group: GroupId, base: LogId },
+    Snapshot { group: GroupId, last: LogId },
 }
 
 /// Why bytes under a sound checksum are not records of this version.
@@ -310,6 +363,8 @@ impl Records {
             TRUNCATION => {
                 Record::Truncate { group, from: Index::new(fields.number().ok_or(malformed)?) }
             }
+            COMPACTION => Record::Compact { group, base: fields.log_id().ok_or(malformed)? },
+            SNAPSHOT => Record::Snapshot { group, last: fields.log_id().ok_or(malformed)? },
             ENTRIES => {
                 let (first, len) = fields.entries().ok_or(malformed)?;
                 let end = self.at;
@@ -376,11 +431,16 @@ impl Fields<'_> {
         Some(HardState { term, vote })
     }
 
-    fn entries(&mut self) -> Option<(LogId, u32)> {
+    fn log_id(&mut self) -> Option<LogId> {
         let index = Index::new(self.number()?);
         let term = Term::new(self.number()?);
+        Some(LogId { term, index })
+    }
+
+    fn entries(&mut self) -> Option<(LogId, u32)> {
+        let first = self.log_id()?;
         let len = u32::try_from(self.number()?).ok()?;
-        Some((LogId { term, index }, len))
+        Some((first, len))
     }
 
     fn echo(&mut self) -> Option<Directory> {
@@ -393,7 +453,7 @@ impl Fields<'_> {
         for _ in 0..count {
             let group = GroupId::new(self.number()?);
             let parts = self.byte()?;
-            let mut trace = Trace { group, hard_state: None, truncate_from: None, entries: None };
+            let mut trace = Trace::of(group);
             if parts & PART_HARD_STATE != 0 {
                 trace.hard_state = Some(self.hard_state()?);
             }
@@ -404,6 +464,12 @@ impl Fields<'_> {
                 let (first, last) = (self.number()?, self.number()?);
                 let term = Term::new(self.number()?);
                 trace.entries = Some((Index::new(first), Index::new(last), term));
+            }
+            if parts & PART_COMPACTION != 0 {
+                trace.compact = Some(self.log_id()?);
+            }
+            if parts & PART_SNAPSHOT != 0 {
+                trace.snapshot = Some(self.log_id()?);
             }
             traces.push(trace);
         }

@@ -37,7 +37,7 @@ use crate::record::{Directory, Ending, Record, RecordError};
 use crate::scan::{Frame, Scan, offset_of};
 use crate::segment::{self, FORMAT_VERSION};
 use crate::width::{u64_from, usize_from};
-use raftlet::core::{GroupId, Run};
+use raftlet::core::{GroupId, LogId, Run};
 
 pub(crate) use replay::apply;
 
@@ -135,8 +135,13 @@ pub(crate) async fn recover<D: Disk>(
     report.groups = u64_from(replayed.groups.len());
     let void = chain.void.iter().chain(&replayed.passed_over);
     let void = void.map(|number| names::segment_name(*number));
+    let in_use = |group: &GroupId, last: &LogId| {
+        replayed.groups.get(group).is_some_and(|index| index.snapshot == Some(*last))
+    };
+    let unused = listing.snapshots.iter().filter(|(group, last)| !in_use(group, last));
+    let unused = unused.map(|(group, last)| names::snapshot_name(*group, *last));
     Ok(Recovered {
-        leftovers: listing.spares.iter().cloned().chain(void).collect(),
+        leftovers: listing.spares.iter().cloned().chain(void).chain(unused).collect(),
         groups: replayed.groups,
         segments: replayed.segments,
         newest_file: replayed.newest_file,
@@ -246,6 +251,9 @@ fn misfit<D: Disk>(scan: &Scan<D>, block: u32, group: GroupId, misfit: Misfit) -
         }
         Misfit::HardStateFalls => format!("group {group} falls back to a lower term"),
         Misfit::Generation => format!("group {group} goes on in a former life of its id"),
+        Misfit::Base { found } => {
+            format!("group {group} has a base that does not agree with entry {found}")
+        }
     };
     OpenError::Damaged(Box::new(Damage {
         file: scan.name().to_owned(),

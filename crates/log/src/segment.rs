@@ -9,7 +9,7 @@
 //!
 //! ```text
 //!  0  magic           8 bytes  "raftlog\n"
-//!  8  format version  u32      1
+//!  8  format version  u32      2; 1 is read
 //! 12  blocks          u32      the size of the segment when full
 //! 16  written blocks  u32      durable, zeroed, when the file got its name
 //! 20  shard           u16
@@ -30,7 +30,9 @@ use crate::width::u16_from;
 use raftlet::core::{ClusterId, Incarnation, NodeId, Run, ShardId};
 
 /// Version of blocks, frames and records (`docs/format-log.md`).
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
+/// The oldest version that is read: it knows neither compaction nor snapshots.
+const FORMAT_VERSION_MIN: u32 = 1;
 /// Where the first frame starts.
 pub(crate) const FIRST_BLOCK: u32 = 2;
 
@@ -40,6 +42,7 @@ const HEAD_BYTES: usize = 80;
 /// What the head of a segment says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
+    pub(crate) version: u32,
     pub(crate) blocks: u32,
     pub(crate) written_blocks: u32,
     pub(crate) shard: ShardId,
@@ -77,6 +80,7 @@ impl Head {
         blocks: (u32, u32),
     ) -> Self {
         Self {
+            version: FORMAT_VERSION,
             blocks: blocks.0,
             written_blocks: blocks.1,
             shard,
@@ -92,7 +96,7 @@ impl Head {
     pub(crate) fn encode(&self, into: &mut [u8]) {
         let mut payload = Vec::with_capacity(HEAD_BYTES);
         payload.put_slice(MAGIC);
-        payload.put_u32_le(FORMAT_VERSION);
+        payload.put_u32_le(self.version);
         payload.put_u32_le(self.blocks);
         payload.put_u32_le(self.written_blocks);
         payload.put_u16_le(self.shard.0);
@@ -147,10 +151,11 @@ fn parse(payload: &[u8]) -> Option<Result<Head, HeadError>> {
         return None;
     }
     let version = u32_at(8)?;
-    if version != FORMAT_VERSION {
+    if !(FORMAT_VERSION_MIN..=FORMAT_VERSION).contains(&version) {
         return Some(Err(HeadError::UnknownFormat(version)));
     }
     Some(Ok(Head {
+        version,
         blocks: u32_at(12)?,
         written_blocks: u32_at(16)?,
         shard: ShardId(u16_at(20)?),
@@ -164,13 +169,14 @@ fn parse(payload: &[u8]) -> Option<Result<Head, HeadError>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Head, HeadError};
+    use super::{FORMAT_VERSION, Head, HeadError};
     use crate::block::BLOCK_BYTES;
     use raftlet::core::{ClusterId, Incarnation, NodeId, Run, ShardId};
 
     #[test]
     fn both_copies_of_a_head_come_back_and_neither_passes_for_the_other() {
         let head = Head {
+            version: FORMAT_VERSION,
             blocks: 1024,
             written_blocks: 256,
             shard: ShardId(3),

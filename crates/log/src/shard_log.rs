@@ -21,8 +21,10 @@ use crate::index::Groups;
 use crate::options::{LogCounters, Sizes};
 use crate::record::{Directory, Link};
 use crate::recovery::SegmentRef;
+use crate::wanted::Snapshots;
 use crate::width::u64_from;
 use raftlet::StorageError;
+use raftlet::core::{GroupId, LogId};
 
 /// The log of one shard; an implementation of `raftlet::Storage`.
 #[derive(Debug)]
@@ -48,12 +50,15 @@ pub(crate) enum Chore<D: Disk> {
     Cut { file: D::File, bytes: u64 },
     /// Remove a file that holds nothing that counts.
     Remove { name: String },
+    /// Remove a snapshot, unless it is wanted again.
+    RemoveSnapshot { group: GroupId, last: LogId },
 }
 
 /// What changes while the log is in use.
 #[derive(Debug)]
 pub(crate) struct State<D: Disk> {
     pub(crate) groups: Groups,
+    pub(crate) snapshots: Snapshots,
     /// The finished segments, oldest first.
     pub(crate) finished: Vec<SegmentRef>,
     pub(crate) active: Segment<D>,

@@ -3,12 +3,22 @@
 //! The loads answer from the index that recovery built and appends follow, so
 //! they are right at any time, not only before the first write.
 
+use std::rc::Rc;
+
 use crate::disk::Disk;
 use crate::shard_log::ShardLog;
+use crate::snapshot::reader::LogSnapshotReader;
+use crate::snapshot::writer::LogSnapshotWriter;
 use raftlet::core::{Entries, GroupId, HardState, Index};
-use raftlet::{GroupInfo, LoadedLog, Storage, StorageError, WriteBatch};
+use raftlet::{
+    GroupInfo, LoadedLog, SnapshotInfo, SnapshotMeta, SnapshotReader, Storage, StorageError,
+    WriteBatch,
+};
 
 impl<D: Disk> Storage for ShardLog<D> {
+    type SnapshotWriter = LogSnapshotWriter<D>;
+    type SnapshotReader = LogSnapshotReader<D>;
+
     async fn groups(&self) -> Result<Vec<GroupInfo>, StorageError> {
         let state = self.0.state.borrow();
         let infos = state
@@ -31,10 +41,11 @@ impl<D: Disk> Storage for ShardLog<D> {
                 return Ok(LoadedLog::default());
             };
             let loaded = LoadedLog {
+                base: index.base,
                 last: index.last,
                 runs: index.runs.clone(),
                 configurations: index.configurations.clone(),
-                last_log_time_ms: 0,
+                ..LoadedLog::default()
             };
             (loaded, index.last_log_time_ms)
         };
@@ -58,6 +69,29 @@ impl<D: Disk> Storage for ShardLog<D> {
         bytes_max: usize,
     ) -> Result<Entries, StorageError> {
         self.0.read_entries(group, first, last, bytes_max).await
+    }
+
+    async fn create_snapshot(
+        &self,
+        group: GroupInfo,
+        meta: &SnapshotMeta,
+    ) -> Result<Self::SnapshotWriter, StorageError> {
+        LogSnapshotWriter::create(Rc::clone(&self.0), group, meta).await
+    }
+
+    async fn load_snapshot(
+        &self,
+        group: GroupId,
+    ) -> Result<Option<(SnapshotMeta, SnapshotInfo)>, StorageError> {
+        let reader = self.open_snapshot(group).await?;
+        Ok(reader.map(|reader| (reader.meta().clone(), reader.info())))
+    }
+
+    async fn open_snapshot(
+        &self,
+        group: GroupId,
+    ) -> Result<Option<Self::SnapshotReader>, StorageError> {
+        LogSnapshotReader::open(Rc::clone(&self.0), group).await
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  0  length      u32  bytes of the message that follows
-//!  4  kind        u8   1 append .. 10 forward reply (`Kind`)
+//!  4  kind        u8   1 append .. 12 membership (`Kind`)
 //!  5  reserved    3 x u8, 0
 //!  8  group       u64
 //! 16  generation  u64
@@ -65,10 +65,12 @@ pub(crate) enum Kind {
     ReadReply = 8,
     Forward = 9,
     ForwardReply = 10,
+    TakeOver = 11,
+    Membership = 12,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Append,
         Self::Ack,
         Self::VoteRequest,
@@ -79,6 +81,8 @@ impl Kind {
         Self::ReadReply,
         Self::Forward,
         Self::ForwardReply,
+        Self::TakeOver,
+        Self::Membership,
     ];
 
     pub(crate) const fn byte(self) -> u8 {
@@ -136,6 +140,10 @@ pub enum MessageError {
         /// Its length.
         value: u64,
     },
+    /// Bytes that say nothing about membership, or a set of members that is
+    /// none.
+    #[error("a message about membership is none that this wire version knows")]
+    Membership,
     /// An address that is not UTF-8.
     #[error("the sender's address is not UTF-8")]
     Address,

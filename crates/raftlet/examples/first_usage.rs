@@ -20,8 +20,8 @@ use raftlet::core::{
 };
 use raftlet::memory::{Executor, ManualDetector, Owner, Spawner, VirtualClock};
 use raftlet::{
-    ApplyError, Command, GroupInfo, Inbox, Incoming, LoadedLog, NodeSeat, PortSet, Ports, Rpc,
-    Shard, ShardOptions, Spawn, StateMachine, Storage, StorageError, WriteBatch,
+    ApplyError, Command, GroupInfo, Inbox, Incoming, LoadedLog, NoSnapshots, NodeSeat, PortSet,
+    Ports, Rpc, Shard, ShardOptions, Spawn, StateMachine, Storage, StorageError, WriteBatch,
 };
 
 /// The state that is kept on all nodes: a counter by name.
@@ -75,6 +75,9 @@ struct Page {
 }
 
 impl Storage for Notebook {
+    type SnapshotWriter = NoSnapshots;
+    type SnapshotReader = NoSnapshots;
+
     async fn groups(&self) -> Result<Vec<GroupInfo>, StorageError> {
         Ok(self.0.borrow().groups.clone())
     }

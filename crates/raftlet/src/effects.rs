@@ -13,6 +13,7 @@ use crate::port::{Incoming, StateMachine, WriteBatch};
 use crate::proposal::Ended;
 use crate::reads::ReadJob;
 use crate::timers::Slot;
+use crate::transfer::EndedTransfer;
 use raftlet_core::{FetchId, GroupId, Index, Message, NodeId};
 
 /// What is due.
@@ -31,6 +32,8 @@ pub(crate) struct Effects<M: StateMachine> {
     pub(crate) refused: Vec<(ReadJob<M>, ReadError)>,
     /// Reads that left the shard's books since the last swap.
     pub(crate) reads_ended: usize,
+    /// Leadership transfers that ended.
+    pub(crate) transfers_ended: Vec<EndedTransfer>,
     /// Responses that nobody waits for: callers' values, to be dropped outside.
     pub(crate) unclaimed: Vec<M::Response>,
     /// Tasks that may write now.
@@ -75,6 +78,7 @@ impl<M: StateMachine> Effects<M> {
             ended: Vec::new(),
             refused: Vec::new(),
             reads_ended: 0,
+            transfers_ended: Vec::new(),
             unclaimed: Vec::new(),
             wakers: Vec::new(),
         }

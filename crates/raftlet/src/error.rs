@@ -213,6 +213,34 @@ pub enum BootstrapError {
     },
 }
 
+/// Why leadership was not handed over: this member still leads, or led and
+/// hears of no successor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// Nothing has begun: the group refused.
+    #[error(transparent)]
+    Refused(#[from] raftlet_core::TransferError),
+    /// Nobody took over in time; this member serves again if it still leads.
+    #[error("nobody took over in time; see whether the others are up and keep up")]
+    TimedOut,
+    /// The one that was to lead is no voter any more.
+    #[error("the member that was to lead is no voter any more; name another")]
+    TargetLeft,
+    /// Too many transfers of this shard have not ended.
+    #[error("{limit} transfers have not ended on this shard; try again when some have")]
+    Busy {
+        /// The limit.
+        limit: usize,
+    },
+    /// The group halted.
+    #[error("the group has halted: {0}")]
+    Halted(Halt),
+    /// The shard loop has ended.
+    #[error("the shard has stopped")]
+    Stopped,
+}
+
 /// Why the shard loop ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

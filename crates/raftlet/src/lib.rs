@@ -14,7 +14,8 @@
 //!    with the same [`Configuration`](core::Configuration).
 //! 3. [`Shard::open`] at every start gives the [`Group`] handle.
 //! 4. [`Shard::run`] drives all groups, as one task of your runtime.
-//! 5. [`Group::propose`] and [`Group::read`], on any member.
+//! 5. [`Group::propose`] and [`Group::read`], on any member;
+//!    [`Group::transfer_leadership`] on the one that leads.
 //!
 //! The README has this as a program, `examples/` has two more.
 //!
@@ -43,21 +44,25 @@ mod reads;
 mod shard;
 mod status;
 mod timers;
+mod transfer;
 mod waiters;
 mod window;
 
 pub use raftlet_core as core;
 
 pub use error::{
-    BootstrapError, Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, Unknown,
+    BootstrapError, Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, TransferError,
+    Unknown,
 };
 
 pub use options::{NodeSeat, ShardOptions};
 pub use port::{
-    ApplyError, Clock, Command, FailureDetector, GroupInfo, GroupWrite, Incoming, LoadedLog, Ports,
-    Rpc, Spawn, StateMachine, Storage, StorageError, WriteBatch,
+    ApplyError, Clock, Command, Compaction, DamagedRange, FailureDetector, GroupInfo, GroupWrite,
+    Incoming, LoadedLog, NoSnapshots, Pin, Ports, Rpc, SNAPSHOT_CHUNK_BYTES_MAX,
+    SNAPSHOT_CHUNKS_MAX, SNAPSHOT_META_BYTES_MAX, SnapshotInfo, SnapshotMeta, SnapshotReader,
+    SnapshotWriter, Spawn, StateMachine, Storage, StorageError, WriteBatch,
 };
-pub use shard::{Group, Inbox, PortSet, Proposing, Reading, Shard};
+pub use shard::{Group, Inbox, PortSet, Proposing, Reading, Shard, Transferring};
 pub use status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
 
 /// The README's example, so that it compiles and runs.

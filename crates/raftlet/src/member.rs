@@ -130,9 +130,11 @@ impl<M: StateMachine> Member<M> {
                 return true;
             }
             // Held back until some committed, or somebody leads.
-            Err(core::ProposeError::Busy { .. } | core::ProposeError::NotLeader { .. }) => {
-                return false;
-            }
+            Err(
+                core::ProposeError::Busy { .. }
+                | core::ProposeError::NotLeader { .. }
+                | core::ProposeError::Transferring,
+            ) => return false,
             Err(core::ProposeError::TooLarge { bytes, limit }) => {
                 NotDone::TooLarge { bytes, limit }
             }
@@ -197,10 +199,12 @@ impl<M: StateMachine> Member<M> {
         if (role, term) != (former_role, former_term) {
             self.acknowledged = Index::ZERO;
         }
-        // Stepping down within the term is for want of a quorum (rule 20).
+        // Stepping down within the term is for want of a quorum (rule 20), or
+        // because the members changed: then all that waits is committed.
         if former_role == Role::Leader && role != Role::Leader && term == former_term {
             let error = ProposeError::Unknown(Unknown::QuorumLost);
-            due.ended.extend(self.waiters.take_all().map(|lost| lost.end(Err(error.clone()))));
+            let lost = self.waiters.take_behind(self.core.commit_index());
+            due.ended.extend(lost.map(|lost| lost.end(Err(error.clone()))));
         }
     }
 

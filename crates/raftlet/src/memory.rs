@@ -13,8 +13,10 @@
 
 mod clock;
 mod detector;
+mod disk;
 mod executor;
 mod network;
+mod snapshots;
 mod storage;
 
 use std::marker::PhantomData;
@@ -23,6 +25,7 @@ pub use clock::{Sleep, VirtualClock};
 pub use detector::ManualDetector;
 pub use executor::{Executor, Owner, Spawner};
 pub use network::{Network, NetworkRpc};
+pub use snapshots::{MemorySnapshotReader, MemorySnapshotWriter};
 pub use storage::MemoryStorage;
 
 use crate::port::{Ports, StateMachine};

@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod failure_detector;
 pub mod rpc;
+pub mod snapshot;
 pub mod spawn;
 pub mod state_machine;
 pub mod storage;
@@ -16,9 +17,16 @@ pub mod storage;
 pub use clock::Clock;
 pub use failure_detector::FailureDetector;
 pub use rpc::{Incoming, Rpc};
+pub use snapshot::{
+    NoSnapshots, SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_MAX, SNAPSHOT_META_BYTES_MAX,
+    SnapshotInfo, SnapshotMeta, SnapshotReader, SnapshotWriter,
+};
 pub use spawn::Spawn;
 pub use state_machine::{ApplyError, Command, StateMachine};
-pub use storage::{GroupInfo, GroupWrite, LoadedLog, Storage, StorageError, WriteBatch};
+pub use storage::{
+    Compaction, DamagedRange, GroupInfo, GroupWrite, LoadedLog, Pin, Storage, StorageError,
+    WriteBatch,
+};
 
 /// The ports of one shard, named together.
 pub trait Ports: 'static {

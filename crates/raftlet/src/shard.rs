@@ -23,6 +23,7 @@ pub(crate) mod handle;
 mod open;
 pub(crate) mod signal;
 pub(crate) mod state;
+mod transfers;
 mod turn;
 pub(crate) mod writer;
 
@@ -39,7 +40,7 @@ use crate::port::{Clock, Ports, Storage, StorageError, WriteBatch};
 use crate::shard::signal::Signal;
 use crate::shard::state::{Phase, State};
 use crate::status::ShardStatus;
-pub use handle::{Group, Inbox, Proposing, Reading};
+pub use handle::{Group, Inbox, Proposing, Reading, Transferring};
 use raftlet_core::OptionsError;
 
 /// What the tasks and handles of a shard share.

@@ -4,6 +4,8 @@
 //! - `admin/router.rs`: which path is answered by what. A new endpoint is a
 //!   file beside it with a `routes` function, named in [`routes`].
 //! - `admin/health.rs`: `/livez`, `/readyz`. `admin/status.rs`: `/status`.
+//!   `admin/log.rs`: `/log`, `/log-level`.
+//!   `admin/leader.rs`: `/leader/transfer`.
 //!
 //! Invariants
 //! - At most [`CONNECTIONS_MAX`] connections at once, one more is closed
@@ -14,6 +16,8 @@
 //! (`status.rs`), HTTP itself (`http.rs`).
 
 mod health;
+mod leader;
+mod log;
 mod router;
 mod status;
 
@@ -34,7 +38,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Every endpoint of a node.
 pub(crate) fn routes() -> Router<NodeView> {
-    Router::new().and(health::routes()).and(status::routes())
+    Router::new()
+        .and(health::routes())
+        .and(status::routes())
+        .and(log::routes())
+        .and(leader::routes())
 }
 
 /// Serves the port until dropped.

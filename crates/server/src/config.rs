@@ -11,7 +11,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::ServeArgs;
+use crate::cli::serve::ServeArgs;
 use crate::failure::{Exit, Failure};
 use raftlet::core::{NodeId, Options, Settings};
 use raftlet_kv::SlotMap;

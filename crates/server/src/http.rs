@@ -21,7 +21,7 @@ mod connection;
 mod request;
 mod response;
 
-pub(crate) use client::get;
+pub(crate) use client::{get, post};
 pub(crate) use connection::serve;
 pub(crate) use request::{Method, Request};
 pub(crate) use response::{Response, Status};

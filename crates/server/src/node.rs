@@ -6,9 +6,10 @@
 //! then the transport speaks. On a first start the roll call follows
 //! (`bootstrap.rs`), then the groups open and clients are served.
 //!
-//! Order of a stop (rule 36): no more connections and requests; what was
-//! accepted ends, within [`STOP_WITHIN`]; the shard ends; the log is closed.
-//! Peers see the closed connections and replace a leader at once.
+//! Order of a stop (rule 36): groups led here get another leader; no more
+//! connections and requests; what was accepted ends, within [`STOP_WITHIN`]; the
+//! shard ends; the log is closed. Where nobody took over, peers see the closed
+//! connections and replace the leader at once.
 //!
 //! Everything is one task set on one thread; when a part of it ends unasked or
 //! panics, the node ends with it (rule 44): peers see the closed connections,
@@ -32,13 +33,15 @@ use crate::clock::TokioClock;
 use crate::config::{Config, ListenAddr};
 use crate::descriptors;
 use crate::failure::{Exit, Failure, chain};
+use crate::handover::{self, Order};
 use crate::keyspace::Keyspace;
+use crate::logging::Logging;
 use crate::parent;
 use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog};
 use crate::replica::SizesOfAll;
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
-use crate::view::NodeView;
+use crate::view::{NodeView, Seen};
 use raftlet::core::{NodeId, Sender, Time};
 use raftlet::{NodeSeat, PortSet, ShardError, ShardOptions};
 use raftlet_kv::NodeInfo;
@@ -62,7 +65,7 @@ const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Why it could not start, or could not go on.
-pub(crate) async fn serve(mut config: Config) -> Result<(), Failure> {
+pub(crate) async fn serve(mut config: Config, logging: Logging) -> Result<(), Failure> {
     for warning in config.exposed() {
         warn!("{warning}");
     }
@@ -72,7 +75,7 @@ pub(crate) async fn serve(mut config: Config) -> Result<(), Failure> {
     let lock = DirLock::acquire(&config.data_dir).map_err(|error| data_failure(&error))?;
     let doors = Doors::open(&config).await?;
     let disk = RealDisk::open(lock, DiskMode::Probe).map_err(|error| data_failure(&error))?;
-    let parts = Parts::assemble(config, clock, disk, doors.peers).await?;
+    let parts = Parts::assemble(config, clock, disk, doors.peers, logging).await?;
     let local = LocalSet::new();
     local.run_until(parts.run(doors.clients, doors.admin, shutdown)).await
 }
@@ -137,6 +140,7 @@ struct Parts {
     shard: Rc<Shard>,
     net: Net,
     sink: ShardSink,
+    view: Rc<NodeView>,
     /// Tells that peers refuse this node's identity.
     refused: oneshot::Receiver<Failure>,
     is_first_start: bool,
@@ -148,6 +152,7 @@ impl Parts {
         clock: TokioClock,
         disk: RealDisk,
         peers: NetListener,
+        logging: Logging,
     ) -> Result<Self, Failure> {
         let claims = Claims {
             cluster_name: config.cluster_name.clone(),
@@ -176,6 +181,8 @@ impl Parts {
         if let Stored::Some { list, missing } = &stored {
             bootstrap::write(&shard, missing, list).await?;
         }
+        let seen = Seen { log: log.clone(), shard: Rc::clone(&shard), net: net.handle(), logging };
+        let view = NodeView::new(identity, clock, seen);
         let (sink, refused) = ShardSink::new(seat(identity), Rc::clone(&shard), home);
         Ok(Self {
             config,
@@ -185,6 +192,7 @@ impl Parts {
             shard,
             net,
             sink,
+            view: Rc::new(view),
             refused,
             is_first_start: stored == Stored::Nothing,
         })
@@ -196,9 +204,7 @@ impl Parts {
         admin_door: TcpListener,
         shutdown: Shutdown,
     ) -> Result<(), Failure> {
-        let view =
-            NodeView::new(self.identity, self.clock, self.log.clone(), Rc::clone(&self.shard));
-        let view = Rc::new(view);
+        let view = self.view;
         let net = self.net.handle();
         let mut orders = Orders::new(shutdown, &self.config, self.refused);
         let mut tasks = Tasks {
@@ -222,6 +228,7 @@ impl Parts {
         let keyspace =
             Rc::new(open_groups(&self.config, self.identity, self.clock, &self.shard).await?);
         view.opened(&keyspace);
+        let offices = Rc::clone(&keyspace);
         let shard = Rc::clone(&self.shard);
         let mut shard_loop = spawn_local(async move { shard.run().await });
         let (stop, stopped) = watch::channel(false);
@@ -250,6 +257,7 @@ impl Parts {
             return Err(failure);
         }
         info!("stopping");
+        leave_offices(&offices, &mut shard_loop, &mut orders).await?;
         // The receiver is the serving task's, which is there.
         let _ = stop.send(true);
         tokio::select! {
@@ -266,6 +274,33 @@ impl Parts {
         Ok(())
     }
 }
+
+/// Hands over all groups that this node leads. Each ends by itself: with its
+/// successor, or a few election timeouts later.
+async fn leave_offices(
+    keyspace: &Keyspace,
+    shard_loop: &mut ShardLoop,
+    orders: &mut Orders,
+) -> Result<(), Failure> {
+    let outcomes = tokio::select! {
+        outcomes = handover::hand_over(keyspace.groups(), Order::default()) => outcomes,
+        ended = shard_loop => return Err(shard_failure(ended)),
+        // Asked twice: quickly then.
+        order = orders.next() => return order,
+    };
+    let handed_over = outcomes.iter().filter(|outcome| outcome.error.is_none()).count();
+    if handed_over > 0 {
+        info!(groups = handed_over, "handed over");
+    }
+    for outcome in outcomes {
+        if let Some(error) = outcome.error {
+            warn!(group = outcome.group, "not handed over: {error}");
+        }
+    }
+    Ok(())
+}
+
+type ShardLoop = JoinHandle<Result<(), ShardError>>;
 
 /// Tasks that never end by themselves.
 struct Tasks {

@@ -6,8 +6,11 @@ use std::rc::Rc;
 use crate::clock::TokioClock;
 use crate::replica::Replica;
 use raftlet::core::{Entries, GroupId, HardState, Index};
-use raftlet::{GroupInfo, LoadedLog, Ports, Spawn, Storage, StorageError, WriteBatch};
-use raftlet_log::{RealDisk, ShardLog};
+use raftlet::{
+    GroupInfo, LoadedLog, Pin, Ports, SnapshotInfo, SnapshotMeta, Spawn, Storage, StorageError,
+    WriteBatch,
+};
+use raftlet_log::{LogSnapshotReader, LogSnapshotWriter, RealDisk, ShardLog};
 use raftlet_net::{NetDetector, NetRpc};
 
 /// The ports of production.
@@ -43,6 +46,9 @@ impl Spawn for LocalSpawn {
 pub(crate) struct SharedLog(pub(crate) Rc<ShardLog<RealDisk>>);
 
 impl Storage for SharedLog {
+    type SnapshotWriter = LogSnapshotWriter<RealDisk>;
+    type SnapshotReader = LogSnapshotReader<RealDisk>;
+
     fn groups(&self) -> impl Future<Output = Result<Vec<GroupInfo>, StorageError>> {
         self.0.groups()
     }
@@ -73,5 +79,31 @@ impl Storage for SharedLog {
         bytes_max: usize,
     ) -> impl Future<Output = Result<Entries, StorageError>> {
         self.0.read(group, first, last, bytes_max)
+    }
+
+    fn create_snapshot(
+        &self,
+        group: GroupInfo,
+        meta: &SnapshotMeta,
+    ) -> impl Future<Output = Result<Self::SnapshotWriter, StorageError>> {
+        self.0.create_snapshot(group, meta)
+    }
+
+    fn load_snapshot(
+        &self,
+        group: GroupId,
+    ) -> impl Future<Output = Result<Option<(SnapshotMeta, SnapshotInfo)>, StorageError>> {
+        self.0.load_snapshot(group)
+    }
+
+    fn open_snapshot(
+        &self,
+        group: GroupId,
+    ) -> impl Future<Output = Result<Option<Self::SnapshotReader>, StorageError>> {
+        self.0.open_snapshot(group)
+    }
+
+    fn pins(&self) -> Vec<Pin> {
+        self.0.pins()
     }
 }

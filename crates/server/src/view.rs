@@ -6,14 +6,27 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::cli::logging::LogLevel;
 use crate::clock::TokioClock;
+use crate::handover::{self, HandsOver, Order, Outcome};
 use crate::inspect::Inspect;
 use crate::keyspace::Keyspace;
+use crate::logging::{Line, Logging};
 use crate::ports::{Group, Shard, SharedLog};
 use crate::status::{ClientsStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, Role};
 use raftlet::StateDigest;
-use raftlet::core::{GroupId, Role as CoreRole};
+use raftlet::core::{GroupId, NodeId, Role as CoreRole};
 use raftlet_log::Identity;
+use raftlet_net::NetHandle;
+
+/// The parts of a node that are looked at.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) log: SharedLog,
+    pub(crate) shard: Rc<Shard>,
+    pub(crate) net: NetHandle,
+    pub(crate) logging: Logging,
+}
 
 /// A node as its admin port sees it.
 #[derive(Debug)]
@@ -22,6 +35,8 @@ pub(crate) struct NodeView {
     clock: TokioClock,
     log: SharedLog,
     shard: Rc<Shard>,
+    net: NetHandle,
+    logging: Logging,
     /// Set when the groups are open.
     keyspace: OnceCell<Rc<Keyspace>>,
     is_stopping: Cell<bool>,
@@ -33,17 +48,15 @@ pub(crate) struct NodeView {
 }
 
 impl NodeView {
-    pub(crate) fn new(
-        identity: Identity,
-        clock: TokioClock,
-        log: SharedLog,
-        shard: Rc<Shard>,
-    ) -> Self {
+    pub(crate) fn new(identity: Identity, clock: TokioClock, seen: Seen) -> Self {
+        let Seen { log, shard, net, logging } = seen;
         Self {
             identity,
             clock,
             log,
             shard,
+            net,
+            logging,
             keyspace: OnceCell::new(),
             is_stopping: Cell::new(false),
             waiting: RefCell::default(),
@@ -125,6 +138,22 @@ impl NodeView {
     }
 }
 
+impl HandsOver for NodeView {
+    async fn hand_over(&self, mut order: Order) -> Vec<Outcome> {
+        let groups = self.keyspace.get().map_or(&[][..], |keyspace| keyspace.groups());
+        if let [only] = groups {
+            // The only one is meant wherever it is led.
+            order.group.get_or_insert(only.status().group.get());
+        }
+        let mut outcomes = handover::hand_over(groups, order).await;
+        for outcome in &mut outcomes {
+            let addresses = outcome.leader.and_then(|node| self.net.addresses(NodeId::new(node)));
+            outcome.leader_admin = addresses.map(|addresses| addresses.admin);
+        }
+        outcomes
+    }
+}
+
 impl Inspect for NodeView {
     fn status(&self) -> NodeStatus {
         let groups = self.keyspace.get().map_or(&[][..], |keyspace| keyspace.groups());
@@ -146,5 +175,13 @@ impl Inspect for NodeView {
 
     fn is_stopping(&self) -> bool {
         self.is_stopping.get()
+    }
+
+    fn news(&self, after: u64) -> Vec<Line> {
+        self.logging.recent().since(after)
+    }
+
+    fn set_log_level(&self, level: LogLevel) {
+        self.logging.set_level(level);
     }
 }

@@ -55,6 +55,8 @@ marks! {
     UntoldWrites = "crashes_with_untold_writes",
     /// Several completions were told as one.
     FoldedCompletion = "folded_completions",
+    /// A term and vote became durable ahead of what waited before them.
+    HardStateAhead = "hard_states_ahead",
     /// Entries came back from storage.
     Fetch = "fetches",
     /// A fetch failed.
@@ -95,6 +97,16 @@ marks! {
     FollowerRead = "reads_served_by_others",
     /// A read was refused.
     ReadRefused = "reads_refused",
+    /// A leader began to hand over.
+    Transfer = "transfers",
+    /// A member was told to take over.
+    TakeOver = "take_overs_told",
+    /// A member campaigned because the leader wished it.
+    TransferCampaign = "transfer_campaigns",
+    /// A transfer was given up.
+    NotTransferred = "transfers_given_up",
+    /// A proposal was refused because of a transfer.
+    RefusedInTransfer = "proposals_refused_in_a_transfer",
     /// A second phase ended well.
     Healed = "healed",
 }

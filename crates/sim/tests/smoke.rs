@@ -35,6 +35,8 @@ fn no_seed_of_the_smoke_batch_violates_an_invariant() {
         Mark::Replay,
         Mark::Forward,
         Mark::FollowerRead,
+        Mark::TransferCampaign,
+        Mark::NotTransferred,
         Mark::Healed,
     ] {
         assert!(tally.get(mark) > 0, "{mark:?} never happened");

@@ -11,7 +11,9 @@ use crate::entry::arena::Arena;
 use crate::group::{Group, RoleState};
 use crate::ids::{Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term};
 use crate::leader::reply_to;
-use crate::message::{Append, Body, ForwardOutcome, Message, VoteKind, VoteReply, VoteRequest};
+use crate::message::{
+    Append, Body, ForwardOutcome, Membership, Message, VoteKind, VoteReply, VoteRequest,
+};
 use crate::mutants;
 use crate::time::Now;
 use crate::votes;
@@ -30,9 +32,15 @@ impl Group {
             Body::Append(_) => self.step_in_term(arena, from, term, body),
             // Whoever leads may be a stranger to an old configuration. Anybody
             // else must hold a seat to be heard (rules 3, 22).
-            _ if self.state.is_member(from) => self.step_in_term(arena, from, term, body),
-            _ => self.state.counters.stranger += 1,
+            _ if self.is_heard(from) => self.step_in_term(arena, from, term, body),
+            body => self.on_stranger(from, term, body),
         }
+    }
+
+    /// Whether a sender holds a seat, or is being told that it lost it.
+    fn is_heard(&self, from: Sender) -> bool {
+        self.state.is_member(from)
+            || matches!(&self.role, RoleState::Leader(leader) if leader.is_telling(from.node))
     }
 
     fn is_for_this_group(&mut self, message: &Message) -> bool {
@@ -48,6 +56,10 @@ impl Group {
     }
 
     fn on_vote_request(&mut self, from: Sender, term: Term, request: &VoteRequest) {
+        if self.tell_removed(from) {
+            self.state.counters.stranger += 1;
+            return;
+        }
         if term > self.state.term {
             self.on_leaderless_word(from);
         }
@@ -63,7 +75,11 @@ impl Group {
             }
             return;
         }
-        if term < self.state.term || (trusts_leader && request.kind == VoteKind::Real) {
+        // Only the leader's own wish overrides trust, for one who has its log.
+        let is_wished = request.kind == VoteKind::Transfer
+            && votes::is_log_good_enough(request.last, self.state.log.last());
+        let is_refused = trusts_leader && !is_wished && !mutants::is_active(112);
+        if term < self.state.term || is_refused {
             self.state.counters.stale_term += u64::from(term < self.state.term);
             votes::refuse(&mut self.state, from, request);
             return;
@@ -85,7 +101,7 @@ impl Group {
     /// Said by one who does not lead the present term, and never will again: a
     /// leader neither asks who leads nor for votes. So a follower that the
     /// detector keeps with a leader that stepped down is freed (rule 20).
-    fn on_leaderless_word(&mut self, from: Sender) {
+    pub(super) fn on_leaderless_word(&mut self, from: Sender) {
         if let RoleState::Follower(follower) = &mut self.role {
             follower.on_not_leader(&mut self.state, from.node);
         }
@@ -159,6 +175,7 @@ impl Group {
             },
             Body::VoteReply(reply) => self.on_vote_reply(from, term, reply),
             Body::NotLeader { .. } => self.on_leaderless_word(from),
+            Body::TakeOver { last } => self.on_take_over(from, *last),
             Body::ReadReply { run, read, index } => self.on_read_reply(from, *run, *read, *index),
             Body::Probe | Body::Read { .. } | Body::Forward(_) => {
                 self.on_request(arena, from, body);
@@ -171,6 +188,7 @@ impl Group {
                     follower.hear(&mut self.state, from);
                 }
             }
+            Body::Membership(said) => self.on_membership(from, said),
             Body::VoteRequest(_) => unreachable!("dispatched by step"),
         }
     }
@@ -210,6 +228,11 @@ impl Group {
         match body {
             Body::Append(_) | Body::Probe | Body::Read { .. } | Body::Forward(_) => {
                 self.decline(from, leader, body);
+            }
+            Body::Membership(said)
+                if matches!(**said, Membership::Ask { .. } | Membership::Cancel { .. }) =>
+            {
+                self.on_membership(from, said);
             }
             _ => {}
         }
@@ -252,6 +275,7 @@ fn numbers_in_range(term: Term, body: &Body) -> bool {
                 && entries_follow(term, append)
         }
         Body::VoteRequest(request) => fine(request.last),
+        &Body::TakeOver { last } => fine(last),
         Body::ReadReply { index, .. } => index.is_none_or(|index| index.get() < NUMBER_MAX),
         _ => true,
     }

@@ -1,5 +1,6 @@
 //! What may be asked of a member without changing it.
 
+use crate::change::CatchUp;
 use crate::counters::Counters;
 use crate::entry::Entries;
 use crate::group::{Group, RoleState};
@@ -39,8 +40,16 @@ pub struct Status {
     pub last_index: Index,
     /// Durable up to here.
     pub durable_index: Index,
-    /// The configuration in effect.
+    /// The members of the configuration in effect.
     pub members: Vec<MemberStatus>,
+    /// That configuration, both sets of it while joint.
+    pub configuration: Configuration,
+    /// Where it stands in the log.
+    pub configuration_index: Index,
+    /// Whom a change of the members waits for. Known by the leader.
+    pub catching_up: Vec<CatchUp>,
+    /// Whether this member's own removal is committed.
+    pub is_removed: bool,
 }
 
 impl Group {
@@ -150,6 +159,22 @@ impl Group {
         self.state.configuration()
     }
 
+    /// Where the configuration in effect stands in the log; 0 when there is
+    /// none. Committed or not: compare it with the commit index.
+    #[must_use]
+    pub fn configuration_index(&self) -> Index {
+        self.state.log.configuration().0
+    }
+
+    /// Whom a change of the members waits for, as the leader knows it.
+    #[must_use]
+    pub fn catching_up(&self) -> Vec<CatchUp> {
+        match &self.role {
+            RoleState::Leader(leader) => leader.catching_up(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What happened so far in this run.
     #[must_use]
     pub fn counters(&self) -> &Counters {
@@ -167,6 +192,10 @@ impl Group {
             last_index: self.last_index(),
             durable_index: self.durable_index(),
             members: self.members(),
+            configuration: self.configuration().clone(),
+            configuration_index: self.configuration_index(),
+            catching_up: self.catching_up(),
+            is_removed: self.state.is_dismissed,
         }
     }
 
@@ -210,7 +239,12 @@ impl Group {
         assert!(memory_first <= self.durable_index().next(), "lost what is not durable");
         if let RoleState::Leader(leader) = &self.role {
             assert!(state.is_term_durable(), "leads a term that a crash would undo");
-            for peer in leader.peers() {
+            let peers = leader.peers();
+            for (at, peer) in peers.iter().enumerate() {
+                let is_alone = !peers.iter().skip(at + 1).any(|other| other.node == peer.node);
+                assert!(is_alone, "two seats of one node");
+            }
+            for peer in peers {
                 assert!(peer.matched <= self.last_index(), "a match beyond the leader's log");
             }
         }

@@ -45,6 +45,15 @@ pub(crate) struct Circular {
     pub(crate) configuration: Index,
 }
 
+/// A seat that its member has lost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Farewell {
+    /// The configuration without it.
+    pub(crate) configuration: Index,
+    /// Nothing is sent from then on.
+    pub(crate) until: Time,
+}
+
 /// Progress of one other member.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -88,6 +97,8 @@ pub(crate) struct Peer {
     /// Until then it is told of commits at once: its callers wait for them.
     eager_until: Time,
     wall: Option<(WallMs, Time)>,
+    /// Set once it has lost its seat.
+    pub(crate) farewell: Option<Farewell>,
 }
 
 impl Peer {
@@ -130,7 +141,33 @@ impl Peer {
             liveness,
             eager_until: Time::ZERO,
             wall: None,
+            farewell: None,
         }
+    }
+
+    /// Window units sent to it so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// A seat taken anew counts on from where the former one ended.
+    pub(crate) fn go_on_from(&mut self, sent: u64) {
+        (self.sent, self.acked, self.answered) = (sent, sent, sent);
+    }
+
+    pub(crate) fn has_lost_tail(&self) -> bool {
+        self.has_lost_tail
+    }
+
+    /// It lost its tail in an earlier seat of this leadership: it counts for
+    /// nothing until the term ends (rule 4).
+    pub(crate) fn disown(&mut self) {
+        self.has_lost_tail = true;
+    }
+
+    /// Whether it knows the entry at `index` to be committed.
+    pub(crate) fn knows(&self, index: Index) -> bool {
+        self.commit >= index
     }
 
     /// Its calendar now, as far as its last ack tells.

@@ -7,6 +7,7 @@
 //! ack matches=I [durable=I] [round=R] [configuration=I] term=T
 //! ack rejects=I hint=I@T [round=R] term=T
 //! probe | read [id=N] | not-leader term=T
+//! take-over last=I@T term=T
 //! read-reply id=N at=I [run=N] term=T
 //! ```
 
@@ -51,6 +52,7 @@ pub(crate) fn body(kind: &str, words: &[&str]) -> Body {
         }),
         "probe" => Body::Probe,
         "not-leader" => Body::NotLeader { leader: None },
+        "take-over" => Body::TakeOver { last: log_id(words, "last") },
         "read" => Body::Read { run: Run::new(1), read: ReadId::new(value("id", 1)) },
         "read-reply" => Body::ReadReply {
             run: Run::new(value("run", 1)),

@@ -12,7 +12,9 @@
 
 mod disk;
 mod forge;
+mod members;
 mod script;
+mod telling;
 mod words;
 mod world;
 

@@ -18,15 +18,20 @@
 //! forward N L x seq=S [term=T]   N sends a forward to L
 //! say FROM->TO KIND ..       a message made by hand arrives (`forge.rs`)
 //! read N ID | forget N ID
+//! transfer N [M]            N hands leadership over, to M
 //! deadline N                 its deadline passes now
 //! liveness N of M alive[=RUN]|suspected|unknown
+//! join N [incarnation=I]     a node with an empty disk
+//! change N voters=1,2 [learners=3] [address.2=A] [incarnation.3=I] [expected=I]
+//! ask N L voters=..          N asks L for that | cancel N
+//! members [N..]              the configuration in effect
 //! crash N | start N          loses what was not durable | from its disk, a new run
 //! release-memory N           all that may leave memory does
 //! storage N broken|works     fetches are answered | refused
 //! show [N..]                 role, term, vote, leader, indexes
 //! logs [N..]                 terms of the entries
 //! commands N                 applied commands
-//! reads                      answered since the last time
+//! reads | events             answered, and told, since the last time
 //! counters N NAME..
 //! ```
 
@@ -130,8 +135,16 @@ fn run_command(
         }
         "read" => printed.push_str(&world.read(node()?, number(args[1]))),
         "forget" => world.forget(node()?, number(args[1])),
+        "transfer" => {
+            let to = args.get(1).map(|word| number(word));
+            printed.push_str(&world.transfer(node()?, to));
+        }
         "deadline" => world.deadline(node()?),
         "liveness" => world.set_liveness(node()?, number(args[2]), args[3]),
+        "join" => world.join(node()?, args),
+        "change" => printed.push_str(&world.change(node()?, args)),
+        "ask" => world.ask(node()?, number(args[1]), args),
+        "cancel" => printed.push_str(&world.cancel(node()?)),
         "crash" => world.crash(node()?),
         "start" => world.start(node()?),
         "release-memory" => world.release_memory(node()?),
@@ -151,9 +164,11 @@ fn print_command(
     let nodes = if named.is_empty() { world.nodes() } else { named };
     match command {
         "show" => nodes.iter().for_each(|node| printed.push_str(&world.show(*node))),
+        "members" => nodes.iter().for_each(|n| printed.push_str(&world.show_members(*n))),
         "logs" => nodes.iter().for_each(|node| printed.push_str(&world.show_log(*node))),
         "commands" => nodes.iter().for_each(|node| printed.push_str(&world.show_commands(*node))),
         "reads" => printed.push_str(&world.take_reads()),
+        "events" => printed.push_str(&world.take_events()),
         "forwards" => printed.push_str(&world.take_forward_replies()),
         "counters" => printed.push_str(&world.show_counters(nodes[0], &args[1..])),
         _ => return Err("no such command".to_owned()),

@@ -9,21 +9,44 @@ use std::rc::Rc;
 
 use crate::disk::Disk;
 use crate::forge::body;
+use crate::members::{self, listed};
+use crate::telling::{describe, name};
 use crate::words::{number, option};
 use raftlet_core::{
-    Arena, Body, Chunk, Configuration, EntryKind, Forward, Generation, Group, GroupId, HardState,
-    Incarnation, Index, Liveness, LogId, Member, MemberRole, Message, NewEntry, NodeId, Now,
+    Arena, Body, Chunk, Configuration, EntryKind, Event, Forward, Generation, Group, GroupId,
+    HardState, Incarnation, Index, Liveness, LogId, Membership, Message, NewEntry, NodeId, Now,
     Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time, WallMs,
     genesis,
 };
 
+mod changes;
+
 struct Seated {
     group: Option<Group>,
+    incarnation: u64,
     disk: Disk,
     run: u64,
     commands: Vec<String>,
     applied: Index,
     liveness: BTreeMap<u64, Liveness>,
+}
+
+impl Seated {
+    fn new(incarnation: u64, disk: Disk) -> Self {
+        Self {
+            group: None,
+            incarnation,
+            disk,
+            run: 0,
+            commands: Vec::new(),
+            applied: Index::ZERO,
+            liveness: BTreeMap::new(),
+        }
+    }
+
+    fn sender(&self, node: u64) -> Sender {
+        sender(node, self.incarnation, self.run)
+    }
 }
 
 struct InFlight {
@@ -41,6 +64,7 @@ pub(crate) struct World {
     pub(crate) hold: bool,
     pub(crate) cut: BTreeSet<(u64, u64)>,
     reads: Vec<String>,
+    events: Vec<String>,
     forward_replies: Vec<String>,
     arena: Arena,
 }
@@ -52,17 +76,7 @@ impl World {
     pub(crate) const ELECTION_TIMEOUT_MS: u64 = 500;
 
     pub(crate) fn new(args: &[&str]) -> Self {
-        let listed = |name, role| {
-            let ids = option(args, name).unwrap_or_default().split(',').filter(|id| !id.is_empty());
-            ids.map(move |id| Member {
-                node: NodeId::new(number(id)),
-                incarnation: Incarnation(u128::from(number(id))),
-                role,
-                address: format!("n{id}:1"),
-            })
-        };
-        let seats = listed("voters", MemberRole::Voter);
-        let seats: Vec<_> = seats.chain(listed("learners", MemberRole::Learner)).collect();
+        let seats = listed(args);
         let ids: Vec<u64> = seats.iter().map(|member| member.node.get()).collect();
         let configuration = Configuration::new(seats).unwrap();
         let size = |name, default| {
@@ -84,16 +98,9 @@ impl World {
             truncate_from: None,
             entries: genesis(GROUP, GENERATION, &configuration),
         });
-        let member = |_| Seated {
-            group: None,
-            disk: disk.clone(),
-            run: 0,
-            commands: Vec::new(),
-            applied: Index::ZERO,
-            liveness: BTreeMap::new(),
-        };
+        let member = |id: &u64| Seated::new(*id, disk.clone());
         let mut world = Self {
-            members: ids.iter().map(|id| (*id, member(id))).collect(),
+            members: ids.iter().map(|id| (*id, member(id))).collect::<BTreeMap<_, _>>(),
             settings: Rc::new(Settings::try_from(options).unwrap()),
             seed: option(args, "seed").map_or(1, number),
             time_ms: 0,
@@ -101,6 +108,7 @@ impl World {
             hold: false,
             cut: BTreeSet::new(),
             reads: Vec::new(),
+            events: Vec::new(),
             forward_replies: Vec::new(),
             arena: Arena::default(),
         };
@@ -164,7 +172,7 @@ impl World {
             group: GROUP,
             generation: GENERATION,
             node: NodeId::new(node),
-            incarnation: Incarnation(u128::from(node)),
+            incarnation: Incarnation(u128::from(member.incarnation)),
             run: Run::new(member.run),
         };
         let restored = member.disk.restored();
@@ -306,7 +314,7 @@ impl World {
         if let Some(persist) = out.persist.take() {
             self.member(node).disk.pending.push_back(persist);
         }
-        let from = sender(node, self.member(node).run);
+        let from = self.member(node).sender(node);
         for envelope in out.messages.drain(..) {
             let (to, message) = (envelope.to.get(), envelope.message);
             if !self.cut.contains(&(node, to)) {
@@ -318,6 +326,11 @@ impl World {
         }
         for ready in out.reads.drain(..) {
             self.reads.push(format!("n{node} read {} at {}", ready.read.get(), ready.index));
+        }
+        for event in out.events.drain(..) {
+            if let Event::NotTransferred { why } = event {
+                self.events.push(format!("n{node} keeps leading: {why:?}"));
+            }
         }
         let now = self.now();
         for fetch in out.fetches.drain(..) {
@@ -383,8 +396,14 @@ impl World {
 
     fn arrive(&mut self, in_flight: InFlight) {
         let InFlight { from, to, message } = in_flight;
-        if self.cut.contains(&(from.node.get(), to)) {
+        if self.cut.contains(&(from.node.get(), to)) || !self.members.contains_key(&to) {
             return;
+        }
+        if let Body::Membership(said) = &message.body
+            && let Membership::Answer { outcome, .. } = &**said
+        {
+            let text = members::show_change(outcome);
+            self.forward_replies.push(format!("n{to} hears n{}: {}", from.node, text.trim_end()));
         }
         if let Body::ForwardReply(reply) = &message.body {
             let text = format!("n{to} hears n{}: {:?}", from.node, reply.outcome);
@@ -449,7 +468,7 @@ impl World {
             commands: vec![bytes::Bytes::copy_from_slice(args[2].as_bytes())],
         };
         let message = Message { generation: GENERATION, term, body: Body::Forward(forward) };
-        let from = sender(node, self.member(node).run);
+        let from = self.member(node).sender(node);
         self.queue.push_back(InFlight { from, to: leader, message });
         self.settle();
     }
@@ -459,14 +478,23 @@ impl World {
     pub(crate) fn say(&mut self, from: u64, to: u64, words: &[&str]) -> String {
         let term = Term::new(number(option(words, "term").unwrap()));
         let message = Message { generation: GENERATION, term, body: body(words[0], words) };
-        let run = self.members.get(&from).map_or(1, |member| member.run);
+        let known = self.members.get(&from).map(|member| member.sender(from));
+        let from = known.unwrap_or_else(|| sender(from, from, 1));
         let before = self.queue.len();
-        self.arrive(InFlight { from: sender(from, run), to, message });
+        self.arrive(InFlight { from, to, message });
         let answers: Vec<_> = self.queue.drain(before..).collect();
         if answers.is_empty() {
             return format!("n{to} is silent\n");
         }
         answers.iter().map(|m| format!("n{to}->n{} {}\n", m.to, describe(&m.message))).collect()
+    }
+
+    pub(crate) fn transfer(&mut self, node: u64, to: Option<u64>) -> String {
+        let now = self.now();
+        let result = self.group(node).transfer(now, to.map(NodeId::new));
+        self.pump(node);
+        self.settle();
+        result.map_or_else(|refusal| format!("refused: {refusal}\n"), |()| String::new())
     }
 
     pub(crate) fn read(&mut self, node: u64, id: u64) -> String {
@@ -527,6 +555,10 @@ impl World {
         self.reads.drain(..).map(|line| line + "\n").collect()
     }
 
+    pub(crate) fn take_events(&mut self) -> String {
+        self.events.drain(..).map(|line| line + "\n").collect()
+    }
+
     pub(crate) fn take_forward_replies(&mut self) -> String {
         self.forward_replies.drain(..).map(|line| line + "\n").collect()
     }
@@ -548,50 +580,11 @@ impl World {
     }
 }
 
-fn sender(node: u64, run: u64) -> Sender {
-    let incarnation = Incarnation(u128::from(node));
+fn sender(node: u64, incarnation: u64, run: u64) -> Sender {
+    let incarnation = Incarnation(u128::from(incarnation));
     Sender { node: NodeId::new(node), incarnation, run: Run::new(run) }
 }
 
 fn matches(m: &InFlight, from: u64, to: u64, kind: Option<&str>) -> bool {
     m.from.node.get() == from && m.to == to && kind.is_none_or(|kind| name(&m.message.body) == kind)
-}
-
-fn name(body: &Body) -> &'static str {
-    match body {
-        Body::Append(append) if append.entries.is_empty() => "heartbeat",
-        Body::Append(_) => "append",
-        Body::Ack(_) => "ack",
-        Body::VoteRequest(_) => "vote-request",
-        Body::VoteReply(_) => "vote-reply",
-        Body::Probe => "probe",
-        Body::NotLeader { .. } => "not-leader",
-        Body::Read { .. } => "read",
-        Body::ReadReply { .. } => "read-reply",
-        Body::Forward(_) => "forward",
-        Body::ForwardReply(_) => "forward-reply",
-    }
-}
-
-fn describe(message: &Message) -> String {
-    let detail = match &message.body {
-        Body::Append(append) => {
-            let end = append.entries.last().map_or(append.previous, |last| last);
-            format!(
-                "after {} to {} commit={} round={}",
-                append.previous,
-                end,
-                append.commit,
-                append.round.get()
-            )
-        }
-        Body::Ack(ack) => format!("{:?} round={}", ack.outcome, ack.round.get()),
-        Body::VoteRequest(request) => format!("{:?} last={}", request.kind, request.last),
-        Body::VoteReply(reply) => format!("{:?} granted={}", reply.kind, reply.granted),
-        Body::NotLeader { leader } => format!("{leader:?}"),
-        Body::ReadReply { index, .. } => format!("{index:?}"),
-        Body::ForwardReply(reply) => format!("{:?}", reply.outcome),
-        Body::Probe | Body::Read { .. } | Body::Forward(_) => String::new(),
-    };
-    format!("{} term={} {detail}", name(&message.body), message.term.get()).trim_end().to_owned()
 }

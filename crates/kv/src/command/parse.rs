@@ -4,11 +4,14 @@
 //! The table has checked the arity, so an argument it demands is there; where
 //! the type can't say so, a missing one reads as empty.
 
+pub(crate) mod clients;
+pub(crate) mod cluster;
 pub(crate) mod connection;
 pub(crate) mod expiry;
 pub(crate) mod key;
 pub(crate) mod server;
 pub(crate) mod string;
+pub(crate) mod transaction;
 
 use bytes::Bytes;
 

@@ -4,15 +4,18 @@
 //! them. A name is found by one probe into a table of hashes that the compiler
 //! has filled; a test holds that every row is found.
 
+mod cluster;
 mod connection;
 mod key;
 mod server;
 mod string;
+mod transaction;
 
 use crate::command::Row;
 
 /// All families, in the order in which `COMMAND` lists them.
-static FAMILIES: &[&[Row]] = &[string::ROWS, key::ROWS, connection::ROWS, server::ROWS];
+static FAMILIES: &[&[Row]] =
+    &[string::ROWS, key::ROWS, transaction::ROWS, connection::ROWS, server::ROWS, cluster::ROWS];
 
 /// Longer names are looked up in vain.
 const NAME_BYTES_MAX: usize = 32;

@@ -34,10 +34,6 @@ static UNSUPPORTED: &[(&str, &str)] = &[
          xtrim",
     ),
     (
-        "use MSET, which is atomic; there are no transactions yet",
-        "discard exec multi unwatch watch",
-    ),
-    (
         "use plain commands, there are no scripts",
         "eval eval_ro evalsha evalsha_ro fcall fcall_ro function script",
     ),
@@ -49,33 +45,39 @@ static UNSUPPORTED: &[(&str, &str)] = &[
     ("use database 0, the only one", "move swapdb"),
     (
         "use any node for any command; `raftlet status` shows who leads",
-        "asking cluster failover readonly readwrite replicaof role slaveof",
+        "failover replicaof slaveof",
     ),
     ("raftlet replicates by its own protocol", "migrate psync replconf sync"),
     (
         "a write is on a majority's disks before it is acknowledged",
-        "bgrewriteaof bgsave lastsave save wait",
+        "bgrewriteaof bgsave lastsave save waitaof",
     ),
     ("send SIGTERM to the process", "shutdown"),
     ("use the flags of `raftlet serve`", "config module"),
     ("there are no users; bind to an address that only friends reach", "acl"),
     ("use INFO and `raftlet status`", "latency monitor slowlog"),
-    ("open a new connection", "reset"),
-    ("use the client's own clock", "time"),
     ("it serves the tests of Redis itself", "debug"),
     ("it serves no purpose", "lolwut"),
 ];
 
 /// The same of subcommands, where the table has the container.
 static UNSUPPORTED_SUBCOMMANDS: &[(&str, &str)] = &[
-    ("use CLIENT INFO for this connection", "client|list"),
-    ("let the client close its connection", "client|kill"),
+    ("no client is ever paused", "client|pause"),
     (
-        "there are no invalidations for a client-side cache",
-        "client|caching client|getredir client|tracking",
+        "SCAN and its MATCH walk a slot's keys as well",
+        "cluster|countkeysinslot cluster|getkeysinslot",
     ),
-    ("there are no invalidations for a client-side cache", "client|trackinginfo"),
-    ("no client is ever blocked or paused", "client|pause client|unblock client|unpause"),
+    (
+        "slots are dealt to groups at first start, `raftlet status` shows who leads",
+        "cluster|addslots cluster|addslotsrange cluster|delslots cluster|delslotsrange \
+         cluster|flushslots cluster|setslot cluster|bumpepoch cluster|set-config-epoch \
+         cluster|count-failure-reports cluster|failover cluster|replicate cluster|replicas \
+         cluster|slaves cluster|saveconfig",
+    ),
+    (
+        "members are added and removed by the operator, see `raftlet --help`",
+        "cluster|forget cluster|meet cluster|reset",
+    ),
     ("use COMMAND GETKEYS", "command|getkeysandflags"),
     (
         "use INFO memory and MEMORY USAGE",

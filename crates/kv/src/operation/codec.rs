@@ -7,7 +7,8 @@
 //!    2 key         u8 kind, then as in codec/key.rs
 //!   32 query       u8 family of the question, u8 question, then as there
 //!   33 tick
-//!   34 seed        u64
+//!   34 transaction  as in codec/transaction.rs
+//!   35 seed        u64
 //! bytes    u32 n, n bytes
 //! list     u32 n, n items
 //! ```
@@ -22,6 +23,7 @@
 pub(crate) mod key;
 pub(crate) mod reader;
 pub(crate) mod string;
+pub(crate) mod transaction;
 
 use crate::operation::codec::reader::Reader;
 use crate::operation::{Command, Query};
@@ -33,7 +35,8 @@ const STRING: u8 = 1;
 const KEY: u8 = 2;
 const QUERY: u8 = 32;
 const TICK: u8 = 33;
-const SEED: u8 = 34;
+const TRANSACTION: u8 = 34;
+const SEED: u8 = 35;
 
 /// Why the bytes of an entry are no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -135,6 +138,10 @@ pub(crate) fn encode<B: AsRef<[u8]>>(command: &Command<B>, out: &mut Vec<u8>) {
             encode_query(query, out);
         }
         Command::Tick => out.push(TICK),
+        Command::Transaction(transaction) => {
+            out.push(TRANSACTION);
+            transaction::encode(transaction, out);
+        }
         Command::Seed(seed) => {
             out.push(SEED);
             reader::push_u64(out, *seed);
@@ -144,6 +151,14 @@ pub(crate) fn encode<B: AsRef<[u8]>>(command: &Command<B>, out: &mut Vec<u8>) {
 
 /// Reads an operation.
 pub(crate) fn decode<'a>(reader: &mut Reader<'a>) -> Result<Command<&'a [u8]>, DecodeError> {
+    if reader.next_is(TRANSACTION) {
+        return Ok(Command::Transaction(Box::new(transaction::decode(reader)?)));
+    }
+    decode_single(reader)
+}
+
+/// Reads an operation that is no transaction.
+fn decode_single<'a>(reader: &mut Reader<'a>) -> Result<Command<&'a [u8]>, DecodeError> {
     let offset = reader.offset();
     Ok(match reader.byte()? {
         STRING => Command::String(string::decode_command(reader)?),

@@ -62,6 +62,11 @@ pub enum KeyQuery<B> {
         /// That key.
         key: B,
     },
+    /// The versions of keys: what a later transaction compares with.
+    Versions {
+        /// Those keys.
+        keys: Vec<B>,
+    },
 }
 
 /// How to tell a deadline.

@@ -20,6 +20,12 @@ pub enum Response {
     Value(Option<Bytes>),
     /// Values in order, where there are any.
     Values(Vec<Option<Bytes>>),
+    /// Versions of keys, in the order of the question; 0 of a key that isn't
+    /// there.
+    Versions(Vec<u64>),
+    /// What the commands of a transaction yield; `None`: what was watched has
+    /// changed, and nothing was executed.
+    Executed(Option<Vec<Self>>),
     /// Whatever else there is to tell.
     Reply(Reply),
     /// Nothing was changed, because the data doesn't allow it.
@@ -98,7 +104,11 @@ impl Response {
     #[must_use]
     pub fn payload_bytes(&self) -> usize {
         match self {
-            Self::Ok | Self::Integer(_) | Self::Refused(_) => 0,
+            Self::Ok | Self::Integer(_) | Self::Versions(_) | Self::Refused(_) => 0,
+            Self::Executed(responses) => {
+                let responses = responses.iter().flatten();
+                responses.fold(0, |bytes: usize, it| bytes.saturating_add(it.payload_bytes()))
+            }
             Self::Value(value) => value.as_ref().map_or(0, Bytes::len),
             Self::Values(values) => values
                 .iter()
@@ -118,6 +128,19 @@ impl Response {
                 writer.array(values.len());
                 for value in values {
                     write_value(writer, value.as_ref());
+                }
+            }
+            Self::Versions(versions) => {
+                writer.array(versions.len());
+                for version in versions {
+                    writer.integer(i64::try_from(*version).unwrap_or(i64::MAX));
+                }
+            }
+            Self::Executed(None) => writer.null_array(),
+            Self::Executed(Some(responses)) => {
+                writer.array(responses.len());
+                for response in responses {
+                    response.write(writer);
                 }
             }
             Self::Reply(reply) => writer.reply(reply),

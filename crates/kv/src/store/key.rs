@@ -18,6 +18,10 @@ pub(super) fn answer<B: AsRef<[u8]>>(view: &View<'_>, query: &KeyQuery<B>) -> Re
         KeyQuery::Exists { keys } => {
             Response::count(keys.iter().filter(|key| live(key).is_some()).count())
         }
+        KeyQuery::Versions { keys } => {
+            let version = |key: &B| view.live(key.as_ref()).map_or(0, |it| it.version.get());
+            Response::Versions(keys.iter().map(version).collect())
+        }
         KeyQuery::DbSize => Response::count(view.store.keys_len()),
         KeyQuery::Type { key } => {
             let name = live(key).map_or("none", |entry| entry.value.type_name());

@@ -6,6 +6,7 @@
 
 #![expect(unreachable_pub, reason = "the modules of a test binary have no outside")]
 
+mod clients;
 mod commands;
 mod differential;
 mod handshakes;
@@ -13,3 +14,4 @@ mod hostile;
 mod machine;
 mod node;
 mod ordering;
+mod transactions;

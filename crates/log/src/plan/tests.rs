@@ -22,11 +22,9 @@ fn entries(first: u64, len: usize, payload_bytes: usize) -> Entries {
 
 fn write(term: u64, entries: Entries) -> GroupWrite {
     GroupWrite {
-        group: GroupId::new(1),
-        generation: Generation::new(1),
         hard_state: Some(HardState { term: Term::new(term), vote: None }),
-        truncate_from: None,
         entries,
+        ..GroupWrite::new(GroupId::new(1), Generation::new(1))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::recovery::{Place, damaged, unknown_format, unreadable_record};
 use crate::scan::Scan;
 use crate::segment::{FIRST_BLOCK, Head, HeadError};
 use crate::width::u64_from;
-use raftlet::core::Run;
+use raftlet::core::{GroupId, LogId, Run};
 
 /// Both copies of a head.
 const HEAD_BYTES: usize = FIRST_BLOCK as usize * BLOCK_BYTES;
@@ -35,7 +35,10 @@ pub(crate) struct Listed {
 pub(crate) struct Listing {
     /// Ascending.
     segments: Vec<Listed>,
+    /// Segments and snapshots that were never finished.
     pub(crate) spares: Vec<String>,
+    /// Finished snapshots, in use or not.
+    pub(crate) snapshots: Vec<(GroupId, LogId)>,
     pub(crate) highest_number: u64,
     pub(crate) warnings: Vec<String>,
 }
@@ -66,6 +69,7 @@ pub(crate) async fn list<D: Disk>(place: &Place<D>) -> Result<Listing, OpenError
     let mut listing = Listing {
         segments: Vec::new(),
         spares: Vec::new(),
+        snapshots: Vec::new(),
         highest_number: noted,
         warnings: Vec::new(),
     };
@@ -77,6 +81,7 @@ pub(crate) async fn list<D: Disk>(place: &Place<D>) -> Result<Listing, OpenError
                 listing.segments.push(Listed { number, bytes: file.bytes, head });
             }
             Named::Spare => listing.spares.push(file.name),
+            Named::Snapshot(group, last) => listing.snapshots.push((group, last)),
             Named::Known => {}
             Named::Foreign => {
                 let warning = format!("{} is not a file of this program; it is ignored", file.name);

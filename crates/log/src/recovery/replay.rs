@@ -255,6 +255,8 @@ impl Cursor {
             Record::Group { group, generation } => Some(Item::Group { group, generation }),
             Record::HardState { group, state } => Some(Item::HardState { group, state }),
             Record::Truncate { group, from } => Some(Item::Truncate { group, from }),
+            Record::Compact { group, base } => Some(Item::Compact { group, base }),
+            Record::Snapshot { group, last } => Some(Item::Snapshot { group, last }),
             Record::Entries { group, first, len, bytes } => {
                 let chunk = self.chunk(group, (first, len), bytes).map_err(|what| {
                     let last =
@@ -314,8 +316,10 @@ pub(crate) fn apply(groups: &mut Groups, item: &Item, at: &FrameAt) -> Result<()
     match item {
         Item::Group { generation, .. } => group.begin(*generation),
         Item::HardState { state, .. } => group.vote(*state),
-        Item::Truncate { from, .. } => {
-            group.truncate(*from);
+        Item::Truncate { from, .. } => group.truncate(*from),
+        Item::Compact { base, .. } => group.compact(*base),
+        Item::Snapshot { last, .. } => {
+            group.snapshot = Some(*last);
             Ok(())
         }
         Item::Entries { chunk, .. } => group.append(chunk, at),

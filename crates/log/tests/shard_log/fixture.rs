@@ -7,7 +7,10 @@ use raftlet::core::{
     Arena, Chunk, Configuration, Entries, EntryKind, Generation, GroupId, HardState, Incarnation,
     Index, LogId, NewEntry, NodeId, Seal, Term,
 };
-use raftlet::{GroupWrite, LoadedLog, Storage, StorageError, WriteBatch};
+use raftlet::{
+    Compaction, GroupInfo, GroupWrite, LoadedLog, SnapshotInfo, SnapshotMeta, SnapshotReader,
+    SnapshotWriter, Storage, StorageError, WriteBatch,
+};
 use raftlet_log::{
     Claims, Disk, Home, IdentityError, LogOptions, MemoryDisk, OpenError, RecoveryReport, ShardLog,
     block_on,
@@ -74,8 +77,18 @@ pub(crate) struct GroupModel {
     pub(crate) generation: u64,
     pub(crate) term: u64,
     pub(crate) vote: u64,
-    /// Term and payload of entries 1 and following.
+    /// Index and term of the entry before the first.
+    pub(crate) base: (u64, u64),
+    /// Term and payload of the entries behind the base.
     pub(crate) entries: Vec<(u64, Vec<u8>)>,
+    /// Index and term of the snapshot in use.
+    pub(crate) snapshot: Option<(u64, u64)>,
+}
+
+impl GroupModel {
+    pub(crate) fn last(&self) -> u64 {
+        self.base.0 + self.entries.len() as u64
+    }
 }
 
 pub(crate) type Model = BTreeMap<u64, GroupModel>;
@@ -87,6 +100,10 @@ pub(crate) struct Change {
     pub(crate) generation: u64,
     pub(crate) vote: Option<(u64, u64)>,
     pub(crate) truncate_from: Option<u64>,
+    /// Index and term of the base.
+    pub(crate) compact: Option<(u64, u64)>,
+    /// Index and term of the snapshot that comes into use with it.
+    pub(crate) snapshot: Option<(u64, u64)>,
     /// First index, term, payloads.
     pub(crate) entries: Option<(u64, u64, Vec<Vec<u8>>)>,
 }
@@ -103,6 +120,17 @@ impl Change {
 
     pub(crate) fn truncate(mut self, from: u64) -> Self {
         self.truncate_from = Some(from);
+        self
+    }
+
+    pub(crate) fn compact(mut self, index: u64, term: u64) -> Self {
+        self.compact = Some((index, term));
+        self
+    }
+
+    /// A snapshot of this log id comes into use with the compaction.
+    pub(crate) fn snapshot(mut self, index: u64, term: u64) -> Self {
+        self.snapshot = Some((index, term));
         self
     }
 
@@ -126,10 +154,16 @@ impl Change {
             group.vote = vote;
         }
         if let Some(from) = self.truncate_from {
-            group.entries.truncate(usize::try_from(from).unwrap() - 1);
+            group.entries.truncate(usize::try_from(from - group.base.0).unwrap() - 1);
         }
+        if let Some(base) = self.compact.filter(|base| base.0 > group.base.0) {
+            let gone = group.entries.len().min(usize::try_from(base.0 - group.base.0).unwrap());
+            group.entries.drain(..gone);
+            group.base = base;
+        }
+        group.snapshot = self.snapshot.or(group.snapshot);
         if let Some((first, term, payloads)) = &self.entries {
-            assert_eq!(group.entries.len() as u64 + 1, *first, "a script with a gap");
+            assert_eq!(group.last() + 1, *first, "a script with a gap");
             group.entries.extend(payloads.iter().map(|payload| (*term, payload.clone())));
         }
     }
@@ -148,14 +182,16 @@ impl Change {
             Entries::from(Chunk::encode(&mut Arena::default(), seal, first, entries))
         });
         GroupWrite {
-            group,
-            generation,
             hard_state: self.vote.map(|(term, vote)| HardState {
                 term: Term::new(term),
                 vote: (vote != 0).then(|| NodeId::new(vote)),
             }),
             truncate_from: self.truncate_from.map(Index::new),
+            compact: self
+                .compact
+                .map(|base| Compaction { base: log_id(base), snapshot: self.snapshot.map(log_id) }),
             entries,
+            ..GroupWrite::new(group, generation)
         }
     }
 }
@@ -164,11 +200,70 @@ pub(crate) fn batch(changes: &[Change]) -> WriteBatch {
     WriteBatch { writes: changes.iter().map(Change::write).collect() }
 }
 
+pub(crate) fn log_id((index, term): (u64, u64)) -> LogId {
+    LogId { term: Term::new(term), index: Index::new(index) }
+}
+
+/// Writes changes; the snapshots that they bring into use are made before.
 pub(crate) async fn write<D: Disk>(
     log: &ShardLog<D>,
     changes: &[Change],
 ) -> Result<(), StorageError> {
+    for change in changes {
+        if let Some(last) = change.snapshot {
+            make_snapshot(log, (change.group, change.generation), last).await?;
+        }
+    }
     log.write(batch(changes)).await.1
+}
+
+/// Chunks of a snapshot as the tests make them, of different lengths.
+pub(crate) fn snapshot_chunks(group: u64, last: (u64, u64)) -> Vec<Vec<u8>> {
+    let text = format!("group {group} at {last:?} ");
+    let chunk = |len: usize| text.bytes().cycle().take(len).collect();
+    [0, 100, BLOCK - 32, 5000].into_iter().map(chunk).collect()
+}
+
+pub(crate) fn snapshot_meta(group: u64, last: (u64, u64)) -> SnapshotMeta {
+    SnapshotMeta {
+        last: log_id(last),
+        configuration_index: Index::new(1),
+        configuration: format!("members of {group}").into_bytes().into(),
+        log_time_ms: 1000 + last.1,
+        library: vec![7; usize::try_from(group).unwrap() * 100].into(),
+    }
+}
+
+pub(crate) async fn make_snapshot<D: Disk>(
+    log: &ShardLog<D>,
+    (group, generation): (u64, u64),
+    last: (u64, u64),
+) -> Result<SnapshotInfo, StorageError> {
+    let of = GroupInfo { group: GroupId::new(group), generation: Generation::new(generation) };
+    let mut writer = log.create_snapshot(of, &snapshot_meta(group, last)).await?;
+    for chunk in snapshot_chunks(group, last) {
+        writer.write(chunk.into()).await?;
+    }
+    writer.finish().await
+}
+
+/// Reads all of the group's snapshot; checks that it is what was written.
+pub(crate) async fn held_snapshot<D: Disk>(
+    log: &ShardLog<D>,
+    group: GroupId,
+) -> Result<Option<(u64, u64)>, StorageError> {
+    let Some(reader) = log.open_snapshot(group).await? else {
+        assert_eq!(log.load_snapshot(group).await?, None);
+        return Ok(None);
+    };
+    let last = (reader.meta().last.index.get(), reader.meta().last.term.get());
+    let wanted = snapshot_chunks(group.get(), last);
+    assert_eq!(*reader.meta(), snapshot_meta(group.get(), last));
+    assert_eq!(usize::try_from(reader.info().chunks).unwrap(), wanted.len());
+    for (number, wanted) in (0..).zip(&wanted) {
+        assert_eq!(reader.read_chunk(number).await?, wanted);
+    }
+    Ok(Some(last))
 }
 
 pub(crate) fn apply(model: &mut Model, changes: &[Change]) {
@@ -183,7 +278,7 @@ async fn entries_of<D: Disk>(
     bytes_max: usize,
 ) -> Result<Vec<(u64, Vec<u8>)>, StorageError> {
     let mut found = Vec::new();
-    let mut next = Index::FIRST;
+    let mut next = loaded.base.index.next();
     while next <= loaded.last {
         let entries = log.read(group, next, loaded.last, bytes_max).await?;
         for entry in entries.iter() {
@@ -207,6 +302,8 @@ pub(crate) async fn held<D: Disk>(log: &ShardLog<D>) -> Result<Model, StorageErr
             generation: info.generation.get(),
             term: state.term.get(),
             vote: state.vote.map_or(0, NodeId::get),
+            base: (loaded.base.index.get(), loaded.base.term.get()),
+            snapshot: held_snapshot(log, info.group).await?,
             entries: entries_of(log, info.group, &loaded, 3000).await?,
         };
         // In one large read across spans it is the same.
@@ -239,11 +336,8 @@ pub(crate) fn configuration_write(group: u64) -> (GroupWrite, Vec<u8>) {
     let first = LogId { term: Term::BOOTSTRAP, index: Index::FIRST };
     let chunk = Chunk::encode(&mut Arena::default(), seal, first, std::iter::once(entry));
     let write = GroupWrite {
-        group: GroupId::new(group),
-        generation: Generation::new(1),
-        hard_state: None,
-        truncate_from: None,
         entries: Entries::from(chunk),
+        ..GroupWrite::new(GroupId::new(group), Generation::new(1))
     };
     (write, payload)
 }

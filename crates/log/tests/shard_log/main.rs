@@ -11,4 +11,5 @@ mod faults;
 mod fixture;
 mod golden;
 mod life;
+mod snapshots;
 mod sweep;

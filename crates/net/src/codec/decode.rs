@@ -12,8 +12,9 @@ use crate::fields::Fields;
 use raftlet::Incoming;
 use raftlet::core::{
     ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Chunk, Entries, Forward,
-    ForwardOutcome, ForwardReply, Generation, GroupId, Index, LogId, Message, NUMBER_MAX, NodeId,
-    PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal, Term, VoteKind, VoteReply, VoteRequest, WallMs,
+    ForwardOutcome, ForwardReply, Generation, GroupId, Index, LogId, MEMBERSHIP_BYTES_MAX,
+    Membership, Message, NUMBER_MAX, NodeId, PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal, Term,
+    VoteKind, VoteReply, VoteRequest, WallMs,
 };
 
 /// Walks the messages of a batch.
@@ -94,6 +95,8 @@ fn decode(owner: &Bytes, message: &[u8]) -> Result<Incoming, MessageError> {
         Kind::ReadReply => read_reply(fields)?,
         Kind::Forward => Body::Forward(forward(owner, fields)?),
         Kind::ForwardReply => Body::ForwardReply(forward_reply(fields)?),
+        Kind::TakeOver => Body::TakeOver { last: log_id(fields, "last")? },
+        Kind::Membership => membership(fields)?,
     };
     match fields.remaining() {
         0 => Ok(Incoming { group, message: Message { generation, term, body } }),
@@ -233,6 +236,15 @@ fn forward_reply(fields: &mut Fields<'_>) -> Result<ForwardReply, MessageError> 
             other => return Err(value("outcome", other)),
         },
     })
+}
+
+fn membership(fields: &mut Fields<'_>) -> Result<Body, MessageError> {
+    let len = usize::try_from(fields.u32()?).unwrap_or(usize::MAX);
+    if len > MEMBERSHIP_BYTES_MAX {
+        return Err(limit("membership", len));
+    }
+    let said = Membership::decode(fields.take(len)?).ok_or(MessageError::Membership)?;
+    Ok(Body::Membership(Box::new(said)))
 }
 
 fn vote_kind(fields: &mut Fields<'_>) -> Result<VoteKind, MessageError> {

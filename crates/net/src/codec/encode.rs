@@ -14,7 +14,7 @@ use super::{
 use raftlet::Incoming;
 use raftlet::core::{
     ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Forward, ForwardOutcome,
-    ForwardReply, LogId, NodeId, PAYLOAD_BYTES_MAX, VoteKind, VoteReply, VoteRequest,
+    ForwardReply, LogId, Membership, NodeId, PAYLOAD_BYTES_MAX, VoteKind, VoteReply, VoteRequest,
 };
 
 /// Bytes that a message will occupy without its length prefix; `None` when it
@@ -40,6 +40,8 @@ pub fn encoded_bytes(incoming: &Incoming) -> Option<usize> {
         Body::ReadReply { .. } => 25,
         Body::Forward(forward) => forward_bytes(forward)?,
         Body::ForwardReply(_) => 29,
+        Body::TakeOver { .. } => 16,
+        Body::Membership(said) => 4 + membership(said).len(),
     };
     let bytes = HEADER_BYTES.checked_add(fields)?;
     (bytes <= MESSAGE_BYTES_MAX).then_some(bytes)
@@ -88,6 +90,7 @@ fn write_message(incoming: &Incoming, length: Option<u32>, into: &mut BytesMut) 
         Body::Append(append) => put_chunks(append, into),
         Body::VoteRequest(request) => into.put_slice(request.address.as_bytes()),
         Body::Forward(forward) => put_commands(forward, into),
+        Body::Membership(said) => into.put_slice(&membership(said)),
         _ => {}
     }
 }
@@ -104,6 +107,8 @@ const fn kind(body: &Body) -> Kind {
         Body::ReadReply { .. } => Kind::ReadReply,
         Body::Forward(_) => Kind::Forward,
         Body::ForwardReply(_) => Kind::ForwardReply,
+        Body::TakeOver { .. } => Kind::TakeOver,
+        Body::Membership(_) => Kind::Membership,
     }
 }
 
@@ -130,6 +135,8 @@ fn put_fixed(body: &Body, into: &mut &mut [u8]) {
             into.put_u32_le(count(forward.commands.len()));
         }
         Body::ForwardReply(reply) => put_forward_reply(reply, into),
+        Body::TakeOver { last } => put_log_id(*last, into),
+        Body::Membership(said) => into.put_u32_le(count(membership(said).len())),
     }
 }
 
@@ -209,6 +216,13 @@ fn put_commands(forward: &Forward, into: &mut BytesMut) {
         into.put_u32_le(count(command.len()));
         into.put_slice(command);
     }
+}
+
+/// Its own form; encoded three times over, which is rare enough.
+fn membership(said: &Membership) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    said.encode(&mut bytes);
+    bytes
 }
 
 fn put_log_id(id: LogId, into: &mut &mut [u8]) {

@@ -4,100 +4,87 @@
 //! before never happened. So a node can be killed and started again on what
 //! its storage holds.
 //!
-//! It can be told to be slow, full, unreadable or broken.
+//! It can be told to be slow, full, unreadable or broken, and to have lost the
+//! end of a group's log.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::cell::ShardCell;
 use crate::memory::clock::VirtualClock;
-use crate::port::{Clock, GroupInfo, GroupWrite, LoadedLog, Storage, StorageError, WriteBatch};
-use raftlet_core::{Chunk, Entries, EntryKind, Generation, GroupId, HardState, Index, LogId};
-
-#[derive(Debug, Default)]
-struct Held {
-    generation: Generation,
-    hard_state: HardState,
-    chunks: Vec<Chunk>,
-}
-
-#[derive(Debug, Default)]
-struct Disk {
-    groups: BTreeMap<GroupId, Held>,
-    latency: Duration,
-    fault: Fault,
-    writes: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Fault {
-    #[default]
-    None,
-    Full,
-    Unreadable,
-    Broken,
-}
+use crate::memory::disk::{Disk, Fault, Held, SharedDisk, truncate};
+use crate::memory::snapshots::{MemorySnapshotReader, MemorySnapshotWriter, failed};
+use crate::port::{
+    DamagedRange, GroupInfo, LoadedLog, SNAPSHOT_META_BYTES_MAX, SnapshotInfo, SnapshotMeta,
+    Storage, StorageError, WriteBatch,
+};
+use raftlet_core::{Chunk, Entries, EntryKind, GroupId, HardState, Index, LogId};
 
 /// Storage of one shard, in memory. Clones are the same storage.
 #[derive(Clone, Debug)]
 pub struct MemoryStorage {
-    disk: Rc<ShardCell<Disk>>,
-    clock: VirtualClock,
+    disk: SharedDisk,
 }
 
 impl MemoryStorage {
     /// An empty storage on which writes take no time.
     #[must_use]
     pub fn new(clock: VirtualClock) -> Self {
-        Self { disk: Rc::default(), clock }
+        Self { disk: SharedDisk { cell: Rc::default(), clock } }
     }
 
     /// Writes and reads take this long from now on.
     pub fn set_latency(&self, latency: Duration) {
-        self.disk.with(|disk| disk.latency = latency);
+        self.disk.cell.with(|disk| disk.latency = latency);
     }
 
     /// Writes find no space from now on.
     pub fn fill(&self) {
-        self.disk.with(|disk| disk.fault = Fault::Full);
+        self.disk.cell.with(|disk| disk.fault = Fault::Full);
     }
 
     /// The device cannot be read from now on.
     pub fn blind(&self) {
-        self.disk.with(|disk| disk.fault = Fault::Unreadable);
+        self.disk.cell.with(|disk| disk.fault = Fault::Unreadable);
     }
 
     /// Everything fails from now on (rule 9).
     pub fn smash(&self) {
-        self.disk.with(|disk| disk.fault = Fault::Broken);
+        self.disk.cell.with(|disk| disk.fault = Fault::Broken);
     }
 
     /// All is well from now on.
     pub fn repair(&self) {
-        self.disk.with(|disk| disk.fault = Fault::None);
+        self.disk.cell.with(|disk| disk.fault = Fault::None);
+    }
+
+    /// The entries of a group from `first` on are lost, as after a start on a
+    /// damaged disk (law 9).
+    pub fn damage(&self, group: GroupId, first: Index) {
+        self.disk.cell.with(|disk| {
+            if let Some(held) = disk.groups.get_mut(&group) {
+                let last = held.last();
+                truncate(held, first);
+                held.damage = Some(DamagedRange { first, last });
+            }
+        });
     }
 
     /// How many writes have ended well.
     #[must_use]
     pub fn writes(&self) -> u64 {
-        self.disk.with(|disk| disk.writes)
-    }
-
-    async fn take_time(&self) {
-        let latency = self.disk.with(|disk| disk.latency);
-        if !latency.is_zero() {
-            self.clock.sleep_until(self.clock.now().time.after(latency)).await;
-        }
+        self.disk.cell.with(|disk| disk.writes)
     }
 }
 
 impl Storage for MemoryStorage {
+    type SnapshotWriter = MemorySnapshotWriter;
+    type SnapshotReader = MemorySnapshotReader;
+
     async fn groups(&self) -> Result<Vec<GroupInfo>, StorageError> {
-        self.take_time().await;
-        Ok(self.disk.with(|disk| {
+        self.disk.take_time().await;
+        Ok(self.disk.cell.with(|disk| {
             let info = |(group, held): (&GroupId, &Held)| GroupInfo {
                 group: *group,
                 generation: held.generation,
@@ -107,36 +94,32 @@ impl Storage for MemoryStorage {
     }
 
     async fn load_term_and_vote(&self, group: GroupId) -> Result<HardState, StorageError> {
-        self.take_time().await;
+        self.disk.take_time().await;
         let held = |disk: &mut Disk| disk.groups.get(&group).map(|held| held.hard_state);
-        Ok(self.disk.with(held).unwrap_or_default())
+        Ok(self.disk.cell.with(held).unwrap_or_default())
     }
 
     async fn load_log(&self, group: GroupId) -> Result<LoadedLog, StorageError> {
-        self.take_time().await;
-        let load = |disk: &mut Disk| disk.groups.get(&group).map(|held| shape(&held.chunks));
-        Ok(self.disk.with(load).unwrap_or_default())
+        self.disk.take_time().await;
+        let load = |disk: &mut Disk| disk.groups.get(&group).map(shape);
+        Ok(self.disk.cell.with(load).unwrap_or_default())
     }
 
     async fn write(&self, batch: WriteBatch) -> (WriteBatch, Result<(), StorageError>) {
-        self.take_time().await;
-        let result = self.disk.with(|disk| {
-            match disk.fault {
-                Fault::Broken => return Err(broken()),
-                Fault::Full => {
-                    let bytes: usize =
-                        batch.writes.iter().map(|write| write.entries.bytes_len()).sum();
-                    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-                    return Err(StorageError::NoSpace { bytes, place: "memory".to_owned() });
-                }
-                Fault::None | Fault::Unreadable => {}
-            }
-            for write in &batch.writes {
-                apply(disk.groups.entry(write.group).or_default(), write);
-            }
-            disk.writes += 1;
-            Ok(())
-        });
+        self.disk.take_time().await;
+        let bytes = batch.writes.iter().map(|write| write.entries.bytes_len()).sum();
+        let needs_room = batch.writes.iter().any(|write| !write.entries.is_empty());
+        let result = match self.disk.check_writable(bytes) {
+            // The reserve of law 10; in memory it has no end.
+            Err(StorageError::NoSpace { .. }) if !needs_room => Ok(()),
+            other => other,
+        };
+        if result.is_ok() {
+            self.disk.cell.with(|disk| {
+                batch.writes.iter().for_each(|write| disk.apply(write));
+                disk.writes += 1;
+            });
+        }
         (batch, result)
     }
 
@@ -147,43 +130,58 @@ impl Storage for MemoryStorage {
         last: Index,
         bytes_max: usize,
     ) -> Result<Entries, StorageError> {
-        self.take_time().await;
-        self.disk.with(|disk| match disk.fault {
-            Fault::Broken => Err(broken()),
-            Fault::Unreadable => Err(StorageError::Unreadable { detail: "memory".to_owned() }),
-            Fault::None | Fault::Full => {
-                let held = disk.groups.get(&group);
-                let entries = held.and_then(|held| slice(&held.chunks, first, last, bytes_max));
-                entries.ok_or(StorageError::Missing { group, index: first })
-            }
+        self.disk.take_time().await;
+        self.disk.check_readable()?;
+        self.disk.cell.with(|disk| {
+            let held = disk.groups.get(&group);
+            let entries = held.and_then(|held| slice(&held.chunks, first, last, bytes_max));
+            entries.ok_or(StorageError::Missing { group, index: first })
         })
     }
-}
 
-fn broken() -> StorageError {
-    StorageError::Poisoned { cause: "the memory was told to fail".to_owned() }
-}
+    async fn create_snapshot(
+        &self,
+        group: GroupInfo,
+        meta: &SnapshotMeta,
+    ) -> Result<Self::SnapshotWriter, StorageError> {
+        self.disk.take_time().await;
+        let bytes = meta.configuration.len() + meta.library.len();
+        if bytes > SNAPSHOT_META_BYTES_MAX {
+            let detail = format!("its head of {bytes} bytes is too large");
+            return Err(failed(group.group, detail));
+        }
+        self.disk.check_writable(bytes)?;
+        Ok(MemorySnapshotWriter::new(self.disk.clone(), group, meta.clone()))
+    }
 
-/// Hard state, then truncation, then entries.
-fn apply(held: &mut Held, write: &GroupWrite) {
-    held.generation = write.generation;
-    held.hard_state = write.hard_state.unwrap_or(held.hard_state);
-    if let Some(from) = write.truncate_from {
-        let kept = held.chunks.drain(..).filter(|chunk| chunk.first() < from);
-        let kept: Vec<Chunk> = kept.filter_map(|chunk| chunk.until(from.previous())).collect();
-        held.chunks = kept;
+    async fn load_snapshot(
+        &self,
+        group: GroupId,
+    ) -> Result<Option<(SnapshotMeta, SnapshotInfo)>, StorageError> {
+        self.disk.take_time().await;
+        self.disk.check_readable()?;
+        Ok(self.disk.current(group).map(|held| (held.meta.clone(), held.info)))
     }
-    let last = held.chunks.last().map_or(Index::ZERO, Chunk::last);
-    if let Some(first) = write.entries.first() {
-        assert_eq!(first, last.next(), "a write that leaves a gap in the log");
+
+    async fn open_snapshot(
+        &self,
+        group: GroupId,
+    ) -> Result<Option<Self::SnapshotReader>, StorageError> {
+        self.disk.take_time().await;
+        self.disk.check_readable()?;
+        Ok(self.disk.current(group).map(|held| MemorySnapshotReader::new(self.disk.clone(), held)))
     }
-    held.chunks.extend(write.entries.chunks().cloned());
 }
 
 /// What `load_log` tells of a log.
-fn shape(chunks: &[Chunk]) -> LoadedLog {
-    let mut log = LoadedLog::default();
-    for chunk in chunks {
+fn shape(held: &Held) -> LoadedLog {
+    let mut log = LoadedLog {
+        base: held.base,
+        last: held.base.index,
+        damage: held.damage,
+        ..LoadedLog::default()
+    };
+    for chunk in &held.chunks {
         if log.runs.last().is_none_or(|run| run.term < chunk.term()) {
             log.runs.push(LogId { term: chunk.term(), index: chunk.first() });
         }
@@ -205,6 +203,9 @@ fn slice(chunks: &[Chunk], first: Index, last: Index, bytes_max: usize) -> Optio
         let Some(part) = chunk.from(first).and_then(|chunk| chunk.until(last)) else {
             continue;
         };
+        if entries.is_empty() && part.first() != first {
+            return None;
+        }
         let room = bytes_max.saturating_sub(bytes);
         let head = part.head_within(room);
         if head.bytes().len() > room && !entries.is_empty() {
@@ -226,9 +227,14 @@ mod tests {
     use std::task::{Context, Waker};
     use std::time::Duration;
 
+    use bytes::Bytes;
+
     use super::{MemoryStorage, slice};
     use crate::memory::Executor;
-    use crate::port::{GroupWrite, LoadedLog, Storage, WriteBatch};
+    use crate::port::{
+        Compaction, DamagedRange, GroupInfo, GroupWrite, LoadedLog, SnapshotMeta, SnapshotReader,
+        SnapshotWriter, Storage, StorageError, WriteBatch,
+    };
     use raftlet_core::{Arena, Chunk, EntryKind, Generation, GroupId, Index};
     use raftlet_core::{LogId, NewEntry, Seal, Term};
 
@@ -248,11 +254,9 @@ mod tests {
 
     fn batch(truncate_from: Option<u64>, chunk: Chunk) -> WriteBatch {
         let write = GroupWrite {
-            group: GROUP,
-            generation: Generation::new(1),
-            hard_state: None,
             truncate_from: truncate_from.map(Index::new),
             entries: chunk.into(),
+            ..GroupWrite::new(GROUP, Generation::new(1))
         };
         WriteBatch { writes: vec![write] }
     }
@@ -287,5 +291,89 @@ mod tests {
         assert_eq!(read(2, 5, 1), Some(vec![2]));
         assert_eq!(read(2, 5, 4 * 32 - 1), Some(vec![2, 3, 4]));
         assert_eq!(read(7, 9, 1_000), None);
+    }
+
+    fn id(term: u64, index: u64) -> LogId {
+        LogId { term: Term::new(term), index: Index::new(index) }
+    }
+
+    fn compacting(base: LogId, snapshot: Option<LogId>) -> WriteBatch {
+        let write = GroupWrite {
+            compact: Some(Compaction { base, snapshot }),
+            ..GroupWrite::new(GROUP, Generation::new(1))
+        };
+        WriteBatch { writes: vec![write] }
+    }
+
+    #[test]
+    fn a_snapshot_is_current_when_a_write_names_it_and_read_until_its_reader_goes() {
+        // Laws 7 and 8; law 5 of snapshots.
+        let executor = Executor::new(1);
+        let storage = MemoryStorage::new(executor.clock());
+        executor.block_on(async {
+            storage.write(batch(None, chunk(1, 1, 6))).await.1.unwrap();
+            let info = GroupInfo { group: GROUP, generation: Generation::new(1) };
+            for last in [id(1, 4), id(1, 9)] {
+                let meta =
+                    SnapshotMeta { last, log_time_ms: last.index.get(), ..Default::default() };
+                let mut writer = storage.create_snapshot(info, &meta).await.unwrap();
+                writer.write(Bytes::from_static(b"ab")).await.unwrap();
+                writer.write(Bytes::from_static(b"c")).await.unwrap();
+                assert_eq!(writer.chunks_written(), 2);
+                assert_eq!(writer.finish().await.unwrap().bytes, 3);
+            }
+            assert_eq!(storage.load_snapshot(GROUP).await, Ok(None));
+            storage.write(compacting(id(1, 3), Some(id(1, 4)))).await.1.unwrap();
+            let log = storage.load_log(GROUP).await.unwrap();
+            assert_eq!((log.base, log.last), (id(1, 3), Index::new(6)));
+            assert_eq!(log.runs, vec![id(1, 4)]);
+            let reader = storage.open_snapshot(GROUP).await.unwrap().unwrap();
+            let missing = storage.read(GROUP, Index::new(3), Index::new(6), 1).await;
+            assert_eq!(missing, Err(StorageError::Missing { group: GROUP, index: Index::new(3) }));
+
+            let meta = SnapshotMeta { last: id(2, 9), ..Default::default() };
+            let writer = storage.create_snapshot(info, &meta).await.unwrap();
+            writer.finish().await.unwrap();
+            storage.write(compacting(id(2, 9), Some(id(2, 9)))).await.1.unwrap();
+            let log = storage.load_log(GROUP).await.unwrap();
+            assert_eq!((log.base, log.last, log.runs), (id(2, 9), Index::new(9), vec![]));
+            let (meta, info) = storage.load_snapshot(GROUP).await.unwrap().unwrap();
+            assert_eq!((meta.last, info.chunks), (id(2, 9), 0));
+            assert_eq!(reader.meta().log_time_ms, 4);
+            assert_eq!(reader.read_chunk(1).await.unwrap(), "c");
+            let beyond = reader.read_chunk(2).await;
+            assert!(matches!(beyond, Err(StorageError::Snapshot { .. })));
+            storage.write(batch(None, chunk(2, 10, 1))).await.1.unwrap();
+        });
+    }
+
+    #[test]
+    fn damage_stands_until_a_write_says_that_it_is_refilled() {
+        let executor = Executor::new(1);
+        let storage = MemoryStorage::new(executor.clock());
+        executor.block_on(async {
+            storage.write(batch(None, chunk(1, 1, 6))).await.1.unwrap();
+            storage.damage(GROUP, Index::new(4));
+            storage.write(batch(None, chunk(1, 4, 2))).await.1.unwrap();
+            let damage = DamagedRange { first: Index::new(4), last: Index::new(6) };
+            assert_eq!(storage.load_log(GROUP).await.unwrap().damage, Some(damage));
+            let mut last = batch(None, chunk(1, 6, 1));
+            last.writes[0].refilled = true;
+            storage.write(last).await.1.unwrap();
+            assert_eq!(storage.load_log(GROUP).await.unwrap().damage, None);
+        });
+    }
+
+    #[test]
+    fn a_full_storage_takes_votes_and_compactions_but_no_entries() {
+        let executor = Executor::new(1);
+        let storage = MemoryStorage::new(executor.clock());
+        executor.block_on(async {
+            storage.write(batch(None, chunk(1, 1, 2))).await.1.unwrap();
+            storage.fill();
+            let refused = storage.write(batch(None, chunk(1, 3, 1))).await.1;
+            assert!(matches!(refused, Err(StorageError::NoSpace { .. })));
+            storage.write(compacting(id(1, 1), None)).await.1.unwrap();
+        });
     }
 }

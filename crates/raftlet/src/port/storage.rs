@@ -4,10 +4,12 @@ use std::future::Future;
 
 use bytes::Bytes;
 
+use crate::port::snapshot::{SnapshotInfo, SnapshotMeta, SnapshotReader, SnapshotWriter};
 use raftlet_core::{Entries, Generation, GroupId, HardState, Index, LogId};
 
-/// A change of one group, in this order: hard state, truncation, entries.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A change of one group, in this order: hard state, truncation, compaction,
+/// entries, refilled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupWrite {
     /// Which group.
     pub group: GroupId,
@@ -17,8 +19,52 @@ pub struct GroupWrite {
     pub hard_state: Option<HardState>,
     /// Remove the entries from this index on, before appending.
     pub truncate_from: Option<Index>,
-    /// Append these; they follow what is there after the truncation.
+    /// Let the front of the log go, before appending.
+    pub compact: Option<Compaction>,
+    /// Append these; they follow what is there after truncation and compaction.
     pub entries: Entries,
+    /// A leader has sent again what was damaged: [`LoadedLog::damage`] ends.
+    pub refilled: bool,
+}
+
+impl GroupWrite {
+    /// A write that changes nothing yet.
+    #[must_use]
+    pub fn new(group: GroupId, generation: Generation) -> Self {
+        Self { group, generation, ..Self::default() }
+    }
+}
+
+/// The front of a group's log goes (§5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compaction {
+    /// Entries up to and with this one leave the log, whose base it is from now
+    /// on. A log that ends before it begins anew behind it. It is at or before
+    /// the current snapshot's last entry, the one named here included.
+    pub base: LogId,
+    /// The finished snapshot of this log id becomes the group's current one,
+    /// with the same record (rule 12).
+    pub snapshot: Option<LogId>,
+}
+
+/// Entries that were held and cannot be given back (rule 10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DamagedRange {
+    /// The first one lost. The log is told as ending before it.
+    pub first: Index,
+    /// The last one that was held, lost or behind a lost one.
+    pub last: Index,
+}
+
+/// A group whose entries keep storage from freeing space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// Which.
+    pub group: GroupId,
+    /// Bytes of log that would be free were its log compacted up to `until`.
+    pub bytes: u64,
+    /// The last entry that is in the way.
+    pub until: Index,
 }
 
 /// The changes of one write. A group may stand in it more than once; order
@@ -41,15 +87,21 @@ pub struct GroupInfo {
 /// What storage holds of a group's log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadedLog {
-    /// The last entry's index; 0 when there is none.
+    /// The entry before the first one held; zero for a log never compacted.
+    pub base: LogId,
+    /// The last entry's index; that of the base when there is none.
     pub last: Index,
     /// The first log id of each run of entries with one term, ascending. Its
     /// first element is the first entry held.
     pub runs: Vec<LogId>,
     /// Index and payload of every entry of kind configuration, ascending.
     pub configurations: Vec<(Index, Bytes)>,
-    /// Log time of the last entry, milliseconds (D12).
+    /// Log time of the last entry, milliseconds (D12); 0 when none is held: the
+    /// snapshot's head knows it then.
     pub last_log_time_ms: u64,
+    /// What is damaged; the group neither votes nor acknowledges until a leader
+    /// has sent it again and a write has said so.
+    pub damage: Option<DamagedRange>,
 }
 
 /// Why storage could not do what it was asked.
@@ -95,6 +147,14 @@ pub enum StorageError {
         /// File, offset, cause.
         detail: String,
     },
+    /// A snapshot could not be written or named; the log goes on.
+    #[error("snapshot of group {group} failed: {detail}")]
+    Snapshot {
+        /// Whose.
+        group: GroupId,
+        /// What, where, cause.
+        detail: String,
+    },
 }
 
 /// Durable state of all groups of one shard.
@@ -111,7 +171,25 @@ pub enum StorageError {
 ///    contiguous from `first`. It may run beside a `write`.
 /// 6. The loads tell what survived, as of the start of this run, and are asked
 ///    before the first write to the group.
+/// 7. Of one change a compaction takes effect behind its truncation and before
+///    its entries, and with all of them or not at all. Entries up to the base
+///    are `Missing` from then on; those behind it are as before.
+/// 8. A write names a snapshot only after its `finish` ended well. From then on,
+///    and after any crash, it is the group's current one, whole; before, the
+///    former one is. The former file goes when nobody reads it.
+/// 9. Damage is told per group: `load_log` names what was lost of it,
+///    `load_term_and_vote` is `Damaged` when term or vote are. Other groups are
+///    served. A range stays damaged, over restarts too, until a write has said
+///    `refilled`.
+/// 10. When there is no room for entries, a write without entries still finds
+///     some, within a bounded reserve (rule 9).
 pub trait Storage: 'static {
+    /// Writes snapshots; [`NoSnapshots`](crate::port::NoSnapshots) if there are
+    /// none.
+    type SnapshotWriter: SnapshotWriter;
+    /// Reads snapshots.
+    type SnapshotReader: SnapshotReader;
+
     /// The groups held.
     fn groups(&self) -> impl Future<Output = Result<Vec<GroupInfo>, StorageError>>;
 
@@ -139,4 +217,50 @@ pub trait Storage: 'static {
         last: Index,
         bytes_max: usize,
     ) -> impl Future<Output = Result<Entries, StorageError>>;
+
+    /// Begins a snapshot file of a group, which storage need not know yet.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSpace`] and [`StorageError::Snapshot`].
+    fn create_snapshot(
+        &self,
+        group: GroupInfo,
+        meta: &SnapshotMeta,
+    ) -> impl Future<Output = Result<Self::SnapshotWriter, StorageError>> {
+        let _ = meta;
+        let detail = "this storage keeps no snapshots".to_owned();
+        async move { Err(StorageError::Snapshot { group: group.group, detail }) }
+    }
+
+    /// What the group's current snapshot says of itself, verified; its chunks
+    /// are verified as they are read.
+    ///
+    /// # Errors
+    /// [`StorageError::Damaged`] when there is one and it is not whole.
+    fn load_snapshot(
+        &self,
+        group: GroupId,
+    ) -> impl Future<Output = Result<Option<(SnapshotMeta, SnapshotInfo)>, StorageError>> {
+        let _ = group;
+        async { Ok(None) }
+    }
+
+    /// Opens the group's current snapshot for reading.
+    ///
+    /// # Errors
+    /// As of `load_snapshot`.
+    fn open_snapshot(
+        &self,
+        group: GroupId,
+    ) -> impl Future<Output = Result<Option<Self::SnapshotReader>, StorageError>> {
+        let _ = group;
+        async { Ok(None) }
+    }
+
+    /// The groups to snapshot and compact so that space can be freed, the one
+    /// that keeps most of it first. Empty, and cheap to ask, while no space is
+    /// wanted.
+    fn pins(&self) -> Vec<Pin> {
+        Vec::new()
+    }
 }

@@ -121,6 +121,9 @@ pub(crate) fn answer<M: StateMachine>(fx: &mut Effects<M>) {
     for (job, error) in fx.refused.drain(..) {
         job(Err(error));
     }
+    for ended in fx.transfers_ended.drain(..) {
+        ended.answer.give(ended.outcome);
+    }
     fx.unclaimed.clear();
     for waker in fx.wakers.drain(..) {
         waker.wake();

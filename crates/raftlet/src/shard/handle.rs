@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::answer::{Waiting, answer};
-use crate::error::{ProposeError, ReadError, Unknown};
+use crate::error::{ProposeError, ReadError, TransferError, Unknown};
 use crate::port::{Incoming, Ports, StateMachine};
 use crate::shard::Shared;
 use crate::status::GroupStatus;
@@ -100,6 +100,37 @@ impl<P: Ports> Group<P> {
         Reading(waiting)
     }
 
+    /// Hands leadership to another voter: to the one named, else to the first
+    /// that holds the whole log (§3.10). Only the leader can; another member's
+    /// refusal names it. Taken in by this call, not by the first poll.
+    ///
+    /// Waits until another member leads, and gives its node: as a rule two
+    /// flushes and two round trips. Meanwhile proposals are held, and go to the
+    /// new leader; one that is tied to a term ends *not done*. Nothing that was
+    /// appended before is lost. Where nobody takes over within an election
+    /// timeout this member serves again.
+    ///
+    /// # Errors
+    /// [`TransferError`]; after [`TransferError::TimedOut`] somebody may still
+    /// take over later.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops waiting; the transfer goes on.
+    pub fn transfer_leadership(&self, to: Option<NodeId>) -> Transferring {
+        let (give, waiting) = answer();
+        match self.shared.state.with(|state| state.accept_transfer(self.slot, to, give)) {
+            Some((give, reason)) => give.give(Err(reason)),
+            None => self.shared.signal.raise(),
+        }
+        Transferring(waiting)
+    }
+
+    /// The node that this member is on.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.shared.seat.node
+    }
+
     /// How the group is doing here. Allocates; not for hot paths.
     #[must_use]
     pub fn status(&self) -> GroupStatus {
@@ -151,6 +182,20 @@ impl<T> Future for Reading<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let ended = Pin::new(&mut self.0).poll(cx);
         ended.map(|outcome| outcome.unwrap_or(Err(ReadError::Stopped)))
+    }
+}
+
+/// A leadership transfer on its way. Awaiting it gives the new leader's node.
+#[derive(Debug)]
+#[must_use = "whether another member leads is known only to who awaits it"]
+pub struct Transferring(Waiting<Result<NodeId, TransferError>>);
+
+impl Future for Transferring {
+    type Output = Result<NodeId, TransferError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ended = Pin::new(&mut self.0).poll(cx);
+        ended.map(|outcome| outcome.unwrap_or(Err(TransferError::Stopped)))
     }
 }
 

@@ -46,11 +46,9 @@ impl<P: Ports> Shard<P> {
             return Err(BootstrapError::Exists { group });
         }
         let write = GroupWrite {
-            group,
-            generation,
             hard_state: Some(HardState { term: Term::BOOTSTRAP, vote: None }),
-            truncate_from: None,
             entries: core::genesis(group, generation, configuration),
+            ..GroupWrite::new(group, generation)
         };
         let _permit = WritePermit::take(&self.shared).await;
         let (_, result) = storage.write(WriteBatch { writes: vec![write] }).await;
@@ -135,7 +133,7 @@ impl<P: Ports> Shard<P> {
 }
 
 fn restored(group: GroupId, hard_state: HardState, log: LoadedLog) -> Result<Restored, OpenError> {
-    let LoadedLog { last, runs, configurations, last_log_time_ms } = log;
+    let LoadedLog { last, runs, configurations, last_log_time_ms, .. } = log;
     let decode = |(index, bytes): (core::Index, bytes::Bytes)| {
         let decoded = Configuration::decode(&bytes);
         decoded

@@ -27,6 +27,7 @@ use crate::reads::ReadJob;
 use crate::shard::writer::Writer;
 use crate::status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
 use crate::timers::{Slot, Timers};
+use crate::transfer::Transfers;
 use raftlet_core::{
     Arena, Generation, GroupId, Liveness, NodeId, Now, Output, Sender, Settings, Time,
 };
@@ -94,6 +95,7 @@ pub(crate) struct State<M: StateMachine> {
     pub(super) storage_reads_under_way: usize,
     pub(super) log_bytes: usize,
     pub(super) release_next: Slot,
+    pub(super) transfers: Transfers,
     pub(super) counters: ShardCounters,
     pub(super) now: Now,
 }
@@ -126,6 +128,7 @@ impl<M: StateMachine> State<M> {
             storage_reads_under_way: 0,
             log_bytes: 0,
             release_next: 0,
+            transfers: Transfers::default(),
             counters: ShardCounters::default(),
             now: Now::default(),
             options,
@@ -146,6 +149,7 @@ impl<M: StateMachine> State<M> {
     pub(super) fn halt(&mut self, now: Now, slot: Slot, halt: &Halt) {
         if let Some(member) = self.members.get_mut(slot) {
             member.halt(now, halt, &mut self.due);
+            self.end_transfers(Some(slot), Some(halt));
             self.mark_dirty(slot);
         }
     }
@@ -183,6 +187,7 @@ impl<M: StateMachine> State<M> {
             member.end_all(&not_done, &unknown, &ReadError::Stopped, &mut self.due);
         }
         self.empty_lanes(&not_done, &ReadError::Stopped);
+        self.end_transfers(None, None);
         self.due.silence();
     }
 

@@ -24,6 +24,7 @@ use crate::error::{Halt, NotDone, ProposeError, ReadError};
 use crate::member::Member;
 use crate::port::{StateMachine, StorageError, WriteBatch};
 use crate::shard::state::{Completion, Phase, State};
+use crate::shard::writer::Durable;
 use crate::timers::Slot;
 use raftlet_core::{Body, Entries, Envelope, Event, Fetch, Message, Now, Role, Time};
 
@@ -49,6 +50,7 @@ impl<M: StateMachine> State<M> {
         }
         self.take_completions(now);
         self.take_inputs(now);
+        self.take_transfers(now);
         self.take_liveness(now);
         self.take_deadlines(now);
         self.settle_dirty(now);
@@ -66,32 +68,46 @@ impl<M: StateMachine> State<M> {
             || !self.dirty.is_empty()
             || !self.completions.is_empty()
             || !self.sweeps.is_empty()
+            || self.transfers.is_asked()
             || self.writer.wants_turn(self.now.time)
     }
 
     /// When a turn is due if nothing else happens first.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
-        [self.timers.next(), self.writer.next_deadline()].into_iter().flatten().min()
+        let own = [self.writer.next_deadline(), self.transfers.next_deadline()];
+        own.into_iter().chain([self.timers.next()]).flatten().min()
     }
 
     fn on_written(&mut self, now: Now, batch: WriteBatch, result: Result<(), StorageError>) {
         match result {
             Ok(()) => {
-                let (parts, waker) = self.writer.finish(batch);
+                let (durable, waker) = self.writer.finish(batch);
                 self.due.wakers.extend(waker);
-                for part in &parts {
-                    if let Some(member) = self.members.get_mut(part.slot) {
-                        member.core.on_persisted(now, part.ticket);
-                        self.mark_dirty(part.slot);
-                    }
-                }
-                self.writer.reuse(parts);
+                self.on_durable(now, durable);
             }
             Err(StorageError::NoSpace { .. }) => {
                 let waker = self.writer.refuse(now.time, batch);
                 self.due.wakers.extend(waker);
             }
             Err(error) => self.poison(now, &error),
+        }
+    }
+
+    fn on_durable(&mut self, now: Now, durable: Durable) {
+        let (Durable::All(parts) | Durable::HardStates(parts)) = &durable;
+        let is_all = matches!(durable, Durable::All(_));
+        for part in parts {
+            if let Some(member) = self.members.get_mut(part.slot) {
+                if is_all {
+                    member.core.on_persisted(now, part.ticket);
+                } else {
+                    member.core.on_hard_state_persisted(now, part.ticket);
+                }
+                self.mark_dirty(part.slot);
+            }
+        }
+        if let Durable::All(parts) = durable {
+            self.writer.reuse(parts);
         }
     }
 
@@ -330,23 +346,31 @@ impl<M: StateMachine> State<M> {
             let (group, purpose) = (member.group, Purpose::Fetch(id));
             self.due.fetches.push(StorageRead { slot, group, purpose, first, last, bytes_max });
         }
-        let mut is_reconfigured = false;
+        let (mut is_reconfigured, mut led_by) = (false, None);
         for event in out.events.drain(..) {
             match event {
                 Event::Office { role, term, leader } => {
                     member.on_office(role, term, &mut self.due);
-                    if leader.is_some() {
+                    if let Some(leader) = leader {
                         member.reads.wake();
+                        led_by = Some((term, leader));
                     }
                 }
                 Event::Configuration { .. } => is_reconfigured = true,
-                Event::Truncated { .. } => {}
+                Event::NotTransferred { why } => {
+                    let ended = self.transfers.on_failure(slot, why);
+                    self.due.transfers_ended.extend(ended);
+                }
+                Event::Removed { .. } | Event::Truncated { .. } => {}
             }
         }
         member.advance_apply(now.time, &self.options, &mut self.due);
         member.serve_reads(&mut self.due);
         self.timers.arm(slot, member.next_deadline());
         count_log_bytes(&mut self.log_bytes, member);
+        if let Some((term, leader)) = led_by {
+            self.on_group_led(slot, term, leader);
+        }
         if is_reconfigured {
             self.tell_liveness(now, slot);
         }

@@ -14,3 +14,4 @@ mod memory;
 mod nemesis;
 mod proposals;
 mod reads;
+mod transfers;

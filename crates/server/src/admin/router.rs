@@ -46,7 +46,6 @@ impl<N: 'static> Router<N> {
     }
 
     /// Answers `POST path`: something changes.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for routes to come that change something"))]
     pub(crate) fn post<F: Future<Output = Response> + 'static>(
         self,
         path: &'static str,

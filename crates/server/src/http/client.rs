@@ -32,7 +32,6 @@ pub(crate) async fn get(
 /// # Errors
 /// Nobody answers, in time, or with HTTP. What was asked may be done all the
 /// same.
-#[expect(dead_code, reason = "for commands to come that change something")]
 pub(crate) async fn post(
     address: &str,
     path: &str,

@@ -88,7 +88,6 @@ impl Request {
     }
 
     /// The value of `name` in the query.
-    #[expect(dead_code, reason = "for routes to come that take a group or a node")]
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.pairs().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
@@ -98,7 +97,6 @@ impl Request {
     /// # Errors
     /// The answer to refuse it with. Other content types are refused: a page
     /// of another site may send those without asking first.
-    #[expect(dead_code, reason = "for routes to come that change something")]
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Response> {
         if !self.is_json {
             return Err(Response::text(

@@ -20,6 +20,7 @@ impl Status {
     pub(crate) const NOT_FOUND: Self = Self(404, "Not Found");
     pub(crate) const METHOD_NOT_ALLOWED: Self = Self(405, "Method Not Allowed");
     pub(crate) const REQUEST_TIMEOUT: Self = Self(408, "Request Timeout");
+    pub(crate) const CONFLICT: Self = Self(409, "Conflict");
     pub(crate) const CONTENT_TOO_LARGE: Self = Self(413, "Content Too Large");
     pub(crate) const URI_TOO_LONG: Self = Self(414, "URI Too Long");
     pub(crate) const UNSUPPORTED_MEDIA_TYPE: Self = Self(415, "Unsupported Media Type");

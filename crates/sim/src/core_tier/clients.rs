@@ -16,7 +16,7 @@ use super::member::{Forwarded, Read};
 use super::world::World;
 use crate::tally::Mark;
 use raftlet::core::{
-    Body, Forward, Generation, Index, Message, ProposeError, ReadId, ReadReady, Term,
+    Body, Forward, Generation, Group, Index, Message, ProposeError, ReadId, ReadReady, Term,
 };
 
 /// Forwards that a member remembers; the oldest becomes unknown.
@@ -45,9 +45,13 @@ impl World {
         let commands: Vec<Bytes> = numbers.iter().map(|number| self.command(*number)).collect();
         let owed = self.members[seat].owes_turn;
         let refs = commands.iter().map(|command| &**command);
+        let hands_over = self.members[seat].group.as_ref().is_some_and(Group::is_transferring);
         let answer = self
             .with_group(seat, |group, now, arena| group.propose(now, arena, refs))
             .expect("it is up");
+        ensure(!hands_over || answer.is_err(), invariants::HANDS_OVER_WHOLE, || {
+            format!("proposed {numbers:?} while handing over: {answer:?}")
+        })?;
         self.tell(seat, || format!("is asked to propose {numbers:?}: {answer:?}"));
         match answer {
             Ok(first) => {
@@ -80,8 +84,10 @@ impl World {
                 self.settle(seat)
             }
             Err(error) => {
-                if matches!(error, ProposeError::Busy { .. }) {
-                    self.judge.tally.mark(Mark::Busy);
+                match error {
+                    ProposeError::Busy { .. } => self.judge.tally.mark(Mark::Busy),
+                    ProposeError::Transferring => self.judge.tally.mark(Mark::RefusedInTransfer),
+                    _ => {}
                 }
                 self.judge.refuse(&numbers);
                 self.settle(seat)
@@ -198,6 +204,24 @@ impl World {
         let dead = before - driver.local.len() - driver.forwards.len();
         let dead = u64::try_from(dead).expect("a small number");
         self.judge.tally.add(Mark::Dead, dead);
+    }
+
+    /// Some member, as a rule the leader, is asked to hand leadership over: to
+    /// anybody named, or to whoever is level.
+    pub(super) fn client_transfers(&mut self) -> Result<(), Violation> {
+        let random = &mut self.random.clients;
+        let leader = self.members.iter().position(is_leader);
+        let seat = match leader {
+            Some(leader) if random.below(8) > 0 => leader,
+            _ => random.index(self.members.len()),
+        };
+        let to = random.coin().then(|| self.members[random.index(self.members.len())].node);
+        let answer = self.with_group(seat, |group, now, _| group.transfer(now, to));
+        if let Some(Ok(())) = answer {
+            self.judge.tally.mark(Mark::Transfer);
+        }
+        self.tell(seat, || format!("is asked to hand over to {to:?}: {answer:?}"));
+        self.settle(seat)
     }
 
     /// Some member is asked to read.

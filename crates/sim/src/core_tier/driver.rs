@@ -32,6 +32,28 @@ impl World {
         self.after_within(seat, delay, Within::Written);
     }
 
+    /// A term and vote become durable ahead of what waits before them.
+    pub(super) fn hard_state_ahead(&mut self, seat: usize) -> Result<(), Violation> {
+        let member = &mut self.members[seat];
+        if !member.is_up() || member.is_halted() {
+            return Ok(());
+        }
+        let before = member.durable.hard_state;
+        let Some(ticket) = member.settle_hard_state() else {
+            return Ok(());
+        };
+        let after = member.durable.hard_state;
+        ensure(after.term >= before.term, invariants::TERM_MONOTONE, || {
+            format!("durable {after:?} ahead of its ticket after {before:?}")
+        })?;
+        self.judge.tally.mark(Mark::HardStateAhead);
+        self.trace.fold(&[0x71, self.now, ticket.get()]);
+        self.tell(seat, || format!("is told that term and vote of {ticket} are durable"));
+        self.with_group(seat, |group, now, _| group.on_hard_state_persisted(now, ticket));
+        self.judge.on_progress(&self.members, seat)?;
+        self.settle(seat)
+    }
+
     /// The write under way has ended: all of it is durable.
     pub(super) fn written(&mut self, seat: usize) -> Result<(), Violation> {
         let member = &mut self.members[seat];

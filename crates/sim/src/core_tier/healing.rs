@@ -14,7 +14,7 @@ use super::member::Member;
 use super::plan::Healing;
 use super::world::{Event, World};
 use crate::tally::Mark;
-use raftlet::core::{Index, Liveness, NodeId, Term};
+use raftlet::core::{Group, Index, Liveness, NodeId, Term};
 
 /// Election timeouts that recovery may take. Leaders elected in the last
 /// moment of an unlucky split, several times over, and a catch-up through a
@@ -164,6 +164,9 @@ impl World {
             let roles: Vec<_> = self.core().map(|m| (m.node, m.view.role, m.view.term)).collect();
             return Some(format!("nobody leads: {roles:?}"));
         };
+        if leader.group.as_ref().is_some_and(Group::is_transferring) {
+            return Some(format!("{} is handing over", leader.node));
+        }
         let (term, last) = (leader.view.term, leader.written.last());
         if last.index < len {
             return Some(format!("the log ends at {last}, {len} was asked for"));

@@ -50,6 +50,7 @@ claims! {
     VOTER_COMPARES_LOGS = "I06" "a vote goes only to a log at least as good";
     TERM_DURABLE = "I07" "no message carries a term that is not durable at its sender";
     PRE_VOTE_HARMLESS = "I08" "a pre-vote changes nothing durable";
+    TRUST_REFUSES_VOTES = "I09" "a member that hears its leader gives no vote to others, unless the leader wants it";
     QUORUM_OR_STEP_DOWN = "I10" "a leader that no quorum answers steps down";
     LOG_MATCHING = "I11" "index and term name one entry and all before it, everywhere";
     LEADER_APPENDS_ONLY = "I12" "a leader never truncates its own log";
@@ -64,6 +65,7 @@ claims! {
     APPLY_IN_ORDER = "I23" "entries are applied one by one in order";
     COMMIT_IS_PROVEN = "I25" "a member commits only entries that are the group's";
     READ_SEES_FLOOR = "I37" "a read sees everything acknowledged before it began";
+    HANDS_OVER_WHOLE = "I40" "a leader that hands over appends nothing, and only who holds its whole log takes over";
     READ_IS_COMMITTED = "I41" "a read index never passes the committed prefix";
     DONE_IS_APPLIED = "I42" "a proposal is done only when its own entry was applied";
     REFUSED_STAYS_OUT = "I43" "a proposal that was refused is in no log";

@@ -18,6 +18,7 @@ mod acks;
 mod commit;
 mod election;
 mod log;
+pub(crate) mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,6 +40,9 @@ pub(crate) struct Judge {
     /// What (index, term) names: by index, the terms seen there.
     named: Vec<Vec<(Term, u64)>>,
     committed: Vec<Committed>,
+    /// The first end of a log that a leader wanted another to take over with,
+    /// by term.
+    handed_over: BTreeMap<Term, LogId>,
     /// Commands whose proposal was refused.
     refused: BTreeSet<u64>,
     /// The highest index that any client was shown.
@@ -73,6 +77,7 @@ impl Judge {
             claims: BTreeMap::new(),
             named: vec![Vec::new()],
             committed: Vec::new(),
+            handed_over: BTreeMap::new(),
             refused: BTreeSet::new(),
             shown: Index::ZERO,
             tally: Tally::default(),
@@ -129,6 +134,7 @@ impl Judge {
         self.on_office(members, seat)?;
         self.on_commit(members, seat, out)?;
         self.on_status(&members[seat])?;
+        self.on_transfer_events(out);
         for envelope in &out.messages {
             self.on_message(members, seat, envelope)?;
         }
@@ -177,9 +183,11 @@ impl Judge {
             Body::Append(append) => self.on_append(member, seat, message.term, append),
             Body::Ack(ack) => self.on_ack(member, to, message.term, ack),
             Body::ForwardReply(reply) => self.on_forward_reply(member, to, message.term, reply),
+            Body::TakeOver { last } => self.on_take_over(members, seat, to, (message.term, *last)),
             Body::Forward(_)
             | Body::Probe
             | Body::NotLeader { .. }
+            | Body::Membership(_)
             | Body::Read { .. }
             | Body::ReadReply { .. } => Ok(()),
         }

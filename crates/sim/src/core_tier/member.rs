@@ -15,8 +15,8 @@ use super::clock::Clock;
 use super::image::{Change, Image};
 use crate::random::Random;
 use raftlet::core::{
-    Entries, Fetch, Group, Incarnation, Index, NodeId, Output, ReadId, Role, Run, Sender, Term,
-    Ticket,
+    Entries, Fetch, Group, HardState, Incarnation, Index, NodeId, Output, ReadId, Role, Run,
+    Sender, Term, Ticket,
 };
 
 /// A seat of the group and everything in it.
@@ -57,6 +57,8 @@ pub(crate) struct View {
     pub(crate) ticket: Ticket,
     /// Deadlines obeyed in a row without moving the next one.
     pub(crate) stuck_deadlines: u32,
+    /// Whom it heard last as leader, of which term, when on its own clock.
+    pub(crate) heard: Option<(NodeId, Term, u64)>,
     /// As leader, per seat: since when its own messages there are unanswered,
     /// on its own clock.
     pub(crate) unanswered: Vec<Option<u64>>,
@@ -167,9 +169,27 @@ impl Member {
         self.durable.adopt(&change);
         self.disk.untold.push_back(ticket);
         self.disk.writing = self.disk.writing.saturating_sub(1);
-        let hard_state = self.durable.hard_state;
-        if let Some(vote) = hard_state.vote {
-            self.durable_votes.insert(hard_state.term, vote);
+        self.note_vote();
+    }
+
+    /// The last term and vote that wait have become durable, nothing else has.
+    /// The ticket they went under.
+    pub(crate) fn settle_hard_state(&mut self) -> Option<Ticket> {
+        let waiting = &mut self.disk.waiting;
+        let last = waiting.iter().rposition(|(_, change)| change.hard_state.is_some())?;
+        let (ticket, hard_state) = waiting.get(last).map(|(t, change)| (*t, change.hard_state))?;
+        self.durable.hard_state = hard_state?;
+        for (_, change) in waiting.iter_mut().take(last + 1) {
+            change.hard_state = None;
+        }
+        self.note_vote();
+        Some(ticket)
+    }
+
+    fn note_vote(&mut self) {
+        let HardState { term, vote } = self.durable.hard_state;
+        if let Some(vote) = vote {
+            self.durable_votes.insert(term, vote);
         }
     }
 

@@ -22,6 +22,7 @@ impl World {
             Turn::Retransmit => self.client_retransmits(),
             Turn::Read => self.client_reads()?,
             Turn::Forget => self.client_forgets()?,
+            Turn::Transfer => self.client_transfers()?,
             Turn::Replay => self.replay(),
             Turn::Cut => self.cut(),
             Turn::Heal => {
@@ -53,6 +54,7 @@ impl World {
                 self.members[seat].clock.jump(random);
             }
             Turn::Rumour => self.rumour(seat)?,
+            Turn::Ahead => self.hard_state_ahead(seat)?,
             Turn::Doubt => {
                 self.with_group(seat, |group, now, _| group.on_forwarded(now));
                 self.settle(seat)?;

@@ -209,5 +209,7 @@ pub(crate) fn kind(body: &Body) -> u64 {
         Body::ReadReply { .. } => 7,
         Body::Forward(_) => 8,
         Body::ForwardReply(_) => 9,
+        Body::TakeOver { .. } => 10,
+        Body::Membership(_) => 11,
     }
 }

@@ -91,6 +91,9 @@ pub struct MemberFaults {
     /// A member is told something about another's liveness, right or wrong.
     /// Per step.
     pub rumour: u64,
+    /// A disk without space takes terms and votes, and not what waits before
+    /// them. Per step.
+    pub ahead: u64,
     /// A failure detector tells of every crash and start, correctly.
     pub detector: bool,
 }
@@ -110,6 +113,8 @@ pub struct ClientLoad {
     pub read: u64,
     /// A reader stops waiting.
     pub forget: u64,
+    /// Some member is asked to hand leadership over.
+    pub transfer: u64,
 }
 
 /// How the second phase begins.
@@ -216,6 +221,7 @@ impl MemberFaults {
             late_ns,
             calendar_jump: rate(300, 10_000),
             rumour: rate(300, 50_000),
+            ahead: rate(1_000, 100_000),
             skewed: random.coin(),
             detector: random.coin(),
         }
@@ -231,6 +237,7 @@ impl ClientLoad {
             retransmit: rate(random, true, 1_000, 50_000),
             read: rate(random, true, 1_000, 200_000),
             forget: rate(random, true, 1_000, 50_000),
+            transfer: rate(random, true, 500, 20_000),
         }
     }
 }

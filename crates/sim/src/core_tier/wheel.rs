@@ -16,6 +16,7 @@ pub(crate) enum Turn {
     Retransmit,
     Read,
     Forget,
+    Transfer,
     Replay,
     Cut,
     Heal,
@@ -26,6 +27,7 @@ pub(crate) enum Turn {
     CalendarJump,
     Rumour,
     Doubt,
+    Ahead,
 }
 
 /// The plan's rates, added up.
@@ -44,6 +46,7 @@ impl Wheel {
             (clients.retransmit, Turn::Retransmit),
             (clients.read, Turn::Read),
             (clients.forget, Turn::Forget),
+            (clients.transfer, Turn::Transfer),
             (network.replay, Turn::Replay),
             (network.cut, Turn::Cut),
             (network.heal, Turn::Heal),
@@ -54,6 +57,7 @@ impl Wheel {
             (members.calendar_jump, Turn::CalendarJump),
             (members.rumour, Turn::Rumour),
             (members.rumour, Turn::Doubt),
+            (members.ahead, Turn::Ahead),
         ];
         let mut end = 0;
         let mut sectors = Vec::new();

@@ -18,6 +18,7 @@ use super::clock::Clock;
 use super::image::Change;
 use super::invariants::{self, Violation, ensure};
 use super::judge::Judge;
+use super::judge::transfer::must_refuse;
 use super::member;
 use super::network::{self, Flight, FlightId, Network};
 use super::plan::Plan;
@@ -27,7 +28,7 @@ use crate::tally::Mark;
 use crate::trace::Trace;
 use raftlet::core::{
     Arena, Body, Configuration, Generation, Group, GroupId, Incarnation, Liveness, Member,
-    MemberRole, NodeId, Now, Output, Run, Seat, Settings, Time, VoteKind, genesis,
+    MemberRole, Message, NodeId, Now, Output, Run, Seat, Settings, Term, Time, VoteKind, genesis,
 };
 
 /// The whole simulated world.
@@ -332,7 +333,7 @@ impl World {
     }
 
     /// A message leaves, and may never arrive.
-    pub(super) fn send(&mut self, seat: usize, to: usize, message: raftlet::core::Message) {
+    pub(super) fn send(&mut self, seat: usize, to: usize, message: Message) {
         self.messages_sent += 1;
         let kind = network::kind(&message.body);
         self.trace.fold(&[0x5e, kind, message.term.get()]);
@@ -415,7 +416,10 @@ impl World {
         }
         let owed = member.owes_turn;
         let before = member.written.hard_state;
+        let append_term = matches!(message.body, Body::Append(_)).then_some(message.term);
+        let sticks = !owed && self.is_refused_out_of_trust(seat, from.node, &message);
         self.with_group(seat, |group, now, arena| group.step(now, arena, from, message));
+        self.note_leader(seat, from.node, append_term);
         if is_ack {
             self.judge.on_progress(&self.members, seat)?;
         }
@@ -425,7 +429,38 @@ impl World {
             !is_pre_vote || owed || member.owes_turn || member.written.hard_state == before,
             invariants::PRE_VOTE_HARMLESS,
             || format!("{before:?} became {:?}", member.written.hard_state),
+        )?;
+        ensure(
+            !sticks || member.owes_turn || member.written.hard_state == before,
+            invariants::TRUST_REFUSES_VOTES,
+            || format!("{before:?} became {:?} for {}", member.written.hard_state, from.node),
         )
+    }
+
+    /// Whether a message asks for a vote that its receiver must refuse because
+    /// it hears another leader.
+    fn is_refused_out_of_trust(&self, seat: usize, from: NodeId, message: &Message) -> bool {
+        let Body::VoteRequest(request) = &message.body else {
+            return false;
+        };
+        let member = &self.members[seat];
+        let Some(group) = member.group.as_ref().filter(|group| group.leader() != Some(from)) else {
+            return false;
+        };
+        let now = member.clock.now(self.now).time.ns();
+        request.kind == VoteKind::Real && must_refuse(member, group, now, self.plan.timeout_ns())
+    }
+
+    /// Whom a member has just heard as its leader.
+    fn note_leader(&mut self, seat: usize, from: NodeId, append_term: Option<Term>) {
+        let member = &mut self.members[seat];
+        let Some(group) = &member.group else {
+            return;
+        };
+        if append_term == Some(group.term()) && group.leader() == Some(from) {
+            let now = member.clock.now(self.now).time.ns();
+            member.view.heard = Some((from, group.term(), now));
+        }
     }
 
     /// Looks at a member's deadline, later by some.
@@ -555,10 +590,7 @@ fn first_change(voters: usize) -> Change {
     let configuration = Configuration::new(members).expect("voters, each once");
     let entries = genesis(GROUP, GENERATION, &configuration);
     Change {
-        hard_state: Some(raftlet::core::HardState {
-            term: raftlet::core::Term::BOOTSTRAP,
-            vote: None,
-        }),
+        hard_state: Some(raftlet::core::HardState { term: Term::BOOTSTRAP, vote: None }),
         truncate_from: None,
         records: Change::records_of(0, &entries),
         entries,

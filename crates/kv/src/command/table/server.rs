@@ -15,6 +15,20 @@ pub(super) static ROWS: &[Row] = &[
         "1.0.0",
         "Get information and statistics about the server",
     ),
+    Row::new("role", 1, parse::role)
+        .flags(&["noscript", "loading", "stale", "fast"])
+        .categories(&["admin", "fast", "dangerous"])
+        .doc("server", "2.8.12", "Return the role of the instance in the context of replication"),
+    Row::new("time", 1, parse::time)
+        .flags(&["loading", "stale", "fast"])
+        .categories(&["fast"])
+        .doc("server", "2.6.0", "Return the current server time"),
+    Row::new("wait", 3, parse::wait).flags(&["noscript"]).categories(SLOW_CONNECTION).doc(
+        "generic",
+        "3.0.0",
+        "Wait for the synchronous replication of all the write commands sent in the context of \
+         the current connection",
+    ),
 ];
 
 static COMMAND: &[Row] = &[

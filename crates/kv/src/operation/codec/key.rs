@@ -24,6 +24,7 @@
 //!  10 idletime     bytes key
 //!  11 memory_usage bytes key
 //!  12 frequency    bytes key
+//!  13 versions     list of bytes key
 //! ```
 
 use crate::operation::codec::DecodeError;
@@ -49,6 +50,7 @@ const REFCOUNT: u8 = 9;
 const IDLETIME: u8 = 10;
 const MEMORY_USAGE: u8 = 11;
 const FREQUENCY: u8 = 12;
+const VERSIONS: u8 = 13;
 
 pub(super) fn encode_command<B: AsRef<[u8]>>(command: &KeyCommand<B>, out: &mut Vec<u8>) {
     match command {
@@ -151,6 +153,10 @@ pub(super) fn encode_query<B: AsRef<[u8]>>(query: &KeyQuery<B>, out: &mut Vec<u8
             push_list(out, scan.pattern.as_slice());
             push_list(out, scan.type_name.as_slice());
         }
+        KeyQuery::Versions { keys } => {
+            out.push(VERSIONS);
+            push_list(out, keys);
+        }
     }
 }
 
@@ -179,6 +185,7 @@ pub(super) fn decode_query<'a>(reader: &mut Reader<'a>) -> Result<KeyQuery<&'a [
         IDLETIME => KeyQuery::IdleTime { key: reader.bytes()? },
         MEMORY_USAGE => KeyQuery::MemoryUsage { key: reader.bytes()? },
         FREQUENCY => KeyQuery::Frequency { key: reader.bytes()? },
+        VERSIONS => KeyQuery::Versions { keys: reader.list(Reader::bytes)? },
         found => return Err(DecodeError::UnknownKind { found, offset }),
     })
 }
@@ -256,6 +263,7 @@ fn query_samples() -> Vec<(crate::Command<&'static [u8]>, &'static str)> {
         (Query::IdleTime { key: k }, r"\x02 \x02\n\x01\x00\x00\x00k"),
         (Query::MemoryUsage { key: k }, r"\x02 \x02\x0b\x01\x00\x00\x00k"),
         (Query::Frequency { key: k }, r"\x02 \x02\x0c\x01\x00\x00\x00k"),
+        (Query::Versions { keys: vec![b"a"] }, r"\x02 \x02\r\x01\x00\x00\x00\x01\x00\x00\x00a"),
     ];
     queries.map(|(query, golden)| (crate::Command::Query(query.into()), golden)).into()
 }

@@ -67,6 +67,16 @@ impl<'a> Reader<'a> {
         Err(DecodeError::Trailing { offset: self.offset, extra_bytes: self.rest.len() })
     }
 
+    /// Takes the next byte if it is this one.
+    pub(crate) fn next_is(&mut self, wanted: u8) -> bool {
+        let is_it = self.rest.first() == Some(&wanted);
+        if is_it {
+            self.rest = self.rest.get(1..).unwrap_or_default();
+            self.offset += 1;
+        }
+        is_it
+    }
+
     pub(crate) fn byte(&mut self) -> Result<u8, DecodeError> {
         self.array().map(|[byte]| byte)
     }

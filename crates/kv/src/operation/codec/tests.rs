@@ -4,8 +4,8 @@ use super::*;
 
 fn samples() -> Vec<(Command<&'static [u8]>, &'static str)> {
     let tick = (Command::Tick, r"\x02!");
-    let seed = (Command::Seed(7), r#"\x02\"\x07\x00\x00\x00\x00\x00\x00\x00"#);
-    [string::samples(), key::samples(), vec![tick, seed]].concat()
+    let seed = (Command::Seed(7), r"\x02#\x07\x00\x00\x00\x00\x00\x00\x00");
+    [string::samples(), key::samples(), transaction::samples(), vec![tick, seed]].concat()
 }
 
 fn encoded(command: &Command<&[u8]>) -> Vec<u8> {
@@ -58,6 +58,20 @@ fn unknown_versions_families_and_kinds_are_refused_by_number() {
         assert_eq!(Command::decode(&[VERSION, family, 0x63]), kind(0x63, 2));
         assert_eq!(Command::decode(&[VERSION, QUERY, family, 0x63]), kind(0x63, 3));
     }
+}
+
+#[test]
+fn a_transaction_in_a_transaction_is_refused() {
+    let inner = Command::Transaction(Box::new(crate::Transaction::<&[u8]> {
+        watched: Vec::new(),
+        commands: Vec::new(),
+    }));
+    let outer = Command::Transaction(Box::new(crate::Transaction {
+        watched: Vec::new(),
+        commands: vec![inner],
+    }));
+    let error = Command::decode(&encoded(&outer)).unwrap_err();
+    assert_eq!(error, DecodeError::UnknownFamily { found: TRANSACTION, offset: 10 });
 }
 
 #[test]

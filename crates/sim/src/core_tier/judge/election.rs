@@ -59,6 +59,9 @@ impl Judge {
         if request.kind == VoteKind::Pre {
             return Ok(());
         }
+        if request.kind == VoteKind::Transfer {
+            self.on_transfer_campaign(term, request.last)?;
+        }
         self.externalise(member, term, member.node, invariants::CANDIDACY_DURABLE)?;
         self.claims.insert((term, member.node), request.last);
         Ok(())

@@ -1,0 +1,225 @@
+//! Reading the snapshot in use, chunk by chunk, each verified before it is
+//! given out (rule 11).
+//!
+//! Opening reads the trailer, the table and the head; so length, count, digest
+//! and owner are known to be right before the first chunk is asked for.
+
+use std::rc::Rc;
+
+use bytes::{Buf, Bytes};
+
+use crate::block::BLOCK_BYTES;
+use crate::disk::buffer::Buffer;
+use crate::disk::{Disk, DiskError};
+use crate::names;
+use crate::shard_log::Shared;
+use crate::snapshot::{
+    HeadError, SNAPSHOT_FORMAT_VERSION, TABLE_NUMBER, Title, Trailer, decode_head, decode_slot,
+    head_bytes, slot_bytes,
+};
+use crate::width::{u64_from, usize_from};
+use raftlet::core::{GroupId, LogId};
+use raftlet::{
+    GroupInfo, SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_MAX, SnapshotInfo, SnapshotMeta,
+    SnapshotReader, StorageError,
+};
+
+/// Reads one snapshot, which stays until the reader is dropped.
+#[derive(Debug)]
+pub struct LogSnapshotReader<D: Disk> {
+    guard: Guard<D>,
+    file: D::File,
+    title: Title,
+    stamp: u64,
+    meta: SnapshotMeta,
+    info: SnapshotInfo,
+    /// Offset, length and checksum of each chunk.
+    chunks: Vec<(u64, u32, u32)>,
+}
+
+/// Keeps the file.
+#[derive(Debug)]
+struct Guard<D: Disk> {
+    shared: Rc<Shared<D>>,
+    group: GroupId,
+    last: LogId,
+}
+
+impl<D: Disk> Guard<D> {
+    fn new(shared: Rc<Shared<D>>, group: GroupId, last: LogId) -> Self {
+        shared.state.borrow_mut().add_reader(group, last);
+        Self { shared, group, last }
+    }
+
+    fn damaged(&self, offset: u64, what: &str) -> StorageError {
+        let name = names::snapshot_name(self.group, self.last);
+        let detail = format!("{name} at byte {offset}: {what}");
+        StorageError::Damaged { group: self.group, detail }
+    }
+
+    fn unreadable(&self, error: &DiskError) -> StorageError {
+        if error.kind == std::io::ErrorKind::NotFound {
+            return self.damaged(0, "the file is missing");
+        }
+        StorageError::Unreadable { detail: error.to_string() }
+    }
+
+    /// `len` bytes from `offset` on, all of them.
+    async fn read(&self, file: &D::File, offset: u64, len: usize) -> Result<Buffer, StorageError> {
+        let (buffer, read) = self.shared.disk.read_at(file, offset, Buffer::zeroed(len)).await;
+        let read = read.map_err(|error| self.unreadable(&error))?;
+        if read < len {
+            return Err(self.damaged(offset, "the file ends too early"));
+        }
+        Ok(buffer)
+    }
+}
+
+impl<D: Disk> Drop for Guard<D> {
+    fn drop(&mut self) {
+        self.shared.state.borrow_mut().remove_reader(self.group, self.last);
+        self.shared.bell.ring();
+    }
+}
+
+impl<D: Disk> LogSnapshotReader<D> {
+    /// Opens the snapshot that the log names for this group.
+    pub(crate) async fn open(
+        shared: Rc<Shared<D>>,
+        group: GroupId,
+    ) -> Result<Option<Self>, StorageError> {
+        let current = {
+            let state = shared.state.borrow();
+            state.groups.get(&group).and_then(|index| {
+                let info = GroupInfo { group, generation: index.generation };
+                index.snapshot.map(|last| (info, last))
+            })
+        };
+        let Some((info, last)) = current else {
+            return Ok(None);
+        };
+        let title = Title::new(&shared.home.identity(), shared.sizes.shard, info, last);
+        let guard = Guard::new(shared, group, last);
+        Self::read(guard, title).await.map(Some)
+    }
+
+    async fn read(guard: Guard<D>, title: Title) -> Result<Self, StorageError> {
+        let name = names::snapshot_name(guard.group, guard.last);
+        let listed = guard.shared.disk.list().await;
+        let listed = listed.map_err(|error| guard.unreadable(&error))?;
+        let found = listed.iter().find(|file| file.name == name);
+        let bytes = found.ok_or_else(|| guard.damaged(0, "the file is missing"))?.bytes;
+        let opened = guard.shared.disk.open(&name).await;
+        let file = opened.map_err(|error| guard.unreadable(&error))?;
+        let stamp = title.stamp();
+        let trailer = read_trailer(&guard, &file, bytes, stamp).await?;
+        let (meta, head_len) = read_head(&guard, &file, &title).await?;
+        let chunks = read_table(&guard, &file, &trailer, head_len).await?;
+        Ok(Self { guard, file, title, stamp, meta, info: trailer.info, chunks })
+    }
+}
+
+async fn read_trailer<D: Disk>(
+    guard: &Guard<D>,
+    file: &D::File,
+    bytes: u64,
+    stamp: u64,
+) -> Result<Trailer, StorageError> {
+    let block = u64_from(BLOCK_BYTES);
+    let at = bytes.checked_sub(block).filter(|at| at.is_multiple_of(block));
+    let at = at.ok_or_else(|| guard.damaged(bytes, "the file has an impossible length"))?;
+    let buffer = guard.read(file, at, BLOCK_BYTES).await?;
+    let trailer = Trailer::decode(buffer.bytes()).filter(|trailer| {
+        let table = slot_bytes(table_bytes(trailer.info.chunks));
+        trailer.stamp == stamp
+            && trailer.file_bytes == bytes
+            && trailer.info.chunks <= SNAPSHOT_CHUNKS_MAX
+            && trailer.table_offset.checked_add(u64_from(table)) == Some(at)
+    });
+    trailer.ok_or_else(|| guard.damaged(at, "it does not end with its trailer"))
+}
+
+fn table_bytes(chunks: u32) -> usize {
+    usize_from(u64::from(chunks)) * 8
+}
+
+async fn read_head<D: Disk>(
+    guard: &Guard<D>,
+    file: &D::File,
+    title: &Title,
+) -> Result<(SnapshotMeta, usize), StorageError> {
+    let damaged = || guard.damaged(0, "its head is damaged");
+    let mut buffer = guard.read(file, 0, BLOCK_BYTES).await?;
+    let len = head_bytes(buffer.bytes()).ok_or_else(damaged)?;
+    if len > BLOCK_BYTES {
+        buffer = guard.read(file, 0, len).await?;
+    }
+    match decode_head(buffer.bytes()) {
+        Ok((found, meta)) if found == *title => Ok((meta, len)),
+        Ok(_) => Err(guard.damaged(0, "it belongs to another directory, group or log id")),
+        Err(HeadError::Damaged) => Err(damaged()),
+        Err(HeadError::UnknownFormat(found)) => {
+            let what = format!(
+                "it has format version {found}, this program knows {SNAPSHOT_FORMAT_VERSION}"
+            );
+            Err(guard.damaged(0, &what))
+        }
+    }
+}
+
+async fn read_table<D: Disk>(
+    guard: &Guard<D>,
+    file: &D::File,
+    trailer: &Trailer,
+    head_len: usize,
+) -> Result<Vec<(u64, u32, u32)>, StorageError> {
+    let at = trailer.table_offset;
+    let damaged = || guard.damaged(at, "its table of chunks is damaged");
+    let wanted = table_bytes(trailer.info.chunks);
+    let buffer = guard.read(file, at, slot_bytes(wanted)).await?;
+    let mut table = decode_slot(buffer.bytes(), TABLE_NUMBER, trailer.stamp)
+        .filter(|table| table.len() == wanted)
+        .ok_or_else(damaged)?;
+    let mut chunks = Vec::with_capacity(usize_from(u64::from(trailer.info.chunks)));
+    let mut info = SnapshotInfo::default();
+    let mut offset = u64_from(head_len);
+    while table.has_remaining() {
+        let (bytes, checksum) = (table.get_u32_le(), table.get_u32_le());
+        let len = usize_from(u64::from(bytes));
+        if len > SNAPSHOT_CHUNK_BYTES_MAX {
+            return Err(damaged());
+        }
+        chunks.push((offset, bytes, checksum));
+        info.add_known(bytes, checksum);
+        offset += u64_from(slot_bytes(len));
+    }
+    if info != trailer.info || offset != at {
+        return Err(damaged());
+    }
+    Ok(chunks)
+}
+
+impl<D: Disk> SnapshotReader for LogSnapshotReader<D> {
+    fn meta(&self) -> &SnapshotMeta {
+        &self.meta
+    }
+
+    fn info(&self) -> SnapshotInfo {
+        self.info
+    }
+
+    async fn read_chunk(&self, number: u32) -> Result<Bytes, StorageError> {
+        let at = usize_from(u64::from(number));
+        let Some((offset, bytes, checksum)) = self.chunks.get(at).copied() else {
+            let detail = format!("it has no chunk {number}");
+            return Err(StorageError::Snapshot { group: self.title.group.group, detail });
+        };
+        let len = usize_from(u64::from(bytes));
+        let buffer = self.guard.read(&self.file, offset, slot_bytes(len)).await?;
+        let mut check = SnapshotInfo::default();
+        let chunk = decode_slot(buffer.bytes(), number, self.stamp)
+            .filter(|chunk| chunk.len() == len && check.add(chunk) == checksum);
+        let damaged = || self.guard.damaged(offset, &format!("chunk {number} is damaged"));
+        chunk.map(Bytes::copy_from_slice).ok_or_else(damaged)
+    }
+}

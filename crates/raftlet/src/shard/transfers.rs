@@ -1,0 +1,69 @@
+//! Leadership transfers within the turn: begun, followed, ended.
+//!
+//! Not here: who waits for them (`transfer.rs`), how a leader hands over (core).
+
+use crate::answer::Answer;
+use crate::error::{Halt, TransferError};
+use crate::port::StateMachine;
+use crate::shard::state::{Phase, State};
+use crate::timers::Slot;
+use crate::transfer::TRANSFERS_MAX;
+use raftlet_core::{NodeId, Now, Term};
+
+/// Core deadlines that a transfer may take in all: the transfer's own, and an
+/// election where the successor failed half way.
+const ELECTION_TIMEOUTS: u32 = 4;
+
+impl<M: StateMachine> State<M> {
+    /// Takes a transfer in, or gives the answer back with the reason.
+    pub(crate) fn accept_transfer(
+        &mut self,
+        slot: Slot,
+        to: Option<NodeId>,
+        answer: Answer<Result<NodeId, TransferError>>,
+    ) -> Option<(Answer<Result<NodeId, TransferError>>, TransferError)> {
+        if let Some(halt) = self.members.get(slot).and_then(|member| member.halted.clone()) {
+            return Some((answer, TransferError::Halted(halt)));
+        }
+        if let Phase::Ended(_) = self.phase {
+            return Some((answer, TransferError::Stopped));
+        }
+        let refused = self.transfers.ask(slot, to, answer)?;
+        Some((refused, TransferError::Busy { limit: TRANSFERS_MAX }))
+    }
+
+    /// Begins what was asked, ends what is out of time.
+    pub(super) fn take_transfers(&mut self, now: Now) {
+        for asked in self.transfers.take_asked() {
+            let slot = asked.slot;
+            let Some(member) = self.members.get_mut(slot) else {
+                continue;
+            };
+            match member.core.transfer(now, asked.to) {
+                Ok(()) => {
+                    let timeout = self.options.group.election_timeout;
+                    let ends_at = now.time.after(timeout.saturating_mul(ELECTION_TIMEOUTS));
+                    self.transfers.begin(asked, member.core.term(), ends_at);
+                    self.mark_dirty(slot);
+                }
+                Err(error) => self.due.transfers_ended.push(asked.refuse(error)),
+            }
+        }
+        self.due.transfers_ended.extend(self.transfers.take_expired(now.time));
+    }
+
+    /// Somebody leads a group.
+    pub(super) fn on_group_led(&mut self, slot: Slot, term: Term, leader: NodeId) {
+        let Some(member) = self.members.get(slot) else {
+            return;
+        };
+        let own = member.core.seat().node;
+        self.due.transfers_ended.extend(self.transfers.on_leader(slot, (term, leader), own));
+    }
+
+    /// A group halts, or all do.
+    pub(super) fn end_transfers(&mut self, slot: Option<Slot>, halt: Option<&Halt>) {
+        let error = halt.map_or(TransferError::Stopped, |halt| TransferError::Halted(halt.clone()));
+        self.due.transfers_ended.extend(self.transfers.on_halt(slot, &error));
+    }
+}
