@@ -228,7 +228,6 @@ pub(crate) enum Keys {
     },
     /// A number stands at `at`, and behind it as many keys; before it, where
     /// the result goes, if that is stored.
-    #[expect(dead_code, reason = "for the families of collections, which come next")]
     Counted {
         at: usize,
         stores: bool,
@@ -239,7 +238,7 @@ impl Keys {
     /// The first argument.
     pub(crate) const ONE: Self = Self::Span { first: 1, last: 1, step: 1 };
     /// The first two arguments.
-    pub(crate) const TWO: Self = Self::Span { first: 1, last: 2, step: 1 };
+    pub(crate) const PAIR: Self = Self::Span { first: 1, last: 2, step: 1 };
     /// All arguments.
     pub(crate) const ALL: Self = Self::Span { first: 1, last: -1, step: 1 };
     /// The first argument, the third, and so on.

@@ -3,7 +3,9 @@
 //! Texts are Redis 7.0's, byte for byte, wherever Redis has the case. What is
 //! raftlet's own: [`Failure`], and the form for commands that aren't supported.
 //! Errors of the protocol and of the data are next to their types
-//! (`resp/request.rs`, `operation.rs`).
+//! (`resp/request.rs`, `operation/response.rs`).
+
+pub(crate) mod collection;
 
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;

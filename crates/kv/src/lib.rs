@@ -77,8 +77,17 @@ pub use limits::Limits;
 pub use machine::Machine;
 pub use node::{ClientInfo, ClientState, ClusterInfo, ClusterNode, Node, Setting};
 pub use operation::codec::DecodeError;
-pub use operation::key::{DeadlineForm, ExpireCondition, KeyCommand, KeyQuery, Scan, When};
+pub use operation::collection::{Pick, Scan};
+pub use operation::hash::{HashChange, HashCommand, HashPart, HashQuery, HashQuestion};
+pub use operation::key::{DeadlineForm, ExpireCondition, KeyCommand, KeyQuery, KeyScan, When};
+pub use operation::list::{Find, ListChange, ListCommand, ListMove, ListQuery, ListQuestion};
 pub use operation::response::{DataError, Response};
+pub use operation::set::{SetChange, SetCommand, SetMove, SetOperation, SetQuery, SetQuestion};
+pub use operation::sorted_set::{
+    AddIf, AddReply, AddRule, AddTo, Aggregate, Combination, Direction, LexBound, Range,
+    RangeRequest, ScoreBound, SortedSetChange, SortedSetCommand, SortedSetQuery, SortedSetQuestion,
+    StoreRange,
+};
 pub use operation::string::{
     Expiry, Lcs, LcsForm, SetAnswer, SetCondition, SetOptions, StringCommand, StringQuery,
 };
@@ -95,3 +104,5 @@ pub use session::password::Password;
 pub use session::{ConnectionInfo, Refusals};
 pub use slot::{GroupIndex, GroupsLenError, SLOTS_LEN, Slot, SlotMap};
 pub use store::{Applied, Store};
+pub use value::list::End;
+pub use value::score::Score;

@@ -26,7 +26,7 @@ use crate::errors::Failure;
 use crate::info::REDIS_VERSION;
 use crate::limits::Limits;
 use crate::node::{ClientInfo, ClientState, Node};
-use crate::operation::key::{KeyQuery, Scan};
+use crate::operation::key::{KeyQuery, KeyScan};
 use crate::operation::transaction::Transaction as TransactionCommand;
 use crate::operation::{Command, Query};
 use crate::pipeline::EveryGroup;
@@ -236,8 +236,12 @@ impl Session {
             Err(refusal) if self.transaction.is_queueing() => Request::Answered(refusal),
             parsed => parsed?,
         };
-        if let Request::Read(query) | Request::ReadEveryGroup(query) = &mut request {
-            query.draw(|| self.draws.draw());
+        match &mut request {
+            Request::Read(query) | Request::ReadEveryGroup(query) => {
+                query.draw(|| self.draws.draw());
+            }
+            Request::Write(command) => command.draw(|| self.draws.draw()),
+            _ => {}
         }
         let group = row.group(args, self.slots)?;
         if self.transaction.is_queueing() && row.flags.contains(&"denyoom") {
@@ -318,13 +322,13 @@ impl Session {
     }
 
     /// A cursor is a position in a group and the group's number.
-    fn scan(&self, request: ScanRequest) -> (GroupIndex, Scan<Bytes>) {
+    fn scan(&self, request: ScanRequest) -> (GroupIndex, KeyScan<Bytes>) {
         let groups_len = self.slots.groups_len();
         let number = request.cursor % u64::from(groups_len);
         // Below `groups_len`, so it is there.
         let group = self.slots.groups().find(|group| u64::from(group.number()) == number);
         let group = group.unwrap_or_default();
-        let scan = Scan {
+        let scan = KeyScan {
             position: request.cursor / u64::from(groups_len),
             group: group.number(),
             groups_len,

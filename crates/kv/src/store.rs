@@ -21,12 +21,19 @@
 //! Not here: snapshots, a limit on memory, for which [`Store::used_bytes`]
 //! counts, and when time entries are proposed (the server).
 
+mod combination;
 mod deadlines;
 mod digest;
+mod elements;
 pub(crate) mod entry;
+mod hash;
 mod key;
 mod lcs;
+mod list;
 mod scan;
+mod set;
+mod sorted_set;
+mod sorted_set_range;
 mod string;
 mod table;
 mod transaction;
@@ -72,11 +79,16 @@ pub struct Applied {
 }
 
 /// Whether a change of a collection changed anything.
-#[expect(dead_code, reason = "for the families of collections, which come next")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Changed,
     Untouched,
+}
+
+impl Effect {
+    fn of(is_changed: bool) -> Self {
+        if is_changed { Self::Changed } else { Self::Untouched }
+    }
 }
 
 impl Store {
@@ -172,6 +184,10 @@ impl Store {
         match command {
             Command::String(command) => string::apply(self, command).into(),
             Command::Key(command) => key::apply(self, command).into(),
+            Command::Hash(command) => hash::apply(self, command).into(),
+            Command::List(command) => list::apply(self, command).into(),
+            Command::Set(command) => set::apply(self, command).into(),
+            Command::SortedSet(command) => sorted_set::apply(self, command).into(),
             Command::Query(query) => self.query(query),
             Command::Tick => Response::Ok,
             Command::Transaction(transaction) => transaction::apply(self, transaction),
@@ -184,6 +200,11 @@ impl Store {
                 Response::Ok
             }
         }
+    }
+
+    /// What scatters elements in memory.
+    fn seed(&self) -> u64 {
+        self.entries.seed()
     }
 
     fn remove_lapsed(&mut self) {
@@ -225,6 +246,16 @@ impl Store {
         }
         if let Some(old) = old {
             self.count_out(key, &old);
+        }
+    }
+
+    /// As [`Self::put`] without a deadline, with a collection of `len`; an empty
+    /// one leaves the key without a value.
+    fn put_or_remove(&mut self, key: &[u8], value: Value, len: usize) {
+        if len > 0 {
+            self.put(key, value, None);
+        } else {
+            self.remove(key);
         }
     }
 
@@ -274,7 +305,6 @@ impl Store {
     ///
     /// # Errors
     /// [`DataError::WrongType`]: the key holds something else.
-    #[expect(dead_code, reason = "for the families of collections, which come next")]
     fn change<T: Collection, R>(
         &mut self,
         key: &[u8],
@@ -283,7 +313,7 @@ impl Store {
         let log_time_ms = self.log_time_ms;
         let live = self.entries.get_mut(key).filter(|entry| !entry.has_lapsed(log_time_ms));
         let Some(entry) = live else {
-            let mut collection = T::default();
+            let mut collection = T::empty(self.seed());
             let (effect, result) = change(&mut collection);
             if effect == Effect::Changed && !collection.is_empty() {
                 self.put(key, collection.into_value(), None);
@@ -322,6 +352,10 @@ fn answer<B: AsRef<[u8]>>(view: &View<'_>, query: &Query<B>) -> Response {
     match query {
         Query::String(query) => string::answer(view, query).into(),
         Query::Key(query) => key::answer(view, query),
+        Query::Hash(query) => hash::answer(view, query).into(),
+        Query::List(query) => list::answer(view, query).into(),
+        Query::Set(query) => set::answer(view, query).into(),
+        Query::SortedSet(query) => sorted_set::answer(view, query).into(),
     }
 }
 

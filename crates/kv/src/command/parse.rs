@@ -6,10 +6,17 @@
 
 pub(crate) mod clients;
 pub(crate) mod cluster;
+pub(crate) mod collection;
+pub(crate) mod combination;
 pub(crate) mod connection;
 pub(crate) mod expiry;
+pub(crate) mod hash;
 pub(crate) mod key;
+pub(crate) mod list;
+pub(crate) mod range;
 pub(crate) mod server;
+pub(crate) mod set;
+pub(crate) mod sorted_set;
 pub(crate) mod string;
 pub(crate) mod transaction;
 

@@ -17,21 +17,20 @@ static UNSUPPORTED: &[(&str, &str)] = &[
     ),
     ("use GET and SET", "dump restore restore-asking"),
     (
-        "use string values, there are no other types yet",
-        "hdel hexists hget hgetall hincrby hincrbyfloat hkeys hlen hmget hmset hrandfield \
-         hscan hset hsetnx hstrlen hvals blmove blmpop blpop brpop brpoplpush lindex \
-         linsert llen lmove lmpop lpop lpos lpush lpushx lrange lrem lset ltrim rpop \
-         rpoplpush rpush rpushx sadd scard sdiff sdiffstore sinter sintercard sinterstore \
-         sismember smembers smismember smove sort sort_ro spop srandmember srem sscan \
-         sunion sunionstore bzmpop bzpopmax bzpopmin zadd zcard zcount zdiff zdiffstore \
-         zincrby zinter zintercard zinterstore zlexcount zmpop zmscore zpopmax zpopmin \
-         zrandmember zrange zrangebylex zrangebyscore zrangestore zrank zrem \
-         zremrangebylex zremrangebyrank zremrangebyscore zrevrange zrevrangebylex \
-         zrevrangebyscore zrevrank zscan zscore zunion zunionstore geoadd geodist geohash \
-         geopos georadius georadius_ro georadiusbymember georadiusbymember_ro geosearch \
-         geosearchstore pfadd pfcount pfdebug pfmerge pfselftest xack xadd xautoclaim \
-         xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup xrevrange xsetid \
-         xtrim",
+        "nothing here blocks; use LMOVE, LMPOP, LPOP, RPOP or RPOPLPUSH and ask again",
+        "blmove blmpop blpop brpop brpoplpush",
+    ),
+    (
+        "nothing here blocks; use ZMPOP, ZPOPMAX or ZPOPMIN and ask again",
+        "bzmpop bzpopmax bzpopmin",
+    ),
+    ("use a sorted set, or sort in the client", "sort sort_ro"),
+    (
+        "use strings, hashes, lists, sets and sorted sets",
+        "geoadd geodist geohash geopos georadius georadius_ro georadiusbymember \
+         georadiusbymember_ro geosearch geosearchstore pfadd pfcount pfdebug pfmerge \
+         pfselftest xack xadd xautoclaim xclaim xdel xgroup xinfo xlen xpending xrange \
+         xread xreadgroup xrevrange xsetid xtrim",
     ),
     (
         "use plain commands, there are no scripts",

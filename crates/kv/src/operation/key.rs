@@ -36,7 +36,7 @@ pub enum KeyQuery<B> {
         pattern: B,
     },
     /// Some keys, and where to go on.
-    Scan(Box<Scan<B>>),
+    Scan(Box<KeyScan<B>>),
     /// How a value would be stored in Redis.
     Encoding {
         /// Its key.
@@ -80,7 +80,7 @@ pub struct DeadlineForm {
 
 /// One step of a walk over all keys of all groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scan<B> {
+pub struct KeyScan<B> {
     /// Where in this group it goes on; 0 at its beginning.
     pub position: u64,
     /// Which group this is, for the cursor that is answered.

@@ -9,6 +9,14 @@ use bytes::Bytes;
 use crate::resp::reply::Reply;
 use crate::resp::writer::ReplyWriter;
 
+/// Random picks that may repeat, in one reply: what would be the whole of a
+/// collection of a million elements.
+pub(crate) const PICKS_LEN_MAX: u64 = 1 << 20;
+
+/// Bytes of elements copied into one reply: a connection's default limit on
+/// replies, which would refuse more in any case, but only after the copying.
+pub(crate) const ELEMENTS_BYTES_MAX: usize = 64 << 20;
+
 /// What a [`crate::Query`] or [`crate::Command`] yields.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Response {
@@ -50,9 +58,6 @@ pub enum DataError {
     /// The value isn't a number in decimal.
     #[error("ERR value is not a valid float")]
     NotAFloat,
-    /// The result would not be a number.
-    #[error("ERR increment would produce NaN or Infinity")]
-    NotFinite,
     /// The result would be longer than a string may be.
     #[error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")]
     TooLong,
@@ -66,15 +71,38 @@ pub enum DataError {
          adjust."
     )]
     NoFrequency,
-    /// The key isn't there.
-    #[error("ERR no such key")]
-    NoSuchKey,
     /// One of the values isn't a string.
     #[error("ERR The specified keys must contain string values")]
     NotStrings,
     /// Two values are too long for their common subsequence to be sought.
     #[error("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")]
     LcsTooLarge,
+    /// The value of the field isn't an integer of 64 bits in decimal.
+    #[error("ERR hash value is not an integer")]
+    HashValueNotAnInteger,
+    /// The value of the field isn't a number.
+    #[error("ERR hash value is not a float")]
+    HashValueNotAFloat,
+    /// The result would be infinite, or no number.
+    #[error("ERR increment would produce NaN or Infinity")]
+    NotFinite,
+    /// The score would be infinity less infinity.
+    #[error("ERR resulting score is not a number (NaN)")]
+    ScoreNotANumber,
+    /// The key has to be there, and isn't.
+    #[error("ERR no such key")]
+    NoSuchKey,
+    /// The list has no such position.
+    #[error("ERR index out of range")]
+    IndexOutOfRange,
+    /// More random picks than one reply may have.
+    #[error("ERR at most {PICKS_LEN_MAX} elements are picked at once; ask several times")]
+    TooManyPicks,
+    /// The reply would take more memory than one may.
+    #[error(
+        "ERR the reply would have more than {ELEMENTS_BYTES_MAX} bytes; ask for fewer elements at once"
+    )]
+    TooManyBytes,
 }
 
 impl From<Reply> for Response {

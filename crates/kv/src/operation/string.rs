@@ -75,9 +75,7 @@ pub enum StringCommand<B> {
     SetWith {
         /// That key.
         key: B,
-        /// Its value from now on.
-        value: B,
-        /// How exactly.
+        /// Which, and how exactly.
         options: Box<SetOptions<B>>,
     },
     /// Gives keys values, all at once; of a key named twice the last counts.
@@ -145,6 +143,8 @@ pub enum StringCommand<B> {
 /// How a key is given a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetOptions<B> {
+    /// The value from now on.
+    pub value: B,
     /// When it is.
     pub condition: SetCondition<B>,
     /// What becomes of its deadline.

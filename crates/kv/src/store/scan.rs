@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::decimal;
 use crate::glob;
-use crate::operation::key::Scan;
+use crate::operation::key::KeyScan;
 use crate::resp::reply::Reply;
 use crate::store::entry::Entry;
 use crate::store::table::POSITION_BITS;
@@ -34,7 +34,7 @@ pub(super) fn keys(view: &View<'_>, pattern: &[u8]) -> Vec<Option<Bytes>> {
 }
 
 /// One step of a walk: the next cursor, and keys.
-pub(super) fn scan<B: AsRef<[u8]>>(view: &View<'_>, scan: &Scan<B>) -> Reply {
+pub(super) fn scan<B: AsRef<[u8]>>(view: &View<'_>, scan: &KeyScan<B>) -> Reply {
     let mut found = Keys::default();
     let mut met = Vec::new();
     let mut next = Some(scan.position);

@@ -51,9 +51,7 @@ pub(super) fn apply<B: AsRef<[u8]>>(store: &mut Store, command: &StringCommand<B
             store.put_string(key.as_ref(), value.as_ref(), None);
             Ok(Response::Ok)
         }
-        StringCommand::SetWith { key, value, options } => {
-            set_with(store, key.as_ref(), value.as_ref(), options)
-        }
+        StringCommand::SetWith { key, options } => set_with(store, key.as_ref(), options),
         StringCommand::MSet { pairs } => {
             put_all(store, pairs);
             Ok(Response::Ok)
@@ -94,13 +92,9 @@ fn put_all<B: AsRef<[u8]>>(store: &mut Store, pairs: &[(B, B)]) {
     }
 }
 
-fn set_with<B: AsRef<[u8]>>(
-    store: &mut Store,
-    key: &[u8],
-    value: &[u8],
-    options: &SetOptions<B>,
-) -> Result {
-    let SetOptions { condition, expiry, answer } = options;
+fn set_with<B: AsRef<[u8]>>(store: &mut Store, key: &[u8], options: &SetOptions<B>) -> Result {
+    let SetOptions { value, condition, expiry, answer } = options;
+    let value = value.as_ref();
     let previous = match answer {
         SetAnswer::Previous => store.typed::<Bytes>(key)?.cloned(),
         SetAnswer::Done | SetAnswer::Flag => None,

@@ -129,6 +129,11 @@ impl<V> Table<V> {
         self.len
     }
 
+    /// What keys are hashed under.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Appends what one bucket holds from `position` on, in order, to `met`.
     /// Where to go on; `None` at the end. Past the end there is nothing.
     pub(super) fn walk<'a>(

@@ -48,6 +48,11 @@ impl<'a> View<'a> {
         Some(entry)
     }
 
+    /// What scatters elements in memory.
+    pub(super) fn seed(&self) -> u64 {
+        self.store.seed()
+    }
+
     /// The value of a key, if it has one, and that is of the type.
     pub(super) fn typed<T: Typed>(&self, key: &[u8]) -> Result<Option<&'a T>, DataError> {
         let entry = self.live(key);

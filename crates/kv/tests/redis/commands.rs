@@ -112,7 +112,7 @@ fn arity(name: &str) -> String {
 #[test]
 fn what_redis_has_and_raftlet_has_not_is_refused_by_name() {
     for (request, start) in [
-        ("lpush k v", "-ERR LPUSH is not supported by raftlet: use string values"),
+        ("blpop k 0", "-ERR BLPOP is not supported by raftlet: nothing here blocks; use LMOVE"),
         (
             "CLUSTER ADDSLOTS 1",
             "-ERR CLUSTER ADDSLOTS is not supported by raftlet: slots are dealt",

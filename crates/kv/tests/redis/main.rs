@@ -15,3 +15,4 @@ mod machine;
 mod node;
 mod ordering;
 mod transactions;
+mod transcripts;

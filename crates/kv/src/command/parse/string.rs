@@ -105,8 +105,8 @@ pub(crate) fn set(args: &Args) -> Parsed {
         None if keeps => Expiry::Keep,
         None => Expiry::Never,
     };
-    let options = Box::new(SetOptions { condition, expiry, answer });
-    write(StringCommand::SetWith { key, value, options })
+    let options = Box::new(SetOptions { value, condition, expiry, answer });
+    write(StringCommand::SetWith { key, options })
 }
 
 fn checked_expiry(args: &Args, (word, position): (ExpiryWord, usize)) -> Result<Expiry, Reply> {
@@ -118,20 +118,22 @@ fn checked_expiry(args: &Args, (word, position): (ExpiryWord, usize)) -> Result<
 
 pub(crate) fn setnx(args: &Args) -> Parsed {
     let options = SetOptions {
+        value: required(args, 2),
         condition: SetCondition::Missing,
         expiry: Expiry::Never,
         answer: SetAnswer::Flag,
     };
-    set_with(args, 2, options)
+    set_with(args, options)
 }
 
 pub(crate) fn getset(args: &Args) -> Parsed {
     let options = SetOptions {
+        value: required(args, 2),
         condition: SetCondition::Always,
         expiry: Expiry::Never,
         answer: SetAnswer::Previous,
     };
-    set_with(args, 2, options)
+    set_with(args, options)
 }
 
 pub(crate) fn setex(args: &Args) -> Parsed {
@@ -145,13 +147,17 @@ pub(crate) fn psetex(args: &Args) -> Parsed {
 fn set_expiring(args: &Args, word: &[u8]) -> Parsed {
     let word = ExpiryWord::of(word).ok_or_else(syntax_error)?;
     let expiry = checked_expiry(args, (word, 2))?;
-    let options = SetOptions { condition: SetCondition::Always, expiry, answer: SetAnswer::Done };
-    set_with(args, 3, options)
+    let options = SetOptions {
+        value: required(args, 3),
+        condition: SetCondition::Always,
+        expiry,
+        answer: SetAnswer::Done,
+    };
+    set_with(args, options)
 }
 
-fn set_with(args: &Args, value_at: usize, options: SetOptions<bytes::Bytes>) -> Parsed {
-    let (key, value) = (required(args, 1), required(args, value_at));
-    write(StringCommand::SetWith { key, value, options: Box::new(options) })
+fn set_with(args: &Args, options: SetOptions<bytes::Bytes>) -> Parsed {
+    write(StringCommand::SetWith { key: required(args, 1), options: Box::new(options) })
 }
 
 pub(crate) fn mset(args: &Args) -> Parsed {

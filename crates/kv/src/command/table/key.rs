@@ -80,17 +80,17 @@ pub(super) static ROWS: &[Row] = &[
         .doc("generic", "2.2.0", "Remove the expiration from a key"),
     Row::new("rename", 3, parse::rename)
         .flags(&["write"])
-        .keys(Keys::TWO)
+        .keys(Keys::PAIR)
         .categories(&["keyspace", "write", "slow"])
         .doc("generic", "1.0.0", "Rename a key"),
     Row::new("renamenx", 3, parse::renamenx)
         .flags(&["write", "fast"])
-        .keys(Keys::TWO)
+        .keys(Keys::PAIR)
         .categories(&["keyspace", "write", "fast"])
         .doc("generic", "1.0.0", "Rename a key, only if the new key does not exist"),
     Row::new("copy", -3, parse::copy)
         .flags(&["write", "denyoom"])
-        .keys(Keys::TWO)
+        .keys(Keys::PAIR)
         .categories(&["keyspace", "write", "slow"])
         .doc("generic", "6.2.0", "Copy a key"),
     Row::new("randomkey", 1, parse::randomkey)

@@ -29,7 +29,7 @@
 
 use crate::operation::codec::DecodeError;
 use crate::operation::codec::reader::{Reader, push_bytes, push_i64, push_list, push_u64};
-use crate::operation::key::{DeadlineForm, ExpireCondition, KeyCommand, KeyQuery, Scan, When};
+use crate::operation::key::{DeadlineForm, ExpireCondition, KeyCommand, KeyQuery, KeyScan, When};
 
 const DEL: u8 = 1;
 const EXPIRE: u8 = 2;
@@ -172,7 +172,7 @@ pub(super) fn decode_query<'a>(reader: &mut Reader<'a>) -> Result<KeyQuery<&'a [
         },
         RANDOM_KEY => KeyQuery::RandomKey { seed: reader.u64()? },
         KEYS => KeyQuery::Keys { pattern: reader.bytes()? },
-        SCAN => KeyQuery::Scan(Box::new(Scan {
+        SCAN => KeyQuery::Scan(Box::new(KeyScan {
             position: reader.u64()?,
             group: small(reader)?,
             groups_len: small(reader)?,
@@ -239,7 +239,7 @@ fn query_samples() -> Vec<(crate::Command<&'static [u8]>, &'static str)> {
     type Query = KeyQuery<&'static [u8]>;
     let k: &'static [u8] = b"k";
     let form = DeadlineForm { is_relative: true, in_ms: false };
-    let scan = Scan {
+    let scan = KeyScan {
         position: 1,
         group: 2,
         groups_len: 3,

@@ -32,7 +32,6 @@ pub(crate) fn push_u64(out: &mut Vec<u8>, value: u64) {
 }
 
 /// Its bits: every number, infinity and zero reads back as it was.
-#[expect(dead_code, reason = "for the families that come next")]
 pub(crate) fn push_f64(out: &mut Vec<u8>, value: f64) {
     push_u64(out, value.to_bits());
 }
@@ -104,7 +103,6 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    #[expect(dead_code, reason = "for the families that come next")]
     pub(crate) fn f64(&mut self) -> Result<f64, DecodeError> {
         self.u64().map(f64::from_bits)
     }

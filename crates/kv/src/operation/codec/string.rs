@@ -5,7 +5,7 @@
 //!   1 set            bytes key, bytes value
 //!   2 mset           list of (bytes key, bytes value)
 //!   3 incr_by        bytes key, i64 by
-//!   4 set_with       bytes key, bytes value, options
+//!   4 set_with       bytes key, options
 //!   5 mset_nx        list of (bytes key, bytes value)
 //!   6 incr_by_float  bytes key, bytes by
 //!   7 append         bytes key, bytes suffix
@@ -13,7 +13,7 @@
 //!   9 get_del        bytes key
 //!  10 get_ex         bytes key, expiry or u8 4 = not an integer, 5 = invalid
 //!  11 del_if_eq      bytes key, bytes value
-//! options  condition, expiry, u8 answer: 0 done, 1 flag, 2 previous
+//! options  bytes value, condition, expiry, u8 answer: 0 done, 1 flag, 2 previous
 //! condition  u8 0 always, 1 missing, 2 present, 3 equal with bytes value
 //! expiry   u8 0 never, 1 keep, 2 in with u64 ms, 3 at with u64 ms
 //! query    u8 question, then by question:
@@ -59,10 +59,9 @@ pub(super) fn encode_command<B: AsRef<[u8]>>(command: &StringCommand<B>, out: &m
             push_bytes(out, key);
             push_bytes(out, value);
         }
-        StringCommand::SetWith { key, value, options } => {
+        StringCommand::SetWith { key, options } => {
             out.push(SET_WITH);
             push_bytes(out, key);
-            push_bytes(out, value);
             push_options(out, options);
         }
         StringCommand::MSet { pairs } => {
@@ -122,8 +121,8 @@ pub(super) fn decode_command<'a>(
     Ok(match reader.byte()? {
         SET => StringCommand::Set { key: reader.bytes()?, value: reader.bytes()? },
         SET_WITH => {
-            let (key, value) = reader.pair()?;
-            StringCommand::SetWith { key, value, options: Box::new(options(reader)?) }
+            let key = reader.bytes()?;
+            StringCommand::SetWith { key, options: Box::new(options(reader)?) }
         }
         MSET => StringCommand::MSet { pairs: reader.list(Reader::pair)? },
         MSET_NX => StringCommand::MSetNx { pairs: reader.list(Reader::pair)? },
@@ -199,6 +198,7 @@ pub(super) fn decode_query<'a>(
 }
 
 fn push_options<B: AsRef<[u8]>>(out: &mut Vec<u8>, options: &SetOptions<B>) {
+    push_bytes(out, &options.value);
     match &options.condition {
         SetCondition::Always => out.push(0),
         SetCondition::Missing => out.push(1),
@@ -217,6 +217,7 @@ fn push_options<B: AsRef<[u8]>>(out: &mut Vec<u8>, options: &SetOptions<B>) {
 }
 
 fn options<'a>(reader: &mut Reader<'a>) -> Result<SetOptions<&'a [u8]>, DecodeError> {
+    let value = reader.bytes()?;
     let condition = match reader.choice(|byte| (byte <= 3).then_some(byte))? {
         0 => SetCondition::Always,
         1 => SetCondition::Missing,
@@ -232,7 +233,7 @@ fn options<'a>(reader: &mut Reader<'a>) -> Result<SetOptions<&'a [u8]>, DecodeEr
         2 => Some(SetAnswer::Previous),
         _ => None,
     })?;
-    Ok(SetOptions { condition, expiry, answer })
+    Ok(SetOptions { value, condition, expiry, answer })
 }
 
 fn push_expiry(out: &mut Vec<u8>, expiry: Expiry) {
@@ -288,8 +289,8 @@ fn command_samples() -> Vec<(crate::Command<&'static [u8]>, &'static str)> {
     type Command = StringCommand<&'static [u8]>;
     let (k, v): (&'static [u8], &'static [u8]) = (b"k", b"v");
     let set_with = |condition, expiry, answer| {
-        let options = Box::new(SetOptions { condition, expiry, answer });
-        Command::SetWith { key: k, value: v, options }
+        let options = Box::new(SetOptions { value: v, condition, expiry, answer });
+        Command::SetWith { key: k, options }
     };
     let get_ex = |expiry| Command::GetEx { key: k, expiry };
     vec![
