@@ -14,6 +14,7 @@
 
 pub(crate) mod codec;
 pub(crate) mod collection;
+pub(crate) mod every_group;
 pub(crate) mod hash;
 pub(crate) mod key;
 pub(crate) mod list;

@@ -34,9 +34,9 @@ use bytes::Bytes;
 
 use crate::errors;
 use crate::errors::Failure;
+use crate::operation::every_group::EveryGroup;
 use crate::operation::response::Response;
 use crate::operation::{Command, Query};
-pub(crate) use crate::pipeline::gather::EveryGroup;
 use crate::pipeline::gather::Gather;
 use crate::resp::ProtocolVersion;
 use crate::resp::reply::Reply;

@@ -28,10 +28,10 @@ use crate::command::{
 use crate::errors::Failure;
 use crate::limits::Limits;
 use crate::node::{ClientInfo, ClientState, Node};
+use crate::operation::every_group::EveryGroup;
 use crate::operation::key::{KeyQuery, KeyScan};
 use crate::operation::transaction::Transaction as TransactionCommand;
 use crate::operation::{Command, Query};
-use crate::pipeline::EveryGroup;
 use crate::resp::ProtocolVersion;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;

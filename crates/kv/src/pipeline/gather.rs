@@ -7,9 +7,10 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::errors::Failure;
+use crate::operation::Query;
+use crate::operation::every_group::EveryGroup;
 use crate::operation::key::KeyQuery;
 use crate::operation::response::Response;
-use crate::operation::{Command, Query};
 
 /// A request to every group with the answers so far.
 #[derive(Debug)]
@@ -18,13 +19,6 @@ pub(super) struct Gather {
     missing_len: usize,
     response: Option<Response>,
     failure: Option<Failure>,
-}
-
-/// What every group is asked.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum EveryGroup {
-    Read(Query<Bytes>),
-    Write(Command<Bytes>),
 }
 
 impl Gather {
