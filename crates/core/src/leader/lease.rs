@@ -51,8 +51,9 @@ impl Lease {
     }
 
     fn on_confirmed(&mut self, confirmed: Round, now: Time) {
-        while let Some((_, at)) = self.begun.pop_front_if(|(round, _)| *round <= confirmed) {
-            self.confirmed = Some(if mutants::is_active(59) { now } else { at });
+        while let Some((_, at)) = self.begun.front().filter(|(round, _)| *round <= confirmed) {
+            self.confirmed = Some(if mutants::is_active(59) { now } else { *at });
+            self.begun.pop_front();
         }
     }
 
