@@ -207,7 +207,7 @@ impl<M: StateMachine> State<M> {
         let mut taken = 0;
         let mut taken_bytes = 0;
         while taken < share && taken_bytes < bytes {
-            let Some((from, message, size)) = self.lanes.take_message(slot) else {
+            let Some((from, mut message, size)) = self.lanes.take_message(slot) else {
                 break;
             };
             taken += 1;
@@ -216,7 +216,7 @@ impl<M: StateMachine> State<M> {
                 self.counters.appends_refused += 1;
                 continue;
             }
-            member.step(now, &mut self.arena, from, message);
+            member.step(now, &mut self.arena, from, &mut message);
         }
         let Some(lane) = self.lanes.lane(slot) else {
             return (taken, taken_bytes);
