@@ -172,7 +172,7 @@ impl Follower {
     /// this member dismisses it, one that does not seat its leader ends that
     /// leader's office (rule 18).
     #[cold]
-    fn on_configuration_committed(&mut self, state: &mut State) {
+    pub(crate) fn on_configuration_committed(&mut self, state: &mut State) {
         if state.is_removed() {
             if !state.is_dismissed {
                 state.is_dismissed = true;
@@ -240,7 +240,7 @@ impl Follower {
         self.round = self.round.max(append.round);
         self.configuration = self.configuration.max(append.configuration);
         let reaches = append.previous.index <= state.log.last().index;
-        let meets = state.log.contains(append.previous) || (reaches && mutants::is_active(17));
+        let meets = state.log.meets(append.previous) || (reaches && mutants::is_active(17));
         if !meets {
             let hint = state.log.meeting_point(append.previous);
             self.reject = Some(Box::new((append.previous.index, hint)));
@@ -282,6 +282,13 @@ impl Follower {
         // Reads wait for the round, not for the disk: answer a new one at once.
         let at_once = is_heartbeat || self.round > self.acked_round;
         self.ack = if at_once { AckDue::Now } else { AckDue::WhenDurable.max(self.ack) };
+    }
+
+    /// A snapshot took the place of the log up to `last`: it is a part of every
+    /// later leader's log.
+    pub(crate) fn on_snapshot(&mut self, last: Index) {
+        self.verified = self.verified.max(last);
+        self.ack = AckDue::WhenDurable.max(self.ack);
     }
 
     /// More of the log is durable.

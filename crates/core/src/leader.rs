@@ -267,6 +267,17 @@ impl Leader {
         }
     }
 
+    /// The driver's attempt to send a snapshot is over.
+    pub(crate) fn on_snapshot_ended(&mut self, state: &State, node: NodeId) {
+        if let Some(peer) = self.peer_mut(node) {
+            peer.on_snapshot_ended(state);
+        }
+    }
+
+    pub(crate) fn awaits_snapshot(&self, node: NodeId) -> bool {
+        self.peers.iter().any(|peer| peer.node == node && peer.awaits_snapshot())
+    }
+
     /// Returns whether this member can still lead: a quorum answers, and its
     /// own disk does.
     pub(crate) fn on_deadline(&mut self, state: &mut State) -> bool {
@@ -362,6 +373,7 @@ impl Leader {
     pub(crate) fn live_matched(&self, state: &State) -> Index {
         let is_live = |peer: &&Peer| peer.liveness != Liveness::Suspected;
         let live = self.peers.iter().filter(is_live).filter(|peer| peer.farewell.is_none());
+        let live = live.filter(|peer| !peer.awaits_snapshot());
         live.map(|peer| peer.matched).min().unwrap_or(state.commit)
     }
 }

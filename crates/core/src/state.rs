@@ -223,6 +223,7 @@ impl State {
             ticket: due.ticket,
             hard_state,
             truncate_from: due.truncate_from,
+            compact: due.compact,
             entries,
         });
     }

@@ -9,9 +9,12 @@
 //! Not here: the order of replies (`pipeline.rs`) and the parsing of bytes
 //! (`connection.rs`).
 
+pub(crate) mod access;
 pub(crate) mod clients;
 pub(crate) mod cluster;
+pub(crate) mod draws;
 pub(crate) mod password;
+pub(crate) mod refusals;
 pub(crate) mod transaction;
 
 use std::sync::Arc;
@@ -19,11 +22,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::command::{
-    ClientsRequest, ConnectionRequest, Credentials, Hello, LibraryField, ReplyMode, Request, Row,
-    TransactionRequest, introspection,
+    ClientsRequest, ConnectionRequest, LibraryField, ReplyMode, Request, Row, TransactionRequest,
+    introspection,
 };
 use crate::errors::Failure;
-use crate::info::REDIS_VERSION;
 use crate::limits::Limits;
 use crate::node::{ClientInfo, ClientState, Node};
 use crate::operation::transaction::Transaction as TransactionCommand;
@@ -32,13 +34,12 @@ use crate::resp::ProtocolVersion;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
 use crate::resp::request::{ProtocolError, RequestParser};
+use crate::session::draws::Draws;
 use crate::session::password::Password;
+use crate::session::refusals::Refusals;
 use crate::session::transaction::{Taken, Transaction};
 use crate::slot::{GroupIndex, SlotMap};
 use crate::{command, errors};
-
-/// Wrong passwords that one connection may try before it is closed.
-const WRONG_PASSWORDS_MAX: u32 = 16;
 
 /// Whose connection it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,23 +75,6 @@ pub(crate) struct Session {
     draws: Draws,
     /// The command the client last sent.
     last_command: &'static str,
-}
-
-/// What one connection refused to do, as far as somebody may want to count it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Refusals {
-    /// Passwords that were not the password.
-    pub wrong_passwords: u64,
-    /// Requests refused because the memory for data is used up.
-    pub out_of_memory: u64,
-    /// Transactions and watches over their limits.
-    pub transactions_too_big: u64,
-    /// Replies over their limit, answered by an error.
-    pub replies_too_big: u64,
-    /// Input that was over a limit; the connection was closed for it.
-    pub requests_too_big: u64,
-    /// Input that made no sense; the connection was closed for it.
-    pub protocol_errors: u64,
 }
 
 /// What to do about a request.
@@ -147,17 +131,6 @@ impl Session {
             refusals: Refusals::default(),
             last_command: "NULL",
         }
-    }
-
-    /// Asks for a password from now on.
-    pub(crate) fn require(&mut self, password: Arc<Password>) {
-        self.password = Some(password);
-        self.is_authenticated = false;
-    }
-
-    /// Whether the client has shown what it must know, if there is anything.
-    pub(crate) fn is_authenticated(&self) -> bool {
-        self.is_authenticated
     }
 
     /// Refuses writes that grow the data from now on, or no longer.
@@ -464,57 +437,6 @@ impl Session {
         Reply::simple_static("RESET")
     }
 
-    /// Takes effect as a whole or not at all.
-    fn hello(&mut self, hello: Hello) -> Result<Reply, Reply> {
-        if let Some(credentials) = &hello.credentials {
-            self.auth(credentials)?;
-        }
-        if !self.is_authenticated {
-            return Err(Reply::error(errors::HELLO_WITHOUT_AUTH));
-        }
-        if let Some(name) = hello.name {
-            self.name = owned(&name);
-        }
-        self.version = hello.version.unwrap_or(self.version);
-        let text = Reply::bulk_static;
-        Ok(Reply::Map(vec![
-            (text("server"), text("redis")),
-            (text("version"), text(REDIS_VERSION)),
-            (text("proto"), Reply::Integer(self.version.number())),
-            (text("id"), Reply::Integer(self.id())),
-            (text("mode"), text("cluster")),
-            (text("role"), text("master")),
-            (text("modules"), Reply::Array(Vec::new())),
-        ]))
-    }
-
-    /// There is one user, `default`. Without a password it may enter with any,
-    /// as in Redis, and the old form of `AUTH` is told that it is mistaken.
-    fn auth(&mut self, credentials: &Credentials) -> Result<(), Reply> {
-        let is_default = matches!(credentials.user.as_deref(), None | Some(b"default"));
-        match &self.password {
-            None if credentials.user.is_none() => Err(Reply::error(errors::NO_PASSWORD_CONFIGURED)),
-            None if is_default => Ok(()),
-            Some(password) if password.is(&credentials.password) && is_default => {
-                self.is_authenticated = true;
-                Ok(())
-            }
-            None | Some(_) => {
-                self.refusals.wrong_passwords += 1;
-                self.wrong_passwords = self.wrong_passwords.saturating_add(1);
-                Err(Reply::error(errors::WRONG_PASSWORD))
-            }
-        }
-    }
-
-    /// Who goes on guessing has to connect again for it.
-    fn on_wrong_password(&self, refusal: Reply) -> Action {
-        if self.wrong_passwords >= WRONG_PASSWORDS_MAX {
-            return Action::Close(Some(refusal));
-        }
-        Action::Answer(refusal)
-    }
-
     fn id(&self) -> i64 {
         i64::try_from(self.info.id).unwrap_or(i64::MAX)
     }
@@ -570,19 +492,6 @@ fn time(wall_us: u64) -> Reply {
         Reply::Bulk(seconds.to_string().into()),
         Reply::Bulk(rest_us.to_string().into()),
     ])
-}
-
-/// Numbers for random picks, all different and evenly spread: `SplitMix64`.
-#[derive(Clone, Copy, Debug)]
-struct Draws(u64);
-
-impl Draws {
-    fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
 }
 
 /// How an HTTP request begins that a browser was tricked into sending here.

@@ -198,6 +198,11 @@ impl<M: StateMachine> Member<M> {
         }
     }
 
+    /// Whether it led when it last told of its office.
+    pub(crate) fn is_in_office(&self) -> bool {
+        self.office.0 == Role::Leader
+    }
+
     /// Role, term or leader changed.
     pub(crate) fn on_office(&mut self, role: Role, term: Term, due: &mut Effects<M>) {
         let (former_role, former_term) = self.office;
@@ -300,7 +305,10 @@ impl<M: StateMachine> Member<M> {
             Some(_) => None,
         };
         match (waiting, response) {
-            (Some(proposal), Some(response)) => due.ended.push(proposal.end(Ok(response))),
+            (Some(proposal), Some(response)) => {
+                due.sample = Some(proposal.deadline);
+                due.ended.push(proposal.end(Ok(response)));
+            }
             // Below the window's floor: no effect here, but it was said nowhere
             // that none came before (rule 33).
             (Some(proposal), None) => {

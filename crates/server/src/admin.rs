@@ -5,6 +5,7 @@
 //!   file beside it with a `routes` function, named in [`routes`].
 //! - `admin/health.rs`: `/livez`, `/readyz`. `admin/status.rs`: `/status`.
 //!   `admin/log.rs`: `/log`, `/log-level`.
+//!   `admin/metrics.rs`: `/metrics`.
 //!   `admin/leader.rs`: `/leader/transfer`.
 //!
 //! Invariants
@@ -18,6 +19,7 @@
 mod health;
 mod leader;
 mod log;
+mod metrics;
 mod router;
 mod status;
 
@@ -42,6 +44,7 @@ pub(crate) fn routes() -> Router<NodeView> {
         .and(health::routes())
         .and(status::routes())
         .and(log::routes())
+        .and(metrics::routes())
         .and(leader::routes())
 }
 

@@ -5,6 +5,7 @@
 
 use crate::cli::logging::LogLevel;
 use crate::logging::Line;
+use crate::metrics::Metrics;
 use crate::status::NodeStatus;
 
 /// A node that answers questions.
@@ -15,6 +16,8 @@ pub(crate) trait Inspect: 'static {
     fn broken(&self) -> Option<String>;
     /// Whether the node is on its way out.
     fn is_stopping(&self) -> bool;
+    /// All that it counts.
+    fn metrics(&self) -> Metrics;
     /// The last lines of the log that were news, behind number `after`.
     fn news(&self, after: u64) -> Vec<Line>;
     /// What is logged from now on.
@@ -29,6 +32,7 @@ pub(crate) mod fake {
     use super::Inspect;
     use crate::cli::logging::LogLevel;
     use crate::logging::Line;
+    use crate::metrics::Metrics;
     use crate::status::NodeStatus;
 
     #[derive(Default)]
@@ -50,6 +54,10 @@ pub(crate) mod fake {
 
         fn is_stopping(&self) -> bool {
             self.is_stopping
+        }
+
+        fn metrics(&self) -> Metrics {
+            Metrics { status: self.status(), ..Metrics::default() }
         }
 
         fn news(&self, after: u64) -> Vec<Line> {

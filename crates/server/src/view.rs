@@ -12,10 +12,11 @@ use crate::handover::{self, HandsOver, Order, Outcome};
 use crate::inspect::Inspect;
 use crate::keyspace::Keyspace;
 use crate::logging::{Line, Logging};
+use crate::metrics::Metrics;
 use crate::ports::{Group, Shard, SharedLog};
 use crate::status::{ClientsStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, Role};
 use raftlet::StateDigest;
-use raftlet::core::{GroupId, NodeId, Role as CoreRole};
+use raftlet::core::{Counters, GroupId, NodeId, Role as CoreRole};
 use raftlet_log::Identity;
 use raftlet_net::NetHandle;
 
@@ -122,6 +123,8 @@ impl NodeView {
             leader: status.core.leader.map(|node| node.get()),
             commit_index: status.core.commit_index.get(),
             applied_index: status.applied_index.get(),
+            last_index: status.core.last_index.get(),
+            durable_index: status.core.durable_index.get(),
             state_digest: format!("{:016x}", digest.map_or(0, |digest| digest.digest)),
             digest_index: digest.map_or(0, |digest| digest.index.get()),
             members: status
@@ -181,7 +184,41 @@ impl Inspect for NodeView {
         self.logging.recent().since(after)
     }
 
+    fn metrics(&self) -> Metrics {
+        let keyspace = self.keyspace.get();
+        let groups = keyspace.map_or(&[][..], |keyspace| keyspace.groups());
+        let counted = groups.iter().map(|group| group.status().counters);
+        let info = keyspace.map(|keyspace| keyspace.info()).unwrap_or_default();
+        Metrics {
+            status: self.status(),
+            groups: counted.fold(Counters::default(), sum),
+            shard: self.shard.status(),
+            log: self.log.0.counters(),
+            write_times: self.log.write_times(),
+            net: self.net.status(),
+            clients_max: info.clients_len_max,
+            keys: info.keys_len,
+            used_bytes: info.used_memory_bytes,
+        }
+    }
+
     fn set_log_level(&self, level: LogLevel) {
         self.logging.set_level(level);
+    }
+}
+
+/// What metrics tell of the counters of two groups.
+fn sum(a: Counters, b: Counters) -> Counters {
+    Counters {
+        campaigns: a.campaigns + b.campaigns,
+        elections_won: a.elections_won + b.elections_won,
+        quorum_lost: a.quorum_lost + b.quorum_lost,
+        stalls: a.stalls + b.stalls,
+        lost_tails: a.lost_tails + b.lost_tails,
+        impossible: a.impossible + b.impossible,
+        stranger: a.stranger + b.stranger,
+        entries_truncated: a.entries_truncated + b.entries_truncated,
+        entries_fetched: a.entries_fetched + b.entries_fetched,
+        ..a
     }
 }

@@ -32,7 +32,7 @@ impl Group {
         let term = *term;
         match body {
             Body::VoteRequest(request) => self.on_vote_request(from, term, request),
-            Body::Append(_) => self.step_in_term(arena, from, term, body),
+            Body::Append(_) | Body::Snapshot(_) => self.step_in_term(arena, from, term, body),
             // Whoever leads may be a stranger to an old configuration. Anybody
             // else must hold a seat to be heard (rules 3, 22).
             _ if self.is_heard(from) => self.step_in_term(arena, from, term, body),
@@ -160,10 +160,7 @@ impl Group {
         }
         match body {
             Body::Append(append) => {
-                if let RoleState::Candidate(_) = &self.role {
-                    let patience = self.state.draw_timeout_ns();
-                    self.become_follower(patience);
-                }
+                self.yield_to_leader();
                 match &mut self.role {
                     RoleState::Follower(follower) => {
                         follower.on_append(&mut self.state, from, append);
@@ -172,6 +169,15 @@ impl Group {
                     _ => self.state.counters.impossible += 1,
                 }
             }
+            Body::Snapshot(_) => {
+                self.yield_to_leader();
+                match &mut self.role {
+                    RoleState::Follower(follower) => follower.hear(&mut self.state, from),
+                    _ => self.state.counters.impossible += 1,
+                }
+            }
+            // The driver counts what arrived; the acks tell what it came to.
+            Body::SnapshotAck(_) => {}
             Body::Ack(ack) => match &mut self.role {
                 RoleState::Leader(leader) => leader.on_ack(&mut self.state, from, ack),
                 _ => self.state.counters.stale += 1,
@@ -193,6 +199,14 @@ impl Group {
             }
             Body::Membership(said) => self.on_membership(from, said),
             Body::VoteRequest(_) => unreachable!("dispatched by step"),
+        }
+    }
+
+    /// Somebody leads this term: who campaigned in it gives up.
+    fn yield_to_leader(&mut self) {
+        if let RoleState::Candidate(_) = &self.role {
+            let patience = self.state.draw_timeout_ns();
+            self.become_follower(patience);
         }
     }
 
@@ -229,7 +243,11 @@ impl Group {
     fn answer_stale(&mut self, from: Sender, body: &Body) {
         let leader = self.leader();
         match body {
-            Body::Append(_) | Body::Probe | Body::Read { .. } | Body::Forward(_) => {
+            Body::Append(_)
+            | Body::Snapshot(_)
+            | Body::Probe
+            | Body::Read { .. }
+            | Body::Forward(_) => {
                 self.decline(from, leader, body);
             }
             Body::Membership(said)
@@ -279,6 +297,8 @@ fn numbers_in_range(term: Term, body: &Body) -> bool {
         }
         Body::VoteRequest(request) => fine(request.last),
         &Body::TakeOver { last } => fine(last),
+        Body::Snapshot(part) => fine(part.last),
+        Body::SnapshotAck(ack) => fine(ack.last),
         Body::ReadReply { index, .. } => index.is_none_or(|index| index.get() < NUMBER_MAX),
         _ => true,
     }

@@ -22,6 +22,7 @@ use crate::applier::Applied;
 use crate::effects::{Purpose, StorageRead};
 use crate::error::{Halt, NotDone, ProposeError, ReadError};
 use crate::member::Member;
+use crate::observe::Alarms;
 use crate::port::{StateMachine, StorageError, WriteBatch};
 use crate::shard::state::{Completion, Phase, State};
 use crate::shard::writer::Durable;
@@ -81,11 +82,13 @@ impl<M: StateMachine> State<M> {
     fn on_written(&mut self, now: Now, batch: WriteBatch, result: Result<(), StorageError>) {
         match result {
             Ok(()) => {
+                self.observer.note_full(false, &mut self.due.notes);
                 let (durable, waker) = self.writer.finish(batch);
                 self.due.wakers.extend(waker);
                 self.on_durable(now, durable);
             }
             Err(StorageError::NoSpace { .. }) => {
+                self.observer.note_full(true, &mut self.due.notes);
                 let waker = self.writer.refuse(now.time, batch);
                 self.due.wakers.extend(waker);
             }
@@ -166,6 +169,14 @@ impl<M: StateMachine> State<M> {
             return;
         }
         member.serve_reads(&mut self.due);
+        if let Some(deadline) = self.due.sample.take() {
+            // What is waited for is taken in with its deadline, a turn's time
+            // ago at least.
+            let timeout =
+                u64::try_from(self.options.propose_timeout.as_nanos()).unwrap_or(u64::MAX);
+            let taken = deadline.ns().saturating_sub(timeout);
+            self.proposal_times.observe(now.time.ns().saturating_sub(taken));
+        }
         let goes_on = member.applier.is_behind() || !member.held.is_empty();
         count_log_bytes(&mut self.log_bytes, member);
         if goes_on {
@@ -206,6 +217,7 @@ impl<M: StateMachine> State<M> {
         };
         let mut taken = 0;
         let mut taken_bytes = 0;
+        let alarms = Alarms::of(member.core.counters());
         while taken < share && taken_bytes < bytes {
             let Some((from, mut message, size)) = self.lanes.take_message(slot) else {
                 break;
@@ -218,6 +230,7 @@ impl<M: StateMachine> State<M> {
             }
             member.step(now, &mut self.arena, from, &mut message);
         }
+        Alarms::of(member.core.counters()).note_since(alarms, member.group, &mut self.due.notes);
         let Some(lane) = self.lanes.lane(slot) else {
             return (taken, taken_bytes);
         };
@@ -348,10 +361,14 @@ impl<M: StateMachine> State<M> {
         }
         let (mut is_reconfigured, mut led_by) = (false, None);
         for event in out.events.drain(..) {
+            let (of, counters) = ((slot, member.group), member.core.counters());
+            let notes = &mut self.due.notes;
+            self.observer.note(of, member.is_in_office(), counters, &event, notes);
             match event {
                 Event::Office { role, term, leader } => {
                     member.on_office(role, term, &mut self.due);
                     if let Some(leader) = leader {
+                        self.counters.leader_changes += 1;
                         member.reads.wake();
                         led_by = Some((term, leader));
                     }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
+use crate::cli::clients::ClientArgs;
 use crate::cli::logging::LoggingArgs;
 
 /// One node. Without flags: a cluster of its own on loopback.
@@ -68,6 +69,8 @@ pub(crate) struct ServeArgs {
     pub(crate) insecure_bind: bool,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) clients: ClientArgs,
     #[command(flatten)]
     pub(crate) logging: LoggingArgs,
     /// Stop when standard input ends: set by a parent that must leave no

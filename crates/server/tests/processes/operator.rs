@@ -3,7 +3,8 @@
 
 use std::process::Output;
 
-use crate::cluster::{Cluster, http_get, http_post, raftlet, wait_until};
+use crate::cluster::{Cluster, http_get, http_post, raftlet, undisturbed, wait_until};
+use raftlet_kv::Reply;
 
 fn run(args: &[&str]) -> Output {
     raftlet().args(args).output().unwrap()
@@ -81,4 +82,57 @@ fn the_manual_and_the_completions_know_the_flags() {
         assert!(text(&output.stdout).replace('\\', "").contains("initial-members"), "{args:?}");
     }
     assert_eq!(run(&["man", "nothing"]).status.code(), Some(3));
+}
+
+/// The value of a series on a node.
+fn metric(cluster: &Cluster, at: usize, series: &str) -> f64 {
+    let port = cluster.admin_address(at).rsplit_once(':').unwrap().1.parse().unwrap();
+    let (status, text) = http_get(port, "/metrics").unwrap();
+    assert_eq!(status, 200);
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {series} in {text}")).parse().unwrap()
+}
+
+#[test]
+fn metrics_tell_what_was_done() {
+    let cluster = Cluster::started(3);
+    undisturbed(&cluster, || {
+        let leader = cluster.leader();
+        let mut client = cluster.client(leader);
+        let done = (0..10).all(|put| client.ask(&["SET", "k", &put.to_string()]) == Reply::OK);
+        let value = |series| metric(&cluster, leader, series);
+        assert_eq!(value("raftlet_has_leader"), 1.0);
+        assert_eq!(value("raftlet_keys"), 1.0);
+        assert!(value("raftlet_log_writes_total") >= 10.0);
+        assert!(value("raftlet_disk_wal_fsync_duration_seconds_count") >= 10.0);
+        assert!(value("raftlet_proposal_duration_seconds_count") >= 10.0);
+        assert!(value("raftlet_proposal_duration_seconds_sum") > 0.0);
+        assert!(value("raftlet_proposals_applied_total") >= 10.0);
+        let led = (0..3).map(|at| metric(&cluster, at, "raftlet_groups_led")).sum::<f64>();
+        (done && led == 1.0).then_some(())
+    });
+}
+
+#[test]
+fn elections_are_told_by_who_won_and_who_follows() {
+    let mut cluster = Cluster::new(3);
+    cluster.flags(&["--log-format", "json"]);
+    cluster.start_all();
+    cluster.wait_ready();
+    let lines = |cluster: &Cluster, at: usize, message: &str| -> Vec<serde_json::Value> {
+        let said = cluster.said(at);
+        let lines = said.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.filter(|line: &serde_json::Value| line["message"] == message).collect()
+    };
+    let leader = cluster.leader();
+    let won = lines(&cluster, leader, "leads");
+    assert!(won.iter().any(|line| line["group"] == 1 && line["term"].as_u64() > Some(0)));
+    cluster.kill(leader);
+    wait_until("another leader is told", || {
+        (0..3).filter(|at| *at != leader).any(|at| {
+            let follows = lines(&cluster, at, "follows");
+            let other = |line: &serde_json::Value| line["leader"] != leader as u64 + 1;
+            follows.last().is_some_and(other)
+        })
+    });
 }

@@ -88,6 +88,10 @@ pub struct MemberFaults {
     pub skewed: bool,
     /// A member's calendar jumps. Per step.
     pub calendar_jump: u64,
+    /// A member takes a snapshot of what it has applied. Per step.
+    pub snapshot: u64,
+    /// A snapshot that is sent never arrives. Per transfer.
+    pub transfer_loss: u64,
     /// A member is told something about another's liveness, right or wrong.
     /// Per step.
     pub rumour: u64,
@@ -222,6 +226,8 @@ impl MemberFaults {
             calendar_jump: rate(300, 10_000),
             rumour: rate(300, 50_000),
             ahead: rate(1_000, 100_000),
+            snapshot: rate(1_000, 200_000),
+            transfer_loss: rate(10_000, 700_000),
             skewed: random.coin(),
             detector: random.coin(),
         }
