@@ -442,7 +442,7 @@ impl World {
         let now = self.now();
         let mut arena = std::mem::take(&mut self.arena);
         if let Some(group) = self.member(to).group.as_mut() {
-            group.step(now, &mut arena, from, message);
+            group.step(now, &mut arena, from, &mut { message });
         }
         self.arena = arena;
         self.pump(to);

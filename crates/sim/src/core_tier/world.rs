@@ -384,7 +384,7 @@ impl World {
         let before = member.written.hard_state;
         let append_term = matches!(message.body, Body::Append(_)).then_some(message.term);
         let sticks = !owed && self.is_refused_out_of_trust(seat, from.node, &message);
-        self.with_group(seat, |group, now, arena| group.step(now, arena, from, message));
+        self.with_group(seat, |group, now, arena| group.step(now, arena, from, &mut { message }));
         self.note_leader(seat, from.node, append_term);
         if is_ack {
             self.judge.on_progress(&self.members, seat)?;
