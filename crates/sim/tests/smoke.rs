@@ -43,6 +43,7 @@ fn no_seed_of_the_smoke_batch_violates_an_invariant() {
         Mark::LeaderLeaves,
         Mark::Removed,
         Mark::ConfigurationTruncated,
+        Mark::Lease,
         Mark::SnapshotTaken,
         Mark::SnapshotInstalled,
         Mark::Healed,

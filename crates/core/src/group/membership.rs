@@ -80,25 +80,16 @@ impl Group {
                 }
                 return;
             }
-            Membership::Removed { as_of } => {
-                self.on_removed(*as_of);
-                return;
-            }
+            // Taken in any term, before all else.
+            Membership::Removed { .. } => return,
         };
         let answer = Membership::Answer { run, ask, outcome };
         self.state.send(from.node, Body::Membership(Box::new(answer)));
     }
 
     /// A message of one who holds no seat here. Nothing that it says counts,
-    /// with two exceptions: a leader's own word that it leads no more, and the
-    /// word of others that this member was removed.
+    /// with one exception: a leader's own word that it leads no more.
     pub(super) fn on_stranger(&mut self, from: Sender, term: Term, body: &Body) {
-        if let Body::Membership(said) = body
-            && let Membership::Removed { as_of } = **said
-        {
-            self.on_removed(as_of);
-            return;
-        }
         let is_leaderless = matches!(body, Body::NotLeader { .. } | Body::Probe);
         if is_leaderless && term == self.state.term {
             self.on_leaderless_word(from);
@@ -123,14 +114,16 @@ impl Group {
     /// committed there. It asks and campaigns no more; a leader that seats it
     /// again revives it.
     pub(super) fn on_removed(&mut self, as_of: LogId) {
-        let (index, members) = self.state.log.configuration();
+        let (index, _) = self.state.log.configuration();
         // An earlier seat was lost since, or never came to be: what is committed
-        // in a later term proves that, as in the log.
+        // in a later term proves that, as in the log. A later one may be the one
+        // that counts; and one who has a later configuration, with or without a
+        // seat, may be the only one who can be elected (§4.2.2).
         let seated = match self.state.log.term_at(index) {
             Some(term) => LogId { term, index },
             None => self.state.log.base(),
         };
-        let is_news = as_of >= seated || members.find(self.state.seat.node).is_none();
+        let is_news = as_of >= seated;
         if !is_news || self.state.is_dismissed || matches!(self.role, RoleState::Leader(_)) {
             self.state.counters.stale += 1;
             return;

@@ -18,6 +18,7 @@ mod acks;
 mod change;
 mod commit;
 mod election;
+mod lease;
 mod log;
 mod snapshot;
 pub(crate) mod transfer;
