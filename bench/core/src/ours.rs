@@ -97,7 +97,7 @@ impl World {
                     last: Index::FIRST,
                     runs: vec![LogId { term: Term::BOOTSTRAP, index: Index::FIRST }],
                     configurations: vec![(Index::FIRST, configuration.clone())],
-                    last_log_time_ms: 0,
+                    ..Restored::default()
                 };
                 let mut group = Group::new(Rc::clone(&settings), seat, restored, at, now)
                     .expect("a fresh member");

@@ -13,9 +13,10 @@
 
 use std::collections::VecDeque;
 
-use crate::ids::{Index, Ticket};
+use crate::ids::{Index, LogId, Ticket};
 use crate::mutants;
 use crate::output::HardState;
+use crate::snapshot::Compaction;
 use crate::time::Time;
 
 /// One hand-over that is not known to be durable yet.
@@ -41,7 +42,20 @@ pub(crate) struct Durability {
     handed: Index,
     handed_hard_state: HardState,
     truncate_from: Option<Index>,
+    /// Rare, and larger than a place for it.
+    front: Option<Box<Front>>,
     next: Ticket,
+}
+
+/// What became of the front of the log.
+#[derive(Clone, Copy, Debug, Default)]
+struct Front {
+    /// Not handed out yet.
+    due: Option<Compaction>,
+    /// The latest snapshot that was, and under which ticket.
+    handed: Option<(Ticket, LogId)>,
+    /// The current snapshot, as a crash now would show it.
+    durable: LogId,
 }
 
 /// What a drain has to hand out.
@@ -49,13 +63,16 @@ pub(crate) struct Due {
     pub(crate) ticket: Ticket,
     pub(crate) hard_state: Option<HardState>,
     pub(crate) truncate_from: Option<Index>,
+    pub(crate) compact: Option<Compaction>,
     /// The first entry to hand out.
     pub(crate) first: Index,
 }
 
 impl Durability {
-    pub(crate) fn restore(index: Index, hard_state: HardState) -> Self {
+    pub(crate) fn restore(index: Index, hard_state: HardState, snapshot: LogId) -> Self {
+        let front = Front { durable: snapshot, ..Front::default() };
         Self {
+            front: (snapshot.index > Index::ZERO).then(|| Box::new(front)),
             index,
             hard_state,
             handed: index,
@@ -116,6 +133,32 @@ impl Durability {
         }
     }
 
+    /// Entries up to the base leave; those not handed out need not be any more:
+    /// the snapshot has them.
+    pub(crate) fn on_compact(&mut self, compaction: Compaction) {
+        let front = self.front.get_or_insert_default();
+        let snapshot = compaction.snapshot.or(front.due.and_then(|former| former.snapshot));
+        front.due = Some(Compaction { base: compaction.base, snapshot });
+        self.handed = self.handed.max(compaction.base.index);
+        if mutants::is_active(116) {
+            self.index = self.index.max(compaction.base.index);
+        }
+    }
+
+    /// The current snapshot that would survive a crash now; zero without one.
+    pub(crate) fn snapshot(&self) -> LogId {
+        self.front.as_ref().map_or(LogId::default(), |front| front.durable)
+    }
+
+    /// What is on disk behind `index` will not be part of the log: it counts for
+    /// nothing, though it is not removed yet.
+    pub(crate) fn distrust_behind(&mut self, index: Index) {
+        self.index = self.index.min(index);
+        for handed in &mut self.outstanding {
+            handed.last = handed.last.min(index);
+        }
+    }
+
     /// What must be handed out now that the log ends at `last`; `None` when
     /// all is.
     pub(crate) fn hand_out(
@@ -126,15 +169,23 @@ impl Durability {
         now: Time,
     ) -> Option<Due> {
         let changed = hard_state != self.handed_hard_state;
-        if !changed && self.truncate_from.is_none() && last <= self.handed {
+        let compact = self.front.as_ref().and_then(|front| front.due);
+        let is_level = self.truncate_from.is_none() && compact.is_none();
+        if !changed && is_level && last <= self.handed {
             return None;
         }
         let due = Due {
             ticket: self.next,
             hard_state: changed.then_some(hard_state),
             truncate_from: self.truncate_from.take(),
+            compact,
             first: self.handed.next(),
         };
+        if let Some(front) = self.front.as_mut().filter(|_| compact.is_some()) {
+            front.due = None;
+            let snapshot = compact.and_then(|compact| compact.snapshot);
+            front.handed = snapshot.map(|last| (due.ticket, last)).or(front.handed);
+        }
         if self.outstanding.capacity() == 0 {
             // A group that only elects holds no more than this.
             self.outstanding.reserve_exact(1);
@@ -152,6 +203,25 @@ impl Durability {
         Some(due)
     }
 
+    /// Term and vote as of `ticket` are durable, whatever else is not. Returns
+    /// whether that was news.
+    pub(crate) fn on_hard_state_persisted(&mut self, ticket: Ticket) -> bool {
+        if mutants::is_active(115) {
+            return self.on_persisted(ticket);
+        }
+        let covered = |handed: &&mut Handed| handed.ticket <= ticket;
+        let Some(last) = self.outstanding.iter().rfind(|handed| handed.ticket <= ticket) else {
+            return false;
+        };
+        let (hard_state, before) = (last.hard_state, self.hard_state);
+        self.hard_state = hard_state;
+        // What completes later of an earlier ticket takes nothing back.
+        for handed in self.outstanding.iter_mut().take_while(covered) {
+            handed.hard_state = hard_state;
+        }
+        before != hard_state
+    }
+
     /// Everything up to `ticket` is durable. Returns whether that was news.
     pub(crate) fn on_persisted(&mut self, ticket: Ticket) -> bool {
         let mut news = false;
@@ -162,6 +232,11 @@ impl Durability {
             self.outstanding.pop_front();
             news = true;
         }
+        if let Some(front) = &mut self.front
+            && let Some((_, last)) = front.handed.take_if(|(handed, _)| *handed <= ticket)
+        {
+            front.durable = last;
+        }
         news
     }
 }
@@ -169,8 +244,9 @@ impl Durability {
 #[cfg(test)]
 mod tests {
     use super::Durability;
-    use crate::ids::{Index, Term, Ticket};
+    use crate::ids::{Index, LogId, Term, Ticket};
     use crate::output::HardState;
+    use crate::snapshot::Compaction;
     use crate::time::Time;
 
     fn hard(term: u64) -> HardState {
@@ -179,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_late_write_of_an_overwritten_tail_counts_for_nothing() {
-        let mut durability = Durability::restore(Index::ZERO, hard(1));
+        let mut durability = Durability::restore(Index::ZERO, hard(1), LogId::default());
         let old = durability.hand_out(hard(1), Index::new(5), 0, Time::ZERO).unwrap().ticket;
         durability.on_truncate(Index::new(3));
         let new = durability.hand_out(hard(2), Index::new(4), 0, Time::ZERO).unwrap();
@@ -193,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_completion_includes_all_earlier_tickets_and_repeats_are_no_news() {
-        let mut durability = Durability::restore(Index::ZERO, hard(1));
+        let mut durability = Durability::restore(Index::ZERO, hard(1), LogId::default());
         durability.hand_out(hard(2), Index::new(1), 0, Time::ZERO).unwrap();
         let second = durability.hand_out(hard(3), Index::new(2), 0, Time::ZERO).unwrap().ticket;
         assert!(durability.on_persisted(second));
@@ -203,9 +279,37 @@ mod tests {
     }
 
     #[test]
+    fn a_term_that_is_durable_ahead_of_its_ticket_is_not_taken_back_by_earlier_ones() {
+        let mut durability = Durability::restore(Index::ZERO, hard(1), LogId::default());
+        let entries = durability.hand_out(hard(2), Index::new(4), 0, Time::ZERO).unwrap().ticket;
+        let voted = durability.hand_out(hard(3), Index::new(4), 0, Time::ZERO).unwrap().ticket;
+        assert!(durability.on_hard_state_persisted(voted));
+        assert_eq!((durability.index(), durability.hard_state()), (Index::ZERO, hard(3)));
+        assert!(!durability.on_hard_state_persisted(voted), "no news twice");
+        assert!(durability.on_persisted(entries));
+        assert_eq!((durability.index(), durability.hard_state()), (Index::new(4), hard(3)));
+        assert!(!durability.on_hard_state_persisted(entries), "that one is done");
+    }
+
+    #[test]
     fn entries_never_handed_out_need_no_truncation_on_disk() {
-        let mut durability = Durability::restore(Index::new(2), hard(1));
+        let mut durability = Durability::restore(Index::new(2), hard(1), LogId::default());
         durability.on_truncate(Index::new(3));
         assert!(durability.hand_out(hard(1), Index::new(2), 0, Time::ZERO).is_none());
+    }
+
+    #[test]
+    fn a_snapshot_is_current_when_its_own_ticket_is_durable_whatever_the_log_has() {
+        let mut durability = Durability::restore(Index::new(9), hard(1), LogId::default());
+        let last = LogId { term: Term::new(1), index: Index::new(5) };
+        let vote = durability.hand_out(hard(2), Index::new(9), 0, Time::ZERO).unwrap().ticket;
+        durability.on_compact(Compaction { base: last, snapshot: Some(last) });
+        let due = durability.hand_out(hard(2), Index::new(9), 0, Time::ZERO).unwrap();
+        assert_eq!(due.compact.unwrap().snapshot, Some(last));
+        durability.on_persisted(vote);
+        assert_eq!((durability.index(), durability.snapshot()), (Index::new(9), LogId::default()));
+        durability.on_persisted(due.ticket);
+        assert_eq!(durability.snapshot(), last);
+        assert!(durability.hand_out(hard(2), Index::new(9), 0, Time::ZERO).is_none());
     }
 }

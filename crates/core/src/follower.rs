@@ -95,8 +95,7 @@ impl Follower {
             return None;
         }
         let campaign = state.is_electable().then(|| self.since.after_ns(self.patience_ns));
-        let probes = self.leader.is_none() || self.is_doubted;
-        let probe = (probes && !state.configuration().is_empty()).then_some(self.probe_at);
+        let probe = self.probes(state).then_some(self.probe_at);
         [campaign, probe].into_iter().flatten().min()
     }
 
@@ -109,11 +108,17 @@ impl Follower {
         if state.is_electable() && now >= self.since.after_ns(self.patience_ns) {
             return true;
         }
-        let probes = self.leader.is_none() || self.is_doubted;
-        if probes && now >= self.probe_at {
+        if self.probes(state) && now >= self.probe_at {
             self.probe(state);
         }
         false
+    }
+
+    /// Whether it has a question and somebody to ask.
+    fn probes(&self, state: &State) -> bool {
+        (self.leader.is_none() || self.is_doubted)
+            && !state.is_dismissed
+            && !state.configuration().is_empty()
     }
 
     /// Asks the leader, or everybody where none is known, who leads.
@@ -161,6 +166,28 @@ impl Follower {
         self.leader_run = self.leader_run.max(from.run);
         self.since = state.time();
         self.is_doubted = false;
+    }
+
+    /// What follows from a committed configuration: one that does not seat
+    /// this member dismisses it, one that does not seat its leader ends that
+    /// leader's office (rule 18).
+    #[cold]
+    pub(crate) fn on_configuration_committed(&mut self, state: &mut State) {
+        if state.is_removed() {
+            if !state.is_dismissed {
+                state.is_dismissed = true;
+                let configuration = state.log.configuration().0;
+                state.event(Event::Removed { configuration });
+            }
+            return;
+        }
+        let is_voter = |leader| state.configuration().is_voter(leader);
+        if self.leader.is_some_and(|leader| !is_voter(leader)) {
+            self.abandon(state);
+            // Not in the way of whom the leader told to take over.
+            let grace = state.settings.heartbeat_interval_ns;
+            self.patience_ns = self.patience_ns.saturating_add(grace);
+        }
     }
 
     fn follow(&mut self, state: &mut State, from: Sender) {
@@ -213,7 +240,7 @@ impl Follower {
         self.round = self.round.max(append.round);
         self.configuration = self.configuration.max(append.configuration);
         let reaches = append.previous.index <= state.log.last().index;
-        let meets = state.log.contains(append.previous) || (reaches && mutants::is_active(17));
+        let meets = state.log.meets(append.previous) || (reaches && mutants::is_active(17));
         if !meets {
             let hint = state.log.meeting_point(append.previous);
             self.reject = Some(Box::new((append.previous.index, hint)));
@@ -246,10 +273,22 @@ impl Follower {
         if mutants::is_active(36) {
             commit = append.commit.min(self.verified);
         }
+        let before = state.commit;
         state.commit_to(commit);
+        let configured = state.log.configuration().0;
+        if before < configured && configured <= state.commit {
+            self.on_configuration_committed(state);
+        }
         // Reads wait for the round, not for the disk: answer a new one at once.
         let at_once = is_heartbeat || self.round > self.acked_round;
         self.ack = if at_once { AckDue::Now } else { AckDue::WhenDurable.max(self.ack) };
+    }
+
+    /// A snapshot took the place of the log up to `last`: it is a part of every
+    /// later leader's log.
+    pub(crate) fn on_snapshot(&mut self, last: Index) {
+        self.verified = self.verified.max(last);
+        self.ack = AckDue::WhenDurable.max(self.ack);
     }
 
     /// More of the log is durable.
@@ -341,8 +380,7 @@ fn accept(state: &mut State, chunk: Chunk, verified: Index) -> bool {
     match state.log.append(news) {
         Ok(configured) => {
             if configured {
-                let index = state.log.configuration().0;
-                state.event(Event::Configuration { index });
+                state.on_configured();
             }
             true
         }
@@ -358,7 +396,6 @@ fn truncate(state: &mut State, index: Index) {
     state.durability.on_truncate(index);
     state.event(Event::Truncated { from: LogId { term, index } });
     if configured {
-        let index = state.log.configuration().0;
-        state.event(Event::Configuration { index });
+        state.on_configured();
     }
 }

@@ -14,7 +14,8 @@
 //! - After `halt` nothing leaves any more.
 //!
 //! Not here: messages of others (`group/messages.rs`), questions
-//! (`group/queries.rs`), leadership transfers (`group/transfer.rs`), the protocol itself (`follower.rs`, `candidate.rs`,
+//! (`group/queries.rs`), snapshots (`group/snapshots.rs`), leadership transfers
+//! (`group/transfer.rs`), the protocol itself (`follower.rs`, `candidate.rs`,
 //! `leader.rs`, `votes.rs`, `reads.rs`).
 
 use std::rc::Rc;
@@ -29,6 +30,7 @@ use crate::follower::Follower;
 use crate::ids::{Index, LogId, NodeId, ReadId, Term, Ticket};
 use crate::leader::Leader;
 use crate::liveness::Liveness;
+use crate::log::base::Head;
 use crate::log::{Log, RestoreError};
 use crate::membership::Configuration;
 use crate::message::VoteKind;
@@ -37,6 +39,7 @@ use crate::options::Settings;
 use crate::output::{Effects, Event, FetchId, HardState, Output, Role};
 use crate::reads::Reads;
 use crate::rng::Rng;
+use crate::snapshot::{Compaction, Snapshot};
 use crate::state::{Seat, State};
 use crate::time::{Now, Time};
 use crate::votes::OwedVote;
@@ -46,7 +49,11 @@ use crate::votes::OwedVote;
 pub struct Restored {
     /// Term and vote.
     pub hard_state: HardState,
-    /// Index of the last entry.
+    /// The last entry that left the log; zero while none has.
+    pub base: LogId,
+    /// The current snapshot.
+    pub snapshot: Option<Snapshot>,
+    /// Index of the last entry; that of the base when there is none.
     pub last: Index,
     /// First log id of each run of one term, ascending.
     pub runs: Vec<LogId>,
@@ -54,6 +61,9 @@ pub struct Restored {
     pub configurations: Vec<(Index, Configuration)>,
     /// Log time of the last entry, milliseconds.
     pub last_log_time_ms: u64,
+    /// Up to here the machine has applied the log durably, by itself (rule 14);
+    /// 0 for one that starts from the snapshot, or from nothing.
+    pub machine: Index,
 }
 
 /// What a member is doing at the moment, with what only that role needs.
@@ -92,8 +102,12 @@ impl Group {
         seed: u64,
         now: Now,
     ) -> Result<Self, RestoreError> {
-        let Restored { hard_state, last, runs, configurations, last_log_time_ms } = restored;
-        let log = Log::restore(last, runs, configurations, last_log_time_ms)?;
+        let (hard_state, machine) = (restored.hard_state, restored.machine);
+        let (log, durability) = restored.log()?;
+        let (last, snapshot) = (log.last().index, log.snapshot());
+        if machine > last {
+            return Err(RestoreError::Machine { machine, last });
+        }
         if hard_state.term < log.last().term {
             let (recorded, last) = (hard_state.term, log.last());
             return Err(RestoreError::HardState { recorded, last });
@@ -108,7 +122,7 @@ impl Group {
             now,
             term,
             vote,
-            durability: Durability::restore(last, hard_state),
+            durability,
             log,
             commit: Index::ZERO,
             applied: Index::ZERO,
@@ -116,7 +130,13 @@ impl Group {
             liveness: Vec::new(),
             effects: Effects::default(),
             counters: Counters::default(),
+            is_dismissed: false,
         };
+        // Neither was ever anything but committed (rule 14).
+        state.commit_to(snapshot.index.max(machine));
+        if snapshot.index > machine {
+            state.effects.rare().install = Some(snapshot);
+        }
         let patience = first_patience_ns(&mut state);
         let follower = Follower::new(&mut state, patience);
         Ok(Self {
@@ -188,9 +208,23 @@ impl Group {
     /// Everything handed out up to and with `ticket` is durable.
     pub fn on_persisted(&mut self, now: Now, ticket: Ticket) {
         self.state.now = now;
-        if self.is_halted() || !self.state.durability.on_persisted(ticket) {
-            return;
+        if !self.is_halted() && self.state.durability.on_persisted(ticket) {
+            self.go_on_from_durable();
         }
+    }
+
+    /// Term and vote as handed out with `ticket` are durable, though other
+    /// things under it and before it are not: how a vote leaves while entries
+    /// wait for space (rule 9).
+    pub fn on_hard_state_persisted(&mut self, now: Now, ticket: Ticket) {
+        self.state.now = now;
+        if !self.is_halted() && self.state.durability.on_hard_state_persisted(ticket) {
+            self.go_on_from_durable();
+        }
+    }
+
+    /// What waited for the disk and need not any more.
+    fn go_on_from_durable(&mut self) {
         if let Some(owed) = self.owed_vote.take() {
             self.owed_vote = owed.settle(&mut self.state).map(Box::new);
         }
@@ -306,7 +340,12 @@ impl Group {
                     }
                     follower.flush(&mut self.state);
                 }
-                RoleState::Leader(leader) => leader.flush(&mut self.state),
+                RoleState::Leader(leader) => {
+                    leader.flush(&mut self.state);
+                    if leader.is_retired {
+                        self.retire();
+                    }
+                }
                 RoleState::Candidate(_) | RoleState::Halted => {}
             }
             self.state.hand_out(out);
@@ -412,6 +451,40 @@ impl Group {
     }
 }
 
+impl Restored {
+    /// The log and what of it is durable.
+    fn log(self) -> Result<(Log, Durability), RestoreError> {
+        let Self { hard_state, base, last, runs, mut configurations, .. } = self;
+        let mut log_time_ms = self.last_log_time_ms;
+        let mut snapshot = LogId::default();
+        if let Some(taken) = &self.snapshot {
+            snapshot = taken.last;
+            log_time_ms = log_time_ms.max(taken.log_time_ms);
+            // Of what it covers, only its own is needed any more.
+            configurations.retain(|(at, _)| *at > snapshot.index);
+            configurations.insert(0, (taken.configuration_index, taken.configuration.clone()));
+        }
+        let end = last.max(snapshot.index);
+        let held = if snapshot.index > last {
+            // What stood behind is lost, and the snapshot has what stood before.
+            Log::restore(
+                Head { base: snapshot, snapshot },
+                end,
+                Vec::new(),
+                configurations,
+                log_time_ms,
+            )?
+        } else {
+            Log::restore(Head { base, snapshot }, last, runs, configurations, log_time_ms)?
+        };
+        let mut durability = Durability::restore(end, hard_state, snapshot);
+        if snapshot.index > last {
+            durability.on_compact(Compaction { base: snapshot, snapshot: Some(snapshot) });
+        }
+        Ok((held, durability))
+    }
+}
+
 /// How long a member that just started waits before its first campaign.
 fn first_patience_ns(state: &mut State) -> u64 {
     let configuration = state.configuration();
@@ -437,8 +510,10 @@ fn first_patience_ns(state: &mut State) -> u64 {
     }
 }
 
+mod membership;
 mod messages;
 pub(crate) mod queries;
+mod snapshots;
 mod transfer;
 
 #[cfg(test)]

@@ -11,15 +11,18 @@
 //!
 //! Not here: one member's progress (`leader/progress.rs`), reads
 //! (`leader/reads.rs`), stamps (`leader/clock.rs`), handing over
-//! (`leader/transfer.rs`).
+//! (`leader/transfer.rs`), changes of the members (`leader/change.rs`) and of
+//! their seats (`leader/seats.rs`).
 
 use crate::entry::arena::Arena;
 use crate::entry::{CHUNK_LEN_MAX, Chunk, Entries, EntryKind, NewEntry, Origin};
 use crate::error::ProposeError;
 use crate::ids::{Index, LogId, NodeId, ReadId, Round, Run, Sender};
+use crate::leader::change::{Ended, Pending};
 use crate::leader::clock::LogClock;
 use crate::leader::progress::{Circular, Peer};
 use crate::leader::reads::LeaderReads;
+use crate::leader::seats::Departed;
 use crate::leader::transfer::Transfer;
 use crate::liveness::Liveness;
 use crate::message::{Ack, Body, Forward, ForwardOutcome, ForwardReply};
@@ -29,9 +32,11 @@ use crate::quorum;
 use crate::state::State;
 use crate::time::Time;
 
+pub(crate) mod change;
 pub(crate) mod clock;
 pub(crate) mod progress;
 pub(crate) mod reads;
+pub(crate) mod seats;
 pub(crate) mod transfer;
 
 /// What only a leader has.
@@ -47,6 +52,14 @@ pub(crate) struct Leader {
     is_commit_due: bool,
     /// Rare.
     transfer: Option<Box<Transfer>>,
+    /// The configuration in effect may not be the last of a change.
+    is_changing: bool,
+    /// The configuration without this leader is committed.
+    pub(crate) is_retired: bool,
+    change: Option<Box<Pending>>,
+    /// How the last change ended that never came to a vote.
+    ended: Option<Box<Ended>>,
+    departed: Departed,
 }
 
 impl Leader {
@@ -62,6 +75,11 @@ impl Leader {
             fetches: 0,
             is_commit_due: false,
             transfer: None,
+            is_changing: true,
+            is_retired: false,
+            change: None,
+            ended: None,
+            departed: Departed::default(),
         };
         leader.seat_peers(state, noop);
         let log_time_ms = leader.stamp(state);
@@ -78,7 +96,7 @@ impl Leader {
         leader
     }
 
-    /// Gives every other member of the configuration in effect a seat.
+    /// Gives every other member a seat at the beginning of the leadership.
     fn seat_peers(&mut self, state: &State, next: Index) {
         let (index, configuration) = state.log.configuration();
         let own = state.seat.node;
@@ -117,6 +135,9 @@ impl Leader {
             return Err(ProposeError::Transferring);
         }
         check_commands(state, commands.clone())?;
+        if self.is_changing && self.is_leaving(state) {
+            return Err(ProposeError::NotLeader { leader: None, term: state.term });
+        }
         let log_time_ms = self.stamp(state);
         let first = LogId { term: state.term, index: state.log.last().index.next() };
         let entries = commands.zip(0..).map(|(payload, nth)| NewEntry {
@@ -128,6 +149,13 @@ impl Leader {
         let chunk = Chunk::encode(arena, state.seal, first, entries);
         state.log.append(chunk).expect("commands hold no configuration");
         Ok(first)
+    }
+
+    /// Whether the log holds a configuration without this leader, which then
+    /// only brings that to its end.
+    fn is_leaving(&self, state: &State) -> bool {
+        let configuration = state.configuration();
+        !configuration.is_joint() && !configuration.is_voter(state.seat.node)
     }
 
     /// Appends what another member was asked for, in exactly the term that it
@@ -196,7 +224,11 @@ impl Leader {
         if mutants::is_active(32) {
             own.1 = state.log.last().index;
         }
-        let quorum_index = quorum::reached(state.configuration(), |member| {
+        let mut configuration = state.configuration();
+        if mutants::is_active(42) && !configuration.is_voter(own.0) {
+            configuration = state.log.former_configuration().unwrap_or(configuration);
+        }
+        let quorum_index = quorum::reached(configuration, |member| {
             if member.node == own.0 { own.1 } else { self.matched(member.node) }
         });
         if quorum_index <= state.commit {
@@ -235,6 +267,17 @@ impl Leader {
         }
     }
 
+    /// The driver's attempt to send a snapshot is over.
+    pub(crate) fn on_snapshot_ended(&mut self, state: &State, node: NodeId) {
+        if let Some(peer) = self.peer_mut(node) {
+            peer.on_snapshot_ended(state);
+        }
+    }
+
+    pub(crate) fn awaits_snapshot(&self, node: NodeId) -> bool {
+        self.peers.iter().any(|peer| peer.node == node && peer.awaits_snapshot())
+    }
+
     /// Returns whether this member can still lead: a quorum answers, and its
     /// own disk does.
     pub(crate) fn on_deadline(&mut self, state: &mut State) -> bool {
@@ -250,6 +293,8 @@ impl Leader {
         for peer in &mut self.peers {
             peer.on_deadline(state, round);
         }
+        self.on_change_deadline(state);
+        self.clear_seats(state);
         true
     }
 
@@ -272,14 +317,24 @@ impl Leader {
             .iter()
             .filter_map(|peer| peer.silence_at(state))
             .filter(|at| *at > state.time());
-        contacts.chain(silences).chain(state.stall_at()).chain(self.transfer_at()).min()
+        let give_up = self.change.as_ref().map(|change| change.give_up_at(state));
+        let rare = [state.stall_at(), self.transfer_at(), give_up].into_iter().flatten();
+        contacts.chain(silences).chain(rare).min()
     }
 
     /// Sends what all inputs since the last drain made due.
     pub(crate) fn flush(&mut self, state: &mut State) {
-        if self.is_commit_due {
-            self.is_commit_due = false;
-            self.advance_commit(state);
+        while self.is_commit_due || self.is_changing {
+            if std::mem::take(&mut self.is_commit_due) {
+                self.advance_commit(state);
+            }
+            if self.is_changing {
+                self.advance_change(state);
+                self.clear_seats(state);
+            }
+            if !self.is_commit_due {
+                break;
+            }
         }
         self.reads.begin_round();
         let circular = self.circular(state);
@@ -316,7 +371,9 @@ impl Leader {
     /// The lowest match of the members that are not suspected: what they all
     /// have may leave memory.
     pub(crate) fn live_matched(&self, state: &State) -> Index {
-        let live = self.peers.iter().filter(|peer| peer.liveness != Liveness::Suspected);
+        let is_live = |peer: &&Peer| peer.liveness != Liveness::Suspected;
+        let live = self.peers.iter().filter(is_live).filter(|peer| peer.farewell.is_none());
+        let live = live.filter(|peer| !peer.awaits_snapshot());
         live.map(|peer| peer.matched).min().unwrap_or(state.commit)
     }
 }

@@ -11,13 +11,16 @@
 //! - `group.rs`: inputs, dispatch by role, drain.
 //! - `follower.rs`, `candidate.rs`, `votes.rs`, `leader.rs`, `reads.rs`: the
 //!   protocol, one role or concern a file, over what all share (`state.rs`).
+//! - `leader/change.rs`: how members change.
 //! - `log.rs`, `durability.rs`, `quorum.rs`: what a member has, what its disk
 //!   has, what a majority has.
+//! - `snapshot.rs`, `group/snapshots.rs`: what stands for the front of a log.
 //!
 //! Sections (§) are those of Ongaro's dissertation, "Consensus: Bridging
 //! Theory and Practice"; rules and decisions (D) are in `docs/`.
 
 mod candidate;
+mod change;
 mod checksum;
 mod counters;
 mod durability;
@@ -38,10 +41,12 @@ mod output;
 mod quorum;
 mod reads;
 mod rng;
+mod snapshot;
 mod state;
 mod time;
 mod votes;
 
+pub use change::{CatchUp, Change};
 pub use checksum::crc32c;
 pub use counters::Counters;
 pub use entry::arena::Arena;
@@ -49,7 +54,7 @@ pub use entry::{
     CHUNK_LEN_MAX, Chunk, ChunkEntries, ENTRY_BYTES_MAX, Entries, Entry, EntryError, EntryKind,
     HEADER_BYTES, NewEntry, Origin, PAYLOAD_BYTES_MAX, Seal,
 };
-pub use error::{ProposeError, ReadError, TransferError};
+pub use error::{ChangeError, ProposeError, ReadError, TransferError};
 pub use genesis::genesis;
 pub use group::queries::{MemberStatus, Status};
 pub use group::{Group, Restored};
@@ -62,6 +67,7 @@ pub use log::RestoreError;
 pub use membership::{
     ADDRESS_BYTES_MAX, Configuration, ConfigurationError, MEMBERS_MAX, Member, Role as MemberRole,
 };
+pub use message::membership::{MEMBERSHIP_BYTES_MAX, Membership};
 pub use message::{
     Ack, AckOutcome, Append, Body, Forward, ForwardOutcome, ForwardReply, Message, VoteKind,
     VoteReply, VoteRequest,
@@ -69,6 +75,9 @@ pub use message::{
 pub use options::{Options, OptionsError, Settings};
 pub use output::{
     Envelope, Event, Fetch, FetchId, HardState, Output, Persist, ReadReady, Role, TransferFailure,
+};
+pub use snapshot::{
+    Compaction, SNAPSHOT_PART_BYTES_MAX, Snapshot, SnapshotAck, SnapshotOutcome, SnapshotPart,
 };
 pub use state::Seat;
 pub use time::{Now, Time, WallMs};

@@ -98,7 +98,11 @@ impl Configuration {
     /// # Errors
     /// [`ConfigurationError`] says what is wrong with either set.
     pub fn joint(outgoing: Vec<Member>, members: Vec<Member>) -> Result<Self, ConfigurationError> {
-        Ok(Self { members: checked_set(members)?, outgoing: checked_set(outgoing)? })
+        let joint = Self { members: checked_set(members)?, outgoing: checked_set(outgoing)? };
+        if joint.nodes().count() > MEMBERS_MAX {
+            return Err(ConfigurationError::TooLarge);
+        }
+        Ok(joint)
     }
 
     /// The members; while joint those of the incoming set.
@@ -184,8 +188,10 @@ impl Configuration {
         if !bytes.is_empty() {
             return Err(malformed);
         }
-        let outgoing = if outgoing.is_empty() { outgoing } else { checked_set(outgoing)? };
-        Ok(Self { members, outgoing })
+        if outgoing.is_empty() {
+            return Ok(Self { members, outgoing });
+        }
+        Self::joint(outgoing, members)
     }
 }
 

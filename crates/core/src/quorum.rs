@@ -20,7 +20,7 @@ pub(crate) fn reached<T: Copy + Ord + Default>(
     value: impl Fn(&Member) -> T,
 ) -> T {
     let incoming = majority(configuration.members(), &value);
-    if configuration.is_joint() {
+    if configuration.is_joint() && !mutants::is_active(37) {
         incoming.min(majority(configuration.outgoing(), &value))
     } else {
         incoming

@@ -61,6 +61,8 @@ pub(crate) struct State {
     pub(crate) liveness: Vec<(NodeId, Liveness)>,
     pub(crate) effects: Effects,
     pub(crate) counters: Counters,
+    /// Its removal is committed: it neither asks nor campaigns (rule 22).
+    pub(crate) is_dismissed: bool,
 }
 
 impl State {
@@ -85,10 +87,20 @@ impl State {
 
     /// Whether this member may campaign: a voter, under its own incarnation,
     /// with a disk that writes, and with room for a term and a no-op (rule 24).
+    ///
+    /// While a configuration without it is not committed it may still be the
+    /// only one that can be elected (§4.2.2).
     pub(crate) fn is_electable(&self) -> bool {
-        let seat = self.configuration().find(self.seat.node);
-        seat.is_some_and(|member| member.incarnation == self.seat.incarnation)
-            && self.configuration().is_voter(self.seat.node)
+        let (index, configuration) = self.log.configuration();
+        let seats = |configuration: &Configuration| {
+            let seat = configuration.find(self.seat.node);
+            seat.is_some_and(|member| member.incarnation == self.seat.incarnation)
+                && configuration.is_voter(self.seat.node)
+        };
+        let is_seated = seats(configuration)
+            || (index > self.commit && self.log.former_configuration().is_some_and(seats));
+        is_seated
+            && !self.is_dismissed
             && !self.is_stalled()
             && !self.term.is_exhausted()
             && !self.term.next().is_exhausted()
@@ -100,6 +112,35 @@ impl State {
     pub(crate) fn is_member(&self, sender: Sender) -> bool {
         let seat = self.configuration().find(sender.node);
         seat.is_some_and(|member| member.incarnation == sender.incarnation)
+    }
+
+    /// The configuration without a sender that held a seat before, if that is
+    /// committed here.
+    pub(crate) fn removal_of(&self, sender: Sender) -> Option<Index> {
+        let (index, configuration) = self.log.configuration();
+        let is_seated = configuration.find(sender.node).is_some();
+        if is_seated || index > self.commit {
+            return None;
+        }
+        self.log.has_seated(sender.node, sender.incarnation).then_some(index)
+    }
+
+    /// Whether this member's removal is committed here.
+    pub(crate) fn is_removed(&self) -> bool {
+        let own =
+            Sender { node: self.seat.node, incarnation: self.seat.incarnation, run: self.seat.run };
+        self.removal_of(own).is_some()
+    }
+
+    /// Another configuration is in effect: forgets the nodes outside of it.
+    pub(crate) fn on_configured(&mut self) {
+        let (index, configuration) = self.log.configuration();
+        self.liveness.retain(|(node, _)| configuration.find(*node).is_some());
+        let own = configuration.find(self.seat.node);
+        if own.is_some_and(|member| member.incarnation == self.seat.incarnation) {
+            self.is_dismissed = false;
+        }
+        self.event(Event::Configuration { index });
     }
 
     pub(crate) fn liveness_of(&self, node: NodeId) -> Liveness {
@@ -182,6 +223,7 @@ impl State {
             ticket: due.ticket,
             hard_state,
             truncate_from: due.truncate_from,
+            compact: due.compact,
             entries,
         });
     }

@@ -12,6 +12,7 @@
 //! Not here: what connection commands do (`session.rs`), what data commands do
 //! (`store.rs`), what `COMMAND` tells of the table (`command/introspection.rs`).
 
+pub(crate) mod client_filter;
 pub(crate) mod introspection;
 pub(crate) mod parse;
 pub(crate) mod table;
@@ -19,6 +20,7 @@ pub(crate) mod unsupported;
 
 use bytes::Bytes;
 
+use crate::command::client_filter::ClientFilter;
 use crate::operation::{Command, Query};
 use crate::resp::ProtocolVersion;
 use crate::resp::args::Args;
@@ -35,14 +37,44 @@ pub(crate) enum Request {
     Table(TableRequest),
     /// Something about the connection; the session answers.
     Connection(ConnectionRequest),
+    /// Something about the transaction the connection is in.
+    Transaction(TransactionRequest),
+    /// Something about the clients of the node.
+    Clients(ClientsRequest),
+    /// Something about the cluster.
+    Cluster(ClusterRequest),
+    /// What the node's calendar says.
+    Time,
+    /// How many more disks every acknowledged write is on.
+    Wait,
     /// `INFO`, with lower-case names of sections; none means all.
     Info(Vec<String>),
     /// A question to the group that holds the keys.
     Read(Query<Bytes>),
-    /// A question to all groups; the integers they answer are added up.
+    /// A question to all groups, whose answers become one.
     ReadEveryGroup(Query<Bytes>),
+    /// A step of a walk over all keys of all groups.
+    Scan(ScanRequest),
     /// A change in the group that holds the keys.
     Write(Command<Bytes>),
+    /// A change in all groups.
+    WriteEveryGroup(Command<Bytes>),
+}
+
+/// What `SCAN` carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ScanRequest {
+    pub(crate) cursor: u64,
+    pub(crate) count: u64,
+    pub(crate) pattern: Option<Bytes>,
+    pub(crate) type_name: Option<Bytes>,
+}
+
+impl Request {
+    /// Whether all groups are asked, whatever its arguments.
+    pub(crate) fn is_for_every_group(&self) -> bool {
+        matches!(self, Self::ReadEveryGroup(_) | Self::WriteEveryGroup(_) | Self::Scan(_))
+    }
 }
 
 /// What `COMMAND` and the `HELP` subcommands ask (`command/introspection.rs`).
@@ -60,12 +92,46 @@ pub(crate) enum TableRequest {
     Help(&'static str),
 }
 
+/// What a client asks of its transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TransactionRequest {
+    Multi,
+    Exec,
+    Discard,
+    /// The transaction is to be executed only if these have not changed.
+    Watch(Vec<Bytes>),
+    Unwatch,
+}
+
+/// Something about the clients of the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ClientsRequest {
+    List(ClientFilter),
+    /// The answer is how many there were.
+    Kill(ClientFilter),
+    /// The form from before there were filters: one address, or an error.
+    KillAt(Bytes),
+}
+
+/// A question about the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ClusterRequest {
+    Info,
+    MyId,
+    Nodes,
+    Shards,
+    Slots,
+    KeySlot(Bytes),
+    Links,
+}
+
 /// Requests that read or change the state of the connection they came on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ConnectionRequest {
     Hello(Hello),
     Auth(Credentials),
     Quit,
+    Reset,
     /// A browser was tricked into talking to this port: close without a word.
     CrossProtocol,
     ClientId,
@@ -162,7 +228,6 @@ pub(crate) enum Keys {
     },
     /// A number stands at `at`, and behind it as many keys; before it, where
     /// the result goes, if that is stored.
-    #[expect(dead_code, reason = "for the families of collections, which come next")]
     Counted {
         at: usize,
         stores: bool,
@@ -172,6 +237,8 @@ pub(crate) enum Keys {
 impl Keys {
     /// The first argument.
     pub(crate) const ONE: Self = Self::Span { first: 1, last: 1, step: 1 };
+    /// The first two arguments.
+    pub(crate) const PAIR: Self = Self::Span { first: 1, last: 2, step: 1 };
     /// All arguments.
     pub(crate) const ALL: Self = Self::Span { first: 1, last: -1, step: 1 };
     /// The first argument, the third, and so on.

@@ -12,19 +12,25 @@
 //!
 //! Not here: sockets, time (`now_ms` comes in), and who executes a batch.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 
-use crate::info::NodeInfo;
 use crate::limits::Limits;
+use crate::node::{ClientState, Node};
 use crate::pipeline::{Batch, Form, Outcome, Pipeline, Ticket};
 use crate::resp::request::RequestParser;
+use crate::session::password::Password;
+use crate::session::refusals::Refusals;
 use crate::session::{Action, ConnectionInfo, Session, Step};
 use crate::slot::SlotMap;
 
 /// One client's connection without its socket.
 #[derive(Debug)]
 pub struct Connection {
+    /// Those in force, and those of a client that has authenticated.
     limits: Limits,
+    limits_at_large: Limits,
     slots: SlotMap,
     input: BytesMut,
     parser: RequestParser,
@@ -32,6 +38,8 @@ pub struct Connection {
     pipeline: Pipeline,
     /// Nothing further is read: the client quit, or made no sense.
     is_closing: bool,
+    /// The client has yet to show that it knows the password.
+    is_confined: bool,
     output_is_full: bool,
     requests_accepted: u64,
 }
@@ -52,15 +60,41 @@ impl Connection {
     pub fn new(info: ConnectionInfo, limits: Limits, slots: SlotMap) -> Self {
         Self {
             limits,
+            limits_at_large: limits,
             slots,
             input: BytesMut::new(),
             parser: RequestParser::new(limits),
-            session: Session::new(info, slots),
+            session: Session::new(info, slots, limits),
             pipeline: Pipeline::default(),
             is_closing: false,
+            is_confined: false,
             output_is_full: false,
             requests_accepted: 0,
         }
+    }
+
+    /// Serves the client only once it has shown that it knows `password`. Until
+    /// then it has small limits ([`Limits::before_auth`]).
+    #[must_use]
+    pub fn with_password(mut self, password: Option<Arc<Password>>) -> Self {
+        if let Some(password) = password {
+            self.session.require(password);
+            self.adjust_limits();
+        }
+        self
+    }
+
+    /// Whether the client was let in, or may come in unasked.
+    #[must_use]
+    pub fn is_authenticated(&self) -> bool {
+        self.session.is_authenticated()
+    }
+
+    /// What was refused since this was last asked, if anything was.
+    pub fn take_refusals(&mut self) -> Option<Refusals> {
+        let replies_too_big = self.pipeline.take_replies_too_big();
+        let refusals = Refusals { replies_too_big, ..self.session.take_refusals() };
+        (refusals != Refusals::default()).then_some(refusals)
     }
 
     /// Where bytes from the socket are appended.
@@ -86,8 +120,12 @@ impl Connection {
     }
 
     /// Does everything that is due. `now_ms` is any clock that only rises;
-    /// `node` is asked when a client asks for `INFO`.
-    pub fn turn(&mut self, now_ms: u64, node: &mut dyn FnMut() -> NodeInfo, output: &mut Output) {
+    /// `node` is asked when a client asks about it.
+    pub fn turn(&mut self, now_ms: u64, node: &mut dyn Node, output: &mut Output) {
+        if let Some(versions) = self.pipeline.take_watched() {
+            self.session.on_versions(versions);
+        }
+        self.session.set_out_of_memory(node.is_out_of_memory());
         loop {
             let accepted = self.accept(now_ms, node);
             let limits = &self.limits;
@@ -112,7 +150,7 @@ impl Connection {
     /// Whether to read from the socket.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        !self.is_closing && !self.output_is_full && self.has_room()
+        !self.is_closing && !self.output_is_full && self.may_accept()
     }
 
     /// Whether to close the socket, once the replies are written.
@@ -141,14 +179,21 @@ impl Connection {
         self.requests_accepted
     }
 
+    /// What other connections may be told of this client.
+    #[must_use]
+    pub fn client_state(&self) -> ClientState {
+        self.session.state()
+    }
+
     /// Takes requests off the input while there is room. True: at least one.
-    fn accept(&mut self, now_ms: u64, node: &mut dyn FnMut() -> NodeInfo) -> bool {
+    fn accept(&mut self, now_ms: u64, node: &mut dyn Node) -> bool {
         let accepted_before = self.requests_accepted;
-        while !self.is_closing && self.has_room() {
+        while !self.is_closing && self.may_accept() {
             let (request_bytes, step) = match self.parser.next_request(&mut self.input) {
                 Ok(None) => break,
                 Ok(Some(args)) => (args.held_bytes(), self.session.handle(&args, node)),
                 Err(error) => {
+                    self.session.count_unreadable(error);
                     let action = Action::Close(Some(error.reply()));
                     let version = self.session.version();
                     (0, Step { action, version, is_muted: false })
@@ -162,18 +207,34 @@ impl Connection {
                 request_bytes,
             };
             self.enqueue(form, step.action);
+            if self.is_confined == self.session.is_authenticated() {
+                self.adjust_limits();
+            }
         }
         self.requests_accepted > accepted_before
+    }
+
+    /// The client authenticated, or is a stranger again.
+    fn adjust_limits(&mut self) {
+        self.is_confined = !self.session.is_authenticated();
+        self.limits = if self.is_confined {
+            self.limits_at_large.before_auth()
+        } else {
+            self.limits_at_large
+        };
+        self.parser.set_limits(self.limits, self.is_confined);
     }
 
     fn enqueue(&mut self, form: Form, action: Action) {
         match action {
             Action::Answer(reply) => self.pipeline.push_reply(form, reply),
             Action::Read(group, query) => self.pipeline.push_read(form, group, query),
-            Action::ReadEveryGroup(query) => {
-                self.pipeline.push_sum(form, self.slots.groups(), query);
+            Action::EveryGroup(work) => {
+                self.pipeline.push_gather(form, self.slots.groups(), work);
             }
             Action::Write(group, command) => self.pipeline.push_write(form, group, command),
+            Action::Watch(group, query) => self.pipeline.push_watch(form, group, query),
+            Action::Execute(execution) => self.pipeline.push_execution(form, *execution),
             Action::Close(reply) => {
                 self.is_closing = true;
                 self.input = BytesMut::new();
@@ -184,8 +245,10 @@ impl Connection {
         }
     }
 
-    fn has_room(&self) -> bool {
-        self.pipeline.len() < self.limits.pipeline_len_max
+    /// Whether there is room for another request, and it may be looked at.
+    fn may_accept(&self) -> bool {
+        !self.session.awaits_versions()
+            && self.pipeline.len() < self.limits.pipeline_len_max
             && self.pipeline.held_bytes() < self.limits.pipeline_bytes_max
     }
 }

@@ -3,27 +3,57 @@
 //! Texts are Redis 7.0's, byte for byte, wherever Redis has the case. What is
 //! raftlet's own: [`Failure`], and the form for commands that aren't supported.
 //! Errors of the protocol and of the data are next to their types
-//! (`resp/request.rs`, `operation.rs`).
+//! (`resp/request.rs`, `operation/response.rs`).
+
+pub(crate) mod collection;
 
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
 
 pub(crate) const SYNTAX: &str = "ERR syntax error";
 pub(crate) const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
-pub(crate) const DATABASE_OUT_OF_RANGE: &str = "ERR DB index is out of range";
+pub(crate) const SELECT_IN_CLUSTER: &str = "ERR SELECT is not allowed in cluster mode";
 pub(crate) const UNSUPPORTED_PROTOCOL: &str = "NOPROTO unsupported protocol version";
 pub(crate) const PROTOCOL_NOT_AN_INTEGER: &str =
     "ERR Protocol version is not an integer or out of range";
 pub(crate) const CLIENT_NAME: &str =
     "ERR Client names cannot contain spaces, newlines or special characters.";
+pub(crate) const NOT_AUTHENTICATED: &str = "NOAUTH Authentication required.";
+pub(crate) const HELLO_WITHOUT_AUTH: &str = "NOAUTH HELLO must be called with the client already \
+     authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the \
+     client and select the RESP protocol version at the same time";
 pub(crate) const WRONG_PASSWORD: &str =
     "WRONGPASS invalid username-password pair or user is disabled.";
 pub(crate) const NO_PASSWORD_CONFIGURED: &str = "ERR AUTH <password> called without any password \
      configured for the default user. Are you sure your configuration is correct?";
+pub(crate) const TIMEOUT_NOT_AN_INTEGER: &str = "ERR timeout is not an integer or out of range";
+pub(crate) const NEGATIVE_TIMEOUT: &str = "ERR timeout is negative";
+pub(crate) const NO_SUCH_CLIENT: &str = "ERR No such client";
+pub(crate) const INVALID_CLIENT_ID: &str = "ERR Invalid client ID";
+pub(crate) const CLIENT_ID_NOT_POSITIVE: &str = "ERR client-id should be greater than 0";
+pub(crate) const CACHING_WITHOUT_TRACKING: &str = "ERR CLIENT CACHING can be called only when the \
+     client is in tracking mode with OPTIN or OPTOUT mode enabled";
+pub(crate) const NESTED_MULTI: &str = "ERR MULTI calls can not be nested";
+pub(crate) const EXEC_WITHOUT_MULTI: &str = "ERR EXEC without MULTI";
+pub(crate) const DISCARD_WITHOUT_MULTI: &str = "ERR DISCARD without MULTI";
+pub(crate) const WATCH_IN_MULTI: &str = "ERR WATCH inside MULTI is not allowed";
+pub(crate) const NOT_IN_TRANSACTION: &str = "ERR Command not allowed inside a transaction";
+pub(crate) const EXEC_ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
 pub(crate) const INVALID_COMMAND: &str = "ERR Invalid command specified";
 pub(crate) const NO_KEY_ARGUMENTS: &str = "ERR The command has no key arguments";
 pub(crate) const INVALID_ARGUMENTS_LEN: &str =
     "ERR Invalid number of arguments specified for command";
+
+pub(crate) const DECREMENT_OVERFLOW: &str = "ERR decrement would overflow";
+pub(crate) const DATABASE_OUT_OF_RANGE: &str = "ERR DB index is out of range";
+pub(crate) const OFFSET_OUT_OF_RANGE: &str = "ERR offset is out of range";
+pub(crate) const CURSOR: &str = "ERR invalid cursor";
+pub(crate) const SAME_OBJECT: &str = "ERR source and destination objects are the same";
+pub(crate) const NX_WITH_OTHERS: &str =
+    "ERR NX and XX, GT or LT options at the same time are not compatible";
+pub(crate) const GT_WITH_LT: &str = "ERR GT and LT options at the same time are not compatible";
+pub(crate) const LCS_LEN_WITH_IDX: &str =
+    "ERR If you want both the length and indexes, please just use IDX.";
 
 /// Redis shows at most this much of an unknown name, and of its arguments.
 const ECHO_BYTES_MAX: usize = 128;
@@ -65,8 +95,25 @@ pub(crate) fn hello_option(option: &[u8]) -> Reply {
     error_of(&[b"ERR Syntax error in HELLO option '", shortened(option, ECHO_BYTES_MAX), b"'"])
 }
 
+pub(crate) fn unknown_client_type(name: &[u8]) -> Reply {
+    error_of(&[b"ERR Unknown client type '", shortened(name, ECHO_BYTES_MAX), b"'"])
+}
+
+pub(crate) fn no_such_user(name: &[u8]) -> Reply {
+    error_of(&[b"ERR No such user '", shortened(name, ECHO_BYTES_MAX), b"'"])
+}
+
 pub(crate) fn unrecognized_option(option: &[u8]) -> Reply {
     error_of(&[b"ERR Unrecognized option '", shortened(option, ECHO_BYTES_MAX), b"'"])
+}
+
+pub(crate) fn unsupported_option(option: &[u8]) -> Reply {
+    error_of(&[b"ERR Unsupported option ", shortened(option, ECHO_BYTES_MAX)])
+}
+
+pub(crate) fn invalid_expire_time(name: &[u8]) -> Reply {
+    let name = name.to_ascii_lowercase();
+    error_of(&[b"ERR invalid expire time in '", &name, b"' command"])
 }
 
 pub(crate) fn library_field(name: &str) -> Reply {
@@ -76,6 +123,25 @@ pub(crate) fn library_field(name: &str) -> Reply {
 pub(crate) fn reply_too_big(bytes: usize, bytes_max: usize) -> Reply {
     Reply::error(format!(
         "ERR the reply would have {bytes} bytes, this node's limit is {bytes_max}; ask for fewer keys at once"
+    ))
+}
+
+/// What `EXEC` says when it is itself refused.
+pub(crate) fn exec_aborted_because(refusal: &Reply) -> Reply {
+    let Reply::Error(text) = refusal else { return Reply::error(EXEC_ABORTED) };
+    let why = text.strip_prefix(b"ERR ").unwrap_or(text);
+    error_of(&[b"EXECABORT Transaction discarded because of: ", why])
+}
+
+pub(crate) fn too_big_transaction(len_max: usize, bytes_max: usize) -> Reply {
+    Reply::error(format!(
+        "ERR a transaction has at most {len_max} commands and {bytes_max} bytes on this node; nothing of it was executed, send less at once"
+    ))
+}
+
+pub(crate) fn too_many_watched(len_max: usize, bytes_max: usize) -> Reply {
+    Reply::error(format!(
+        "ERR at most {len_max} keys of {bytes_max} bytes can be watched at once on this node; watch fewer"
     ))
 }
 

@@ -76,7 +76,7 @@ impl NodeInfo {
 fn server(info: &NodeInfo, text: &mut String) -> std::fmt::Result {
     write!(
         text,
-        "# Server\r\nredis_version:{REDIS_VERSION}\r\nraftlet_version:{}\r\nredis_mode:standalone\r\n\
+        "# Server\r\nredis_version:{REDIS_VERSION}\r\nraftlet_version:{}\r\nredis_mode:cluster\r\n\
          arch_bits:{}\r\nprocess_id:{}\r\nrun_id:{}\r\ntcp_port:{}\r\nuptime_in_seconds:{}\r\n\
          uptime_in_days:{}\r\n",
         env!("CARGO_PKG_VERSION"),
@@ -119,7 +119,7 @@ fn replication(_: &NodeInfo, text: &mut String) -> std::fmt::Result {
 }
 
 fn cluster(_: &NodeInfo, text: &mut String) -> std::fmt::Result {
-    text.write_str("# Cluster\r\ncluster_enabled:0\r\n")
+    text.write_str("# Cluster\r\ncluster_enabled:1\r\n")
 }
 
 fn keyspace(info: &NodeInfo, text: &mut String) -> std::fmt::Result {
@@ -155,7 +155,7 @@ mod tests {
             "raftlet_version:0.1.0",
             "loading:0",
             "role:master",
-            "cluster_enabled:0",
+            "cluster_enabled:1",
             "db0:keys=3,expires=0,avg_ttl=0",
         ] {
             assert!(text.contains(&format!("\r\n{line}\r\n")), "no {line} in {text}");
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(text(&["persistence"]), "# Persistence\r\nloading:0\r\n");
         assert_eq!(
             text(&["cluster", "persistence", "nonsense"]),
-            "# Persistence\r\nloading:0\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n"
+            "# Persistence\r\nloading:0\r\n\r\n# Cluster\r\ncluster_enabled:1\r\n"
         );
         assert_eq!(text(&["nonsense"]), "");
     }

@@ -13,6 +13,7 @@
 //! - `operation`: [`Query`], [`Command`], [`Response`]; a command's bytes.
 //! - `value`: what a key can hold.
 //! - `store`, `machine`: the keys of one group, as a state machine (D5).
+//! - `node`: what a connection asks of its node.
 //! - `errors`, `limits`, `info`: texts, bounds, and `INFO`.
 //!
 //! ```
@@ -55,9 +56,13 @@ pub(crate) mod connection;
 pub(crate) mod decimal;
 pub(crate) mod double;
 pub(crate) mod errors;
+pub(crate) mod glob;
 pub(crate) mod info;
 pub(crate) mod limits;
+pub(crate) mod long_double;
 pub(crate) mod machine;
+pub(crate) mod memory;
+pub(crate) mod node;
 pub(crate) mod operation;
 pub(crate) mod pipeline;
 pub(crate) mod resp;
@@ -71,10 +76,24 @@ pub use errors::Failure;
 pub use info::{NodeInfo, REDIS_VERSION};
 pub use limits::Limits;
 pub use machine::Machine;
+pub use memory::parse_memory;
+pub use node::{ClientInfo, ClientState, ClusterInfo, ClusterNode, Node, Setting};
 pub use operation::codec::DecodeError;
-pub use operation::key::{KeyCommand, KeyQuery};
+pub use operation::collection::{Pick, Scan};
+pub use operation::hash::{HashChange, HashCommand, HashPart, HashQuery, HashQuestion};
+pub use operation::key::{DeadlineForm, ExpireCondition, KeyCommand, KeyQuery, KeyScan, When};
+pub use operation::list::{Find, ListChange, ListCommand, ListMove, ListQuery, ListQuestion};
 pub use operation::response::{DataError, Response};
-pub use operation::string::{StringCommand, StringQuery};
+pub use operation::set::{SetChange, SetCommand, SetMove, SetOperation, SetQuery, SetQuestion};
+pub use operation::sorted_set::{
+    AddIf, AddReply, AddRule, AddTo, Aggregate, Combination, Direction, LexBound, Range,
+    RangeRequest, ScoreBound, SortedSetChange, SortedSetCommand, SortedSetQuery, SortedSetQuestion,
+    StoreRange,
+};
+pub use operation::string::{
+    Expiry, Lcs, LcsForm, SetAnswer, SetCondition, SetOptions, StringCommand, StringQuery,
+};
+pub use operation::transaction::Transaction;
 pub use operation::{Command, Query};
 pub use pipeline::{Batch, Outcome, Ticket, Work};
 pub use resp::args::Args;
@@ -84,5 +103,9 @@ pub use resp::request::{ProtocolError, RequestParser};
 pub use resp::writer::ReplyWriter;
 pub use resp::{ProtocolVersion, push_request};
 pub use session::ConnectionInfo;
+pub use session::password::Password;
+pub use session::refusals::Refusals;
 pub use slot::{GroupIndex, GroupsLenError, SLOTS_LEN, Slot, SlotMap};
 pub use store::{Applied, Store};
+pub use value::list::End;
+pub use value::score::Score;

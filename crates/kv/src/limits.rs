@@ -32,6 +32,15 @@ pub struct Limits {
     /// their turn. When it is reached, no more input is read; one request may
     /// go over it. Default 16 MiB.
     pub pipeline_bytes_max: usize,
+    /// Commands queued between `MULTI` and `EXEC`. One more is refused, and
+    /// with it the transaction. Default 262,144: pipelines of a hundred
+    /// thousand small commands are common, and libraries make transactions of
+    /// them unasked.
+    pub transaction_len_max: usize,
+    /// Rough bytes of those commands. The same refusal. Default 32 MiB: small
+    /// commands take some five times of what their entry will have, and that
+    /// is bounded by the log.
+    pub transaction_bytes_max: usize,
     /// Bytes of stored values in one reply. A larger reply is replaced by an
     /// error. While so much waits to be fetched by the client, nothing further
     /// of its pipeline is started; what was started together may go over it.
@@ -43,6 +52,27 @@ pub struct Limits {
     pub output_bytes_max: usize,
 }
 
+impl Limits {
+    /// What a client may make the node hold before it has shown that it knows
+    /// the password: enough for every handshake, in arguments, bytes, requests
+    /// and replies as little as Redis allows, or less.
+    #[must_use]
+    pub fn before_auth(self) -> Self {
+        Self {
+            request_bytes_max: self.request_bytes_max.min(64 << 10),
+            args_len_max: self.args_len_max.min(10),
+            bulk_bytes_max: self.bulk_bytes_max.min(16 << 10),
+            inline_bytes_max: self.inline_bytes_max.min(16 << 10),
+            pipeline_len_max: self.pipeline_len_max.min(64),
+            pipeline_bytes_max: self.pipeline_bytes_max.min(64 << 10),
+            transaction_len_max: 0,
+            transaction_bytes_max: 0,
+            reply_bytes_max: self.reply_bytes_max.min(1 << 10),
+            output_bytes_max: self.output_bytes_max.min(1 << 10),
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -52,6 +82,8 @@ impl Default for Limits {
             inline_bytes_max: 64 << 10,
             pipeline_len_max: 1_024,
             pipeline_bytes_max: 16 << 20,
+            transaction_len_max: 1 << 18,
+            transaction_bytes_max: 32 << 20,
             reply_bytes_max: 64 << 20,
             output_bytes_max: 1 << 20,
         }

@@ -13,17 +13,30 @@
 //! does (`store.rs`), and the names clients call these by (`command.rs`).
 
 pub(crate) mod codec;
+pub(crate) mod collection;
+pub(crate) mod every_group;
+pub(crate) mod hash;
 pub(crate) mod key;
+pub(crate) mod list;
 pub(crate) mod response;
+pub(crate) mod set;
+pub(crate) mod sorted_set;
 pub(crate) mod string;
+pub(crate) mod transaction;
 
 use bytes::Bytes;
 
+use crate::operation::hash::{HashCommand, HashQuery};
 use crate::operation::key::{KeyCommand, KeyQuery};
+use crate::operation::list::{ListCommand, ListQuery};
+use crate::operation::set::{SetCommand, SetQuery};
+use crate::operation::sorted_set::{SortedSetCommand, SortedSetQuery};
 use crate::operation::string::{StringCommand, StringQuery};
+use crate::operation::transaction::Transaction;
 
-/// Two shares of a frame and a tag: `SET key value`.
-const COMMAND_BYTES_MAX: usize = 2 * size_of::<Bytes>() + 8;
+/// Two shares of a frame and two tags: `SET key value`, `HGET key field`. One
+/// tag says which family, for those as large as this, and one what of it.
+const COMMAND_BYTES_MAX: usize = 2 * size_of::<Bytes>() + 16;
 const _: () = assert!(size_of::<Command<Bytes>>() <= COMMAND_BYTES_MAX);
 
 /// A question about the keys of one group. Changes nothing.
@@ -33,6 +46,14 @@ pub enum Query<B> {
     String(StringQuery<B>),
     /// About keys, whatever they hold.
     Key(KeyQuery<B>),
+    /// About hashes.
+    Hash(HashQuery<B>),
+    /// About sets.
+    Set(SetQuery<B>),
+    /// About lists.
+    List(ListQuery<B>),
+    /// About sorted sets.
+    SortedSet(SortedSetQuery<B>),
 }
 
 /// What is proposed to one group, to be applied on every member in log order.
@@ -42,11 +63,24 @@ pub enum Command<B> {
     String(StringCommand<B>),
     /// A change of keys, whatever they hold.
     Key(KeyCommand<B>),
+    /// A change of hashes.
+    Hash(HashCommand<B>),
+    /// A change of sets.
+    Set(SetCommand<B>),
+    /// A change of lists.
+    List(ListCommand<B>),
+    /// A change of sorted sets.
+    SortedSet(SortedSetCommand<B>),
     /// Asks a question at exactly this place of the log: how a pipelined read
     /// sees the writes before it and none behind it (`pipeline.rs`).
     Query(Query<B>),
     /// Nothing but the time that the leader stamps on it (rule 31).
     Tick,
+    /// What all members hash keys by from here on, so that a walk over all keys
+    /// can go on at another member. Drawn once in the life of a group.
+    Seed(u64),
+    /// Several commands as one, if nothing watched has changed.
+    Transaction(Box<Transaction<B>>),
 }
 
 impl<B> From<StringQuery<B>> for Query<B> {
@@ -73,6 +107,54 @@ impl<B> From<KeyCommand<B>> for Command<B> {
     }
 }
 
+impl<B> From<HashQuery<B>> for Query<B> {
+    fn from(query: HashQuery<B>) -> Self {
+        Self::Hash(query)
+    }
+}
+
+impl<B> From<HashCommand<B>> for Command<B> {
+    fn from(command: HashCommand<B>) -> Self {
+        Self::Hash(command)
+    }
+}
+
+impl<B> From<SetQuery<B>> for Query<B> {
+    fn from(query: SetQuery<B>) -> Self {
+        Self::Set(query)
+    }
+}
+
+impl<B> From<SetCommand<B>> for Command<B> {
+    fn from(command: SetCommand<B>) -> Self {
+        Self::Set(command)
+    }
+}
+
+impl<B> From<ListQuery<B>> for Query<B> {
+    fn from(query: ListQuery<B>) -> Self {
+        Self::List(query)
+    }
+}
+
+impl<B> From<ListCommand<B>> for Command<B> {
+    fn from(command: ListCommand<B>) -> Self {
+        Self::List(command)
+    }
+}
+
+impl<B> From<SortedSetQuery<B>> for Query<B> {
+    fn from(query: SortedSetQuery<B>) -> Self {
+        Self::SortedSet(query)
+    }
+}
+
+impl<B> From<SortedSetCommand<B>> for Command<B> {
+    fn from(command: SortedSetCommand<B>) -> Self {
+        Self::SortedSet(command)
+    }
+}
+
 impl<B> Query<B> {
     /// Gives a question that picks at random what it picks by. Drawn once for
     /// each request, before it goes anywhere, so that every member that
@@ -80,7 +162,20 @@ impl<B> Query<B> {
     pub(crate) fn draw(&mut self, draw: impl FnOnce() -> u64) {
         match self {
             Self::Key(query) => query.draw(draw),
-            Self::String(_) => {}
+            Self::Hash(query) => query.draw(draw),
+            Self::Set(query) => query.draw(draw),
+            Self::SortedSet(query) => query.draw(draw),
+            Self::String(_) | Self::List(_) => {}
+        }
+    }
+}
+
+impl<B> Command<B> {
+    /// As [`Query::draw`]: what is popped at random is decided where the
+    /// command is proposed.
+    pub(crate) fn draw(&mut self, draw: impl FnOnce() -> u64) {
+        if let Self::Set(command) = self {
+            command.draw(draw);
         }
     }
 }

@@ -26,17 +26,22 @@
 //!
 //! Not here: limits on how much may be pipelined (`connection.rs`), time.
 
+mod gather;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
 use crate::errors;
 use crate::errors::Failure;
+use crate::operation::every_group::EveryGroup;
 use crate::operation::response::Response;
 use crate::operation::{Command, Query};
+use crate::pipeline::gather::Gather;
 use crate::resp::ProtocolVersion;
 use crate::resp::reply::Reply;
 use crate::resp::writer::ReplyWriter;
+use crate::session::Execution;
 use crate::slot::GroupIndex;
 
 /// Names one started piece of work of one connection.
@@ -100,6 +105,10 @@ pub(crate) struct Pipeline {
     held_bytes: usize,
     /// Bytes of stored values that waiting replies share.
     payload_bytes: usize,
+    /// Replies over their limit, not counted yet.
+    replies_too_big: u64,
+    /// What a `WATCH` came to, until the session takes it.
+    watched: Option<Option<Vec<u64>>>,
     lanes: BTreeMap<GroupIndex, Lane>,
 }
 
@@ -117,30 +126,36 @@ enum Answer {
     /// Work for one group. Kept while under way, in case it is repeated.
     Read(Query<Bytes>),
     Write(Command<Bytes>),
-    /// A question to several groups, whose integers are added up.
-    Sum {
-        query: Query<Bytes>,
-        missing_len: usize,
-        sum: i64,
-        failure: Option<Failure>,
-    },
+    /// Work for every group.
+    Gather(Box<Gather>),
+    /// A question for the session rather than the client.
+    Watch(Query<Bytes>),
+    /// A transaction, with the answers that need no group.
+    Execution(Command<Bytes>, Vec<(usize, Reply)>),
+    /// What a transaction came to.
+    Executed(Vec<Response>, Vec<(usize, Reply)>),
 }
 
 impl Answer {
     fn is_known(&self) -> bool {
-        matches!(self, Self::Reply(_) | Self::Response(_))
+        matches!(self, Self::Reply(_) | Self::Response(_) | Self::Executed(..))
     }
 
     /// Bytes of stored values that this shares.
     fn payload_bytes(&self) -> usize {
         match self {
             Self::Response(response) => response.payload_bytes(),
+            Self::Executed(responses, _) => payload_bytes(responses),
             _ => 0,
         }
     }
 
     fn is_write(&self) -> bool {
-        matches!(self, Self::Write(_))
+        match self {
+            Self::Write(_) | Self::Execution(..) => true,
+            Self::Gather(gather) => gather.is_write(),
+            _ => false,
+        }
     }
 }
 
@@ -210,21 +225,43 @@ impl Pipeline {
         self.lanes.entry(group).or_default().enqueue(request, true);
     }
 
-    /// A question to several groups.
-    pub(crate) fn push_sum(
+    /// A question to one group whose answer [`Self::take_watched`] gives.
+    pub(crate) fn push_watch(&mut self, form: Form, group: GroupIndex, query: Query<Bytes>) {
+        let request = self.push(form, Answer::Watch(query));
+        self.lanes.entry(group).or_default().enqueue(request, false);
+    }
+
+    /// A transaction of one group.
+    pub(crate) fn push_execution(&mut self, mut form: Form, execution: Execution) {
+        let Execution { group, command, local, held_bytes } = execution;
+        form.request_bytes = form.request_bytes.saturating_add(held_bytes);
+        let request = self.push(form, Answer::Execution(command, local));
+        self.lanes.entry(group).or_default().enqueue(request, true);
+    }
+
+    /// Replies over their limit since this was last asked.
+    pub(crate) fn take_replies_too_big(&mut self) -> u64 {
+        std::mem::take(&mut self.replies_too_big)
+    }
+
+    /// The versions that a `WATCH` asked for, once they have come; `None` in
+    /// it: they won't.
+    pub(crate) fn take_watched(&mut self) -> Option<Option<Vec<u64>>> {
+        self.watched.take()
+    }
+
+    /// A question to several groups, or a change in all of them.
+    pub(crate) fn push_gather(
         &mut self,
         form: Form,
-        groups: impl Iterator<Item = GroupIndex>,
-        query: Query<Bytes>,
+        groups: impl ExactSizeIterator<Item = GroupIndex>,
+        work: EveryGroup,
     ) {
-        let request = self.push(form, Answer::Sum { query, missing_len: 0, sum: 0, failure: None });
-        let mut groups_len = 0;
+        let gather = Gather::new(work, groups.len());
+        let is_write = gather.is_write();
+        let request = self.push(form, Answer::Gather(Box::new(gather)));
         for group in groups {
-            self.lanes.entry(group).or_default().enqueue(request, false);
-            groups_len += 1;
-        }
-        if let Some(Slot { answer: Answer::Sum { missing_len, .. }, .. }) = self.slots.back_mut() {
-            *missing_len = groups_len;
+            self.lanes.entry(group).or_default().enqueue(request, is_write);
         }
     }
 
@@ -321,20 +358,23 @@ impl Pipeline {
             return;
         };
         match &mut slot.answer {
-            Answer::Reply(_) | Answer::Response(_) => return,
+            Answer::Reply(_) | Answer::Response(_) | Answer::Executed(..) => return,
             Answer::Write(_) => slot.answer = answer(result),
             Answer::Read(_) => slot.answer = answer(result.map_err(failure_of_read)),
-            Answer::Sum { missing_len, sum, failure, .. } => {
-                match result {
-                    Ok(Response::Integer(part)) => *sum = sum.saturating_add(part),
-                    Ok(other) => debug_assert!(false, "a sum of {other:?}"),
-                    Err(error) => *failure = Some(failure_of_read(error)),
-                }
-                *missing_len = missing_len.saturating_sub(1);
-                if *missing_len == 0 {
-                    let sum = Response::Integer(*sum);
-                    slot.answer = answer(failure.map_or(Ok(sum), Err));
-                }
+            Answer::Watch(_) => {
+                let (reply, versions) = watched(result.map_err(failure_of_read));
+                slot.answer = Answer::Reply(reply);
+                self.watched = Some(versions);
+            }
+            Answer::Execution(_, local) => {
+                let local = std::mem::take(local);
+                slot.answer = executed(result, local);
+            }
+            Answer::Gather(gather) => {
+                let is_write = gather.is_write();
+                let Some(result) = gather.add(result) else { return };
+                let failure = |failure| if is_write { failure } else { failure_of_read(failure) };
+                slot.answer = answer(result.map_err(failure));
             }
         }
         self.payload_bytes = self.payload_bytes.saturating_add(slot.answer.payload_bytes());
@@ -401,12 +441,26 @@ impl Pipeline {
                 Answer::Response(response) => {
                     let bytes = response.payload_bytes();
                     if bytes > reply_bytes_max {
+                        self.replies_too_big += 1;
                         writer.reply(&errors::reply_too_big(bytes, reply_bytes_max));
                     } else {
                         response.write(&mut writer);
                     }
                 }
-                Answer::Read(_) | Answer::Write(_) | Answer::Sum { .. } => {}
+                Answer::Executed(responses, local) => {
+                    let bytes = payload_bytes(responses);
+                    if bytes > reply_bytes_max {
+                        self.replies_too_big += 1;
+                        writer.reply(&errors::reply_too_big(bytes, reply_bytes_max));
+                    } else {
+                        write_executed(&mut writer, responses, local);
+                    }
+                }
+                Answer::Read(_)
+                | Answer::Write(_)
+                | Answer::Watch(_)
+                | Answer::Execution(..)
+                | Answer::Gather(_) => {}
             }
         }
         self.slots.len() < len_before
@@ -425,34 +479,75 @@ fn answer(result: Result<Response, Failure>) -> Answer {
     }
 }
 
+/// What the client is told of a `WATCH`, and the session.
+fn watched(result: Result<Response, Failure>) -> (Reply, Option<Vec<u64>>) {
+    match result {
+        Ok(Response::Versions(versions)) => (Reply::OK, Some(versions)),
+        Ok(other) => {
+            debug_assert!(false, "versions came as {other:?}");
+            (Failure::NotCommitted.reply(), None)
+        }
+        Err(failure) => (failure.reply(), None),
+    }
+}
+
+fn executed(result: Result<Response, Failure>, local: Vec<(usize, Reply)>) -> Answer {
+    match result {
+        Ok(Response::Executed(Some(responses))) => Answer::Executed(responses, local),
+        other => answer(other),
+    }
+}
+
+fn payload_bytes(responses: &[Response]) -> usize {
+    responses.iter().fold(0, |bytes: usize, it| bytes.saturating_add(it.payload_bytes()))
+}
+
+/// Answers of a transaction in the order of its requests.
+fn write_executed(writer: &mut ReplyWriter<'_>, responses: &[Response], local: &[(usize, Reply)]) {
+    let len = responses.len() + local.len();
+    let (mut responses, mut local) = (responses.iter(), local.iter().peekable());
+    writer.array(len);
+    for position in 0..len {
+        if let Some((_, reply)) = local.next_if(|(at, _)| *at == position) {
+            writer.reply(reply);
+        } else if let Some(response) = responses.next() {
+            response.write(writer);
+        }
+    }
+}
+
 /// A read leaves nothing behind, so its outcome is never unknown.
 fn failure_of_read(failure: Failure) -> Failure {
     if failure.is_surely_not_done() { failure } else { Failure::NotCommitted }
 }
 
 fn reads<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {
-    Work::Read(
-        answers
-            .filter_map(|(ticket, answer)| match answer {
-                Answer::Read(query) | Answer::Sum { query, .. } => Some((ticket, query.clone())),
-                Answer::Write(_) | Answer::Reply(_) | Answer::Response(_) => None,
-            })
-            .collect(),
-    )
+    let query = |answer: &Answer| match answer {
+        Answer::Read(query) | Answer::Watch(query) => Some(query.clone()),
+        Answer::Gather(gather) => match &gather.work {
+            EveryGroup::Read(query) => Some(query.clone()),
+            EveryGroup::Write(_) => None,
+        },
+        Answer::Write(_)
+        | Answer::Execution(..)
+        | Answer::Reply(_)
+        | Answer::Executed(..)
+        | Answer::Response(_) => None,
+    };
+    Work::Read(answers.filter_map(|(ticket, answer)| Some((ticket, query(answer)?))).collect())
 }
 
 fn proposals<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {
-    Work::Propose(
-        answers
-            .filter_map(|(ticket, answer)| match answer {
-                Answer::Write(command) => Some((ticket, command.clone())),
-                Answer::Read(query) | Answer::Sum { query, .. } => {
-                    Some((ticket, Command::Query(query.clone())))
-                }
-                Answer::Reply(_) | Answer::Response(_) => None,
-            })
-            .collect(),
-    )
+    let command = |answer: &Answer| match answer {
+        Answer::Write(command) | Answer::Execution(command, _) => Some(command.clone()),
+        Answer::Read(query) | Answer::Watch(query) => Some(Command::Query(query.clone())),
+        Answer::Gather(gather) => Some(match &gather.work {
+            EveryGroup::Read(query) => Command::Query(query.clone()),
+            EveryGroup::Write(command) => command.clone(),
+        }),
+        Answer::Reply(_) | Answer::Response(_) | Answer::Executed(..) => None,
+    };
+    Work::Propose(answers.filter_map(|(ticket, answer)| Some((ticket, command(answer)?))).collect())
 }
 
 #[cfg(test)]

@@ -9,16 +9,37 @@
 //! Not here: the order of replies (`pipeline.rs`) and the parsing of bytes
 //! (`connection.rs`).
 
+pub(crate) mod access;
+pub(crate) mod clients;
+pub(crate) mod cluster;
+pub(crate) mod draws;
+pub(crate) mod password;
+pub(crate) mod refusals;
+pub(crate) mod transaction;
+
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::command::{
-    ConnectionRequest, Credentials, Hello, LibraryField, ReplyMode, Request, introspection,
+    ClientsRequest, ConnectionRequest, LibraryField, ReplyMode, Request, Row, ScanRequest,
+    TransactionRequest, introspection,
 };
-use crate::info::{NodeInfo, REDIS_VERSION};
+use crate::errors::Failure;
+use crate::limits::Limits;
+use crate::node::{ClientInfo, ClientState, Node};
+use crate::operation::every_group::EveryGroup;
+use crate::operation::key::{KeyQuery, KeyScan};
+use crate::operation::transaction::Transaction as TransactionCommand;
 use crate::operation::{Command, Query};
 use crate::resp::ProtocolVersion;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
+use crate::resp::request::{ProtocolError, RequestParser};
+use crate::session::draws::Draws;
+use crate::session::password::Password;
+use crate::session::refusals::Refusals;
+use crate::session::transaction::{Taken, Transaction};
 use crate::slot::{GroupIndex, SlotMap};
 use crate::{command, errors};
 
@@ -40,12 +61,22 @@ pub struct ConnectionInfo {
 pub(crate) struct Session {
     info: ConnectionInfo,
     slots: SlotMap,
+    limits: Limits,
     version: ProtocolVersion,
     reply_mode: ReplyMode,
     name: Bytes,
     library_name: Bytes,
     library_version: Bytes,
+    transaction: Transaction,
+    password: Option<Arc<Password>>,
+    is_authenticated: bool,
+    wrong_passwords: u32,
+    /// Writes that grow the data are refused.
+    is_out_of_memory: bool,
+    refusals: Refusals,
     draws: Draws,
+    /// The command the client last sent.
+    last_command: &'static str,
 }
 
 /// What to do about a request.
@@ -63,34 +94,78 @@ pub(crate) struct Step {
 pub(crate) enum Action {
     Answer(Reply),
     Read(GroupIndex, Query<Bytes>),
-    ReadEveryGroup(Query<Bytes>),
     Write(GroupIndex, Command<Bytes>),
+    EveryGroup(EveryGroup),
+    /// Ask for versions; accept nothing more until they have come.
+    Watch(GroupIndex, Query<Bytes>),
+    Execute(Box<Execution>),
     /// Answer, then close; what else was pipelined goes unheard.
     Close(Option<Reply>),
 }
 
+/// A transaction on its way.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Execution {
+    pub(crate) group: GroupIndex,
+    pub(crate) command: Command<Bytes>,
+    /// Answers that need no group, by their positions among all.
+    pub(crate) local: Vec<(usize, Reply)>,
+    pub(crate) held_bytes: usize,
+}
+
 impl Session {
-    pub(crate) fn new(info: ConnectionInfo, slots: SlotMap) -> Self {
+    pub(crate) fn new(info: ConnectionInfo, slots: SlotMap, limits: Limits) -> Self {
         Self {
             draws: Draws(info.seed),
             info,
             slots,
+            limits,
             version: ProtocolVersion::default(),
             reply_mode: ReplyMode::default(),
             name: Bytes::new(),
             library_name: Bytes::new(),
             library_version: Bytes::new(),
+            transaction: Transaction::default(),
+            password: None,
+            is_authenticated: true,
+            wrong_passwords: 0,
+            is_out_of_memory: false,
+            refusals: Refusals::default(),
+            last_command: "NULL",
         }
     }
 
-    /// Decides about one request. `node` is asked only if `INFO` is.
-    pub(crate) fn handle(&mut self, args: &Args, node: &mut dyn FnMut() -> NodeInfo) -> Step {
+    /// Refuses writes that grow the data from now on, or no longer.
+    pub(crate) fn set_out_of_memory(&mut self, is_out_of_memory: bool) {
+        self.is_out_of_memory = is_out_of_memory;
+    }
+
+    /// The input can't be read any further.
+    pub(crate) fn count_unreadable(&mut self, error: ProtocolError) {
+        if RequestParser::is_too_big(error) {
+            self.refusals.requests_too_big += 1;
+        } else {
+            self.refusals.protocol_errors += 1;
+        }
+    }
+
+    /// What was refused since it was last asked.
+    pub(crate) fn take_refusals(&mut self) -> Refusals {
+        std::mem::take(&mut self.refusals)
+    }
+
+    /// Decides about one request. `node` is asked only if the request is about
+    /// it.
+    pub(crate) fn handle(&mut self, args: &Args, node: &mut dyn Node) -> Step {
         let mut is_muted = self.reply_mode != ReplyMode::On;
         if self.reply_mode == ReplyMode::SkipNext {
             self.reply_mode = ReplyMode::On;
         }
         let action = match self.request(args) {
-            Err(refusal) => Action::Answer(refusal),
+            Err(refusal) => Action::Answer(self.refuse(args, refusal)),
+            Ok((group, request)) if self.transaction.is_queueing() => {
+                self.decide_in_transaction(group, request, args.held_bytes(), node)
+            }
             Ok((_, Request::Connection(ConnectionRequest::ClientReply(mode)))) => {
                 is_muted = self.switch_replies(mode);
                 Action::Answer(Reply::OK)
@@ -105,47 +180,259 @@ impl Session {
         self.version
     }
 
+    /// Whether no request may be handled before [`Self::on_versions`].
+    pub(crate) fn awaits_versions(&self) -> bool {
+        self.transaction.awaits_versions()
+    }
+
+    /// The versions that an [`Action::Watch`] asked for; `None`: they won't
+    /// come.
+    pub(crate) fn on_versions(&mut self, versions: Option<Vec<u64>>) {
+        self.transaction.on_versions(versions);
+    }
+
     fn request(&mut self, args: &Args) -> Result<(GroupIndex, Request), Reply> {
         if is_cross_protocol(args.name()) {
             return Ok((GroupIndex::default(), ConnectionRequest::CrossProtocol.into()));
         }
         let row = command::resolve(args)?;
-        let mut request = (row.parse)(args)?;
-        if let Request::Read(query) | Request::ReadEveryGroup(query) = &mut request {
-            query.draw(|| self.draws.draw());
+        self.last_command = row.name;
+        if !self.is_authenticated && !row.flags.contains(&"no_auth") {
+            return Err(Reply::error(errors::NOT_AUTHENTICATED));
         }
-        Ok((row.group(args, self.slots)?, request))
+        if self.is_out_of_memory && self.may_grow(row) {
+            self.refusals.out_of_memory += 1;
+            return Err(Failure::OutOfMemory.reply());
+        }
+        let mut request = match (row.parse)(args) {
+            // Arguments are looked at when a transaction is executed.
+            Err(refusal) if self.transaction.is_queueing() => Request::Answered(refusal),
+            parsed => parsed?,
+        };
+        match &mut request {
+            Request::Read(query) | Request::ReadEveryGroup(query) => {
+                query.draw(|| self.draws.draw());
+            }
+            Request::Write(command) => command.draw(|| self.draws.draw()),
+            _ => {}
+        }
+        let group = row.group(args, self.slots)?;
+        if self.transaction.is_queueing() && row.flags.contains(&"denyoom") {
+            self.transaction.set_may_grow();
+        }
+        Ok((group, request))
     }
 
-    fn decide(
+    /// Whether a request may make the data grow, by itself or by what is queued.
+    fn may_grow(&self, row: &Row) -> bool {
+        row.flags.contains(&"denyoom") || (row.name == "exec" && self.transaction.may_grow())
+    }
+
+    /// A request that isn't even queued spoils the transaction it stands in.
+    fn refuse(&mut self, args: &Args, refusal: Reply) -> Reply {
+        if args.name().eq_ignore_ascii_case(b"exec") {
+            self.transaction.reset();
+            return errors::exec_aborted_because(&refusal);
+        }
+        self.transaction.doom();
+        refusal
+    }
+
+    fn decide_in_transaction(
         &mut self,
         group: GroupIndex,
         request: Request,
-        node: &mut dyn FnMut() -> NodeInfo,
+        held_bytes: usize,
+        node: &mut dyn Node,
     ) -> Action {
+        let is_at_once = matches!(
+            request,
+            Request::Transaction(
+                TransactionRequest::Multi
+                    | TransactionRequest::Exec
+                    | TransactionRequest::Discard
+                    | TransactionRequest::Watch(_)
+            ) | Request::Connection(
+                ConnectionRequest::Quit
+                    | ConnectionRequest::Reset
+                    | ConnectionRequest::CrossProtocol
+            )
+        );
+        if is_at_once {
+            return self.decide(group, request, node);
+        }
+        let bounds = (self.slots, &self.limits);
+        let reply = self.transaction.enqueue((group, request), held_bytes, bounds);
+        self.refusals.transactions_too_big += u64::from(self.transaction.take_is_too_big());
+        Action::Answer(reply)
+    }
+
+    fn decide(&mut self, group: GroupIndex, request: Request, node: &mut dyn Node) -> Action {
         match request {
-            Request::Answered(reply) => Action::Answer(reply),
-            Request::Table(request) => Action::Answer(introspection::answer(&request)),
             Request::Connection(request) => self.answer(request),
-            Request::Info(sections) => {
-                Action::Answer(Reply::Verbatim(node().text(&sections).into()))
+            Request::Transaction(request) => self.transact(group, request, node),
+            Request::Clients(ClientsRequest::Kill(filter)) => {
+                let ids = filter.ids_among(&self.clients(node), self.info.id);
+                self.kill(&ids, Reply::Integer(i64::try_from(ids.len()).unwrap_or(0)), node)
+            }
+            Request::Clients(ClientsRequest::KillAt(addr)) => {
+                let clients = self.clients(node);
+                match clients.iter().find(|client| client.peer_addr.as_bytes() == addr) {
+                    None => Action::Answer(Reply::error(errors::NO_SUCH_CLIENT)),
+                    Some(client) => self.kill(&[client.id], Reply::OK, node),
+                }
             }
             Request::Read(query) => Action::Read(group, query),
-            Request::ReadEveryGroup(query) => Action::ReadEveryGroup(query),
+            Request::ReadEveryGroup(query) => Action::EveryGroup(EveryGroup::Read(query)),
+            Request::Scan(request) => {
+                let (group, scan) = self.scan(request);
+                Action::Read(group, KeyQuery::Scan(Box::new(scan)).into())
+            }
             Request::Write(command) => Action::Write(group, command),
+            Request::WriteEveryGroup(command) => Action::EveryGroup(EveryGroup::Write(command)),
+            local => Action::Answer(self.answer_locally(local, node)),
         }
+    }
+
+    /// A cursor is a position in a group and the group's number.
+    fn scan(&self, request: ScanRequest) -> (GroupIndex, KeyScan<Bytes>) {
+        let groups_len = self.slots.groups_len();
+        let number = request.cursor % u64::from(groups_len);
+        // Below `groups_len`, so it is there.
+        let group = self.slots.groups().find(|group| u64::from(group.number()) == number);
+        let group = group.unwrap_or_default();
+        let scan = KeyScan {
+            position: request.cursor / u64::from(groups_len),
+            group: group.number(),
+            groups_len,
+            count: request.count,
+            pattern: request.pattern,
+            type_name: request.type_name,
+        };
+        (group, scan)
+    }
+
+    /// Answers what neither needs a group nor changes anything here.
+    fn answer_locally(&self, request: Request, node: &mut dyn Node) -> Reply {
+        match request {
+            Request::Answered(reply) => reply,
+            Request::Table(request) => introspection::answer(&request),
+            Request::Info(sections) => Reply::Verbatim(node.info().text(&sections).into()),
+            Request::Time => time(node.wall_us()),
+            // On a majority's disks, of which one is not a replica.
+            Request::Wait => {
+                let replicas_len = node.cluster().nodes.len() / 2;
+                Reply::Integer(i64::try_from(replicas_len).unwrap_or(i64::MAX))
+            }
+            Request::Cluster(request) => cluster::answer(&request, &node.cluster(), self.slots),
+            Request::Clients(ClientsRequest::List(filter)) => {
+                clients::list(&self.clients(node), &filter)
+            }
+            Request::Transaction(TransactionRequest::Unwatch) => Reply::OK,
+            Request::Connection(ConnectionRequest::ClientId) => Reply::Integer(self.id()),
+            Request::Connection(ConnectionRequest::ClientInfo) => {
+                Reply::Verbatim(clients::line(&self.described()).into())
+            }
+            Request::Connection(ConnectionRequest::ClientGetName) => self.own_name(),
+            Request::Clients(_)
+            | Request::Connection(_)
+            | Request::Transaction(_)
+            | Request::Read(_)
+            | Request::ReadEveryGroup(_)
+            | Request::Scan(_)
+            | Request::Write(_)
+            | Request::WriteEveryGroup(_) => Reply::error(errors::NOT_IN_TRANSACTION),
+        }
+    }
+
+    fn transact(
+        &mut self,
+        group: GroupIndex,
+        request: TransactionRequest,
+        node: &mut dyn Node,
+    ) -> Action {
+        match request {
+            TransactionRequest::Multi => Action::Answer(self.transaction.begin()),
+            TransactionRequest::Discard => Action::Answer(self.transaction.discard()),
+            TransactionRequest::Unwatch => {
+                self.transaction.unwatch();
+                Action::Answer(Reply::OK)
+            }
+            TransactionRequest::Watch(keys) => {
+                match self.transaction.watch(group, &keys, &self.limits) {
+                    Ok(None) => Action::Answer(Reply::OK),
+                    Ok(Some(query)) => Action::Watch(group, query),
+                    Err(refusal) => {
+                        self.refusals.transactions_too_big +=
+                            u64::from(self.transaction.take_is_too_big());
+                        Action::Answer(refusal)
+                    }
+                }
+            }
+            TransactionRequest::Exec => match self.transaction.take() {
+                Ok(taken) => self.execute(taken, node),
+                Err(refusal) => Action::Answer(refusal),
+            },
+        }
+    }
+
+    /// Parts a transaction into what its group does and what is answered here.
+    fn execute(&self, taken: Taken, node: &mut dyn Node) -> Action {
+        let Taken { group, watched, requests, held_bytes } = taken;
+        let (mut commands, mut local) = (Vec::new(), Vec::new());
+        let mut local_bytes: usize = 0;
+        for (position, request) in requests.into_iter().enumerate() {
+            match request {
+                Request::Read(query) | Request::ReadEveryGroup(query) => {
+                    commands.push(Command::Query(query));
+                }
+                Request::Scan(request) => {
+                    let (_, scan) = self.scan(request);
+                    commands.push(Command::Query(KeyQuery::Scan(Box::new(scan)).into()));
+                }
+                Request::Write(command) | Request::WriteEveryGroup(command) => {
+                    commands.push(command);
+                }
+                request => {
+                    // What a request asks for may be far larger than itself.
+                    let reply = if local_bytes <= self.limits.pipeline_bytes_max {
+                        self.answer_locally(request, node)
+                    } else {
+                        errors::reply_too_big(local_bytes, self.limits.pipeline_bytes_max)
+                    };
+                    local_bytes = local_bytes.saturating_add(reply.held_bytes());
+                    local.push((position, reply));
+                }
+            }
+        }
+        if commands.is_empty() && watched.is_empty() {
+            return Action::Answer(Reply::Array(
+                local.into_iter().map(|(_, reply)| reply).collect(),
+            ));
+        }
+        let command = Command::Transaction(Box::new(TransactionCommand { watched, commands }));
+        let held_bytes = held_bytes.saturating_add(local_bytes);
+        Action::Execute(Box::new(Execution { group, command, local, held_bytes }))
     }
 
     fn answer(&mut self, request: ConnectionRequest) -> Action {
         Action::Answer(match request {
             ConnectionRequest::Quit => return Action::Close(Some(Reply::OK)),
             ConnectionRequest::CrossProtocol => return Action::Close(None),
-            ConnectionRequest::Hello(hello) => self.hello(hello),
-            ConnectionRequest::Auth(credentials) => auth(&credentials),
+            ConnectionRequest::Reset => self.reset(),
+            ConnectionRequest::Hello(hello) => match self.hello(hello) {
+                Ok(reply) => reply,
+                Err(refusal) => return self.on_wrong_password(refusal),
+            },
+            ConnectionRequest::Auth(credentials) => match self.auth(&credentials) {
+                Ok(()) => Reply::OK,
+                Err(refusal) => return self.on_wrong_password(refusal),
+            },
             ConnectionRequest::ClientId => Reply::Integer(self.id()),
-            ConnectionRequest::ClientInfo => Reply::Verbatim(self.line().into()),
-            ConnectionRequest::ClientGetName if self.name.is_empty() => Reply::Null,
-            ConnectionRequest::ClientGetName => Reply::Bulk(self.name.clone()),
+            ConnectionRequest::ClientInfo => {
+                Reply::Verbatim(clients::line(&self.described()).into())
+            }
+            ConnectionRequest::ClientGetName => self.own_name(),
             ConnectionRequest::ClientSetName(name) => {
                 self.name = owned(&name);
                 Reply::OK
@@ -173,71 +460,71 @@ impl Session {
         mode != ReplyMode::On
     }
 
-    /// Takes effect as a whole or not at all.
-    fn hello(&mut self, hello: Hello) -> Reply {
-        if let Some(credentials) = &hello.credentials
-            && let refusal @ Reply::Error(_) = auth(credentials)
-        {
-            return refusal;
-        }
-        if let Some(name) = hello.name {
-            self.name = owned(&name);
-        }
-        self.version = hello.version.unwrap_or(self.version);
-        let text = Reply::bulk_static;
-        Reply::Map(vec![
-            (text("server"), text("redis")),
-            (text("version"), text(REDIS_VERSION)),
-            (text("proto"), Reply::Integer(self.version.number())),
-            (text("id"), Reply::Integer(self.id())),
-            (text("mode"), text("standalone")),
-            (text("role"), text("master")),
-            (text("modules"), Reply::Array(Vec::new())),
-        ])
+    /// As if the client had just connected.
+    fn reset(&mut self) -> Reply {
+        self.transaction.reset();
+        self.version = ProtocolVersion::default();
+        self.reply_mode = ReplyMode::default();
+        self.name = Bytes::new();
+        self.is_authenticated = self.password.is_none();
+        Reply::simple_static("RESET")
     }
 
     fn id(&self) -> i64 {
         i64::try_from(self.info.id).unwrap_or(i64::MAX)
     }
 
-    /// The connection as `CLIENT INFO` describes it.
-    fn line(&self) -> String {
+    fn own_name(&self) -> Reply {
+        if self.name.is_empty() { Reply::Null } else { Reply::Bulk(self.name.clone()) }
+    }
+
+    /// What `CLIENT LIST` on another connection tells of this one.
+    pub(crate) fn state(&self) -> ClientState {
         let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-        format!(
-            "id={} addr={} laddr={} name={} flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 \
-             cmd=client|info user=default redir=-1 resp={} lib-name={} lib-ver={}\n",
-            self.info.id,
-            self.info.peer_addr,
-            self.info.local_addr,
-            text(&self.name),
-            self.version.number(),
-            text(&self.library_name),
-            text(&self.library_version),
-        )
+        ClientState {
+            name: text(&self.name),
+            library_name: text(&self.library_name),
+            library_version: text(&self.library_version),
+            protocol: u8::try_from(self.version.number()).unwrap_or_default(),
+            queued_len: self.transaction.queued_len(),
+            last_command: self.last_command,
+        }
+    }
+
+    fn described(&self) -> ClientInfo {
+        ClientInfo {
+            id: self.info.id,
+            peer_addr: self.info.peer_addr.clone(),
+            local_addr: self.info.local_addr.clone(),
+            state: self.state(),
+            ..ClientInfo::default()
+        }
+    }
+
+    /// All clients of the node, this one as it is now.
+    fn clients(&self, node: &mut dyn Node) -> Vec<ClientInfo> {
+        let mut clients = node.clients();
+        match clients.iter_mut().find(|client| client.id == self.info.id) {
+            Some(me) => me.state = self.state(),
+            None => clients.push(self.described()),
+        }
+        clients
+    }
+
+    fn kill(&self, ids: &[u64], reply: Reply, node: &mut dyn Node) -> Action {
+        let (mine, others): (Vec<u64>, Vec<u64>) = ids.iter().partition(|id| **id == self.info.id);
+        node.kill_clients(&others);
+        if mine.is_empty() { Action::Answer(reply) } else { Action::Close(Some(reply)) }
     }
 }
 
-/// Numbers for random picks, all different and evenly spread: `SplitMix64`.
-#[derive(Clone, Copy, Debug)]
-struct Draws(u64);
-
-impl Draws {
-    fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-}
-
-/// There are no users and no passwords: the default user may enter with any,
-/// as in Redis, and the old form of `AUTH` is told that it is mistaken.
-fn auth(credentials: &Credentials) -> Reply {
-    match credentials.user.as_deref() {
-        None => Reply::error(errors::NO_PASSWORD_CONFIGURED),
-        Some(b"default") => Reply::OK,
-        Some(_) => Reply::error(errors::WRONG_PASSWORD),
-    }
+/// Seconds and microseconds.
+fn time(wall_us: u64) -> Reply {
+    let (seconds, rest_us) = (wall_us / 1_000_000, wall_us % 1_000_000);
+    Reply::Array(vec![
+        Reply::Bulk(seconds.to_string().into()),
+        Reply::Bulk(rest_us.to_string().into()),
+    ])
 }
 
 /// How an HTTP request begins that a browser was tricked into sending here.

@@ -9,14 +9,47 @@
 //!
 //! Not here: keys and deadlines (`store/entry.rs`).
 
+pub(crate) mod element;
+pub(crate) mod hash;
+pub(crate) mod index_map;
+pub(crate) mod list;
+pub(crate) mod random;
+pub(crate) mod ranking;
+pub(crate) mod score;
+pub(crate) mod set;
+pub(crate) mod sorted_set;
+
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
+
+use crate::decimal;
+use crate::value::hash::Hash;
+use crate::value::list::List;
+use crate::value::set::Set;
+use crate::value::sorted_set::SortedSet;
+
+/// Up to this a string lies beside its header in Redis.
+const EMBEDDED_BYTES_MAX: usize = 44;
+
+/// Up to so many elements, none larger than so many bytes, Redis packs a hash
+/// or sorted set; and up to so many integers a set.
+const PACKED_LEN_MAX: usize = 128;
+const PACKED_BYTES_MAX: usize = 64;
+const INTEGERS_LEN_MAX: usize = 512;
 
 /// What a key can hold. Collections are boxed: most values are strings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     /// Any bytes.
     String(Bytes),
+    /// Fields with values.
+    Hash(Box<Hash>),
+    /// Members without repetition.
+    Set(Box<Set>),
+    /// Elements in order.
+    List(Box<List>),
+    /// Members with scores.
+    SortedSet(Box<SortedSet>),
 }
 
 /// A value as the digest and the accounts see it.
@@ -36,6 +69,41 @@ impl Value {
     pub(crate) fn type_name(&self) -> &'static str {
         match self {
             Self::String(_) => "string",
+            Self::Hash(_) => "hash",
+            Self::Set(_) => "set",
+            Self::List(_) => "list",
+            Self::SortedSet(_) => "zset",
+        }
+    }
+
+    /// What `OBJECT ENCODING` calls the form in which Redis would keep it.
+    pub(crate) fn encoding(&self) -> &'static str {
+        match self {
+            Self::String(bytes) if decimal::parse_i64(bytes).is_some() => "int",
+            Self::String(bytes) if bytes.len() <= EMBEDDED_BYTES_MAX => "embstr",
+            Self::String(_) => "raw",
+            Self::List(_) => "quicklist",
+            Self::Hash(hash) => {
+                packed(hash.len(), hash.iter().flat_map(|(field, value)| [field, value]))
+                    .unwrap_or("hashtable")
+            }
+            Self::Set(set) if set.len() <= INTEGERS_LEN_MAX && is_integers(set) => "intset",
+            Self::Set(_) => "hashtable",
+            Self::SortedSet(set) => {
+                packed(set.len(), set.iter().map(|(member, _)| member)).unwrap_or("skiplist")
+            }
+        }
+    }
+
+    /// How many times Redis would share it: small integers without end.
+    pub(crate) fn refcount(&self) -> i64 {
+        match self {
+            Self::String(bytes)
+                if decimal::parse_i64(bytes).is_some_and(|n| (0..10_000).contains(&n)) =>
+            {
+                i32::MAX.into()
+            }
+            _ => 1,
         }
     }
 
@@ -43,6 +111,10 @@ impl Value {
     pub(crate) fn contents(&self) -> Contents {
         match self {
             Self::String(bytes) => Contents { hash: xxh3_64(bytes), bytes: bytes.len() },
+            Self::Hash(hash) => Contents { hash: hash.digest(), bytes: hash.used_bytes() },
+            Self::Set(set) => Contents { hash: set.digest(), bytes: set.used_bytes() },
+            Self::List(list) => Contents { hash: list.digest(), bytes: list.used_bytes() },
+            Self::SortedSet(set) => Contents { hash: set.digest(), bytes: set.used_bytes() },
         }
     }
 }
@@ -55,7 +127,9 @@ pub(crate) trait Typed {
 
 /// A type of values that are changed in place, one element at a time. A key
 /// never holds an empty one.
-pub(crate) trait Collection: Typed + Default {
+pub(crate) trait Collection: Typed {
+    /// Nothing. `seed` scatters elements in memory and shows nowhere.
+    fn empty(seed: u64) -> Self;
     /// The value, if it is of this type.
     fn of_mut(value: &mut Value) -> Option<&mut Self>;
     /// Itself as a value.
@@ -66,7 +140,139 @@ pub(crate) trait Collection: Typed + Default {
 
 impl Typed for Bytes {
     fn of(value: &Value) -> Option<&Self> {
-        let Value::String(bytes) = value;
-        Some(bytes)
+        match value {
+            Value::String(bytes) => Some(bytes),
+            _ => None,
+        }
     }
+}
+
+impl Typed for Hash {
+    fn of(value: &Value) -> Option<&Self> {
+        match value {
+            Value::Hash(hash) => Some(hash),
+            _ => None,
+        }
+    }
+}
+
+impl Collection for Hash {
+    fn empty(seed: u64) -> Self {
+        Self::new(seed)
+    }
+
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        match value {
+            Value::Hash(hash) => Some(hash),
+            _ => None,
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::Hash(Box::new(self))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Typed for Set {
+    fn of(value: &Value) -> Option<&Self> {
+        match value {
+            Value::Set(set) => Some(set),
+            _ => None,
+        }
+    }
+}
+
+impl Collection for Set {
+    fn empty(seed: u64) -> Self {
+        Self::new(seed)
+    }
+
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        match value {
+            Value::Set(set) => Some(set),
+            _ => None,
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::Set(Box::new(self))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Typed for List {
+    fn of(value: &Value) -> Option<&Self> {
+        match value {
+            Value::List(list) => Some(list),
+            _ => None,
+        }
+    }
+}
+
+impl Collection for List {
+    fn empty(_: u64) -> Self {
+        Self::default()
+    }
+
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        match value {
+            Value::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::List(Box::new(self))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Typed for SortedSet {
+    fn of(value: &Value) -> Option<&Self> {
+        match value {
+            Value::SortedSet(set) => Some(set),
+            _ => None,
+        }
+    }
+}
+
+impl Collection for SortedSet {
+    fn empty(seed: u64) -> Self {
+        Self::new(seed)
+    }
+
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        match value {
+            Value::SortedSet(set) => Some(set),
+            _ => None,
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::SortedSet(Box::new(self))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The name of the packed form, if Redis would choose that.
+fn packed<'a>(len: usize, mut parts: impl Iterator<Item = &'a [u8]>) -> Option<&'static str> {
+    let is_packed = len <= PACKED_LEN_MAX && parts.all(|part| part.len() <= PACKED_BYTES_MAX);
+    is_packed.then_some("listpack")
+}
+
+fn is_integers(set: &Set) -> bool {
+    set.iter().all(|member| decimal::parse_i64(member).is_some())
 }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  0  length      u32  bytes of the message that follows
-//!  4  kind        u8   1 append .. 11 take over (`Kind`)
+//!  4  kind        u8   1 append .. 14 snapshot ack (`Kind`)
 //!  5  reserved    3 x u8, 0
 //!  8  group       u64
 //! 16  generation  u64
@@ -28,6 +28,8 @@
 
 mod decode;
 mod encode;
+mod numbers;
+mod snapshot;
 
 pub use decode::{BatchReader, decode_message};
 pub use encode::{append_to_batch, encode_message, encoded_bytes};
@@ -66,10 +68,13 @@ pub(crate) enum Kind {
     Forward = 9,
     ForwardReply = 10,
     TakeOver = 11,
+    Membership = 12,
+    Snapshot = 13,
+    SnapshotAck = 14,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 14] = [
         Self::Append,
         Self::Ack,
         Self::VoteRequest,
@@ -81,6 +86,9 @@ impl Kind {
         Self::Forward,
         Self::ForwardReply,
         Self::TakeOver,
+        Self::Membership,
+        Self::Snapshot,
+        Self::SnapshotAck,
     ];
 
     pub(crate) const fn byte(self) -> u8 {
@@ -138,6 +146,10 @@ pub enum MessageError {
         /// Its length.
         value: u64,
     },
+    /// Bytes that say nothing about membership, or a set of members that is
+    /// none.
+    #[error("a message about membership is none that this wire version knows")]
+    Membership,
     /// An address that is not UTF-8.
     #[error("the sender's address is not UTF-8")]
     Address,

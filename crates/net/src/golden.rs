@@ -17,9 +17,11 @@ use crate::introduction::NodeAddresses;
 use crate::rollcall::{Showing, Shown};
 use raftlet::Incoming;
 use raftlet::core::{
-    Ack, AckOutcome, Append, Arena, Body, Chunk, ClusterId, EntryKind, Forward, ForwardOutcome,
-    ForwardReply, Generation, GroupId, Incarnation, Index, LogId, Message, NewEntry, NodeId,
-    Origin, ReadId, Round, Run, Seal, Sender, Term, Time, VoteKind, VoteReply, VoteRequest, WallMs,
+    Ack, AckOutcome, Append, Arena, Body, Chunk, ClusterId, Configuration, EntryKind, Forward,
+    ForwardOutcome, ForwardReply, Generation, GroupId, Incarnation, Index, LogId, Member,
+    MemberRole, Membership, Message, NewEntry, NodeId, Origin, ReadId, Round, Run, Seal, Sender,
+    SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind, VoteReply, VoteRequest,
+    WallMs,
 };
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/wire-1.txt");
@@ -166,6 +168,18 @@ fn replication_bodies() -> Vec<(&'static str, Body)> {
     ]
 }
 
+fn membership() -> Membership {
+    let member = |node, role| Member {
+        node: NodeId::new(node),
+        incarnation: Incarnation(u128::from(node) << 100 | 5),
+        role,
+        address: format!("host-{node}:70"),
+    };
+    let members = vec![member(1, MemberRole::Voter), member(2, MemberRole::Learner)];
+    let target = Configuration::new(members).unwrap();
+    Membership::Ask { run: Run::new(9), ask: 15, expected: Index::new(12), target }
+}
+
 fn rare_bodies() -> Vec<(&'static str, Body)> {
     let request = VoteRequest {
         kind: VoteKind::Pre,
@@ -191,9 +205,29 @@ fn rare_bodies() -> Vec<(&'static str, Body)> {
         ("not-leader", Body::NotLeader { leader }),
         ("read", Body::Read { run, read }),
         ("read-reply", Body::ReadReply { run, read, index }),
+        ("membership", Body::Membership(Box::new(membership()))),
         ("forward", Body::Forward(forward)),
         ("forward-appended", forwarded(ForwardOutcome::Appended { first: Index::new(12) })),
         ("forward-refused", forwarded(ForwardOutcome::Refused { leader: None })),
         ("take-over", Body::TakeOver { last: log_id(13, 5) }),
+    ]
+    .into_iter()
+    .chain(snapshot_bodies())
+    .collect()
+}
+
+fn snapshot_bodies() -> Vec<(&'static str, Body)> {
+    let part = SnapshotPart {
+        last: log_id(40, 5),
+        number: 2,
+        checksum: 0x0102_0304,
+        bytes: b"state".to_vec().into(),
+    };
+    let ack = |outcome| Body::SnapshotAck(SnapshotAck { last: log_id(40, 5), outcome });
+    vec![
+        ("snapshot", Body::Snapshot(part)),
+        ("snapshot-wants", ack(SnapshotOutcome::Wants { number: 3 })),
+        ("snapshot-installed", ack(SnapshotOutcome::Installed)),
+        ("snapshot-refused", ack(SnapshotOutcome::Refused)),
     ]
 }

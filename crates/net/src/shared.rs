@@ -172,6 +172,7 @@ impl Shared {
             is_connected: peer.is_connected(),
             stats: peer.stats(),
         });
-        NetStatus { peers: peers.collect(), ..self.counters.borrow().clone() }
+        let outbox_bytes_max = self.options.outbox_bytes_max;
+        NetStatus { peers: peers.collect(), outbox_bytes_max, ..self.counters.borrow().clone() }
     }
 }

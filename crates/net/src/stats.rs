@@ -64,6 +64,8 @@ pub struct PeerStatus {
 pub struct NetStatus {
     /// Every peer, in order of node ids.
     pub peers: Vec<PeerStatus>,
+    /// What an outbox may hold, bytes.
+    pub outbox_bytes_max: usize,
     /// Connections turned away because `handshakes_max` were open.
     pub turned_away: u64,
     /// Connections that ended before they were established.

@@ -9,12 +9,13 @@ use std::task::Waker;
 
 use crate::applier::Job;
 use crate::error::ReadError;
+use crate::observe::Note;
 use crate::port::{Incoming, StateMachine, WriteBatch};
 use crate::proposal::Ended;
 use crate::reads::ReadJob;
 use crate::timers::Slot;
 use crate::transfer::EndedTransfer;
-use raftlet_core::{FetchId, GroupId, Index, Message, NodeId};
+use raftlet_core::{FetchId, GroupId, Index, Message, NodeId, Time};
 
 /// What is due.
 pub(crate) struct Effects<M: StateMachine> {
@@ -38,6 +39,11 @@ pub(crate) struct Effects<M: StateMachine> {
     pub(crate) unclaimed: Vec<M::Response>,
     /// Tasks that may write now.
     pub(crate) wakers: Vec<Waker>,
+    /// What happened that is worth a line.
+    pub(crate) notes: Vec<Note>,
+    /// The deadline of the proposal that was done last: one a batch tells how
+    /// long proposals take, at no cost per command.
+    pub(crate) sample: Option<Time>,
 }
 
 /// A machine to run.
@@ -81,6 +87,8 @@ impl<M: StateMachine> Effects<M> {
             transfers_ended: Vec::new(),
             unclaimed: Vec::new(),
             wakers: Vec::new(),
+            notes: Vec::new(),
+            sample: None,
         }
     }
 

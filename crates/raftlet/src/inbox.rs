@@ -21,7 +21,7 @@ use crate::options::ShardOptions;
 use crate::proposal::Proposal;
 use crate::reads::ReadJob;
 use crate::timers::Slot;
-use raftlet_core::{Body, Message, Sender};
+use raftlet_core::{Body, Member, Membership, Message, Sender};
 
 /// What a message costs beside its payload, in bytes.
 const MESSAGE_OVERHEAD_BYTES: usize = 128;
@@ -214,6 +214,8 @@ pub(crate) fn message_bytes(message: &Message) -> usize {
             forward.commands.iter().map(|command| command.len() + size_of::<bytes::Bytes>()).sum()
         }
         Body::VoteRequest(request) => request.address.len(),
+        Body::Membership(said) => membership_bytes(said),
+        Body::Snapshot(part) => part.bytes.len(),
         Body::Ack(_)
         | Body::VoteReply(_)
         | Body::Probe
@@ -221,9 +223,20 @@ pub(crate) fn message_bytes(message: &Message) -> usize {
         | Body::Read { .. }
         | Body::ReadReply { .. }
         | Body::TakeOver { .. }
+        | Body::SnapshotAck(_)
         | Body::ForwardReply(_) => 0,
     };
     MESSAGE_OVERHEAD_BYTES + payload
+}
+
+/// What a set of members takes, roughly; the rest is part of the overhead.
+fn membership_bytes(said: &Membership) -> usize {
+    match said {
+        Membership::Ask { target, .. } => {
+            target.members().iter().map(|m| size_of::<Member>() + m.address.len()).sum()
+        }
+        _ => 0,
+    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@
 //! - `shard/turn.rs`: a turn. `member.rs`: one group on the shard.
 //!
 //! A write goes `shard/handle` → `inbox` → `member` → core → `shard/writer` beside
-//! `shard/act` (sends) → `applier` → `waiters` → `answer`.
+//! `shard/act` (sends) → `applier` → `waiters` → `answer`. What an operator reads
+//! of it comes from `observe.rs`.
 
 pub mod port;
 
@@ -35,9 +36,11 @@ mod cell;
 mod effects;
 mod error;
 mod forward;
+mod histogram;
 mod inbox;
 mod member;
 pub mod memory;
+mod observe;
 mod options;
 mod proposal;
 mod reads;
@@ -55,6 +58,7 @@ pub use error::{
     Unknown,
 };
 
+pub use histogram::Histogram;
 pub use options::{NodeSeat, ShardOptions};
 pub use port::{
     ApplyError, Clock, Command, Compaction, DamagedRange, FailureDetector, GroupInfo, GroupWrite,

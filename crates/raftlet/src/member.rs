@@ -192,6 +192,11 @@ impl<M: StateMachine> Member<M> {
         }
     }
 
+    /// Whether it led when it last told of its office.
+    pub(crate) fn is_in_office(&self) -> bool {
+        self.office.0 == Role::Leader
+    }
+
     /// Role, term or leader changed.
     pub(crate) fn on_office(&mut self, role: Role, term: Term, due: &mut Effects<M>) {
         let (former_role, former_term) = self.office;
@@ -199,10 +204,12 @@ impl<M: StateMachine> Member<M> {
         if (role, term) != (former_role, former_term) {
             self.acknowledged = Index::ZERO;
         }
-        // Stepping down within the term is for want of a quorum (rule 20).
+        // Stepping down within the term is for want of a quorum (rule 20), or
+        // because the members changed: then all that waits is committed.
         if former_role == Role::Leader && role != Role::Leader && term == former_term {
             let error = ProposeError::Unknown(Unknown::QuorumLost);
-            due.ended.extend(self.waiters.take_all().map(|lost| lost.end(Err(error.clone()))));
+            let lost = self.waiters.take_behind(self.core.commit_index());
+            due.ended.extend(lost.map(|lost| lost.end(Err(error.clone()))));
         }
     }
 
@@ -292,7 +299,10 @@ impl<M: StateMachine> Member<M> {
             Some(_) => None,
         };
         match (waiting, response) {
-            (Some(proposal), Some(response)) => due.ended.push(proposal.end(Ok(response))),
+            (Some(proposal), Some(response)) => {
+                due.sample = Some(proposal.deadline);
+                due.ended.push(proposal.end(Ok(response)));
+            }
             // Below the window's floor: no effect here, but it was said nowhere
             // that none came before (rule 33).
             (Some(proposal), None) => {

@@ -3,6 +3,7 @@
 //! Plain numbers, read at one moment: nothing here waits or changes anything.
 
 use crate::error::Halt;
+use crate::histogram::Histogram;
 use raftlet_core::{self as core, Generation, GroupId, Index};
 
 /// A digest of a machine's state and the index up to which it was applied,
@@ -57,6 +58,9 @@ pub struct ShardStatus {
     pub inbox_bytes: usize,
     /// Whether the log's disk was full at the last write.
     pub is_full: bool,
+    /// How long proposals took, from the turn that took one in to the one
+    /// that applied it here. One of each applied batch is counted.
+    pub proposal_times: Histogram,
     /// Counts since the start of this run.
     pub counters: ShardCounters,
 }
@@ -85,6 +89,12 @@ pub struct ShardCounters {
     pub appends_refused: u64,
     /// Proposals refused at once, by whatever limit.
     pub proposals_refused: u64,
+    /// Proposals that ended *not done* or *unknown*.
+    pub proposals_failed: u64,
+    /// Reads that were not answered.
+    pub reads_failed: u64,
+    /// Times a group came to know another leader than before, or itself.
+    pub leader_changes: u64,
     /// Reads from storage begun.
     pub storage_reads: u64,
     /// Batches that the machines applied.

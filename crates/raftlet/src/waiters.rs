@@ -63,6 +63,15 @@ impl<R> Waiters<R> {
         Some(self.take_all())
     }
 
+    /// Those of entries behind `index`.
+    pub(crate) fn take_behind(
+        &mut self,
+        index: Index,
+    ) -> impl DoubleEndedIterator<Item = Proposal<R>> {
+        let kept = self.queue.partition_point(|(at, _)| *at <= index);
+        self.queue.split_off(kept).into_iter().map(|(_, proposal)| proposal)
+    }
+
     pub(crate) fn take_all(&mut self) -> impl DoubleEndedIterator<Item = Proposal<R>> {
         self.queue.drain(..).map(|(_, proposal)| proposal)
     }
@@ -127,6 +136,15 @@ mod tests {
         assert!(waiters.accept(Term::new(2)) && !waiters.accept(Term::new(3)));
         assert!(waiters.take_done(Index::new(4), Term::new(2)).is_some());
         assert!(waiters.accept(Term::new(3)));
+    }
+
+    #[test]
+    fn who_steps_down_keeps_the_waiters_of_what_is_committed() {
+        let mut waiters = waiting(2, &[4, 6, 7]);
+        assert_eq!(waiters.take_behind(Index::new(6)).count(), 1);
+        assert!(waiters.take_done(Index::new(4), Term::new(2)).is_some());
+        assert!(waiters.take_done(Index::new(6), Term::new(2)).is_some());
+        assert!(waiters.is_empty());
     }
 
     #[test]

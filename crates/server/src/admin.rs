@@ -4,6 +4,8 @@
 //! - `admin/router.rs`: which path is answered by what. A new endpoint is a
 //!   file beside it with a `routes` function, named in [`routes`].
 //! - `admin/health.rs`: `/livez`, `/readyz`. `admin/status.rs`: `/status`.
+//!   `admin/log.rs`: `/log`, `/log-level`.
+//!   `admin/metrics.rs`: `/metrics`.
 //!   `admin/leader.rs`: `/leader/transfer`.
 //!
 //! Invariants
@@ -16,6 +18,8 @@
 
 mod health;
 mod leader;
+mod log;
+mod metrics;
 mod router;
 mod status;
 
@@ -36,7 +40,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Every endpoint of a node.
 pub(crate) fn routes() -> Router<NodeView> {
-    Router::new().and(health::routes()).and(status::routes()).and(leader::routes())
+    Router::new()
+        .and(health::routes())
+        .and(status::routes())
+        .and(log::routes())
+        .and(metrics::routes())
+        .and(leader::routes())
 }
 
 /// Serves the port until dropped.

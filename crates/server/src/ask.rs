@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::cli::StatusArgs;
+use crate::cli::status::StatusArgs;
 use crate::failure::{Exit, Failure};
 use crate::http;
 use crate::print;

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use tokio::task::{JoinSet, LocalSet};
 
-use crate::cli::DemoArgs;
+use crate::cli::demo::DemoArgs;
 use crate::clock::{TokioClock, wall};
 use crate::demo::cluster::Cluster;
 use crate::demo::layout::Layout;

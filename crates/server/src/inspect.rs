@@ -3,6 +3,9 @@
 //!
 //! Invariant: answering asks nobody; it is what this node knows now.
 
+use crate::cli::logging::LogLevel;
+use crate::logging::Line;
+use crate::metrics::Metrics;
 use crate::status::NodeStatus;
 
 /// A node that answers questions.
@@ -13,4 +16,58 @@ pub(crate) trait Inspect: 'static {
     fn broken(&self) -> Option<String>;
     /// Whether the node is on its way out.
     fn is_stopping(&self) -> bool;
+    /// All that it counts.
+    fn metrics(&self) -> Metrics;
+    /// The last lines of the log that were news, behind number `after`.
+    fn news(&self, after: u64) -> Vec<Line>;
+    /// What is logged from now on.
+    fn set_log_level(&self, level: LogLevel);
+}
+
+/// A node made of answers.
+#[cfg(test)]
+pub(crate) mod fake {
+    use std::cell::Cell;
+
+    use super::Inspect;
+    use crate::cli::logging::LogLevel;
+    use crate::logging::Line;
+    use crate::metrics::Metrics;
+    use crate::status::NodeStatus;
+
+    #[derive(Default)]
+    pub(crate) struct Fake {
+        pub(crate) broken: Option<String>,
+        pub(crate) is_stopping: bool,
+        pub(crate) status: NodeStatus,
+        pub(crate) log_level: Cell<Option<LogLevel>>,
+    }
+
+    impl Inspect for Fake {
+        fn status(&self) -> NodeStatus {
+            self.status.clone()
+        }
+
+        fn broken(&self) -> Option<String> {
+            self.broken.clone()
+        }
+
+        fn is_stopping(&self) -> bool {
+            self.is_stopping
+        }
+
+        fn metrics(&self) -> Metrics {
+            Metrics { status: self.status(), ..Metrics::default() }
+        }
+
+        fn news(&self, after: u64) -> Vec<Line> {
+            let numbers = 1..=3;
+            let line = |number| Line { number, ..Line::default() };
+            numbers.filter(|number| *number > after).map(line).collect()
+        }
+
+        fn set_log_level(&self, level: LogLevel) {
+            self.log_level.set(Some(level));
+        }
+    }
 }

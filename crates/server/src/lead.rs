@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::cli::TransferArgs;
+use crate::cli::leader::TransferArgs;
 use crate::failure::{Exit, Failure};
 use crate::handover::{Order, Outcome};
 use crate::http;

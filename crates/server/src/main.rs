@@ -2,12 +2,16 @@
 //! acknowledged write.
 //!
 //! Where what is:
-//! - `cli.rs`, `config.rs`: what an operator may say, and what of it stands.
+//! - `cli.rs`, `config_file.rs`, `config.rs`: what an operator may say, and what
+//!   of it stands; `reference.rs`: completions and manual.
 //! - `node.rs`: a node put together; `bootstrap.rs`: its first start.
+//! - `clients.rs`, `host.rs`: what clients may ask about each other and the node.
 //! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
 //!   on `http.rs`.
-//! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `demo.rs`: the demo.
-//! - `failure.rs`, `print.rs`: how the program ends and what it says.
+//! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `demo.rs`: the
+//!   demo.
+//! - `failure.rs`, `print.rs`, `logging.rs`: how the program ends and what it
+//!   says.
 //!
 //! The protocol, the log, the network and the data model are libraries: this
 //! crate only moves bytes and futures between them.
@@ -17,21 +21,28 @@ mod ask;
 mod bootstrap;
 mod cli;
 mod client;
+mod clients;
 mod clock;
 mod config;
+mod config_file;
 mod demo;
 mod descriptors;
 mod failure;
 mod flights;
 mod handover;
+mod host;
 mod http;
 mod inspect;
 mod keyspace;
 mod lead;
+mod logging;
+mod metrics;
+mod neighbours;
 mod node;
 mod parent;
 mod ports;
 mod print;
+mod reference;
 mod replica;
 mod session;
 mod signal;
@@ -41,14 +52,15 @@ mod view;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::cli::{Cli, Command, LeaderCommand};
+use crate::cli::Command;
+use crate::cli::config::ConfigCommand;
+use crate::cli::leader::LeaderCommand;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::logging::Logging;
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    match config_file::parse_command_line().and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             print::failure(&failure);
@@ -65,12 +77,20 @@ fn run(command: Command) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             Command::Serve(args) => {
-                print::start_logging();
-                node::serve(Config::from_args(*args)?).await
+                let logging = Logging::start(args.logging);
+                node::serve(Config::from_args(*args)?, logging).await
             }
             Command::Status(args) => ask::status(&args).await,
+            Command::Config(args) => match args.command {
+                ConfigCommand::Check(args) => config_file::check(&args.file),
+            },
             Command::Leader(LeaderCommand::Transfer(args)) => lead::transfer(&args).await,
             Command::Demo(args) => demo::run(args).await,
+            Command::Completions(args) => {
+                reference::completions(args.shell);
+                Ok(())
+            }
+            Command::Man(args) => reference::man(args.command.as_deref()),
         }
     })
 }

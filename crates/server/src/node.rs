@@ -35,12 +35,14 @@ use crate::descriptors;
 use crate::failure::{Exit, Failure, chain};
 use crate::handover::{self, Order};
 use crate::keyspace::Keyspace;
+use crate::logging::Logging;
+use crate::neighbours::Neighbours;
 use crate::parent;
-use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog};
+use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
 use crate::replica::SizesOfAll;
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
-use crate::view::NodeView;
+use crate::view::{NodeView, Seen};
 use raftlet::core::{NodeId, Sender, Time};
 use raftlet::{NodeSeat, PortSet, ShardError, ShardOptions};
 use raftlet_kv::NodeInfo;
@@ -49,7 +51,7 @@ use raftlet_log::{
     random_incarnation,
 };
 use raftlet_net::{
-    Identity as NetIdentity, Net, NetListener, NetOptions, NodeAddresses, PeerOptions,
+    Identity as NetIdentity, Net, NetHandle, NetListener, NetOptions, NodeAddresses, PeerOptions,
     RollCallMember, RollCallStart,
 };
 
@@ -64,7 +66,7 @@ const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Why it could not start, or could not go on.
-pub(crate) async fn serve(mut config: Config) -> Result<(), Failure> {
+pub(crate) async fn serve(mut config: Config, logging: Logging) -> Result<(), Failure> {
     for warning in config.exposed() {
         warn!("{warning}");
     }
@@ -74,7 +76,7 @@ pub(crate) async fn serve(mut config: Config) -> Result<(), Failure> {
     let lock = DirLock::acquire(&config.data_dir).map_err(|error| data_failure(&error))?;
     let doors = Doors::open(&config).await?;
     let disk = RealDisk::open(lock, DiskMode::Probe).map_err(|error| data_failure(&error))?;
-    let parts = Parts::assemble(config, clock, disk, doors.peers).await?;
+    let parts = Parts::assemble(config, clock, disk, doors.peers, logging).await?;
     let local = LocalSet::new();
     local.run_until(parts.run(doors.clients, doors.admin, shutdown)).await
 }
@@ -139,6 +141,7 @@ struct Parts {
     shard: Rc<Shard>,
     net: Net,
     sink: ShardSink,
+    view: Rc<NodeView>,
     /// Tells that peers refuse this node's identity.
     refused: oneshot::Receiver<Failure>,
     is_first_start: bool,
@@ -150,6 +153,7 @@ impl Parts {
         clock: TokioClock,
         disk: RealDisk,
         peers: NetListener,
+        logging: Logging,
     ) -> Result<Self, Failure> {
         let claims = Claims {
             cluster_name: config.cluster_name.clone(),
@@ -166,7 +170,7 @@ impl Parts {
             .await
             .map_err(|error| data_failure(&error))?;
         tell(&report);
-        let log = SharedLog(Rc::new(log));
+        let log = SharedLog(Rc::new(log), Rc::new(WriteTimes::new(clock)));
         let identity = home.identity();
         let stored = bootstrap::stored(&log, config.slots).await?;
         bootstrap::check_list(&config, identity.cluster, &stored)?;
@@ -178,6 +182,8 @@ impl Parts {
         if let Stored::Some { list, missing } = &stored {
             bootstrap::write(&shard, missing, list).await?;
         }
+        let seen = Seen { log: log.clone(), shard: Rc::clone(&shard), net: net.handle(), logging };
+        let view = NodeView::new(identity, clock, seen);
         let (sink, refused) = ShardSink::new(seat(identity), Rc::clone(&shard), home);
         Ok(Self {
             config,
@@ -187,6 +193,7 @@ impl Parts {
             shard,
             net,
             sink,
+            view: Rc::new(view),
             refused,
             is_first_start: stored == Stored::Nothing,
         })
@@ -198,10 +205,8 @@ impl Parts {
         admin_door: TcpListener,
         shutdown: Shutdown,
     ) -> Result<(), Failure> {
+        let view = self.view;
         let net = self.net.handle();
-        let (log, shard) = (self.log.clone(), Rc::clone(&self.shard));
-        let view = NodeView::new(self.identity, self.clock, log, shard, net.clone());
-        let view = Rc::new(view);
         let mut orders = Orders::new(shutdown, &self.config, self.refused);
         let mut tasks = Tasks {
             admin: spawn_local(admin::serve(admin_door, Rc::clone(&view), admin::routes())),
@@ -222,7 +227,9 @@ impl Parts {
             info!(members = list.len(), "a new cluster begins");
         }
         let keyspace =
-            Rc::new(open_groups(&self.config, self.identity, self.clock, &self.shard).await?);
+            open_groups(&self.config, self.identity, (self.clock, net.clone()), &self.shard)
+                .await?;
+        let keyspace = Rc::new(keyspace);
         view.opened(&keyspace);
         let offices = Rc::clone(&keyspace);
         let shard = Rc::clone(&self.shard);
@@ -443,10 +450,10 @@ fn new_shard(
 async fn open_groups(
     config: &Config,
     identity: Identity,
-    clock: TokioClock,
+    (clock, net): (TokioClock, NetHandle),
     shard: &Shard,
 ) -> Result<Keyspace, Failure> {
-    let mut sizes = SizesOfAll::default();
+    let sizes = SizesOfAll::default();
     let mut groups: Vec<Group> = Vec::new();
     for id in bootstrap::group_ids(config.slots) {
         let replica = sizes.replica(hash_seed()?);
@@ -465,7 +472,9 @@ async fn open_groups(
         groups_len: u64::from(config.slots.groups_len()),
         ..NodeInfo::default()
     };
-    Ok(Keyspace::new(config, (groups, sizes), clock, info))
+    let client_addr = config.advertised_client.clone();
+    let neighbours = Neighbours { identity, client_addr, net };
+    Ok(Keyspace::new(config, (groups, sizes), clock, (info, neighbours)))
 }
 
 fn port(address: &str) -> Option<u16> {

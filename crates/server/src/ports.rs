@@ -1,17 +1,24 @@
 //! Which implementations a node's shard runs on.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
+use std::time::Duration;
+
+use tracing::warn;
 
 use crate::clock::TokioClock;
 use crate::replica::Replica;
 use raftlet::core::{Entries, GroupId, HardState, Index};
 use raftlet::{
-    GroupInfo, LoadedLog, Pin, Ports, SnapshotInfo, SnapshotMeta, Spawn, Storage, StorageError,
-    WriteBatch,
+    GroupInfo, Histogram, LoadedLog, Pin, Ports, SnapshotInfo, SnapshotMeta, Spawn, Storage,
+    StorageError, WriteBatch,
 };
 use raftlet_log::{LogSnapshotReader, LogSnapshotWriter, RealDisk, ShardLog};
 use raftlet_net::{NetDetector, NetRpc};
+
+/// A write as slow as this is told: a leader gives up at a second (rule 8).
+const SLOW_WRITE: Duration = Duration::from_millis(500);
 
 /// The ports of production.
 #[derive(Debug)]
@@ -41,9 +48,39 @@ impl Spawn for LocalSpawn {
     }
 }
 
-/// The shard's log, kept at hand for status.
+/// The shard's log, kept at hand for status, with how long its writes take.
 #[derive(Clone, Debug)]
-pub(crate) struct SharedLog(pub(crate) Rc<ShardLog<RealDisk>>);
+pub(crate) struct SharedLog(pub(crate) Rc<ShardLog<RealDisk>>, pub(crate) Rc<WriteTimes>);
+
+impl SharedLog {
+    /// How long writes took, each with its flush.
+    pub(crate) fn write_times(&self) -> Histogram {
+        self.1.times.get()
+    }
+}
+
+/// Measures writes of the log: the log itself knows no clock.
+#[derive(Debug)]
+pub(crate) struct WriteTimes {
+    clock: TokioClock,
+    times: Cell<Histogram>,
+}
+
+impl WriteTimes {
+    pub(crate) fn new(clock: TokioClock) -> Self {
+        Self { clock, times: Cell::default() }
+    }
+
+    fn on_written(&self, took_ns: u64) {
+        let mut times = self.times.get();
+        times.observe(took_ns);
+        self.times.set(times);
+        let took = Duration::from_nanos(took_ns);
+        if took >= SLOW_WRITE {
+            warn!(ms = took.as_millis(), "a write of the log was slow");
+        }
+    }
+}
 
 impl Storage for SharedLog {
     type SnapshotWriter = LogSnapshotWriter<RealDisk>;
@@ -64,11 +101,11 @@ impl Storage for SharedLog {
         self.0.load_log(group)
     }
 
-    fn write(
-        &self,
-        batch: WriteBatch,
-    ) -> impl Future<Output = (WriteBatch, Result<(), StorageError>)> {
-        self.0.write(batch)
+    async fn write(&self, batch: WriteBatch) -> (WriteBatch, Result<(), StorageError>) {
+        let began = self.1.clock.elapsed_ns();
+        let written = self.0.write(batch).await;
+        self.1.on_written(self.1.clock.elapsed_ns().saturating_sub(began));
+        written
     }
 
     fn read(

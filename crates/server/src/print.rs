@@ -1,29 +1,12 @@
-//! The one place that writes to the terminal.
+//! The one place that writes to the terminal, beside the log (`logging.rs`).
 //!
-//! Results go to standard output, everything else (failures, progress, logs)
-//! to standard error, so that a script may read one and a person the other.
+//! Results go to standard output, everything else (failures, progress) to
+//! standard error, so that a script may read one and a person the other.
 //! A closed pipe is not an error: whoever closed it has seen enough.
 
 use std::io::{self, IsTerminal, Write};
 
-use tracing::level_filters::LevelFilter;
-
 use crate::failure::Failure;
-
-/// Names the level of logs: `error`, `warn`, `info` (the default), `debug`,
-/// `trace`, or `off`.
-const LOG_LEVEL: &str = "RAFTLET_LOG";
-
-/// Logs go to standard error from now on.
-pub(crate) fn start_logging() {
-    let level = std::env::var(LOG_LEVEL).ok().and_then(|level| level.parse().ok());
-    tracing_subscriber::fmt()
-        .with_max_level(level.unwrap_or(LevelFilter::INFO))
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .init();
-}
 
 /// A result, ended with a line break.
 pub(crate) fn result(text: &str) {

@@ -62,10 +62,31 @@ pub(crate) struct ClientsStatus {
     pub(crate) idle_closed: u64,
     /// Requests taken.
     pub(crate) requests: u64,
+    /// Connections closed because they took too long to authenticate.
+    #[serde(default)]
+    pub(crate) unauthenticated_closed: u64,
+    /// Passwords that were not the password.
+    #[serde(default)]
+    pub(crate) wrong_passwords: u64,
+    /// Writes refused at `--maxmemory`.
+    #[serde(default)]
+    pub(crate) out_of_memory: u64,
+    /// Transactions refused at `--client-transaction-max` or its bytes.
+    #[serde(default)]
+    pub(crate) transactions_too_big: u64,
+    /// Replies replaced by an error at `--client-reply-bytes-max`.
+    #[serde(default)]
+    pub(crate) replies_too_big: u64,
+    /// Connections closed for input over a limit.
+    #[serde(default)]
+    pub(crate) requests_too_big: u64,
+    /// Connections closed for input that made no sense.
+    #[serde(default)]
+    pub(crate) protocol_errors: u64,
 }
 
 /// A group's seat on the node.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct GroupStatus {
     pub(crate) group: u64,
     pub(crate) role: Role,
@@ -74,6 +95,12 @@ pub(crate) struct GroupStatus {
     pub(crate) leader: Option<u64>,
     pub(crate) commit_index: u64,
     pub(crate) applied_index: u64,
+    /// End of the log here, and how far of it is on this disk.
+    #[serde(default)]
+    pub(crate) last_index: u64,
+    /// See `last_index`.
+    #[serde(default)]
+    pub(crate) durable_index: u64,
     /// 16 hexadecimal digits; equal on members at an equal `digest_index`.
     pub(crate) state_digest: String,
     pub(crate) digest_index: u64,
@@ -82,9 +109,10 @@ pub(crate) struct GroupStatus {
 }
 
 /// What a member is.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Role {
+    #[default]
     Follower,
     PreCandidate,
     Candidate,
@@ -228,6 +256,8 @@ mod tests {
                 leader: Some(3),
                 commit_index: 7,
                 applied_index: 7,
+                last_index: 8,
+                durable_index: 8,
                 state_digest: "ab".repeat(8),
                 digest_index: 7,
                 members: Vec::new(),

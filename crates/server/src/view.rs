@@ -6,16 +6,28 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::cli::logging::LogLevel;
 use crate::clock::TokioClock;
 use crate::handover::{self, HandsOver, Order, Outcome};
 use crate::inspect::Inspect;
 use crate::keyspace::Keyspace;
+use crate::logging::{Line, Logging};
+use crate::metrics::Metrics;
 use crate::ports::{Group, Shard, SharedLog};
 use crate::status::{ClientsStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, Role};
 use raftlet::StateDigest;
-use raftlet::core::{GroupId, NodeId, Role as CoreRole};
+use raftlet::core::{Counters, GroupId, NodeId, Role as CoreRole};
 use raftlet_log::Identity;
 use raftlet_net::NetHandle;
+
+/// The parts of a node that are looked at.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) log: SharedLog,
+    pub(crate) shard: Rc<Shard>,
+    pub(crate) net: NetHandle,
+    pub(crate) logging: Logging,
+}
 
 /// A node as its admin port sees it.
 #[derive(Debug)]
@@ -25,6 +37,7 @@ pub(crate) struct NodeView {
     log: SharedLog,
     shard: Rc<Shard>,
     net: NetHandle,
+    logging: Logging,
     /// Set when the groups are open.
     keyspace: OnceCell<Rc<Keyspace>>,
     is_stopping: Cell<bool>,
@@ -36,19 +49,15 @@ pub(crate) struct NodeView {
 }
 
 impl NodeView {
-    pub(crate) fn new(
-        identity: Identity,
-        clock: TokioClock,
-        log: SharedLog,
-        shard: Rc<Shard>,
-        net: NetHandle,
-    ) -> Self {
+    pub(crate) fn new(identity: Identity, clock: TokioClock, seen: Seen) -> Self {
+        let Seen { log, shard, net, logging } = seen;
         Self {
             identity,
             clock,
             log,
             shard,
             net,
+            logging,
             keyspace: OnceCell::new(),
             is_stopping: Cell::new(false),
             waiting: RefCell::default(),
@@ -114,6 +123,8 @@ impl NodeView {
             leader: status.core.leader.map(|node| node.get()),
             commit_index: status.core.commit_index.get(),
             applied_index: status.applied_index.get(),
+            last_index: status.core.last_index.get(),
+            durable_index: status.core.durable_index.get(),
             state_digest: format!("{:016x}", digest.map_or(0, |digest| digest.digest)),
             digest_index: digest.map_or(0, |digest| digest.index.get()),
             members: status
@@ -167,5 +178,47 @@ impl Inspect for NodeView {
 
     fn is_stopping(&self) -> bool {
         self.is_stopping.get()
+    }
+
+    fn news(&self, after: u64) -> Vec<Line> {
+        self.logging.recent().since(after)
+    }
+
+    fn metrics(&self) -> Metrics {
+        let keyspace = self.keyspace.get();
+        let groups = keyspace.map_or(&[][..], |keyspace| keyspace.groups());
+        let counted = groups.iter().map(|group| group.status().counters);
+        let info = keyspace.map(|keyspace| keyspace.info()).unwrap_or_default();
+        Metrics {
+            status: self.status(),
+            groups: counted.fold(Counters::default(), sum),
+            shard: self.shard.status(),
+            log: self.log.0.counters(),
+            write_times: self.log.write_times(),
+            net: self.net.status(),
+            clients_max: info.clients_len_max,
+            keys: info.keys_len,
+            used_bytes: info.used_memory_bytes,
+        }
+    }
+
+    fn set_log_level(&self, level: LogLevel) {
+        self.logging.set_level(level);
+    }
+}
+
+/// What metrics tell of the counters of two groups.
+fn sum(a: Counters, b: Counters) -> Counters {
+    Counters {
+        campaigns: a.campaigns + b.campaigns,
+        elections_won: a.elections_won + b.elections_won,
+        quorum_lost: a.quorum_lost + b.quorum_lost,
+        stalls: a.stalls + b.stalls,
+        lost_tails: a.lost_tails + b.lost_tails,
+        impossible: a.impossible + b.impossible,
+        stranger: a.stranger + b.stranger,
+        entries_truncated: a.entries_truncated + b.entries_truncated,
+        entries_fetched: a.entries_fetched + b.entries_fetched,
+        ..a
     }
 }

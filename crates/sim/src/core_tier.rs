@@ -11,8 +11,9 @@
 //! ```
 //!
 //! - `plan.rs` draws what kind of run a seed makes.
-//! - `world.rs` holds the queue and feeds the cores; `driver.rs` writes,
-//!   applies and fetches for them; `clients.rs` asks; `mischief.rs` breaks, as
+//! - `world.rs` holds the queue of events (`event.rs`) and feeds the cores; `driver.rs` writes,
+//!   applies and fetches for them, `snapshots.rs` takes and sends
+//!   snapshots; `clients.rs` asks; `mischief.rs` breaks, as
 //!   often as `wheel.rs` says;
 //!   `healing.rs` is the second phase.
 //! - `network.rs`, `clock.rs`, `image.rs`, `member.rs` are what it is made of.
@@ -21,6 +22,7 @@
 mod clients;
 mod clock;
 mod driver;
+mod event;
 mod healing;
 mod image;
 mod invariants;
@@ -29,6 +31,7 @@ mod member;
 mod mischief;
 mod network;
 mod plan;
+mod snapshots;
 mod wheel;
 mod world;
 

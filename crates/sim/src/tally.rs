@@ -55,6 +55,8 @@ marks! {
     UntoldWrites = "crashes_with_untold_writes",
     /// Several completions were told as one.
     FoldedCompletion = "folded_completions",
+    /// A term and vote became durable ahead of what waited before them.
+    HardStateAhead = "hard_states_ahead",
     /// Entries came back from storage.
     Fetch = "fetches",
     /// A fetch failed.
@@ -63,6 +65,20 @@ marks! {
     FetchLate = "fetches_ended_after_the_office",
     /// Entries were applied from storage, not from memory.
     ColdApply = "cold_applies",
+    /// A snapshot was taken and the log compacted.
+    SnapshotTaken = "snapshots_taken",
+    /// A snapshot was no news any more when it was finished.
+    SnapshotStale = "snapshots_stale",
+    /// A hand-over compacted a log.
+    Compaction = "compactions",
+    /// A received snapshot took the place of a shorter log.
+    SnapshotInstalled = "snapshots_installed",
+    /// A received snapshot left what stood behind it.
+    SuffixKept = "snapshots_installed_before_a_tail",
+    /// A received snapshot took the place of a log of another history.
+    SuffixDropped = "snapshots_installed_over_another_tail",
+    /// A received snapshot was refused.
+    SnapshotRefused = "snapshots_refused",
     /// A message was kept and delivered much later.
     Replay = "replays",
     /// A message reached a later run of its receiver.

@@ -11,7 +11,9 @@ use crate::entry::arena::Arena;
 use crate::group::{Group, RoleState};
 use crate::ids::{Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term};
 use crate::leader::reply_to;
-use crate::message::{Append, Body, ForwardOutcome, Message, VoteKind, VoteReply, VoteRequest};
+use crate::message::{
+    Append, Body, ForwardOutcome, Membership, Message, VoteKind, VoteReply, VoteRequest,
+};
 use crate::mutants;
 use crate::time::Now;
 use crate::votes;
@@ -27,12 +29,18 @@ impl Group {
         let Message { term, ref mut body, .. } = message;
         match body {
             Body::VoteRequest(request) => self.on_vote_request(from, term, request),
-            Body::Append(_) => self.step_in_term(arena, from, term, body),
+            Body::Append(_) | Body::Snapshot(_) => self.step_in_term(arena, from, term, body),
             // Whoever leads may be a stranger to an old configuration. Anybody
             // else must hold a seat to be heard (rules 3, 22).
-            _ if self.state.is_member(from) => self.step_in_term(arena, from, term, body),
-            _ => self.state.counters.stranger += 1,
+            _ if self.is_heard(from) => self.step_in_term(arena, from, term, body),
+            body => self.on_stranger(from, term, body),
         }
+    }
+
+    /// Whether a sender holds a seat, or is being told that it lost it.
+    fn is_heard(&self, from: Sender) -> bool {
+        self.state.is_member(from)
+            || matches!(&self.role, RoleState::Leader(leader) if leader.is_telling(from.node))
     }
 
     fn is_for_this_group(&mut self, message: &Message) -> bool {
@@ -48,6 +56,10 @@ impl Group {
     }
 
     fn on_vote_request(&mut self, from: Sender, term: Term, request: &VoteRequest) {
+        if self.tell_removed(from) {
+            self.state.counters.stranger += 1;
+            return;
+        }
         if term > self.state.term {
             self.on_leaderless_word(from);
         }
@@ -89,7 +101,7 @@ impl Group {
     /// Said by one who does not lead the present term, and never will again: a
     /// leader neither asks who leads nor for votes. So a follower that the
     /// detector keeps with a leader that stepped down is freed (rule 20).
-    fn on_leaderless_word(&mut self, from: Sender) {
+    pub(super) fn on_leaderless_word(&mut self, from: Sender) {
         if let RoleState::Follower(follower) = &mut self.role {
             follower.on_not_leader(&mut self.state, from.node);
         }
@@ -145,10 +157,7 @@ impl Group {
         }
         match body {
             Body::Append(append) => {
-                if let RoleState::Candidate(_) = &self.role {
-                    let patience = self.state.draw_timeout_ns();
-                    self.become_follower(patience);
-                }
+                self.yield_to_leader();
                 match &mut self.role {
                     RoleState::Follower(follower) => {
                         follower.on_append(&mut self.state, from, append);
@@ -157,6 +166,15 @@ impl Group {
                     _ => self.state.counters.impossible += 1,
                 }
             }
+            Body::Snapshot(_) => {
+                self.yield_to_leader();
+                match &mut self.role {
+                    RoleState::Follower(follower) => follower.hear(&mut self.state, from),
+                    _ => self.state.counters.impossible += 1,
+                }
+            }
+            // The driver counts what arrived; the acks tell what it came to.
+            Body::SnapshotAck(_) => {}
             Body::Ack(ack) => match &mut self.role {
                 RoleState::Leader(leader) => leader.on_ack(&mut self.state, from, ack),
                 _ => self.state.counters.stale += 1,
@@ -176,7 +194,16 @@ impl Group {
                     follower.hear(&mut self.state, from);
                 }
             }
+            Body::Membership(said) => self.on_membership(from, said),
             Body::VoteRequest(_) => unreachable!("dispatched by step"),
+        }
+    }
+
+    /// Somebody leads this term: who campaigned in it gives up.
+    fn yield_to_leader(&mut self) {
+        if let RoleState::Candidate(_) = &self.role {
+            let patience = self.state.draw_timeout_ns();
+            self.become_follower(patience);
         }
     }
 
@@ -213,8 +240,17 @@ impl Group {
     fn answer_stale(&mut self, from: Sender, body: &Body) {
         let leader = self.leader();
         match body {
-            Body::Append(_) | Body::Probe | Body::Read { .. } | Body::Forward(_) => {
+            Body::Append(_)
+            | Body::Snapshot(_)
+            | Body::Probe
+            | Body::Read { .. }
+            | Body::Forward(_) => {
                 self.decline(from, leader, body);
+            }
+            Body::Membership(said)
+                if matches!(**said, Membership::Ask { .. } | Membership::Cancel { .. }) =>
+            {
+                self.on_membership(from, said);
             }
             _ => {}
         }
@@ -258,6 +294,8 @@ fn numbers_in_range(term: Term, body: &Body) -> bool {
         }
         Body::VoteRequest(request) => fine(request.last),
         &Body::TakeOver { last } => fine(last),
+        Body::Snapshot(part) => fine(part.last),
+        Body::SnapshotAck(ack) => fine(ack.last),
         Body::ReadReply { index, .. } => index.is_none_or(|index| index.get() < NUMBER_MAX),
         _ => true,
     }

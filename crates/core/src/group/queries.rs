@@ -1,5 +1,6 @@
 //! What may be asked of a member without changing it.
 
+use crate::change::CatchUp;
 use crate::counters::Counters;
 use crate::entry::Entries;
 use crate::group::{Group, RoleState};
@@ -22,6 +23,8 @@ pub struct MemberStatus {
     pub match_index: Index,
     /// Whether the detector vouches for it; itself always.
     pub is_alive: bool,
+    /// Whether the leader sends it a snapshot: what it needs has left the log.
+    pub awaits_snapshot: bool,
 }
 
 /// How a member and its group are doing.
@@ -39,8 +42,20 @@ pub struct Status {
     pub last_index: Index,
     /// Durable up to here.
     pub durable_index: Index,
-    /// The configuration in effect.
+    /// Entries up to here have left the log.
+    pub base_index: Index,
+    /// The current snapshot contains everything up to here.
+    pub snapshot_index: Index,
+    /// The members of the configuration in effect.
     pub members: Vec<MemberStatus>,
+    /// That configuration, both sets of it while joint.
+    pub configuration: Configuration,
+    /// Where it stands in the log.
+    pub configuration_index: Index,
+    /// Whom a change of the members waits for. Known by the leader.
+    pub catching_up: Vec<CatchUp>,
+    /// Whether this member's own removal is committed.
+    pub is_removed: bool,
 }
 
 impl Group {
@@ -55,7 +70,8 @@ impl Group {
         self.state.log.slice(first, last, bytes_max)
     }
 
-    /// The term of the entry at `index`; `None` behind the end of the log.
+    /// The term of the entry at `index`; `None` behind the end of the log and
+    /// before its base.
     #[must_use]
     pub fn term_at(&self, index: Index) -> Option<Term> {
         self.state.log.term_at(index)
@@ -150,6 +166,22 @@ impl Group {
         self.state.configuration()
     }
 
+    /// Where the configuration in effect stands in the log; 0 when there is
+    /// none. Committed or not: compare it with the commit index.
+    #[must_use]
+    pub fn configuration_index(&self) -> Index {
+        self.state.log.configuration().0
+    }
+
+    /// Whom a change of the members waits for, as the leader knows it.
+    #[must_use]
+    pub fn catching_up(&self) -> Vec<CatchUp> {
+        match &self.role {
+            RoleState::Leader(leader) => leader.catching_up(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What happened so far in this run.
     #[must_use]
     pub fn counters(&self) -> &Counters {
@@ -166,7 +198,13 @@ impl Group {
             commit_index: self.commit_index(),
             last_index: self.last_index(),
             durable_index: self.durable_index(),
+            base_index: self.base().index,
+            snapshot_index: self.snapshot().index,
             members: self.members(),
+            configuration: self.configuration().clone(),
+            configuration_index: self.configuration_index(),
+            catching_up: self.catching_up(),
+            is_removed: self.state.is_dismissed,
         }
     }
 
@@ -178,6 +216,7 @@ impl Group {
             match_index: self.match_index(node),
             is_alive: node == self.state.seat.node
                 || matches!(self.state.liveness_of(node), Liveness::Alive { .. }),
+            awaits_snapshot: self.awaits_snapshot(node),
         };
         configuration.nodes().map(|member| status(member.node)).collect()
     }
@@ -207,10 +246,17 @@ impl Group {
         assert!(self.durable_index() <= self.last_index(), "durable beyond the log");
         assert!(self.last().term <= state.term, "the log has a term of the future");
         let memory_first = state.log.memory_first();
-        assert!(memory_first <= self.durable_index().next(), "lost what is not durable");
+        let held = self.durable_index().max(state.log.base().index);
+        assert!(memory_first <= held.next(), "lost what is not durable");
+        assert!(state.log.base().index <= state.commit, "compacted beyond the commit index");
         if let RoleState::Leader(leader) = &self.role {
             assert!(state.is_term_durable(), "leads a term that a crash would undo");
-            for peer in leader.peers() {
+            let peers = leader.peers();
+            for (at, peer) in peers.iter().enumerate() {
+                let is_alone = !peers.iter().skip(at + 1).any(|other| other.node == peer.node);
+                assert!(is_alone, "two seats of one node");
+            }
+            for peer in peers {
                 assert!(peer.matched <= self.last_index(), "a match beyond the leader's log");
             }
         }

@@ -60,7 +60,7 @@ fn fresh(configuration: &Configuration) -> Restored {
         last: Index::FIRST,
         runs: vec![LogId { term: Term::BOOTSTRAP, index: Index::FIRST }],
         configurations: vec![(Index::FIRST, configuration.clone())],
-        last_log_time_ms: 0,
+        ..Restored::default()
     }
 }
 

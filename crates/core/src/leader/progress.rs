@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! probe ──logs meet──▶ pipeline ──reject, loss, new run──▶ probe
-//!   └──────── storage has not what it needs ────────▶ snapshot needed
+//!   │ └────── storage cannot give what it needs ──────▶ snapshot needed
+//!   └──── what it needs has left the log ────▶ snapshot ──ack──▶ probe
 //! ```
 //!
 //! Probing has one message under way. In the pipeline `next` runs ahead of the
@@ -34,8 +35,11 @@ enum Mode {
         outstanding: bool,
     },
     Pipeline,
-    /// Storage could not give the entries that come next.
+    /// Storage could not give the entries that come next, or a snapshot did not
+    /// help: tried again after a while.
     SnapshotNeeded,
+    /// The driver sends a snapshot (`progress/snapshot.rs`).
+    Snapshot,
 }
 
 /// What all members are told alike in one drain.
@@ -43,6 +47,15 @@ enum Mode {
 pub(crate) struct Circular {
     pub(crate) round: Round,
     pub(crate) configuration: Index,
+}
+
+/// A seat that its member has lost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Farewell {
+    /// The configuration without it.
+    pub(crate) configuration: Index,
+    /// Nothing is sent from then on.
+    pub(crate) until: Time,
 }
 
 /// Progress of one other member.
@@ -88,6 +101,8 @@ pub(crate) struct Peer {
     /// Until then it is told of commits at once: its callers wait for them.
     eager_until: Time,
     wall: Option<(WallMs, Time)>,
+    /// Set once it has lost its seat.
+    pub(crate) farewell: Option<Farewell>,
 }
 
 impl Peer {
@@ -130,7 +145,33 @@ impl Peer {
             liveness,
             eager_until: Time::ZERO,
             wall: None,
+            farewell: None,
         }
+    }
+
+    /// Window units sent to it so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// A seat taken anew counts on from where the former one ended.
+    pub(crate) fn go_on_from(&mut self, sent: u64) {
+        (self.sent, self.acked, self.answered) = (sent, sent, sent);
+    }
+
+    pub(crate) fn has_lost_tail(&self) -> bool {
+        self.has_lost_tail
+    }
+
+    /// It lost its tail in an earlier seat of this leadership: it counts for
+    /// nothing until the term ends (rule 4).
+    pub(crate) fn disown(&mut self) {
+        self.has_lost_tail = true;
+    }
+
+    /// Whether it knows the entry at `index` to be committed.
+    pub(crate) fn knows(&self, index: Index) -> bool {
+        self.commit >= index
     }
 
     /// Its calendar now, as far as its last ack tells.
@@ -184,7 +225,7 @@ impl Peer {
         // Heartbeats for other reasons don't put off what storage owes.
         let since = match self.mode {
             Mode::SnapshotNeeded => self.fetch_failed_at,
-            Mode::Probe { .. } | Mode::Pipeline => self.sent_at,
+            Mode::Probe { .. } | Mode::Pipeline | Mode::Snapshot => self.sent_at,
         };
         self.is_open(state, round).then(|| since.after_ns(interval))
     }
@@ -255,7 +296,13 @@ impl Peer {
         while self.next <= last && self.has_room() {
             let bytes_max = state.settings.options().append_bytes_max;
             let Some(entries) = state.log.slice(self.next, last, bytes_max) else {
-                self.fetch(state, bytes_max, fetches);
+                if self.is_behind_base(state) {
+                    if self.pass_base(state) {
+                        continue;
+                    }
+                } else {
+                    self.fetch(state, bytes_max, fetches);
+                }
                 return;
             };
             self.send(state, circular, self.next.previous(), entries);
@@ -268,7 +315,7 @@ impl Peer {
             Mode::Pipeline => {
                 self.fetch.is_none() && self.sent.saturating_sub(self.acked) < self.window
             }
-            Mode::SnapshotNeeded => false,
+            Mode::SnapshotNeeded | Mode::Snapshot => false,
         }
     }
 
@@ -292,6 +339,10 @@ impl Peer {
         entries: Option<Entries>,
     ) {
         self.fetch = None;
+        if self.is_behind_base(state) {
+            // The log moved on meanwhile; the next flush sees to it.
+            return;
+        }
         let known = |entries: &Entries| {
             entries.first() == Some(self.next)
                 && entries.chunks().all(|chunk| {
@@ -313,8 +364,9 @@ impl Peer {
     fn send_heartbeat(&mut self, state: &mut State, circular: Circular) {
         let previous = match self.mode {
             Mode::Probe { .. } => self.next.previous(),
-            Mode::Pipeline | Mode::SnapshotNeeded => self.matched,
+            Mode::Pipeline | Mode::SnapshotNeeded | Mode::Snapshot => self.matched,
         };
+        let previous = Self::anchor(state, previous);
         self.send(state, circular, previous, Entries::none());
     }
 
@@ -326,7 +378,7 @@ impl Peer {
         match &mut self.mode {
             // Only the answer tells where the logs meet: `next` stays.
             Mode::Probe { outstanding } => *outstanding = true,
-            Mode::Pipeline | Mode::SnapshotNeeded => {
+            Mode::Pipeline | Mode::SnapshotNeeded | Mode::Snapshot => {
                 if let Some(last) = entries.last() {
                     self.next = last.index.next();
                     self.entries_sent_at = now;
@@ -424,6 +476,7 @@ impl Peer {
                     self.lose(verified.next());
                 }
             }
+            Mode::Snapshot => self.on_progress(state, verified),
             Mode::Probe { .. } | Mode::Pipeline | Mode::SnapshotNeeded => {}
         }
         self.next = self.next.max(self.matched.next());
@@ -457,13 +510,16 @@ impl Peer {
         let current = match self.mode {
             Mode::Probe { .. } => previous == self.next.previous(),
             Mode::Pipeline | Mode::SnapshotNeeded => previous < self.next,
+            Mode::Snapshot => false,
         };
         if current && previous > self.matched {
             let next = state.log.meeting_point(hint).index.next();
             match self.mode {
                 Mode::Pipeline => self.lose(next),
-                Mode::Probe { .. } | Mode::SnapshotNeeded => self.probe_from(next),
+                Mode::Probe { .. } | Mode::SnapshotNeeded | Mode::Snapshot => self.probe_from(next),
             }
         }
     }
 }
+
+mod snapshot;

@@ -116,7 +116,7 @@ impl Leader {
     }
 
     /// Who takes over: the one wanted, or the best of those that are ready.
-    fn successor(&self, state: &State, wanted: Option<NodeId>) -> Option<NodeId> {
+    pub(crate) fn successor(&self, state: &State, wanted: Option<NodeId>) -> Option<NodeId> {
         let ready = self.peers.iter().map(|peer| peer.node);
         let ready = ready.filter(|node| wanted.is_none_or(|wanted| *node == wanted));
         let ready = ready.filter(|node| self.is_ready(state, *node));

@@ -12,6 +12,7 @@
 
 mod disk;
 mod forge;
+mod members;
 mod script;
 mod telling;
 mod words;

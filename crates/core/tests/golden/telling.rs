@@ -1,5 +1,6 @@
 //! Messages as scripts print them.
 
+use crate::members;
 use raftlet_core::{Body, Message};
 
 /// A message's kind, as commands name it.
@@ -13,10 +14,13 @@ pub(crate) fn name(body: &Body) -> &'static str {
         Body::Probe => "probe",
         Body::NotLeader { .. } => "not-leader",
         Body::TakeOver { .. } => "take-over",
+        Body::Snapshot(_) => "snapshot",
+        Body::SnapshotAck(_) => "snapshot-ack",
         Body::Read { .. } => "read",
         Body::ReadReply { .. } => "read-reply",
         Body::Forward(_) => "forward",
         Body::ForwardReply(_) => "forward-reply",
+        Body::Membership(_) => "membership",
     }
 }
 
@@ -38,8 +42,11 @@ pub(crate) fn describe(message: &Message) -> String {
         Body::VoteReply(reply) => format!("{:?} granted={}", reply.kind, reply.granted),
         Body::NotLeader { leader } => format!("{leader:?}"),
         Body::TakeOver { last } => format!("last={last}"),
+        Body::Snapshot(part) => format!("{} part={}", part.last, part.number),
+        Body::SnapshotAck(ack) => format!("{} {:?}", ack.last, ack.outcome),
         Body::ReadReply { index, .. } => format!("{index:?}"),
         Body::ForwardReply(reply) => format!("{:?}", reply.outcome),
+        Body::Membership(said) => members::describe(said),
         Body::Probe | Body::Read { .. } | Body::Forward(_) => String::new(),
     };
     format!("{} term={} {detail}", name(&message.body), message.term.get()).trim_end().to_owned()

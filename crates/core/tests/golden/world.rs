@@ -4,27 +4,53 @@
 //! slow; messages arrive at once unless they are held.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt::Write;
 use std::rc::Rc;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Taken};
 use crate::forge::body;
+use crate::members::{self, listed};
 use crate::telling::{describe, name};
 use crate::words::{number, option};
 use raftlet_core::{
     Arena, Body, Chunk, Configuration, EntryKind, Event, Forward, Generation, Group, GroupId,
-    HardState, Incarnation, Index, Liveness, LogId, Member, MemberRole, Message, NewEntry, NodeId,
-    Now, Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time, WallMs,
+    HardState, Incarnation, Index, Liveness, LogId, Membership, Message, NewEntry, NodeId, Now,
+    Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time, WallMs,
     genesis,
 };
 
+mod changes;
+
 struct Seated {
     group: Option<Group>,
+    incarnation: u64,
     disk: Disk,
     run: u64,
     commands: Vec<String>,
     applied: Index,
+    applied_time_ms: u64,
+    /// The snapshot that the machine is to be restored from.
+    installing: bool,
     liveness: BTreeMap<u64, Liveness>,
+}
+
+impl Seated {
+    fn new(incarnation: u64, disk: Disk) -> Self {
+        Self {
+            group: None,
+            incarnation,
+            disk,
+            run: 0,
+            commands: Vec::new(),
+            applied: Index::ZERO,
+            applied_time_ms: 0,
+            installing: false,
+            liveness: BTreeMap::new(),
+        }
+    }
+
+    fn sender(&self, node: u64) -> Sender {
+        sender(node, self.incarnation, self.run)
+    }
 }
 
 struct InFlight {
@@ -43,6 +69,9 @@ pub(crate) struct World {
     pub(crate) cut: BTreeSet<(u64, u64)>,
     reads: Vec<String>,
     events: Vec<String>,
+    kept: Option<Taken>,
+    /// Leaders and the members that they want sent their snapshot.
+    wanted: Vec<(u64, u64)>,
     forward_replies: Vec<String>,
     arena: Arena,
 }
@@ -54,17 +83,7 @@ impl World {
     pub(crate) const ELECTION_TIMEOUT_MS: u64 = 500;
 
     pub(crate) fn new(args: &[&str]) -> Self {
-        let listed = |name, role| {
-            let ids = option(args, name).unwrap_or_default().split(',').filter(|id| !id.is_empty());
-            ids.map(move |id| Member {
-                node: NodeId::new(number(id)),
-                incarnation: Incarnation(u128::from(number(id))),
-                role,
-                address: format!("n{id}:1"),
-            })
-        };
-        let seats = listed("voters", MemberRole::Voter);
-        let seats: Vec<_> = seats.chain(listed("learners", MemberRole::Learner)).collect();
+        let seats = listed(args);
         let ids: Vec<u64> = seats.iter().map(|member| member.node.get()).collect();
         let configuration = Configuration::new(seats).unwrap();
         let size = |name, default| {
@@ -84,18 +103,12 @@ impl World {
             ticket: raftlet_core::Ticket::default(),
             hard_state: Some(HardState { term: Term::BOOTSTRAP, vote: None }),
             truncate_from: None,
+            compact: None,
             entries: genesis(GROUP, GENERATION, &configuration),
         });
-        let member = |_| Seated {
-            group: None,
-            disk: disk.clone(),
-            run: 0,
-            commands: Vec::new(),
-            applied: Index::ZERO,
-            liveness: BTreeMap::new(),
-        };
+        let member = |id: &u64| Seated::new(*id, disk.clone());
         let mut world = Self {
-            members: ids.iter().map(|id| (*id, member(id))).collect(),
+            members: ids.iter().map(|id| (*id, member(id))).collect::<BTreeMap<_, _>>(),
             settings: Rc::new(Settings::try_from(options).unwrap()),
             seed: option(args, "seed").map_or(1, number),
             time_ms: 0,
@@ -104,6 +117,8 @@ impl World {
             cut: BTreeSet::new(),
             reads: Vec::new(),
             events: Vec::new(),
+            kept: None,
+            wanted: Vec::new(),
             forward_replies: Vec::new(),
             arena: Arena::default(),
         };
@@ -161,18 +176,22 @@ impl World {
         let member = self.member(node);
         member.run += 1;
         member.applied = Index::ZERO;
+        member.applied_time_ms = 0;
+        member.installing = false;
+        member.disk.files.clear();
         member.commands.clear();
         member.liveness.clear();
         let seat = Seat {
             group: GROUP,
             generation: GENERATION,
             node: NodeId::new(node),
-            incarnation: Incarnation(u128::from(node)),
+            incarnation: Incarnation(u128::from(member.incarnation)),
             run: Run::new(member.run),
         };
         let restored = member.disk.restored();
         let group = Group::new(settings, seat, restored, seed * 1_000 + node, now).unwrap();
         member.group = Some(group);
+        self.pump(node);
     }
 
     pub(crate) fn crash(&mut self, node: u64) {
@@ -201,6 +220,7 @@ impl World {
         let persist = member.disk.pending.pop_front().expect("no write is under way");
         member.disk.apply(&persist);
         self.group(node).on_persisted(now, persist.ticket);
+        self.install(node);
         self.catch_up(node);
         self.pump(node);
         self.settle();
@@ -216,6 +236,7 @@ impl World {
         }
         if let (Some(ticket), Some(group)) = (last, member.group.as_mut()) {
             group.on_persisted(now, ticket);
+            self.install(node);
             self.catch_up(node);
         }
     }
@@ -309,12 +330,19 @@ impl World {
         if let Some(persist) = out.persist.take() {
             self.member(node).disk.pending.push_back(persist);
         }
-        let from = sender(node, self.member(node).run);
+        let from = self.member(node).sender(node);
         for envelope in out.messages.drain(..) {
             let (to, message) = (envelope.to.get(), envelope.message);
             if !self.cut.contains(&(node, to)) {
                 self.queue.push_back(InFlight { from, to, message });
             }
+        }
+        if out.install.is_some() {
+            self.member(node).installing = true;
+            self.install(node);
+        }
+        for to in out.snapshots.drain(..) {
+            self.wanted.push((node, to.get()));
         }
         if let Some(index) = out.committed {
             self.apply(node, index);
@@ -340,6 +368,9 @@ impl World {
 
     fn apply(&mut self, node: u64, index: Index) {
         let member = self.member(node);
+        if member.installing || member.applied >= index {
+            return;
+        }
         let group = member.group.as_mut().unwrap();
         let first = member.applied.next();
         // Behind the durable index the disk may hold a tail that was replaced.
@@ -353,6 +384,7 @@ impl World {
             member.commands.push(String::from_utf8(entry.payload.to_vec()).unwrap());
         }
         member.applied = entries.last().unwrap().index;
+        member.applied_time_ms = entries.iter().map(|entry| entry.log_time_ms).max().unwrap();
         group.on_applied(member.applied);
         if member.applied < index {
             self.apply(node, index);
@@ -391,8 +423,14 @@ impl World {
 
     fn arrive(&mut self, in_flight: InFlight) {
         let InFlight { from, to, message } = in_flight;
-        if self.cut.contains(&(from.node.get(), to)) {
+        if self.cut.contains(&(from.node.get(), to)) || !self.members.contains_key(&to) {
             return;
+        }
+        if let Body::Membership(said) = &message.body
+            && let Membership::Answer { outcome, .. } = &**said
+        {
+            let text = members::show_change(outcome);
+            self.forward_replies.push(format!("n{to} hears n{}: {}", from.node, text.trim_end()));
         }
         if let Body::ForwardReply(reply) = &message.body {
             let text = format!("n{to} hears n{}: {:?}", from.node, reply.outcome);
@@ -457,7 +495,7 @@ impl World {
             commands: vec![bytes::Bytes::copy_from_slice(args[2].as_bytes())],
         };
         let message = Message { generation: GENERATION, term, body: Body::Forward(forward) };
-        let from = sender(node, self.member(node).run);
+        let from = self.member(node).sender(node);
         self.queue.push_back(InFlight { from, to: leader, message });
         self.settle();
     }
@@ -467,9 +505,10 @@ impl World {
     pub(crate) fn say(&mut self, from: u64, to: u64, words: &[&str]) -> String {
         let term = Term::new(number(option(words, "term").unwrap()));
         let message = Message { generation: GENERATION, term, body: body(words[0], words) };
-        let run = self.members.get(&from).map_or(1, |member| member.run);
+        let known = self.members.get(&from).map(|member| member.sender(from));
+        let from = known.unwrap_or_else(|| sender(from, from, 1));
         let before = self.queue.len();
-        self.arrive(InFlight { from: sender(from, run), to, message });
+        self.arrive(InFlight { from, to, message });
         let answers: Vec<_> = self.queue.drain(before..).collect();
         if answers.is_empty() {
             return format!("n{to} is silent\n");
@@ -500,79 +539,16 @@ impl World {
     pub(crate) fn release_memory(&mut self, node: u64) {
         self.group(node).release_memory(0);
     }
-
-    // ---- What it looks like ----
-
-    pub(crate) fn show(&mut self, node: u64) -> String {
-        let Some(group) = &self.member(node).group else {
-            return format!("n{node} down\n");
-        };
-        let role = match group.role() {
-            raftlet_core::Role::Leader => "leader",
-            raftlet_core::Role::Candidate => "candidate",
-            raftlet_core::Role::PreCandidate => "pre-candidate",
-            raftlet_core::Role::Follower => "follower",
-        };
-        let named = |node: Option<NodeId>| node.map_or("-".to_owned(), |node| format!("n{node}"));
-        format!(
-            "n{node} {role} term={} vote={} leader={} last={} durable={} commit={}{}\n",
-            group.term().get(),
-            named(group.hard_state().vote),
-            named(group.leader()),
-            group.last_index(),
-            group.durable_index(),
-            group.commit_index(),
-            if group.next_deadline().is_none() { " idle" } else { "" },
-        )
-    }
-
-    pub(crate) fn show_log(&mut self, node: u64) -> String {
-        let group = self.group(node);
-        let mut text = format!("n{node}");
-        for index in 1..=group.last_index().get() {
-            write!(text, " {}", group.term_at(Index::new(index)).unwrap().get()).unwrap();
-        }
-        text + "\n"
-    }
-
-    pub(crate) fn show_commands(&mut self, node: u64) -> String {
-        format!("n{node} {}\n", self.member(node).commands.join(" "))
-    }
-
-    pub(crate) fn take_reads(&mut self) -> String {
-        self.reads.drain(..).map(|line| line + "\n").collect()
-    }
-
-    pub(crate) fn take_events(&mut self) -> String {
-        self.events.drain(..).map(|line| line + "\n").collect()
-    }
-
-    pub(crate) fn take_forward_replies(&mut self) -> String {
-        self.forward_replies.drain(..).map(|line| line + "\n").collect()
-    }
-
-    pub(crate) fn show_counters(&mut self, node: u64, names: &[&str]) -> String {
-        let all = format!("{:?}", self.group(node).counters());
-        let inner = all.trim_start_matches("Counters { ").trim_end_matches(" }");
-        let wanted = inner
-            .split(", ")
-            .filter(|pair| names.iter().any(|name| pair.split(": ").next() == Some(*name)));
-        format!("n{node} {}\n", wanted.collect::<Vec<_>>().join(" ").replace(": ", "="))
-    }
-
-    pub(crate) fn show_queue(&self) -> String {
-        self.queue
-            .iter()
-            .map(|m| format!("n{}->n{} {}\n", m.from.node.get(), m.to, describe(&m.message)))
-            .collect()
-    }
 }
 
-fn sender(node: u64, run: u64) -> Sender {
-    let incarnation = Incarnation(u128::from(node));
+fn sender(node: u64, incarnation: u64, run: u64) -> Sender {
+    let incarnation = Incarnation(u128::from(incarnation));
     Sender { node: NodeId::new(node), incarnation, run: Run::new(run) }
 }
 
 fn matches(m: &InFlight, from: u64, to: u64, kind: Option<&str>) -> bool {
     m.from.node.get() == from && m.to == to && kind.is_none_or(|kind| name(&m.message.body) == kind)
 }
+
+mod shows;
+mod snapshots;

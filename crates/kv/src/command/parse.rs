@@ -4,10 +4,21 @@
 //! The table has checked the arity, so an argument it demands is there; where
 //! the type can't say so, a missing one reads as empty.
 
+pub(crate) mod clients;
+pub(crate) mod cluster;
+pub(crate) mod collection;
+pub(crate) mod combination;
 pub(crate) mod connection;
+pub(crate) mod expiry;
+pub(crate) mod hash;
 pub(crate) mod key;
+pub(crate) mod list;
+pub(crate) mod range;
 pub(crate) mod server;
+pub(crate) mod set;
+pub(crate) mod sorted_set;
 pub(crate) mod string;
+pub(crate) mod transaction;
 
 use bytes::Bytes;
 

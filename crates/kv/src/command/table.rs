@@ -4,15 +4,32 @@
 //! them. A name is found by one probe into a table of hashes that the compiler
 //! has filled; a test holds that every row is found.
 
+mod cluster;
 mod connection;
+mod hash;
 mod key;
+mod list;
 mod server;
+mod set;
+mod sorted_set;
 mod string;
+mod transaction;
 
 use crate::command::Row;
 
 /// All families, in the order in which `COMMAND` lists them.
-static FAMILIES: &[&[Row]] = &[string::ROWS, key::ROWS, connection::ROWS, server::ROWS];
+static FAMILIES: &[&[Row]] = &[
+    string::ROWS,
+    key::ROWS,
+    hash::ROWS,
+    list::ROWS,
+    set::ROWS,
+    sorted_set::ROWS,
+    transaction::ROWS,
+    connection::ROWS,
+    server::ROWS,
+    cluster::ROWS,
+];
 
 /// Longer names are looked up in vain.
 const NAME_BYTES_MAX: usize = 32;
@@ -27,6 +44,14 @@ pub(super) const BEFORE_AUTH: &[&str] =
     &["noscript", "loading", "stale", "fast", "no_auth", "allow_busy"];
 pub(super) const ALWAYS: &[&str] = &["loading", "stale"];
 pub(super) const FAST_READ: &[&str] = &["readonly", "fast"];
+pub(super) const READ: &[&str] = &["readonly"];
+pub(super) const READ_MOVABLE: &[&str] = &["readonly", "movablekeys"];
+pub(super) const WRITE: &[&str] = &["write"];
+pub(super) const WRITE_MOVABLE: &[&str] = &["write", "movablekeys"];
+pub(super) const FAST_WRITE: &[&str] = &["write", "fast"];
+pub(super) const GROWTH: &[&str] = &["write", "denyoom"];
+pub(super) const GROWTH_MOVABLE: &[&str] = &["write", "denyoom", "movablekeys"];
+pub(super) const FAST_GROWTH: &[&str] = &["write", "denyoom", "fast"];
 pub(super) const FAST_CONNECTION: &[&str] = &["fast", "connection"];
 pub(super) const SLOW_CONNECTION: &[&str] = &["slow", "connection"];
 

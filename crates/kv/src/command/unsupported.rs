@@ -12,40 +12,25 @@ use crate::resp::reply::Reply;
 /// What to use instead, and of which commands, in lower case.
 static UNSUPPORTED: &[(&str, &str)] = &[
     (
-        "use GET, SET, MGET, MSET, INCR and INCRBY",
-        "append getdel getrange getset incrbyfloat lcs msetnx setnx setrange strlen substr \
-         bitcount bitfield bitfield_ro bitop bitpos getbit setbit",
+        "use GETRANGE and SETRANGE on whole bytes",
+        "bitcount bitfield bitfield_ro bitop bitpos getbit setbit",
     ),
-    ("use DEL", "flushall flushdb unlink"),
-    ("use INCRBY with a negative number", "decr decrby"),
-    ("use EXISTS on keys you know, they cannot be listed yet", "keys randomkey scan"),
-    ("use EXISTS", "object touch type"),
-    ("use GET, SET and DEL", "copy dump rename renamenx restore restore-asking"),
+    ("use GET and SET", "dump restore restore-asking"),
     (
-        "use DEL when the time has come, keys have no lifetime yet",
-        "expire expireat expiretime getex persist pexpire pexpireat pexpiretime psetex pttl \
-         setex ttl",
+        "nothing here blocks; use LMOVE, LMPOP, LPOP, RPOP or RPOPLPUSH and ask again",
+        "blmove blmpop blpop brpop brpoplpush",
     ),
     (
-        "use string values, there are no other types yet",
-        "hdel hexists hget hgetall hincrby hincrbyfloat hkeys hlen hmget hmset hrandfield \
-         hscan hset hsetnx hstrlen hvals blmove blmpop blpop brpop brpoplpush lindex \
-         linsert llen lmove lmpop lpop lpos lpush lpushx lrange lrem lset ltrim rpop \
-         rpoplpush rpush rpushx sadd scard sdiff sdiffstore sinter sintercard sinterstore \
-         sismember smembers smismember smove sort sort_ro spop srandmember srem sscan \
-         sunion sunionstore bzmpop bzpopmax bzpopmin zadd zcard zcount zdiff zdiffstore \
-         zincrby zinter zintercard zinterstore zlexcount zmpop zmscore zpopmax zpopmin \
-         zrandmember zrange zrangebylex zrangebyscore zrangestore zrank zrem \
-         zremrangebylex zremrangebyrank zremrangebyscore zrevrange zrevrangebylex \
-         zrevrangebyscore zrevrank zscan zscore zunion zunionstore geoadd geodist geohash \
-         geopos georadius georadius_ro georadiusbymember georadiusbymember_ro geosearch \
-         geosearchstore pfadd pfcount pfdebug pfmerge pfselftest xack xadd xautoclaim \
-         xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup xrevrange xsetid \
-         xtrim",
+        "nothing here blocks; use ZMPOP, ZPOPMAX or ZPOPMIN and ask again",
+        "bzmpop bzpopmax bzpopmin",
     ),
+    ("use a sorted set, or sort in the client", "sort sort_ro"),
     (
-        "use MSET, which is atomic; there are no transactions yet",
-        "discard exec multi unwatch watch",
+        "use strings, hashes, lists, sets and sorted sets",
+        "geoadd geodist geohash geopos georadius georadius_ro georadiusbymember \
+         georadiusbymember_ro geosearch geosearchstore pfadd pfcount pfdebug pfmerge \
+         pfselftest xack xadd xautoclaim xclaim xdel xgroup xinfo xlen xpending xrange \
+         xread xreadgroup xrevrange xsetid xtrim",
     ),
     (
         "use plain commands, there are no scripts",
@@ -59,34 +44,44 @@ static UNSUPPORTED: &[(&str, &str)] = &[
     ("use database 0, the only one", "move swapdb"),
     (
         "use any node for any command; `raftlet status` shows who leads",
-        "asking cluster failover readonly readwrite replicaof role slaveof",
+        "failover replicaof slaveof",
     ),
     ("raftlet replicates by its own protocol", "migrate psync replconf sync"),
     (
         "a write is on a majority's disks before it is acknowledged",
-        "bgrewriteaof bgsave lastsave save wait",
+        "bgrewriteaof bgsave lastsave save waitaof",
     ),
     ("send SIGTERM to the process", "shutdown"),
     ("use the flags of `raftlet serve`", "config module"),
     ("there are no users; bind to an address that only friends reach", "acl"),
-    ("use INFO and `raftlet status`", "latency memory monitor slowlog"),
-    ("open a new connection", "reset"),
-    ("use the client's own clock", "time"),
+    ("use INFO and `raftlet status`", "latency monitor slowlog"),
     ("it serves the tests of Redis itself", "debug"),
     ("it serves no purpose", "lolwut"),
 ];
 
 /// The same of subcommands, where the table has the container.
 static UNSUPPORTED_SUBCOMMANDS: &[(&str, &str)] = &[
-    ("use CLIENT INFO for this connection", "client|list"),
-    ("let the client close its connection", "client|kill"),
+    ("no client is ever paused", "client|pause"),
     (
-        "there are no invalidations for a client-side cache",
-        "client|caching client|getredir client|tracking",
+        "SCAN and its MATCH walk a slot's keys as well",
+        "cluster|countkeysinslot cluster|getkeysinslot",
     ),
-    ("there are no invalidations for a client-side cache", "client|trackinginfo"),
-    ("no client is ever blocked or paused", "client|pause client|unblock client|unpause"),
+    (
+        "slots are dealt to groups at first start, `raftlet status` shows who leads",
+        "cluster|addslots cluster|addslotsrange cluster|delslots cluster|delslotsrange \
+         cluster|flushslots cluster|setslot cluster|bumpepoch cluster|set-config-epoch \
+         cluster|count-failure-reports cluster|failover cluster|replicate cluster|replicas \
+         cluster|slaves cluster|saveconfig",
+    ),
+    (
+        "members are added and removed by the operator, see `raftlet --help`",
+        "cluster|forget cluster|meet cluster|reset",
+    ),
     ("use COMMAND GETKEYS", "command|getkeysandflags"),
+    (
+        "use INFO memory and MEMORY USAGE",
+        "memory|doctor memory|malloc-stats memory|purge memory|stats",
+    ),
 ];
 
 /// What to say to a request whose name isn't in the table.

@@ -5,8 +5,14 @@
 //! operation  u8 family, then by family:
 //!    1 string      u8 kind, then as in codec/string.rs
 //!    2 key         u8 kind, then as in codec/key.rs
+//!    3 hash        as in codec/hash.rs
+//!    4 list        as in codec/list.rs
+//!    5 set         as in codec/set.rs
+//!    6 sorted set  as in codec/sorted_set.rs
 //!   32 query       u8 family of the question, u8 question, then as there
 //!   33 tick
+//!   34 transaction  as in codec/transaction.rs
+//!   35 seed        u64
 //! bytes    u32 n, n bytes
 //! list     u32 n, n items
 //! ```
@@ -18,9 +24,18 @@
 //! Invariants: decoding never panics and reserves nothing by a claimed length;
 //! every byte belongs to the command, or it is refused.
 
+pub(crate) mod collection;
+pub(crate) mod hash;
 pub(crate) mod key;
+pub(crate) mod list;
 pub(crate) mod reader;
+pub(crate) mod set;
+pub(crate) mod sorted_set;
+pub(crate) mod sorted_set_range;
+#[cfg(test)]
+mod sorted_set_samples;
 pub(crate) mod string;
+pub(crate) mod transaction;
 
 use crate::operation::codec::reader::Reader;
 use crate::operation::{Command, Query};
@@ -30,8 +45,14 @@ pub(crate) const VERSION: u8 = 2;
 
 const STRING: u8 = 1;
 const KEY: u8 = 2;
+const HASH: u8 = 3;
+const LIST: u8 = 4;
+const SET: u8 = 5;
+const SORTED_SET: u8 = 6;
 const QUERY: u8 = 32;
 const TICK: u8 = 33;
+const TRANSACTION: u8 = 34;
+const SEED: u8 = 35;
 
 /// Why the bytes of an entry are no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +88,12 @@ pub enum DecodeError {
     UnknownOption {
         /// The number found.
         found: u8,
+        /// Where it stands.
+        offset: usize,
+    },
+    /// A score that isn't a number.
+    #[error("the score at byte {offset} is not a number; the entry is damaged")]
+    NotANumber {
         /// Where it stands.
         offset: usize,
     },
@@ -128,22 +155,59 @@ pub(crate) fn encode<B: AsRef<[u8]>>(command: &Command<B>, out: &mut Vec<u8>) {
             out.push(KEY);
             key::encode_command(command, out);
         }
+        Command::Hash(command) => {
+            out.push(HASH);
+            hash::encode_command(command, out);
+        }
+        Command::List(command) => {
+            out.push(LIST);
+            list::encode_command(command, out);
+        }
+        Command::Set(command) => {
+            out.push(SET);
+            set::encode_command(command, out);
+        }
+        Command::SortedSet(command) => {
+            out.push(SORTED_SET);
+            sorted_set::encode_command(command, out);
+        }
         Command::Query(query) => {
             out.push(QUERY);
             encode_query(query, out);
         }
         Command::Tick => out.push(TICK),
+        Command::Transaction(transaction) => {
+            out.push(TRANSACTION);
+            transaction::encode(transaction, out);
+        }
+        Command::Seed(seed) => {
+            out.push(SEED);
+            reader::push_u64(out, *seed);
+        }
     }
 }
 
 /// Reads an operation.
 pub(crate) fn decode<'a>(reader: &mut Reader<'a>) -> Result<Command<&'a [u8]>, DecodeError> {
+    if reader.next_is(TRANSACTION) {
+        return Ok(Command::Transaction(Box::new(transaction::decode(reader)?)));
+    }
+    decode_single(reader)
+}
+
+/// Reads an operation that is no transaction.
+fn decode_single<'a>(reader: &mut Reader<'a>) -> Result<Command<&'a [u8]>, DecodeError> {
     let offset = reader.offset();
     Ok(match reader.byte()? {
         STRING => Command::String(string::decode_command(reader)?),
         KEY => Command::Key(key::decode_command(reader)?),
+        HASH => Command::Hash(hash::decode_command(reader)?),
+        LIST => Command::List(list::decode_command(reader)?),
+        SET => Command::Set(set::decode_command(reader)?),
+        SORTED_SET => Command::SortedSet(sorted_set::decode_command(reader)?),
         QUERY => Command::Query(decode_query(reader)?),
         TICK => Command::Tick,
+        SEED => Command::Seed(reader.u64()?),
         found => return Err(DecodeError::UnknownFamily { found, offset }),
     })
 }
@@ -158,6 +222,22 @@ fn encode_query<B: AsRef<[u8]>>(query: &Query<B>, out: &mut Vec<u8>) {
             out.push(KEY);
             key::encode_query(query, out);
         }
+        Query::Hash(query) => {
+            out.push(HASH);
+            hash::encode_query(query, out);
+        }
+        Query::List(query) => {
+            out.push(LIST);
+            list::encode_query(query, out);
+        }
+        Query::Set(query) => {
+            out.push(SET);
+            set::encode_query(query, out);
+        }
+        Query::SortedSet(query) => {
+            out.push(SORTED_SET);
+            sorted_set::encode_query(query, out);
+        }
     }
 }
 
@@ -166,6 +246,10 @@ fn decode_query<'a>(reader: &mut Reader<'a>) -> Result<Query<&'a [u8]>, DecodeEr
     Ok(match reader.byte()? {
         STRING => Query::String(string::decode_query(reader)?),
         KEY => Query::Key(key::decode_query(reader)?),
+        HASH => Query::Hash(hash::decode_query(reader)?),
+        LIST => Query::List(list::decode_query(reader)?),
+        SET => Query::Set(set::decode_query(reader)?),
+        SORTED_SET => Query::SortedSet(sorted_set::decode_query(reader)?),
         found => return Err(DecodeError::UnknownFamily { found, offset }),
     })
 }

@@ -42,6 +42,12 @@ pub enum ProtocolError {
     /// The length behind `$` is no number, negative, or above what Redis takes.
     #[error("ERR Protocol error: invalid bulk length")]
     InvalidBulkLength,
+    /// More arguments than a client may send before it has authenticated.
+    #[error("ERR Protocol error: unauthenticated multibulk length")]
+    UnauthenticatedMultibulkLength,
+    /// A longer argument than a client may send before it has authenticated.
+    #[error("ERR Protocol error: unauthenticated bulk length")]
+    UnauthenticatedBulkLength,
     /// An argument does not start with `$`. Line breaks show as blanks.
     #[error("ERR Protocol error: expected '$', got '{}'", printable(*.0))]
     ExpectedBulk(u8),
@@ -89,6 +95,9 @@ fn printable(byte: u8) -> char {
 #[derive(Debug)]
 pub struct RequestParser {
     limits: Limits,
+    /// The client has not authenticated: its limits are not the node's, and
+    /// are told so.
+    is_confined: bool,
     /// The request being gathered, if its first line is complete.
     partial: Option<Partial>,
     /// Bytes of the current line already searched for its end.
@@ -111,7 +120,14 @@ impl RequestParser {
     /// A parser for a new connection.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, partial: None, searched_bytes: 0, failed: None }
+        Self { limits, is_confined: false, partial: None, searched_bytes: 0, failed: None }
+    }
+
+    /// Changes the limits for what has not been read yet. `is_confined`: they
+    /// are those of a client that has not authenticated.
+    pub(crate) fn set_limits(&mut self, limits: Limits, is_confined: bool) {
+        self.limits = limits;
+        self.is_confined = is_confined;
     }
 
     /// The next complete request at the front of `input`, which is removed
@@ -152,7 +168,7 @@ impl RequestParser {
                     match inline::split(&line) {
                         Ok(None) => {}
                         Ok(Some(args)) if args.len() > self.limits.args_len_max => {
-                            return Err(ProtocolError::InvalidMultibulkLength);
+                            return Err(self.too_many_args());
                         }
                         Ok(args) => return Ok(args),
                         Err(inline::UnbalancedQuotes) => {
@@ -162,6 +178,27 @@ impl RequestParser {
                 }
             }
         }
+    }
+
+    fn too_many_args(&self) -> ProtocolError {
+        if self.is_confined {
+            ProtocolError::UnauthenticatedMultibulkLength
+        } else {
+            ProtocolError::InvalidMultibulkLength
+        }
+    }
+
+    /// Whether the input ended for its size, not for what it says.
+    pub(crate) fn is_too_big(error: ProtocolError) -> bool {
+        matches!(
+            error,
+            ProtocolError::UnauthenticatedMultibulkLength
+                | ProtocolError::UnauthenticatedBulkLength
+                | ProtocolError::TooBigInlineRequest
+                | ProtocolError::TooBigCountLine
+                | ProtocolError::TooBigBulkLine
+                | ProtocolError::TooBigRequest
+        )
     }
 
     /// Takes the line that starts a request apart. False: it isn't complete.
@@ -182,7 +219,7 @@ impl RequestParser {
         let missing_len = usize::try_from(count)
             .ok()
             .filter(|count| *count <= self.limits.args_len_max)
-            .ok_or(ProtocolError::InvalidMultibulkLength)?;
+            .ok_or_else(|| self.too_many_args())?;
         self.partial = Some(Partial { spans: Vec::new(), missing_len, position, bulk_bytes: None });
         Ok(true)
     }
@@ -252,6 +289,9 @@ impl RequestParser {
             .and_then(|bytes| usize::try_from(bytes).ok())
             .filter(|bytes| *bytes <= REDIS_BULK_BYTES_MAX)
             .ok_or(ProtocolError::InvalidBulkLength)?;
+        if bulk_bytes > self.limits.bulk_bytes_max && self.is_confined {
+            return Err(ProtocolError::UnauthenticatedBulkLength);
+        }
         if bulk_bytes > self.limits.bulk_bytes_max {
             return Err(ProtocolError::TooBigRequest);
         }

@@ -15,7 +15,6 @@ use crate::value::Typed;
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     pub(super) store: &'a Store,
-    /// What the leader's clock shows, as far as is known; not before log time.
     clock_ms: u64,
     met_lapsing: Cell<bool>,
 }
@@ -30,6 +29,11 @@ impl<'a> View<'a> {
         Self { store, clock_ms, met_lapsing: Cell::new(false) }
     }
 
+    /// What the leader's clock shows, as far as is known; not before log time.
+    pub(super) fn clock_ms(&self) -> u64 {
+        self.clock_ms
+    }
+
     /// Whether a key was asked for that lapses before the clock's time.
     pub(super) fn met_lapsing(&self) -> bool {
         self.met_lapsing.get()
@@ -42,6 +46,11 @@ impl<'a> View<'a> {
             self.met_lapsing.set(true);
         }
         Some(entry)
+    }
+
+    /// What scatters elements in memory.
+    pub(super) fn seed(&self) -> u64 {
+        self.store.seed()
     }
 
     /// The value of a key, if it has one, and that is of the type.

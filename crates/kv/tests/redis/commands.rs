@@ -39,8 +39,8 @@ fn connection_commands_answer_as_redis_does() {
         ("PING hi", "$2|hi|"),
         ("ECHO \"a b\"", "$3|a b|"),
         ("SELECT 0", "+OK|"),
-        ("SELECT 1", "-ERR DB index is out of range|"),
-        ("SELECT -1", "-ERR DB index is out of range|"),
+        ("SELECT 1", "-ERR SELECT is not allowed in cluster mode|"),
+        ("SELECT -1", "-ERR SELECT is not allowed in cluster mode|"),
         ("SELECT x", "-ERR value is not an integer or out of range|"),
         ("CLIENT ID", ":7|"),
         ("CLIENT GETNAME", "$-1|"),
@@ -112,12 +112,18 @@ fn arity(name: &str) -> String {
 #[test]
 fn what_redis_has_and_raftlet_has_not_is_refused_by_name() {
     for (request, start) in [
-        ("lpush k v", "-ERR LPUSH is not supported by raftlet: use string values"),
-        ("CLUSTER SLOTS", "-ERR CLUSTER is not supported by raftlet: use any node"),
+        ("blpop k 0", "-ERR BLPOP is not supported by raftlet: nothing here blocks; use LMOVE"),
+        (
+            "CLUSTER ADDSLOTS 1",
+            "-ERR CLUSTER ADDSLOTS is not supported by raftlet: slots are dealt",
+        ),
+        ("CLUSTER MEET h 1", "-ERR CLUSTER MEET is not supported by raftlet: members are added"),
+        ("REPLICAOF h 1", "-ERR REPLICAOF is not supported by raftlet: use any node"),
+        ("WAITAOF 0 0 0", "-ERR WAITAOF is not supported by raftlet: a write is on a majority"),
+        ("CLIENT TRACKING ON", "-ERR CLIENT TRACKING is not supported by raftlet: there are no"),
         ("SAVE", "-ERR SAVE is not supported by raftlet: a write is on a majority's disks"),
-        ("SET a b EX 10", "-ERR SET EX is not supported by raftlet: use SET key value|"),
-        ("set a b nx", "-ERR SET NX is not supported by raftlet: use SET key value|"),
-        ("CLIENT KILL x", "-ERR CLIENT KILL is not supported by raftlet: let the client"),
+        ("GETBIT a 1", "-ERR GETBIT is not supported by raftlet: use GETRANGE and SETRANGE"),
+        ("MEMORY DOCTOR", "-ERR MEMORY DOCTOR is not supported by raftlet: use INFO memory"),
         ("COMMAND LIST FILTERBY PATTERN m*", "-ERR COMMAND LIST FILTERBY is not supported"),
     ] {
         let answer = reply(request);

@@ -8,9 +8,9 @@ use crate::node::Node;
 use raftlet_kv::push_request;
 
 const HELLO_3: &str = "%7|$6|server|$5|redis|$7|version|$6|7.0.15|$5|proto|:3|$2|id|:7|\
-                       $4|mode|$10|standalone|$4|role|$6|master|$7|modules|*0|";
+                       $4|mode|$7|cluster|$4|role|$6|master|$7|modules|*0|";
 const HELLO_2: &str = "*14|$6|server|$5|redis|$7|version|$6|7.0.15|$5|proto|:2|$2|id|:7|\
-                       $4|mode|$10|standalone|$4|role|$6|master|$7|modules|*0|";
+                       $4|mode|$7|cluster|$4|role|$6|master|$7|modules|*0|";
 
 /// The requests, one a line, as arrays of bulk strings.
 fn wire(requests: &[&str]) -> Vec<u8> {

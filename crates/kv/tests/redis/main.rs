@@ -6,9 +6,13 @@
 
 #![expect(unreachable_pub, reason = "the modules of a test binary have no outside")]
 
+mod clients;
 mod commands;
+mod differential;
 mod handshakes;
 mod hostile;
 mod machine;
 mod node;
 mod ordering;
+mod transactions;
+mod transcripts;

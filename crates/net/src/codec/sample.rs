@@ -5,13 +5,15 @@ use bytes::Bytes;
 use crate::random::Random;
 use raftlet::Incoming;
 use raftlet::core::{
-    Ack, AckOutcome, Append, Arena, Body, Chunk, Entries, EntryKind, Forward, ForwardOutcome,
-    ForwardReply, Generation, GroupId, Incarnation, Index, LogId, Message, NUMBER_MAX, NewEntry,
-    NodeId, Origin, ReadId, Round, Run, Seal, Term, VoteKind, VoteReply, VoteRequest, WallMs,
+    Ack, AckOutcome, Append, Arena, Body, Change, ChangeError, Chunk, Configuration, Entries,
+    EntryKind, Forward, ForwardOutcome, ForwardReply, Generation, GroupId, Incarnation, Index,
+    LogId, Member, MemberRole, Membership, Message, NUMBER_MAX, NewEntry, NodeId, Origin, ReadId,
+    Round, Run, Seal, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, VoteKind, VoteReply,
+    VoteRequest, WallMs,
 };
 
 /// How many kinds [`Samples::of_kind`] tells apart.
-pub(crate) const KINDS: u64 = 13;
+pub(crate) const KINDS: u64 = 18;
 
 pub(crate) struct Samples {
     random: Random,
@@ -52,8 +54,18 @@ impl Samples {
                 index: self.coin().then(|| self.index()),
             },
             9 => Body::Forward(self.forward()),
+            10 | 11 => Body::ForwardReply(self.forward_reply(kind == 10)),
             12 => Body::TakeOver { last: self.log_id() },
-            _ => Body::ForwardReply(self.forward_reply(kind == 10)),
+            13 => Body::Membership(Box::new(self.membership())),
+            14 => Body::Snapshot(self.snapshot_part()),
+            _ => Body::SnapshotAck(SnapshotAck {
+                last: self.log_id(),
+                outcome: match kind {
+                    15 => SnapshotOutcome::Wants { number: self.random.next() },
+                    16 => SnapshotOutcome::Installed,
+                    _ => SnapshotOutcome::Refused,
+                },
+            }),
         };
         Incoming { group, message: Message { generation, term: self.term(), body } }
     }
@@ -155,6 +167,43 @@ impl Samples {
             } else {
                 ForwardOutcome::Refused { leader: self.node() }
             },
+        }
+    }
+
+    fn snapshot_part(&mut self) -> SnapshotPart {
+        let bytes = self.random.below(60);
+        SnapshotPart {
+            last: self.log_id(),
+            number: self.random.next(),
+            checksum: 0x5eed,
+            bytes: Bytes::from_iter((0..bytes).map(|_| self.byte())),
+        }
+    }
+
+    fn membership(&mut self) -> Membership {
+        let (run, ask) = (Run::new(self.random.next()), self.random.next());
+        match self.random.below(4) {
+            0 => {
+                let members = (1..=1 + self.random.below(5)).map(|node| Member {
+                    node: NodeId::new(node),
+                    incarnation: Incarnation(u128::from(self.random.next()) << 9),
+                    role: MemberRole::Voter,
+                    address: format!("höst-{node}:7000"),
+                });
+                let target = Configuration::new(members.collect()).expect("voters");
+                Membership::Ask { run, ask, expected: self.index(), target }
+            }
+            1 => Membership::Cancel { run, ask },
+            2 => {
+                let index = self.index();
+                let outcome = if self.coin() {
+                    Ok(Change::Done { index })
+                } else {
+                    Err(ChangeError::InProgress { index })
+                };
+                Membership::Answer { run, ask, outcome }
+            }
+            _ => Membership::Removed { configuration: self.index() },
         }
     }
 

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::applier::{Applied, Job, apply};
 use crate::effects::{Effects, StorageRead, Work};
+use crate::observe;
 use crate::port::{Clock, Ports, Rpc, Spawn, StateMachine, Storage};
 use crate::reads::ReadJob;
 use crate::shard::Shared;
@@ -24,6 +25,7 @@ impl<P: Ports> Shared<P> {
     pub(crate) fn act(self: &Rc<Self>, now: Now, fx: &mut Effects<P::Machine>) {
         loop {
             self.send(fx);
+            observe::tell(&mut fx.notes);
             for read in fx.fetches.drain(..) {
                 self.start_read(read);
             }

@@ -18,8 +18,10 @@ use crate::answer::Answer;
 use crate::applier::Applied;
 use crate::effects::{Effects, StorageRead};
 use crate::error::{Halt, NotDone, ProposeError, ReadError, ShardError, Unknown};
+use crate::histogram::Histogram;
 use crate::inbox::Lanes;
 use crate::member::Member;
+use crate::observe::{Note, Observer};
 use crate::options::{ShardOptions, ShardSettings};
 use crate::port::{GroupInfo, Incoming, StateMachine, StorageError};
 use crate::proposal::{Budget, Proposal};
@@ -97,6 +99,10 @@ pub(crate) struct State<M: StateMachine> {
     pub(super) release_next: Slot,
     pub(super) transfers: Transfers,
     pub(super) counters: ShardCounters,
+    pub(super) observer: Observer,
+    /// From the turn that took a proposal in to the one that applied it; one
+    /// a batch.
+    pub(super) proposal_times: Histogram,
     pub(super) now: Now,
 }
 
@@ -130,6 +136,8 @@ impl<M: StateMachine> State<M> {
             release_next: 0,
             transfers: Transfers::default(),
             counters: ShardCounters::default(),
+            observer: Observer::default(),
+            proposal_times: Histogram::default(),
             now: Now::default(),
             options,
         }
@@ -139,7 +147,9 @@ impl<M: StateMachine> State<M> {
     pub(crate) fn swap_due(&mut self, fx: &mut Effects<M>) {
         for ended in &self.due.ended {
             self.budget.release(ended);
+            self.counters.proposals_failed += u64::from(ended.outcome.is_err());
         }
+        self.counters.reads_failed += u64::try_from(self.due.refused.len()).unwrap_or(u64::MAX);
         self.lanes.release_reads(std::mem::take(&mut self.due.reads_ended));
         std::mem::swap(&mut self.due, fx);
     }
@@ -147,6 +157,15 @@ impl<M: StateMachine> State<M> {
     // ---- ends
 
     pub(super) fn halt(&mut self, now: Now, slot: Slot, halt: &Halt) {
+        if let Some(member) = self.members.get(slot)
+            && member.halted.is_none()
+        {
+            self.due.notes.push(Note::Halted { group: member.group, halt: halt.clone() });
+        }
+        self.halt_silently(now, slot, halt);
+    }
+
+    fn halt_silently(&mut self, now: Now, slot: Slot, halt: &Halt) {
         if let Some(member) = self.members.get_mut(slot) {
             member.halt(now, halt, &mut self.due);
             self.end_transfers(Some(slot), Some(halt));
@@ -158,8 +177,9 @@ impl<M: StateMachine> State<M> {
     pub(super) fn poison(&mut self, now: Now, error: &StorageError) {
         let halt = Halt::Storage(error.clone());
         for slot in 0..self.members.len() {
-            self.halt(now, slot, &halt);
+            self.halt_silently(now, slot, &halt);
         }
+        self.due.notes.push(Note::Poisoned { error: error.clone() });
         let not_done = ProposeError::NotDone(NotDone::Halted(halt.clone()));
         self.empty_lanes(&not_done, &ReadError::Halted(halt));
         self.phase = Phase::Ended(Err(ShardError::Storage(error.clone())));
@@ -354,6 +374,7 @@ impl<M: StateMachine> State<M> {
             inbox_messages,
             inbox_bytes,
             is_full: self.writer.is_full(),
+            proposal_times: self.proposal_times,
             counters: ShardCounters { messages_dropped: self.lanes.dropped(), ..self.counters },
         }
     }

@@ -22,8 +22,10 @@ use crate::applier::Applied;
 use crate::effects::{Purpose, StorageRead};
 use crate::error::{Halt, NotDone, ProposeError, ReadError};
 use crate::member::Member;
+use crate::observe::Alarms;
 use crate::port::{StateMachine, StorageError, WriteBatch};
 use crate::shard::state::{Completion, Phase, State};
+use crate::shard::writer::Durable;
 use crate::timers::Slot;
 use raftlet_core::{Body, Entries, Envelope, Event, Fetch, Message, Now, Role, Time};
 
@@ -80,21 +82,35 @@ impl<M: StateMachine> State<M> {
     fn on_written(&mut self, now: Now, batch: WriteBatch, result: Result<(), StorageError>) {
         match result {
             Ok(()) => {
-                let (parts, waker) = self.writer.finish(batch);
+                self.observer.note_full(false, &mut self.due.notes);
+                let (durable, waker) = self.writer.finish(batch);
                 self.due.wakers.extend(waker);
-                for part in &parts {
-                    if let Some(member) = self.members.get_mut(part.slot) {
-                        member.core.on_persisted(now, part.ticket);
-                        self.mark_dirty(part.slot);
-                    }
-                }
-                self.writer.reuse(parts);
+                self.on_durable(now, durable);
             }
             Err(StorageError::NoSpace { .. }) => {
+                self.observer.note_full(true, &mut self.due.notes);
                 let waker = self.writer.refuse(now.time, batch);
                 self.due.wakers.extend(waker);
             }
             Err(error) => self.poison(now, &error),
+        }
+    }
+
+    fn on_durable(&mut self, now: Now, durable: Durable) {
+        let (Durable::All(parts) | Durable::HardStates(parts)) = &durable;
+        let is_all = matches!(durable, Durable::All(_));
+        for part in parts {
+            if let Some(member) = self.members.get_mut(part.slot) {
+                if is_all {
+                    member.core.on_persisted(now, part.ticket);
+                } else {
+                    member.core.on_hard_state_persisted(now, part.ticket);
+                }
+                self.mark_dirty(part.slot);
+            }
+        }
+        if let Durable::All(parts) = durable {
+            self.writer.reuse(parts);
         }
     }
 
@@ -153,6 +169,14 @@ impl<M: StateMachine> State<M> {
             return;
         }
         member.serve_reads(&mut self.due);
+        if let Some(deadline) = self.due.sample.take() {
+            // What is waited for is taken in with its deadline, a turn's time
+            // ago at least.
+            let timeout =
+                u64::try_from(self.options.propose_timeout.as_nanos()).unwrap_or(u64::MAX);
+            let taken = deadline.ns().saturating_sub(timeout);
+            self.proposal_times.observe(now.time.ns().saturating_sub(taken));
+        }
         let goes_on = member.applier.is_behind() || !member.held.is_empty();
         count_log_bytes(&mut self.log_bytes, member);
         if goes_on {
@@ -193,6 +217,7 @@ impl<M: StateMachine> State<M> {
         };
         let mut taken = 0;
         let mut taken_bytes = 0;
+        let alarms = Alarms::of(member.core.counters());
         while taken < share && taken_bytes < bytes {
             let Some((from, message, size)) = self.lanes.take_message(slot) else {
                 break;
@@ -205,6 +230,7 @@ impl<M: StateMachine> State<M> {
             }
             member.step(now, &mut self.arena, from, message);
         }
+        Alarms::of(member.core.counters()).note_since(alarms, member.group, &mut self.due.notes);
         let Some(lane) = self.lanes.lane(slot) else {
             return (taken, taken_bytes);
         };
@@ -335,10 +361,14 @@ impl<M: StateMachine> State<M> {
         }
         let (mut is_reconfigured, mut led_by) = (false, None);
         for event in out.events.drain(..) {
+            let (of, counters) = ((slot, member.group), member.core.counters());
+            let notes = &mut self.due.notes;
+            self.observer.note(of, member.is_in_office(), counters, &event, notes);
             match event {
                 Event::Office { role, term, leader } => {
                     member.on_office(role, term, &mut self.due);
                     if let Some(leader) = leader {
+                        self.counters.leader_changes += 1;
                         member.reads.wake();
                         led_by = Some((term, leader));
                     }
@@ -348,7 +378,7 @@ impl<M: StateMachine> State<M> {
                     let ended = self.transfers.on_failure(slot, why);
                     self.due.transfers_ended.extend(ended);
                 }
-                Event::Truncated { .. } => {}
+                Event::Removed { .. } | Event::Truncated { .. } => {}
             }
         }
         member.advance_apply(now.time, &self.options, &mut self.due);

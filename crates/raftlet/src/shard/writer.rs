@@ -10,6 +10,12 @@
 //! - A write that ends completes exactly the tickets that went into it, the
 //!   last one of each group.
 //! - Nobody else writes meanwhile: the permit is one for the shard.
+//!
+//! A batch for which there is no space is tried again after a pause, and the
+//! next one waits behind it. Terms and votes do not: storage keeps a reserve
+//! for them (rule 9), so they are taken out of both and written *ahead*, alone.
+//! That changes no order that counts: a term may be durable before entries of
+//! an older one.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -46,6 +52,20 @@ pub(crate) struct Writer {
     permit: Permit,
     /// A batch for which there was no space, and when to try again.
     refused: Option<(WriteBatch, Time)>,
+    /// Terms and votes that are being written ahead of it.
+    ahead: Vec<Part>,
+    /// Not even those found space: they wait for the pause, too.
+    is_reserve_empty: bool,
+}
+
+/// What a write that ended well has made durable; the last ticket of each
+/// group.
+#[derive(Debug)]
+pub(crate) enum Durable {
+    /// All that went under the tickets.
+    All(Vec<Part>),
+    /// Their terms and votes alone.
+    HardStates(Vec<Part>),
 }
 
 /// Who may write to storage: one at a time.
@@ -135,9 +155,17 @@ impl Writer {
         !self.permit.taken
             && !self.permit.offered
             && match &self.refused {
-                Some((_, retry_at)) => *retry_at <= now,
+                Some((_, retry_at)) => *retry_at <= now || self.may_go_ahead(),
                 None => !self.parts.is_empty(),
             }
+    }
+
+    /// Whether a term or vote waits behind a batch without space.
+    fn may_go_ahead(&self) -> bool {
+        let has_some = |batch: &WriteBatch| batch.writes.iter().any(|w| w.hard_state.is_some());
+        let refused = self.refused.as_ref();
+        !self.is_reserve_empty
+            && refused.is_some_and(|(batch, _)| has_some(batch) || has_some(&self.gathering))
     }
 
     /// When to try a refused write again.
@@ -156,7 +184,11 @@ impl Writer {
             return None;
         }
         self.permit.taken = true;
+        if self.may_go_ahead() {
+            return Some(self.take_ahead());
+        }
         if let Some((batch, _)) = self.refused.take() {
+            self.is_reserve_empty = false;
             return Some(batch);
         }
         self.batch += 1;
@@ -165,25 +197,65 @@ impl Writer {
         Some(std::mem::take(&mut self.gathering))
     }
 
+    /// The terms and votes of what has no space and of what gathers behind it.
+    fn take_ahead(&mut self) -> WriteBatch {
+        let mut ahead = WriteBatch::default();
+        let refused = self.refused.as_mut().map(|(batch, _)| batch);
+        let earlier = refused.into_iter().flat_map(|batch| &mut batch.writes).zip(&self.in_flight);
+        for (write, part) in earlier.chain(self.gathering.writes.iter_mut().zip(&self.parts)) {
+            if let Some(hard_state) = write.hard_state.take() {
+                let of = (write.group, write.generation);
+                let hard_state = Some(hard_state);
+                ahead.writes.push(GroupWrite { hard_state, ..GroupWrite::new(of.0, of.1) });
+                self.ahead.push(*part);
+            }
+        }
+        ahead
+    }
+
     /// What is in the write that just started.
     pub(crate) fn in_flight(&self) -> &[Part] {
         &self.in_flight
     }
 
-    /// The write ended well. Returns what became durable; give its memory
-    /// back with [`Writer::reuse`].
-    pub(crate) fn finish(&mut self, mut batch: WriteBatch) -> (Vec<Part>, Option<Waker>) {
+    /// The write ended well. Returns what became durable; give the memory of
+    /// all parts back with [`Writer::reuse`].
+    pub(crate) fn finish(&mut self, mut batch: WriteBatch) -> (Durable, Option<Waker>) {
+        if !self.ahead.is_empty() {
+            let ahead = std::mem::take(&mut self.ahead);
+            return (Durable::HardStates(ahead), self.permit.release());
+        }
         batch.writes.clear();
         if self.gathering.writes.capacity() == 0 {
             self.gathering = batch;
         }
-        (std::mem::take(&mut self.in_flight), self.permit.release())
+        (Durable::All(std::mem::take(&mut self.in_flight)), self.permit.release())
     }
 
     /// There was no space; nothing was written.
     pub(crate) fn refuse(&mut self, now: Time, batch: WriteBatch) -> Option<Waker> {
-        self.refused = Some((batch, now.after_ns(NO_SPACE_PAUSE_NS)));
+        if self.ahead.is_empty() {
+            self.refused = Some((batch, now.after_ns(NO_SPACE_PAUSE_NS)));
+        } else {
+            self.put_back(batch);
+        }
         self.permit.release()
+    }
+
+    /// Terms and votes that found no space wait where they came from.
+    fn put_back(&mut self, ahead: WriteBatch) {
+        self.is_reserve_empty = true;
+        for (write, part) in ahead.writes.into_iter().zip(self.ahead.drain(..)) {
+            let refused = self.refused.as_mut().map(|(batch, _)| batch);
+            let earlier = refused.into_iter().flat_map(|batch| &mut batch.writes);
+            let mut places = earlier
+                .zip(&self.in_flight)
+                .chain(self.gathering.writes.iter_mut().zip(&self.parts));
+            let place = places.find(|(_, at)| at.slot == part.slot && at.ticket >= part.ticket);
+            if let Some((place, _)) = place {
+                place.hard_state = place.hard_state.or(write.hard_state);
+            }
+        }
     }
 
     pub(crate) fn reuse(&mut self, mut parts: Vec<Part>) {

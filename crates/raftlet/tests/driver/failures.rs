@@ -159,6 +159,23 @@ fn a_follower_with_a_full_disk_holds_nobody_up() {
 }
 
 #[test]
+fn a_member_with_a_full_disk_still_votes() {
+    let mut cluster = Cluster::voters(3);
+    let (leader, full, other) = cluster.leader_and_followers();
+    cluster.storage(full).fill();
+    cluster.outcome(leader, "what finds no space").unwrap();
+    cluster.run_ms(50);
+    assert!(cluster.live(full).shard.status().is_full);
+    cluster.kill(leader);
+    cluster.run_ms(3_000);
+    assert_eq!(cluster.group(other).status().core.role, Role::Leader);
+    // With room again what the leader appended meanwhile commits.
+    cluster.storage(full).repair();
+    cluster.run_ms(500);
+    assert_eq!(cluster.outcome(full, "after"), Ok(2));
+}
+
+#[test]
 fn a_leader_commits_by_others_acks_while_its_own_disk_is_slow() {
     let cluster = Cluster::voters(3);
     let (leader, _, _) = cluster.leader_and_followers();

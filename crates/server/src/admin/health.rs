@@ -59,29 +59,7 @@ mod tests {
 
     use super::routes;
     use crate::http::{Method, Request};
-    use crate::inspect::Inspect;
-    use crate::status::NodeStatus;
-
-    #[derive(Default)]
-    struct Fake {
-        broken: Option<String>,
-        is_stopping: bool,
-        status: NodeStatus,
-    }
-
-    impl Inspect for Fake {
-        fn status(&self) -> NodeStatus {
-            self.status.clone()
-        }
-
-        fn broken(&self) -> Option<String> {
-            self.broken.clone()
-        }
-
-        fn is_stopping(&self) -> bool {
-            self.is_stopping
-        }
-    }
+    use crate::inspect::fake::Fake;
 
     async fn answer(node: Fake, target: &str) -> (u16, String) {
         let request = Request::new(Method::Get, target, "");

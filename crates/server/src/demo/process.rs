@@ -66,7 +66,7 @@ impl NodeProcess {
             .process_group(0);
         for (name, _) in std::env::vars_os() {
             // The operator's own node is not this one.
-            if name.to_string_lossy().starts_with("RAFTLET_") && name != "RAFTLET_LOG" {
+            if name.to_string_lossy().starts_with("RAFTLET_") && name != "RAFTLET_LOG_LEVEL" {
                 command.env_remove(name);
             }
         }

@@ -88,7 +88,6 @@ impl Request {
     }
 
     /// The value of `name` in the query.
-    #[expect(dead_code, reason = "for routes to come that take a group or a node")]
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.pairs().find(|(key, _)| *key == name).map(|(_, value)| value)
     }

@@ -1,5 +1,6 @@
 //! Nodes as child processes, in a directory that goes away.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -14,6 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::hosts::Hosts;
 
 /// For one answer of a node.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -96,6 +98,10 @@ pub(crate) struct Cluster {
     ports: Vec<[u16; 3]>,
     nodes: Vec<Option<Child>>,
     flags: Vec<String>,
+    /// A host of its own for each node; without, all are on loopback.
+    hosts: Option<Hosts>,
+    /// Data directories elsewhere, by node.
+    elsewhere: BTreeMap<usize, PathBuf>,
 }
 
 impl Cluster {
@@ -111,7 +117,30 @@ impl Cluster {
             ports: (0..nodes).map(|_| [free_port(), free_port(), free_port()]).collect(),
             nodes: (0..nodes).map(|_| None).collect(),
             flags: Vec::new(),
+            hosts: None,
+            elsewhere: BTreeMap::new(),
         }
+    }
+
+    /// A cluster of which nothing runs yet, each node on a host of its own.
+    pub(crate) fn on(hosts: Hosts) -> Self {
+        let mut cluster = Self::new(hosts.len());
+        cluster.hosts = Some(hosts);
+        cluster
+    }
+
+    /// Where links are cut.
+    pub(crate) fn hosts(&self) -> &Hosts {
+        self.hosts.as_ref().unwrap()
+    }
+
+    /// Puts the data of a node that was never started somewhere else.
+    pub(crate) fn keep_data_in(&mut self, at: usize, dir: PathBuf) {
+        self.elsewhere.insert(at, dir);
+    }
+
+    fn ip(&self, at: usize) -> Ipv4Addr {
+        self.hosts.as_ref().map_or(Ipv4Addr::LOCALHOST, |hosts| hosts.ip(at))
     }
 
     /// A cluster that serves.
@@ -127,6 +156,9 @@ impl Cluster {
     }
 
     pub(crate) fn data_dir(&self, at: usize) -> PathBuf {
+        if let Some(dir) = self.elsewhere.get(&at) {
+            return dir.clone();
+        }
         self.dir.path().join(format!("node-{}", at + 1))
     }
 
@@ -136,21 +168,26 @@ impl Cluster {
 
     /// The command line that starts a node.
     pub(crate) fn command(&self, at: usize) -> Command {
-        let [client, peer, admin] = self.ports[at];
-        let members: Vec<String> = (1..)
-            .zip(&self.ports)
-            .map(|(id, ports): (u64, _)| format!("{id}=127.0.0.1:{}", ports[1]))
+        let ([client, peer, admin], ip) = (self.ports[at], self.ip(at));
+        let members: Vec<String> = (0..self.len())
+            .map(|at| format!("{}={}:{}", at + 1, self.ip(at), self.ports[at][1]))
             .collect();
-        let mut command = raftlet();
+        let mut command = match &self.hosts {
+            Some(hosts) => hosts.inside(at, &raftlet()),
+            None => raftlet(),
+        };
         command
             .args(["serve", "--node-id", &(at + 1).to_string()])
-            .args(["--client-addr", &format!("127.0.0.1:{client}")])
-            .args(["--peer-addr", &format!("127.0.0.1:{peer}")])
-            .args(["--admin-addr", &format!("127.0.0.1:{admin}")])
+            .args(["--client-addr", &format!("{ip}:{client}")])
+            .args(["--peer-addr", &format!("{ip}:{peer}")])
+            .args(["--admin-addr", &format!("{ip}:{admin}")])
             .args(["--initial-members", &members.join(",")])
             .arg("--data-dir")
             .arg(self.data_dir(at))
             .args(&self.flags);
+        if self.hosts.is_some() {
+            command.arg("--insecure-bind");
+        }
         command
     }
 
@@ -216,11 +253,11 @@ impl Cluster {
     }
 
     pub(crate) fn client_address(&self, at: usize) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.ports[at][0]).into()
+        (self.ip(at), self.ports[at][0]).into()
     }
 
     pub(crate) fn admin_address(&self, at: usize) -> String {
-        format!("127.0.0.1:{}", self.ports[at][2])
+        format!("{}:{}", self.ip(at), self.ports[at][2])
     }
 
     pub(crate) fn client(&self, at: usize) -> Client {
@@ -228,7 +265,7 @@ impl Cluster {
     }
 
     pub(crate) fn status(&self, at: usize) -> Option<Value> {
-        let (code, body) = http_get(self.ports[at][2], "/status")?;
+        let (code, body) = http_get_at((self.ip(at), self.ports[at][2]).into(), "/status")?;
         assert_eq!(code, 200, "{body}");
         Some(serde_json::from_str(&body).unwrap())
     }
@@ -299,9 +336,27 @@ impl Drop for Cluster {
 
 /// A GET on a port of loopback; `None` where nobody answers.
 pub(crate) fn http_get(port: u16, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+    http_get_at((Ipv4Addr::LOCALHOST, port).into(), path)
+}
+
+fn http_get_at(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    http(address, &format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"))
+}
+
+/// A POST of JSON, likewise.
+pub(crate) fn http_post(port: u16, path: &str, json: &str) -> Option<(u16, String)> {
+    let head = format!("POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+    let length = json.len();
+    http(
+        (Ipv4Addr::LOCALHOST, port).into(),
+        &format!("{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"),
+    )
+}
+
+fn http(address: SocketAddr, request: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;

@@ -15,12 +15,16 @@
 )]
 
 mod client;
+mod clients;
 mod cluster;
 mod counters;
 mod demo;
 mod failing_disk;
+mod hosts;
 mod identity;
+mod operator;
 mod outages;
+mod partitions;
 mod refusals;
 mod serving;
 mod transfers;

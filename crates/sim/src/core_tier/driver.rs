@@ -3,11 +3,12 @@
 //! Slower than any real one, and told late; but in the order that the ports
 //! promise.
 
+use super::event::Within;
 use super::image::Record;
 use super::invariants::{self, Violation, ensure};
 use super::judge::is_leader;
 use super::member::FetchUnderWay;
-use super::world::{Within, World};
+use super::world::World;
 use crate::tally::Mark;
 use raftlet::core::{Fetch, Index, Term};
 
@@ -30,6 +31,28 @@ impl World {
             1 + random.below(faults.write_ns)
         };
         self.after_within(seat, delay, Within::Written);
+    }
+
+    /// A term and vote become durable ahead of what waits before them.
+    pub(super) fn hard_state_ahead(&mut self, seat: usize) -> Result<(), Violation> {
+        let member = &mut self.members[seat];
+        if !member.is_up() || member.is_halted() {
+            return Ok(());
+        }
+        let before = member.durable.hard_state;
+        let Some(ticket) = member.settle_hard_state() else {
+            return Ok(());
+        };
+        let after = member.durable.hard_state;
+        ensure(after.term >= before.term, invariants::TERM_MONOTONE, || {
+            format!("durable {after:?} ahead of its ticket after {before:?}")
+        })?;
+        self.judge.tally.mark(Mark::HardStateAhead);
+        self.trace.fold(&[0x71, self.now, ticket.get()]);
+        self.tell(seat, || format!("is told that term and vote of {ticket} are durable"));
+        self.with_group(seat, |group, now, _| group.on_hard_state_persisted(now, ticket));
+        self.judge.on_progress(&self.members, seat)?;
+        self.settle(seat)
     }
 
     /// The write under way has ended: all of it is durable.
@@ -86,6 +109,7 @@ impl World {
     pub(super) fn start_apply(&mut self, seat: usize) {
         let member = &mut self.members[seat];
         if member.driver.is_applying
+            || member.driver.installing.is_some()
             || member.is_halted()
             || member.driver.applied >= member.view.commit
         {
@@ -105,7 +129,8 @@ impl World {
         let bytes_max = usize::try_from(self.random.members.octaves(1, 1 << 14)).unwrap_or(1);
         let member = &mut self.members[seat];
         member.driver.is_applying = false;
-        if member.is_halted() {
+        let has_work = member.driver.applied < member.view.commit;
+        if member.is_halted() || member.driver.installing.is_some() || !has_work {
             return Ok(());
         }
         let first = member.driver.applied.next();

@@ -8,11 +8,12 @@
 //! 3. Left alone, the group keeps its term and leader, and falls silent where
 //!    failure detectors vouch; else it costs its heartbeats and no more.
 
+use super::event::Event;
 use super::invariants::{self, Violation, ensure};
 use super::judge::is_leader;
 use super::member::Member;
 use super::plan::Healing;
-use super::world::{Event, World};
+use super::world::World;
 use crate::tally::Mark;
 use raftlet::core::{Group, Index, Liveness, NodeId, Term};
 
@@ -71,7 +72,10 @@ impl World {
             match event {
                 // What detectors said of the past is overruled below.
                 Event::Wake { .. } | Event::Rumour { .. } => {}
-                Event::Deliver { .. } | Event::Start { .. } | Event::Within { .. } => {
+                Event::Deliver { .. }
+                | Event::Transfer { .. }
+                | Event::Start { .. }
+                | Event::Within { .. } => {
                     self.after(delay, event);
                 }
             }

@@ -8,10 +8,12 @@
 //! Not here: what may be written (`judge.rs`), when it becomes durable
 //! (`member.rs`).
 
+use std::rc::Rc;
+
 use crate::trace::{mix, mix_bytes};
 use raftlet::core::{
-    Chunk, Configuration, Entries, Entry, EntryKind, HardState, Index, LogId, Origin, Restored,
-    Term,
+    Chunk, Compaction, Configuration, Entries, Entry, EntryKind, HardState, Index, LogId, Origin,
+    Restored, Snapshot, Term,
 };
 
 /// An entry, reduced to what checks need.
@@ -61,22 +63,44 @@ fn command_number(payload: &[u8]) -> u64 {
     payload.first_chunk().map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes))
 }
 
-/// A log with its hard state.
+/// A snapshot in its file.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub(crate) snapshot: Snapshot,
+    /// The log that led to it, which stands here for the machine's state.
+    pub(crate) records: Vec<Record>,
+}
+
+impl Taken {
+    /// The digest of all entries up to its last.
+    pub(crate) fn digest(&self) -> u64 {
+        self.records.last().map_or(0, |record| record.digest)
+    }
+}
+
+/// A log with its hard state. Records are kept from entry 1 on, also of what
+/// was compacted; entries are not.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Image {
     pub(crate) hard_state: HardState,
     records: Vec<Record>,
     chunks: Vec<Chunk>,
+    base: LogId,
+    snapshot: Option<Rc<Taken>>,
 }
 
 impl Image {
-    /// Adopts hard state, truncates, appends: in the order of a `Persist`.
+    /// Adopts hard state, truncates, compacts, appends: in the order of a
+    /// `Persist`.
     pub(crate) fn adopt(&mut self, change: &Change) {
         if let Some(hard_state) = change.hard_state {
             self.hard_state = hard_state;
         }
         if let Some(from) = change.truncate_from {
             self.truncate(from);
+        }
+        if let Some(compaction) = change.compact {
+            self.compact(compaction, change.taken.as_ref());
         }
         self.records.extend_from_slice(&change.records);
         self.chunks.extend(change.entries.chunks().cloned());
@@ -91,6 +115,35 @@ impl Image {
                 return;
             }
         }
+    }
+
+    /// Entries up to the base go. What the snapshot stands for is as the
+    /// snapshot has it, whatever was here.
+    fn compact(&mut self, compaction: Compaction, taken: Option<&Rc<Taken>>) {
+        self.base = compaction.base;
+        let base = position(compaction.base.index);
+        self.chunks = self.chunks.iter().filter_map(|c| c.from(self.base.index.next())).collect();
+        if let Some(taken) = taken {
+            let behind = self.records.split_off(self.records.len().min(base));
+            self.records.clone_from(&taken.records);
+            self.records.truncate(base);
+            self.records.extend(behind);
+            self.snapshot = Some(Rc::clone(taken));
+        }
+    }
+
+    pub(crate) fn base(&self) -> LogId {
+        self.base
+    }
+
+    /// The current snapshot.
+    pub(crate) fn snapshot(&self) -> Option<&Rc<Taken>> {
+        self.snapshot.as_ref()
+    }
+
+    /// The last entry of the current snapshot.
+    pub(crate) fn snapshot_last(&self) -> LogId {
+        self.snapshot().map_or(LogId::default(), |taken| taken.snapshot.last)
     }
 
     pub(crate) fn last(&self) -> LogId {
@@ -121,6 +174,9 @@ impl Image {
     /// The entries from `first` to at most `last`, stopping after `bytes_max`
     /// bytes though not before the first entry, as a storage's `read` does.
     pub(crate) fn read(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
+        if first <= self.base.index {
+            return None;
+        }
         let start = self.chunks.partition_point(|chunk| chunk.last() < first);
         let mut found = Entries::none();
         let mut room = bytes_max;
@@ -149,7 +205,8 @@ impl Image {
     pub(crate) fn restored(&self) -> Restored {
         let mut runs: Vec<LogId> = Vec::new();
         let mut configurations = Vec::new();
-        for (at, record) in self.records.iter().enumerate() {
+        let held = self.records.iter().enumerate().skip(position(self.base.index));
+        for (at, record) in held {
             let index = Index::new(u64::try_from(at).expect("a short log") + 1);
             if runs.last().is_none_or(|run| run.term != record.term) {
                 runs.push(LogId { term: record.term, index });
@@ -160,10 +217,13 @@ impl Image {
         }
         Restored {
             hard_state: self.hard_state,
+            base: self.base,
+            snapshot: self.snapshot().map(|taken| taken.snapshot.clone()),
             last: self.last().index,
             runs,
             configurations,
             last_log_time_ms: self.records.last().map_or(0, |last| last.log_time_ms),
+            machine: Index::ZERO,
         }
     }
 
@@ -179,6 +239,9 @@ impl Image {
 pub(crate) struct Change {
     pub(crate) hard_state: Option<HardState>,
     pub(crate) truncate_from: Option<Index>,
+    pub(crate) compact: Option<Compaction>,
+    /// The file that becomes the current snapshot.
+    pub(crate) taken: Option<Rc<Taken>>,
     pub(crate) records: Vec<Record>,
     pub(crate) entries: Entries,
 }

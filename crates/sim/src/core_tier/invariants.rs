@@ -64,6 +64,9 @@ claims! {
     COMMIT_MONOTONE = "I21" "a commit index never falls within a run nor passes the log";
     APPLY_IN_ORDER = "I23" "entries are applied one by one in order";
     COMMIT_IS_PROVEN = "I25" "a member commits only entries that are the group's";
+    SNAPSHOT_IS_TRUE = "I32" "a snapshot is the group's state at its index, with its configuration";
+    SNAPSHOT_IS_NEWS = "I33" "a snapshot never takes back what was applied";
+    COMPACTION_IS_COVERED = "I35" "a log is compacted only behind a snapshot that is whole";
     READ_SEES_FLOOR = "I37" "a read sees everything acknowledged before it began";
     HANDS_OVER_WHOLE = "I40" "a leader that hands over appends nothing, and only who holds its whole log takes over";
     READ_IS_COMMITTED = "I41" "a read index never passes the committed prefix";

@@ -18,6 +18,7 @@ mod acks;
 mod commit;
 mod election;
 mod log;
+mod snapshot;
 pub(crate) mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -185,8 +186,11 @@ impl Judge {
             Body::ForwardReply(reply) => self.on_forward_reply(member, to, message.term, reply),
             Body::TakeOver { last } => self.on_take_over(members, seat, to, (message.term, *last)),
             Body::Forward(_)
+            | Body::Snapshot(_)
+            | Body::SnapshotAck(_)
             | Body::Probe
             | Body::NotLeader { .. }
+            | Body::Membership(_)
             | Body::Read { .. }
             | Body::ReadReply { .. } => Ok(()),
         }

@@ -8,15 +8,16 @@
 //! Not here: when things happen (`world.rs`), whether they may (`judge.rs`).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::clock::Clock;
-use super::image::{Change, Image};
+use super::image::{Change, Image, Taken};
 use crate::random::Random;
 use raftlet::core::{
-    Entries, Fetch, Group, Incarnation, Index, NodeId, Output, ReadId, Role, Run, Sender, Term,
-    Ticket,
+    Entries, Fetch, Group, HardState, Incarnation, Index, LogId, NodeId, Output, ReadId, Role, Run,
+    Sender, Term, Ticket,
 };
 
 /// A seat of the group and everything in it.
@@ -71,6 +72,13 @@ pub(crate) struct Driver {
     /// Digest of what was applied.
     pub(crate) applied_digest: u64,
     pub(crate) is_applying: bool,
+    /// The machine is to be restored from this snapshot first.
+    pub(crate) installing: Option<LogId>,
+    /// Snapshot files that are finished; after a crash all but the current one
+    /// are leftovers.
+    pub(crate) files: BTreeMap<LogId, Rc<Taken>>,
+    /// The file that is being written, if one is.
+    pub(crate) taking: Option<Rc<Taken>>,
     pub(crate) next_read: ReadId,
     pub(crate) reads: BTreeMap<ReadId, Read>,
     /// Given up while a drain was owed that may hold their answers.
@@ -169,9 +177,27 @@ impl Member {
         self.durable.adopt(&change);
         self.disk.untold.push_back(ticket);
         self.disk.writing = self.disk.writing.saturating_sub(1);
-        let hard_state = self.durable.hard_state;
-        if let Some(vote) = hard_state.vote {
-            self.durable_votes.insert(hard_state.term, vote);
+        self.note_vote();
+    }
+
+    /// The last term and vote that wait have become durable, nothing else has.
+    /// The ticket they went under.
+    pub(crate) fn settle_hard_state(&mut self) -> Option<Ticket> {
+        let waiting = &mut self.disk.waiting;
+        let last = waiting.iter().rposition(|(_, change)| change.hard_state.is_some())?;
+        let (ticket, hard_state) = waiting.get(last).map(|(t, change)| (*t, change.hard_state))?;
+        self.durable.hard_state = hard_state?;
+        for (_, change) in waiting.iter_mut().take(last + 1) {
+            change.hard_state = None;
+        }
+        self.note_vote();
+        Some(ticket)
+    }
+
+    fn note_vote(&mut self) {
+        let HardState { term, vote } = self.durable.hard_state;
+        if let Some(vote) = vote {
+            self.durable_votes.insert(term, vote);
         }
     }
 

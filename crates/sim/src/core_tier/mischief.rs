@@ -3,10 +3,11 @@
 //! Once per step the wheel is turned: most of the time it stops at nothing,
 //! else at one fault or one client, each as often as the plan says.
 
+use super::event::{Event, Within};
 use super::invariants::Violation;
 use super::judge::is_leader;
 use super::wheel::Turn;
-use super::world::{Event, Within, World};
+use super::world::World;
 use crate::tally::Mark;
 use raftlet::core::{Liveness, NodeId, Run};
 
@@ -49,11 +50,13 @@ impl World {
                 self.with_group(seat, |group, _, _| group.release_memory(left));
                 self.settle(seat)?;
             }
+            Turn::Snapshot => self.take_snapshot(seat)?,
             Turn::CalendarJump => {
                 let random = &mut self.random.mischief;
                 self.members[seat].clock.jump(random);
             }
             Turn::Rumour => self.rumour(seat)?,
+            Turn::Ahead => self.hard_state_ahead(seat)?,
             Turn::Doubt => {
                 self.with_group(seat, |group, now, _| group.on_forwarded(now));
                 self.settle(seat)?;

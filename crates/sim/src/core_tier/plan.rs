@@ -88,9 +88,16 @@ pub struct MemberFaults {
     pub skewed: bool,
     /// A member's calendar jumps. Per step.
     pub calendar_jump: u64,
+    /// A member takes a snapshot of what it has applied. Per step.
+    pub snapshot: u64,
+    /// A snapshot that is sent never arrives. Per transfer.
+    pub transfer_loss: u64,
     /// A member is told something about another's liveness, right or wrong.
     /// Per step.
     pub rumour: u64,
+    /// A disk without space takes terms and votes, and not what waits before
+    /// them. Per step.
+    pub ahead: u64,
     /// A failure detector tells of every crash and start, correctly.
     pub detector: bool,
 }
@@ -218,6 +225,9 @@ impl MemberFaults {
             late_ns,
             calendar_jump: rate(300, 10_000),
             rumour: rate(300, 50_000),
+            ahead: rate(1_000, 100_000),
+            snapshot: rate(1_000, 200_000),
+            transfer_loss: rate(10_000, 700_000),
             skewed: random.coin(),
             detector: random.coin(),
         }

@@ -25,8 +25,10 @@ pub(crate) enum Turn {
     Pause,
     Release,
     CalendarJump,
+    Snapshot,
     Rumour,
     Doubt,
+    Ahead,
 }
 
 /// The plan's rates, added up.
@@ -54,8 +56,10 @@ impl Wheel {
             (members.pause, Turn::Pause),
             (members.release, Turn::Release),
             (members.calendar_jump, Turn::CalendarJump),
+            (members.snapshot, Turn::Snapshot),
             (members.rumour, Turn::Rumour),
             (members.rumour, Turn::Doubt),
+            (members.ahead, Turn::Ahead),
         ];
         let mut end = 0;
         let mut sectors = Vec::new();

@@ -9,12 +9,12 @@
 //! Not here: what goes wrong (`mischief.rs`), what clients want
 //! (`clients.rs`), how it ends (`healing.rs`), what must hold (`judge.rs`).
 
-use std::cmp::Ordering;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::mem;
 use std::rc::Rc;
 
 use super::clock::Clock;
+use super::event::{Due, Event, Transfer, Within};
 use super::image::Change;
 use super::invariants::{self, Violation, ensure};
 use super::judge::Judge;
@@ -27,8 +27,8 @@ use crate::random::Random;
 use crate::tally::Mark;
 use crate::trace::Trace;
 use raftlet::core::{
-    Arena, Body, Configuration, Generation, Group, GroupId, Incarnation, Liveness, Member,
-    MemberRole, Message, NodeId, Now, Output, Run, Seat, Settings, Term, Time, VoteKind, genesis,
+    Arena, Body, Configuration, Generation, Group, GroupId, Incarnation, Member, MemberRole,
+    Message, NodeId, Now, Output, Run, Seat, Settings, Term, Time, VoteKind, genesis,
 };
 
 /// The whole simulated world.
@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub(super) next_command: u64,
     pub(super) messages_sent: u64,
     pub(super) deadlines_obeyed: u64,
+    pub(super) transfers: BTreeMap<u64, Transfer>,
+    pub(super) next_transfer: u64,
 }
 
 /// Chance, one stream for each subsystem.
@@ -67,58 +69,6 @@ pub(super) struct Streams {
     pub(super) members: Random,
     pub(super) mischief: Random,
     pub(super) clients: Random,
-}
-
-/// Something that will happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    /// A message arrives.
-    Deliver { to: usize, flight: FlightId },
-    /// Time to look at a member's deadline.
-    Wake { seat: usize },
-    /// A member starts.
-    Start { seat: usize },
-    /// A failure detector speaks.
-    Rumour { seat: usize, about: NodeId, says: Liveness },
-    /// Something inside one run of a member.
-    Within { seat: usize, run: Run, what: Within },
-}
-
-/// What happens inside a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Within {
-    /// The write under way is durable.
-    Written,
-    /// The core is told of durable writes.
-    Told,
-    /// The drain that is owed.
-    Turn,
-    /// Committed entries are applied.
-    Apply,
-    /// A fetch ends; fetches are numbered within a run.
-    Fetched(u64),
-    /// A member whose storage failed ends its process.
-    Die,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Due {
-    at: u64,
-    number: u64,
-    event: Event,
-}
-
-impl Ord for Due {
-    /// The earliest is the greatest: a heap gives that first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
-    }
-}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 const GROUP: GroupId = GroupId::new(1);
@@ -162,6 +112,8 @@ impl World {
             next_command: 0,
             messages_sent: 0,
             deadlines_obeyed: 0,
+            transfers: BTreeMap::new(),
+            next_transfer: 0,
             plan,
         };
         for seat in 0..world.members.len() {
@@ -209,6 +161,7 @@ impl World {
         }
         match due.event {
             Event::Deliver { to, flight } => self.deliver(to, flight),
+            Event::Transfer { to, number } => self.receive_snapshot(to, number),
             Event::Wake { seat } => self.wake(seat, due.at),
             Event::Start { seat } => self.start(seat),
             Event::Rumour { seat, about, says } => {
@@ -225,6 +178,9 @@ impl World {
                     Within::Told => self.told(seat),
                     Within::Turn => self.turn(seat),
                     Within::Apply => self.apply(seat),
+                    Within::Taken => self.taken(seat),
+                    Within::SnapshotEnded(to) => self.snapshot_ended(seat, to),
+                    Within::Restore => self.restore(seat),
                     Within::Fetched(number) => self.fetched(seat, number),
                     Within::Die => {
                         self.crash(seat);
@@ -313,6 +269,12 @@ impl World {
         for envelope in out.messages.drain(..) {
             let to = super::judge::seat_of(envelope.to).expect("judged");
             self.send(seat, to, envelope.message);
+        }
+        if let Some(last) = out.install {
+            self.start_install(seat, last);
+        }
+        for to in out.snapshots.drain(..) {
+            self.send_snapshot(seat, to);
         }
         if let Some(commit) = out.committed {
             self.trace.fold(&[0xc0, commit.get()]);
@@ -564,18 +526,6 @@ impl World {
     }
 }
 
-impl Event {
-    fn seat(&self) -> usize {
-        match *self {
-            Self::Deliver { to: seat, .. }
-            | Self::Wake { seat }
-            | Self::Start { seat }
-            | Self::Rumour { seat, .. }
-            | Self::Within { seat, .. } => seat,
-        }
-    }
-}
-
 /// Entry 1 with its hard state, alike on all members.
 fn first_change(voters: usize) -> Change {
     let members = (1..)
@@ -591,8 +541,8 @@ fn first_change(voters: usize) -> Change {
     let entries = genesis(GROUP, GENERATION, &configuration);
     Change {
         hard_state: Some(raftlet::core::HardState { term: Term::BOOTSTRAP, vote: None }),
-        truncate_from: None,
         records: Change::records_of(0, &entries),
         entries,
+        ..Change::default()
     }
 }

@@ -35,11 +35,15 @@ pub(crate) fn quit(_: &Args) -> Parsed {
     connection(ConnectionRequest::Quit)
 }
 
+pub(crate) fn reset(_: &Args) -> Parsed {
+    connection(ConnectionRequest::Reset)
+}
+
 pub(crate) fn select(args: &Args) -> Parsed {
     let database = args.get(1).and_then(decimal::parse_i64);
     match database.map(i32::try_from) {
         Some(Ok(0)) => answered(Reply::OK),
-        Some(Ok(_)) => Err(Reply::error(errors::DATABASE_OUT_OF_RANGE)),
+        Some(Ok(_)) => Err(Reply::error(errors::SELECT_IN_CLUSTER)),
         _ => Err(Reply::error(errors::NOT_AN_INTEGER)),
     }
 }
@@ -113,15 +117,6 @@ pub(crate) fn client_setinfo(args: &Args) -> Parsed {
     }
     check_name_bytes(&value)?;
     connection(ConnectionRequest::ClientSetInfo(field, value))
-}
-
-/// There is no eviction, so there is nothing to switch.
-pub(crate) fn client_no_evict(args: &Args) -> Parsed {
-    let switch = args.get(2);
-    if is(switch, "on") || is(switch, "off") {
-        return answered(Reply::OK);
-    }
-    Err(syntax_error())
 }
 
 pub(crate) fn client_reply(args: &Args) -> Parsed {

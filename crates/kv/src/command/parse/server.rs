@@ -2,12 +2,11 @@
 
 use bytes::Bytes;
 
-use crate::command::parse::{Parsed, is, syntax_error, table};
+use crate::command::parse::{Parsed, answered, integer, is, syntax_error, table};
 use crate::command::{Request, TableRequest};
-use crate::errors;
-use crate::operation::key::KeyQuery;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
+use crate::{decimal, errors};
 
 /// Names that `COMMAND INFO` and `COMMAND DOCS` take at once: many times more
 /// than there are commands. Each makes a reply of about a kilobyte.
@@ -65,6 +64,22 @@ pub(crate) fn command_help(_: &Args) -> Parsed {
     table(TableRequest::Help("command"))
 }
 
-pub(crate) fn dbsize(_: &Args) -> Parsed {
-    Ok(Request::ReadEveryGroup(KeyQuery::DbSize.into()))
+pub(crate) fn time(_: &Args) -> Parsed {
+    Ok(Request::Time)
+}
+
+/// As in `INFO`: every node takes writes, and nobody follows it.
+pub(crate) fn role(_: &Args) -> Parsed {
+    let nobody = Reply::Array(Vec::new());
+    answered(Reply::Array(vec![Reply::bulk_static("master"), Reply::Integer(0), nobody]))
+}
+
+/// `WAIT numreplicas timeout`
+pub(crate) fn wait(args: &Args) -> Parsed {
+    integer(args, 1)?;
+    match args.get(2).and_then(decimal::parse_i64) {
+        None => Err(Reply::error(errors::TIMEOUT_NOT_AN_INTEGER)),
+        Some(..0) => Err(Reply::error(errors::NEGATIVE_TIMEOUT)),
+        Some(0..) => Ok(Request::Wait),
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::command::Row;
 use crate::command::parse::server as parse;
-use crate::command::table::{ALWAYS, FAST_READ, SLOW_CONNECTION};
+use crate::command::table::{ALWAYS, SLOW_CONNECTION};
 
 pub(super) static ROWS: &[Row] = &[
     Row::new("command", -1, parse::command)
@@ -10,14 +10,24 @@ pub(super) static ROWS: &[Row] = &[
         .categories(SLOW_CONNECTION)
         .doc("server", "2.8.13", "Get array of Redis command details")
         .subcommands(COMMAND),
-    Row::new("dbsize", 1, parse::dbsize)
-        .flags(FAST_READ)
-        .categories(&["keyspace", "read", "fast"])
-        .doc("server", "1.0.0", "Return the number of keys in the selected database"),
     Row::new("info", -1, parse::info).flags(ALWAYS).categories(&["slow", "dangerous"]).doc(
         "server",
         "1.0.0",
         "Get information and statistics about the server",
+    ),
+    Row::new("role", 1, parse::role)
+        .flags(&["noscript", "loading", "stale", "fast"])
+        .categories(&["admin", "fast", "dangerous"])
+        .doc("server", "2.8.12", "Return the role of the instance in the context of replication"),
+    Row::new("time", 1, parse::time)
+        .flags(&["loading", "stale", "fast"])
+        .categories(&["fast"])
+        .doc("server", "2.6.0", "Return the current server time"),
+    Row::new("wait", 3, parse::wait).flags(&["noscript"]).categories(SLOW_CONNECTION).doc(
+        "generic",
+        "3.0.0",
+        "Wait for the synchronous replication of all the write commands sent in the context of \
+         the current connection",
     ),
 ];
 

@@ -32,7 +32,6 @@ pub(crate) fn push_u64(out: &mut Vec<u8>, value: u64) {
 }
 
 /// Its bits: every number, infinity and zero reads back as it was.
-#[expect(dead_code, reason = "for the families that come next")]
 pub(crate) fn push_f64(out: &mut Vec<u8>, value: f64) {
     push_u64(out, value.to_bits());
 }
@@ -67,6 +66,16 @@ impl<'a> Reader<'a> {
         Err(DecodeError::Trailing { offset: self.offset, extra_bytes: self.rest.len() })
     }
 
+    /// Takes the next byte if it is this one.
+    pub(crate) fn next_is(&mut self, wanted: u8) -> bool {
+        let is_it = self.rest.first() == Some(&wanted);
+        if is_it {
+            self.rest = self.rest.get(1..).unwrap_or_default();
+            self.offset += 1;
+        }
+        is_it
+    }
+
     pub(crate) fn byte(&mut self) -> Result<u8, DecodeError> {
         self.array().map(|[byte]| byte)
     }
@@ -78,7 +87,6 @@ impl<'a> Reader<'a> {
         of(found).ok_or(DecodeError::UnknownOption { found, offset })
     }
 
-    #[expect(dead_code, reason = "for the families that come next")]
     pub(crate) fn boolean(&mut self) -> Result<bool, DecodeError> {
         self.choice(|byte| match byte {
             0 => Some(false),
@@ -95,7 +103,6 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    #[expect(dead_code, reason = "for the families that come next")]
     pub(crate) fn f64(&mut self) -> Result<f64, DecodeError> {
         self.u64().map(f64::from_bits)
     }

@@ -4,7 +4,18 @@ use super::*;
 
 fn samples() -> Vec<(Command<&'static [u8]>, &'static str)> {
     let tick = (Command::Tick, r"\x02!");
-    [string::samples(), key::samples(), vec![tick]].concat()
+    let seed = (Command::Seed(7), r"\x02#\x07\x00\x00\x00\x00\x00\x00\x00");
+    [
+        string::samples(),
+        key::samples(),
+        hash::samples(),
+        list::samples(),
+        set::samples(),
+        sorted_set_samples::samples(),
+        transaction::samples(),
+        vec![tick, seed],
+    ]
+    .concat()
 }
 
 fn encoded(command: &Command<&[u8]>) -> Vec<u8> {
@@ -53,10 +64,24 @@ fn unknown_versions_families_and_kinds_are_refused_by_number() {
     let kind = |found, offset| Err(DecodeError::UnknownKind { found, offset });
     assert_eq!(Command::decode(b"\x02\x63"), family(0x63, 1));
     assert_eq!(Command::decode(b"\x02\x20\x63"), family(0x63, 2));
-    for family in [STRING, KEY] {
+    for family in [STRING, KEY, SET, SORTED_SET] {
         assert_eq!(Command::decode(&[VERSION, family, 0x63]), kind(0x63, 2));
         assert_eq!(Command::decode(&[VERSION, QUERY, family, 0x63]), kind(0x63, 3));
     }
+}
+
+#[test]
+fn a_transaction_in_a_transaction_is_refused() {
+    let inner = Command::Transaction(Box::new(crate::Transaction::<&[u8]> {
+        watched: Vec::new(),
+        commands: Vec::new(),
+    }));
+    let outer = Command::Transaction(Box::new(crate::Transaction {
+        watched: Vec::new(),
+        commands: vec![inner],
+    }));
+    let error = Command::decode(&encoded(&outer)).unwrap_err();
+    assert_eq!(error, DecodeError::UnknownFamily { found: TRANSACTION, offset: 10 });
 }
 
 #[test]

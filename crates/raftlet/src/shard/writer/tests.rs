@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use super::Writer;
+use super::{Durable, Part, Writer};
 use crate::port::GroupWrite;
 use raftlet_core::{
     Arena, Chunk, Entries, EntryKind, Generation, GroupId, HardState, Index, LogId, NewEntry,
@@ -19,7 +19,13 @@ fn chunk(term: u64, first: u64, len: usize) -> Entries {
 }
 
 fn persist(ticket: u64, entries: Entries) -> Persist {
-    Persist { ticket: Ticket::new(ticket), hard_state: None, truncate_from: None, entries }
+    Persist {
+        ticket: Ticket::new(ticket),
+        hard_state: None,
+        truncate_from: None,
+        compact: None,
+        entries,
+    }
 }
 
 fn truncating(ticket: u64, from: u64, entries: Entries) -> Persist {
@@ -35,6 +41,13 @@ fn gathered(persists: impl IntoIterator<Item = Persist>) -> (Writer, GroupWrite)
     assert_eq!(batch.writes.len(), 1, "one place a group");
     let write = batch.writes.into_iter().next().unwrap();
     (writer, write)
+}
+
+fn all(durable: Durable) -> Vec<Part> {
+    match durable {
+        Durable::All(parts) => parts,
+        Durable::HardStates(_) => panic!("terms and votes alone"),
+    }
 }
 
 fn ids(write: &GroupWrite) -> Vec<(u64, u64)> {
@@ -87,7 +100,8 @@ fn one_write_is_in_flight_and_the_next_gathers_meanwhile() {
     writer.gather(0, OF, false, persist(2, chunk(2, 6, 1)));
     writer.gather(3, (GroupId::new(9), OF.1), true, persist(1, chunk(2, 1, 1)));
     assert!(writer.start(Time::ZERO).is_none());
-    let (parts, waker) = writer.finish(batch);
+    let (durable, waker) = writer.finish(batch);
+    let parts = all(durable);
     assert!(waker.is_none());
     assert_eq!(parts.iter().map(|part| part.ticket).collect::<Vec<_>>(), [Ticket::new(1)]);
     let next = writer.start(Time::ZERO).unwrap();
@@ -108,7 +122,7 @@ fn a_write_without_space_is_tried_again_as_it_was_after_a_pause() {
     let again = writer.start(writer.next_deadline().unwrap()).unwrap();
     assert_eq!(ids(&again.writes[0]), [(5, 2)]);
     assert!(!writer.is_full());
-    let (parts, _) = writer.finish(again);
+    let parts = all(writer.finish(again).0);
     assert_eq!(parts[0].ticket, Ticket::new(1), "only what was in it is durable");
 }
 
@@ -127,4 +141,51 @@ fn who_waits_for_the_permit_goes_before_the_next_batch() {
     assert!(writer.start(Time::ZERO).is_none(), "taken");
     writer.permit().release();
     assert!(writer.start(Time::ZERO).is_some());
+}
+
+fn voting(ticket: u64, term: u64) -> Persist {
+    let hard_state = Some(HardState { term: Term::new(term), vote: None });
+    Persist { hard_state, ..persist(ticket, Entries::none()) }
+}
+
+#[test]
+fn terms_and_votes_do_not_wait_behind_a_batch_without_space() {
+    let after = |ns| Time::ZERO.after_ns(ns);
+    let mut writer = Writer::default();
+    writer.gather(0, OF, false, voting(1, 2));
+    writer.gather(0, OF, false, persist(2, chunk(2, 5, 2)));
+    writer.gather(1, OF, false, persist(1, chunk(2, 9, 1)));
+    let full = writer.start(Time::ZERO).unwrap();
+    writer.refuse(Time::ZERO, full);
+    writer.gather(0, OF, false, voting(3, 4));
+    let ahead = writer.start(after(1)).unwrap();
+    let states: Vec<u64> = ahead.writes.iter().map(|w| w.hard_state.unwrap().term.get()).collect();
+    assert_eq!(states, [2, 4], "in order, and nothing of who voted for nobody");
+    assert!(ahead.writes.iter().all(|write| write.entries.is_empty()));
+    let Durable::HardStates(parts) = writer.finish(ahead).0 else { panic!("not all of it") };
+    assert_eq!(parts.last().unwrap().ticket, Ticket::new(3));
+    assert!(writer.start(after(2)).is_none(), "the rest waits for its pause");
+    let rest = writer.start(writer.next_deadline().unwrap()).unwrap();
+    assert!(rest.writes.iter().all(|write| write.hard_state.is_none()), "no older term again");
+    assert_eq!(rest.writes.len(), 2);
+    assert_eq!(all(writer.finish(rest).0).len(), 2);
+}
+
+#[test]
+fn terms_and_votes_that_find_no_space_either_go_with_the_rest() {
+    let mut writer = Writer::default();
+    writer.gather(0, OF, false, persist(1, chunk(2, 5, 2)));
+    let full = writer.start(Time::ZERO).unwrap();
+    writer.refuse(Time::ZERO, full);
+    writer.gather(0, OF, false, voting(2, 4));
+    let ahead = writer.start(Time::ZERO).unwrap();
+    writer.gather(0, OF, false, voting(3, 6));
+    writer.refuse(Time::ZERO, ahead);
+    assert!(writer.start(Time::ZERO.after_ns(1)).is_none(), "no busy loop");
+    let retry_at = writer.next_deadline().unwrap();
+    let rest = writer.start(retry_at).unwrap();
+    assert_eq!(rest.writes[0].hard_state, None);
+    writer.finish(rest);
+    let next = writer.start(retry_at).unwrap();
+    assert_eq!(next.writes[0].hard_state.unwrap().term, Term::new(6), "the last, once");
 }

@@ -1,0 +1,422 @@
+//! Byte strings to values, in an order that anybody can repeat.
+//!
+//! Entries lie in one vector; beside it a table of positions, probed linearly,
+//! finds them by hash. The order of the entries is a function of the changes
+//! made, never of a hash, so members that apply the same commands can pick "the
+//! entry at position 17" and mean the same one. Putting the entries of one map
+//! into an empty one, in order, makes an equal map: that is how a snapshot
+//! brings the order along.
+//!
+//! Invariants
+//! - A new entry stands last; a replaced value stays where it is.
+//! - While a map is small (`SMALL_LEN_MAX`), removal closes the gap, as in a
+//!   small collection of Redis. In a larger one the last entry fills the gap,
+//!   because closing it would cost the length of the map.
+//! - A small map has no table; a larger one has one slot of it per entry, and
+//!   at least a quarter of the slots are free.
+//! - The seed decides which keys collide and nothing else.
+//!
+//! Not here: what entries mean, their bytes in the accounts, their digests.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Up to this many entries a map is searched from the front and keeps its order
+/// over removals. Redis's default for compact collections; 128 comparisons of
+/// 4 bytes cost about as much as one cache miss of the table would.
+pub(crate) const SMALL_LEN_MAX: usize = 128;
+
+/// A slot that points nowhere.
+const FREE: u32 = u32::MAX;
+
+/// Byte strings to values, in an order that anybody can repeat.
+#[derive(Clone, Debug)]
+pub(crate) struct IndexMap<K, V> {
+    entries: Vec<Entry<K, V>>,
+    /// Positions of entries; empty while the map is small, else a power of two.
+    slots: Vec<u32>,
+    seed: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Entry<K, V> {
+    hash: u32,
+    key: K,
+    value: V,
+}
+
+/// The same entries in the same order, whatever the seeds.
+impl<K: AsRef<[u8]>, V: PartialEq> PartialEq for IndexMap<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        let pair = |(key, value): (&K, &V), (other_key, other_value): (&K, &V)| {
+            key.as_ref() == other_key.as_ref() && value == other_value
+        };
+        self.len() == other.len()
+            && self.iter().zip(other.iter()).all(|(one, another)| pair(one, another))
+    }
+}
+
+impl<K: AsRef<[u8]>, V: Eq> Eq for IndexMap<K, V> {}
+
+impl<K: AsRef<[u8]>, V> IndexMap<K, V> {
+    /// An empty map. `seed` scatters keys and shows nowhere.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { entries: Vec::new(), slots: Vec::new(), seed }
+    }
+
+    /// Puts `value` at `key`, which must not be there.
+    ///
+    /// # Panics
+    /// With 2^32 entries, which no memory holds: each takes 40 bytes and more.
+    pub(crate) fn push_new(&mut self, key: K, value: V) {
+        debug_assert!(self.position(key.as_ref()).is_none(), "a key stands in a map once");
+        let hash = self.hash(key.as_ref());
+        let position = position_of(self.entries.len());
+        self.entries.push(Entry { hash, key, value });
+        if self.entries.len() <= SMALL_LEN_MAX {
+            return;
+        }
+        // A quarter stays free, so that a probe ends soon.
+        if self.entries.len() > self.slots.len() / 4 * 3 {
+            self.build_table();
+        } else {
+            occupy(&mut self.slots, hash, position);
+        }
+    }
+
+    /// Takes the entry at `position` out.
+    pub(crate) fn remove_at(&mut self, position: usize) -> Option<(K, V)> {
+        let hash = self.entries.get(position)?.hash;
+        let last = self.entries.len() - 1;
+        let entry = if self.entries.len() <= SMALL_LEN_MAX {
+            self.entries.remove(position)
+        } else {
+            self.vacate(hash, position_of(position));
+            if let Some(moved) = self.entries.get(last)
+                && last != position
+                && let Some(at) = self.slot(moved.hash, position_of(last))
+                && let Some(slot) = self.slots.get_mut(at)
+            {
+                *slot = position_of(position);
+            }
+            self.entries.swap_remove(position)
+        };
+        self.shrink();
+        Some((entry.key, entry.value))
+    }
+
+    /// Takes the entry of `key` out.
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<(K, V)> {
+        self.remove_at(self.position(key)?)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &[u8]) -> Option<&mut V> {
+        let position = self.position(key)?;
+        self.entries.get_mut(position).map(|entry| &mut entry.value)
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&V> {
+        self.entries.get(self.position(key)?).map(|entry| &entry.value)
+    }
+
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        self.position(key).is_some()
+    }
+
+    /// The entry at `position`.
+    pub(crate) fn at(&self, position: usize) -> Option<(&K, &V)> {
+        self.entries.get(position).map(|entry| (&entry.key, &entry.value))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// All entries in order.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> + ExactSizeIterator {
+        self.entries.iter().map(|entry| (&entry.key, &entry.value))
+    }
+
+    /// One step of a walk over all entries that survives changes in between:
+    /// from `cursor` at most `len_max` of them, and the next cursor, 0 at the
+    /// end. A small map is shown whole in one step.
+    ///
+    /// The walk goes from the last to the first. Whatever a removal moves comes
+    /// from the end, where the walk has been, so it never misses an entry that
+    /// was there all the time; it may show one twice.
+    pub(crate) fn scan(
+        &self,
+        cursor: u64,
+        len_max: usize,
+    ) -> (u64, impl Iterator<Item = (&K, &V)>) {
+        let len = self.entries.len();
+        let end = match usize::try_from(cursor) {
+            Ok(cursor) if cursor != 0 && len > SMALL_LEN_MAX => cursor.min(len),
+            _ => len,
+        };
+        let start = if len > SMALL_LEN_MAX { end.saturating_sub(len_max.max(1)) } else { 0 };
+        let shown = self.entries.get(start..end).unwrap_or_default();
+        let next = u64::try_from(start).unwrap_or_default();
+        (next, shown.iter().map(|entry| (&entry.key, &entry.value)))
+    }
+
+    fn position(&self, key: &[u8]) -> Option<usize> {
+        let hash = self.hash(key);
+        let is_it = |entry: &Entry<K, V>| entry.hash == hash && entry.key.as_ref() == key;
+        if self.slots.is_empty() {
+            return self.entries.iter().position(is_it);
+        }
+        let mut at = home(hash, self.slots.len());
+        loop {
+            let position = *self.slots.get(at).filter(|slot| **slot != FREE)?;
+            let position = index_of(position);
+            if self.entries.get(position).is_some_and(is_it) {
+                return Some(position);
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+    }
+
+    fn hash(&self, key: &[u8]) -> u32 {
+        let [a, b, c, d, ..] = xxh3_64_with_seed(key, self.seed).to_le_bytes();
+        u32::from_le_bytes([a, b, c, d])
+    }
+
+    fn build_table(&mut self) {
+        let slots_len = self.entries.len().saturating_mul(2).next_power_of_two();
+        self.slots.clear();
+        self.slots.resize(slots_len, FREE);
+        for (position, entry) in self.entries.iter().enumerate() {
+            occupy(&mut self.slots, entry.hash, position_of(position));
+        }
+    }
+
+    /// Where in the table an entry's position stands.
+    fn slot(&self, hash: u32, position: u32) -> Option<usize> {
+        let mut at = home(hash, self.slots.len());
+        loop {
+            match *self.slots.get(at)? {
+                FREE => return None,
+                found if found == position => return Some(at),
+                _ => at = (at + 1) & (self.slots.len() - 1),
+            }
+        }
+    }
+
+    /// Frees an entry's slot and moves later ones of its run up, so that no
+    /// probe ends too early.
+    fn vacate(&mut self, hash: u32, position: u32) {
+        let Some(mut gap) = self.slot(hash, position) else {
+            return;
+        };
+        let mask = self.slots.len() - 1;
+        let mut at = gap;
+        loop {
+            at = (at + 1) & mask;
+            let Some(found) = self.slots.get(at).copied().filter(|found| *found != FREE) else {
+                break;
+            };
+            let Some(entry) = self.entries.get(index_of(found)) else {
+                break;
+            };
+            let wanted = home(entry.hash, self.slots.len());
+            // It may stand in the gap unless its home lies behind the gap.
+            if at.wrapping_sub(wanted) & mask >= at.wrapping_sub(gap) & mask {
+                if let Some(slot) = self.slots.get_mut(gap) {
+                    *slot = found;
+                }
+                gap = at;
+            }
+        }
+        if let Some(slot) = self.slots.get_mut(gap) {
+            *slot = FREE;
+        }
+    }
+
+    /// Gives memory back after removals; a half-empty map keeps it.
+    fn shrink(&mut self) {
+        let len = self.entries.len();
+        if len <= SMALL_LEN_MAX {
+            self.slots = Vec::new();
+        } else if self.slots.len() > len.saturating_mul(8) {
+            self.build_table();
+            self.slots.shrink_to_fit();
+        }
+        if self.entries.capacity() > len.saturating_mul(4).saturating_add(8) {
+            self.entries.shrink_to(len.saturating_mul(2));
+        }
+    }
+}
+
+fn occupy(slots: &mut [u32], hash: u32, position: u32) {
+    let mask = slots.len() - 1;
+    let mut at = home(hash, slots.len());
+    while slots.get(at).is_some_and(|slot| *slot != FREE) {
+        at = (at + 1) & mask;
+    }
+    if let Some(slot) = slots.get_mut(at) {
+        *slot = position;
+    }
+}
+
+/// Where a probe for `hash` starts in a table of a power of two slots.
+fn home(hash: u32, slots_len: usize) -> usize {
+    index_of(hash) & slots_len.wrapping_sub(1)
+}
+
+fn position_of(index: usize) -> u32 {
+    let position = u32::try_from(index).ok().filter(|position| *position != FREE);
+    position.expect("a collection has fewer than 2^32 entries of 40 bytes and more")
+}
+
+fn index_of(position: u32) -> usize {
+    usize::try_from(position).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::random::Random;
+
+    type Map = IndexMap<Box<[u8]>, u64>;
+
+    fn key(number: u64) -> Box<[u8]> {
+        number.to_string().into_bytes().into()
+    }
+
+    fn filled(seed: u64, len: u64) -> Map {
+        let mut map = Map::new(seed);
+        for number in 0..len {
+            map.push_new(key(number), number);
+        }
+        map
+    }
+
+    fn order(map: &Map) -> Vec<u64> {
+        map.iter().map(|(_, value)| *value).collect()
+    }
+
+    #[test]
+    fn a_map_answers_as_a_naive_one_does_through_growing_and_shrinking() {
+        let mut random = Random::new(7);
+        let mut map = Map::new(1);
+        let mut naive: Vec<(u64, u64)> = Vec::new();
+        for step in 0..30_000_u64 {
+            // Long stretches of growth, then of decline.
+            let grows = step / 3_000 % 2 == 0;
+            let number = random.below(900);
+            let at = naive.iter().position(|(known, _)| *known == number);
+            match (grows, at) {
+                (true, None) => {
+                    map.push_new(key(number), step);
+                    naive.push((number, step));
+                }
+                (true, Some(at)) => {
+                    naive[at].1 = step;
+                    *map.get_mut(&key(number)).unwrap() = step;
+                }
+                (false, None) => assert!(map.remove(&key(number)).is_none()),
+                (false, Some(at)) => {
+                    let removed = if naive.len() <= SMALL_LEN_MAX {
+                        naive.remove(at)
+                    } else {
+                        naive.swap_remove(at)
+                    };
+                    assert_eq!(map.remove(&key(number)), Some((key(number), removed.1)));
+                }
+            }
+            let probe = random.below(900);
+            let known = naive.iter().find(|(known, _)| *known == probe).map(|(_, value)| *value);
+            assert_eq!(map.get(&key(probe)).copied(), known);
+            assert_eq!(map.contains(&key(probe)), known.is_some());
+        }
+        let expected: Vec<u64> = naive.iter().map(|(_, value)| *value).collect();
+        assert_eq!(order(&map), expected);
+        assert!(map.len() > SMALL_LEN_MAX || map.slots.is_empty());
+    }
+
+    #[test]
+    fn the_order_does_not_depend_on_the_seed() {
+        let (mut one, mut other) = (filled(1, 500), filled(2, 500));
+        for number in [3, 499, 0, 250, 17] {
+            one.remove(&key(number)).unwrap();
+            other.remove(&key(number)).unwrap();
+        }
+        assert_eq!(order(&one), order(&other));
+    }
+
+    #[test]
+    fn a_small_map_keeps_its_order_over_removals() {
+        let mut map = filled(1, 5);
+        map.remove(&key(1)).unwrap();
+        map.push_new(key(9), 9);
+        assert_eq!(order(&map), [0, 2, 3, 4, 9]);
+    }
+
+    /// A snapshot rebuilds a map by its order; later changes must not tell the
+    /// rebuilt one from the first.
+    #[test]
+    fn a_rebuilt_map_goes_on_as_the_first_does() {
+        let mut random = Random::new(3);
+        let mut map = filled(1, 300);
+        for _ in 0..200 {
+            map.remove_at(usize::try_from(random.below(map.len() as u64)).unwrap());
+        }
+        let mut rebuilt = Map::new(77);
+        for (key, value) in map.iter() {
+            rebuilt.push_new(key.clone(), *value);
+        }
+        for number in 0..300 {
+            assert_eq!(map.remove(&key(number)), rebuilt.remove(&key(number)));
+            assert_eq!(order(&map), order(&rebuilt));
+        }
+    }
+
+    #[test]
+    fn a_walk_shows_everything_that_was_there_all_the_time() {
+        for seed in 0..50 {
+            let mut random = Random::new(seed);
+            let mut map = filled(seed, 400);
+            let mut missing: Vec<u64> = (0..400).collect();
+            let mut cursor = 0;
+            loop {
+                let (next, shown) = map.scan(cursor, 10);
+                let shown: Vec<u64> = shown.map(|(_, value)| *value).collect();
+                missing.retain(|number| !shown.contains(number));
+                cursor = next;
+                if cursor == 0 {
+                    break;
+                }
+                // Odd numbers come and go; even ones stay.
+                for _ in 0..random.below(40) {
+                    let odd = random.below(200) * 2 + 1;
+                    if map.remove(&key(odd)).is_none() {
+                        map.push_new(key(odd), odd);
+                    }
+                }
+            }
+            missing.retain(|number| number % 2 == 0);
+            assert!(missing.is_empty(), "seed {seed}: {missing:?}");
+        }
+    }
+
+    #[test]
+    fn a_walk_ends_at_any_cursor_a_client_makes_up() {
+        let map = filled(1, 400);
+        for cursor in [u64::MAX, 401, 1] {
+            let (next, shown) = map.scan(cursor, 10);
+            assert!(shown.count() <= 10);
+            assert!(next < 400);
+        }
+        assert_eq!(filled(1, 9).scan(5, 1).1.count(), 9);
+    }
+
+    #[test]
+    fn memory_goes_back_when_entries_go() {
+        let mut map = filled(1, 10_000);
+        for number in 0..9_990 {
+            map.remove(&key(number)).unwrap();
+        }
+        assert!(map.entries.capacity() <= 10 * 4 + 8);
+        assert!(map.slots.is_empty());
+    }
+}

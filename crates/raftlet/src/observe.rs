@@ -1,0 +1,235 @@
+//! What happened to groups, as lines of a log: the one place of the library
+//! that logs.
+//!
+//! The core reports events and counts; it never logs (D1). The shard notes
+//! here what of that is news, in the borrow of a turn, and the lines leave
+//! outside of it: who receives them is foreign code.
+//!
+//! | level | what |
+//! | --- | --- |
+//! | error | somebody must act: a group halted, a member lost what it had acknowledged |
+//! | warn | leadership given up for want of a quorum or of a disk, a full disk, messages that cannot be |
+//! | info | who leads, once a group and term |
+//! | debug | campaigns, configurations, truncations |
+//!
+//! Invariants
+//! - No line per entry, message or request.
+//! - Many groups that change leaders in one turn are one line at `info`; what a
+//!   peer can repeat at will is told the first, second, fourth, eighth … time.
+//!
+//! Not here: counting (`core::Counters`, `status.rs`).
+
+use std::collections::BTreeMap;
+
+use tracing::{debug, error, info, warn};
+
+use crate::error::Halt;
+use crate::port::StorageError;
+use crate::timers::Slot;
+use raftlet_core::{Counters, Event, GroupId, Index, LogId, NodeId, Role, Term, TransferFailure};
+
+/// Groups of one turn whose leaders are told one by one at `info`.
+const LEADER_LINES_MAX: usize = 8;
+
+/// Something worth a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// Role, term or leader changed.
+    Office { group: GroupId, role: Role, term: Term, leader: Option<NodeId> },
+    /// The group gave up leading although nobody else leads.
+    GaveUp { group: GroupId, term: Term, why: GaveUp },
+    /// Another configuration is in effect.
+    Configuration { group: GroupId, index: Index },
+    /// The member holds no seat any more.
+    Removed { group: GroupId, configuration: Index },
+    /// A transfer came to nothing.
+    NotTransferred { group: GroupId, why: TransferFailure },
+    /// A later leader's entries took the place of ours.
+    Truncated { group: GroupId, from: LogId },
+    /// The group takes no part any more.
+    Halted { group: GroupId, halt: Halt },
+    /// Storage failed, and with it every group of the shard (rule 9).
+    Poisoned { error: StorageError },
+    /// A member came back without what it had acknowledged (rule 4).
+    LostTail { group: GroupId, times: u64 },
+    /// A message claimed what cannot be.
+    Impossible { group: GroupId, times: u64 },
+    /// The log's disk is full, or has room again.
+    Full(bool),
+}
+
+/// Why leadership was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GaveUp {
+    /// No majority answered (rule 20).
+    QuorumLost,
+    /// The own disk hung (rule 8).
+    Stalled,
+}
+
+/// What tells news from what is known.
+#[derive(Debug, Default)]
+pub(crate) struct Observer {
+    /// Stalls and lost quorums of groups when they last gave up leading; of
+    /// others there were none. At most one place for each group.
+    given_up: BTreeMap<Slot, (u64, u64)>,
+    is_full: bool,
+}
+
+/// Alarms of a group, to be compared before and after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Alarms {
+    lost_tails: u64,
+    impossible: u64,
+}
+
+impl Alarms {
+    pub(crate) const fn of(counters: &Counters) -> Self {
+        Self { lost_tails: counters.lost_tails, impossible: counters.impossible }
+    }
+
+    /// Notes what was added since `before`.
+    pub(crate) fn note_since(self, before: Self, group: GroupId, notes: &mut Vec<Note>) {
+        if passed_power_of_two(before.lost_tails, self.lost_tails) {
+            notes.push(Note::LostTail { group, times: self.lost_tails });
+        }
+        if passed_power_of_two(before.impossible, self.impossible) {
+            notes.push(Note::Impossible { group, times: self.impossible });
+        }
+    }
+}
+
+/// Whether counting from `before` to `after` came by 1, 2, 4, 8, …
+fn passed_power_of_two(before: u64, after: u64) -> bool {
+    after.checked_ilog2() > before.checked_ilog2()
+}
+
+impl Observer {
+    /// Notes an event of a group; `was_leader` of before it.
+    pub(crate) fn note(
+        &mut self,
+        (slot, group): (Slot, GroupId),
+        was_leader: bool,
+        counters: &Counters,
+        event: &Event,
+        notes: &mut Vec<Note>,
+    ) {
+        match event {
+            Event::Office { role, term, leader } => {
+                if was_leader && *role != Role::Leader {
+                    self.note_given_up((slot, group), *term, counters, notes);
+                }
+                notes.push(Note::Office { group, role: *role, term: *term, leader: *leader });
+            }
+            Event::Configuration { index } => {
+                notes.push(Note::Configuration { group, index: *index });
+            }
+            Event::Removed { configuration } => {
+                notes.push(Note::Removed { group, configuration: *configuration });
+            }
+            Event::NotTransferred { why } => notes.push(Note::NotTransferred { group, why: *why }),
+            Event::Truncated { from } => notes.push(Note::Truncated { group, from: *from }),
+        }
+    }
+
+    /// Notes that the log's disk is full, or has room.
+    pub(crate) fn note_full(&mut self, is_full: bool, notes: &mut Vec<Note>) {
+        if std::mem::replace(&mut self.is_full, is_full) != is_full {
+            notes.push(Note::Full(is_full));
+        }
+    }
+
+    fn note_given_up(
+        &mut self,
+        (slot, group): (Slot, GroupId),
+        term: Term,
+        counters: &Counters,
+        notes: &mut Vec<Note>,
+    ) {
+        let now = (counters.stalls, counters.quorum_lost);
+        let (stalls, quorum_lost) = self.given_up.insert(slot, now).unwrap_or_default();
+        if counters.stalls > stalls {
+            notes.push(Note::GaveUp { group, term, why: GaveUp::Stalled });
+        } else if counters.quorum_lost > quorum_lost {
+            notes.push(Note::GaveUp { group, term, why: GaveUp::QuorumLost });
+        }
+    }
+}
+
+/// Writes the lines, and empties `notes`.
+pub(crate) fn tell(notes: &mut Vec<Note>) {
+    let is_led = |note: &&Note| matches!(note, Note::Office { leader: Some(_), .. });
+    let led = notes.iter().filter(is_led).count();
+    if led > LEADER_LINES_MAX {
+        let own = |note: &&Note| matches!(note, Note::Office { role: Role::Leader, .. });
+        info!(groups = led, led = notes.iter().filter(own).count(), "leaders changed");
+    }
+    for note in notes.drain(..) {
+        match note {
+            Note::Office { group, role, term, leader } => {
+                tell_office(group, (role, term, leader), led <= LEADER_LINES_MAX);
+            }
+            note => tell_one(note),
+        }
+    }
+}
+
+fn tell_office(group: GroupId, office: (Role, Term, Option<NodeId>), is_news: bool) {
+    let (role, term, leader) = office;
+    let (group, term, leader) = (group.get(), term.get(), leader.map(NodeId::get));
+    match (role, leader) {
+        (Role::Leader, _) if is_news => info!(group, term, "leads"),
+        (Role::Follower, Some(leader)) if is_news => info!(group, term, leader, "follows"),
+        (Role::Leader, _) => debug!(group, term, "leads"),
+        (Role::Follower, Some(leader)) => debug!(group, term, leader, "follows"),
+        (Role::Follower, None) => debug!(group, term, "knows no leader"),
+        (Role::PreCandidate, _) => debug!(group, term, "asks whether it could lead"),
+        (Role::Candidate, _) => debug!(group, term, "asks for votes"),
+    }
+}
+
+fn tell_one(note: Note) {
+    match note {
+        Note::Office { .. } => {}
+        Note::GaveUp { group, term, why } => {
+            let why = match why {
+                GaveUp::QuorumLost => "no majority answers",
+                GaveUp::Stalled => "a write of the log hangs",
+            };
+            warn!(group = group.get(), term = term.get(), why, "gives up leading");
+        }
+        Note::Configuration { group, index } => {
+            debug!(group = group.get(), index = index.get(), "another configuration is in effect");
+        }
+        Note::Removed { group, configuration } => {
+            let index = configuration.get();
+            info!(group = group.get(), index, "holds no seat any more");
+        }
+        Note::NotTransferred { group, why } => {
+            info!(group = group.get(), ?why, "leadership was not transferred");
+        }
+        Note::Truncated { group, from } => {
+            let (term, index) = (from.term.get(), from.index.get());
+            debug!(group = group.get(), term, index, "a later leader's entries replace ours");
+        }
+        Note::Halted { group, halt } => {
+            error!(group = group.get(), why = %halt, "takes no part any more");
+        }
+        Note::Poisoned { error } => {
+            error!(why = %error, "storage failed: no group here takes part")
+        }
+        Note::LostTail { group, times } => error!(
+            group = group.get(),
+            times,
+            "a member came back without entries it had acknowledged: an old copy of its disk"
+        ),
+        Note::Impossible { group, times } => {
+            warn!(group = group.get(), times, "a message claimed what cannot be");
+        }
+        Note::Full(true) => warn!("the log's disk is full: writes are refused until it has room"),
+        Note::Full(false) => info!("the log's disk has room again"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

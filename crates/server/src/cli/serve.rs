@@ -1,0 +1,110 @@
+//! `raftlet serve`: what a node is started with.
+//!
+//! Invariant: without flags it is a whole cluster of one node on loopback.
+//!
+//! Every flag here is also a key of the configuration file, without further
+//! ado (`config_file.rs`).
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::BoolishValueParser;
+
+use crate::cli::clients::ClientArgs;
+use crate::cli::logging::LoggingArgs;
+
+/// One node. Without flags: a cluster of its own on loopback.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ServeArgs {
+    /// A TOML file with these settings: a key for each flag, by its name.
+    /// What a flag or variable says wins over it.
+    #[arg(long, env = "RAFTLET_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// This node's number in the cluster, from 1.
+    #[arg(long, env = "RAFTLET_NODE_ID", default_value_t = 1, value_name = "N")]
+    pub(crate) node_id: u64,
+    /// Where this node keeps what it must not lose. Its own, never copied.
+    #[arg(long, env = "RAFTLET_DATA_DIR", default_value = "./raftlet-data", value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Where Redis clients connect.
+    #[arg(
+        long,
+        env = "RAFTLET_CLIENT_ADDR",
+        default_value = "127.0.0.1:7379",
+        value_name = "HOST:PORT"
+    )]
+    pub(crate) client_addr: String,
+    /// Where other nodes connect. Default: this node's address in
+    /// --initial-members, else 127.0.0.1:7380.
+    #[arg(long, env = "RAFTLET_PEER_ADDR", value_name = "HOST:PORT")]
+    pub(crate) peer_addr: Option<String>,
+    /// Where status and health are served over HTTP.
+    #[arg(
+        long,
+        env = "RAFTLET_ADMIN_ADDR",
+        default_value = "127.0.0.1:7381",
+        value_name = "HOST:PORT"
+    )]
+    pub(crate) admin_addr: String,
+    /// The cluster's first members by peer address, alike on each of them and
+    /// at every start; it chooses members while the data directory is empty.
+    /// Default: this node alone.
+    #[arg(long, env = "RAFTLET_INITIAL_MEMBERS", value_name = "1=HOST:PORT,2=HOST:PORT,…")]
+    pub(crate) initial_members: Option<String>,
+    /// Groups that the keyspace is divided among. Fixed at first start.
+    #[arg(long, env = "RAFTLET_GROUPS", default_value_t = 1, value_name = "G")]
+    pub(crate) groups: u64,
+    /// Threads that serve groups. More than 1 is not available yet.
+    #[arg(long, env = "RAFTLET_SHARDS", default_value_t = 1, value_name = "S")]
+    pub(crate) shards: u64,
+    /// Part of the cluster's identity: nodes of clusters with different names
+    /// never talk.
+    #[arg(long, env = "RAFTLET_CLUSTER_NAME", default_value = "raftlet", value_name = "NAME")]
+    pub(crate) cluster_name: String,
+    /// The address that clients are told, where it differs from --client-addr.
+    #[arg(long, env = "RAFTLET_ADVERTISE_CLIENT_ADDR", value_name = "HOST:PORT")]
+    pub(crate) advertise_client_addr: Option<String>,
+    /// Listen beyond loopback although nothing is encrypted or authenticated.
+    #[arg(long, env = "RAFTLET_INSECURE_BIND", value_parser = BoolishValueParser::new())]
+    pub(crate) insecure_bind: bool,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) clients: ClientArgs,
+    #[command(flatten)]
+    pub(crate) logging: LoggingArgs,
+    /// Stop when standard input ends: set by a parent that must leave no
+    /// orphans.
+    #[arg(long, hide = true)]
+    pub(crate) exit_with_stdin: bool,
+}
+
+/// Limits and timings of a node, each with its default.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LimitArgs {
+    /// How long a command waits for a leader before it is answered
+    /// CLUSTERDOWN (surely not done) or UNKNOWN.
+    #[arg(long, env = "RAFTLET_PROPOSE_TIMEOUT_MS", default_value_t = 5000, value_name = "MS",
+          value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub(crate) propose_timeout_ms: u64,
+    /// Memory for recent log entries; older ones are read from disk.
+    #[arg(long, env = "RAFTLET_LOG_MEMORY_MIB", default_value_t = 64, value_name = "MIB",
+          value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub(crate) log_memory_mib: u32,
+    /// Silence after which a leader is replaced. Above ten round trips.
+    #[arg(long, env = "RAFTLET_ELECTION_TIMEOUT_MS", default_value_t = 500, value_name = "MS",
+          value_parser = clap::value_parser!(u64).range(10..=600_000))]
+    pub(crate) election_timeout_ms: u64,
+    /// How often a leader asks members that do not answer. At most a third of
+    /// the election timeout.
+    #[arg(long, env = "RAFTLET_HEARTBEAT_INTERVAL_MS", default_value_t = 100, value_name = "MS",
+          value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub(crate) heartbeat_interval_ms: u64,
+    /// Client connections at once; one more is told so and closed.
+    #[arg(long, env = "RAFTLET_CLIENTS_MAX", default_value_t = 10_000, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) clients_max: u32,
+    /// Close a client that has been silent this long; 0 never does.
+    #[arg(long, env = "RAFTLET_CLIENT_IDLE_MS", default_value_t = 0, value_name = "MS")]
+    pub(crate) client_idle_ms: u64,
+}

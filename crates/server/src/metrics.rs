@@ -1,0 +1,285 @@
+//! What a node counts, as Prometheus reads it. Pure.
+//!
+//! The stems are etcd's where the thing is the same, so that dashboards
+//! translate; units are base units; a limit is beside what it bounds, as
+//! `…_max` (rule 42). `docs/operations.md` tells what each of them means, and
+//! a test holds that none is missing there.
+//!
+//! Invariant: the number of series does not depend on groups, keys or clients,
+//! only on members: sums over groups and the worst of them, labels for peers.
+
+use std::fmt::{Display, Write};
+
+use crate::status::{NodeStatus, Role};
+use raftlet::core::{Counters, Liveness};
+use raftlet::{Histogram, ShardStatus};
+use raftlet_log::LogCounters;
+use raftlet_net::{NetStatus, PeerStats, PeerStatus};
+
+/// The content type of [`Metrics::render`].
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// All that is counted, at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Metrics {
+    pub(crate) status: NodeStatus,
+    /// Of all groups together.
+    pub(crate) groups: Counters,
+    pub(crate) shard: ShardStatus,
+    pub(crate) log: LogCounters,
+    /// Writes of the log, each with its flush.
+    pub(crate) write_times: Histogram,
+    pub(crate) net: NetStatus,
+    pub(crate) clients_max: u64,
+    pub(crate) keys: u64,
+    pub(crate) used_bytes: u64,
+}
+
+impl Metrics {
+    /// The text exposition format.
+    pub(crate) fn render(&self) -> String {
+        let mut out = Exposition::default();
+        self.put_node(&mut out);
+        self.put_groups(&mut out);
+        self.put_requests(&mut out);
+        self.put_log(&mut out);
+        self.put_network(&mut out);
+        out.0
+    }
+
+    fn put_node(&self, out: &mut Exposition) {
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        out.metric("build_info", Kind::Gauge, "1, labelled with the version.");
+        out.sample("build_info", &version, 1);
+        let uptime = self.status.uptime_ms;
+        out.gauge("uptime_seconds", "Since this run began.", Seconds::of_ms(uptime));
+        let clients = &self.status.clients;
+        out.gauge("clients_connected", "Client connections.", clients.connected);
+        out.gauge("clients_connected_max", "Their limit, --clients-max.", self.clients_max);
+        out.counter("clients_accepted_total", "Connections let in.", clients.accepted);
+        out.counter("clients_refused_total", "Connections turned away.", clients.refused);
+        out.counter("clients_idle_closed_total", "Closed for silence.", clients.idle_closed);
+        out.counter("commands_total", "Requests of clients taken.", clients.requests);
+        out.gauge("keys", "Keys held, lapsed ones included.", self.keys);
+        out.gauge("keys_bytes", "What keys and values take, roughly.", self.used_bytes);
+    }
+
+    fn put_groups(&self, out: &mut Exposition) {
+        let groups = &self.status.groups;
+        let led = groups.iter().filter(|group| group.role == Role::Leader).count();
+        let leaderless = groups.iter().filter(|group| group.leader.is_none()).count();
+        let halted = groups.iter().filter(|group| group.role == Role::Halted).count();
+        let has_leader = u64::from(!groups.is_empty() && leaderless == 0);
+        out.gauge("has_leader", "1 while every group here knows a leader.", has_leader);
+        out.gauge("is_leader", "1 while a group is led here.", u64::from(led > 0));
+        out.gauge("groups", "Groups with a seat here.", groups.len());
+        out.gauge("groups_led", "Groups led here.", led);
+        out.gauge("groups_leaderless", "Groups that know no leader.", leaderless);
+        out.gauge("groups_halted", "Groups that take no part any more.", halted);
+        let terms = groups.iter().map(|group| group.term);
+        out.gauge("term_max", "The highest term of a group.", terms.max().unwrap_or(0));
+        let changes = self.shard.counters.leader_changes;
+        out.counter("leader_changes_seen_total", "Times a group came to know a leader.", changes);
+        let count = &self.groups;
+        out.counter("elections_started_total", "Campaigns begun here.", count.campaigns);
+        out.counter("elections_won_total", "Times a group was led here.", count.elections_won);
+        let lost = count.quorum_lost;
+        out.counter("quorum_lost_total", "Leadership given up: no majority.", lost);
+        out.counter("disk_stalls_total", "Leadership given up: the disk hung.", count.stalls);
+        let tails = count.lost_tails;
+        out.counter("lost_tails_total", "Members back without what they acknowledged.", tails);
+        let impossible = count.impossible;
+        out.counter("messages_impossible_total", "Messages that cannot be.", impossible);
+        out.counter("messages_stranger_total", "Messages of no member.", count.stranger);
+        let truncated = count.entries_truncated;
+        out.counter("entries_truncated_total", "Entries a later leader replaced.", truncated);
+        let fetched = count.entries_fetched;
+        out.counter("entries_fetched_total", "Entries read back for followers.", fetched);
+    }
+
+    fn put_requests(&self, out: &mut Exposition) {
+        let (groups, shard) = (&self.status.groups, &self.shard);
+        let committed: u64 = groups.iter().map(|group| group.commit_index).sum();
+        let applied: u64 = groups.iter().map(|group| group.applied_index).sum();
+        let lags =
+            groups.iter().map(|group| group.commit_index.saturating_sub(group.applied_index));
+        out.counter("proposals_committed_total", "Entries committed, all groups.", committed);
+        out.counter("proposals_applied_total", "Entries applied, all groups.", applied);
+        out.gauge(
+            "apply_lag_entries",
+            "Committed, not applied: worst group.",
+            lags.max().unwrap_or(0),
+        );
+        out.gauge("proposals_pending", "Proposals without outcome.", shard.proposals);
+        out.gauge("proposals_pending_bytes", "Their bytes.", shard.proposal_bytes);
+        let counters = &shard.counters;
+        out.counter(
+            "proposals_failed_total",
+            "Ended not done or unknown.",
+            counters.proposals_failed,
+        );
+        out.counter("proposals_refused_total", "Refused at a limit.", counters.proposals_refused);
+        out.gauge("reads_pending", "Reads without outcome.", shard.reads);
+        out.counter("read_indexes_failed_total", "Reads not answered.", counters.reads_failed);
+        let help = "From a proposal's turn to its apply; one of each batch.";
+        out.histogram("proposal_duration_seconds", help, &shard.proposal_times);
+        out.gauge("inbox_messages", "Messages that wait for a turn.", shard.inbox_messages);
+        out.gauge("inbox_bytes", "Their bytes.", shard.inbox_bytes);
+        let dropped = counters.messages_dropped;
+        out.counter("inbox_messages_dropped_total", "Messages beyond the inbox's bounds.", dropped);
+        out.counter("shard_turns_total", "Turns of the shard's loop.", counters.turns);
+    }
+
+    fn put_log(&self, out: &mut Exposition) {
+        let (log, memory) = (&self.log, &self.status.log);
+        out.counter("log_writes_total", "Writes of the log.", log.log_writes);
+        out.counter("log_flushes_total", "Their flushes.", log.log_flushes);
+        out.counter("log_written_bytes_total", "Their bytes.", log.log_bytes);
+        out.counter("mark_writes_total", "Marks behind the log, not flushed.", log.mark_writes);
+        let prepared = log.prepare_flushes;
+        out.counter("prepare_flushes_total", "Flushes beside the log.", prepared);
+        out.counter("log_space_waits_total", "Writes that waited for room.", log.space_waits);
+        out.counter("log_no_space_total", "Writes refused by a full disk.", log.no_space);
+        out.counter("log_cold_reads_total", "Reads of entries not in memory.", log.cold_reads);
+        out.counter("log_cold_read_bytes_total", "Their bytes.", log.cold_read_bytes);
+        out.gauge("disk_full", "1 while the log finds no room.", u64::from(self.shard.is_full));
+        let help = "A write of the log with its flush, waiting for room included.";
+        out.histogram("disk_wal_fsync_duration_seconds", help, &self.write_times);
+        out.gauge("log_memory_bytes", "Recent entries in memory.", memory.memory_bytes);
+        out.gauge("log_memory_bytes_max", "Their limit.", memory.memory_bytes_max);
+    }
+
+    fn put_network(&self, out: &mut Exposition) {
+        let alive = |peer: &PeerStatus| u64::from(matches!(peer.liveness, Liveness::Alive { .. }));
+        self.put_peers(out, "network_peer_alive", Kind::Gauge, "1 while the peer answers.", alive);
+        let connected = |peer: &PeerStatus| u64::from(peer.is_connected);
+        let help = "1 while our connection to it is up.";
+        self.put_peers(out, "network_peer_connected", Kind::Gauge, help, connected);
+        let stats: [PeerCounter; 7] = [
+            ("network_peer_sent_bytes_total", "Bytes for the peer.", |it| it.bytes_sent),
+            ("network_peer_received_bytes_total", "Bytes of the peer.", |it| it.bytes_received),
+            ("network_peer_sent_messages_total", "Messages for it.", |it| it.messages_sent),
+            ("network_peer_received_messages_total", "Of it.", |it| it.messages_received),
+            ("network_peer_send_failures_total", "Messages dropped on the way out.", |it| {
+                it.dropped_full + it.dropped_unconnected + it.dropped_oversized
+            }),
+            ("heartbeat_send_failures_total", "Heartbeats dropped.", |it| it.dropped_control),
+            ("network_peer_protocol_errors_total", "Connections closed for what came.", |it| {
+                it.protocol_errors
+            }),
+        ];
+        for (name, help, value) in stats {
+            self.put_peers(out, name, Kind::Counter, help, |peer| value(&peer.stats));
+        }
+        let name = "network_peer_round_trip_time_seconds";
+        let seconds = |peer: &PeerStatus| Seconds::of_ns(peer.stats.rtt_ns);
+        self.put_peers(out, name, Kind::Gauge, "The last one.", seconds);
+        let (name, fill) =
+            ("network_peer_outbox_bytes", |peer: &PeerStatus| peer.stats.outbox_bytes);
+        self.put_peers(out, name, Kind::Gauge, "Bytes that wait to be sent.", fill);
+        out.gauge("network_peer_outbox_bytes_max", "Their limit.", self.net.outbox_bytes_max);
+        let turned_away = self.net.turned_away;
+        out.counter("network_turned_away_total", "Connections above the limit.", turned_away);
+    }
+
+    fn put_peers<V: Display>(
+        &self,
+        out: &mut Exposition,
+        name: &str,
+        kind: Kind,
+        help: &str,
+        value: impl Fn(&PeerStatus) -> V,
+    ) {
+        out.metric(name, kind, help);
+        for peer in &self.net.peers {
+            out.sample(name, &[("peer", &peer.node.get().to_string())], value(peer));
+        }
+    }
+}
+
+/// A counter of each peer: name, help, and where it is found.
+type PeerCounter = (&'static str, &'static str, fn(&PeerStats) -> u64);
+
+/// What a metric is to Prometheus.
+#[derive(Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// The text, as it grows. Writing to it cannot fail.
+#[derive(Default)]
+struct Exposition(String);
+
+impl Exposition {
+    fn metric(&mut self, name: &str, kind: Kind, help: &str) {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        let _ = write!(self.0, "# HELP raftlet_{name} {help}\n# TYPE raftlet_{name} {kind}\n");
+    }
+
+    /// Label values are ours: numbers and versions, nothing to escape.
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let _ = write!(self.0, "raftlet_{name}");
+        for (at, (label, text)) in labels.iter().enumerate() {
+            let _ = write!(self.0, "{}{label}=\"{text}\"", if at == 0 { '{' } else { ',' });
+        }
+        let end = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.0, "{end} {value}");
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
+        self.metric(name, Kind::Counter, help);
+        self.sample(name, &[], value);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.metric(name, Kind::Gauge, help);
+        self.sample(name, &[], value);
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
+        self.metric(name, Kind::Histogram, help);
+        let bucket = format!("{name}_bucket");
+        for (bound_us, count) in histogram.up_to() {
+            let bound = Seconds::of_ns(bound_us * 1_000).to_string();
+            self.sample(&bucket, &[("le", &bound)], count);
+        }
+        self.sample(&bucket, &[("le", "+Inf")], histogram.count());
+        self.sample(&format!("{name}_sum"), &[], Seconds::of_ns(histogram.sum_ns()));
+        self.sample(&format!("{name}_count"), &[], histogram.count());
+    }
+}
+
+/// A duration, printed exactly.
+struct Seconds {
+    ns: u64,
+}
+
+impl Seconds {
+    fn of_ns(ns: u64) -> Self {
+        Self { ns }
+    }
+
+    fn of_ms(ms: u64) -> Self {
+        Self { ns: ms.saturating_mul(1_000_000) }
+    }
+}
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (whole, rest) = (self.ns / 1_000_000_000, self.ns % 1_000_000_000);
+        if rest == 0 {
+            return write!(f, "{whole}");
+        }
+        let digits = format!("{rest:09}");
+        write!(f, "{whole}.{}", digits.trim_end_matches('0'))
+    }
+}
+
+#[cfg(test)]
+mod tests;

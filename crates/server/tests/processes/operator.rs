@@ -1,0 +1,138 @@
+//! What an operator meets before and beside the data: configuration file,
+//! manual, logs.
+
+use std::process::Output;
+
+use crate::cluster::{Cluster, http_get, http_post, raftlet, undisturbed, wait_until};
+use raftlet_kv::Reply;
+
+fn run(args: &[&str]) -> Output {
+    raftlet().args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_configuration_file_is_checked_line_by_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("node.toml");
+    let check = |content: &str| {
+        std::fs::write(&path, content).unwrap();
+        run(&["config", "check", path.to_str().unwrap()])
+    };
+    let good = check("node-id = 1\nclient-addr = \"127.0.0.1:7000\"\n");
+    assert_eq!(good.status.code(), Some(0), "{}", text(&good.stderr));
+    assert!(text(&good.stdout).contains("2 settings"));
+    let bad = check("node-id = 1\nclient-adr = \"127.0.0.1:7000\"\nclients-max = 0\n");
+    let said = text(&bad.stderr);
+    assert_eq!(bad.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("node.toml:2: there is no key 'client-adr'; is 'client-addr' meant?"),
+        "{said}"
+    );
+    assert!(said.contains("node.toml:3: "), "{said}");
+    let apart = check("election-timeout-ms = 100\nheartbeat-interval-ms = 100\n");
+    assert_eq!(apart.status.code(), Some(3), "{}", text(&apart.stderr));
+}
+
+#[test]
+fn flags_win_over_variables_and_those_over_the_file() {
+    let mut cluster = Cluster::new(1);
+    let path = cluster.data_dir(0).with_extension("toml");
+    std::fs::write(&path, "log-memory-mib = 2\nlog-format = \"json\"\n").unwrap();
+    let start = |cluster: &mut Cluster, flags: &[&str]| {
+        let mut command = cluster.command(0);
+        command.arg("--config").arg(&path).env("RAFTLET_LOG_MEMORY_MIB", "3").args(flags);
+        cluster.start_as(0, command);
+        cluster.wait_ready();
+        cluster.status(0).unwrap()["log"]["memory_bytes_max"].as_u64().unwrap() >> 20
+    };
+    assert_eq!(start(&mut cluster, &[]), 3);
+    cluster.kill(0);
+    assert_eq!(start(&mut cluster, &["--log-memory-mib", "4"]), 4);
+    let said = cluster.said(0);
+    assert!(said.lines().count() > 1);
+    for line in said.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line["level"].is_string() && line["message"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn the_level_of_the_log_changes_while_the_node_runs() {
+    let mut cluster = Cluster::new(1);
+    cluster.flags(&["--log-level", "error"]);
+    cluster.start_all();
+    cluster.wait_ready();
+    assert_eq!(cluster.said(0), "");
+    let port = cluster.admin_address(0).rsplit_once(':').unwrap().1.parse().unwrap();
+    assert_eq!(http_post(port, "/log-level", "{\"level\": \"info\"}").unwrap().0, 200);
+    assert_eq!(http_get(port, "/log-level").unwrap().0, 405);
+    cluster.stop(0);
+    wait_until("the end is told", || cluster.said(0).contains("stopped"));
+}
+
+#[test]
+fn the_manual_and_the_completions_know_the_flags() {
+    for args in [&["man", "serve"][..], &["completions", "bash"], &["completions", "fish"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert!(text(&output.stdout).replace('\\', "").contains("initial-members"), "{args:?}");
+    }
+    assert_eq!(run(&["man", "nothing"]).status.code(), Some(3));
+}
+
+/// The value of a series on a node.
+fn metric(cluster: &Cluster, at: usize, series: &str) -> f64 {
+    let port = cluster.admin_address(at).rsplit_once(':').unwrap().1.parse().unwrap();
+    let (status, text) = http_get(port, "/metrics").unwrap();
+    assert_eq!(status, 200);
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {series} in {text}")).parse().unwrap()
+}
+
+#[test]
+fn metrics_tell_what_was_done() {
+    let cluster = Cluster::started(3);
+    undisturbed(&cluster, || {
+        let leader = cluster.leader();
+        let mut client = cluster.client(leader);
+        let done = (0..10).all(|put| client.ask(&["SET", "k", &put.to_string()]) == Reply::OK);
+        let value = |series| metric(&cluster, leader, series);
+        assert_eq!(value("raftlet_has_leader"), 1.0);
+        assert_eq!(value("raftlet_keys"), 1.0);
+        assert!(value("raftlet_log_writes_total") >= 10.0);
+        assert!(value("raftlet_disk_wal_fsync_duration_seconds_count") >= 10.0);
+        assert!(value("raftlet_proposal_duration_seconds_count") >= 10.0);
+        assert!(value("raftlet_proposal_duration_seconds_sum") > 0.0);
+        assert!(value("raftlet_proposals_applied_total") >= 10.0);
+        let led = (0..3).map(|at| metric(&cluster, at, "raftlet_groups_led")).sum::<f64>();
+        (done && led == 1.0).then_some(())
+    });
+}
+
+#[test]
+fn elections_are_told_by_who_won_and_who_follows() {
+    let mut cluster = Cluster::new(3);
+    cluster.flags(&["--log-format", "json"]);
+    cluster.start_all();
+    cluster.wait_ready();
+    let lines = |cluster: &Cluster, at: usize, message: &str| -> Vec<serde_json::Value> {
+        let said = cluster.said(at);
+        let lines = said.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.filter(|line: &serde_json::Value| line["message"] == message).collect()
+    };
+    let leader = cluster.leader();
+    let won = lines(&cluster, leader, "leads");
+    assert!(won.iter().any(|line| line["group"] == 1 && line["term"].as_u64() > Some(0)));
+    cluster.kill(leader);
+    wait_until("another leader is told", || {
+        (0..3).filter(|at| *at != leader).any(|at| {
+            let follows = lines(&cluster, at, "follows");
+            let other = |line: &serde_json::Value| line["leader"] != leader as u64 + 1;
+            follows.last().is_some_and(other)
+        })
+    });
+}
