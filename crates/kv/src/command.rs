@@ -15,12 +15,14 @@
 pub(crate) mod client_filter;
 pub(crate) mod introspection;
 pub(crate) mod parse;
+pub(crate) mod scripts;
 pub(crate) mod table;
 pub(crate) mod unsupported;
 
 use bytes::Bytes;
 
 use crate::command::client_filter::ClientFilter;
+use crate::command::scripts::Script;
 use crate::operation::{Command, Query};
 use crate::resp::ProtocolVersion;
 use crate::resp::args::Args;
@@ -37,6 +39,10 @@ pub(crate) enum Request {
     Table(TableRequest),
     /// Something about the connection; the session answers.
     Connection(ConnectionRequest),
+    /// Something about scripts.
+    Script(ScriptRequest),
+    /// Something about the node's settings.
+    Config(ConfigRequest),
     /// Something about the transaction the connection is in.
     Transaction(TransactionRequest),
     /// Something about the clients of the node.
@@ -77,6 +83,27 @@ pub(crate) enum TableRequest {
     KeysOf(Vec<Bytes>),
     /// What subcommands this container has.
     Help(&'static str),
+}
+
+/// Something about scripts. Those that are known by their text are commands
+/// already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ScriptRequest {
+    EvalSha { digest: [u8; 20], keys: Vec<Bytes>, arguments: Vec<Bytes> },
+    Load { digest: [u8; 20], script: Script },
+    /// Which of these are there; `None` is no digest.
+    Exist(Vec<Option<[u8; 20]>>),
+    Flush,
+}
+
+/// Something about the node's settings (`session/settings.rs`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ConfigRequest {
+    /// Patterns.
+    Get(Vec<Bytes>),
+    /// Names and values.
+    Set(Vec<(Bytes, Bytes)>),
+    ResetStat,
 }
 
 /// What a client asks of its transaction.

@@ -67,10 +67,12 @@ pub(crate) mod operation;
 pub(crate) mod pipeline;
 pub(crate) mod resp;
 pub(crate) mod session;
+pub(crate) mod sha1;
 pub(crate) mod slot;
 pub(crate) mod store;
 pub(crate) mod value;
 
+pub use command::scripts::{Script, Scripts};
 pub use connection::{Connection, Output};
 pub use errors::Failure;
 pub use info::{NodeInfo, REDIS_VERSION};
@@ -83,6 +85,7 @@ pub use operation::collection::{Pick, Scan};
 pub use operation::hash::{HashChange, HashCommand, HashPart, HashQuery, HashQuestion};
 pub use operation::key::{KeyCommand, KeyQuery};
 pub use operation::list::{Find, ListChange, ListCommand, ListMove, ListQuery, ListQuestion};
+pub use operation::lock::{LockCommand, LockStep};
 pub use operation::response::{DataError, Response};
 pub use operation::set::{SetChange, SetCommand, SetMove, SetOperation, SetQuery, SetQuestion};
 pub use operation::sorted_set::{

@@ -15,14 +15,16 @@ pub(crate) mod cluster;
 pub(crate) mod draws;
 pub(crate) mod password;
 pub(crate) mod refusals;
+pub(crate) mod settings;
 pub(crate) mod transaction;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::command::scripts::{Script, Scripts};
 use crate::command::{
-    ClientsRequest, ConnectionRequest, LibraryField, ReplyMode, Request, Row, TransactionRequest,
+    ClientsRequest, ConfigRequest, ConnectionRequest, LibraryField, ReplyMode, Request, Row, ScriptRequest, TransactionRequest,
     introspection,
 };
 use crate::errors::Failure;
@@ -39,7 +41,7 @@ use crate::session::password::Password;
 use crate::session::refusals::Refusals;
 use crate::session::transaction::{Taken, Transaction};
 use crate::slot::{GroupIndex, SlotMap};
-use crate::{command, errors};
+use crate::{command, errors, sha1};
 
 /// Whose connection it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -159,7 +161,7 @@ impl Session {
         if self.reply_mode == ReplyMode::SkipNext {
             self.reply_mode = ReplyMode::On;
         }
-        let action = match self.request(args) {
+        let action = match self.request(args, node) {
             Err(refusal) => Action::Answer(self.refuse(args, refusal)),
             Ok((group, request)) if self.transaction.is_queueing() => {
                 self.decide_in_transaction(group, request, args.held_bytes(), node)
@@ -189,7 +191,11 @@ impl Session {
         self.transaction.on_versions(versions);
     }
 
-    fn request(&mut self, args: &Args) -> Result<(GroupIndex, Request), Reply> {
+    fn request(
+        &mut self,
+        args: &Args,
+        node: &mut dyn Node,
+    ) -> Result<(GroupIndex, Request), Reply> {
         if is_cross_protocol(args.name()) {
             return Ok((GroupIndex::default(), ConnectionRequest::CrossProtocol.into()));
         }
@@ -213,6 +219,9 @@ impl Session {
             }
             Request::Write(command) => command.draw(|| self.draws.draw()),
             _ => {}
+        }
+        if let Request::Script(ScriptRequest::EvalSha { digest, keys, arguments }) = request {
+            request = evaluated(&digest, keys, &arguments, node);
         }
         let group = row.group(args, self.slots)?;
         if self.transaction.is_queueing() && row.flags.contains(&"denyoom") {
@@ -294,6 +303,15 @@ impl Session {
             Request::Table(request) => introspection::answer(&request),
             Request::Info(sections) => Reply::Verbatim(node.info().text(&sections).into()),
             Request::Time => time(node.wall_us()),
+            Request::Config(ConfigRequest::Get(patterns)) => {
+                settings::get(&patterns, &self.limits, node)
+            }
+            Request::Config(ConfigRequest::Set(pairs)) => settings::set(&pairs, node),
+            Request::Config(ConfigRequest::ResetStat) => {
+                node.reset_stats();
+                Reply::OK
+            }
+            Request::Script(request) => about_scripts(request, node),
             // On a majority's disks, of which one is not a replica.
             Request::Wait => {
                 let replicas_len = node.cluster().nodes.len() / 2;
@@ -482,6 +500,47 @@ impl Session {
         let (mine, others): (Vec<u64>, Vec<u64>) = ids.iter().partition(|id| **id == self.info.id);
         node.kill_clients(&others);
         if mine.is_empty() { Action::Answer(reply) } else { Action::Close(Some(reply)) }
+    }
+}
+
+/// A script by its digest, as the command it is.
+fn evaluated(
+    digest: &[u8; 20],
+    keys: Vec<Bytes>,
+    arguments: &[Bytes],
+    node: &mut dyn Node,
+) -> Request {
+    let mut script = Script::of_digest(digest);
+    if script.is_none() {
+        node.scripts(&mut |loaded| script = loaded.find(digest));
+    }
+    let command = script.map(|script| script.command(keys, arguments));
+    match command.unwrap_or_else(|| Err(Reply::error(errors::NO_SUCH_SCRIPT))) {
+        Ok(command) => Request::Write(command),
+        Err(refusal) => Request::Answered(refusal),
+    }
+}
+
+fn about_scripts(request: ScriptRequest, node: &mut dyn Node) -> Reply {
+    match request {
+        ScriptRequest::Load { digest, script } => {
+            node.scripts(&mut |loaded| loaded.load(digest, script));
+            Reply::Bulk(sha1::hex(&digest).into())
+        }
+        ScriptRequest::Exist(digests) => {
+            let mut is_there = |digest: [u8; 20]| {
+                let mut script = Script::of_digest(&digest);
+                node.scripts(&mut |loaded| script = script.or(loaded.find(&digest)));
+                script.is_some()
+            };
+            let known = digests.into_iter().map(|digest| digest.is_some_and(&mut is_there));
+            Reply::Array(known.map(|is_known| Reply::Integer(i64::from(is_known))).collect())
+        }
+        ScriptRequest::Flush => {
+            node.scripts(&mut Scripts::forget_all);
+            Reply::OK
+        }
+        ScriptRequest::EvalSha { .. } => Reply::error(errors::NO_SUCH_SCRIPT),
     }
 }
 

@@ -30,6 +30,7 @@ mod hash;
 mod key;
 mod key_map;
 mod list;
+mod lock;
 mod set;
 mod sorted_set;
 mod sorted_set_range;
@@ -177,6 +178,7 @@ impl Store {
             Command::SortedSet(command) => sorted_set::apply(self, command).into(),
             Command::Query(query) => self.query(query),
             Command::Tick => Response::Ok,
+            Command::Lock(command) => lock::apply(self, command).into(),
             Command::Transaction(transaction) => transaction::apply(self, transaction),
         }
     }

@@ -44,7 +44,7 @@ static UNSUPPORTED: &[(&str, &str)] = &[
     ),
     (
         "use plain commands, there are no scripts",
-        "eval eval_ro evalsha evalsha_ro fcall fcall_ro function script",
+        "eval_ro evalsha_ro fcall fcall_ro",
     ),
     (
         "use a message broker, there are no channels",
@@ -62,7 +62,7 @@ static UNSUPPORTED: &[(&str, &str)] = &[
         "bgrewriteaof bgsave lastsave save waitaof",
     ),
     ("send SIGTERM to the process", "shutdown"),
-    ("use the flags of `raftlet serve`", "config module"),
+    ("use the flags of `raftlet serve`", "module"),
     ("there are no users; bind to an address that only friends reach", "acl"),
     ("use INFO and `raftlet status`", "latency memory monitor slowlog"),
     ("it serves the tests of Redis itself", "debug"),
@@ -88,6 +88,12 @@ static UNSUPPORTED_SUBCOMMANDS: &[(&str, &str)] = &[
         "cluster|forget cluster|meet cluster|reset",
     ),
     ("use COMMAND GETKEYS", "command|getkeysandflags"),
+    ("use the flags or the file of `raftlet serve`", "config|rewrite"),
+    (
+        "use plain commands, there are no functions",
+        "function|delete function|dump function|kill function|load function|restore function|stats",
+    ),
+    ("scripts are not run", "script|debug"),
 ];
 
 /// What to say to a request whose name isn't in the table.
