@@ -7,8 +7,8 @@
 //!
 //! Not here: how the answers look (`session.rs` and its folder, `info.rs`).
 
-use crate::command::scripts::Scripts;
 use crate::info::NodeInfo;
+use crate::scripts::Scripts;
 
 /// The node that a connection came to. Asked only when a client asks.
 pub trait Node {

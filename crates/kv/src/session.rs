@@ -15,6 +15,7 @@ pub(crate) mod cluster;
 pub(crate) mod draws;
 pub(crate) mod password;
 pub(crate) mod refusals;
+pub(crate) mod scripting;
 pub(crate) mod settings;
 pub(crate) mod transaction;
 
@@ -22,14 +23,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::command::scripts::{Script, Scripts};
 use crate::command::{
-    ClientsRequest, ConfigRequest, ConnectionRequest, LibraryField, ReplyMode, Request, Row, ScriptRequest, TransactionRequest,
-    introspection,
+    ClientsRequest, ConfigRequest, ConnectionRequest, LibraryField, ReplyMode, Request, Row,
+    ScanRequest, ScriptRequest, TransactionRequest, introspection,
 };
 use crate::errors::Failure;
 use crate::limits::Limits;
 use crate::node::{ClientInfo, ClientState, Node};
+use crate::operation::every_group::EveryGroup;
+use crate::operation::key::{KeyQuery, KeyScan};
 use crate::operation::transaction::Transaction as TransactionCommand;
 use crate::operation::{Command, Query};
 use crate::resp::ProtocolVersion;
@@ -41,7 +43,7 @@ use crate::session::password::Password;
 use crate::session::refusals::Refusals;
 use crate::session::transaction::{Taken, Transaction};
 use crate::slot::{GroupIndex, SlotMap};
-use crate::{command, errors, sha1};
+use crate::{command, errors};
 
 /// Whose connection it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,8 +96,8 @@ pub(crate) struct Step {
 pub(crate) enum Action {
     Answer(Reply),
     Read(GroupIndex, Query<Bytes>),
-    ReadEveryGroup(Query<Bytes>),
     Write(GroupIndex, Command<Bytes>),
+    EveryGroup(EveryGroup),
     /// Ask for versions; accept nothing more until they have come.
     Watch(GroupIndex, Query<Bytes>),
     Execute(Box<Execution>),
@@ -221,7 +223,7 @@ impl Session {
             _ => {}
         }
         if let Request::Script(ScriptRequest::EvalSha { digest, keys, arguments }) = request {
-            request = evaluated(&digest, keys, &arguments, node);
+            request = scripting::evaluated(&digest, keys, &arguments, node);
         }
         let group = row.group(args, self.slots)?;
         if self.transaction.is_queueing() && row.flags.contains(&"denyoom") {
@@ -290,10 +292,33 @@ impl Session {
                 }
             }
             Request::Read(query) => Action::Read(group, query),
-            Request::ReadEveryGroup(query) => Action::ReadEveryGroup(query),
+            Request::ReadEveryGroup(query) => Action::EveryGroup(EveryGroup::Read(query)),
+            Request::Scan(request) => {
+                let (group, scan) = self.scan(request);
+                Action::Read(group, KeyQuery::Scan(Box::new(scan)).into())
+            }
             Request::Write(command) => Action::Write(group, command),
+            Request::WriteEveryGroup(command) => Action::EveryGroup(EveryGroup::Write(command)),
             local => Action::Answer(self.answer_locally(local, node)),
         }
+    }
+
+    /// A cursor is a position in a group and the group's number.
+    fn scan(&self, request: ScanRequest) -> (GroupIndex, KeyScan<Bytes>) {
+        let groups_len = self.slots.groups_len();
+        let number = request.cursor % u64::from(groups_len);
+        // Below `groups_len`, so it is there.
+        let group = self.slots.groups().find(|group| u64::from(group.number()) == number);
+        let group = group.unwrap_or_default();
+        let scan = KeyScan {
+            position: request.cursor / u64::from(groups_len),
+            group: group.number(),
+            groups_len,
+            count: request.count,
+            pattern: request.pattern,
+            type_name: request.type_name,
+        };
+        (group, scan)
     }
 
     /// Answers what neither needs a group nor changes anything here.
@@ -311,7 +336,7 @@ impl Session {
                 node.reset_stats();
                 Reply::OK
             }
-            Request::Script(request) => about_scripts(request, node),
+            Request::Script(request) => scripting::answer(request, node),
             // On a majority's disks, of which one is not a replica.
             Request::Wait => {
                 let replicas_len = node.cluster().nodes.len() / 2;
@@ -332,7 +357,9 @@ impl Session {
             | Request::Transaction(_)
             | Request::Read(_)
             | Request::ReadEveryGroup(_)
-            | Request::Write(_) => Reply::error(errors::NOT_IN_TRANSACTION),
+            | Request::Scan(_)
+            | Request::Write(_)
+            | Request::WriteEveryGroup(_) => Reply::error(errors::NOT_IN_TRANSACTION),
         }
     }
 
@@ -377,7 +404,13 @@ impl Session {
                 Request::Read(query) | Request::ReadEveryGroup(query) => {
                     commands.push(Command::Query(query));
                 }
-                Request::Write(command) => commands.push(command),
+                Request::Scan(request) => {
+                    let (_, scan) = self.scan(request);
+                    commands.push(Command::Query(KeyQuery::Scan(Box::new(scan)).into()));
+                }
+                Request::Write(command) | Request::WriteEveryGroup(command) => {
+                    commands.push(command);
+                }
                 request => {
                     // What a request asks for may be far larger than itself.
                     let reply = if local_bytes <= self.limits.pipeline_bytes_max {
@@ -500,47 +533,6 @@ impl Session {
         let (mine, others): (Vec<u64>, Vec<u64>) = ids.iter().partition(|id| **id == self.info.id);
         node.kill_clients(&others);
         if mine.is_empty() { Action::Answer(reply) } else { Action::Close(Some(reply)) }
-    }
-}
-
-/// A script by its digest, as the command it is.
-fn evaluated(
-    digest: &[u8; 20],
-    keys: Vec<Bytes>,
-    arguments: &[Bytes],
-    node: &mut dyn Node,
-) -> Request {
-    let mut script = Script::of_digest(digest);
-    if script.is_none() {
-        node.scripts(&mut |loaded| script = loaded.find(digest));
-    }
-    let command = script.map(|script| script.command(keys, arguments));
-    match command.unwrap_or_else(|| Err(Reply::error(errors::NO_SUCH_SCRIPT))) {
-        Ok(command) => Request::Write(command),
-        Err(refusal) => Request::Answered(refusal),
-    }
-}
-
-fn about_scripts(request: ScriptRequest, node: &mut dyn Node) -> Reply {
-    match request {
-        ScriptRequest::Load { digest, script } => {
-            node.scripts(&mut |loaded| loaded.load(digest, script));
-            Reply::Bulk(sha1::hex(&digest).into())
-        }
-        ScriptRequest::Exist(digests) => {
-            let mut is_there = |digest: [u8; 20]| {
-                let mut script = Script::of_digest(&digest);
-                node.scripts(&mut |loaded| script = script.or(loaded.find(&digest)));
-                script.is_some()
-            };
-            let known = digests.into_iter().map(|digest| digest.is_some_and(&mut is_there));
-            Reply::Array(known.map(|is_known| Reply::Integer(i64::from(is_known))).collect())
-        }
-        ScriptRequest::Flush => {
-            node.scripts(&mut Scripts::forget_all);
-            Reply::OK
-        }
-        ScriptRequest::EvalSha { .. } => Reply::error(errors::NO_SUCH_SCRIPT),
     }
 }
 

@@ -1,6 +1,7 @@
 //! SHA-1: by what clients name their scripts. Nothing relies on its strength.
 
 /// The digest of `text`.
+#[expect(clippy::big_endian_bytes, reason = "the standard's order")]
 pub(crate) fn sha1(text: &[u8]) -> [u8; 20] {
     let mut state = [0x6745_2301_u32, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
     let bits = u64::try_from(text.len()).unwrap_or(u64::MAX).wrapping_mul(8);

@@ -4,7 +4,7 @@
 //! and holding on must look at the token and act at one place of the log, which
 //! is why libraries send scripts for them.
 //!
-//! Not here: which script is which of these (`command/scripts.rs`), what they
+//! Not here: which script is which of these (`scripts.rs`), what they
 //! do (`store/lock.rs`).
 
 /// A step of a lock library.

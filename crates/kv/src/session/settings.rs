@@ -120,9 +120,7 @@ fn checked(pairs: &[(Bytes, Bytes)]) -> Result<Vec<(&'static str, Setting, i64)>
                 value @ 0..=2_147_483_647 => (*name, setting, value),
                 _ => return Err(refuse("argument must be between 0 and 2147483647 inclusive")),
             },
-            Kind::Representation(place, _) => {
-                (*name, Setting::Representation(place), number()?)
-            }
+            Kind::Representation(place, _) => (*name, Setting::Representation(place), number()?),
         });
     }
     Ok(changes)

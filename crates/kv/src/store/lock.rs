@@ -44,9 +44,7 @@ pub(super) fn apply<B: AsRef<[u8]>>(
             extended(store, &owned, *lifetime_ms)
         }
         LockStep::ExtendAll if is_all => written(store, keys, token.as_ref(), *lifetime_ms),
-        LockStep::AcquireAll if held_len == 0 => {
-            written(store, keys, token.as_ref(), *lifetime_ms)
-        }
+        LockStep::AcquireAll if held_len == 0 => written(store, keys, token.as_ref(), *lifetime_ms),
         LockStep::Extend
         | LockStep::ExtendMortal
         | LockStep::Prolong
@@ -84,12 +82,7 @@ fn left_ms(store: &Store, keys: &[&[u8]]) -> Option<i64> {
     i64::try_from(deadline.ms().saturating_sub(store.log_time_ms())).ok()
 }
 
-fn written<B: AsRef<[u8]>>(
-    store: &mut Store,
-    keys: &[B],
-    token: &[u8],
-    lifetime_ms: i64,
-) -> usize {
+fn written<B: AsRef<[u8]>>(store: &mut Store, keys: &[B], token: &[u8], lifetime_ms: i64) -> usize {
     let deadline = deadline(store.log_time_ms(), lifetime_ms);
     for key in keys {
         store.put_string(key.as_ref(), token, deadline);

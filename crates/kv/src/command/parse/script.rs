@@ -1,15 +1,15 @@
 //! Arguments of commands about scripts and functions, which are not run.
 //!
-//! Not here: which scripts are known all the same (`command/scripts.rs`).
+//! Not here: which scripts are known all the same (`scripts.rs`).
 
 use bytes::Bytes;
 
 use crate::command::parse::{Parsed, answered, integer, is, required, syntax_error, table};
-use crate::command::scripts::Script;
 use crate::command::{Request, ScriptRequest, TableRequest};
 use crate::errors;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
+use crate::scripts::Script;
 use crate::sha1;
 
 /// What to use instead, everywhere.
@@ -35,8 +35,8 @@ pub(crate) fn evalsha(args: &Args) -> Parsed {
 }
 
 fn keys_and_arguments(args: &Args) -> Result<(Vec<Bytes>, Vec<Bytes>), Reply> {
-    let keys_len = usize::try_from(integer(args, 2)?)
-        .map_err(|_| Reply::error(errors::NEGATIVE_KEYS_LEN))?;
+    let keys_len =
+        usize::try_from(integer(args, 2)?).map_err(|_| Reply::error(errors::NEGATIVE_KEYS_LEN))?;
     if keys_len > args.len() - 3 {
         return Err(Reply::error(errors::TOO_MANY_KEYS));
     }

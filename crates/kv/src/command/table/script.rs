@@ -33,10 +33,11 @@ static FUNCTION: &[Row] = &[
         .flags(&["write", "noscript"])
         .categories(&["write", "slow", "scripting"])
         .doc("scripting", "7.0.0", "Deleting all functions"),
-    Row::new("function|list", -2, parse::function_list)
-        .flags(&["noscript"])
-        .categories(SLOW)
-        .doc("scripting", "7.0.0", "List information about all the functions"),
+    Row::new("function|list", -2, parse::function_list).flags(&["noscript"]).categories(SLOW).doc(
+        "scripting",
+        "7.0.0",
+        "List information about all the functions",
+    ),
 ];
 
 static SCRIPT: &[Row] = &[
@@ -55,11 +56,10 @@ static SCRIPT: &[Row] = &[
         "5.0.0",
         "Show helpful text about the different subcommands",
     ),
-    Row::new("script|kill", 2, parse::kill).flags(&["noscript", "allow_busy"]).categories(SLOW).doc(
-        "scripting",
-        "2.6.0",
-        "Kill the script currently in execution.",
-    ),
+    Row::new("script|kill", 2, parse::kill)
+        .flags(&["noscript", "allow_busy"])
+        .categories(SLOW)
+        .doc("scripting", "2.6.0", "Kill the script currently in execution."),
     Row::new("script|load", 3, parse::load).flags(&["noscript", "stale"]).categories(SLOW).doc(
         "scripting",
         "2.6.0",

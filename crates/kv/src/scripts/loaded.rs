@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use crate::command::scripts::Script;
+use crate::scripts::Script;
 
 /// There are a dozen known scripts; a program spells one in one way.
 const SPELLINGS_LEN_MAX: usize = 256;
