@@ -120,6 +120,9 @@ impl Group {
     }
 
     fn trusts_leader(&self) -> bool {
+        if self.state.is_promised() {
+            return true;
+        }
         match &self.role {
             RoleState::Follower(follower) => follower.trusts_leader(&self.state),
             RoleState::Leader(_) => true,
