@@ -215,7 +215,7 @@ impl State {
         assert!(index <= self.log.last().index, "committed what is not in the log");
         if index > self.commit || mutants::is_active(36) {
             self.commit = index;
-            self.effects.committed = Some(index);
+            self.effects.committed = index;
         }
     }
 
