@@ -39,4 +39,6 @@ pub struct Counters {
     pub appends_sent: u64,
     /// Entries read back from storage for a follower.
     pub entries_fetched: u64,
+    /// Snapshots of a leader that took the place of this member's log.
+    pub snapshots_installed: u64,
 }

@@ -13,9 +13,10 @@
 
 use std::collections::VecDeque;
 
-use crate::ids::{Index, Ticket};
+use crate::ids::{Index, LogId, Ticket};
 use crate::mutants;
 use crate::output::HardState;
+use crate::snapshot::Compaction;
 use crate::time::Time;
 
 /// One hand-over that is not known to be durable yet.
@@ -40,8 +41,22 @@ pub(crate) struct Durability {
     /// Entries up to here have been handed out.
     handed: Index,
     handed_hard_state: HardState,
-    truncate_from: Option<Index>,
+    /// Rare, and larger than a place for it.
+    ends: Option<Box<Ends>>,
     next: Ticket,
+}
+
+/// What leaves the log at either end.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ends {
+    /// Entries from here on are to be removed; not handed out yet.
+    truncate_from: Option<Index>,
+    /// Not handed out yet.
+    compact: Option<Compaction>,
+    /// The latest snapshot that was, and under which ticket.
+    handed: Option<(Ticket, LogId)>,
+    /// The current snapshot, as a crash now would show it.
+    durable: LogId,
 }
 
 /// What a drain has to hand out.
@@ -49,13 +64,30 @@ pub(crate) struct Due {
     pub(crate) ticket: Ticket,
     pub(crate) hard_state: Option<HardState>,
     pub(crate) truncate_from: Option<Index>,
+    pub(crate) compact: Option<Compaction>,
     /// The first entry to hand out.
     pub(crate) first: Index,
 }
 
+impl Ends {
+    fn are_due(&self) -> bool {
+        self.truncate_from.is_some() || self.compact.is_some()
+    }
+
+    fn hand_out(&mut self, ticket: Ticket) -> (Option<Index>, Option<Compaction>) {
+        let compact = self.compact.take();
+        if let Some(last) = compact.and_then(|compact| compact.snapshot) {
+            self.handed = Some((ticket, last));
+        }
+        (self.truncate_from.take(), compact)
+    }
+}
+
 impl Durability {
-    pub(crate) fn restore(index: Index, hard_state: HardState) -> Self {
+    pub(crate) fn restore(index: Index, hard_state: HardState, snapshot: LogId) -> Self {
+        let ends = Ends { durable: snapshot, ..Ends::default() };
         Self {
+            ends: (snapshot.index > Index::ZERO).then(|| Box::new(ends)),
             index,
             hard_state,
             handed: index,
@@ -104,8 +136,9 @@ impl Durability {
     pub(crate) fn on_truncate(&mut self, index: Index) {
         let keep = index.previous();
         if self.handed >= index {
-            let from = self.truncate_from.map_or(index, |from| from.min(index));
-            self.truncate_from = Some(from);
+            let ends = self.ends.get_or_insert_default();
+            let from = ends.truncate_from.map_or(index, |from| from.min(index));
+            ends.truncate_from = Some(from);
         }
         self.handed = self.handed.min(keep);
         self.index = self.index.min(keep);
@@ -113,6 +146,32 @@ impl Durability {
             if !mutants::is_active(109) {
                 handed.last = handed.last.min(keep);
             }
+        }
+    }
+
+    /// Entries up to the base leave; those not handed out need not be any more:
+    /// the snapshot has them.
+    pub(crate) fn on_compact(&mut self, compaction: Compaction) {
+        let ends = self.ends.get_or_insert_default();
+        let snapshot = compaction.snapshot.or(ends.compact.and_then(|former| former.snapshot));
+        ends.compact = Some(Compaction { base: compaction.base, snapshot });
+        self.handed = self.handed.max(compaction.base.index);
+        if mutants::is_active(116) {
+            self.index = self.index.max(compaction.base.index);
+        }
+    }
+
+    /// The current snapshot that would survive a crash now; zero without one.
+    pub(crate) fn snapshot(&self) -> LogId {
+        self.ends.as_ref().map_or(LogId::default(), |ends| ends.durable)
+    }
+
+    /// What is on disk behind `index` will not be part of the log: it counts for
+    /// nothing, though it is not removed yet.
+    pub(crate) fn distrust_behind(&mut self, index: Index) {
+        self.index = self.index.min(index);
+        for handed in &mut self.outstanding {
+            handed.last = handed.last.min(index);
         }
     }
 
@@ -126,13 +185,20 @@ impl Durability {
         now: Time,
     ) -> Option<Due> {
         let changed = hard_state != self.handed_hard_state;
-        if !changed && self.truncate_from.is_none() && last <= self.handed {
+        let are_ends_due = self.ends.as_ref().is_some_and(|ends| ends.are_due());
+        if !changed && !are_ends_due && last <= self.handed {
             return None;
         }
+        let ticket = self.next;
+        let (truncate_from, compact) = match &mut self.ends {
+            Some(ends) => ends.hand_out(ticket),
+            None => (None, None),
+        };
         let due = Due {
-            ticket: self.next,
+            ticket,
             hard_state: changed.then_some(hard_state),
-            truncate_from: self.truncate_from.take(),
+            truncate_from,
+            compact,
             first: self.handed.next(),
         };
         if self.outstanding.capacity() == 0 {
@@ -181,6 +247,11 @@ impl Durability {
             self.outstanding.pop_front();
             news = true;
         }
+        if let Some(ends) = &mut self.ends
+            && let Some((_, last)) = ends.handed.take_if(|(handed, _)| *handed <= ticket)
+        {
+            ends.durable = last;
+        }
         news
     }
 }
@@ -188,8 +259,9 @@ impl Durability {
 #[cfg(test)]
 mod tests {
     use super::Durability;
-    use crate::ids::{Index, Term, Ticket};
+    use crate::ids::{Index, LogId, Term, Ticket};
     use crate::output::HardState;
+    use crate::snapshot::Compaction;
     use crate::time::Time;
 
     fn hard(term: u64) -> HardState {
@@ -198,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_late_write_of_an_overwritten_tail_counts_for_nothing() {
-        let mut durability = Durability::restore(Index::ZERO, hard(1));
+        let mut durability = Durability::restore(Index::ZERO, hard(1), LogId::default());
         let old = durability.hand_out(hard(1), Index::new(5), 0, Time::ZERO).unwrap().ticket;
         durability.on_truncate(Index::new(3));
         let new = durability.hand_out(hard(2), Index::new(4), 0, Time::ZERO).unwrap();
@@ -212,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_completion_includes_all_earlier_tickets_and_repeats_are_no_news() {
-        let mut durability = Durability::restore(Index::ZERO, hard(1));
+        let mut durability = Durability::restore(Index::ZERO, hard(1), LogId::default());
         durability.hand_out(hard(2), Index::new(1), 0, Time::ZERO).unwrap();
         let second = durability.hand_out(hard(3), Index::new(2), 0, Time::ZERO).unwrap().ticket;
         assert!(durability.on_persisted(second));
@@ -223,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_term_that_is_durable_ahead_of_its_ticket_is_not_taken_back_by_earlier_ones() {
-        let mut durability = Durability::restore(Index::ZERO, hard(1));
+        let mut durability = Durability::restore(Index::ZERO, hard(1), LogId::default());
         let entries = durability.hand_out(hard(2), Index::new(4), 0, Time::ZERO).unwrap().ticket;
         let voted = durability.hand_out(hard(3), Index::new(4), 0, Time::ZERO).unwrap().ticket;
         assert!(durability.on_hard_state_persisted(voted));
@@ -236,8 +308,23 @@ mod tests {
 
     #[test]
     fn entries_never_handed_out_need_no_truncation_on_disk() {
-        let mut durability = Durability::restore(Index::new(2), hard(1));
+        let mut durability = Durability::restore(Index::new(2), hard(1), LogId::default());
         durability.on_truncate(Index::new(3));
         assert!(durability.hand_out(hard(1), Index::new(2), 0, Time::ZERO).is_none());
+    }
+
+    #[test]
+    fn a_snapshot_is_current_when_its_own_ticket_is_durable_whatever_the_log_has() {
+        let mut durability = Durability::restore(Index::new(9), hard(1), LogId::default());
+        let last = LogId { term: Term::new(1), index: Index::new(5) };
+        let vote = durability.hand_out(hard(2), Index::new(9), 0, Time::ZERO).unwrap().ticket;
+        durability.on_compact(Compaction { base: last, snapshot: Some(last) });
+        let due = durability.hand_out(hard(2), Index::new(9), 0, Time::ZERO).unwrap();
+        assert_eq!(due.compact.unwrap().snapshot, Some(last));
+        durability.on_persisted(vote);
+        assert_eq!((durability.index(), durability.snapshot()), (Index::new(9), LogId::default()));
+        durability.on_persisted(due.ticket);
+        assert_eq!(durability.snapshot(), last);
+        assert!(durability.hand_out(hard(2), Index::new(9), 0, Time::ZERO).is_none());
     }
 }

@@ -86,15 +86,18 @@ impl Follower {
 
     /// How long it goes on waiting before it campaigns, if it knows no leader.
     pub(crate) fn patience_left_ns(&self, state: &State) -> Option<u64> {
-        let campaign_at = self.since.after_ns(self.patience_ns);
-        self.leader.is_none().then(|| campaign_at.since(state.time()))
+        self.leader.is_none().then(|| self.campaign_at(state).since(state.time()))
+    }
+
+    fn campaign_at(&self, state: &State) -> Time {
+        self.since.after_ns(self.patience_ns).max(state.promised_until)
     }
 
     pub(crate) fn next_deadline(&self, state: &State) -> Option<Time> {
         if self.is_vouched_for(state) {
             return None;
         }
-        let campaign = state.is_electable().then(|| self.since.after_ns(self.patience_ns));
+        let campaign = state.is_electable().then(|| self.campaign_at(state));
         let probe = self.probes(state).then_some(self.probe_at);
         [campaign, probe].into_iter().flatten().min()
     }
@@ -105,7 +108,7 @@ impl Follower {
             return false;
         }
         let now = state.time();
-        if state.is_electable() && now >= self.since.after_ns(self.patience_ns) {
+        if state.is_electable() && now >= self.campaign_at(state) {
             return true;
         }
         if self.probes(state) && now >= self.probe_at {
@@ -172,12 +175,12 @@ impl Follower {
     /// this member dismisses it, one that does not seat its leader ends that
     /// leader's office (rule 18).
     #[cold]
-    fn on_configuration_committed(&mut self, state: &mut State) {
+    pub(crate) fn on_configuration_committed(&mut self, state: &mut State) {
         if state.is_removed() {
             if !state.is_dismissed {
                 state.is_dismissed = true;
-                let configuration = state.log.configuration().0;
-                state.event(Event::Removed { configuration });
+                let as_of = state.committed();
+                state.event(Event::Removed { as_of });
             }
             return;
         }
@@ -200,6 +203,9 @@ impl Follower {
 
     /// Stops trusting the leader; campaigns soon, unless another is quicker.
     fn abandon(&mut self, state: &mut State) {
+        if mutants::is_active(122) {
+            state.promised_until = Time::ZERO;
+        }
         self.leader = None;
         self.is_doubted = false;
         self.since = state.time();
@@ -237,10 +243,11 @@ impl Follower {
     /// that conflict are replaced (§3.5).
     pub(crate) fn on_append(&mut self, state: &mut State, from: Sender, append: &mut Append) {
         self.hear(state, from);
+        state.promise();
         self.round = self.round.max(append.round);
         self.configuration = self.configuration.max(append.configuration);
         let reaches = append.previous.index <= state.log.last().index;
-        let meets = state.log.contains(append.previous) || (reaches && mutants::is_active(17));
+        let meets = state.log.meets(append.previous) || (reaches && mutants::is_active(17));
         if !meets {
             let hint = state.log.meeting_point(append.previous);
             self.reject = Some(Box::new((append.previous.index, hint)));
@@ -282,6 +289,13 @@ impl Follower {
         // Reads wait for the round, not for the disk: answer a new one at once.
         let at_once = is_heartbeat || self.round > self.acked_round;
         self.ack = if at_once { AckDue::Now } else { AckDue::WhenDurable.max(self.ack) };
+    }
+
+    /// A snapshot took the place of the log up to `last`: it is a part of every
+    /// later leader's log.
+    pub(crate) fn on_snapshot(&mut self, last: Index) {
+        self.verified = self.verified.max(last);
+        self.ack = AckDue::WhenDurable.max(self.ack);
     }
 
     /// More of the log is durable.

@@ -14,7 +14,8 @@
 //! - After `halt` nothing leaves any more.
 //!
 //! Not here: messages of others (`group/messages.rs`), questions
-//! (`group/queries.rs`), leadership transfers (`group/transfer.rs`), the protocol itself (`follower.rs`, `candidate.rs`,
+//! (`group/queries.rs`), snapshots (`group/snapshots.rs`), leadership transfers
+//! (`group/transfer.rs`), the protocol itself (`follower.rs`, `candidate.rs`,
 //! `leader.rs`, `votes.rs`, `reads.rs`).
 
 use std::rc::Rc;
@@ -29,6 +30,7 @@ use crate::follower::Follower;
 use crate::ids::{Index, LogId, NodeId, ReadId, Term, Ticket};
 use crate::leader::Leader;
 use crate::liveness::Liveness;
+use crate::log::base::Head;
 use crate::log::{Log, RestoreError};
 use crate::membership::Configuration;
 use crate::message::VoteKind;
@@ -37,6 +39,7 @@ use crate::options::Settings;
 use crate::output::{Effects, Event, FetchId, HardState, Output, Role};
 use crate::reads::Reads;
 use crate::rng::Rng;
+use crate::snapshot::{Compaction, Snapshot};
 use crate::state::{Seat, State};
 use crate::time::{Now, Time};
 use crate::votes::OwedVote;
@@ -46,7 +49,11 @@ use crate::votes::OwedVote;
 pub struct Restored {
     /// Term and vote.
     pub hard_state: HardState,
-    /// Index of the last entry.
+    /// The last entry that left the log; zero while none has.
+    pub base: LogId,
+    /// The current snapshot.
+    pub snapshot: Option<Snapshot>,
+    /// Index of the last entry; that of the base when there is none.
     pub last: Index,
     /// First log id of each run of one term, ascending.
     pub runs: Vec<LogId>,
@@ -54,6 +61,9 @@ pub struct Restored {
     pub configurations: Vec<(Index, Configuration)>,
     /// Log time of the last entry, milliseconds.
     pub last_log_time_ms: u64,
+    /// Up to here the machine has applied the log durably, by itself (rule 14);
+    /// 0 for one that starts from the snapshot, or from nothing.
+    pub machine: Index,
 }
 
 /// What a member is doing at the moment, with what only that role needs.
@@ -92,8 +102,12 @@ impl Group {
         seed: u64,
         now: Now,
     ) -> Result<Self, RestoreError> {
-        let Restored { hard_state, last, runs, configurations, last_log_time_ms } = restored;
-        let log = Log::restore(last, runs, configurations, last_log_time_ms)?;
+        let (hard_state, machine) = (restored.hard_state, restored.machine);
+        let (log, durability) = restored.log()?;
+        let (last, snapshot) = (log.last().index, log.snapshot());
+        if machine > last {
+            return Err(RestoreError::Machine { machine, last });
+        }
         if hard_state.term < log.last().term {
             let (recorded, last) = (hard_state.term, log.last());
             return Err(RestoreError::HardState { recorded, last });
@@ -108,16 +122,26 @@ impl Group {
             now,
             term,
             vote,
-            durability: Durability::restore(last, hard_state),
+            durability,
             log,
             commit: Index::ZERO,
             applied: Index::ZERO,
             position: 0,
+            promised_until: Time::ZERO,
             liveness: Vec::new(),
             effects: Effects::default(),
             counters: Counters::default(),
             is_dismissed: false,
         };
+        // Neither was ever anything but committed (rule 14).
+        state.commit_to(snapshot.index.max(machine));
+        if snapshot.index > machine {
+            state.effects.rare().install = Some(snapshot);
+        }
+        if !is_fresh(&state) {
+            // What an earlier run promised is not known: as much as it could.
+            state.promise();
+        }
         let patience = first_patience_ns(&mut state);
         let follower = Follower::new(&mut state, patience);
         Ok(Self {
@@ -315,6 +339,11 @@ impl Group {
         if !self.is_halted() {
             match &mut self.role {
                 RoleState::Follower(follower) => {
+                    // Nobody would answer one who holds no seat.
+                    if self.state.is_dismissed && self.reads.len() > 0 {
+                        let refused = self.reads.take();
+                        self.state.effects.rare().reads_refused.extend(refused);
+                    }
                     let leader = follower.leader;
                     if leader.is_some_and(|leader| self.reads.flush(&mut self.state, leader)) {
                         follower.doubt(&self.state);
@@ -432,6 +461,45 @@ impl Group {
     }
 }
 
+/// Whether a member that starts has never taken part.
+fn is_fresh(state: &State) -> bool {
+    state.log.last().index <= Index::FIRST && state.term <= Term::BOOTSTRAP
+}
+
+impl Restored {
+    /// The log and what of it is durable.
+    fn log(self) -> Result<(Log, Durability), RestoreError> {
+        let Self { hard_state, base, last, runs, mut configurations, .. } = self;
+        let mut log_time_ms = self.last_log_time_ms;
+        let mut snapshot = LogId::default();
+        if let Some(taken) = &self.snapshot {
+            snapshot = taken.last;
+            log_time_ms = log_time_ms.max(taken.log_time_ms);
+            // Of what it covers, only its own is needed any more.
+            configurations.retain(|(at, _)| *at > snapshot.index);
+            configurations.insert(0, (taken.configuration_index, taken.configuration.clone()));
+        }
+        let end = last.max(snapshot.index);
+        let held = if snapshot.index > last {
+            // What stood behind is lost, and the snapshot has what stood before.
+            Log::restore(
+                Head { base: snapshot, snapshot },
+                end,
+                Vec::new(),
+                configurations,
+                log_time_ms,
+            )?
+        } else {
+            Log::restore(Head { base, snapshot }, last, runs, configurations, log_time_ms)?
+        };
+        let mut durability = Durability::restore(end, hard_state, snapshot);
+        if snapshot.index > last {
+            durability.on_compact(Compaction { base: snapshot, snapshot: Some(snapshot) });
+        }
+        Ok((held, durability))
+    }
+}
+
 /// How long a member that just started waits before its first campaign.
 fn first_patience_ns(state: &mut State) -> u64 {
     let configuration = state.configuration();
@@ -443,9 +511,8 @@ fn first_patience_ns(state: &mut State) -> u64 {
     if voters == [state.seat.node] {
         return 0;
     }
-    let is_fresh = state.log.last().index == Index::FIRST && state.term == Term::BOOTSTRAP;
     let rank = voters.iter().position(|node| *node == state.seat.node);
-    match rank.and_then(|rank| u64::try_from(rank).ok()).filter(|_| is_fresh) {
+    match rank.and_then(|rank| u64::try_from(rank).ok()).filter(|_| is_fresh(state)) {
         // All of a fresh group agree who goes first; the id of the group spreads
         // the leaders of many groups over the nodes.
         Some(rank) => {
@@ -460,6 +527,7 @@ fn first_patience_ns(state: &mut State) -> u64 {
 mod membership;
 mod messages;
 pub(crate) mod queries;
+mod snapshots;
 mod transfer;
 
 #[cfg(test)]

@@ -147,6 +147,14 @@ pub struct LogId {
     pub index: Index,
 }
 
+impl LogId {
+    /// Whether index or term is beyond what may be used (rule 24).
+    #[must_use]
+    pub const fn is_exhausted(self) -> bool {
+        self.index.is_exhausted() || self.term.is_exhausted()
+    }
+}
+
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.index, self.term)

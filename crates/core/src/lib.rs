@@ -14,6 +14,7 @@
 //! - `leader/change.rs`: how members change.
 //! - `log.rs`, `durability.rs`, `quorum.rs`: what a member has, what its disk
 //!   has, what a majority has.
+//! - `snapshot.rs`, `group/snapshots.rs`: what stands for the front of a log.
 //!
 //! Sections (§) are those of Ongaro's dissertation, "Consensus: Bridging
 //! Theory and Practice"; rules and decisions (D) are in `docs/`.
@@ -40,6 +41,7 @@ mod output;
 mod quorum;
 mod reads;
 mod rng;
+mod snapshot;
 mod state;
 mod time;
 mod votes;
@@ -70,9 +72,12 @@ pub use message::{
     Ack, AckOutcome, Append, Body, Forward, ForwardOutcome, ForwardReply, Message, VoteKind,
     VoteReply, VoteRequest,
 };
-pub use options::{Options, OptionsError, Settings};
+pub use options::{LeaseOptions, Options, OptionsError, Settings};
 pub use output::{
     Envelope, Event, Fetch, FetchId, HardState, Output, Persist, ReadReady, Role, TransferFailure,
+};
+pub use snapshot::{
+    Compaction, SNAPSHOT_PART_BYTES_MAX, Snapshot, SnapshotAck, SnapshotOutcome, SnapshotPart,
 };
 pub use state::Seat;
 pub use time::{Now, Time, WallMs};

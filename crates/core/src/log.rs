@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 
 use crate::entry::{Chunk, Entries, EntryKind};
 use crate::ids::{Incarnation, Index, LogId, NodeId, Term};
+use crate::log::base::Head;
 use crate::membership::Configuration;
 use crate::mutants;
 
@@ -36,7 +37,8 @@ struct Slot {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
     last: LogId,
-    /// First log id of each run of one term, ascending; empty with the log.
+    /// First log id of each run of one term, ascending; empty with the log. In a
+    /// log with a base, that comes first.
     runs: Vec<LogId>,
     slots: VecDeque<Slot>,
     /// Where the bytes of the first slot begin.
@@ -44,6 +46,8 @@ pub(crate) struct Log {
     /// Configurations in the log and where they stand, ascending.
     configurations: Vec<(Index, Configuration)>,
     last_log_time_ms: u64,
+    /// Rare, and larger than a place for it.
+    head: Option<Box<Head>>,
 }
 
 /// Why what storage gave is no log.
@@ -60,6 +64,30 @@ pub enum RestoreError {
         last: Index,
         /// What is wrong.
         detail: &'static str,
+    },
+    /// A base and a snapshot that do not fit together, or not to the log.
+    #[error(
+        "storage returned a log with base {base} and snapshot {snapshot}: {detail}; \
+         verify the log before starting this member again"
+    )]
+    Base {
+        /// The last entry that left the log.
+        base: LogId,
+        /// The last entry of the snapshot.
+        snapshot: LogId,
+        /// What is wrong.
+        detail: &'static str,
+    },
+    /// A machine that has applied what its log does not have (rule 14).
+    #[error(
+        "the machine has applied up to {machine}, its log ends at {last}: one of them is another's \
+         or an old copy; remove this member and add it under a new node id"
+    )]
+    Machine {
+        /// Where the machine is.
+        machine: Index,
+        /// The last entry.
+        last: Index,
     },
     /// Configurations that do not ascend, or stand behind the last entry.
     #[error(
@@ -86,23 +114,25 @@ pub enum RestoreError {
 
 impl Log {
     pub(crate) fn restore(
+        head: Head,
         last: Index,
-        runs: Vec<LogId>,
+        mut runs: Vec<LogId>,
         configurations: Vec<(Index, Configuration)>,
         last_log_time_ms: u64,
     ) -> Result<Self, RestoreError> {
         let refuse = |detail| Err(RestoreError::Runs { last, detail });
+        let Head { base, snapshot } = head.check(last)?;
         let last_id = match (runs.first(), runs.last()) {
-            (None, _) | (_, None) if last > Index::ZERO => {
+            (None, _) | (_, None) if last > base.index => {
                 return refuse("entries without runs");
             }
-            (Some(first), _) if first.index != Index::FIRST => {
-                return refuse("the first run does not begin at 1");
+            (Some(first), _) if first.index != base.index.next() || first.term < base.term => {
+                return refuse("the first run does not begin behind the base");
             }
             (_, Some(run)) if run.index > last || last.is_exhausted() => {
                 return refuse("a run begins behind the last entry");
             }
-            (_, run) => LogId { term: run.map_or(Term::ZERO, |run| run.term), index: last },
+            (_, run) => LogId { term: run.map_or(base.term, |run| run.term), index: last },
         };
         let ascending = |pair: &[LogId]| match pair {
             [a, b] => a.term < b.term && a.index < b.index,
@@ -115,14 +145,24 @@ impl Log {
         if !places.is_sorted_by(|a, b| a < b) {
             return Err(RestoreError::Configurations { last });
         }
-        Ok(Self {
+        if base.index > Index::ZERO {
+            let continued = runs.first().is_some_and(|first| first.term == base.term);
+            runs.splice(..usize::from(continued), [base]);
+        }
+        let log = Self {
             last: last_id,
             runs,
             slots: VecDeque::new(),
             start: 0,
             configurations,
             last_log_time_ms,
-        })
+            head: (snapshot.index > Index::ZERO).then(|| Box::new(Head { base, snapshot })),
+        };
+        if snapshot.index <= last && !log.contains(snapshot) {
+            let detail = "the log has another entry at the snapshot's index";
+            return Err(RestoreError::Base { base, snapshot, detail });
+        }
+        Ok(log)
     }
 
     /// Adds a chunk behind the last entry. Returns whether another
@@ -183,7 +223,8 @@ impl Log {
         self.last_log_time_ms
     }
 
-    /// The term at an index; index 0 has term 0. `None` behind the end.
+    /// The term at an index; index 0 has term 0. `None` behind the end, and
+    /// before the base.
     pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
         if index > self.last.index {
             return None;
@@ -192,18 +233,27 @@ impl Log {
         if index >= newest.index {
             return Some(newest.term).filter(|_| index > Index::ZERO).or(Some(Term::ZERO));
         }
-        Some(self.run_of(index).term)
+        self.run_of(index).map(|run| run.term)
     }
 
     #[cold]
-    fn run_of(&self, index: Index) -> LogId {
+    fn run_of(&self, index: Index) -> Option<LogId> {
+        if index == Index::ZERO {
+            return Some(LogId::default());
+        }
         let behind = self.runs.partition_point(|run| run.index <= index);
-        behind.checked_sub(1).and_then(|i| self.runs.get(i)).copied().unwrap_or_default()
+        behind.checked_sub(1).and_then(|i| self.runs.get(i)).copied()
     }
 
     /// Whether the entry with this log id is in the log (§3.5).
     pub(crate) fn contains(&self, id: LogId) -> bool {
         self.term_at(id.index) == Some(id.term)
+    }
+
+    /// Whether an append may follow `previous`. What lies before the base is
+    /// committed, so whoever leads has it alike (§3.6).
+    pub(crate) fn meets(&self, previous: LogId) -> bool {
+        self.contains(previous) || previous.index < self.base().index
     }
 
     /// The last entry at or before `bound.index` whose term is at most
@@ -212,21 +262,22 @@ impl Log {
     pub(crate) fn meeting_point(&self, bound: LogId) -> LogId {
         let mut index = bound.index.min(self.last.index);
         loop {
-            let term = self.term_at(index).unwrap_or_default();
-            if term <= bound.term || index == Index::ZERO {
-                return LogId { term, index };
+            // Before the base nothing is known: whoever asks must go on there.
+            let run = self.run_of(index).unwrap_or_default();
+            if run.term <= bound.term || index == Index::ZERO {
+                return LogId { term: run.term, index };
             }
-            index = self.run_of(index).index.previous();
+            index = run.index.previous();
         }
     }
 
     /// The first index at which a chunk differs from the log; `None` when all
     /// of it that overlaps is the same.
     pub(crate) fn conflict(&self, chunk: &Chunk) -> Option<Index> {
-        let mut index = chunk.first();
+        // What lies before the base is committed: it is the same everywhere.
+        let mut index = chunk.first().max(self.base().index);
         while index <= chunk.last().min(self.last.index) {
-            let run = self.run_of(index);
-            if run.term != chunk.term() {
+            if self.run_of(index).is_none_or(|run| run.term != chunk.term()) {
                 return Some(index);
             }
             let behind = self.runs.iter().find(|later| later.index > index);
@@ -352,6 +403,13 @@ impl Log {
         }
     }
 
+    /// The configuration in effect at `index` and where it stands.
+    pub(crate) fn configuration_at(&self, index: Index) -> Option<(Index, &Configuration)> {
+        let behind = self.configurations.partition_point(|(at, _)| *at <= index);
+        let (at, configuration) = self.configurations.get(behind.checked_sub(1)?)?;
+        Some((*at, configuration)).filter(|_| index >= self.base().index)
+    }
+
     /// The configuration before the one in effect.
     pub(crate) fn former_configuration(&self) -> Option<&Configuration> {
         let before = self.configurations.len().checked_sub(2)?;
@@ -382,6 +440,8 @@ fn configurations_of(chunk: &Chunk) -> Result<Vec<(Index, Configuration)>, Index
         })
         .collect()
 }
+
+pub(crate) mod base;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use crate::entry::Entries;
 use crate::ids::{Generation, Index, LogId, NodeId, ReadId, Round, Run, Term};
+use crate::snapshot::{SnapshotAck, SnapshotPart};
 use crate::time::WallMs;
 
 pub(crate) mod membership;
@@ -78,6 +79,11 @@ pub enum Body {
     ForwardReply(ForwardReply),
     /// About who belongs to the group. Rare and large.
     Membership(Box<Membership>),
+    /// Leader to member: a piece of a snapshot (§5). The core hears its leader
+    /// in it; the piece is the driver's.
+    Snapshot(SnapshotPart),
+    /// The answer, which is the driver's too.
+    SnapshotAck(SnapshotAck),
 }
 
 /// Entries for a follower, or none: then it is a heartbeat.

@@ -72,22 +72,31 @@ mutants! {
     37 "M37" "I19" "the incoming majority alone decides while joint";
     38 "M38" "I26" "a change is taken while one is not committed";
     39 "M39" "I29" "truncation leaves the configuration that it removes";
+    40 "M40" "I32" "a snapshot's configuration is not taken over";
     42 "M42" "I28" "a leader that was removed counts itself";
     43 "M43" "I26" "a change is taken before an own entry is committed";
-    44 "M44" "I56" "a learner votes before it has caught up";
+    44 "M44" "W05" "a learner votes before it has caught up";
     45 "M45" "I56" "the joint configuration is never left";
+    46 "M46" "I32" "a log behind a snapshot is kept whatever its term there";
+    47 "M47" "I33" "a snapshot that is no news is installed";
+    49 "M49" "I35" "the log is compacted without its snapshot";
     54 "M54" "I37" "reads are served without asking a quorum";
     56 "M56" "I37" "a read is confirmed by a round begun before it";
     58 "M58" "I37" "reads are served before an own entry is committed";
-    61 "M61" "I40" "a leader goes on appending while it hands over";
+    59 "M59" "I39" "a lease counts from the answer's arrival";
+    60 "M60" "I39" "a lease has no margin for clocks that differ";
+    61 "M61" "I39" "a lease is kept while leadership is handed over";
     108 "M108" "I05" "votes are asked for before the own one is durable";
     109 "M109" "W03" "the late write of an overwritten tail counts";
     110 "M110" "I55" "a loss leaves the window open";
     111 "M111" "I40" "leadership is handed to a member that is not level";
     112 "M112" "I09" "a vote is given although the leader is heard";
-    113 "M113" "I16" "acks of an earlier membership count";
+    113 "M113" "W06" "acks of an earlier membership count";
     114 "M114" "I31" "a leader that was removed stays in office";
     115 "M115" "I15" "a term that is durable ahead makes the entries before it so";
+    116 "M116" "I15" "a snapshot is acknowledged before it is durable";
+    121 "M121" "I40" "a leader goes on appending while it hands over";
+    122 "M122" "I39" "a suspicion ends a voter's promise";
 }
 
 /// The mutants of this build; none in a usual one.

@@ -14,6 +14,7 @@ use std::mem;
 use crate::entry::Entries;
 use crate::ids::{Index, LogId, NodeId, ReadId, Term, Ticket};
 use crate::message::Message;
+use crate::snapshot::Compaction;
 
 /// What one or more inputs made due. The caller's: every group fills the same.
 #[derive(Debug, Default)]
@@ -22,6 +23,10 @@ pub struct Output {
     pub persist: Option<Persist>,
     /// Each may leave at once, beside the write.
     pub messages: Vec<Envelope>,
+    /// The snapshot up to here takes the place of whatever the machine has: it
+    /// is restored from it, once `durable_snapshot` is this far, before anything
+    /// behind it is applied.
+    pub install: Option<LogId>,
     /// Entries up to here are committed and may be applied.
     pub committed: Option<Index>,
     /// Reads that may be served once the machine has applied their index.
@@ -30,6 +35,8 @@ pub struct Output {
     pub reads_refused: Vec<ReadId>,
     /// Entries that are wanted from storage; answer with `on_fetched`.
     pub fetches: Vec<Fetch>,
+    /// Members that need the current snapshot; answer with `on_snapshot_ended`.
+    pub snapshots: Vec<NodeId>,
     /// What changed about office and membership.
     pub events: Vec<Event>,
 }
@@ -37,8 +44,19 @@ pub struct Output {
 impl Output {
     /// Empties it and keeps its memory.
     pub fn clear(&mut self) {
-        let Self { persist, messages, committed, reads, reads_refused, fetches, events } = self;
-        (*persist, *committed) = (None, None);
+        let Self {
+            persist,
+            messages,
+            install,
+            committed,
+            reads,
+            reads_refused,
+            fetches,
+            snapshots,
+            events,
+        } = self;
+        (*persist, *install, *committed) = (None, None, None);
+        snapshots.clear();
         messages.clear();
         reads.clear();
         reads_refused.clear();
@@ -51,7 +69,9 @@ impl Output {
     pub fn is_empty(&self) -> bool {
         self.persist.is_none()
             && self.messages.is_empty()
+            && self.install.is_none()
             && self.committed.is_none()
+            && self.snapshots.is_empty()
             && self.reads.is_empty()
             && self.reads_refused.is_empty()
             && self.fetches.is_empty()
@@ -64,7 +84,8 @@ impl Output {
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     pub(crate) messages: Vec<Envelope>,
-    pub(crate) committed: Option<Index>,
+    /// 0 where nothing new is.
+    pub(crate) committed: Index,
     rare: Option<Box<Rare>>,
 }
 
@@ -74,6 +95,8 @@ pub(crate) struct Rare {
     pub(crate) reads: Vec<ReadReady>,
     pub(crate) reads_refused: Vec<ReadId>,
     pub(crate) fetches: Vec<Fetch>,
+    pub(crate) snapshots: Vec<NodeId>,
+    pub(crate) install: Option<LogId>,
     pub(crate) events: Vec<Event>,
 }
 
@@ -100,11 +123,14 @@ impl Effects {
     /// Hands over all that is due, and its own memory with it.
     pub(crate) fn hand_over(&mut self, out: &mut Output) {
         mem::swap(&mut out.messages, &mut self.messages);
-        out.committed = self.committed.take();
+        let committed = mem::take(&mut self.committed);
+        out.committed = (committed > Index::ZERO).then_some(committed);
         if let Some(mut rare) = self.rare.take() {
             out.reads.append(&mut rare.reads);
             out.reads_refused.append(&mut rare.reads_refused);
             out.fetches.append(&mut rare.fetches);
+            out.snapshots.append(&mut rare.snapshots);
+            out.install = rare.install;
             out.events.append(&mut rare.events);
         }
     }
@@ -129,7 +155,7 @@ pub struct HardState {
 }
 
 /// Changes to make durable, as one ordered record: hard state, then
-/// truncation, then entries.
+/// truncation, then compaction, then entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Persist {
     /// Names this hand-over in the completion. A completed ticket says that
@@ -139,6 +165,8 @@ pub struct Persist {
     pub hard_state: Option<HardState>,
     /// Remove the entries from this index on.
     pub truncate_from: Option<Index>,
+    /// The front of the log goes.
+    pub compact: Option<Compaction>,
     /// Append these.
     pub entries: Entries,
 }
@@ -212,8 +240,8 @@ pub enum Event {
     /// This member holds no seat any more, and that is committed. It asks
     /// nobody and campaigns no more, unless a leader seats it again.
     Removed {
-        /// The configuration without it.
-        configuration: Index,
+        /// As of this committed entry.
+        as_of: LogId,
     },
     /// A leadership transfer was given up; this member serves again.
     NotTransferred {

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use crate::counters::Counters;
 use crate::durability::Durability;
 use crate::entry::{Entries, Seal};
-use crate::ids::{Generation, GroupId, Incarnation, Index, NodeId, Run, Sender, Term};
+use crate::ids::{Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Sender, Term};
 use crate::liveness::Liveness;
 use crate::log::Log;
 use crate::membership::Configuration;
@@ -57,6 +57,9 @@ pub(crate) struct State {
     pub(crate) applied: Index,
     /// The window position of the last append accepted from a leader.
     pub(crate) position: u64,
+    /// Until then no vote is given out of this member's own will: a leader may
+    /// read under a lease meanwhile (`leader/lease.rs`).
+    pub(crate) promised_until: Time,
     /// What the failure detector says of other members.
     pub(crate) liveness: Vec<(NodeId, Liveness)>,
     pub(crate) effects: Effects,
@@ -83,6 +86,18 @@ impl State {
     /// Whether the disk hangs: who cannot write must not lead (rule 8).
     pub(crate) fn is_stalled(&self) -> bool {
         self.stall_at().is_some_and(|at| at <= self.time())
+    }
+
+    /// A leader was heard and may count on this member for a while.
+    pub(crate) fn promise(&mut self) {
+        if self.settings.lease_ns.is_some() {
+            self.promised_until = self.time().after_ns(self.settings.election_timeout_ns);
+        }
+    }
+
+    /// Whether a leader may count on this member.
+    pub(crate) fn is_promised(&self) -> bool {
+        self.time() < self.promised_until
     }
 
     /// Whether this member may campaign: a voter, under its own incarnation,
@@ -114,22 +129,28 @@ impl State {
         seat.is_some_and(|member| member.incarnation == sender.incarnation)
     }
 
-    /// The configuration without a sender that held a seat before, if that is
-    /// committed here.
-    pub(crate) fn removal_of(&self, sender: Sender) -> Option<Index> {
+    /// The last entry that is known to be committed.
+    pub(crate) fn committed(&self) -> LogId {
+        let term = self.log.term_at(self.commit).expect("what is committed is in the log");
+        LogId { term, index: self.commit }
+    }
+
+    /// Whether a node holds no seat in a committed configuration.
+    pub(crate) fn is_unseated(&self, node: NodeId) -> bool {
         let (index, configuration) = self.log.configuration();
-        let is_seated = configuration.find(sender.node).is_some();
-        if is_seated || index > self.commit {
-            return None;
-        }
-        self.log.has_seated(sender.node, sender.incarnation).then_some(index)
+        index <= self.commit && !configuration.is_empty() && configuration.find(node).is_none()
+    }
+
+    /// Whether a sender's removal is committed here: it held a seat before.
+    pub(crate) fn was_removed(&self, sender: Sender) -> bool {
+        self.is_unseated(sender.node) && self.log.has_seated(sender.node, sender.incarnation)
     }
 
     /// Whether this member's removal is committed here.
     pub(crate) fn is_removed(&self) -> bool {
         let own =
             Sender { node: self.seat.node, incarnation: self.seat.incarnation, run: self.seat.run };
-        self.removal_of(own).is_some()
+        self.was_removed(own)
     }
 
     /// Another configuration is in effect: forgets the nodes outside of it.
@@ -194,7 +215,7 @@ impl State {
         assert!(index <= self.log.last().index, "committed what is not in the log");
         if index > self.commit || mutants::is_active(36) {
             self.commit = index;
-            self.effects.committed = Some(index);
+            self.effects.committed = index;
         }
     }
 
@@ -223,6 +244,7 @@ impl State {
             ticket: due.ticket,
             hard_state,
             truncate_from: due.truncate_from,
+            compact: due.compact,
             entries,
         });
     }

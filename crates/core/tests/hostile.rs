@@ -16,8 +16,9 @@ use raftlet_core::{
     Ack, AckOutcome, Append, Arena, Body, Change, Chunk, Configuration, Entries, EntryKind,
     Forward, ForwardOutcome, ForwardReply, Generation, Group, GroupId, HardState, Incarnation,
     Index, Liveness, LogId, Member, MemberRole, Membership, Message, NewEntry, NodeId, Now,
-    Options, Output, ReadId, Restored, Round, Run, Seal, Seat, Sender, Settings, Term, Time,
-    VoteKind, VoteReply, VoteRequest, WallMs, genesis,
+    Options, Output, ReadId, Restored, Round, Run, Seal, Seat, Sender, Settings, Snapshot,
+    SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind, VoteReply, VoteRequest,
+    WallMs, genesis,
 };
 
 const GROUP: GroupId = GroupId::new(1);
@@ -90,8 +91,8 @@ impl Random {
     }
 
     fn body(&mut self) -> Body {
-        match self.below(12) {
-            11 => Body::Membership(Box::new(self.membership())),
+        match self.below(13) {
+            12 => Body::Membership(Box::new(self.membership())),
             0..=2 => {
                 let previous = self.log_id();
                 Body::Append(Append {
@@ -125,6 +126,16 @@ impl Random {
                 read: ReadId::new(self.number()),
                 index: self.flip().then(|| Index::new(self.number())),
             },
+            10 if self.flip() => Body::Snapshot(SnapshotPart {
+                last: self.log_id(),
+                number: self.number(),
+                checksum: 0,
+                bytes: bytes::Bytes::new(),
+            }),
+            10 => Body::SnapshotAck(SnapshotAck {
+                last: self.log_id(),
+                outcome: SnapshotOutcome::Wants { number: self.number() },
+            }),
             _ if self.flip() => Body::Forward(Forward {
                 first_sequence: self.number(),
                 commands: vec![bytes::Bytes::from_static(b"x"); self.below(4) as usize],
@@ -135,6 +146,15 @@ impl Random {
                 len: 1,
                 outcome: ForwardOutcome::Appended { first: Index::new(self.number()) },
             }),
+        }
+    }
+
+    fn snapshot(&mut self) -> Snapshot {
+        Snapshot {
+            last: self.log_id(),
+            configuration_index: Index::new(self.number()),
+            configuration: configuration(1 + self.below(4)),
+            log_time_ms: self.number(),
         }
     }
 
@@ -152,7 +172,7 @@ impl Random {
                 let outcome = Ok(Change::Done { index: Index::new(self.number()) });
                 Membership::Answer { run, ask, outcome }
             }
-            _ => Membership::Removed { configuration: Index::new(self.number()) },
+            _ => Membership::Removed { as_of: self.log_id() },
         }
     }
 
@@ -201,7 +221,7 @@ fn member(random: &mut Random) -> Group {
         last: genesis.last().unwrap().index,
         runs: vec![genesis.last().unwrap()],
         configurations: vec![(Index::FIRST, configuration(voters))],
-        last_log_time_ms: 0,
+        ..Restored::default()
     };
     let settings = Rc::new(Settings::try_from(Options::default()).unwrap());
     Group::new(settings, seat, restored, random.below(1000), Now::default()).unwrap()
@@ -219,8 +239,14 @@ fn no_message_from_anybody_in_any_state_brings_a_member_down() {
         for _ in 0..60 {
             ms += random.below(400);
             let now = Now { time: Time::from_ms(ms), wall: WallMs(random.number()) };
-            match random.below(10) {
+            match random.below(12) {
                 0 => group.on_deadline(now),
+                4 => drop(group.on_snapshot(now, &random.snapshot())),
+                5 => {
+                    let (snapshot, base) = (random.log_id(), Index::new(random.number()));
+                    group.compact(now, snapshot, base);
+                    group.on_snapshot_ended(now, random.node());
+                }
                 1 => {
                     let liveness = [
                         Liveness::Unknown,
@@ -241,7 +267,7 @@ fn no_message_from_anybody_in_any_state_brings_a_member_down() {
                     let term =
                         if random.flip() { group.term() } else { Term::new(random.number()) };
                     let message = Message { generation: GENERATION, term, body: random.body() };
-                    group.step(now, &mut arena, sender, message);
+                    group.step(now, &mut arena, sender, &mut { message });
                     delivered += 1;
                 }
             }
@@ -250,7 +276,9 @@ fn no_message_from_anybody_in_any_state_brings_a_member_down() {
             }
             group.check_invariants();
             for (index, term) in &committed {
-                assert_eq!(group.term_at(*index), Some(*term), "seed {seed} lost {index}");
+                let held = group.term_at(*index);
+                let is_gone = *index < group.base().index;
+                assert!(held == Some(*term) || is_gone, "seed {seed} lost {index}");
             }
             let commit = group.commit_index();
             committed.push((commit, group.term_at(commit).unwrap()));

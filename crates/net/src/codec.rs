@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  0  length      u32  bytes of the message that follows
-//!  4  kind        u8   1 append .. 12 membership (`Kind`)
+//!  4  kind        u8   1 append .. 14 snapshot ack (`Kind`)
 //!  5  reserved    3 x u8, 0
 //!  8  group       u64
 //! 16  generation  u64
@@ -28,6 +28,8 @@
 
 mod decode;
 mod encode;
+mod numbers;
+mod snapshot;
 
 pub use decode::{BatchReader, decode_message};
 pub use encode::{append_to_batch, encode_message, encoded_bytes};
@@ -67,10 +69,12 @@ pub(crate) enum Kind {
     ForwardReply = 10,
     TakeOver = 11,
     Membership = 12,
+    Snapshot = 13,
+    SnapshotAck = 14,
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Append,
         Self::Ack,
         Self::VoteRequest,
@@ -83,6 +87,8 @@ impl Kind {
         Self::ForwardReply,
         Self::TakeOver,
         Self::Membership,
+        Self::Snapshot,
+        Self::SnapshotAck,
     ];
 
     pub(crate) const fn byte(self) -> u8 {

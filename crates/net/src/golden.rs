@@ -20,7 +20,8 @@ use raftlet::core::{
     Ack, AckOutcome, Append, Arena, Body, Chunk, ClusterId, Configuration, EntryKind, Forward,
     ForwardOutcome, ForwardReply, Generation, GroupId, Incarnation, Index, LogId, Member,
     MemberRole, Membership, Message, NewEntry, NodeId, Origin, ReadId, Round, Run, Seal, Sender,
-    Term, Time, VoteKind, VoteReply, VoteRequest, WallMs,
+    SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind, VoteReply, VoteRequest,
+    WallMs,
 };
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/wire-1.txt");
@@ -209,5 +210,24 @@ fn rare_bodies() -> Vec<(&'static str, Body)> {
         ("forward-appended", forwarded(ForwardOutcome::Appended { first: Index::new(12) })),
         ("forward-refused", forwarded(ForwardOutcome::Refused { leader: None })),
         ("take-over", Body::TakeOver { last: log_id(13, 5) }),
+    ]
+    .into_iter()
+    .chain(snapshot_bodies())
+    .collect()
+}
+
+fn snapshot_bodies() -> Vec<(&'static str, Body)> {
+    let part = SnapshotPart {
+        last: log_id(40, 5),
+        number: 2,
+        checksum: 0x0102_0304,
+        bytes: b"state".to_vec().into(),
+    };
+    let ack = |outcome| Body::SnapshotAck(SnapshotAck { last: log_id(40, 5), outcome });
+    vec![
+        ("snapshot", Body::Snapshot(part)),
+        ("snapshot-wants", ack(SnapshotOutcome::Wants { number: 3 })),
+        ("snapshot-installed", ack(SnapshotOutcome::Installed)),
+        ("snapshot-refused", ack(SnapshotOutcome::Refused)),
     ]
 }

@@ -215,6 +215,7 @@ pub(crate) fn message_bytes(message: &Message) -> usize {
         }
         Body::VoteRequest(request) => request.address.len(),
         Body::Membership(said) => membership_bytes(said),
+        Body::Snapshot(part) => part.bytes.len(),
         Body::Ack(_)
         | Body::VoteReply(_)
         | Body::Probe
@@ -222,6 +223,7 @@ pub(crate) fn message_bytes(message: &Message) -> usize {
         | Body::Read { .. }
         | Body::ReadReply { .. }
         | Body::TakeOver { .. }
+        | Body::SnapshotAck(_)
         | Body::ForwardReply(_) => 0,
     };
     MESSAGE_OVERHEAD_BYTES + payload

@@ -65,6 +65,20 @@ marks! {
     FetchLate = "fetches_ended_after_the_office",
     /// Entries were applied from storage, not from memory.
     ColdApply = "cold_applies",
+    /// A snapshot was taken and the log compacted.
+    SnapshotTaken = "snapshots_taken",
+    /// A snapshot was no news any more when it was finished.
+    SnapshotStale = "snapshots_stale",
+    /// A hand-over compacted a log.
+    Compaction = "compactions",
+    /// A received snapshot took the place of a shorter log.
+    SnapshotInstalled = "snapshots_installed",
+    /// A received snapshot left what stood behind it.
+    SuffixKept = "snapshots_installed_before_a_tail",
+    /// A received snapshot took the place of a log of another history.
+    SuffixDropped = "snapshots_installed_over_another_tail",
+    /// A received snapshot was refused.
+    SnapshotRefused = "snapshots_refused",
     /// A message was kept and delivered much later.
     Replay = "replays",
     /// A message reached a later run of its receiver.
@@ -97,6 +111,10 @@ marks! {
     FollowerRead = "reads_served_by_others",
     /// A read was refused.
     ReadRefused = "reads_refused",
+    /// Something happened while a leader had a lease.
+    Lease = "steps_under_a_lease",
+    /// A leader with a lease was cut off.
+    Trap = "traps_for_leases",
     /// A leader began to hand over.
     Transfer = "transfers",
     /// A member was told to take over.
@@ -107,6 +125,30 @@ marks! {
     NotTransferred = "transfers_given_up",
     /// A proposal was refused because of a transfer.
     RefusedInTransfer = "proposals_refused_in_a_transfer",
+    /// A change of the members began.
+    Change = "changes",
+    /// A change was asked for that was there already.
+    ChangeWasDone = "changes_done_already",
+    /// A change was refused because another was under way.
+    ChangeInProgress = "changes_refused_in_progress",
+    /// A change was refused because the leader was too new.
+    ChangeTooEarly = "changes_refused_too_early",
+    /// A change was refused for another reason.
+    ChangeRefused = "changes_refused",
+    /// A change was cancelled while members caught up.
+    ChangeCancelled = "changes_cancelled",
+    /// A leader appended a joint configuration.
+    Joint = "joint_configurations",
+    /// A leader appended the configuration behind a joint one.
+    JointLeft = "joint_configurations_left",
+    /// A member became a voter.
+    Promotion = "promotions",
+    /// A leader appended a configuration in which it has no vote.
+    LeaderLeaves = "leaders_that_leave",
+    /// A member learnt that its removal is committed.
+    Removed = "members_removed",
+    /// A truncation took a configuration.
+    ConfigurationTruncated = "configurations_truncated",
     /// A second phase ended well.
     Healed = "healed",
 }

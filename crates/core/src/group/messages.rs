@@ -21,15 +21,22 @@ use crate::votes;
 impl Group {
     /// A message arrived. Never fails and never panics, whatever it holds: a
     /// refusal is counted in [`Counters`](crate::Counters) and, where it helps, answered.
-    pub fn step(&mut self, now: Now, arena: &mut Arena, from: Sender, mut message: Message) {
+    ///
+    /// Entries are taken out of the message; what is left of it is of no use.
+    pub fn step(&mut self, now: Now, arena: &mut Arena, from: Sender, message: &mut Message) {
         self.state.now = now;
-        if self.is_halted() || !self.is_for_this_group(&message) {
+        if self.is_halted() || !self.is_for_this_group(message) {
             return;
         }
-        let Message { term, ref mut body, .. } = message;
+        let Message { term, body, .. } = message;
+        let term = *term;
         match body {
             Body::VoteRequest(request) => self.on_vote_request(from, term, request),
-            Body::Append(_) => self.step_in_term(arena, from, term, body),
+            Body::Append(_) | Body::Snapshot(_) => self.step_in_term(arena, from, term, body),
+            // True in any term, and needed by those whose own has run ahead.
+            Body::Membership(said) if let Membership::Removed { as_of } = **said => {
+                self.on_removed(as_of);
+            }
             // Whoever leads may be a stranger to an old configuration. Anybody
             // else must hold a seat to be heard (rules 3, 22).
             _ if self.is_heard(from) => self.step_in_term(arena, from, term, body),
@@ -56,7 +63,8 @@ impl Group {
     }
 
     fn on_vote_request(&mut self, from: Sender, term: Term, request: &VoteRequest) {
-        if self.tell_removed(from) {
+        self.tell_unseated(from.node);
+        if self.state.was_removed(from) {
             self.state.counters.stranger += 1;
             return;
         }
@@ -117,6 +125,9 @@ impl Group {
     }
 
     fn trusts_leader(&self) -> bool {
+        if self.state.is_promised() {
+            return true;
+        }
         match &self.role {
             RoleState::Follower(follower) => follower.trusts_leader(&self.state),
             RoleState::Leader(_) => true,
@@ -157,10 +168,7 @@ impl Group {
         }
         match body {
             Body::Append(append) => {
-                if let RoleState::Candidate(_) = &self.role {
-                    let patience = self.state.draw_timeout_ns();
-                    self.become_follower(patience);
-                }
+                self.yield_to_leader();
                 match &mut self.role {
                     RoleState::Follower(follower) => {
                         follower.on_append(&mut self.state, from, append);
@@ -169,6 +177,15 @@ impl Group {
                     _ => self.state.counters.impossible += 1,
                 }
             }
+            Body::Snapshot(_) => {
+                self.yield_to_leader();
+                match &mut self.role {
+                    RoleState::Follower(follower) => follower.hear(&mut self.state, from),
+                    _ => self.state.counters.impossible += 1,
+                }
+            }
+            // The driver counts what arrived; the acks tell what it came to.
+            Body::SnapshotAck(_) => {}
             Body::Ack(ack) => match &mut self.role {
                 RoleState::Leader(leader) => leader.on_ack(&mut self.state, from, ack),
                 _ => self.state.counters.stale += 1,
@@ -190,6 +207,14 @@ impl Group {
             }
             Body::Membership(said) => self.on_membership(from, said),
             Body::VoteRequest(_) => unreachable!("dispatched by step"),
+        }
+    }
+
+    /// Somebody leads this term: who campaigned in it gives up.
+    fn yield_to_leader(&mut self) {
+        if let RoleState::Candidate(_) = &self.role {
+            let patience = self.state.draw_timeout_ns();
+            self.become_follower(patience);
         }
     }
 
@@ -226,7 +251,11 @@ impl Group {
     fn answer_stale(&mut self, from: Sender, body: &Body) {
         let leader = self.leader();
         match body {
-            Body::Append(_) | Body::Probe | Body::Read { .. } | Body::Forward(_) => {
+            Body::Append(_)
+            | Body::Snapshot(_)
+            | Body::Probe
+            | Body::Read { .. }
+            | Body::Forward(_) => {
                 self.decline(from, leader, body);
             }
             Body::Membership(said)
@@ -276,6 +305,8 @@ fn numbers_in_range(term: Term, body: &Body) -> bool {
         }
         Body::VoteRequest(request) => fine(request.last),
         &Body::TakeOver { last } => fine(last),
+        Body::Snapshot(part) => fine(part.last),
+        Body::SnapshotAck(ack) => fine(ack.last),
         Body::ReadReply { index, .. } => index.is_none_or(|index| index.get() < NUMBER_MAX),
         _ => true,
     }

@@ -10,6 +10,7 @@ use crate::membership::Configuration;
 use crate::message::VoteKind;
 use crate::output::{HardState, Role};
 use crate::state::Seat;
+use crate::time::Time;
 
 /// One member of the configuration, as this member sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct MemberStatus {
     pub match_index: Index,
     /// Whether the detector vouches for it; itself always.
     pub is_alive: bool,
+    /// Whether the leader sends it a snapshot: what it needs has left the log.
+    pub awaits_snapshot: bool,
 }
 
 /// How a member and its group are doing.
@@ -40,6 +43,10 @@ pub struct Status {
     pub last_index: Index,
     /// Durable up to here.
     pub durable_index: Index,
+    /// Entries up to here have left the log.
+    pub base_index: Index,
+    /// The current snapshot contains everything up to here.
+    pub snapshot_index: Index,
     /// The members of the configuration in effect.
     pub members: Vec<MemberStatus>,
     /// That configuration, both sets of it while joint.
@@ -64,7 +71,8 @@ impl Group {
         self.state.log.slice(first, last, bytes_max)
     }
 
-    /// The term of the entry at `index`; `None` behind the end of the log.
+    /// The term of the entry at `index`; `None` behind the end of the log and
+    /// before its base.
     #[must_use]
     pub fn term_at(&self, index: Index) -> Option<Term> {
         self.state.log.term_at(index)
@@ -74,6 +82,16 @@ impl Group {
     #[must_use]
     pub fn log_bytes(&self) -> usize {
         self.state.log.bytes()
+    }
+
+    /// Until when a leader reads without a round; `None` where leases are off or
+    /// it has none as of its last input.
+    #[must_use]
+    pub fn lease_until(&self) -> Option<Time> {
+        match &self.role {
+            RoleState::Leader(leader) => leader.lease_until(&self.state),
+            _ => None,
+        }
     }
 
     /// What this member is.
@@ -191,6 +209,8 @@ impl Group {
             commit_index: self.commit_index(),
             last_index: self.last_index(),
             durable_index: self.durable_index(),
+            base_index: self.base().index,
+            snapshot_index: self.snapshot().index,
             members: self.members(),
             configuration: self.configuration().clone(),
             configuration_index: self.configuration_index(),
@@ -207,6 +227,7 @@ impl Group {
             match_index: self.match_index(node),
             is_alive: node == self.state.seat.node
                 || matches!(self.state.liveness_of(node), Liveness::Alive { .. }),
+            awaits_snapshot: self.awaits_snapshot(node),
         };
         configuration.nodes().map(|member| status(member.node)).collect()
     }
@@ -236,7 +257,9 @@ impl Group {
         assert!(self.durable_index() <= self.last_index(), "durable beyond the log");
         assert!(self.last().term <= state.term, "the log has a term of the future");
         let memory_first = state.log.memory_first();
-        assert!(memory_first <= self.durable_index().next(), "lost what is not durable");
+        let held = self.durable_index().max(state.log.base().index);
+        assert!(memory_first <= held.next(), "lost what is not durable");
+        assert!(state.log.base().index <= state.commit, "compacted beyond the commit index");
         if let RoleState::Leader(leader) = &self.role {
             assert!(state.is_term_durable(), "leads a term that a crash would undo");
             let peers = leader.peers();

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! probe ──logs meet──▶ pipeline ──reject, loss, new run──▶ probe
-//!   └──────── storage has not what it needs ────────▶ snapshot needed
+//!   │ └────── storage cannot give what it needs ──────▶ snapshot needed
+//!   └──── what it needs has left the log ────▶ snapshot ──ack──▶ probe
 //! ```
 //!
 //! Probing has one message under way. In the pipeline `next` runs ahead of the
@@ -34,8 +35,11 @@ enum Mode {
         outstanding: bool,
     },
     Pipeline,
-    /// Storage could not give the entries that come next.
+    /// Storage could not give the entries that come next, or a snapshot did not
+    /// help: tried again after a while.
     SnapshotNeeded,
+    /// The driver sends a snapshot (`progress/snapshot.rs`).
+    Snapshot,
 }
 
 /// What all members are told alike in one drain.
@@ -221,7 +225,7 @@ impl Peer {
         // Heartbeats for other reasons don't put off what storage owes.
         let since = match self.mode {
             Mode::SnapshotNeeded => self.fetch_failed_at,
-            Mode::Probe { .. } | Mode::Pipeline => self.sent_at,
+            Mode::Probe { .. } | Mode::Pipeline | Mode::Snapshot => self.sent_at,
         };
         self.is_open(state, round).then(|| since.after_ns(interval))
     }
@@ -292,7 +296,13 @@ impl Peer {
         while self.next <= last && self.has_room() {
             let bytes_max = state.settings.options().append_bytes_max;
             let Some(entries) = state.log.slice(self.next, last, bytes_max) else {
-                self.fetch(state, bytes_max, fetches);
+                if self.is_behind_base(state) {
+                    if self.pass_base(state) {
+                        continue;
+                    }
+                } else {
+                    self.fetch(state, bytes_max, fetches);
+                }
                 return;
             };
             self.send(state, circular, self.next.previous(), entries);
@@ -305,7 +315,7 @@ impl Peer {
             Mode::Pipeline => {
                 self.fetch.is_none() && self.sent.saturating_sub(self.acked) < self.window
             }
-            Mode::SnapshotNeeded => false,
+            Mode::SnapshotNeeded | Mode::Snapshot => false,
         }
     }
 
@@ -329,6 +339,10 @@ impl Peer {
         entries: Option<Entries>,
     ) {
         self.fetch = None;
+        if self.is_behind_base(state) {
+            // The log moved on meanwhile; the next flush sees to it.
+            return;
+        }
         let known = |entries: &Entries| {
             entries.first() == Some(self.next)
                 && entries.chunks().all(|chunk| {
@@ -350,8 +364,9 @@ impl Peer {
     fn send_heartbeat(&mut self, state: &mut State, circular: Circular) {
         let previous = match self.mode {
             Mode::Probe { .. } => self.next.previous(),
-            Mode::Pipeline | Mode::SnapshotNeeded => self.matched,
+            Mode::Pipeline | Mode::SnapshotNeeded | Mode::Snapshot => self.matched,
         };
+        let previous = Self::anchor(state, previous);
         self.send(state, circular, previous, Entries::none());
     }
 
@@ -363,7 +378,7 @@ impl Peer {
         match &mut self.mode {
             // Only the answer tells where the logs meet: `next` stays.
             Mode::Probe { outstanding } => *outstanding = true,
-            Mode::Pipeline | Mode::SnapshotNeeded => {
+            Mode::Pipeline | Mode::SnapshotNeeded | Mode::Snapshot => {
                 if let Some(last) = entries.last() {
                     self.next = last.index.next();
                     self.entries_sent_at = now;
@@ -461,6 +476,7 @@ impl Peer {
                     self.lose(verified.next());
                 }
             }
+            Mode::Snapshot => self.on_progress(state, verified),
             Mode::Probe { .. } | Mode::Pipeline | Mode::SnapshotNeeded => {}
         }
         self.next = self.next.max(self.matched.next());
@@ -494,13 +510,16 @@ impl Peer {
         let current = match self.mode {
             Mode::Probe { .. } => previous == self.next.previous(),
             Mode::Pipeline | Mode::SnapshotNeeded => previous < self.next,
+            Mode::Snapshot => false,
         };
         if current && previous > self.matched {
             let next = state.log.meeting_point(hint).index.next();
             match self.mode {
                 Mode::Pipeline => self.lose(next),
-                Mode::Probe { .. } | Mode::SnapshotNeeded => self.probe_from(next),
+                Mode::Probe { .. } | Mode::SnapshotNeeded | Mode::Snapshot => self.probe_from(next),
             }
         }
     }
 }
+
+mod snapshot;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cluster voters=1,2,3 [learners=4] [seed=7] [window-messages=N] [append-bytes=N]
-//!         [trailing-bytes=N] [uncommitted-bytes=N]
+//!         [trailing-bytes=N] [uncommitted-bytes=N] [lease=DRIFT-US]
 //! log N terms=1,1,2 [term=2] [vote=1] [commit..]   a member's disk before it starts
 //! campaign N                 only N loses patience, and asks for pre-votes
 //! elect N                    only N may lose patience, until it leads
@@ -28,6 +28,11 @@
 //! crash N | start N          loses what was not durable | from its disk, a new run
 //! release-memory N           all that may leave memory does
 //! storage N broken|works     fetches are answered | refused
+//! snapshot N [tail=K]        takes one of what is applied, and compacts but for K entries
+//! wanted                     who wants snapshots sent since the last time
+//! send-snapshot FROM->TO [kept]   FROM's snapshot arrives whole; or the one kept
+//! keep-snapshot N            remembers N's current snapshot
+//! sending-ended FROM->TO    the leader's driver has given up, or is done
 //! show [N..]                 role, term, vote, leader, indexes
 //! logs [N..]                 terms of the entries
 //! commands N                 applied commands
@@ -37,7 +42,7 @@
 
 use std::fmt::Write;
 
-use crate::words::number;
+use crate::words::{number, option};
 use crate::world::World;
 
 /// Runs a script; returns it with what its commands print now.
@@ -148,9 +153,35 @@ fn run_command(
         "crash" => world.crash(node()?),
         "start" => world.start(node()?),
         "release-memory" => world.release_memory(node()?),
+        "snapshot" | "send-snapshot" | "keep-snapshot" | "sending-ended" => {
+            printed.push_str(&snapshot_command(world, command, args));
+        }
         _ => return print_command(world, command, args, printed),
     }
     Ok(())
+}
+
+fn snapshot_command(world: &mut World, command: &str, args: &[&str]) -> String {
+    match command {
+        "snapshot" => {
+            let tail = option(args, "tail").map_or(0, number);
+            world.snapshot(number(args[0]), tail)
+        }
+        "keep-snapshot" => {
+            world.keep_snapshot(number(args[0]));
+            String::new()
+        }
+        "sending-ended" => {
+            let (from, to) = link(args[0]);
+            world.end_sending(from, to);
+            String::new()
+        }
+        _ => {
+            let (from, to) = link(args[0]);
+            let is_kept = args.get(1) == Some(&"kept");
+            if is_kept { world.send_kept(from, to) } else { world.send_snapshot(from, to, None) }
+        }
+    }
 }
 
 fn print_command(
@@ -169,6 +200,7 @@ fn print_command(
         "commands" => nodes.iter().for_each(|node| printed.push_str(&world.show_commands(*node))),
         "reads" => printed.push_str(&world.take_reads()),
         "events" => printed.push_str(&world.take_events()),
+        "wanted" => printed.push_str(&world.take_wanted()),
         "forwards" => printed.push_str(&world.take_forward_replies()),
         "counters" => printed.push_str(&world.show_counters(nodes[0], &args[1..])),
         _ => return Err("no such command".to_owned()),

@@ -4,19 +4,18 @@
 //! slow; messages arrive at once unless they are held.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt::Write;
 use std::rc::Rc;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Taken};
 use crate::forge::body;
 use crate::members::{self, listed};
 use crate::telling::{describe, name};
 use crate::words::{number, option};
 use raftlet_core::{
     Arena, Body, Chunk, Configuration, EntryKind, Event, Forward, Generation, Group, GroupId,
-    HardState, Incarnation, Index, Liveness, LogId, Membership, Message, NewEntry, NodeId, Now,
-    Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time, WallMs,
-    genesis,
+    HardState, Incarnation, Index, LeaseOptions, Liveness, LogId, Membership, Message, NewEntry,
+    NodeId, Now, Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time,
+    WallMs, genesis,
 };
 
 mod changes;
@@ -28,6 +27,9 @@ struct Seated {
     run: u64,
     commands: Vec<String>,
     applied: Index,
+    applied_time_ms: u64,
+    /// The snapshot that the machine is to be restored from.
+    installing: bool,
     liveness: BTreeMap<u64, Liveness>,
 }
 
@@ -40,6 +42,8 @@ impl Seated {
             run: 0,
             commands: Vec::new(),
             applied: Index::ZERO,
+            applied_time_ms: 0,
+            installing: false,
             liveness: BTreeMap::new(),
         }
     }
@@ -65,6 +69,9 @@ pub(crate) struct World {
     pub(crate) cut: BTreeSet<(u64, u64)>,
     reads: Vec<String>,
     events: Vec<String>,
+    kept: Option<Taken>,
+    /// Leaders and the members that they want sent their snapshot.
+    wanted: Vec<(u64, u64)>,
     forward_replies: Vec<String>,
     arena: Arena,
 }
@@ -89,6 +96,9 @@ impl World {
             window_messages_max: size("window-messages", 256),
             append_bytes_max: size("append-bytes", 256 << 10),
             trailing_bytes_max: size("trailing-bytes", 1 << 20),
+            lease: option(args, "lease").map(|drift| LeaseOptions {
+                clock_drift_us: u32::try_from(number(drift)).unwrap(),
+            }),
             ..Options::default()
         };
         let mut disk = Disk::default();
@@ -96,6 +106,7 @@ impl World {
             ticket: raftlet_core::Ticket::default(),
             hard_state: Some(HardState { term: Term::BOOTSTRAP, vote: None }),
             truncate_from: None,
+            compact: None,
             entries: genesis(GROUP, GENERATION, &configuration),
         });
         let member = |id: &u64| Seated::new(*id, disk.clone());
@@ -109,6 +120,8 @@ impl World {
             cut: BTreeSet::new(),
             reads: Vec::new(),
             events: Vec::new(),
+            kept: None,
+            wanted: Vec::new(),
             forward_replies: Vec::new(),
             arena: Arena::default(),
         };
@@ -166,6 +179,9 @@ impl World {
         let member = self.member(node);
         member.run += 1;
         member.applied = Index::ZERO;
+        member.applied_time_ms = 0;
+        member.installing = false;
+        member.disk.files.clear();
         member.commands.clear();
         member.liveness.clear();
         let seat = Seat {
@@ -178,6 +194,7 @@ impl World {
         let restored = member.disk.restored();
         let group = Group::new(settings, seat, restored, seed * 1_000 + node, now).unwrap();
         member.group = Some(group);
+        self.pump(node);
     }
 
     pub(crate) fn crash(&mut self, node: u64) {
@@ -206,6 +223,7 @@ impl World {
         let persist = member.disk.pending.pop_front().expect("no write is under way");
         member.disk.apply(&persist);
         self.group(node).on_persisted(now, persist.ticket);
+        self.install(node);
         self.catch_up(node);
         self.pump(node);
         self.settle();
@@ -221,6 +239,7 @@ impl World {
         }
         if let (Some(ticket), Some(group)) = (last, member.group.as_mut()) {
             group.on_persisted(now, ticket);
+            self.install(node);
             self.catch_up(node);
         }
     }
@@ -321,6 +340,13 @@ impl World {
                 self.queue.push_back(InFlight { from, to, message });
             }
         }
+        if out.install.is_some() {
+            self.member(node).installing = true;
+            self.install(node);
+        }
+        for to in out.snapshots.drain(..) {
+            self.wanted.push((node, to.get()));
+        }
         if let Some(index) = out.committed {
             self.apply(node, index);
         }
@@ -345,6 +371,9 @@ impl World {
 
     fn apply(&mut self, node: u64, index: Index) {
         let member = self.member(node);
+        if member.installing || member.applied >= index {
+            return;
+        }
         let group = member.group.as_mut().unwrap();
         let first = member.applied.next();
         // Behind the durable index the disk may hold a tail that was replaced.
@@ -358,6 +387,7 @@ impl World {
             member.commands.push(String::from_utf8(entry.payload.to_vec()).unwrap());
         }
         member.applied = entries.last().unwrap().index;
+        member.applied_time_ms = entries.iter().map(|entry| entry.log_time_ms).max().unwrap();
         group.on_applied(member.applied);
         if member.applied < index {
             self.apply(node, index);
@@ -412,7 +442,7 @@ impl World {
         let now = self.now();
         let mut arena = std::mem::take(&mut self.arena);
         if let Some(group) = self.member(to).group.as_mut() {
-            group.step(now, &mut arena, from, message);
+            group.step(now, &mut arena, from, &mut { message });
         }
         self.arena = arena;
         self.pump(to);
@@ -512,72 +542,6 @@ impl World {
     pub(crate) fn release_memory(&mut self, node: u64) {
         self.group(node).release_memory(0);
     }
-
-    // ---- What it looks like ----
-
-    pub(crate) fn show(&mut self, node: u64) -> String {
-        let Some(group) = &self.member(node).group else {
-            return format!("n{node} down\n");
-        };
-        let role = match group.role() {
-            raftlet_core::Role::Leader => "leader",
-            raftlet_core::Role::Candidate => "candidate",
-            raftlet_core::Role::PreCandidate => "pre-candidate",
-            raftlet_core::Role::Follower => "follower",
-        };
-        let named = |node: Option<NodeId>| node.map_or("-".to_owned(), |node| format!("n{node}"));
-        format!(
-            "n{node} {role} term={} vote={} leader={} last={} durable={} commit={}{}\n",
-            group.term().get(),
-            named(group.hard_state().vote),
-            named(group.leader()),
-            group.last_index(),
-            group.durable_index(),
-            group.commit_index(),
-            if group.next_deadline().is_none() { " idle" } else { "" },
-        )
-    }
-
-    pub(crate) fn show_log(&mut self, node: u64) -> String {
-        let group = self.group(node);
-        let mut text = format!("n{node}");
-        for index in 1..=group.last_index().get() {
-            write!(text, " {}", group.term_at(Index::new(index)).unwrap().get()).unwrap();
-        }
-        text + "\n"
-    }
-
-    pub(crate) fn show_commands(&mut self, node: u64) -> String {
-        format!("n{node} {}\n", self.member(node).commands.join(" "))
-    }
-
-    pub(crate) fn take_reads(&mut self) -> String {
-        self.reads.drain(..).map(|line| line + "\n").collect()
-    }
-
-    pub(crate) fn take_events(&mut self) -> String {
-        self.events.drain(..).map(|line| line + "\n").collect()
-    }
-
-    pub(crate) fn take_forward_replies(&mut self) -> String {
-        self.forward_replies.drain(..).map(|line| line + "\n").collect()
-    }
-
-    pub(crate) fn show_counters(&mut self, node: u64, names: &[&str]) -> String {
-        let all = format!("{:?}", self.group(node).counters());
-        let inner = all.trim_start_matches("Counters { ").trim_end_matches(" }");
-        let wanted = inner
-            .split(", ")
-            .filter(|pair| names.iter().any(|name| pair.split(": ").next() == Some(*name)));
-        format!("n{node} {}\n", wanted.collect::<Vec<_>>().join(" ").replace(": ", "="))
-    }
-
-    pub(crate) fn show_queue(&self) -> String {
-        self.queue
-            .iter()
-            .map(|m| format!("n{}->n{} {}\n", m.from.node.get(), m.to, describe(&m.message)))
-            .collect()
-    }
 }
 
 fn sender(node: u64, incarnation: u64, run: u64) -> Sender {
@@ -588,3 +552,6 @@ fn sender(node: u64, incarnation: u64, run: u64) -> Sender {
 fn matches(m: &InFlight, from: u64, to: u64, kind: Option<&str>) -> bool {
     m.from.node.get() == from && m.to == to && kind.is_none_or(|kind| name(&m.message.body) == kind)
 }
+
+mod shows;
+mod snapshots;

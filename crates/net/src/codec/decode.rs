@@ -4,17 +4,18 @@
 
 use bytes::Bytes;
 
+use super::numbers::{index, limit, log_id, term};
 use super::{
     ACK_FIXED_BYTES, APPEND_FIXED_BYTES, CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES,
-    MESSAGE_BYTES_MAX, MessageError,
+    MESSAGE_BYTES_MAX, MessageError, snapshot,
 };
 use crate::fields::Fields;
 use raftlet::Incoming;
 use raftlet::core::{
     ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Chunk, Entries, Forward,
-    ForwardOutcome, ForwardReply, Generation, GroupId, Index, LogId, MEMBERSHIP_BYTES_MAX,
-    Membership, Message, NUMBER_MAX, NodeId, PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal, Term,
-    VoteKind, VoteReply, VoteRequest, WallMs,
+    ForwardOutcome, ForwardReply, Generation, GroupId, Index, MEMBERSHIP_BYTES_MAX, Membership,
+    Message, NodeId, PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal, VoteKind, VoteReply, VoteRequest,
+    WallMs,
 };
 
 /// Walks the messages of a batch.
@@ -97,6 +98,8 @@ fn decode(owner: &Bytes, message: &[u8]) -> Result<Incoming, MessageError> {
         Kind::ForwardReply => Body::ForwardReply(forward_reply(fields)?),
         Kind::TakeOver => Body::TakeOver { last: log_id(fields, "last")? },
         Kind::Membership => membership(fields)?,
+        Kind::Snapshot => Body::Snapshot(snapshot::part(owner, fields)?),
+        Kind::SnapshotAck => Body::SnapshotAck(snapshot::ack(fields)?),
     };
     match fields.remaining() {
         0 => Ok(Incoming { group, message: Message { generation, term, body } }),
@@ -264,29 +267,6 @@ fn boolean(fields: &mut Fields<'_>, field: &'static str) -> Result<bool, Message
     }
 }
 
-#[inline]
-fn log_id(fields: &mut Fields<'_>, field: &'static str) -> Result<LogId, MessageError> {
-    Ok(LogId { index: index(fields, field)?, term: term(fields, field)? })
-}
-
-#[inline]
-fn index(fields: &mut Fields<'_>, field: &'static str) -> Result<Index, MessageError> {
-    Ok(Index::new(number(fields, field)?))
-}
-
-#[inline]
-fn term(fields: &mut Fields<'_>, field: &'static str) -> Result<Term, MessageError> {
-    Ok(Term::new(number(fields, field)?))
-}
-
-#[inline]
-fn number(fields: &mut Fields<'_>, field: &'static str) -> Result<u64, MessageError> {
-    match fields.u64()? {
-        value if value > NUMBER_MAX => Err(MessageError::Number { field, value }),
-        value => Ok(value),
-    }
-}
-
 fn node(fields: &mut Fields<'_>) -> Result<Option<NodeId>, MessageError> {
     let node = fields.u64()?;
     Ok((node != 0).then_some(NodeId::new(node)))
@@ -294,8 +274,4 @@ fn node(fields: &mut Fields<'_>) -> Result<Option<NodeId>, MessageError> {
 
 fn value(field: &'static str, value: u8) -> MessageError {
     MessageError::Value { field, value: u64::from(value) }
-}
-
-fn limit(field: &'static str, len: usize) -> MessageError {
-    MessageError::Limit { field, value: u64::try_from(len).unwrap_or(u64::MAX) }
 }

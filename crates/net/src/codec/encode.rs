@@ -7,14 +7,15 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::numbers::put_log_id;
 use super::{
     ACK_FIXED_BYTES, APPEND_FIXED_BYTES, CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES,
-    MESSAGE_BYTES_MAX,
+    MESSAGE_BYTES_MAX, snapshot,
 };
 use raftlet::Incoming;
 use raftlet::core::{
     ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Forward, ForwardOutcome,
-    ForwardReply, LogId, Membership, NodeId, PAYLOAD_BYTES_MAX, VoteKind, VoteReply, VoteRequest,
+    ForwardReply, Membership, NodeId, PAYLOAD_BYTES_MAX, VoteKind, VoteReply, VoteRequest,
 };
 
 /// Bytes that a message will occupy without its length prefix; `None` when it
@@ -42,6 +43,8 @@ pub fn encoded_bytes(incoming: &Incoming) -> Option<usize> {
         Body::ForwardReply(_) => 29,
         Body::TakeOver { .. } => 16,
         Body::Membership(said) => 4 + membership(said).len(),
+        Body::Snapshot(part) => snapshot::part_bytes(part)?,
+        Body::SnapshotAck(_) => snapshot::ACK_BYTES,
     };
     let bytes = HEADER_BYTES.checked_add(fields)?;
     (bytes <= MESSAGE_BYTES_MAX).then_some(bytes)
@@ -91,6 +94,7 @@ fn write_message(incoming: &Incoming, length: Option<u32>, into: &mut BytesMut) 
         Body::VoteRequest(request) => into.put_slice(request.address.as_bytes()),
         Body::Forward(forward) => put_commands(forward, into),
         Body::Membership(said) => into.put_slice(&membership(said)),
+        Body::Snapshot(part) => into.put_slice(&part.bytes),
         _ => {}
     }
 }
@@ -109,6 +113,8 @@ const fn kind(body: &Body) -> Kind {
         Body::ForwardReply(_) => Kind::ForwardReply,
         Body::TakeOver { .. } => Kind::TakeOver,
         Body::Membership(_) => Kind::Membership,
+        Body::Snapshot(_) => Kind::Snapshot,
+        Body::SnapshotAck(_) => Kind::SnapshotAck,
     }
 }
 
@@ -137,6 +143,8 @@ fn put_fixed(body: &Body, into: &mut &mut [u8]) {
         Body::ForwardReply(reply) => put_forward_reply(reply, into),
         Body::TakeOver { last } => put_log_id(*last, into),
         Body::Membership(said) => into.put_u32_le(count(membership(said).len())),
+        Body::Snapshot(part) => snapshot::put_part(part, into),
+        Body::SnapshotAck(ack) => snapshot::put_ack(ack, into),
     }
 }
 
@@ -223,11 +231,6 @@ fn membership(said: &Membership) -> Vec<u8> {
     let mut bytes = Vec::new();
     said.encode(&mut bytes);
     bytes
-}
-
-fn put_log_id(id: LogId, into: &mut &mut [u8]) {
-    into.put_u64_le(id.index.get());
-    into.put_u64_le(id.term.get());
 }
 
 /// Node 0 names nobody.

@@ -8,11 +8,12 @@ use raftlet::core::{
     Ack, AckOutcome, Append, Arena, Body, Change, ChangeError, Chunk, Configuration, Entries,
     EntryKind, Forward, ForwardOutcome, ForwardReply, Generation, GroupId, Incarnation, Index,
     LogId, Member, MemberRole, Membership, Message, NUMBER_MAX, NewEntry, NodeId, Origin, ReadId,
-    Round, Run, Seal, Term, VoteKind, VoteReply, VoteRequest, WallMs,
+    Round, Run, Seal, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, VoteKind, VoteReply,
+    VoteRequest, WallMs,
 };
 
 /// How many kinds [`Samples::of_kind`] tells apart.
-pub(crate) const KINDS: u64 = 14;
+pub(crate) const KINDS: u64 = 18;
 
 pub(crate) struct Samples {
     random: Random,
@@ -55,7 +56,16 @@ impl Samples {
             9 => Body::Forward(self.forward()),
             10 | 11 => Body::ForwardReply(self.forward_reply(kind == 10)),
             12 => Body::TakeOver { last: self.log_id() },
-            _ => Body::Membership(Box::new(self.membership())),
+            13 => Body::Membership(Box::new(self.membership())),
+            14 => Body::Snapshot(self.snapshot_part()),
+            _ => Body::SnapshotAck(SnapshotAck {
+                last: self.log_id(),
+                outcome: match kind {
+                    15 => SnapshotOutcome::Wants { number: self.random.next() },
+                    16 => SnapshotOutcome::Installed,
+                    _ => SnapshotOutcome::Refused,
+                },
+            }),
         };
         Incoming { group, message: Message { generation, term: self.term(), body } }
     }
@@ -160,6 +170,16 @@ impl Samples {
         }
     }
 
+    fn snapshot_part(&mut self) -> SnapshotPart {
+        let bytes = self.random.below(60);
+        SnapshotPart {
+            last: self.log_id(),
+            number: self.random.next(),
+            checksum: 0x5eed,
+            bytes: Bytes::from_iter((0..bytes).map(|_| self.byte())),
+        }
+    }
+
     fn membership(&mut self) -> Membership {
         let (run, ask) = (Run::new(self.random.next()), self.random.next());
         match self.random.below(4) {
@@ -183,7 +203,7 @@ impl Samples {
                 };
                 Membership::Answer { run, ask, outcome }
             }
-            _ => Membership::Removed { configuration: self.index() },
+            _ => Membership::Removed { as_of: self.log_id() },
         }
     }
 

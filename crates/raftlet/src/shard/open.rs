@@ -141,7 +141,8 @@ fn restored(group: GroupId, hard_state: HardState, log: LoadedLog) -> Result<Res
             .map_err(|source| OpenError::Configuration { group, index, source })
     };
     let configurations = configurations.into_iter().map(decode).collect::<Result<_, _>>()?;
-    Ok(Restored { hard_state, last, runs, configurations, last_log_time_ms })
+    let shape = Restored { hard_state, last, runs, configurations, ..Restored::default() };
+    Ok(Restored { last_log_time_ms, ..shape })
 }
 
 /// Another number for every group and node (splitmix64's finalizer).

@@ -16,6 +16,7 @@
 
 mod browser;
 mod client;
+mod clients;
 mod cluster;
 mod counters;
 mod dashboard;

@@ -3,11 +3,12 @@
 //! Slower than any real one, and told late; but in the order that the ports
 //! promise.
 
+use super::event::Within;
 use super::image::Record;
 use super::invariants::{self, Violation, ensure};
 use super::judge::is_leader;
 use super::member::FetchUnderWay;
-use super::world::{Within, World};
+use super::world::World;
 use crate::tally::Mark;
 use raftlet::core::{Fetch, Index, Term};
 
@@ -108,6 +109,7 @@ impl World {
     pub(super) fn start_apply(&mut self, seat: usize) {
         let member = &mut self.members[seat];
         if member.driver.is_applying
+            || member.driver.installing.is_some()
             || member.is_halted()
             || member.driver.applied >= member.view.commit
         {
@@ -127,7 +129,8 @@ impl World {
         let bytes_max = usize::try_from(self.random.members.octaves(1, 1 << 14)).unwrap_or(1);
         let member = &mut self.members[seat];
         member.driver.is_applying = false;
-        if member.is_halted() {
+        let has_work = member.driver.applied < member.view.commit;
+        if member.is_halted() || member.driver.installing.is_some() || !has_work {
             return Ok(());
         }
         let first = member.driver.applied.next();

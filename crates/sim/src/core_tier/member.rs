@@ -8,14 +8,15 @@
 //! Not here: when things happen (`world.rs`), whether they may (`judge.rs`).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::clock::Clock;
-use super::image::{Change, Image};
+use super::image::{Change, Image, Taken};
 use crate::random::Random;
 use raftlet::core::{
-    Entries, Fetch, Group, HardState, Incarnation, Index, NodeId, Output, ReadId, Role, Run,
+    Entries, Fetch, Group, HardState, Incarnation, Index, LogId, NodeId, Output, ReadId, Role, Run,
     Sender, Term, Ticket,
 };
 
@@ -54,6 +55,8 @@ pub(crate) struct View {
     pub(crate) term: Term,
     pub(crate) leader: Option<NodeId>,
     pub(crate) commit: Index,
+    /// Where the configuration in effect stood.
+    pub(crate) configuration: Index,
     pub(crate) ticket: Ticket,
     /// Deadlines obeyed in a row without moving the next one.
     pub(crate) stuck_deadlines: u32,
@@ -71,6 +74,13 @@ pub(crate) struct Driver {
     /// Digest of what was applied.
     pub(crate) applied_digest: u64,
     pub(crate) is_applying: bool,
+    /// The machine is to be restored from this snapshot first.
+    pub(crate) installing: Option<LogId>,
+    /// Snapshot files that are finished; after a crash all but the current one
+    /// are leftovers.
+    pub(crate) files: BTreeMap<LogId, Rc<Taken>>,
+    /// The file that is being written, if one is.
+    pub(crate) taking: Option<Rc<Taken>>,
     pub(crate) next_read: ReadId,
     pub(crate) reads: BTreeMap<ReadId, Read>,
     /// Given up while a drain was owed that may hold their answers.
@@ -126,12 +136,17 @@ pub(crate) struct Disk {
 }
 
 impl Member {
-    pub(crate) fn new(node: NodeId, genesis: Change, clock: Clock) -> Self {
+    pub(crate) fn new(
+        node: NodeId,
+        incarnation: Incarnation,
+        genesis: &Change,
+        clock: Clock,
+    ) -> Self {
         let mut image = Image::default();
-        image.adopt(&genesis);
+        image.adopt(genesis);
         Self {
             node,
-            incarnation: Incarnation(u128::from(node.get()) << 64 | 0xd15c),
+            incarnation,
             run: Run::new(0),
             group: None,
             written: image.clone(),

@@ -3,12 +3,14 @@
 //! Once per step the wheel is turned: most of the time it stops at nothing,
 //! else at one fault or one client, each as often as the plan says.
 
+use super::event::{Event, Within};
 use super::invariants::Violation;
 use super::judge::is_leader;
+use super::member::Member;
 use super::wheel::Turn;
-use super::world::{Event, Within, World};
+use super::world::World;
 use crate::tally::Mark;
-use raftlet::core::{Liveness, NodeId, Run};
+use raftlet::core::{Group, Liveness, NodeId, Run};
 
 impl World {
     /// Turns the wheel.
@@ -23,6 +25,7 @@ impl World {
             Turn::Read => self.client_reads()?,
             Turn::Forget => self.client_forgets()?,
             Turn::Transfer => self.client_transfers()?,
+            Turn::Change => self.client_changes()?,
             Turn::Replay => self.replay(),
             Turn::Cut => self.cut(),
             Turn::Heal => {
@@ -49,11 +52,13 @@ impl World {
                 self.with_group(seat, |group, _, _| group.release_memory(left));
                 self.settle(seat)?;
             }
+            Turn::Snapshot => self.take_snapshot(seat)?,
             Turn::CalendarJump => {
                 let random = &mut self.random.mischief;
                 self.members[seat].clock.jump(random);
             }
             Turn::Rumour => self.rumour(seat)?,
+            Turn::Trap => self.trap()?,
             Turn::Ahead => self.hard_state_ahead(seat)?,
             Turn::Doubt => {
                 self.with_group(seat, |group, now, _| group.on_forwarded(now));
@@ -119,6 +124,7 @@ impl World {
             self.judge.tally.mark(Mark::UntoldWrites);
         }
         let lost = member.crash(&mut self.random.mischief);
+        self.known[seat].fill(Liveness::Unknown);
         if lost > 0 {
             self.judge.tally.mark(Mark::LostWrites);
         }
@@ -145,6 +151,45 @@ impl World {
         }
     }
 
+    /// Sets a trap for a leader that has a lease: one other, or all, hear it no
+    /// more and know it, and some of those start anew. The leader's clock goes as
+    /// slowly as it may, theirs as fast.
+    fn trap(&mut self) -> Result<(), Violation> {
+        let has_lease = |member: &Member| {
+            let until = member.group.as_ref().and_then(Group::lease_until);
+            until.is_some_and(|until| until > member.clock.now(self.now).time)
+        };
+        let Some(leader) = self.members.iter().position(has_lease) else {
+            return Ok(());
+        };
+        self.judge.tally.mark(Mark::Trap);
+        self.tell(leader, || "falls into a trap".to_owned());
+        let about = self.members[leader].node;
+        let (slowest, fastest) = self.plan.clock_rates();
+        self.members[leader].clock.go_on_at(self.now, slowest);
+        let random = &mut self.random.mischief;
+        let only = (random.below(4) == 0).then(|| random.index(self.members.len()));
+        for seat in (0..self.members.len()).filter(|seat| *seat != leader) {
+            if only.is_some_and(|only| only != seat) {
+                continue;
+            }
+            self.network.part(leader, seat);
+            self.members[seat].clock.go_on_at(self.now, fastest);
+            self.members[seat].wake_at = None;
+            self.schedule_wake(seat);
+            if self.random.mischief.below(4) == 0 {
+                self.fall(seat);
+                self.after(1, Event::Start { seat });
+            } else {
+                self.with_group(seat, |group, now, _| {
+                    group.on_liveness(now, about, Liveness::Suspected);
+                });
+                self.settle(seat)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A detector says something, right or wrong.
     fn rumour(&mut self, seat: usize) -> Result<(), Violation> {
         let random = &mut self.random.mischief;
@@ -159,6 +204,9 @@ impl World {
         let about: NodeId = self.members[about].node;
         self.trace.fold(&[0x12, self.now]);
         self.tell(seat, || format!("hears that {about} is {says:?}"));
+        if let Some(other) = super::judge::seat_of(about) {
+            self.note_liveness(seat, other, says);
+        }
         self.with_group(seat, |group, now, _| group.on_liveness(now, about, says));
         self.settle(seat)
     }

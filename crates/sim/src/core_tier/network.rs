@@ -130,6 +130,12 @@ impl Network {
         }
     }
 
+    /// Cuts both ways between two members.
+    pub(crate) fn part(&mut self, one: usize, other: usize) {
+        self.cut[one][other] = true;
+        self.cut[other][one] = true;
+    }
+
     /// What is sent to `seat` is lost.
     pub(crate) fn deafen(&mut self, seat: usize) {
         for row in &mut self.cut {
@@ -208,7 +214,7 @@ pub(crate) fn kind(body: &Body) -> u64 {
         Body::Read { .. } => 6,
         Body::ReadReply { .. } => 7,
         Body::Forward(_) => 8,
-        Body::ForwardReply(_) => 9,
+        Body::ForwardReply(_) | Body::Snapshot(_) | Body::SnapshotAck(_) => 9,
         Body::TakeOver { .. } => 10,
         Body::Membership(_) => 11,
     }

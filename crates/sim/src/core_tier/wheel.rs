@@ -17,6 +17,7 @@ pub(crate) enum Turn {
     Read,
     Forget,
     Transfer,
+    Change,
     Replay,
     Cut,
     Heal,
@@ -25,7 +26,9 @@ pub(crate) enum Turn {
     Pause,
     Release,
     CalendarJump,
+    Snapshot,
     Rumour,
+    Trap,
     Doubt,
     Ahead,
 }
@@ -47,6 +50,7 @@ impl Wheel {
             (clients.read, Turn::Read),
             (clients.forget, Turn::Forget),
             (clients.transfer, Turn::Transfer),
+            (clients.change, Turn::Change),
             (network.replay, Turn::Replay),
             (network.cut, Turn::Cut),
             (network.heal, Turn::Heal),
@@ -55,8 +59,10 @@ impl Wheel {
             (members.pause, Turn::Pause),
             (members.release, Turn::Release),
             (members.calendar_jump, Turn::CalendarJump),
+            (members.snapshot, Turn::Snapshot),
             (members.rumour, Turn::Rumour),
             (members.rumour, Turn::Doubt),
+            (members.trap, Turn::Trap),
             (members.ahead, Turn::Ahead),
         ];
         let mut end = 0;

@@ -9,12 +9,12 @@
 //! Not here: what goes wrong (`mischief.rs`), what clients want
 //! (`clients.rs`), how it ends (`healing.rs`), what must hold (`judge.rs`).
 
-use std::cmp::Ordering;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::mem;
 use std::rc::Rc;
 
-use super::clock::Clock;
+use super::clock::{self, Clock};
+use super::event::{Due, Event, Transfer, Within};
 use super::image::Change;
 use super::invariants::{self, Violation, ensure};
 use super::judge::Judge;
@@ -22,13 +22,14 @@ use super::judge::transfer::must_refuse;
 use super::member;
 use super::network::{self, Flight, FlightId, Network};
 use super::plan::Plan;
+use super::roster::{Wish, incarnation_of, seated};
 use super::wheel::Wheel;
 use crate::random::Random;
 use crate::tally::Mark;
 use crate::trace::Trace;
 use raftlet::core::{
-    Arena, Body, Configuration, Generation, Group, GroupId, Incarnation, Liveness, Member,
-    MemberRole, Message, NodeId, Now, Output, Run, Seat, Settings, Term, Time, VoteKind, genesis,
+    Arena, Body, Configuration, Generation, Group, GroupId, Index, Liveness, MemberRole, Message,
+    NodeId, Now, Output, Run, Seat, Settings, Term, Time, VoteKind, genesis,
 };
 
 /// The whole simulated world.
@@ -58,6 +59,14 @@ pub(crate) struct World {
     pub(super) next_command: u64,
     pub(super) messages_sent: u64,
     pub(super) deadlines_obeyed: u64,
+    /// Seats whose messages and deadlines are counted; all until then.
+    pub(super) watched: Option<Vec<bool>>,
+    /// What was asked for last of the members.
+    pub(super) wish: Option<Wish>,
+    /// By seat: what its failure detector has said of each.
+    pub(super) known: Vec<Vec<Liveness>>,
+    pub(super) transfers: BTreeMap<u64, Transfer>,
+    pub(super) next_transfer: u64,
 }
 
 /// Chance, one stream for each subsystem.
@@ -67,58 +76,6 @@ pub(super) struct Streams {
     pub(super) members: Random,
     pub(super) mischief: Random,
     pub(super) clients: Random,
-}
-
-/// Something that will happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    /// A message arrives.
-    Deliver { to: usize, flight: FlightId },
-    /// Time to look at a member's deadline.
-    Wake { seat: usize },
-    /// A member starts.
-    Start { seat: usize },
-    /// A failure detector speaks.
-    Rumour { seat: usize, about: NodeId, says: Liveness },
-    /// Something inside one run of a member.
-    Within { seat: usize, run: Run, what: Within },
-}
-
-/// What happens inside a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Within {
-    /// The write under way is durable.
-    Written,
-    /// The core is told of durable writes.
-    Told,
-    /// The drain that is owed.
-    Turn,
-    /// Committed entries are applied.
-    Apply,
-    /// A fetch ends; fetches are numbered within a run.
-    Fetched(u64),
-    /// A member whose storage failed ends its process.
-    Die,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Due {
-    at: u64,
-    number: u64,
-    event: Event,
-}
-
-impl Ord for Due {
-    /// The earliest is the greatest: a heap gives that first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
-    }
-}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 const GROUP: GroupId = GroupId::new(1);
@@ -134,12 +91,19 @@ impl World {
             mischief: Random::new(seed, 13),
             clients: Random::new(seed, 14),
         };
-        let first = first_change(plan.voters);
-        let members = (1..)
-            .take(plan.voters)
-            .map(|node| {
-                let clock = Clock::start(&mut random.members, 0, plan.members.skewed);
-                member::Member::new(NodeId::new(node), first.clone(), clock)
+        let first = first_change(plan.voters, plan.cast.learners);
+        let seats = plan.seats();
+        let members = (0..seats)
+            .map(|seat| {
+                let clock = Clock::start(&mut random.members, 0, plan.clock_rates());
+                let has_seat = seat < plan.voters + plan.cast.learners;
+                let genesis = if has_seat { first.clone() } else { Change::default() };
+                member::Member::new(
+                    super::judge::node_at(seat),
+                    incarnation_of(seat),
+                    &genesis,
+                    clock,
+                )
             })
             .collect();
         let mut world = Self {
@@ -148,8 +112,8 @@ impl World {
             queue: BinaryHeap::new(),
             next_due: 0,
             members,
-            network: Network::new(plan.voters),
-            judge: Judge::new(plan.voters, &first),
+            network: Network::new(seats),
+            judge: Judge::new(seats, &first),
             arena: Arena::new(4096),
             out: Output::default(),
             random,
@@ -162,6 +126,11 @@ impl World {
             next_command: 0,
             messages_sent: 0,
             deadlines_obeyed: 0,
+            watched: None,
+            wish: None,
+            known: vec![vec![Liveness::Unknown; seats]; seats],
+            transfers: BTreeMap::new(),
+            next_transfer: 0,
             plan,
         };
         for seat in 0..world.members.len() {
@@ -209,10 +178,14 @@ impl World {
         }
         match due.event {
             Event::Deliver { to, flight } => self.deliver(to, flight),
+            Event::Transfer { to, number } => self.receive_snapshot(to, number),
             Event::Wake { seat } => self.wake(seat, due.at),
             Event::Start { seat } => self.start(seat),
             Event::Rumour { seat, about, says } => {
                 self.tell(seat, || format!("hears that {about} is {says:?}"));
+                if let Some(other) = super::judge::seat_of(about) {
+                    self.note_liveness(seat, other, says);
+                }
                 self.with_group(seat, |group, now, _| group.on_liveness(now, about, says));
                 self.settle(seat)
             }
@@ -225,6 +198,9 @@ impl World {
                     Within::Told => self.told(seat),
                     Within::Turn => self.turn(seat),
                     Within::Apply => self.apply(seat),
+                    Within::Taken => self.taken(seat),
+                    Within::SnapshotEnded(to) => self.snapshot_ended(seat, to),
+                    Within::Restore => self.restore(seat),
                     Within::Fetched(number) => self.fetched(seat, number),
                     Within::Die => {
                         self.crash(seat);
@@ -288,6 +264,10 @@ impl World {
         self.members[seat].drain(&mut out);
         let judged = self.judge.on_drain(&mut self.members, seat, &out);
         self.members[seat].inputs = 0;
+        let judged = judged.and_then(|change| {
+            self.judge.on_leases(&self.members, self.now)?;
+            Ok(change)
+        });
         let obeyed = judged.and_then(|change| self.obey(seat, &mut out, change));
         self.out = out;
         obeyed
@@ -314,6 +294,12 @@ impl World {
             let to = super::judge::seat_of(envelope.to).expect("judged");
             self.send(seat, to, envelope.message);
         }
+        if let Some(last) = out.install {
+            self.start_install(seat, last);
+        }
+        for to in out.snapshots.drain(..) {
+            self.send_snapshot(seat, to);
+        }
         if let Some(commit) = out.committed {
             self.trace.fold(&[0xc0, commit.get()]);
             self.tell(seat, || format!("commits {commit}"));
@@ -328,13 +314,15 @@ impl World {
         for fetch in out.fetches.drain(..) {
             self.start_fetch(seat, fetch);
         }
+        self.tell_liveness_again(seat, out);
         self.schedule_wake(seat);
         Ok(())
     }
 
     /// A message leaves, and may never arrive.
     pub(super) fn send(&mut self, seat: usize, to: usize, message: Message) {
-        self.messages_sent += 1;
+        let is_counted = self.watched.as_ref().is_none_or(|watched| watched[seat] || watched[to]);
+        self.messages_sent += u64::from(is_counted);
         let kind = network::kind(&message.body);
         self.trace.fold(&[0x5e, kind, message.term.get()]);
         self.tell(seat, || format!("to n{}: {message:?}", to + 1));
@@ -402,7 +390,17 @@ impl World {
             &message.body,
             Body::VoteRequest(request) if request.kind == VoteKind::Pre
         );
-        let is_ack = matches!(message.body, Body::Ack(_));
+        let under = match &message.body {
+            Body::Ack(ack) => Some(ack.configuration),
+            _ => None,
+        };
+        let is_ack = under.is_some();
+        let matched = |group: &Group| {
+            let members = group.status().members;
+            members.iter().find(|m| m.node == from.node).map_or(Index::ZERO, |m| m.match_index)
+        };
+        let watches = is_ack && self.plan.clients.change > 0;
+        let before_ack = self.members[seat].group.as_ref().filter(|_| watches).map(matched);
         let member = &mut self.members[seat];
         if is_ack
             && message.term == member.view.term
@@ -418,10 +416,15 @@ impl World {
         let before = member.written.hard_state;
         let append_term = matches!(message.body, Body::Append(_)).then_some(message.term);
         let sticks = !owed && self.is_refused_out_of_trust(seat, from.node, &message);
-        self.with_group(seat, |group, now, arena| group.step(now, arena, from, message));
+        self.with_group(seat, |group, now, arena| group.step(now, arena, from, &mut { message }));
         self.note_leader(seat, from.node, append_term);
         if is_ack {
             self.judge.on_progress(&self.members, seat)?;
+        }
+        let after_ack = self.members[seat].group.as_ref().filter(|_| watches).map(matched);
+        if let (Some(under), Some(before), Some(after)) = (under, before_ack, after_ack) {
+            let member = &self.members[seat];
+            self.judge.on_fenced(member, from.node, under, (before, after))?;
         }
         self.settle(seat)?;
         let member = &self.members[seat];
@@ -464,7 +467,7 @@ impl World {
     }
 
     /// Looks at a member's deadline, later by some.
-    fn schedule_wake(&mut self, seat: usize) {
+    pub(super) fn schedule_wake(&mut self, seat: usize) {
         let member = &mut self.members[seat];
         let Some(deadline) = member.group.as_ref().and_then(Group::next_deadline) else {
             return;
@@ -496,7 +499,8 @@ impl World {
             self.schedule_wake(seat);
             return Ok(());
         }
-        self.deadlines_obeyed += 1;
+        let is_counted = self.watched.as_ref().is_none_or(|watched| watched[seat]);
+        self.deadlines_obeyed += u64::from(is_counted);
         self.trace.fold(&[0xdd, self.now]);
         self.tell(seat, || "its deadline passes".to_owned());
         self.with_group(seat, |group, now, _| group.on_deadline(now));
@@ -520,10 +524,10 @@ impl World {
             return Ok(());
         }
         let seed = self.random.members.bits();
-        let skewed = self.plan.members.skewed && !self.is_calm;
+        let rates = if self.is_calm { clock::HONEST } else { self.plan.clock_rates() };
         let member = &mut self.members[seat];
         member.run = Run::new(member.run.get() + 1);
-        member.clock = Clock::start(&mut self.random.members, self.now, skewed);
+        member.clock = Clock::start(&mut self.random.members, self.now, rates);
         member.paused_until = 0;
         if member.run > Run::new(1) {
             self.judge.tally.mark(Mark::Restart);
@@ -564,35 +568,16 @@ impl World {
     }
 }
 
-impl Event {
-    fn seat(&self) -> usize {
-        match *self {
-            Self::Deliver { to: seat, .. }
-            | Self::Wake { seat }
-            | Self::Start { seat }
-            | Self::Rumour { seat, .. }
-            | Self::Within { seat, .. } => seat,
-        }
-    }
-}
-
-/// Entry 1 with its hard state, alike on all members.
-fn first_change(voters: usize) -> Change {
-    let members = (1..)
-        .take(voters)
-        .map(|node| Member {
-            node: NodeId::new(node),
-            incarnation: Incarnation(u128::from(node) << 64 | 0xd15c),
-            role: MemberRole::Voter,
-            address: format!("n{node}:1"),
-        })
-        .collect();
+/// Entry 1 with its hard state, alike on all members of the first hour.
+fn first_change(voters: usize, learners: usize) -> Change {
+    let role = |seat| if seat < voters { MemberRole::Voter } else { MemberRole::Learner };
+    let members = (0..voters + learners).map(|seat| seated(seat, role(seat))).collect();
     let configuration = Configuration::new(members).expect("voters, each once");
     let entries = genesis(GROUP, GENERATION, &configuration);
     Change {
         hard_state: Some(raftlet::core::HardState { term: Term::BOOTSTRAP, vote: None }),
-        truncate_from: None,
         records: Change::records_of(0, &entries),
         entries,
+        ..Change::default()
     }
 }

@@ -19,7 +19,13 @@ fn chunk(term: u64, first: u64, len: usize) -> Entries {
 }
 
 fn persist(ticket: u64, entries: Entries) -> Persist {
-    Persist { ticket: Ticket::new(ticket), hard_state: None, truncate_from: None, entries }
+    Persist {
+        ticket: Ticket::new(ticket),
+        hard_state: None,
+        truncate_from: None,
+        compact: None,
+        entries,
+    }
 }
 
 fn truncating(ticket: u64, from: u64, entries: Entries) -> Persist {

@@ -5,7 +5,7 @@ use crate::core_tier::image::{Change, Record, position};
 use crate::core_tier::invariants::{self, Violation, ensure};
 use crate::core_tier::member::Member;
 use crate::tally::Mark;
-use raftlet::core::{Index, LogId, Persist, Role, Term};
+use raftlet::core::{Compaction, Index, LogId, Persist, Role, Term};
 
 impl Judge {
     /// Judges a hand-over and adopts it in the written image.
@@ -22,17 +22,28 @@ impl Judge {
         let mut change = Change {
             hard_state: persist.hard_state,
             truncate_from: persist.truncate_from,
+            compact: persist.compact,
+            taken: None,
             records: Vec::new(),
             entries: persist.entries.clone(),
         };
         if let Some(from) = persist.truncate_from {
-            self.on_truncate(member, from)?;
+            self.on_truncate(member, from, persist.compact)?;
         }
         let kept = persist.truncate_from.map_or(member.written.last().index, |from| {
             from.previous().min(member.written.last().index)
         });
-        let before = member.written.digest(kept).expect("kept is within the log");
-        let before_term = member.written.get(kept).map_or(Term::ZERO, |record| record.term);
+        let mut before = member.written.digest(kept).expect("kept is within the log");
+        let mut before_term = member.written.get(kept).map_or(Term::ZERO, |record| record.term);
+        let mut kept = kept;
+        if let Some(compaction) = persist.compact {
+            change.taken = self.on_compact(member, compaction, kept)?;
+            if compaction.base.index > kept {
+                kept = compaction.base.index;
+                before_term = compaction.base.term;
+                before = change.taken.as_ref().map_or(0, |taken| taken.digest());
+            }
+        }
         change.records = Change::records_of(before, &persist.entries);
         if let Some(first) = persist.entries.first() {
             ensure(first == kept.next(), invariants::CONTIGUOUS, || {
@@ -62,7 +73,12 @@ impl Judge {
         Ok(change)
     }
 
-    fn on_truncate(&mut self, member: &Member, from: Index) -> Result<(), Violation> {
+    fn on_truncate(
+        &mut self,
+        member: &Member,
+        from: Index,
+        compact: Option<Compaction>,
+    ) -> Result<(), Violation> {
         let last = member.written.last().index;
         ensure(from > Index::ZERO && from <= last, invariants::CONTIGUOUS, || {
             format!("truncation from {from} of a log that ends at {last}")
@@ -82,12 +98,17 @@ impl Judge {
         // whose wish it was: then only what the member knew before tells.
         let term = if member.inputs > 1 { member.written.hard_state.term } else { group.term() };
         let committed = self.committed.get(position(from) - 1).filter(|entry| entry.by <= term);
+        // What a snapshot brings along in the same record is not lost.
+        let committed = committed.filter(|_| compact.is_none_or(|c| c.base.index < from));
         ensure(
             committed.is_none_or(|entry| Some(entry.digest) != gone),
             invariants::COMMITTED_STAYS,
             || format!("truncation from {from}, which is committed"),
         )?;
         self.tally.mark(Mark::Truncation);
+        if member.written.configurations().last().is_some_and(|(index, _)| *index >= from) {
+            self.tally.mark(Mark::ConfigurationTruncated);
+        }
         Ok(())
     }
 
