@@ -50,6 +50,7 @@ mod session;
 mod signal;
 mod sink;
 mod status;
+mod supervisor;
 mod view;
 
 use std::process::ExitCode;
