@@ -31,6 +31,7 @@ mod member;
 mod mischief;
 mod network;
 mod plan;
+mod severing;
 mod snapshots;
 mod wheel;
 mod world;
@@ -83,7 +84,10 @@ pub fn run(seed: u64, limits: Limits) -> Outcome {
     let mut world = World::new(seed, Plan::draw(seed), trace);
     let ended = catch_unwind(AssertUnwindSafe(|| {
         world.run_safety(limits.steps)?;
-        world.run_liveness()
+        world.run_liveness()?;
+        world.run_severed()?;
+        world.end();
+        Ok(())
     }));
     let violation = match ended {
         Ok(ended) => ended.err(),

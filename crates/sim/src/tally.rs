@@ -125,6 +125,8 @@ marks! {
     NotTransferred = "transfers_given_up",
     /// A proposal was refused because of a transfer.
     RefusedInTransfer = "proposals_refused_in_a_transfer",
+    /// A third phase began: links were cut for good.
+    Severed = "severed",
     /// A second phase ended well.
     Healed = "healed",
 }
