@@ -85,6 +85,7 @@ pub use operation::key::{KeyCommand, KeyQuery};
 pub use operation::list::{Find, ListChange, ListCommand, ListMove, ListQuery, ListQuestion};
 pub use operation::response::{DataError, Response};
 pub use operation::set::{SetChange, SetCommand, SetMove, SetOperation, SetQuery, SetQuestion};
+pub use operation::sort::{Sort, SortBy, SortStore};
 pub use operation::sorted_set::{
     AddIf, AddReply, AddRule, AddTo, Aggregate, Combination, Direction, LexBound, Range,
     RangeRequest, ScoreBound, SortedSetChange, SortedSetCommand, SortedSetQuery, SortedSetQuestion,

@@ -15,6 +15,7 @@ pub(crate) mod list;
 pub(crate) mod range;
 pub(crate) mod server;
 pub(crate) mod set;
+pub(crate) mod sort;
 pub(crate) mod sorted_set;
 pub(crate) mod string;
 pub(crate) mod transaction;
