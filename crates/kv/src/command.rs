@@ -51,16 +51,29 @@ pub(crate) enum Request {
     Info(Vec<String>),
     /// A question to the group that holds the keys.
     Read(Query<Bytes>),
-    /// A question to all groups; the integers they answer are added up.
+    /// A question to all groups, whose answers become one.
     ReadEveryGroup(Query<Bytes>),
+    /// A step of a walk over all keys of all groups.
+    Scan(ScanRequest),
     /// A change in the group that holds the keys.
     Write(Command<Bytes>),
+    /// A change in all groups.
+    WriteEveryGroup(Command<Bytes>),
+}
+
+/// What `SCAN` carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ScanRequest {
+    pub(crate) cursor: u64,
+    pub(crate) count: u64,
+    pub(crate) pattern: Option<Bytes>,
+    pub(crate) type_name: Option<Bytes>,
 }
 
 impl Request {
     /// Whether all groups are asked, whatever its arguments.
     pub(crate) fn is_for_every_group(&self) -> bool {
-        matches!(self, Self::ReadEveryGroup(_))
+        matches!(self, Self::ReadEveryGroup(_) | Self::WriteEveryGroup(_) | Self::Scan(_))
     }
 }
 

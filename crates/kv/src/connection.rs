@@ -229,8 +229,8 @@ impl Connection {
         match action {
             Action::Answer(reply) => self.pipeline.push_reply(form, reply),
             Action::Read(group, query) => self.pipeline.push_read(form, group, query),
-            Action::ReadEveryGroup(query) => {
-                self.pipeline.push_sum(form, self.slots.groups(), query);
+            Action::EveryGroup(work) => {
+                self.pipeline.push_gather(form, self.slots.groups(), work);
             }
             Action::Write(group, command) => self.pipeline.push_write(form, group, command),
             Action::Watch(group, query) => self.pipeline.push_watch(form, group, query),

@@ -44,6 +44,17 @@ pub(crate) const NO_KEY_ARGUMENTS: &str = "ERR The command has no key arguments"
 pub(crate) const INVALID_ARGUMENTS_LEN: &str =
     "ERR Invalid number of arguments specified for command";
 
+pub(crate) const DECREMENT_OVERFLOW: &str = "ERR decrement would overflow";
+pub(crate) const DATABASE_OUT_OF_RANGE: &str = "ERR DB index is out of range";
+pub(crate) const OFFSET_OUT_OF_RANGE: &str = "ERR offset is out of range";
+pub(crate) const CURSOR: &str = "ERR invalid cursor";
+pub(crate) const SAME_OBJECT: &str = "ERR source and destination objects are the same";
+pub(crate) const NX_WITH_OTHERS: &str =
+    "ERR NX and XX, GT or LT options at the same time are not compatible";
+pub(crate) const GT_WITH_LT: &str = "ERR GT and LT options at the same time are not compatible";
+pub(crate) const LCS_LEN_WITH_IDX: &str =
+    "ERR If you want both the length and indexes, please just use IDX.";
+
 /// Redis shows at most this much of an unknown name, and of its arguments.
 const ECHO_BYTES_MAX: usize = 128;
 
@@ -94,6 +105,15 @@ pub(crate) fn no_such_user(name: &[u8]) -> Reply {
 
 pub(crate) fn unrecognized_option(option: &[u8]) -> Reply {
     error_of(&[b"ERR Unrecognized option '", shortened(option, ECHO_BYTES_MAX), b"'"])
+}
+
+pub(crate) fn unsupported_option(option: &[u8]) -> Reply {
+    error_of(&[b"ERR Unsupported option ", shortened(option, ECHO_BYTES_MAX)])
+}
+
+pub(crate) fn invalid_expire_time(name: &[u8]) -> Reply {
+    let name = name.to_ascii_lowercase();
+    error_of(&[b"ERR invalid expire time in '", &name, b"' command"])
 }
 
 pub(crate) fn library_field(name: &str) -> Reply {

@@ -81,7 +81,7 @@ pub use node::{ClientInfo, ClientState, ClusterInfo, ClusterNode, Node, Setting}
 pub use operation::codec::DecodeError;
 pub use operation::collection::{Pick, Scan};
 pub use operation::hash::{HashChange, HashCommand, HashPart, HashQuery, HashQuestion};
-pub use operation::key::{KeyCommand, KeyQuery};
+pub use operation::key::{DeadlineForm, ExpireCondition, KeyCommand, KeyQuery, KeyScan, When};
 pub use operation::list::{Find, ListChange, ListCommand, ListMove, ListQuery, ListQuestion};
 pub use operation::response::{DataError, Response};
 pub use operation::set::{SetChange, SetCommand, SetMove, SetOperation, SetQuery, SetQuestion};
@@ -91,7 +91,9 @@ pub use operation::sorted_set::{
     RangeRequest, ScoreBound, SortedSetChange, SortedSetCommand, SortedSetQuery, SortedSetQuestion,
     StoreRange,
 };
-pub use operation::string::{StringCommand, StringQuery};
+pub use operation::string::{
+    Expiry, Lcs, LcsForm, SetAnswer, SetCondition, SetOptions, StringCommand, StringQuery,
+};
 pub use operation::transaction::Transaction;
 pub use operation::{Command, Query};
 pub use pipeline::{Batch, Outcome, Ticket, Work};

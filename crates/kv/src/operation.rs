@@ -14,6 +14,7 @@
 
 pub(crate) mod codec;
 pub(crate) mod collection;
+pub(crate) mod every_group;
 pub(crate) mod hash;
 pub(crate) mod key;
 pub(crate) mod list;
@@ -81,6 +82,9 @@ pub enum Command<B> {
     Query(Query<B>),
     /// Nothing but the time that the leader stamps on it (rule 31).
     Tick,
+    /// What all members hash keys by from here on, so that a walk over all keys
+    /// can go on at another member. Drawn once in the life of a group.
+    Seed(u64),
     /// Several commands as one, if nothing watched has changed.
     Transaction(Box<Transaction<B>>),
 }

@@ -22,12 +22,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::command::{
-    ClientsRequest, ConnectionRequest, LibraryField, ReplyMode, Request, Row, TransactionRequest,
-    introspection,
+    ClientsRequest, ConnectionRequest, LibraryField, ReplyMode, Request, Row, ScanRequest,
+    TransactionRequest, introspection,
 };
 use crate::errors::Failure;
 use crate::limits::Limits;
 use crate::node::{ClientInfo, ClientState, Node};
+use crate::operation::every_group::EveryGroup;
+use crate::operation::key::{KeyQuery, KeyScan};
 use crate::operation::transaction::Transaction as TransactionCommand;
 use crate::operation::{Command, Query};
 use crate::resp::ProtocolVersion;
@@ -92,8 +94,8 @@ pub(crate) struct Step {
 pub(crate) enum Action {
     Answer(Reply),
     Read(GroupIndex, Query<Bytes>),
-    ReadEveryGroup(Query<Bytes>),
     Write(GroupIndex, Command<Bytes>),
+    EveryGroup(EveryGroup),
     /// Ask for versions; accept nothing more until they have come.
     Watch(GroupIndex, Query<Bytes>),
     Execute(Box<Execution>),
@@ -281,10 +283,33 @@ impl Session {
                 }
             }
             Request::Read(query) => Action::Read(group, query),
-            Request::ReadEveryGroup(query) => Action::ReadEveryGroup(query),
+            Request::ReadEveryGroup(query) => Action::EveryGroup(EveryGroup::Read(query)),
+            Request::Scan(request) => {
+                let (group, scan) = self.scan(request);
+                Action::Read(group, KeyQuery::Scan(Box::new(scan)).into())
+            }
             Request::Write(command) => Action::Write(group, command),
+            Request::WriteEveryGroup(command) => Action::EveryGroup(EveryGroup::Write(command)),
             local => Action::Answer(self.answer_locally(local, node)),
         }
+    }
+
+    /// A cursor is a position in a group and the group's number.
+    fn scan(&self, request: ScanRequest) -> (GroupIndex, KeyScan<Bytes>) {
+        let groups_len = self.slots.groups_len();
+        let number = request.cursor % u64::from(groups_len);
+        // Below `groups_len`, so it is there.
+        let group = self.slots.groups().find(|group| u64::from(group.number()) == number);
+        let group = group.unwrap_or_default();
+        let scan = KeyScan {
+            position: request.cursor / u64::from(groups_len),
+            group: group.number(),
+            groups_len,
+            count: request.count,
+            pattern: request.pattern,
+            type_name: request.type_name,
+        };
+        (group, scan)
     }
 
     /// Answers what neither needs a group nor changes anything here.
@@ -314,7 +339,9 @@ impl Session {
             | Request::Transaction(_)
             | Request::Read(_)
             | Request::ReadEveryGroup(_)
-            | Request::Write(_) => Reply::error(errors::NOT_IN_TRANSACTION),
+            | Request::Scan(_)
+            | Request::Write(_)
+            | Request::WriteEveryGroup(_) => Reply::error(errors::NOT_IN_TRANSACTION),
         }
     }
 
@@ -359,7 +386,13 @@ impl Session {
                 Request::Read(query) | Request::ReadEveryGroup(query) => {
                     commands.push(Command::Query(query));
                 }
-                Request::Write(command) => commands.push(command),
+                Request::Scan(request) => {
+                    let (_, scan) = self.scan(request);
+                    commands.push(Command::Query(KeyQuery::Scan(Box::new(scan)).into()));
+                }
+                Request::Write(command) | Request::WriteEveryGroup(command) => {
+                    commands.push(command);
+                }
                 request => {
                     // What a request asks for may be far larger than itself.
                     let reply = if local_bytes <= self.limits.pipeline_bytes_max {

@@ -9,6 +9,7 @@ pub(crate) mod cluster;
 pub(crate) mod collection;
 pub(crate) mod combination;
 pub(crate) mod connection;
+pub(crate) mod expiry;
 pub(crate) mod hash;
 pub(crate) mod key;
 pub(crate) mod list;

@@ -13,6 +13,7 @@
 //!   32 query       u8 family of the question, u8 question, then as there
 //!   33 tick
 //!   34 transaction  as in codec/transaction.rs
+//!   35 seed        u64
 //! bytes    u32 n, n bytes
 //! list     u32 n, n items
 //! ```
@@ -54,6 +55,7 @@ const SORT: u8 = 7;
 const QUERY: u8 = 32;
 const TICK: u8 = 33;
 const TRANSACTION: u8 = 34;
+const SEED: u8 = 35;
 
 /// Why the bytes of an entry are no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -185,6 +187,10 @@ pub(crate) fn encode<B: AsRef<[u8]>>(command: &Command<B>, out: &mut Vec<u8>) {
             out.push(TRANSACTION);
             transaction::encode(transaction, out);
         }
+        Command::Seed(seed) => {
+            out.push(SEED);
+            reader::push_u64(out, *seed);
+        }
     }
 }
 
@@ -209,6 +215,7 @@ fn decode_single<'a>(reader: &mut Reader<'a>) -> Result<Command<&'a [u8]>, Decod
         SORT => Command::Sort(sort::decode_command(reader)?),
         QUERY => Command::Query(decode_query(reader)?),
         TICK => Command::Tick,
+        SEED => Command::Seed(reader.u64()?),
         found => return Err(DecodeError::UnknownFamily { found, offset }),
     })
 }

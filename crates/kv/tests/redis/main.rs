@@ -8,6 +8,7 @@
 
 mod clients;
 mod commands;
+mod differential;
 mod handshakes;
 mod hostile;
 mod machine;

@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use crate::command::parse::{Parsed, answered, integer, is, syntax_error, table};
 use crate::command::{Request, TableRequest};
-use crate::operation::key::KeyQuery;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
 use crate::{decimal, errors};
@@ -63,10 +62,6 @@ pub(crate) fn command_getkeys(args: &Args) -> Parsed {
 
 pub(crate) fn command_help(_: &Args) -> Parsed {
     table(TableRequest::Help("command"))
-}
-
-pub(crate) fn dbsize(_: &Args) -> Parsed {
-    Ok(Request::ReadEveryGroup(KeyQuery::DbSize.into()))
 }
 
 pub(crate) fn time(_: &Args) -> Parsed {

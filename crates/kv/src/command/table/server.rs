@@ -2,7 +2,7 @@
 
 use crate::command::Row;
 use crate::command::parse::server as parse;
-use crate::command::table::{ALWAYS, FAST_READ, SLOW_CONNECTION};
+use crate::command::table::{ALWAYS, SLOW_CONNECTION};
 
 pub(super) static ROWS: &[Row] = &[
     Row::new("command", -1, parse::command)
@@ -10,10 +10,6 @@ pub(super) static ROWS: &[Row] = &[
         .categories(SLOW_CONNECTION)
         .doc("server", "2.8.13", "Get array of Redis command details")
         .subcommands(COMMAND),
-    Row::new("dbsize", 1, parse::dbsize)
-        .flags(FAST_READ)
-        .categories(&["keyspace", "read", "fast"])
-        .doc("server", "1.0.0", "Return the number of keys in the selected database"),
     Row::new("info", -1, parse::info).flags(ALWAYS).categories(&["slow", "dangerous"]).doc(
         "server",
         "1.0.0",

@@ -4,6 +4,7 @@ use super::*;
 
 fn samples() -> Vec<(Command<&'static [u8]>, &'static str)> {
     let tick = (Command::Tick, r"\x02!");
+    let seed = (Command::Seed(7), r"\x02#\x07\x00\x00\x00\x00\x00\x00\x00");
     [
         string::samples(),
         key::samples(),
@@ -13,7 +14,7 @@ fn samples() -> Vec<(Command<&'static [u8]>, &'static str)> {
         sort::samples(),
         sorted_set_samples::samples(),
         transaction::samples(),
-        vec![tick],
+        vec![tick, seed],
     ]
     .concat()
 }
