@@ -30,6 +30,7 @@ mod hash;
 mod key;
 mod lcs;
 mod list;
+mod lock;
 mod scan;
 mod set;
 mod sort;
@@ -192,6 +193,7 @@ impl Store {
             Command::Sort(command) => sort::apply(self, command).into(),
             Command::Query(query) => self.query(query),
             Command::Tick => Response::Ok,
+            Command::Lock(command) => lock::apply(self, command).into(),
             Command::Transaction(transaction) => transaction::apply(self, transaction),
             Command::Seed(seed) => {
                 // The first counts: walks that go on must find their place.

@@ -14,6 +14,7 @@ fn samples() -> Vec<(Command<&'static [u8]>, &'static str)> {
         sort::samples(),
         sorted_set_samples::samples(),
         transaction::samples(),
+        lock::samples(),
         vec![tick, seed],
     ]
     .concat()
