@@ -21,7 +21,8 @@ use crate::node::{ClientState, Node};
 use crate::pipeline::{Batch, Form, Outcome, Pipeline, Ticket};
 use crate::resp::request::RequestParser;
 use crate::session::password::Password;
-use crate::session::{Action, ConnectionInfo, Refusals, Session, Step};
+use crate::session::refusals::Refusals;
+use crate::session::{Action, ConnectionInfo, Session, Step};
 use crate::slot::SlotMap;
 
 /// One client's connection without its socket.
@@ -89,10 +90,11 @@ impl Connection {
         self.session.is_authenticated()
     }
 
-    /// What was refused since this was last asked.
-    pub fn take_refusals(&mut self) -> Refusals {
+    /// What was refused since this was last asked, if anything was.
+    pub fn take_refusals(&mut self) -> Option<Refusals> {
         let replies_too_big = self.pipeline.take_replies_too_big();
-        Refusals { replies_too_big, ..self.session.take_refusals() }
+        let refusals = Refusals { replies_too_big, ..self.session.take_refusals() };
+        (refusals != Refusals::default()).then_some(refusals)
     }
 
     /// Where bytes from the socket are appended.
@@ -227,8 +229,8 @@ impl Connection {
         match action {
             Action::Answer(reply) => self.pipeline.push_reply(form, reply),
             Action::Read(group, query) => self.pipeline.push_read(form, group, query),
-            Action::ReadEveryGroup(query) => {
-                self.pipeline.push_sum(form, self.slots.groups(), query);
+            Action::EveryGroup(work) => {
+                self.pipeline.push_gather(form, self.slots.groups(), work);
             }
             Action::Write(group, command) => self.pipeline.push_write(form, group, command),
             Action::Watch(group, query) => self.pipeline.push_watch(form, group, query),

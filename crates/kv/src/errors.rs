@@ -33,6 +33,14 @@ pub(crate) const INVALID_CLIENT_ID: &str = "ERR Invalid client ID";
 pub(crate) const CLIENT_ID_NOT_POSITIVE: &str = "ERR client-id should be greater than 0";
 pub(crate) const CACHING_WITHOUT_TRACKING: &str = "ERR CLIENT CACHING can be called only when the \
      client is in tracking mode with OPTIN or OPTOUT mode enabled";
+pub(crate) const NO_SUCH_SCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";
+pub(crate) const NO_SCRIPT_RUNS: &str = "NOTBUSY No scripts in execution right now.";
+pub(crate) const SCRIPT_FLUSH_MODE: &str = "ERR SCRIPT FLUSH only support SYNC|ASYNC option";
+pub(crate) const NEGATIVE_KEYS_LEN: &str = "ERR Number of keys can't be negative";
+pub(crate) const TOO_MANY_KEYS: &str = "ERR Number of keys can't be greater than number of args";
+pub(crate) const SCRIPT_ARGUMENTS: &str =
+    "ERR this script of a lock library takes other keys or arguments";
+pub(crate) const SCRIPT_LIFETIME: &str = "ERR invalid expire time in 'set' command";
 pub(crate) const NESTED_MULTI: &str = "ERR MULTI calls can not be nested";
 pub(crate) const EXEC_WITHOUT_MULTI: &str = "ERR EXEC without MULTI";
 pub(crate) const DISCARD_WITHOUT_MULTI: &str = "ERR DISCARD without MULTI";
@@ -43,6 +51,17 @@ pub(crate) const INVALID_COMMAND: &str = "ERR Invalid command specified";
 pub(crate) const NO_KEY_ARGUMENTS: &str = "ERR The command has no key arguments";
 pub(crate) const INVALID_ARGUMENTS_LEN: &str =
     "ERR Invalid number of arguments specified for command";
+
+pub(crate) const DECREMENT_OVERFLOW: &str = "ERR decrement would overflow";
+pub(crate) const DATABASE_OUT_OF_RANGE: &str = "ERR DB index is out of range";
+pub(crate) const OFFSET_OUT_OF_RANGE: &str = "ERR offset is out of range";
+pub(crate) const CURSOR: &str = "ERR invalid cursor";
+pub(crate) const SAME_OBJECT: &str = "ERR source and destination objects are the same";
+pub(crate) const NX_WITH_OTHERS: &str =
+    "ERR NX and XX, GT or LT options at the same time are not compatible";
+pub(crate) const GT_WITH_LT: &str = "ERR GT and LT options at the same time are not compatible";
+pub(crate) const LCS_LEN_WITH_IDX: &str =
+    "ERR If you want both the length and indexes, please just use IDX.";
 
 /// Redis shows at most this much of an unknown name, and of its arguments.
 const ECHO_BYTES_MAX: usize = 128;
@@ -84,6 +103,15 @@ pub(crate) fn hello_option(option: &[u8]) -> Reply {
     error_of(&[b"ERR Syntax error in HELLO option '", shortened(option, ECHO_BYTES_MAX), b"'"])
 }
 
+pub(crate) fn unknown_setting(name: &[u8]) -> Reply {
+    let name = shortened(name, ECHO_BYTES_MAX);
+    error_of(&[b"ERR Unknown option or number of arguments for CONFIG SET - '", name, b"'"])
+}
+
+pub(crate) fn config_set_failed(name: &str, why: &str) -> Reply {
+    Reply::error(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"))
+}
+
 pub(crate) fn unknown_client_type(name: &[u8]) -> Reply {
     error_of(&[b"ERR Unknown client type '", shortened(name, ECHO_BYTES_MAX), b"'"])
 }
@@ -94,6 +122,15 @@ pub(crate) fn no_such_user(name: &[u8]) -> Reply {
 
 pub(crate) fn unrecognized_option(option: &[u8]) -> Reply {
     error_of(&[b"ERR Unrecognized option '", shortened(option, ECHO_BYTES_MAX), b"'"])
+}
+
+pub(crate) fn unsupported_option(option: &[u8]) -> Reply {
+    error_of(&[b"ERR Unsupported option ", shortened(option, ECHO_BYTES_MAX)])
+}
+
+pub(crate) fn invalid_expire_time(name: &[u8]) -> Reply {
+    let name = name.to_ascii_lowercase();
+    error_of(&[b"ERR invalid expire time in '", &name, b"' command"])
 }
 
 pub(crate) fn library_field(name: &str) -> Reply {

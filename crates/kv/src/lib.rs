@@ -14,6 +14,7 @@
 //! - `value`: what a key can hold.
 //! - `store`, `machine`: the keys of one group, as a state machine (D5).
 //! - `node`: what a connection asks of its node.
+//! - `scripts`: the scripts of lock libraries, which are known and not run.
 //! - `errors`, `limits`, `info`: texts, bounds, and `INFO`.
 //!
 //! ```
@@ -61,11 +62,14 @@ pub(crate) mod info;
 pub(crate) mod limits;
 pub(crate) mod long_double;
 pub(crate) mod machine;
+pub(crate) mod memory;
 pub(crate) mod node;
 pub(crate) mod operation;
 pub(crate) mod pipeline;
 pub(crate) mod resp;
+pub(crate) mod scripts;
 pub(crate) mod session;
+pub(crate) mod sha1;
 pub(crate) mod slot;
 pub(crate) mod store;
 pub(crate) mod value;
@@ -75,12 +79,14 @@ pub use errors::Failure;
 pub use info::{NodeInfo, REDIS_VERSION};
 pub use limits::Limits;
 pub use machine::Machine;
+pub use memory::parse_memory;
 pub use node::{ClientInfo, ClientState, ClusterInfo, ClusterNode, Node, Setting};
 pub use operation::codec::DecodeError;
 pub use operation::collection::{Pick, Scan};
 pub use operation::hash::{HashChange, HashCommand, HashPart, HashQuery, HashQuestion};
-pub use operation::key::{KeyCommand, KeyQuery};
+pub use operation::key::{DeadlineForm, ExpireCondition, KeyCommand, KeyQuery, KeyScan, When};
 pub use operation::list::{Find, ListChange, ListCommand, ListMove, ListQuery, ListQuestion};
+pub use operation::lock::{LockCommand, LockStep};
 pub use operation::response::{DataError, Response};
 pub use operation::set::{SetChange, SetCommand, SetMove, SetOperation, SetQuery, SetQuestion};
 pub use operation::sorted_set::{
@@ -88,7 +94,9 @@ pub use operation::sorted_set::{
     RangeRequest, ScoreBound, SortedSetChange, SortedSetCommand, SortedSetQuery, SortedSetQuestion,
     StoreRange,
 };
-pub use operation::string::{StringCommand, StringQuery};
+pub use operation::string::{
+    Expiry, Lcs, LcsForm, SetAnswer, SetCondition, SetOptions, StringCommand, StringQuery,
+};
 pub use operation::transaction::Transaction;
 pub use operation::{Command, Query};
 pub use pipeline::{Batch, Outcome, Ticket, Work};
@@ -98,8 +106,10 @@ pub use resp::reply_parser::{REPLY_DEPTH_MAX, ReplyError, ReplyParser};
 pub use resp::request::{ProtocolError, RequestParser};
 pub use resp::writer::ReplyWriter;
 pub use resp::{ProtocolVersion, push_request};
+pub use scripts::{Script, Scripts};
+pub use session::ConnectionInfo;
 pub use session::password::Password;
-pub use session::{ConnectionInfo, Refusals};
+pub use session::refusals::Refusals;
 pub use slot::{GroupIndex, GroupsLenError, SLOTS_LEN, Slot, SlotMap};
 pub use store::{Applied, Store};
 pub use value::list::End;

@@ -26,14 +26,18 @@
 //!
 //! Not here: limits on how much may be pipelined (`connection.rs`), time.
 
+mod gather;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
 use crate::errors;
 use crate::errors::Failure;
+use crate::operation::every_group::EveryGroup;
 use crate::operation::response::Response;
 use crate::operation::{Command, Query};
+use crate::pipeline::gather::Gather;
 use crate::resp::ProtocolVersion;
 use crate::resp::reply::Reply;
 use crate::resp::writer::ReplyWriter;
@@ -122,19 +126,14 @@ enum Answer {
     /// Work for one group. Kept while under way, in case it is repeated.
     Read(Query<Bytes>),
     Write(Command<Bytes>),
+    /// Work for every group.
+    Gather(Box<Gather>),
     /// A question for the session rather than the client.
     Watch(Query<Bytes>),
     /// A transaction, with the answers that need no group.
     Execution(Command<Bytes>, Vec<(usize, Reply)>),
     /// What a transaction came to.
     Executed(Vec<Response>, Vec<(usize, Reply)>),
-    /// A question to several groups, whose integers are added up.
-    Sum {
-        query: Query<Bytes>,
-        missing_len: usize,
-        sum: i64,
-        failure: Option<Failure>,
-    },
 }
 
 impl Answer {
@@ -152,7 +151,11 @@ impl Answer {
     }
 
     fn is_write(&self) -> bool {
-        matches!(self, Self::Write(_) | Self::Execution(..))
+        match self {
+            Self::Write(_) | Self::Execution(..) => true,
+            Self::Gather(gather) => gather.is_write(),
+            _ => false,
+        }
     }
 }
 
@@ -247,21 +250,18 @@ impl Pipeline {
         self.watched.take()
     }
 
-    /// A question to several groups.
-    pub(crate) fn push_sum(
+    /// A question to several groups, or a change in all of them.
+    pub(crate) fn push_gather(
         &mut self,
         form: Form,
-        groups: impl Iterator<Item = GroupIndex>,
-        query: Query<Bytes>,
+        groups: impl ExactSizeIterator<Item = GroupIndex>,
+        work: EveryGroup,
     ) {
-        let request = self.push(form, Answer::Sum { query, missing_len: 0, sum: 0, failure: None });
-        let mut groups_len = 0;
+        let gather = Gather::new(work, groups.len());
+        let is_write = gather.is_write();
+        let request = self.push(form, Answer::Gather(Box::new(gather)));
         for group in groups {
-            self.lanes.entry(group).or_default().enqueue(request, false);
-            groups_len += 1;
-        }
-        if let Some(Slot { answer: Answer::Sum { missing_len, .. }, .. }) = self.slots.back_mut() {
-            *missing_len = groups_len;
+            self.lanes.entry(group).or_default().enqueue(request, is_write);
         }
     }
 
@@ -370,17 +370,11 @@ impl Pipeline {
                 let local = std::mem::take(local);
                 slot.answer = executed(result, local);
             }
-            Answer::Sum { missing_len, sum, failure, .. } => {
-                match result {
-                    Ok(Response::Integer(part)) => *sum = sum.saturating_add(part),
-                    Ok(other) => debug_assert!(false, "a sum of {other:?}"),
-                    Err(error) => *failure = Some(failure_of_read(error)),
-                }
-                *missing_len = missing_len.saturating_sub(1);
-                if *missing_len == 0 {
-                    let sum = Response::Integer(*sum);
-                    slot.answer = answer(failure.map_or(Ok(sum), Err));
-                }
+            Answer::Gather(gather) => {
+                let is_write = gather.is_write();
+                let Some(result) = gather.add(result) else { return };
+                let failure = |failure| if is_write { failure } else { failure_of_read(failure) };
+                slot.answer = answer(result.map_err(failure));
             }
         }
         self.payload_bytes = self.payload_bytes.saturating_add(slot.answer.payload_bytes());
@@ -466,7 +460,7 @@ impl Pipeline {
                 | Answer::Write(_)
                 | Answer::Watch(_)
                 | Answer::Execution(..)
-                | Answer::Sum { .. } => {}
+                | Answer::Gather(_) => {}
             }
         }
         self.slots.len() < len_before
@@ -528,36 +522,32 @@ fn failure_of_read(failure: Failure) -> Failure {
 }
 
 fn reads<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {
-    Work::Read(
-        answers
-            .filter_map(|(ticket, answer)| match answer {
-                Answer::Read(query) | Answer::Watch(query) | Answer::Sum { query, .. } => {
-                    Some((ticket, query.clone()))
-                }
-                Answer::Write(_)
-                | Answer::Execution(..)
-                | Answer::Reply(_)
-                | Answer::Executed(..)
-                | Answer::Response(_) => None,
-            })
-            .collect(),
-    )
+    let query = |answer: &Answer| match answer {
+        Answer::Read(query) | Answer::Watch(query) => Some(query.clone()),
+        Answer::Gather(gather) => match &gather.work {
+            EveryGroup::Read(query) => Some(query.clone()),
+            EveryGroup::Write(_) => None,
+        },
+        Answer::Write(_)
+        | Answer::Execution(..)
+        | Answer::Reply(_)
+        | Answer::Executed(..)
+        | Answer::Response(_) => None,
+    };
+    Work::Read(answers.filter_map(|(ticket, answer)| Some((ticket, query(answer)?))).collect())
 }
 
 fn proposals<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {
-    Work::Propose(
-        answers
-            .filter_map(|(ticket, answer)| match answer {
-                Answer::Write(command) | Answer::Execution(command, _) => {
-                    Some((ticket, command.clone()))
-                }
-                Answer::Read(query) | Answer::Watch(query) | Answer::Sum { query, .. } => {
-                    Some((ticket, Command::Query(query.clone())))
-                }
-                Answer::Reply(_) | Answer::Response(_) | Answer::Executed(..) => None,
-            })
-            .collect(),
-    )
+    let command = |answer: &Answer| match answer {
+        Answer::Write(command) | Answer::Execution(command, _) => Some(command.clone()),
+        Answer::Read(query) | Answer::Watch(query) => Some(Command::Query(query.clone())),
+        Answer::Gather(gather) => Some(match &gather.work {
+            EveryGroup::Read(query) => Command::Query(query.clone()),
+            EveryGroup::Write(command) => command.clone(),
+        }),
+        Answer::Reply(_) | Answer::Response(_) | Answer::Executed(..) => None,
+    };
+    Work::Propose(answers.filter_map(|(ticket, answer)| Some((ticket, command(answer)?))).collect())
 }
 
 #[cfg(test)]

@@ -9,9 +9,14 @@
 //! Not here: the order of replies (`pipeline.rs`) and the parsing of bytes
 //! (`connection.rs`).
 
+pub(crate) mod access;
 pub(crate) mod clients;
 pub(crate) mod cluster;
+pub(crate) mod draws;
 pub(crate) mod password;
+pub(crate) mod refusals;
+pub(crate) mod scripting;
+pub(crate) mod settings;
 pub(crate) mod transaction;
 
 use std::sync::Arc;
@@ -19,26 +24,26 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::command::{
-    ClientsRequest, ConnectionRequest, Credentials, Hello, LibraryField, ReplyMode, Request, Row,
-    TransactionRequest, introspection,
+    ClientsRequest, ConfigRequest, ConnectionRequest, LibraryField, ReplyMode, Request, Row,
+    ScanRequest, ScriptRequest, TransactionRequest, introspection,
 };
 use crate::errors::Failure;
-use crate::info::REDIS_VERSION;
 use crate::limits::Limits;
 use crate::node::{ClientInfo, ClientState, Node};
+use crate::operation::every_group::EveryGroup;
+use crate::operation::key::{KeyQuery, KeyScan};
 use crate::operation::transaction::Transaction as TransactionCommand;
 use crate::operation::{Command, Query};
 use crate::resp::ProtocolVersion;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
 use crate::resp::request::{ProtocolError, RequestParser};
+use crate::session::draws::Draws;
 use crate::session::password::Password;
+use crate::session::refusals::Refusals;
 use crate::session::transaction::{Taken, Transaction};
 use crate::slot::{GroupIndex, SlotMap};
 use crate::{command, errors};
-
-/// Wrong passwords that one connection may try before it is closed.
-const WRONG_PASSWORDS_MAX: u32 = 16;
 
 /// Whose connection it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,23 +81,6 @@ pub(crate) struct Session {
     last_command: &'static str,
 }
 
-/// What one connection refused to do, as far as somebody may want to count it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Refusals {
-    /// Passwords that were not the password.
-    pub wrong_passwords: u64,
-    /// Requests refused because the memory for data is used up.
-    pub out_of_memory: u64,
-    /// Transactions and watches over their limits.
-    pub transactions_too_big: u64,
-    /// Replies over their limit, answered by an error.
-    pub replies_too_big: u64,
-    /// Input that was over a limit; the connection was closed for it.
-    pub requests_too_big: u64,
-    /// Input that made no sense; the connection was closed for it.
-    pub protocol_errors: u64,
-}
-
 /// What to do about a request.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Step {
@@ -108,8 +96,8 @@ pub(crate) struct Step {
 pub(crate) enum Action {
     Answer(Reply),
     Read(GroupIndex, Query<Bytes>),
-    ReadEveryGroup(Query<Bytes>),
     Write(GroupIndex, Command<Bytes>),
+    EveryGroup(EveryGroup),
     /// Ask for versions; accept nothing more until they have come.
     Watch(GroupIndex, Query<Bytes>),
     Execute(Box<Execution>),
@@ -149,17 +137,6 @@ impl Session {
         }
     }
 
-    /// Asks for a password from now on.
-    pub(crate) fn require(&mut self, password: Arc<Password>) {
-        self.password = Some(password);
-        self.is_authenticated = false;
-    }
-
-    /// Whether the client has shown what it must know, if there is anything.
-    pub(crate) fn is_authenticated(&self) -> bool {
-        self.is_authenticated
-    }
-
     /// Refuses writes that grow the data from now on, or no longer.
     pub(crate) fn set_out_of_memory(&mut self, is_out_of_memory: bool) {
         self.is_out_of_memory = is_out_of_memory;
@@ -186,7 +163,7 @@ impl Session {
         if self.reply_mode == ReplyMode::SkipNext {
             self.reply_mode = ReplyMode::On;
         }
-        let action = match self.request(args) {
+        let action = match self.request(args, node) {
             Err(refusal) => Action::Answer(self.refuse(args, refusal)),
             Ok((group, request)) if self.transaction.is_queueing() => {
                 self.decide_in_transaction(group, request, args.held_bytes(), node)
@@ -216,7 +193,11 @@ impl Session {
         self.transaction.on_versions(versions);
     }
 
-    fn request(&mut self, args: &Args) -> Result<(GroupIndex, Request), Reply> {
+    fn request(
+        &mut self,
+        args: &Args,
+        node: &mut dyn Node,
+    ) -> Result<(GroupIndex, Request), Reply> {
         if is_cross_protocol(args.name()) {
             return Ok((GroupIndex::default(), ConnectionRequest::CrossProtocol.into()));
         }
@@ -240,6 +221,9 @@ impl Session {
             }
             Request::Write(command) => command.draw(|| self.draws.draw()),
             _ => {}
+        }
+        if let Request::Script(ScriptRequest::EvalSha { digest, keys, arguments }) = request {
+            request = scripting::evaluated(&digest, keys, &arguments, node);
         }
         let group = row.group(args, self.slots)?;
         if self.transaction.is_queueing() && row.flags.contains(&"denyoom") {
@@ -308,10 +292,33 @@ impl Session {
                 }
             }
             Request::Read(query) => Action::Read(group, query),
-            Request::ReadEveryGroup(query) => Action::ReadEveryGroup(query),
+            Request::ReadEveryGroup(query) => Action::EveryGroup(EveryGroup::Read(query)),
+            Request::Scan(request) => {
+                let (group, scan) = self.scan(request);
+                Action::Read(group, KeyQuery::Scan(Box::new(scan)).into())
+            }
             Request::Write(command) => Action::Write(group, command),
+            Request::WriteEveryGroup(command) => Action::EveryGroup(EveryGroup::Write(command)),
             local => Action::Answer(self.answer_locally(local, node)),
         }
+    }
+
+    /// A cursor is a position in a group and the group's number.
+    fn scan(&self, request: ScanRequest) -> (GroupIndex, KeyScan<Bytes>) {
+        let groups_len = self.slots.groups_len();
+        let number = request.cursor % u64::from(groups_len);
+        // Below `groups_len`, so it is there.
+        let group = self.slots.groups().find(|group| u64::from(group.number()) == number);
+        let group = group.unwrap_or_default();
+        let scan = KeyScan {
+            position: request.cursor / u64::from(groups_len),
+            group: group.number(),
+            groups_len,
+            count: request.count,
+            pattern: request.pattern,
+            type_name: request.type_name,
+        };
+        (group, scan)
     }
 
     /// Answers what neither needs a group nor changes anything here.
@@ -321,6 +328,15 @@ impl Session {
             Request::Table(request) => introspection::answer(&request),
             Request::Info(sections) => Reply::Verbatim(node.info().text(&sections).into()),
             Request::Time => time(node.wall_us()),
+            Request::Config(ConfigRequest::Get(patterns)) => {
+                settings::get(&patterns, &self.limits, node)
+            }
+            Request::Config(ConfigRequest::Set(pairs)) => settings::set(&pairs, node),
+            Request::Config(ConfigRequest::ResetStat) => {
+                node.reset_stats();
+                Reply::OK
+            }
+            Request::Script(request) => scripting::answer(request, node),
             // On a majority's disks, of which one is not a replica.
             Request::Wait => {
                 let replicas_len = node.cluster().nodes.len() / 2;
@@ -341,7 +357,9 @@ impl Session {
             | Request::Transaction(_)
             | Request::Read(_)
             | Request::ReadEveryGroup(_)
-            | Request::Write(_) => Reply::error(errors::NOT_IN_TRANSACTION),
+            | Request::Scan(_)
+            | Request::Write(_)
+            | Request::WriteEveryGroup(_) => Reply::error(errors::NOT_IN_TRANSACTION),
         }
     }
 
@@ -386,7 +404,13 @@ impl Session {
                 Request::Read(query) | Request::ReadEveryGroup(query) => {
                     commands.push(Command::Query(query));
                 }
-                Request::Write(command) => commands.push(command),
+                Request::Scan(request) => {
+                    let (_, scan) = self.scan(request);
+                    commands.push(Command::Query(KeyQuery::Scan(Box::new(scan)).into()));
+                }
+                Request::Write(command) | Request::WriteEveryGroup(command) => {
+                    commands.push(command);
+                }
                 request => {
                     // What a request asks for may be far larger than itself.
                     let reply = if local_bytes <= self.limits.pipeline_bytes_max {
@@ -464,57 +488,6 @@ impl Session {
         Reply::simple_static("RESET")
     }
 
-    /// Takes effect as a whole or not at all.
-    fn hello(&mut self, hello: Hello) -> Result<Reply, Reply> {
-        if let Some(credentials) = &hello.credentials {
-            self.auth(credentials)?;
-        }
-        if !self.is_authenticated {
-            return Err(Reply::error(errors::HELLO_WITHOUT_AUTH));
-        }
-        if let Some(name) = hello.name {
-            self.name = owned(&name);
-        }
-        self.version = hello.version.unwrap_or(self.version);
-        let text = Reply::bulk_static;
-        Ok(Reply::Map(vec![
-            (text("server"), text("redis")),
-            (text("version"), text(REDIS_VERSION)),
-            (text("proto"), Reply::Integer(self.version.number())),
-            (text("id"), Reply::Integer(self.id())),
-            (text("mode"), text("cluster")),
-            (text("role"), text("master")),
-            (text("modules"), Reply::Array(Vec::new())),
-        ]))
-    }
-
-    /// There is one user, `default`. Without a password it may enter with any,
-    /// as in Redis, and the old form of `AUTH` is told that it is mistaken.
-    fn auth(&mut self, credentials: &Credentials) -> Result<(), Reply> {
-        let is_default = matches!(credentials.user.as_deref(), None | Some(b"default"));
-        match &self.password {
-            None if credentials.user.is_none() => Err(Reply::error(errors::NO_PASSWORD_CONFIGURED)),
-            None if is_default => Ok(()),
-            Some(password) if password.is(&credentials.password) && is_default => {
-                self.is_authenticated = true;
-                Ok(())
-            }
-            None | Some(_) => {
-                self.refusals.wrong_passwords += 1;
-                self.wrong_passwords = self.wrong_passwords.saturating_add(1);
-                Err(Reply::error(errors::WRONG_PASSWORD))
-            }
-        }
-    }
-
-    /// Who goes on guessing has to connect again for it.
-    fn on_wrong_password(&self, refusal: Reply) -> Action {
-        if self.wrong_passwords >= WRONG_PASSWORDS_MAX {
-            return Action::Close(Some(refusal));
-        }
-        Action::Answer(refusal)
-    }
-
     fn id(&self) -> i64 {
         i64::try_from(self.info.id).unwrap_or(i64::MAX)
     }
@@ -570,19 +543,6 @@ fn time(wall_us: u64) -> Reply {
         Reply::Bulk(seconds.to_string().into()),
         Reply::Bulk(rest_us.to_string().into()),
     ])
-}
-
-/// Numbers for random picks, all different and evenly spread: `SplitMix64`.
-#[derive(Clone, Copy, Debug)]
-struct Draws(u64);
-
-impl Draws {
-    fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
 }
 
 /// How an HTTP request begins that a browser was tricked into sending here.

@@ -77,7 +77,7 @@ impl SlotMap {
     }
 
     /// All groups in order.
-    pub fn groups(self) -> impl Iterator<Item = GroupIndex> {
+    pub fn groups(self) -> impl ExactSizeIterator<Item = GroupIndex> {
         (0..self.groups_len).map(GroupIndex)
     }
 

@@ -8,8 +8,8 @@
 //! which keep everything below up to date.
 //!
 //! Invariants
-//! - The map is never iterated in an order that reaches a response or the
-//!   digest; its hash seed may differ from member to member.
+//! - Members walk their keys in the same order, once the log has brought the
+//!   seed of their hashes. Nothing else depends on it.
 //! - The digest depends on the contents alone, not on how they came about
 //!   (`store/digest.rs`).
 //! - Log time never falls. A key whose deadline it has reached is invisible at
@@ -28,12 +28,15 @@ mod elements;
 pub(crate) mod entry;
 mod hash;
 mod key;
-mod key_map;
+mod lcs;
 mod list;
+mod lock;
+mod scan;
 mod set;
 mod sorted_set;
 mod sorted_set_range;
 mod string;
+mod table;
 mod transaction;
 mod view;
 
@@ -44,7 +47,7 @@ use crate::operation::{Command, Query};
 use crate::store::deadlines::{Deadline, Deadlines};
 use crate::store::digest::Digest;
 use crate::store::entry::Entry;
-use crate::store::key_map::KeyMap;
+use crate::store::table::Table;
 use crate::store::view::View;
 use crate::value::{Collection, Typed, Value};
 use raftlet::core::Index;
@@ -56,7 +59,9 @@ const REMOVED_PER_ENTRY_MAX: usize = 1_024;
 /// The keys of one group with their values.
 #[derive(Debug)]
 pub struct Store {
-    entries: KeyMap<Entry>,
+    entries: Table<Entry>,
+    /// The table hashes alike on all members.
+    is_seeded: bool,
     deadlines: Deadlines,
     digest: Digest,
     used_bytes: u64,
@@ -88,12 +93,15 @@ impl Effect {
 }
 
 impl Store {
-    /// An empty store. `hash_seed` scatters keys in memory and shows nowhere
-    /// else; a server draws it, so that no client knows which keys collide.
+    /// An empty store. `hash_seed` scatters keys in memory, and shows in the
+    /// order of walks until the log brings a seed for all members
+    /// ([`Command::Seed`]). A server draws it, so that no client knows which
+    /// keys collide.
     #[must_use]
     pub fn new(hash_seed: u64) -> Self {
         Self {
-            entries: KeyMap::with_hasher(key_map::Seeded(hash_seed)),
+            entries: Table::new(hash_seed),
+            is_seeded: false,
             deadlines: Deadlines::default(),
             digest: Digest::default(),
             used_bytes: 0,
@@ -142,6 +150,12 @@ impl Store {
         self.deadlines.len()
     }
 
+    /// Whether the log has brought the seed of the hashes.
+    #[must_use]
+    pub fn is_seeded(&self) -> bool {
+        self.is_seeded
+    }
+
     /// The log time at which the next key lapses, if any has a deadline.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<u64> {
@@ -170,20 +184,29 @@ impl Store {
     fn execute<B: AsRef<[u8]>>(&mut self, command: &Command<B>) -> Response {
         match command {
             Command::String(command) => string::apply(self, command).into(),
-            Command::Key(command) => key::apply(self, command),
+            Command::Key(command) => key::apply(self, command).into(),
             Command::Hash(command) => hash::apply(self, command).into(),
             Command::List(command) => list::apply(self, command).into(),
             Command::Set(command) => set::apply(self, command).into(),
             Command::SortedSet(command) => sorted_set::apply(self, command).into(),
             Command::Query(query) => self.query(query),
             Command::Tick => Response::Ok,
+            Command::Lock(command) => lock::apply(self, command).into(),
             Command::Transaction(transaction) => transaction::apply(self, transaction),
+            Command::Seed(seed) => {
+                // The first counts: walks that go on must find their place.
+                if !self.is_seeded {
+                    self.is_seeded = true;
+                    self.entries.reseed(*seed);
+                }
+                Response::Ok
+            }
         }
     }
 
     /// What scatters elements in memory.
     fn seed(&self) -> u64 {
-        self.entries.hasher().0
+        self.entries.seed()
     }
 
     fn remove_lapsed(&mut self) {
@@ -214,7 +237,10 @@ impl Store {
         self.count_in(key, &entry);
         let old = match self.entries.get_mut(key) {
             Some(slot) => Some(std::mem::replace(slot, entry)),
-            None => self.entries.insert(key.into(), entry),
+            None => {
+                self.entries.insert(key.into(), entry);
+                None
+            }
         };
         let old_deadline = old.as_ref().and_then(|old| old.deadline);
         if old_deadline.is_some() || deadline.is_some() {
@@ -238,6 +264,27 @@ impl Store {
     /// As [`Self::put`], with a string.
     fn put_string(&mut self, key: &[u8], bytes: &[u8], deadline: Option<Deadline>) {
         self.put(key, Value::String(Bytes::copy_from_slice(bytes)), deadline);
+    }
+
+    /// Gives a key another string, or its first; it keeps its deadline.
+    fn replace_string(&mut self, key: &[u8], bytes: &[u8]) {
+        let deadline = self.live(key).and_then(|entry| entry.deadline);
+        self.put_string(key, bytes, deadline);
+    }
+
+    /// Gives a live key another deadline, or takes it off.
+    fn set_deadline(&mut self, key: &[u8], deadline: Option<Deadline>) {
+        if let Some(entry) = self.take(key) {
+            self.put(key, entry.value, deadline);
+        }
+    }
+
+    /// Takes everything out.
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.deadlines = Deadlines::default();
+        self.digest = Digest::default();
+        self.used_bytes = 0;
     }
 
     /// Takes a key out. `None` if there was none, or it has lapsed.

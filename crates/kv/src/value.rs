@@ -22,10 +22,20 @@ pub(crate) mod sorted_set;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::decimal;
 use crate::value::hash::Hash;
 use crate::value::list::List;
 use crate::value::set::Set;
 use crate::value::sorted_set::SortedSet;
+
+/// Up to this a string lies beside its header in Redis.
+const EMBEDDED_BYTES_MAX: usize = 44;
+
+/// Up to so many elements, none larger than so many bytes, Redis packs a hash
+/// or sorted set; and up to so many integers a set.
+const PACKED_LEN_MAX: usize = 128;
+const PACKED_BYTES_MAX: usize = 64;
+const INTEGERS_LEN_MAX: usize = 512;
 
 /// What a key can hold. Collections are boxed: most values are strings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +73,37 @@ impl Value {
             Self::Set(_) => "set",
             Self::List(_) => "list",
             Self::SortedSet(_) => "zset",
+        }
+    }
+
+    /// What `OBJECT ENCODING` calls the form in which Redis would keep it.
+    pub(crate) fn encoding(&self) -> &'static str {
+        match self {
+            Self::String(bytes) if decimal::parse_i64(bytes).is_some() => "int",
+            Self::String(bytes) if bytes.len() <= EMBEDDED_BYTES_MAX => "embstr",
+            Self::String(_) => "raw",
+            Self::List(_) => "quicklist",
+            Self::Hash(hash) => {
+                packed(hash.len(), hash.iter().flat_map(|(field, value)| [field, value]))
+                    .unwrap_or("hashtable")
+            }
+            Self::Set(set) if set.len() <= INTEGERS_LEN_MAX && is_integers(set) => "intset",
+            Self::Set(_) => "hashtable",
+            Self::SortedSet(set) => {
+                packed(set.len(), set.iter().map(|(member, _)| member)).unwrap_or("skiplist")
+            }
+        }
+    }
+
+    /// How many times Redis would share it: small integers without end.
+    pub(crate) fn refcount(&self) -> i64 {
+        match self {
+            Self::String(bytes)
+                if decimal::parse_i64(bytes).is_some_and(|n| (0..10_000).contains(&n)) =>
+            {
+                i32::MAX.into()
+            }
+            _ => 1,
         }
     }
 
@@ -224,4 +265,14 @@ impl Collection for SortedSet {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// The name of the packed form, if Redis would choose that.
+fn packed<'a>(len: usize, mut parts: impl Iterator<Item = &'a [u8]>) -> Option<&'static str> {
+    let is_packed = len <= PACKED_LEN_MAX && parts.all(|part| part.len() <= PACKED_BYTES_MAX);
+    is_packed.then_some("listpack")
+}
+
+fn is_integers(set: &Set) -> bool {
+    set.iter().all(|member| decimal::parse_i64(member).is_some())
 }

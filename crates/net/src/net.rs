@@ -227,6 +227,12 @@ impl NetHandle {
         self.shared.peers.get(&node)?.addresses()
     }
 
+    /// Whether `node` is thought to run and to be reached.
+    #[must_use]
+    pub fn is_alive(&self, node: NodeId) -> bool {
+        matches!(self.shared.detector.borrow().liveness(node), Liveness::Alive { .. })
+    }
+
     /// Counters and liveness, as of now.
     #[must_use]
     pub fn status(&self) -> NetStatus {

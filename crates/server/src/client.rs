@@ -59,6 +59,9 @@ pub(crate) async fn serve(
         let _ = stream.set_nodelay(true);
         let admission = Admission::new(&keyspace);
         let (peer_addr, local_addr) = addresses(&stream);
+        let now_ms = keyspace.now_ms();
+        let list = keyspace.client_list();
+        let seat = list.seat(admission.id, (&peer_addr, &local_addr), now_ms);
         let info = ConnectionInfo {
             id: admission.id,
             peer_addr,
@@ -67,7 +70,7 @@ pub(crate) async fn serve(
         };
         let (keyspace, stop) = (Rc::clone(&keyspace), stop.clone());
         sessions.spawn_local(async move {
-            if let Err(error) = session::serve(stream, info, keyspace, stop).await {
+            if let Err(error) = session::serve(stream, (info, seat), keyspace, stop).await {
                 debug!(client = admission.id, %error, "a client's connection broke");
             }
         });

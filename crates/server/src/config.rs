@@ -7,14 +7,18 @@
 //! Invariant: nothing beyond loopback is listened on unless the operator said
 //! `--insecure-bind` (rule 35).
 
+mod access;
+
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::serve::ServeArgs;
 use crate::failure::{Exit, Failure};
-use raftlet::core::{NodeId, Options, Settings};
+use raftlet::core::{LeaseOptions, NodeId, Options, Settings};
 use raftlet_kv::SlotMap;
+
+pub(crate) use access::Access;
 
 /// Where a node listens for peers unless it is told.
 const PEER_ADDR_DEFAULT: &str = "127.0.0.1:7380";
@@ -54,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) log_memory_bytes_max: usize,
     pub(crate) clients_max: usize,
     pub(crate) client_idle: Option<Duration>,
+    pub(crate) access: Access,
     pub(crate) exit_with_stdin: bool,
 }
 
@@ -113,6 +118,7 @@ impl Config {
             clients_max: usize::try_from(args.limits.clients_max).unwrap_or(usize::MAX),
             client_idle: (args.limits.client_idle_ms > 0)
                 .then(|| Duration::from_millis(args.limits.client_idle_ms)),
+            access: Access::from_args(&args.clients)?,
             data_dir: args.data_dir,
             exit_with_stdin: args.exit_with_stdin,
         })
@@ -168,6 +174,10 @@ fn group_options(args: &ServeArgs) -> Result<Options, Failure> {
         // with disks.
         stall_limit: Options::default().stall_limit.max(election_timeout),
         heartbeat_interval: Duration::from_millis(args.limits.heartbeat_interval_ms),
+        lease: match args.limits.lease_clock_drift_us {
+            0 => None,
+            clock_drift_us => Some(LeaseOptions { clock_drift_us }),
+        },
         command_bytes_max: raftlet::core::PAYLOAD_BYTES_MAX,
         ..Options::default()
     };

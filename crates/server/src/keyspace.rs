@@ -8,20 +8,26 @@
 //!
 //! Not here: which group holds a key, and texts for clients (the `kv` crate).
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::clients::Clients;
 use crate::clock::TokioClock;
-use crate::config::Config;
+use crate::config::{Access, Config};
+use crate::neighbours::Neighbours;
 use crate::ports::Group;
 use crate::replica::{Sizes, SizesOfAll};
 use crate::status::ClientsStatus;
 use raftlet::core::Role;
 use raftlet::{NotDone, ProposeError, ReadError};
 use raftlet_kv::{
-    Command, Connection, Failure, GroupIndex, Limits, NodeInfo, Outcome, Query, SlotMap, Ticket,
+    Command, Connection, Failure, GroupIndex, Limits, NodeInfo, Outcome, Password, Query, Refusals,
+    Scripts, Setting, SlotMap, Ticket,
 };
 
 /// Bytes that a request's encoding in the log may add to what arrived: the
@@ -65,17 +71,30 @@ pub(crate) struct Keyspace {
     sizes: SizesOfAll,
     slots: SlotMap,
     clock: TokioClock,
-    limits: Limits,
+    neighbours: Neighbours,
+    access: Access,
     propose_timeout_ms: u64,
-    clients_max: usize,
-    client_idle: Option<Duration>,
+    /// As the operator set them, or a client since.
+    memory_bytes_max: Cell<u64>,
+    clients_max: Cell<usize>,
+    client_idle: Cell<Option<Duration>>,
+    /// By their numbers, of which there are a dozen.
+    representations: RefCell<BTreeMap<u8, i64>>,
+    scripts: RefCell<Scripts>,
+    /// More than this many clients the process has no files for.
+    clients_max_at_most: usize,
     /// What does not change within a run.
     info: NodeInfo,
+    client_list: Rc<Clients>,
     clients: Cell<u64>,
     clients_accepted: Cell<u64>,
     clients_refused: Cell<u64>,
     clients_idle_closed: Cell<u64>,
+    clients_unauthenticated_closed: Cell<u64>,
     requests: Cell<u64>,
+    refusals: Cell<Refusals>,
+    /// Accepted clients and requests when `INFO` was last told to begin anew.
+    since: Cell<(u64, u64)>,
 }
 
 impl Keyspace {
@@ -84,29 +103,38 @@ impl Keyspace {
         config: &Config,
         (groups, sizes): (Vec<Group>, SizesOfAll),
         clock: TokioClock,
-        info: NodeInfo,
+        (info, neighbours): (NodeInfo, Neighbours),
     ) -> Self {
         let timeout_ms = config.propose_timeout.as_millis();
-        let request_bytes_max = config.group.command_bytes_max.saturating_sub(ENCODING_BYTES);
+        let entry_bytes_max = config.group.command_bytes_max.saturating_sub(ENCODING_BYTES);
+        let mut access = config.access.clone();
+        let limits = &mut access.limits;
+        limits.request_bytes_max = limits.request_bytes_max.min(entry_bytes_max);
+        limits.bulk_bytes_max = limits.bulk_bytes_max.min(entry_bytes_max);
         Self {
             groups,
             sizes,
             slots: config.slots,
             clock,
-            limits: Limits {
-                request_bytes_max,
-                bulk_bytes_max: request_bytes_max,
-                ..Limits::default()
-            },
+            neighbours,
+            memory_bytes_max: Cell::new(access.memory_bytes_max),
+            access,
             propose_timeout_ms: u64::try_from(timeout_ms).unwrap_or(u64::MAX),
-            clients_max: config.clients_max,
-            client_idle: config.client_idle,
+            clients_max: Cell::new(config.clients_max),
+            clients_max_at_most: config.clients_max,
+            representations: RefCell::default(),
+            scripts: RefCell::default(),
+            client_idle: Cell::new(config.client_idle),
             info,
+            client_list: Rc::default(),
             clients: Cell::new(0),
             clients_accepted: Cell::new(0),
             clients_refused: Cell::new(0),
             clients_idle_closed: Cell::new(0),
+            clients_unauthenticated_closed: Cell::new(0),
             requests: Cell::new(0),
+            refusals: Cell::default(),
+            since: Cell::new((0, 0)),
         }
     }
 
@@ -145,7 +173,79 @@ impl Keyspace {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        self.limits
+        self.access.limits
+    }
+
+    pub(crate) fn password(&self) -> Option<Arc<Password>> {
+        self.access.password.clone()
+    }
+
+    pub(crate) fn auth_timeout(&self) -> Duration {
+        self.access.auth_timeout
+    }
+
+    pub(crate) fn neighbours(&self) -> &Neighbours {
+        &self.neighbours
+    }
+
+    pub(crate) fn clock(&self) -> TokioClock {
+        self.clock
+    }
+
+    pub(crate) fn client_list(&self) -> &Rc<Clients> {
+        &self.client_list
+    }
+
+    /// Whether keys and values take more than they may.
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        let limit = self.memory_bytes_max.get();
+        limit > 0 && self.sizes.total().used_bytes > limit
+    }
+
+    /// `None`: it was never set and has no value of its own.
+    pub(crate) fn setting(&self, setting: Setting) -> Option<i64> {
+        let value = match setting {
+            Setting::MemoryBytesMax => self.memory_bytes_max.get(),
+            Setting::ClientsMax => u64::try_from(self.clients_max.get()).unwrap_or(u64::MAX),
+            Setting::ClientIdleS => self.client_idle.get().map_or(0, |idle| idle.as_secs()),
+            Setting::Representation(number) => {
+                return self.representations.borrow().get(&number).copied();
+            }
+        };
+        Some(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+
+    /// Until the next start. False: it can't be set to that.
+    pub(crate) fn set_setting(&self, setting: Setting, number: i64) -> bool {
+        if let Setting::Representation(place) = setting {
+            self.representations.borrow_mut().insert(place, number);
+            return true;
+        }
+        let Ok(value) = u64::try_from(number) else { return false };
+        match setting {
+            Setting::MemoryBytesMax => self.memory_bytes_max.set(value),
+            Setting::ClientsMax => match usize::try_from(value) {
+                Ok(clients_max) if (1..=self.clients_max_at_most).contains(&clients_max) => {
+                    self.clients_max.set(clients_max);
+                }
+                _ => return false,
+            },
+            Setting::ClientIdleS => {
+                self.client_idle.set((value > 0).then(|| Duration::from_secs(value)));
+            }
+            Setting::Representation(_) => {}
+        }
+        true
+    }
+
+    /// Scripts that clients have loaded.
+    pub(crate) fn scripts(&self) -> &RefCell<Scripts> {
+        &self.scripts
+    }
+
+    /// `INFO` counts anew from now on; status and metrics go on.
+    pub(crate) fn reset_stats(&self) {
+        self.since.set((self.clients_accepted.get(), self.requests.get()));
     }
 
     /// Milliseconds since the start.
@@ -163,11 +263,11 @@ impl Keyspace {
     }
 
     pub(crate) fn client_idle(&self) -> Option<Duration> {
-        self.client_idle
+        self.client_idle.get()
     }
 
     pub(crate) fn clients_max(&self) -> usize {
-        self.clients_max
+        self.clients_max.get()
     }
 
     /// What `INFO` tells now.
@@ -178,8 +278,9 @@ impl Keyspace {
         NodeInfo {
             uptime_s: self.now_ms() / 1000,
             clients_len: self.clients.get(),
-            connections_accepted: self.clients_accepted.get(),
-            commands_processed: self.requests.get(),
+            clients_len_max: u64::try_from(self.clients_max.get()).unwrap_or(u64::MAX),
+            connections_accepted: self.clients_accepted.get().wrapping_sub(self.since.get().0),
+            commands_processed: self.requests.get().wrapping_sub(self.since.get().1),
             used_memory_bytes: used_bytes,
             keys_len,
             groups_led: u64::try_from(led).unwrap_or(u64::MAX),
@@ -189,12 +290,20 @@ impl Keyspace {
 
     /// The client port's numbers.
     pub(crate) fn clients(&self) -> ClientsStatus {
+        let refusals = self.refusals.get();
         ClientsStatus {
             connected: self.clients.get(),
             accepted: self.clients_accepted.get(),
             refused: self.clients_refused.get(),
             idle_closed: self.clients_idle_closed.get(),
             requests: self.requests.get(),
+            unauthenticated_closed: self.clients_unauthenticated_closed.get(),
+            wrong_passwords: refusals.wrong_passwords,
+            out_of_memory: refusals.out_of_memory,
+            transactions_too_big: refusals.transactions_too_big,
+            replies_too_big: refusals.replies_too_big,
+            requests_too_big: refusals.requests_too_big,
+            protocol_errors: refusals.protocol_errors,
         }
     }
 
@@ -215,6 +324,14 @@ impl Keyspace {
 
     pub(crate) fn count_idle_close(&self) {
         increment(&self.clients_idle_closed);
+    }
+
+    pub(crate) fn count_unauthenticated_close(&self) {
+        increment(&self.clients_unauthenticated_closed);
+    }
+
+    pub(crate) fn count_refusals(&self, refusals: Refusals) {
+        self.refusals.set(self.refusals.get() + refusals);
     }
 
     pub(crate) fn count_requests(&self, len: u64) {

@@ -5,6 +5,7 @@
 //! - `cli.rs`, `config_file.rs`, `config.rs`: what an operator may say, and what
 //!   of it stands; `reference.rs`: completions and manual.
 //! - `node.rs`: a node put together; `bootstrap.rs`: its first start.
+//! - `clients.rs`, `host.rs`: what clients may ask about each other and the node.
 //! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
 //!   on `http.rs`.
 //! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `demo.rs`: the
@@ -20,6 +21,7 @@ mod ask;
 mod bootstrap;
 mod cli;
 mod client;
+mod clients;
 mod clock;
 mod config;
 mod config_file;
@@ -28,12 +30,14 @@ mod descriptors;
 mod failure;
 mod flights;
 mod handover;
+mod host;
 mod http;
 mod inspect;
 mod keyspace;
 mod lead;
 mod logging;
 mod metrics;
+mod neighbours;
 mod node;
 mod parent;
 mod ports;

@@ -36,6 +36,7 @@ use crate::failure::{Exit, Failure, chain};
 use crate::handover::{self, Order};
 use crate::keyspace::Keyspace;
 use crate::logging::Logging;
+use crate::neighbours::Neighbours;
 use crate::parent;
 use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
 use crate::replica::SizesOfAll;
@@ -50,7 +51,7 @@ use raftlet_log::{
     random_incarnation,
 };
 use raftlet_net::{
-    Identity as NetIdentity, Net, NetListener, NetOptions, NodeAddresses, PeerOptions,
+    Identity as NetIdentity, Net, NetHandle, NetListener, NetOptions, NodeAddresses, PeerOptions,
     RollCallMember, RollCallStart,
 };
 
@@ -226,7 +227,9 @@ impl Parts {
             info!(members = list.len(), "a new cluster begins");
         }
         let keyspace =
-            Rc::new(open_groups(&self.config, self.identity, self.clock, &self.shard).await?);
+            open_groups(&self.config, self.identity, (self.clock, net.clone()), &self.shard)
+                .await?;
+        let keyspace = Rc::new(keyspace);
         view.opened(&keyspace);
         let offices = Rc::clone(&keyspace);
         let shard = Rc::clone(&self.shard);
@@ -447,10 +450,10 @@ fn new_shard(
 async fn open_groups(
     config: &Config,
     identity: Identity,
-    clock: TokioClock,
+    (clock, net): (TokioClock, NetHandle),
     shard: &Shard,
 ) -> Result<Keyspace, Failure> {
-    let mut sizes = SizesOfAll::default();
+    let sizes = SizesOfAll::default();
     let mut groups: Vec<Group> = Vec::new();
     for id in bootstrap::group_ids(config.slots) {
         let replica = sizes.replica(hash_seed()?);
@@ -469,7 +472,9 @@ async fn open_groups(
         groups_len: u64::from(config.slots.groups_len()),
         ..NodeInfo::default()
     };
-    Ok(Keyspace::new(config, (groups, sizes), clock, info))
+    let client_addr = config.advertised_client.clone();
+    let neighbours = Neighbours { identity, client_addr, net };
+    Ok(Keyspace::new(config, (groups, sizes), clock, (info, neighbours)))
 }
 
 fn port(address: &str) -> Option<u16> {

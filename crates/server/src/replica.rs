@@ -14,27 +14,31 @@ pub(crate) struct Sizes {
     pub(crate) used_bytes: u64,
 }
 
-/// The sizes of all machines of a node.
+/// The sizes of all machines of a node, added up as they change.
 #[derive(Debug, Default)]
-pub(crate) struct SizesOfAll(Vec<Rc<Cell<Sizes>>>);
+pub(crate) struct SizesOfAll(Rc<Cell<Sizes>>);
 
 impl SizesOfAll {
     /// One more machine. `hash_seed` as in [`Machine::new`].
-    pub(crate) fn replica(&mut self, hash_seed: u64) -> Replica {
-        let sizes = Rc::new(Cell::new(Sizes::default()));
-        self.0.push(Rc::clone(&sizes));
-        Replica { machine: Machine::new(hash_seed), sizes }
+    pub(crate) fn replica(&self, hash_seed: u64) -> Replica {
+        let sizes = Sizes::default();
+        Replica { machine: Machine::new(hash_seed), sizes, sizes_of_all: Rc::clone(&self.0) }
     }
 
     /// All machines together, as of their last apply.
     pub(crate) fn total(&self) -> Sizes {
-        self.0.iter().fold(Sizes::default(), |sum, sizes| {
-            let sizes = sizes.get();
-            Sizes {
-                keys_len: sum.keys_len.saturating_add(sizes.keys_len),
-                used_bytes: sum.used_bytes.saturating_add(sizes.used_bytes),
-            }
-        })
+        self.0.get()
+    }
+}
+
+impl Sizes {
+    /// What a total that contains `old` becomes with `new` in its place.
+    fn with(self, old: Self, new: Self) -> Self {
+        let swap = |sum: u64, old: u64, new: u64| sum.saturating_sub(old).saturating_add(new);
+        Self {
+            keys_len: swap(self.keys_len, old.keys_len, new.keys_len),
+            used_bytes: swap(self.used_bytes, old.used_bytes, new.used_bytes),
+        }
     }
 }
 
@@ -42,7 +46,9 @@ impl SizesOfAll {
 #[derive(Debug)]
 pub(crate) struct Replica {
     machine: Machine,
-    sizes: Rc<Cell<Sizes>>,
+    /// Its part of the sizes of all.
+    sizes: Sizes,
+    sizes_of_all: Rc<Cell<Sizes>>,
 }
 
 impl Replica {
@@ -67,10 +73,12 @@ impl StateMachine for Replica {
     ) -> Result<(), ApplyError> {
         let applied = self.machine.apply(commands, responses).await;
         let store = self.machine.store();
-        self.sizes.set(Sizes {
+        let sizes = Sizes {
             keys_len: u64::try_from(store.keys_len()).unwrap_or(u64::MAX),
             used_bytes: store.used_bytes(),
-        });
+        };
+        self.sizes_of_all.set(self.sizes_of_all.get().with(self.sizes, sizes));
+        self.sizes = sizes;
         applied
     }
 

@@ -15,6 +15,7 @@
 //! Not here: what requests mean and how replies look (the `kv` crate); which
 //! outcome an error of a group is (`keyspace.rs`).
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
@@ -27,7 +28,9 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 
+use crate::clients::Seat;
 use crate::flights::Flights;
+use crate::host::Host;
 use crate::keyspace::{Job, Keyspace, Settled};
 use raftlet_kv::{Batch, Connection, ConnectionInfo, GroupIndex, Output, Work};
 
@@ -60,14 +63,15 @@ enum Event {
 /// The socket failed; the client is gone.
 pub(crate) async fn serve(
     mut stream: TcpStream,
-    info: ConnectionInfo,
+    (info, seat): (ConnectionInfo, Seat),
     keyspace: Rc<Keyspace>,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let (mut reader, mut writer) = stream.split();
-    let mut session = Session::new(info, &keyspace);
+    let mut session = Session::new(info, &seat, &keyspace);
     let mut flights = Flights::new();
     let mut stopped = pin!(stop.changed());
+    let mut killed = pin!(seat.killed());
     let run = |group: GroupIndex, job: Job| keyspace.run(group, job);
     while !session.is_done() {
         session.turn();
@@ -82,10 +86,15 @@ pub(crate) async fn serve(
         }
         let mut alarm = pin!(session.alarm().map(tokio::time::sleep));
         let event = poll_fn(|cx| {
-            if flights.poll_ended(cx, |ended| ended.tell(&mut session.connection)).is_ready() {
+            let connection = &session.connection;
+            let hand_on = |ended: Settled| ended.tell(&mut connection.borrow_mut());
+            if flights.poll_ended(cx, hand_on).is_ready() {
                 return Poll::Ready(Ok(Event::Settled));
             }
-            if !session.is_stopping && stopped.as_mut().poll(cx).is_ready() {
+            let mut is_asked = |cx: &mut Context<'_>| {
+                stopped.as_mut().poll(cx).is_ready() || killed.as_mut().poll(cx).is_ready()
+            };
+            if !session.is_stopping && is_asked(cx) {
                 return Poll::Ready(Ok(Event::Stop));
             }
             if let Poll::Ready(written) = session.poll_write(&mut writer, cx) {
@@ -105,7 +114,7 @@ pub(crate) async fn serve(
             Event::Stop => session.is_stopping = true,
         }
     }
-    if session.connection.is_finished() {
+    if session.connection.borrow().is_finished() {
         // Whoever goes on sending for longer is cut off.
         let _ = tokio::time::timeout(LINGER_WITHIN, linger(&mut stream)).await;
     }
@@ -130,23 +139,28 @@ async fn linger(stream: &mut TcpStream) -> io::Result<()> {
 
 struct Session<'a> {
     keyspace: &'a Keyspace,
-    connection: Connection,
+    /// Shared with the list of clients, which looks at it while it is not
+    /// used here.
+    connection: Rc<RefCell<Connection>>,
+    seat: &'a Seat,
     output: Output,
     /// Replies that may wait for the client; above, no more are written out.
     output_bytes_max: usize,
-    /// When the client was last heard.
-    heard_ms: u64,
     is_stopping: bool,
     has_left: bool,
 }
 
 impl<'a> Session<'a> {
-    fn new(info: ConnectionInfo, keyspace: &'a Keyspace) -> Self {
+    fn new(info: ConnectionInfo, seat: &'a Seat, keyspace: &'a Keyspace) -> Self {
+        let connection = Connection::new(info, keyspace.limits(), keyspace.slots());
+        let connection = connection.with_password(keyspace.password());
+        let connection = Rc::new(RefCell::new(connection));
+        seat.serve(&connection);
         Self {
-            connection: Connection::new(info, keyspace.limits(), keyspace.slots()),
+            connection,
+            seat,
             output: Output::default(),
             output_bytes_max: keyspace.limits().output_bytes_max,
-            heard_ms: keyspace.now_ms(),
             keyspace,
             is_stopping: false,
             has_left: false,
@@ -154,10 +168,14 @@ impl<'a> Session<'a> {
     }
 
     fn turn(&mut self) {
-        let (keyspace, accepted) = (self.keyspace, self.connection.requests_accepted());
-        let now_ms = keyspace.now_ms();
-        self.connection.turn(now_ms, &mut || keyspace.info(), &mut self.output);
-        keyspace.count_requests(self.connection.requests_accepted() - accepted);
+        let keyspace = self.keyspace;
+        let mut connection = self.connection.borrow_mut();
+        let accepted = connection.requests_accepted();
+        connection.turn(keyspace.now_ms(), &mut Host(keyspace), &mut self.output);
+        keyspace.count_requests(connection.requests_accepted() - accepted);
+        if let Some(refusals) = connection.take_refusals() {
+            keyspace.count_refusals(refusals);
+        }
     }
 
     /// Starts everything that may start, in order, before anything is awaited.
@@ -172,7 +190,7 @@ impl<'a> Session<'a> {
             for Batch { group, work } in self.output.batches.drain(..) {
                 let mut launch = |job| {
                     if let Some(outcome) = flights.launch(cx, run(group, job)) {
-                        outcome.tell(&mut self.connection);
+                        outcome.tell(&mut self.connection.borrow_mut());
                         settled = true;
                     }
                 };
@@ -190,13 +208,14 @@ impl<'a> Session<'a> {
 
     /// Nothing is owed any more and no more is taken.
     fn is_done(&self) -> bool {
-        let ends = self.connection.is_finished()
-            || (self.is_stopping && self.connection.unanswered_len() == 0);
+        let connection = self.connection.borrow();
+        let ends =
+            connection.is_finished() || (self.is_stopping && connection.unanswered_len() == 0);
         self.has_left || (ends && self.output.replies.is_empty())
     }
 
     fn wants_input(&self) -> bool {
-        self.connection.wants_input() && !self.is_stopping
+        !self.is_stopping && self.connection.borrow().wants_input()
     }
 
     /// Writes what the socket takes at once. True: that made room for replies
@@ -238,14 +257,15 @@ impl<'a> Session<'a> {
     /// A read that leaves room tells the runtime that the socket is empty: it
     /// is not asked again before more has arrived.
     fn poll_read(
-        &mut self,
+        &self,
         reader: &mut ReadHalf<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         if !self.wants_input() {
             return Poll::Pending;
         }
-        let input = self.connection.input();
+        let mut connection = self.connection.borrow_mut();
+        let input = connection.input();
         input.reserve(READ_BYTES);
         pin!(reader.read_buf(input)).poll(cx)
     }
@@ -255,38 +275,50 @@ impl<'a> Session<'a> {
             // It may still read: what it sent is answered first.
             self.is_stopping = true;
         } else {
-            self.heard_ms = self.keyspace.now_ms();
+            self.seat.heard(self.keyspace.now_ms());
         }
     }
 
     /// When to look again although nothing happens.
     fn alarm(&self) -> Option<Duration> {
-        let retry = self.connection.held_since_ms().map(|_| RETRY_AFTER);
-        let silent_ms = self.keyspace.now_ms().saturating_sub(self.heard_ms);
+        let retry = self.connection.borrow().held_since_ms().map(|_| RETRY_AFTER);
+        let silent_ms = self.keyspace.now_ms().saturating_sub(self.seat.heard_ms());
         let idle = self
             .keyspace
             .client_idle()
             .map(|limit| limit.saturating_sub(Duration::from_millis(silent_ms)));
-        match (retry, idle) {
-            (Some(retry), Some(idle)) => Some(retry.min(idle)),
-            (either, other) => either.or(other),
+        [retry, idle, self.auth_left()].into_iter().flatten().min()
+    }
+
+    /// How long the client may still take to authenticate, if it has to.
+    fn auth_left(&self) -> Option<Duration> {
+        if self.connection.borrow().is_authenticated() {
+            return None;
         }
+        let age_ms = self.keyspace.now_ms().saturating_sub(self.seat.since_ms());
+        Some(self.keyspace.auth_timeout().saturating_sub(Duration::from_millis(age_ms)))
     }
 
     fn on_alarm(&mut self) {
         let now_ms = self.keyspace.now_ms();
-        if self.connection.held_since_ms().is_some() {
+        let mut connection = self.connection.borrow_mut();
+        if connection.held_since_ms().is_some() {
             let timeout_ms = self.keyspace.propose_timeout_ms();
             if let Some(arrived_ms_max) = now_ms.checked_sub(timeout_ms) {
-                self.connection.give_up(arrived_ms_max);
+                connection.give_up(arrived_ms_max);
             }
-            self.connection.retry();
+            connection.retry();
         }
-        let silent = Duration::from_millis(now_ms.saturating_sub(self.heard_ms));
-        let is_idle = self.connection.unanswered_len() == 0
+        let silent = Duration::from_millis(now_ms.saturating_sub(self.seat.heard_ms()));
+        let is_idle = connection.unanswered_len() == 0
             && self.keyspace.client_idle().is_some_and(|limit| silent >= limit);
         if is_idle {
             self.keyspace.count_idle_close();
+            self.has_left = true;
+        }
+        drop(connection);
+        if self.auth_left().is_some_and(|left| left.is_zero()) {
+            self.keyspace.count_unauthenticated_close();
             self.has_left = true;
         }
     }

@@ -62,6 +62,27 @@ pub(crate) struct ClientsStatus {
     pub(crate) idle_closed: u64,
     /// Requests taken.
     pub(crate) requests: u64,
+    /// Connections closed because they took too long to authenticate.
+    #[serde(default)]
+    pub(crate) unauthenticated_closed: u64,
+    /// Passwords that were not the password.
+    #[serde(default)]
+    pub(crate) wrong_passwords: u64,
+    /// Writes refused at `--maxmemory`.
+    #[serde(default)]
+    pub(crate) out_of_memory: u64,
+    /// Transactions refused at `--client-transaction-max` or its bytes.
+    #[serde(default)]
+    pub(crate) transactions_too_big: u64,
+    /// Replies replaced by an error at `--client-reply-bytes-max`.
+    #[serde(default)]
+    pub(crate) replies_too_big: u64,
+    /// Connections closed for input over a limit.
+    #[serde(default)]
+    pub(crate) requests_too_big: u64,
+    /// Connections closed for input that made no sense.
+    #[serde(default)]
+    pub(crate) protocol_errors: u64,
 }
 
 /// A group's seat on the node.

@@ -12,20 +12,10 @@ use crate::resp::reply::Reply;
 /// What to use instead, and of which commands, in lower case.
 static UNSUPPORTED: &[(&str, &str)] = &[
     (
-        "use GET, SET, MGET, MSET, INCR and INCRBY",
-        "append getdel getrange getset incrbyfloat lcs msetnx setnx setrange strlen substr \
-         bitcount bitfield bitfield_ro bitop bitpos getbit setbit",
+        "use GETRANGE and SETRANGE on whole bytes",
+        "bitcount bitfield bitfield_ro bitop bitpos getbit setbit",
     ),
-    ("use DEL", "flushall flushdb unlink"),
-    ("use INCRBY with a negative number", "decr decrby"),
-    ("use EXISTS on keys you know, they cannot be listed yet", "keys randomkey scan"),
-    ("use EXISTS", "object touch type"),
-    ("use GET, SET and DEL", "copy dump rename renamenx restore restore-asking"),
-    (
-        "use DEL when the time has come, keys have no lifetime yet",
-        "expire expireat expiretime getex persist pexpire pexpireat pexpiretime psetex pttl \
-         setex ttl",
-    ),
+    ("use GET and SET", "dump restore restore-asking"),
     (
         "nothing here blocks; use LMOVE, LMPOP, LPOP, RPOP or RPOPLPUSH and ask again",
         "blmove blmpop blpop brpop brpoplpush",
@@ -42,10 +32,7 @@ static UNSUPPORTED: &[(&str, &str)] = &[
          pfselftest xack xadd xautoclaim xclaim xdel xgroup xinfo xlen xpending xrange \
          xread xreadgroup xrevrange xsetid xtrim",
     ),
-    (
-        "use plain commands, there are no scripts",
-        "eval eval_ro evalsha evalsha_ro fcall fcall_ro function script",
-    ),
+    ("use plain commands, there are no scripts", "eval_ro evalsha_ro fcall fcall_ro"),
     (
         "use a message broker, there are no channels",
         "psubscribe publish pubsub punsubscribe spublish ssubscribe subscribe \
@@ -62,9 +49,9 @@ static UNSUPPORTED: &[(&str, &str)] = &[
         "bgrewriteaof bgsave lastsave save waitaof",
     ),
     ("send SIGTERM to the process", "shutdown"),
-    ("use the flags of `raftlet serve`", "config module"),
+    ("use the flags of `raftlet serve`", "module"),
     ("there are no users; bind to an address that only friends reach", "acl"),
-    ("use INFO and `raftlet status`", "latency memory monitor slowlog"),
+    ("use INFO and `raftlet status`", "latency monitor slowlog"),
     ("it serves the tests of Redis itself", "debug"),
     ("it serves no purpose", "lolwut"),
 ];
@@ -88,6 +75,16 @@ static UNSUPPORTED_SUBCOMMANDS: &[(&str, &str)] = &[
         "cluster|forget cluster|meet cluster|reset",
     ),
     ("use COMMAND GETKEYS", "command|getkeysandflags"),
+    ("use the flags or the file of `raftlet serve`", "config|rewrite"),
+    (
+        "use plain commands, there are no functions",
+        "function|delete function|dump function|kill function|load function|restore function|stats",
+    ),
+    ("scripts are not run", "script|debug"),
+    (
+        "use INFO memory and MEMORY USAGE",
+        "memory|doctor memory|malloc-stats memory|purge memory|stats",
+    ),
 ];
 
 /// What to say to a request whose name isn't in the table.

@@ -12,6 +12,8 @@
 //!   32 query       u8 family of the question, u8 question, then as there
 //!   33 tick
 //!   34 transaction  as in codec/transaction.rs
+//!   35 seed        u64
+//!   36 lock        u8 step, then as in codec/lock.rs
 //! bytes    u32 n, n bytes
 //! list     u32 n, n items
 //! ```
@@ -27,6 +29,7 @@ pub(crate) mod collection;
 pub(crate) mod hash;
 pub(crate) mod key;
 pub(crate) mod list;
+pub(crate) mod lock;
 pub(crate) mod reader;
 pub(crate) mod set;
 pub(crate) mod sorted_set;
@@ -51,6 +54,8 @@ const SORTED_SET: u8 = 6;
 const QUERY: u8 = 32;
 const TICK: u8 = 33;
 const TRANSACTION: u8 = 34;
+const SEED: u8 = 35;
+const LOCK: u8 = 36;
 
 /// Why the bytes of an entry are no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -174,9 +179,17 @@ pub(crate) fn encode<B: AsRef<[u8]>>(command: &Command<B>, out: &mut Vec<u8>) {
             encode_query(query, out);
         }
         Command::Tick => out.push(TICK),
+        Command::Lock(command) => {
+            out.push(LOCK);
+            lock::encode(command, out);
+        }
         Command::Transaction(transaction) => {
             out.push(TRANSACTION);
             transaction::encode(transaction, out);
+        }
+        Command::Seed(seed) => {
+            out.push(SEED);
+            reader::push_u64(out, *seed);
         }
     }
 }
@@ -201,6 +214,8 @@ fn decode_single<'a>(reader: &mut Reader<'a>) -> Result<Command<&'a [u8]>, Decod
         SORTED_SET => Command::SortedSet(sorted_set::decode_command(reader)?),
         QUERY => Command::Query(decode_query(reader)?),
         TICK => Command::Tick,
+        SEED => Command::Seed(reader.u64()?),
+        LOCK => Command::Lock(Box::new(lock::decode(reader)?)),
         found => return Err(DecodeError::UnknownFamily { found, offset }),
     })
 }

@@ -55,6 +55,28 @@ pub enum DataError {
     /// The result would not fit 64 bits.
     #[error("ERR increment or decrement would overflow")]
     Overflow,
+    /// The value isn't a number in decimal.
+    #[error("ERR value is not a valid float")]
+    NotAFloat,
+    /// The result would be longer than a string may be.
+    #[error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")]
+    TooLong,
+    /// A time to live that isn't positive, or too long.
+    #[error("ERR invalid expire time in 'getex' command")]
+    InvalidGetExExpiry,
+    /// How often a key is used isn't counted, as in a Redis that doesn't evict.
+    #[error(
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note \
+         that when switching between policies at runtime LRU and LFU data will take some time to \
+         adjust."
+    )]
+    NoFrequency,
+    /// One of the values isn't a string.
+    #[error("ERR The specified keys must contain string values")]
+    NotStrings,
+    /// Two values are too long for their common subsequence to be sought.
+    #[error("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")]
+    LcsTooLarge,
     /// The value of the field isn't an integer of 64 bits in decimal.
     #[error("ERR hash value is not an integer")]
     HashValueNotAnInteger,

@@ -239,7 +239,8 @@ fn a_late_or_repeated_completion_means_nothing() {
 #[test]
 fn a_question_to_all_groups_is_answered_when_all_have_answered() {
     let mut client = Client::default();
-    client.pipeline.push_sum(form(0), groups_of_2().into_iter(), KeyQuery::DbSize.into());
+    let dbsize = EveryGroup::Read(KeyQuery::DbSize.into());
+    client.pipeline.push_gather(form(0), groups_of_2().into_iter(), dbsize);
     let batches = client.start();
     assert_eq!(batches.len(), 2);
     let tickets: Vec<Ticket> = batches

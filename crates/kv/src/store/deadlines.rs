@@ -12,7 +12,6 @@ pub(crate) struct Deadline(NonZeroU64);
 
 impl Deadline {
     /// `None` for the beginning of time, at which nothing can be written.
-    #[expect(dead_code, reason = "for the commands that set one")]
     pub(crate) fn at_ms(ms: u64) -> Option<Self> {
         NonZeroU64::new(ms).map(Self)
     }

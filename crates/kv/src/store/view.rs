@@ -15,7 +15,6 @@ use crate::value::Typed;
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     pub(super) store: &'a Store,
-    /// What the leader's clock shows, as far as is known; not before log time.
     clock_ms: u64,
     met_lapsing: Cell<bool>,
 }
@@ -28,6 +27,11 @@ impl<'a> View<'a> {
     pub(super) fn of_clock(store: &'a Store, clock_ms: u64) -> Self {
         let clock_ms = clock_ms.max(store.log_time_ms);
         Self { store, clock_ms, met_lapsing: Cell::new(false) }
+    }
+
+    /// What the leader's clock shows, as far as is known; not before log time.
+    pub(super) fn clock_ms(&self) -> u64 {
+        self.clock_ms
     }
 
     /// Whether a key was asked for that lapses before the clock's time.

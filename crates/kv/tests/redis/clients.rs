@@ -162,7 +162,7 @@ fn who_does_not_know_the_password_is_served_nothing() {
     for guess in ["AUTH sesam", "AUTH joe sesame", "AUTH default x", "HELLO 3 AUTH default x"] {
         assert_eq!(client.ask(&format!("{guess}\n")), wrong, "{guess}");
     }
-    assert_eq!(client.connection.take_refusals().wrong_passwords, 4);
+    assert_eq!(client.connection.take_refusals().map(|it| it.wrong_passwords), Some(4));
     assert_eq!(
         client.ask("EXEC\n"),
         "-EXECABORT Transaction discarded because of: NOAUTH Authentication required.|"
@@ -210,7 +210,7 @@ fn without_memory_only_writes_that_grow_are_refused() {
     assert_eq!(client.ask("PING\n"), "+PONG|");
     let aborted = client.ask("MULTI\nSET k v\nEXEC\n");
     assert!(aborted.starts_with(&format!("+OK|{oom}-EXECABORT ")), "{aborted}");
-    assert_eq!(client.connection.take_refusals().out_of_memory, 4);
+    assert_eq!(client.connection.take_refusals().map(|it| it.out_of_memory), Some(4));
     // What was queued before counts when it is executed.
     client.host.is_out_of_memory = false;
     client.ask("MULTI\nSET k v\n");

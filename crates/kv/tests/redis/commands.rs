@@ -122,8 +122,8 @@ fn what_redis_has_and_raftlet_has_not_is_refused_by_name() {
         ("WAITAOF 0 0 0", "-ERR WAITAOF is not supported by raftlet: a write is on a majority"),
         ("CLIENT TRACKING ON", "-ERR CLIENT TRACKING is not supported by raftlet: there are no"),
         ("SAVE", "-ERR SAVE is not supported by raftlet: a write is on a majority's disks"),
-        ("SET a b EX 10", "-ERR SET EX is not supported by raftlet: use SET key value|"),
-        ("set a b nx", "-ERR SET NX is not supported by raftlet: use SET key value|"),
+        ("GETBIT a 1", "-ERR GETBIT is not supported by raftlet: use GETRANGE and SETRANGE"),
+        ("MEMORY DOCTOR", "-ERR MEMORY DOCTOR is not supported by raftlet: use INFO memory"),
         ("COMMAND LIST FILTERBY PATTERN m*", "-ERR COMMAND LIST FILTERBY is not supported"),
     ] {
         let answer = reply(request);

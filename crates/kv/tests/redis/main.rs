@@ -8,10 +8,12 @@
 
 mod clients;
 mod commands;
+mod differential;
 mod handshakes;
 mod hostile;
 mod machine;
 mod node;
 mod ordering;
+mod scripts;
 mod transactions;
 mod transcripts;

@@ -237,7 +237,7 @@ impl<M: StateMachine> State<M> {
         let mut pieces = Vec::new();
         let alarms = Alarms::of(member.core.counters());
         while taken < share && taken_bytes < bytes {
-            let Some((from, message, size)) = self.lanes.take_message(slot) else {
+            let Some((from, mut message, size)) = self.lanes.take_message(slot) else {
                 break;
             };
             taken += 1;
@@ -250,7 +250,7 @@ impl<M: StateMachine> State<M> {
                 let of = (message.generation.get(), message.term.get());
                 pieces.push((from, of, piece));
             }
-            member.step(now, &mut self.arena, from, message);
+            member.step(now, &mut self.arena, from, &mut message);
         }
         Alarms::of(member.core.counters()).note_since(alarms, member.group, &mut self.due.notes);
         for (from, of, piece) in pieces {

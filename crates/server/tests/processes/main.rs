@@ -15,6 +15,7 @@
 )]
 
 mod client;
+mod clients;
 mod cluster;
 mod counters;
 mod demo;

@@ -4,6 +4,7 @@ use super::*;
 
 fn samples() -> Vec<(Command<&'static [u8]>, &'static str)> {
     let tick = (Command::Tick, r"\x02!");
+    let seed = (Command::Seed(7), r"\x02#\x07\x00\x00\x00\x00\x00\x00\x00");
     [
         string::samples(),
         key::samples(),
@@ -12,7 +13,8 @@ fn samples() -> Vec<(Command<&'static [u8]>, &'static str)> {
         set::samples(),
         sorted_set_samples::samples(),
         transaction::samples(),
-        vec![tick],
+        lock::samples(),
+        vec![tick, seed],
     ]
     .concat()
 }
