@@ -13,6 +13,7 @@ use super::event::Event;
 use super::invariants::{self, Violation, ensure};
 use super::judge::is_leader;
 use super::plan::Healing;
+use super::roster::node_at;
 use super::world::World;
 use crate::random::Random;
 use crate::tally::Mark;
@@ -25,6 +26,9 @@ const WATCHED_TIMEOUTS: u64 = 10;
 /// Leaders that may follow one that lost its quorum: candidates that had their
 /// pre-votes when the first of them won may win a later term.
 const SUCCESSORS_MAX: usize = 3;
+
+/// Terms that a cut which leaves the leader a quorum may cost.
+const TERMS_MAX: u64 = 2;
 
 /// What is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,18 +68,20 @@ impl Cut {
 impl World {
     /// Cuts links for good and demands that work goes on.
     pub(super) fn run_severed(&mut self) -> Result<(), Violation> {
-        let members = self.members.len();
-        let leader = self.members.iter().position(is_leader);
-        let Some(leader) = leader.filter(|_| members >= 3 && self.lost.is_empty()) else {
+        let Some((leader, others)) = self.leader_and_others() else {
             return Ok(());
         };
-        let cut = Cut::draw(&mut self.random.mischief, members);
+        let cut = Cut::draw(&mut self.random.mischief, others.len() + 1);
         self.judge.tally.mark(Mark::Severed);
         self.tell(leader, || format!("leads, and this is cut for good: {cut:?}"));
         let term = self.members[leader].view.term;
-        for (from, to) in self.links(cut, leader) {
+        for (from, to) in self.links(cut, leader, &others) {
             self.network.sever_link(from, to);
             self.suspect_each_other(from, to);
+        }
+        if self.random.mischief.coin() {
+            // Nothing is appended: who is cut off has a log as good as any.
+            self.pass(WATCHED_TIMEOUTS * self.plan.timeout_ns())?;
         }
         for _ in 0..2 {
             self.commit_somehow(cut)?;
@@ -85,6 +91,9 @@ impl World {
         ensure(elected <= allowed, invariants::QUORUM_GOES_ON, || {
             format!("{elected} leaders after that of term {term}, {cut:?}")
         })?;
+        let grown = self.highest_term().get() - term.get();
+        let is_quiet = !cut.leaves_the_leader_a_quorum() || grown <= TERMS_MAX;
+        ensure(is_quiet, invariants::TERMS_SETTLE, || format!("{grown} terms later, {cut:?}"))?;
         let before = self.highest_term();
         self.pass(WATCHED_TIMEOUTS * self.plan.timeout_ns())?;
         let (later, after) = (self.judge.elected_after(term) - elected, self.highest_term());
@@ -93,10 +102,20 @@ impl World {
         })
     }
 
+    /// The seats of the leader and of the other voters, where there are two at
+    /// least and no change of the members is under way.
+    fn leader_and_others(&self) -> Option<(usize, Vec<usize>)> {
+        let leads = self.members.iter().enumerate().filter(|(_, member)| is_leader(member));
+        let (leader, member) = leads.max_by_key(|(_, member)| member.view.term)?;
+        let configuration = member.group.as_ref()?.configuration();
+        let is_other = |seat: &usize| *seat != leader && configuration.is_voter(node_at(*seat));
+        let others: Vec<usize> = (0..self.members.len()).filter(is_other).collect();
+        let is_settled = !configuration.is_joint() && configuration.is_voter(member.node);
+        (is_settled && self.lost.is_empty() && others.len() >= 2).then_some((leader, others))
+    }
+
     /// The directed links of a cut.
-    fn links(&mut self, cut: Cut, leader: usize) -> Vec<(usize, usize)> {
-        let members = self.members.len();
-        let others: Vec<usize> = (0..members).filter(|seat| *seat != leader).collect();
+    fn links(&mut self, cut: Cut, leader: usize, others: &[usize]) -> Vec<(usize, usize)> {
         let other = others[self.random.mischief.index(others.len())];
         let to = |seat| (leader, seat);
         let from = |seat| (seat, leader);
@@ -104,16 +123,16 @@ impl World {
             Cut::Apart => vec![to(other), from(other)],
             Cut::DeafFollower => vec![to(other)],
             Cut::MuteFollower => vec![from(other)],
-            Cut::DeafLeader => others.into_iter().map(from).collect(),
-            Cut::MuteLeader => others.into_iter().map(to).collect(),
+            Cut::DeafLeader => others.iter().copied().map(from).collect(),
+            Cut::MuteLeader => others.iter().copied().map(to).collect(),
             Cut::Bridge => {
                 // Halves of the seats in a random order, the last the bridge.
-                let mut seats: Vec<usize> = (0..members).collect();
-                for at in (1..members).rev() {
+                let mut seats: Vec<usize> = others.iter().copied().chain([leader]).collect();
+                for at in (1..seats.len()).rev() {
                     seats.swap(at, self.random.mischief.index(at + 1));
                 }
-                seats.truncate(members - 1);
-                let (one, other) = seats.split_at(members / 2);
+                seats.pop();
+                let (one, other) = seats.split_at(seats.len() / 2);
                 let pairs = one.iter().flat_map(|a| other.iter().map(move |b| (*a, *b)));
                 pairs.flat_map(|(a, b)| [(a, b), (b, a)]).collect()
             }
