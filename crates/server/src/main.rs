@@ -27,6 +27,7 @@ mod config;
 mod config_file;
 mod demo;
 mod descriptors;
+mod expiry;
 mod failure;
 mod flights;
 mod handover;

@@ -19,6 +19,7 @@ mod clients;
 mod cluster;
 mod counters;
 mod demo;
+mod expiry;
 mod failing_disk;
 mod hosts;
 mod identity;
