@@ -144,17 +144,18 @@ impl World {
         let Self { seats, arenas, now, .. } = self;
         let place = |to: NodeId| usize::try_from(to.get() - 1).expect("few");
         let mut sent = mem::take(&mut seats[home + from].sent);
-        for Envelope { to, message } in sent.drain(..) {
-            let to = place(to);
+        for Envelope { to, message } in &mut sent {
+            let to = place(*to);
             seats[home + to].group.step(*now, &mut arenas[to], sender, message);
         }
+        sent.clear();
         seats[home + from].sent = sent;
         let mut encoded = mem::take(&mut seats[home + from].encoded);
         for (to, bytes) in encoded.drain(..) {
             let to = place(to);
             let decoded = BatchReader::new(&bytes).next().expect("one message");
-            let message = decoded.expect("what was sent").message;
-            seats[home + to].group.step(*now, &mut arenas[to], sender, message);
+            let mut decoded = decoded.expect("what was sent");
+            seats[home + to].group.step(*now, &mut arenas[to], sender, &mut decoded.message);
         }
         seats[home + from].encoded = encoded;
     }
@@ -182,7 +183,8 @@ impl World {
         }
         *messages += out.messages.len() as u64;
         match encoder {
-            None => sent.append(&mut out.messages),
+            // In memory, as good as a transport that hands on what it is given.
+            None => std::mem::swap(sent, &mut out.messages),
             Some(buffer) => {
                 let group = group.seat().group;
                 for Envelope { to, message } in out.messages.drain(..) {

@@ -41,6 +41,4 @@ pub struct Counters {
     pub entries_fetched: u64,
     /// Snapshots of a leader that took the place of this member's log.
     pub snapshots_installed: u64,
-    /// Snapshots received that were no news, or impossible.
-    pub snapshots_refused: u64,
 }

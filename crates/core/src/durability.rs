@@ -41,17 +41,18 @@ pub(crate) struct Durability {
     /// Entries up to here have been handed out.
     handed: Index,
     handed_hard_state: HardState,
-    truncate_from: Option<Index>,
     /// Rare, and larger than a place for it.
-    front: Option<Box<Front>>,
+    ends: Option<Box<Ends>>,
     next: Ticket,
 }
 
-/// What became of the front of the log.
+/// What leaves the log at either end.
 #[derive(Clone, Copy, Debug, Default)]
-struct Front {
+struct Ends {
+    /// Entries from here on are to be removed; not handed out yet.
+    truncate_from: Option<Index>,
     /// Not handed out yet.
-    due: Option<Compaction>,
+    compact: Option<Compaction>,
     /// The latest snapshot that was, and under which ticket.
     handed: Option<(Ticket, LogId)>,
     /// The current snapshot, as a crash now would show it.
@@ -68,11 +69,25 @@ pub(crate) struct Due {
     pub(crate) first: Index,
 }
 
+impl Ends {
+    fn are_due(&self) -> bool {
+        self.truncate_from.is_some() || self.compact.is_some()
+    }
+
+    fn hand_out(&mut self, ticket: Ticket) -> (Option<Index>, Option<Compaction>) {
+        let compact = self.compact.take();
+        if let Some(last) = compact.and_then(|compact| compact.snapshot) {
+            self.handed = Some((ticket, last));
+        }
+        (self.truncate_from.take(), compact)
+    }
+}
+
 impl Durability {
     pub(crate) fn restore(index: Index, hard_state: HardState, snapshot: LogId) -> Self {
-        let front = Front { durable: snapshot, ..Front::default() };
+        let ends = Ends { durable: snapshot, ..Ends::default() };
         Self {
-            front: (snapshot.index > Index::ZERO).then(|| Box::new(front)),
+            ends: (snapshot.index > Index::ZERO).then(|| Box::new(ends)),
             index,
             hard_state,
             handed: index,
@@ -121,8 +136,9 @@ impl Durability {
     pub(crate) fn on_truncate(&mut self, index: Index) {
         let keep = index.previous();
         if self.handed >= index {
-            let from = self.truncate_from.map_or(index, |from| from.min(index));
-            self.truncate_from = Some(from);
+            let ends = self.ends.get_or_insert_default();
+            let from = ends.truncate_from.map_or(index, |from| from.min(index));
+            ends.truncate_from = Some(from);
         }
         self.handed = self.handed.min(keep);
         self.index = self.index.min(keep);
@@ -136,9 +152,9 @@ impl Durability {
     /// Entries up to the base leave; those not handed out need not be any more:
     /// the snapshot has them.
     pub(crate) fn on_compact(&mut self, compaction: Compaction) {
-        let front = self.front.get_or_insert_default();
-        let snapshot = compaction.snapshot.or(front.due.and_then(|former| former.snapshot));
-        front.due = Some(Compaction { base: compaction.base, snapshot });
+        let ends = self.ends.get_or_insert_default();
+        let snapshot = compaction.snapshot.or(ends.compact.and_then(|former| former.snapshot));
+        ends.compact = Some(Compaction { base: compaction.base, snapshot });
         self.handed = self.handed.max(compaction.base.index);
         if mutants::is_active(116) {
             self.index = self.index.max(compaction.base.index);
@@ -147,7 +163,7 @@ impl Durability {
 
     /// The current snapshot that would survive a crash now; zero without one.
     pub(crate) fn snapshot(&self) -> LogId {
-        self.front.as_ref().map_or(LogId::default(), |front| front.durable)
+        self.ends.as_ref().map_or(LogId::default(), |ends| ends.durable)
     }
 
     /// What is on disk behind `index` will not be part of the log: it counts for
@@ -169,23 +185,22 @@ impl Durability {
         now: Time,
     ) -> Option<Due> {
         let changed = hard_state != self.handed_hard_state;
-        let compact = self.front.as_ref().and_then(|front| front.due);
-        let is_level = self.truncate_from.is_none() && compact.is_none();
-        if !changed && is_level && last <= self.handed {
+        let are_ends_due = self.ends.as_ref().is_some_and(|ends| ends.are_due());
+        if !changed && !are_ends_due && last <= self.handed {
             return None;
         }
+        let ticket = self.next;
+        let (truncate_from, compact) = match &mut self.ends {
+            Some(ends) => ends.hand_out(ticket),
+            None => (None, None),
+        };
         let due = Due {
-            ticket: self.next,
+            ticket,
             hard_state: changed.then_some(hard_state),
-            truncate_from: self.truncate_from.take(),
+            truncate_from,
             compact,
             first: self.handed.next(),
         };
-        if let Some(front) = self.front.as_mut().filter(|_| compact.is_some()) {
-            front.due = None;
-            let snapshot = compact.and_then(|compact| compact.snapshot);
-            front.handed = snapshot.map(|last| (due.ticket, last)).or(front.handed);
-        }
         if self.outstanding.capacity() == 0 {
             // A group that only elects holds no more than this.
             self.outstanding.reserve_exact(1);
@@ -232,10 +247,10 @@ impl Durability {
             self.outstanding.pop_front();
             news = true;
         }
-        if let Some(front) = &mut self.front
-            && let Some((_, last)) = front.handed.take_if(|(handed, _)| *handed <= ticket)
+        if let Some(ends) = &mut self.ends
+            && let Some((_, last)) = ends.handed.take_if(|(handed, _)| *handed <= ticket)
         {
-            front.durable = last;
+            ends.durable = last;
         }
         news
     }

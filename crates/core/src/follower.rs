@@ -86,15 +86,18 @@ impl Follower {
 
     /// How long it goes on waiting before it campaigns, if it knows no leader.
     pub(crate) fn patience_left_ns(&self, state: &State) -> Option<u64> {
-        let campaign_at = self.since.after_ns(self.patience_ns);
-        self.leader.is_none().then(|| campaign_at.since(state.time()))
+        self.leader.is_none().then(|| self.campaign_at(state).since(state.time()))
+    }
+
+    fn campaign_at(&self, state: &State) -> Time {
+        self.since.after_ns(self.patience_ns).max(state.promised_until)
     }
 
     pub(crate) fn next_deadline(&self, state: &State) -> Option<Time> {
         if self.is_vouched_for(state) {
             return None;
         }
-        let campaign = state.is_electable().then(|| self.since.after_ns(self.patience_ns));
+        let campaign = state.is_electable().then(|| self.campaign_at(state));
         let probe = self.probes(state).then_some(self.probe_at);
         [campaign, probe].into_iter().flatten().min()
     }
@@ -105,7 +108,7 @@ impl Follower {
             return false;
         }
         let now = state.time();
-        if state.is_electable() && now >= self.since.after_ns(self.patience_ns) {
+        if state.is_electable() && now >= self.campaign_at(state) {
             return true;
         }
         if self.probes(state) && now >= self.probe_at {
@@ -200,6 +203,9 @@ impl Follower {
 
     /// Stops trusting the leader; campaigns soon, unless another is quicker.
     fn abandon(&mut self, state: &mut State) {
+        if mutants::is_active(122) {
+            state.promised_until = Time::ZERO;
+        }
         self.leader = None;
         self.is_doubted = false;
         self.since = state.time();
@@ -237,6 +243,7 @@ impl Follower {
     /// that conflict are replaced (§3.5).
     pub(crate) fn on_append(&mut self, state: &mut State, from: Sender, append: &mut Append) {
         self.hear(state, from);
+        state.promise();
         self.round = self.round.max(append.round);
         self.configuration = self.configuration.max(append.configuration);
         let reaches = append.previous.index <= state.log.last().index;

@@ -127,6 +127,7 @@ impl Group {
             commit: Index::ZERO,
             applied: Index::ZERO,
             position: 0,
+            promised_until: Time::ZERO,
             liveness: Vec::new(),
             effects: Effects::default(),
             counters: Counters::default(),
@@ -136,6 +137,10 @@ impl Group {
         state.commit_to(snapshot.index.max(machine));
         if snapshot.index > machine {
             state.effects.rare().install = Some(snapshot);
+        }
+        if !is_fresh(&state) {
+            // What an earlier run promised is not known: as much as it could.
+            state.promise();
         }
         let patience = first_patience_ns(&mut state);
         let follower = Follower::new(&mut state, patience);
@@ -461,6 +466,11 @@ impl Group {
     }
 }
 
+/// Whether a member that starts has never taken part.
+fn is_fresh(state: &State) -> bool {
+    state.log.last().index <= Index::FIRST && state.term <= Term::BOOTSTRAP
+}
+
 impl Restored {
     /// The log and what of it is durable.
     fn log(self) -> Result<(Log, Durability), RestoreError> {
@@ -506,9 +516,8 @@ fn first_patience_ns(state: &mut State) -> u64 {
     if voters == [state.seat.node] {
         return 0;
     }
-    let is_fresh = state.log.last().index == Index::FIRST && state.term == Term::BOOTSTRAP;
     let rank = voters.iter().position(|node| *node == state.seat.node);
-    match rank.and_then(|rank| u64::try_from(rank).ok()).filter(|_| is_fresh) {
+    match rank.and_then(|rank| u64::try_from(rank).ok()).filter(|_| is_fresh(state)) {
         // All of a fresh group agree who goes first; the id of the group spreads
         // the leaders of many groups over the nodes.
         Some(rank) => {

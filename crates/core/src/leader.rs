@@ -10,7 +10,7 @@
 //!   from its own disk for the stall limit, steps down (rules 8, 20).
 //!
 //! Not here: one member's progress (`leader/progress.rs`), reads
-//! (`leader/reads.rs`), stamps (`leader/clock.rs`), handing over
+//! (`leader/reads.rs`, `leader/lease.rs`), stamps (`leader/clock.rs`), handing over
 //! (`leader/transfer.rs`), changes of the members (`leader/change.rs`) and of
 //! their seats (`leader/seats.rs`).
 
@@ -20,6 +20,7 @@ use crate::error::ProposeError;
 use crate::ids::{Index, LogId, NodeId, ReadId, Round, Run, Sender};
 use crate::leader::change::{Ended, Pending};
 use crate::leader::clock::LogClock;
+use crate::leader::lease::Lease;
 use crate::leader::progress::{Circular, Peer};
 use crate::leader::reads::LeaderReads;
 use crate::leader::seats::Departed;
@@ -34,6 +35,7 @@ use crate::time::{Now, Time, WallMs};
 
 pub(crate) mod change;
 pub(crate) mod clock;
+mod lease;
 pub(crate) mod progress;
 pub(crate) mod reads;
 pub(crate) mod seats;
@@ -52,6 +54,8 @@ pub(crate) struct Leader {
     is_commit_due: bool,
     /// Rare.
     transfer: Option<Box<Transfer>>,
+    /// With leases on.
+    lease: Option<Box<Lease>>,
     /// The configuration in effect may not be the last of a change.
     is_changing: bool,
     /// The configuration without this leader is committed.
@@ -75,6 +79,7 @@ impl Leader {
             fetches: 0,
             is_commit_due: false,
             transfer: None,
+            lease: None,
             is_changing: true,
             is_retired: false,
             change: None,
@@ -135,7 +140,7 @@ impl Leader {
         commands: impl Iterator<Item = &'a [u8]> + Clone,
         origin: Option<Origin>,
     ) -> Result<LogId, ProposeError> {
-        if self.is_transferring() && !mutants::is_active(61) {
+        if self.is_transferring() && !mutants::is_active(121) {
             return Err(ProposeError::Transferring);
         }
         check_commands(state, commands.clone())?;
@@ -255,10 +260,14 @@ impl Leader {
         if let Some(peer) = self.peer_mut(node) {
             peer.on_liveness(liveness);
         }
+        if liveness == Liveness::Suspected {
+            self.break_lease();
+        }
     }
 
     /// Somebody doubts that this member leads: ask everybody for a sign.
     pub(crate) fn doubt(&mut self) {
+        self.break_lease();
         for peer in &mut self.peers {
             peer.request_contact();
         }
@@ -340,7 +349,8 @@ impl Leader {
                 break;
             }
         }
-        self.reads.begin_round();
+        self.read_under_lease(state);
+        self.begin_round(state);
         let circular = self.circular(state);
         for peer in &mut self.peers {
             peer.flush(state, circular, &mut self.fetches);

@@ -72,7 +72,7 @@ pub use message::{
     Ack, AckOutcome, Append, Body, Forward, ForwardOutcome, ForwardReply, Message, VoteKind,
     VoteReply, VoteRequest,
 };
-pub use options::{Options, OptionsError, Settings};
+pub use options::{LeaseOptions, Options, OptionsError, Settings};
 pub use output::{
     Envelope, Event, Fetch, FetchId, HardState, Output, Persist, ReadReady, Role, TransferFailure,
 };

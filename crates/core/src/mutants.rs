@@ -83,7 +83,9 @@ mutants! {
     54 "M54" "I37" "reads are served without asking a quorum";
     56 "M56" "I37" "a read is confirmed by a round begun before it";
     58 "M58" "I37" "reads are served before an own entry is committed";
-    61 "M61" "I40" "a leader goes on appending while it hands over";
+    59 "M59" "I39" "a lease counts from the answer's arrival";
+    60 "M60" "I39" "a lease has no margin for clocks that differ";
+    61 "M61" "I39" "a lease is kept while leadership is handed over";
     108 "M108" "I05" "votes are asked for before the own one is durable";
     109 "M109" "W03" "the late write of an overwritten tail counts";
     110 "M110" "I55" "a loss leaves the window open";
@@ -93,6 +95,8 @@ mutants! {
     114 "M114" "I31" "a leader that was removed stays in office";
     115 "M115" "I15" "a term that is durable ahead makes the entries before it so";
     116 "M116" "I15" "a snapshot is acknowledged before it is durable";
+    121 "M121" "I40" "a leader goes on appending while it hands over";
+    122 "M122" "I39" "a suspicion ends a voter's promise";
 }
 
 /// The mutants of this build; none in a usual one.

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::entry::PAYLOAD_BYTES_MAX;
+use crate::mutants;
 use crate::time::duration_ns;
 
 /// Choices for a group, alike on all its members.
@@ -23,6 +24,9 @@ pub struct Options {
     /// A leader whose oldest unfinished write is older than this steps down and
     /// does not campaign until a write has ended. Default 1 s.
     pub stall_limit: Duration,
+    /// Lets a leader read without a round while it is certain to be the only
+    /// one. Default off: it rests on the members' clocks.
+    pub lease: Option<LeaseOptions>,
     /// Bytes of entries in one append. One larger entry goes alone.
     /// Default 256 KiB.
     pub append_bytes_max: usize,
@@ -43,12 +47,33 @@ pub struct Options {
     pub trailing_bytes_max: usize,
 }
 
+/// What an embedder vouches for when leases are on (§6.4.1).
+///
+/// With a lease a read at the leader costs no message. In return a voter that
+/// hears a leader gives no vote for an election timeout, whatever it suspects,
+/// and one that starts gives none for that long either: a killed leader is
+/// replaced after an election timeout, not at once.
+///
+/// If clocks differ by more than promised, a deposed leader may serve what has
+/// been overwritten. Nothing else depends on clocks: no write is lost, and
+/// reads that take a round stay right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseOptions {
+    /// While one member's monotonic clock shows a second passing, another's
+    /// shows at most this many microseconds more. Quartz stays within 200,
+    /// clocks that are being slewed within 1 000; a machine that is suspended,
+    /// or moved while it runs, is within no bound. Alike on all members. From 1
+    /// to 1 000 000.
+    pub clock_drift_us: u32,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             election_timeout: Duration::from_millis(500),
             heartbeat_interval: Duration::from_millis(100),
             stall_limit: Duration::from_secs(1),
+            lease: None,
             append_bytes_max: 256 << 10,
             window_bytes_max: 8 << 20,
             window_messages_max: 256,
@@ -79,6 +104,9 @@ pub struct Settings {
     pub(crate) election_timeout_ns: u64,
     pub(crate) heartbeat_interval_ns: u64,
     pub(crate) stall_limit_ns: u64,
+    /// How long a lease lasts from when its round began, by the leader's clock;
+    /// `None` where leases are off.
+    pub(crate) lease_ns: Option<u64>,
     /// Window units that one message costs at least, so that one number
     /// bounds bytes and messages alike (`leader/progress.rs`).
     pub(crate) message_cost_min: u64,
@@ -127,6 +155,16 @@ impl TryFrom<Options> for Settings {
         if options.reads_max == 0 {
             return refuse("reads_max", "0".to_owned(), "at least 1");
         }
+        let lease_ns = match options.lease {
+            None => None,
+            Some(LeaseOptions { clock_drift_us: drift @ 1..=1_000_000 }) => {
+                Some(lease_ns(duration_ns(options.election_timeout), drift))
+            }
+            Some(LeaseOptions { clock_drift_us }) => {
+                let must_be = "from 1 to 1 000 000: no two clocks agree";
+                return refuse("lease.clock_drift_us", clock_drift_us.to_string(), must_be);
+            }
+        };
         let window_units = units(options.window_bytes_max);
         Ok(Self {
             election_timeout_ns: duration_ns(options.election_timeout),
@@ -134,9 +172,21 @@ impl TryFrom<Options> for Settings {
             stall_limit_ns: duration_ns(options.stall_limit),
             message_cost_min: (window_units / units(window)).max(1),
             window_units,
+            lease_ns,
             options,
         })
     }
+}
+
+/// How much a leader's clock may show passing while no voter's shows an
+/// election timeout.
+fn lease_ns(timeout_ns: u64, clock_drift_us: u32) -> u64 {
+    if mutants::is_active(60) {
+        return timeout_ns;
+    }
+    let second = 1_000_000;
+    let shortened = u128::from(timeout_ns) * second / (second + u128::from(clock_drift_us));
+    u64::try_from(shortened).expect("shorter than a timeout")
 }
 
 fn units(bytes: usize) -> u64 {

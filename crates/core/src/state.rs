@@ -57,6 +57,9 @@ pub(crate) struct State {
     pub(crate) applied: Index,
     /// The window position of the last append accepted from a leader.
     pub(crate) position: u64,
+    /// Until then no vote is given out of this member's own will: a leader may
+    /// read under a lease meanwhile (`leader/lease.rs`).
+    pub(crate) promised_until: Time,
     /// What the failure detector says of other members.
     pub(crate) liveness: Vec<(NodeId, Liveness)>,
     pub(crate) effects: Effects,
@@ -83,6 +86,18 @@ impl State {
     /// Whether the disk hangs: who cannot write must not lead (rule 8).
     pub(crate) fn is_stalled(&self) -> bool {
         self.stall_at().is_some_and(|at| at <= self.time())
+    }
+
+    /// A leader was heard and may count on this member for a while.
+    pub(crate) fn promise(&mut self) {
+        if self.settings.lease_ns.is_some() {
+            self.promised_until = self.time().after_ns(self.settings.election_timeout_ns);
+        }
+    }
+
+    /// Whether a leader may count on this member.
+    pub(crate) fn is_promised(&self) -> bool {
+        self.time() < self.promised_until
     }
 
     /// Whether this member may campaign: a voter, under its own incarnation,
@@ -194,7 +209,7 @@ impl State {
         assert!(index <= self.log.last().index, "committed what is not in the log");
         if index > self.commit || mutants::is_active(36) {
             self.commit = index;
-            self.effects.committed = Some(index);
+            self.effects.committed = index;
         }
     }
 

@@ -267,7 +267,7 @@ fn no_message_from_anybody_in_any_state_brings_a_member_down() {
                     let term =
                         if random.flip() { group.term() } else { Term::new(random.number()) };
                     let message = Message { generation: GENERATION, term, body: random.body() };
-                    group.step(now, &mut arena, sender, message);
+                    group.step(now, &mut arena, sender, &mut { message });
                     delivered += 1;
                 }
             }

@@ -25,6 +25,7 @@ use crate::operation::{Command, Query};
 use crate::resp::ProtocolVersion;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
+use crate::scripts::Script;
 use crate::slot::{GroupIndex, SlotMap};
 use crate::{decimal, errors};
 
@@ -37,6 +38,10 @@ pub(crate) enum Request {
     Table(TableRequest),
     /// Something about the connection; the session answers.
     Connection(ConnectionRequest),
+    /// Something about scripts.
+    Script(ScriptRequest),
+    /// Something about the node's settings.
+    Config(ConfigRequest),
     /// Something about the transaction the connection is in.
     Transaction(TransactionRequest),
     /// Something about the clients of the node.
@@ -90,6 +95,34 @@ pub(crate) enum TableRequest {
     KeysOf(Vec<Bytes>),
     /// What subcommands this container has.
     Help(&'static str),
+}
+
+/// Something about scripts. Those that are known by their text are commands
+/// already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ScriptRequest {
+    EvalSha {
+        digest: [u8; 20],
+        keys: Vec<Bytes>,
+        arguments: Vec<Bytes>,
+    },
+    Load {
+        digest: [u8; 20],
+        script: Script,
+    },
+    /// Which of these are there; `None` is no digest.
+    Exist(Vec<Option<[u8; 20]>>),
+    Flush,
+}
+
+/// Something about the node's settings (`session/settings.rs`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ConfigRequest {
+    /// Patterns.
+    Get(Vec<Bytes>),
+    /// Names and values.
+    Set(Vec<(Bytes, Bytes)>),
+    ResetStat,
 }
 
 /// What a client asks of its transaction.

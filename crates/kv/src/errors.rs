@@ -33,6 +33,14 @@ pub(crate) const INVALID_CLIENT_ID: &str = "ERR Invalid client ID";
 pub(crate) const CLIENT_ID_NOT_POSITIVE: &str = "ERR client-id should be greater than 0";
 pub(crate) const CACHING_WITHOUT_TRACKING: &str = "ERR CLIENT CACHING can be called only when the \
      client is in tracking mode with OPTIN or OPTOUT mode enabled";
+pub(crate) const NO_SUCH_SCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";
+pub(crate) const NO_SCRIPT_RUNS: &str = "NOTBUSY No scripts in execution right now.";
+pub(crate) const SCRIPT_FLUSH_MODE: &str = "ERR SCRIPT FLUSH only support SYNC|ASYNC option";
+pub(crate) const NEGATIVE_KEYS_LEN: &str = "ERR Number of keys can't be negative";
+pub(crate) const TOO_MANY_KEYS: &str = "ERR Number of keys can't be greater than number of args";
+pub(crate) const SCRIPT_ARGUMENTS: &str =
+    "ERR this script of a lock library takes other keys or arguments";
+pub(crate) const SCRIPT_LIFETIME: &str = "ERR invalid expire time in 'set' command";
 pub(crate) const NESTED_MULTI: &str = "ERR MULTI calls can not be nested";
 pub(crate) const EXEC_WITHOUT_MULTI: &str = "ERR EXEC without MULTI";
 pub(crate) const DISCARD_WITHOUT_MULTI: &str = "ERR DISCARD without MULTI";
@@ -93,6 +101,15 @@ pub(crate) fn unknown_subcommand(container: &str, name: &[u8]) -> Reply {
 
 pub(crate) fn hello_option(option: &[u8]) -> Reply {
     error_of(&[b"ERR Syntax error in HELLO option '", shortened(option, ECHO_BYTES_MAX), b"'"])
+}
+
+pub(crate) fn unknown_setting(name: &[u8]) -> Reply {
+    let name = shortened(name, ECHO_BYTES_MAX);
+    error_of(&[b"ERR Unknown option or number of arguments for CONFIG SET - '", name, b"'"])
+}
+
+pub(crate) fn config_set_failed(name: &str, why: &str) -> Reply {
+    Reply::error(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"))
 }
 
 pub(crate) fn unknown_client_type(name: &[u8]) -> Reply {

@@ -14,6 +14,7 @@
 //! - `value`: what a key can hold.
 //! - `store`, `machine`: the keys of one group, as a state machine (D5).
 //! - `node`: what a connection asks of its node.
+//! - `scripts`: the scripts of lock libraries, which are known and not run.
 //! - `errors`, `limits`, `info`: texts, bounds, and `INFO`.
 //!
 //! ```
@@ -66,7 +67,9 @@ pub(crate) mod node;
 pub(crate) mod operation;
 pub(crate) mod pipeline;
 pub(crate) mod resp;
+pub(crate) mod scripts;
 pub(crate) mod session;
+pub(crate) mod sha1;
 pub(crate) mod slot;
 pub(crate) mod store;
 pub(crate) mod value;
@@ -83,6 +86,7 @@ pub use operation::collection::{Pick, Scan};
 pub use operation::hash::{HashChange, HashCommand, HashPart, HashQuery, HashQuestion};
 pub use operation::key::{DeadlineForm, ExpireCondition, KeyCommand, KeyQuery, KeyScan, When};
 pub use operation::list::{Find, ListChange, ListCommand, ListMove, ListQuery, ListQuestion};
+pub use operation::lock::{LockCommand, LockStep};
 pub use operation::response::{DataError, Response};
 pub use operation::set::{SetChange, SetCommand, SetMove, SetOperation, SetQuery, SetQuestion};
 pub use operation::sorted_set::{
@@ -102,6 +106,7 @@ pub use resp::reply_parser::{REPLY_DEPTH_MAX, ReplyError, ReplyParser};
 pub use resp::request::{ProtocolError, RequestParser};
 pub use resp::writer::ReplyWriter;
 pub use resp::{ProtocolVersion, push_request};
+pub use scripts::{Script, Scripts};
 pub use session::ConnectionInfo;
 pub use session::password::Password;
 pub use session::refusals::Refusals;

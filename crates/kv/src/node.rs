@@ -8,6 +8,7 @@
 //! Not here: how the answers look (`session.rs` and its folder, `info.rs`).
 
 use crate::info::NodeInfo;
+use crate::scripts::Scripts;
 
 /// The node that a connection came to. Asked only when a client asks.
 pub trait Node {
@@ -42,14 +43,18 @@ pub trait Node {
 
     /// A setting that can be changed while the node runs; `None`: not one of
     /// them.
-    fn setting(&mut self, _setting: Setting) -> Option<u64> {
+    fn setting(&mut self, _setting: Setting) -> Option<i64> {
         None
     }
 
     /// Changes a setting. False: not to this value.
-    fn set_setting(&mut self, _setting: Setting, _value: u64) -> bool {
+    fn set_setting(&mut self, _setting: Setting, _value: i64) -> bool {
         false
     }
+
+    /// Lends the scripts that clients have loaded to `use_them`. By default
+    /// there is no place for any.
+    fn scripts(&mut self, _use_them: &mut dyn FnMut(&mut Scripts)) {}
 
     /// Starts the counters of `INFO` anew.
     fn reset_stats(&mut self) {}
@@ -71,6 +76,9 @@ pub enum Setting {
     ClientsMax,
     /// Seconds of silence after which a client is closed; 0: never.
     ClientIdleS,
+    /// When Redis would keep a value otherwise, by a number of its own: kept
+    /// and told, without an effect.
+    Representation(u8),
 }
 
 /// The cluster as the node sees it.

@@ -18,6 +18,7 @@ pub(crate) mod every_group;
 pub(crate) mod hash;
 pub(crate) mod key;
 pub(crate) mod list;
+pub(crate) mod lock;
 pub(crate) mod response;
 pub(crate) mod set;
 pub(crate) mod sorted_set;
@@ -29,6 +30,7 @@ use bytes::Bytes;
 use crate::operation::hash::{HashCommand, HashQuery};
 use crate::operation::key::{KeyCommand, KeyQuery};
 use crate::operation::list::{ListCommand, ListQuery};
+use crate::operation::lock::LockCommand;
 use crate::operation::set::{SetCommand, SetQuery};
 use crate::operation::sorted_set::{SortedSetCommand, SortedSetQuery};
 use crate::operation::string::{StringCommand, StringQuery};
@@ -71,6 +73,8 @@ pub enum Command<B> {
     List(ListCommand<B>),
     /// A change of sorted sets.
     SortedSet(SortedSetCommand<B>),
+    /// A step of a lock library.
+    Lock(Box<LockCommand<B>>),
     /// Asks a question at exactly this place of the log: how a pipelined read
     /// sees the writes before it and none behind it (`pipeline.rs`).
     Query(Query<B>),

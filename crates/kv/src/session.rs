@@ -15,6 +15,8 @@ pub(crate) mod cluster;
 pub(crate) mod draws;
 pub(crate) mod password;
 pub(crate) mod refusals;
+pub(crate) mod scripting;
+pub(crate) mod settings;
 pub(crate) mod transaction;
 
 use std::sync::Arc;
@@ -22,8 +24,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::command::{
-    ClientsRequest, ConnectionRequest, LibraryField, ReplyMode, Request, Row, ScanRequest,
-    TransactionRequest, introspection,
+    ClientsRequest, ConfigRequest, ConnectionRequest, LibraryField, ReplyMode, Request, Row,
+    ScanRequest, ScriptRequest, TransactionRequest, introspection,
 };
 use crate::errors::Failure;
 use crate::limits::Limits;
@@ -161,7 +163,7 @@ impl Session {
         if self.reply_mode == ReplyMode::SkipNext {
             self.reply_mode = ReplyMode::On;
         }
-        let action = match self.request(args) {
+        let action = match self.request(args, node) {
             Err(refusal) => Action::Answer(self.refuse(args, refusal)),
             Ok((group, request)) if self.transaction.is_queueing() => {
                 self.decide_in_transaction(group, request, args.held_bytes(), node)
@@ -191,7 +193,11 @@ impl Session {
         self.transaction.on_versions(versions);
     }
 
-    fn request(&mut self, args: &Args) -> Result<(GroupIndex, Request), Reply> {
+    fn request(
+        &mut self,
+        args: &Args,
+        node: &mut dyn Node,
+    ) -> Result<(GroupIndex, Request), Reply> {
         if is_cross_protocol(args.name()) {
             return Ok((GroupIndex::default(), ConnectionRequest::CrossProtocol.into()));
         }
@@ -215,6 +221,9 @@ impl Session {
             }
             Request::Write(command) => command.draw(|| self.draws.draw()),
             _ => {}
+        }
+        if let Request::Script(ScriptRequest::EvalSha { digest, keys, arguments }) = request {
+            request = scripting::evaluated(&digest, keys, &arguments, node);
         }
         let group = row.group(args, self.slots)?;
         if self.transaction.is_queueing() && row.flags.contains(&"denyoom") {
@@ -319,6 +328,15 @@ impl Session {
             Request::Table(request) => introspection::answer(&request),
             Request::Info(sections) => Reply::Verbatim(node.info().text(&sections).into()),
             Request::Time => time(node.wall_us()),
+            Request::Config(ConfigRequest::Get(patterns)) => {
+                settings::get(&patterns, &self.limits, node)
+            }
+            Request::Config(ConfigRequest::Set(pairs)) => settings::set(&pairs, node),
+            Request::Config(ConfigRequest::ResetStat) => {
+                node.reset_stats();
+                Reply::OK
+            }
+            Request::Script(request) => scripting::answer(request, node),
             // On a majority's disks, of which one is not a replica.
             Request::Wait => {
                 let replicas_len = node.cluster().nodes.len() / 2;

@@ -30,6 +30,7 @@ mod hash;
 mod key;
 mod lcs;
 mod list;
+mod lock;
 mod scan;
 mod set;
 mod sorted_set;
@@ -190,6 +191,7 @@ impl Store {
             Command::SortedSet(command) => sorted_set::apply(self, command).into(),
             Command::Query(query) => self.query(query),
             Command::Tick => Response::Ok,
+            Command::Lock(command) => lock::apply(self, command).into(),
             Command::Transaction(transaction) => transaction::apply(self, transaction),
             Command::Seed(seed) => {
                 // The first counts: walks that go on must find their place.

@@ -78,7 +78,13 @@ impl<M: StateMachine> Member<M> {
     }
 
     /// A message for this member.
-    pub(crate) fn step(&mut self, now: Now, arena: &mut Arena, from: Sender, message: Message) {
+    pub(crate) fn step(
+        &mut self,
+        now: Now,
+        arena: &mut Arena,
+        from: Sender,
+        message: &mut Message,
+    ) {
         match &message.body {
             Body::ForwardReply(reply) if message.generation == self.core.seat().generation => {
                 self.forwards.on_reply(from.node, message.term, reply);

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::cli::serve::ServeArgs;
 use crate::failure::{Exit, Failure};
-use raftlet::core::{NodeId, Options, Settings};
+use raftlet::core::{LeaseOptions, NodeId, Options, Settings};
 use raftlet_kv::SlotMap;
 
 pub(crate) use access::Access;
@@ -174,6 +174,10 @@ fn group_options(args: &ServeArgs) -> Result<Options, Failure> {
         // with disks.
         stall_limit: Options::default().stall_limit.max(election_timeout),
         heartbeat_interval: Duration::from_millis(args.limits.heartbeat_interval_ms),
+        lease: match args.limits.lease_clock_drift_us {
+            0 => None,
+            clock_drift_us => Some(LeaseOptions { clock_drift_us }),
+        },
         command_bytes_max: raftlet::core::PAYLOAD_BYTES_MAX,
         ..Options::default()
     };

@@ -7,7 +7,7 @@
 use crate::keyspace::Keyspace;
 use raftlet::Clock;
 use raftlet::core::NodeId;
-use raftlet_kv::{ClientInfo, ClusterInfo, Node, NodeInfo, Setting};
+use raftlet_kv::{ClientInfo, ClusterInfo, Node, NodeInfo, Scripts, Setting};
 
 /// A keyspace, lent to one turn of a connection.
 #[derive(Debug)]
@@ -52,12 +52,16 @@ impl Node for Host<'_> {
         self.0.is_out_of_memory()
     }
 
-    fn setting(&mut self, setting: Setting) -> Option<u64> {
-        Some(self.0.setting(setting))
+    fn setting(&mut self, setting: Setting) -> Option<i64> {
+        self.0.setting(setting)
     }
 
-    fn set_setting(&mut self, setting: Setting, value: u64) -> bool {
+    fn set_setting(&mut self, setting: Setting, value: i64) -> bool {
         self.0.set_setting(setting, value)
+    }
+
+    fn scripts(&mut self, use_them: &mut dyn FnMut(&mut Scripts)) {
+        use_them(&mut self.0.scripts().borrow_mut());
     }
 
     fn reset_stats(&mut self) {

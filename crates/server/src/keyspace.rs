@@ -8,7 +8,8 @@
 //!
 //! Not here: which group holds a key, and texts for clients (the `kv` crate).
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ use raftlet::core::Role;
 use raftlet::{NotDone, ProposeError, ReadError};
 use raftlet_kv::{
     Command, Connection, Failure, GroupIndex, Limits, NodeInfo, Outcome, Password, Query, Refusals,
-    Setting, SlotMap, Ticket,
+    Scripts, Setting, SlotMap, Ticket,
 };
 
 /// Bytes that a request's encoding in the log may add to what arrived: the
@@ -80,6 +81,9 @@ pub(crate) struct Keyspace {
     memory_bytes_max: Cell<u64>,
     clients_max: Cell<usize>,
     client_idle: Cell<Option<Duration>>,
+    /// By their numbers, of which there are a dozen.
+    representations: RefCell<BTreeMap<u8, i64>>,
+    scripts: RefCell<Scripts>,
     /// More than this many clients the process has no files for.
     clients_max_at_most: usize,
     /// What does not change within a run.
@@ -123,6 +127,8 @@ impl Keyspace {
             propose_timeout_ms: u64::try_from(timeout_ms).unwrap_or(u64::MAX),
             clients_max: Cell::new(config.clients_max),
             clients_max_at_most: config.clients_max,
+            representations: RefCell::default(),
+            scripts: RefCell::default(),
             client_idle: Cell::new(config.client_idle),
             info,
             client_list: Rc::default(),
@@ -211,16 +217,26 @@ impl Keyspace {
         limit > 0 && self.sizes.total().used_bytes > limit
     }
 
-    pub(crate) fn setting(&self, setting: Setting) -> u64 {
-        match setting {
+    /// `None`: it was never set and has no value of its own.
+    pub(crate) fn setting(&self, setting: Setting) -> Option<i64> {
+        let value = match setting {
             Setting::MemoryBytesMax => self.memory_bytes_max.get(),
             Setting::ClientsMax => u64::try_from(self.clients_max.get()).unwrap_or(u64::MAX),
             Setting::ClientIdleS => self.client_idle.get().map_or(0, |idle| idle.as_secs()),
-        }
+            Setting::Representation(number) => {
+                return self.representations.borrow().get(&number).copied();
+            }
+        };
+        Some(i64::try_from(value).unwrap_or(i64::MAX))
     }
 
     /// Until the next start. False: it can't be set to that.
-    pub(crate) fn set_setting(&self, setting: Setting, value: u64) -> bool {
+    pub(crate) fn set_setting(&self, setting: Setting, number: i64) -> bool {
+        if let Setting::Representation(place) = setting {
+            self.representations.borrow_mut().insert(place, number);
+            return true;
+        }
+        let Ok(value) = u64::try_from(number) else { return false };
         match setting {
             Setting::MemoryBytesMax => self.memory_bytes_max.set(value),
             Setting::ClientsMax => match usize::try_from(value) {
@@ -232,8 +248,14 @@ impl Keyspace {
             Setting::ClientIdleS => {
                 self.client_idle.set((value > 0).then(|| Duration::from_secs(value)));
             }
+            Setting::Representation(_) => {}
         }
         true
+    }
+
+    /// Scripts that clients have loaded.
+    pub(crate) fn scripts(&self) -> &RefCell<Scripts> {
+        &self.scripts
     }
 
     /// `INFO` counts anew from now on; status and metrics go on.
@@ -271,7 +293,7 @@ impl Keyspace {
         NodeInfo {
             uptime_s: self.now_ms() / 1000,
             clients_len: self.clients.get(),
-            clients_len_max: self.setting(Setting::ClientsMax),
+            clients_len_max: u64::try_from(self.clients_max.get()).unwrap_or(u64::MAX),
             connections_accepted: self.clients_accepted.get().wrapping_sub(self.since.get().0),
             commands_processed: self.requests.get().wrapping_sub(self.since.get().1),
             used_memory_bytes: used_bytes,

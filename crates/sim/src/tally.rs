@@ -111,6 +111,10 @@ marks! {
     FollowerRead = "reads_served_by_others",
     /// A read was refused.
     ReadRefused = "reads_refused",
+    /// Something happened while a leader had a lease.
+    Lease = "steps_under_a_lease",
+    /// A leader with a lease was cut off.
+    Trap = "traps_for_leases",
     /// A leader began to hand over.
     Transfer = "transfers",
     /// A member was told to take over.

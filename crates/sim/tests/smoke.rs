@@ -37,6 +37,7 @@ fn no_seed_of_the_smoke_batch_violates_an_invariant() {
         Mark::FollowerRead,
         Mark::TransferCampaign,
         Mark::NotTransferred,
+        Mark::Lease,
         Mark::SnapshotTaken,
         Mark::SnapshotInstalled,
         Mark::Healed,

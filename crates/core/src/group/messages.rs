@@ -21,12 +21,15 @@ use crate::votes;
 impl Group {
     /// A message arrived. Never fails and never panics, whatever it holds: a
     /// refusal is counted in [`Counters`](crate::Counters) and, where it helps, answered.
-    pub fn step(&mut self, now: Now, arena: &mut Arena, from: Sender, mut message: Message) {
+    ///
+    /// Entries are taken out of the message; what is left of it is of no use.
+    pub fn step(&mut self, now: Now, arena: &mut Arena, from: Sender, message: &mut Message) {
         self.state.now = now;
-        if self.is_halted() || !self.is_for_this_group(&message) {
+        if self.is_halted() || !self.is_for_this_group(message) {
             return;
         }
-        let Message { term, ref mut body, .. } = message;
+        let Message { term, body, .. } = message;
+        let term = *term;
         match body {
             Body::VoteRequest(request) => self.on_vote_request(from, term, request),
             Body::Append(_) | Body::Snapshot(_) => self.step_in_term(arena, from, term, body),
@@ -117,6 +120,9 @@ impl Group {
     }
 
     fn trusts_leader(&self) -> bool {
+        if self.state.is_promised() {
+            return true;
+        }
         match &self.role {
             RoleState::Follower(follower) => follower.trusts_leader(&self.state),
             RoleState::Leader(_) => true,

@@ -10,6 +10,7 @@ use crate::membership::Configuration;
 use crate::message::VoteKind;
 use crate::output::{HardState, Role};
 use crate::state::Seat;
+use crate::time::Time;
 
 /// One member of the configuration, as this member sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,16 @@ impl Group {
     #[must_use]
     pub fn log_bytes(&self) -> usize {
         self.state.log.bytes()
+    }
+
+    /// Until when a leader reads without a round; `None` where leases are off or
+    /// it has none as of its last input.
+    #[must_use]
+    pub fn lease_until(&self) -> Option<Time> {
+        match &self.role {
+            RoleState::Leader(leader) => leader.lease_until(&self.state),
+            _ => None,
+        }
     }
 
     /// What this member is.

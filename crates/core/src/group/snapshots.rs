@@ -56,7 +56,7 @@ impl Group {
             return false;
         };
         if !is_news || !is_possible {
-            self.state.counters.snapshots_refused += 1;
+            self.state.counters.stale += 1;
             return false;
         }
         let is_configured = self.state.install(snapshot);

@@ -130,7 +130,7 @@ impl Cluster {
             }
             let now = self.now();
             let mut arena = std::mem::take(&mut self.arena);
-            self.group(to.get()).step(now, &mut arena, sender(from), message);
+            self.group(to.get()).step(now, &mut arena, sender(from), &mut { message });
             self.arena = arena;
             if to.get() != undrained {
                 self.pump(to.get());
@@ -228,7 +228,7 @@ fn votes_that_come_before_they_were_asked_for_elect_nobody() {
             let reply = VoteReply { kind, campaign: 1, granted: true };
             let generation = Generation::new(1);
             let message = Message { generation, term: Term::new(2), body: Body::VoteReply(reply) };
-            candidate.step(now, &mut arena, sender(node), message);
+            candidate.step(now, &mut arena, sender(node), &mut { message });
         }
         candidate.drain(&mut out);
     }
@@ -391,12 +391,12 @@ fn only_a_vote_given_restarts_the_patience_of_who_waits_for_a_leader() {
     };
     let mut undisturbed = group(3, fresh(&configuration(3)));
     let due = campaign_at(&mut undisturbed);
-    voter.step(now, &mut arena, sender(1), request(5, 0));
+    voter.step(now, &mut arena, sender(1), &mut request(5, 0));
     assert_eq!((voter.term(), voter.hard_state().vote), (Term::new(5), None));
     assert_eq!(campaign_at(voter), due);
 
     let mut voter = group(3, fresh(&configuration(3)));
-    voter.step(now, &mut arena, sender(1), request(5, 1));
+    voter.step(now, &mut arena, sender(1), &mut request(5, 1));
     assert_eq!(voter.hard_state().vote, Some(NodeId::new(1)));
     assert!(campaign_at(&mut voter) > due);
 }
@@ -428,7 +428,7 @@ fn a_confirmed_read_is_not_served_when_office_is_lost_in_the_same_turn() {
     let body = Body::NotLeader { leader: None };
     let message = Message { generation: Generation::new(1), term: Term::new(9), body };
     let leader = cluster.group(1);
-    leader.step(now, &mut arena, sender(2), message);
+    leader.step(now, &mut arena, sender(2), &mut { message });
     leader.drain(&mut out);
     assert!(out.reads.is_empty() && leader.role() == Role::Follower, "served by no leader");
     leader.on_persisted(now, out.persist.take().unwrap().ticket);
@@ -443,7 +443,7 @@ fn messages_for_another_life_of_the_group_change_nothing() {
     let (now, mut arena) = (cluster.now(), Arena::default());
     let message = Message { generation: Generation::new(2), term: Term::new(9), body: Body::Probe };
     let group = cluster.group(1);
-    group.step(now, &mut arena, sender(2), message);
+    group.step(now, &mut arena, sender(2), &mut { message });
     assert_eq!((group.role(), group.term()), (Role::Leader, Term::new(2)));
     assert_eq!(group.counters().other_generation, 1);
 }
@@ -461,7 +461,7 @@ fn a_member_that_halts_refuses_every_read_that_it_has_not_handed_out() {
     let generation = Generation::new(1);
     let message = Message { generation, term: cluster.group(1).term(), body: reply };
     let leader = Sender { node: NodeId::new(1), incarnation: Incarnation(1), run: Run::new(1) };
-    cluster.group(2).step(now, &mut Arena::default(), leader, message);
+    cluster.group(2).step(now, &mut Arena::default(), leader, &mut { message });
     cluster.group(2).halt(now);
     let mut out = Output::default();
     cluster.group(2).drain(&mut out);

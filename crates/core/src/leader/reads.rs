@@ -39,6 +39,8 @@ struct Remote {
 pub(crate) struct LeaderReads {
     /// The latest round begun.
     round: Round,
+    /// A round is wanted that no read waits for.
+    is_round_wanted: bool,
     local: VecDeque<(ReadId, Pending)>,
     remote: Vec<Remote>,
 }
@@ -96,13 +98,22 @@ impl LeaderReads {
         self.local.is_empty() && self.remote.is_empty()
     }
 
-    /// Begins a round if somebody waits for one that has not begun.
-    pub(crate) fn begin_round(&mut self) {
+    /// The next drain begins a round, whoever waits for it.
+    pub(crate) fn want_round(&mut self) {
+        self.is_round_wanted = true;
+    }
+
+    /// Begins a round if somebody waits for one that has not begun. Returns
+    /// whether it did.
+    pub(crate) fn begin_round(&mut self) -> bool {
         let local = self.local.back().map(|(_, pending)| pending.round);
         let remote = self.remote.iter().map(|remote| remote.pending.round).max();
-        if local.max(remote).is_some_and(|wanted| wanted > self.round) {
+        let begins = std::mem::take(&mut self.is_round_wanted)
+            || local.max(remote).is_some_and(|wanted| wanted > self.round);
+        if begins {
             self.round = self.round.next();
         }
+        begins
     }
 
     /// Answers what `confirmed` covers.

@@ -110,6 +110,7 @@ impl Leader {
             transfer.tell_at = now.after_ns(state.settings.heartbeat_interval_ns);
         }
         if let Some(successor) = successor {
+            self.forgo_lease(state);
             let last = state.log.last();
             state.send(successor, Body::TakeOver { last });
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cluster voters=1,2,3 [learners=4] [seed=7] [window-messages=N] [append-bytes=N]
-//!         [trailing-bytes=N] [uncommitted-bytes=N]
+//!         [trailing-bytes=N] [uncommitted-bytes=N] [lease=DRIFT-US]
 //! log N terms=1,1,2 [term=2] [vote=1] [commit..]   a member's disk before it starts
 //! campaign N                 only N loses patience, and asks for pre-votes
 //! elect N                    only N may lose patience, until it leads

@@ -13,9 +13,9 @@ use crate::telling::{describe, name};
 use crate::words::{number, option};
 use raftlet_core::{
     Arena, Body, Chunk, Configuration, EntryKind, Event, Forward, Generation, Group, GroupId,
-    HardState, Incarnation, Index, Liveness, LogId, Membership, Message, NewEntry, NodeId, Now,
-    Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time, WallMs,
-    genesis,
+    HardState, Incarnation, Index, LeaseOptions, Liveness, LogId, Membership, Message, NewEntry,
+    NodeId, Now, Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time,
+    WallMs, genesis,
 };
 
 mod changes;
@@ -96,6 +96,9 @@ impl World {
             window_messages_max: size("window-messages", 256),
             append_bytes_max: size("append-bytes", 256 << 10),
             trailing_bytes_max: size("trailing-bytes", 1 << 20),
+            lease: option(args, "lease").map(|drift| LeaseOptions {
+                clock_drift_us: u32::try_from(number(drift)).unwrap(),
+            }),
             ..Options::default()
         };
         let mut disk = Disk::default();
@@ -439,7 +442,7 @@ impl World {
         let now = self.now();
         let mut arena = std::mem::take(&mut self.arena);
         if let Some(group) = self.member(to).group.as_mut() {
-            group.step(now, &mut arena, from, message);
+            group.step(now, &mut arena, from, &mut { message });
         }
         self.arena = arena;
         self.pump(to);

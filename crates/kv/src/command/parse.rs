@@ -14,6 +14,7 @@ pub(crate) mod hash;
 pub(crate) mod key;
 pub(crate) mod list;
 pub(crate) mod range;
+pub(crate) mod script;
 pub(crate) mod server;
 pub(crate) mod set;
 pub(crate) mod sorted_set;

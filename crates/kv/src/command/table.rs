@@ -9,6 +9,7 @@ mod connection;
 mod hash;
 mod key;
 mod list;
+mod script;
 mod server;
 mod set;
 mod sorted_set;
@@ -28,6 +29,7 @@ static FAMILIES: &[&[Row]] = &[
     transaction::ROWS,
     connection::ROWS,
     server::ROWS,
+    script::ROWS,
     cluster::ROWS,
 ];
 

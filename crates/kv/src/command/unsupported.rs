@@ -32,10 +32,7 @@ static UNSUPPORTED: &[(&str, &str)] = &[
          pfselftest xack xadd xautoclaim xclaim xdel xgroup xinfo xlen xpending xrange \
          xread xreadgroup xrevrange xsetid xtrim",
     ),
-    (
-        "use plain commands, there are no scripts",
-        "eval eval_ro evalsha evalsha_ro fcall fcall_ro function script",
-    ),
+    ("use plain commands, there are no scripts", "eval_ro evalsha_ro fcall fcall_ro"),
     (
         "use a message broker, there are no channels",
         "psubscribe publish pubsub punsubscribe spublish ssubscribe subscribe \
@@ -52,7 +49,7 @@ static UNSUPPORTED: &[(&str, &str)] = &[
         "bgrewriteaof bgsave lastsave save waitaof",
     ),
     ("send SIGTERM to the process", "shutdown"),
-    ("use the flags of `raftlet serve`", "config module"),
+    ("use the flags of `raftlet serve`", "module"),
     ("there are no users; bind to an address that only friends reach", "acl"),
     ("use INFO and `raftlet status`", "latency monitor slowlog"),
     ("it serves the tests of Redis itself", "debug"),
@@ -78,6 +75,12 @@ static UNSUPPORTED_SUBCOMMANDS: &[(&str, &str)] = &[
         "cluster|forget cluster|meet cluster|reset",
     ),
     ("use COMMAND GETKEYS", "command|getkeysandflags"),
+    ("use the flags or the file of `raftlet serve`", "config|rewrite"),
+    (
+        "use plain commands, there are no functions",
+        "function|delete function|dump function|kill function|load function|restore function|stats",
+    ),
+    ("scripts are not run", "script|debug"),
     (
         "use INFO memory and MEMORY USAGE",
         "memory|doctor memory|malloc-stats memory|purge memory|stats",

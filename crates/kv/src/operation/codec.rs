@@ -13,6 +13,7 @@
 //!   33 tick
 //!   34 transaction  as in codec/transaction.rs
 //!   35 seed        u64
+//!   36 lock        u8 step, then as in codec/lock.rs
 //! bytes    u32 n, n bytes
 //! list     u32 n, n items
 //! ```
@@ -28,6 +29,7 @@ pub(crate) mod collection;
 pub(crate) mod hash;
 pub(crate) mod key;
 pub(crate) mod list;
+pub(crate) mod lock;
 pub(crate) mod reader;
 pub(crate) mod set;
 pub(crate) mod sorted_set;
@@ -53,6 +55,7 @@ const QUERY: u8 = 32;
 const TICK: u8 = 33;
 const TRANSACTION: u8 = 34;
 const SEED: u8 = 35;
+const LOCK: u8 = 36;
 
 /// Why the bytes of an entry are no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -176,6 +179,10 @@ pub(crate) fn encode<B: AsRef<[u8]>>(command: &Command<B>, out: &mut Vec<u8>) {
             encode_query(query, out);
         }
         Command::Tick => out.push(TICK),
+        Command::Lock(command) => {
+            out.push(LOCK);
+            lock::encode(command, out);
+        }
         Command::Transaction(transaction) => {
             out.push(TRANSACTION);
             transaction::encode(transaction, out);
@@ -208,6 +215,7 @@ fn decode_single<'a>(reader: &mut Reader<'a>) -> Result<Command<&'a [u8]>, Decod
         QUERY => Command::Query(decode_query(reader)?),
         TICK => Command::Tick,
         SEED => Command::Seed(reader.u64()?),
+        LOCK => Command::Lock(Box::new(lock::decode(reader)?)),
         found => return Err(DecodeError::UnknownFamily { found, offset }),
     })
 }

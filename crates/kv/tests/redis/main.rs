@@ -14,5 +14,6 @@ mod hostile;
 mod machine;
 mod node;
 mod ordering;
+mod scripts;
 mod transactions;
 mod transcripts;

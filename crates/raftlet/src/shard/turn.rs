@@ -219,7 +219,7 @@ impl<M: StateMachine> State<M> {
         let mut taken_bytes = 0;
         let alarms = Alarms::of(member.core.counters());
         while taken < share && taken_bytes < bytes {
-            let Some((from, message, size)) = self.lanes.take_message(slot) else {
+            let Some((from, mut message, size)) = self.lanes.take_message(slot) else {
                 break;
             };
             taken += 1;
@@ -228,7 +228,7 @@ impl<M: StateMachine> State<M> {
                 self.counters.appends_refused += 1;
                 continue;
             }
-            member.step(now, &mut self.arena, from, message);
+            member.step(now, &mut self.arena, from, &mut message);
         }
         Alarms::of(member.core.counters()).note_since(alarms, member.group, &mut self.due.notes);
         let Some(lane) = self.lanes.lane(slot) else {

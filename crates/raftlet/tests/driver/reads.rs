@@ -1,6 +1,7 @@
 //! Reads: never stale, on any member, and refused rather than wrong.
 
 use crate::cluster::{Cluster, Ledger, now_or_never};
+use raftlet::core::LeaseOptions;
 use raftlet::{ReadError, ShardOptions};
 
 fn len(ledger: &Ledger) -> usize {
@@ -85,4 +86,27 @@ fn more_reads_than_the_shard_may_hold_are_refused_as_busy() {
     assert_eq!(cluster.executor.block_on(first), Ok(0));
     assert_eq!(cluster.executor.block_on(second), Ok(0));
     assert_eq!(cluster.executor.block_on(cluster.group(leader).read(len)), Ok(0));
+}
+
+#[test]
+fn with_leases_on_a_thousand_reads_at_the_leader_cost_a_few_messages_and_see_every_write() {
+    let cluster = Cluster::with(3, 1, |options| {
+        options.group.lease = Some(LeaseOptions { clock_drift_us: 1_000 });
+    });
+    cluster.vouch();
+    let (leader, follower, _) = cluster.leader_and_followers();
+    let sent = |id| cluster.live(id).shard.status().counters.messages_sent;
+    cluster.outcome(leader, "0").unwrap();
+    cluster.run_ms(1_000);
+    let before = sent(leader);
+    for _ in 0..1_000 {
+        let read = cluster.group(leader).read(len);
+        assert_eq!(cluster.executor.block_on(read), Ok(1));
+    }
+    assert!(sent(leader) - before <= 4, "{} messages", sent(leader) - before);
+    for n in 1..20 {
+        cluster.outcome(follower, "x").unwrap();
+        let seen = cluster.executor.block_on(cluster.group(leader).read(len));
+        assert_eq!(seen, Ok(n + 1));
+    }
 }

@@ -100,6 +100,12 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "RAFTLET_HEARTBEAT_INTERVAL_MS", default_value_t = 100, value_name = "MS",
           value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub(crate) heartbeat_interval_ms: u64,
+    /// Lets leaders answer reads without asking a quorum, as long as no two
+    /// nodes' clocks differ by more than this in a second. With it a killed
+    /// leader is replaced after an election timeout, not at once. 0: never.
+    #[arg(long, env = "RAFTLET_LEASE_CLOCK_DRIFT_US", default_value_t = 0, value_name = "US",
+          value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(crate) lease_clock_drift_us: u32,
     /// Client connections at once; one more is told so and closed.
     #[arg(long, env = "RAFTLET_CLIENTS_MAX", default_value_t = 10_000, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -7,6 +7,9 @@
 use crate::random::Random;
 use raftlet::core::{Now, Time, WallMs};
 
+/// The rate of an honest clock, per thousand.
+pub(crate) const HONEST: (u64, u64) = (1_000, 1_000);
+
 /// A member's clocks during one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
@@ -21,9 +24,14 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// One that starts now. An honest one runs at the true rate.
-    pub(crate) fn start(random: &mut Random, true_ns: u64, skewed: bool) -> Self {
-        let rate = if skewed { random.between(500, 2_000) } else { 1_000 };
+    /// One that starts now, at a rate between these, per thousand.
+    pub(crate) fn start(random: &mut Random, true_ns: u64, rates: (u64, u64)) -> Self {
+        // The ends of the range break most: they come in half of the cases.
+        let rate = match random.below(4) {
+            0 => rates.0,
+            1 => rates.1,
+            _ => random.between(rates.0, rates.1),
+        };
         let mut clock = Self { started: true_ns, origin: random.below(1 << 40), rate, calendar: 0 };
         clock.jump(random);
         clock
@@ -31,9 +39,14 @@ impl Clock {
 
     /// Goes on at the true rate.
     pub(crate) fn become_honest(&mut self, true_ns: u64) {
+        self.go_on_at(true_ns, HONEST.0);
+    }
+
+    /// Goes on at another rate, per thousand.
+    pub(crate) fn go_on_at(&mut self, true_ns: u64, rate: u64) {
         self.origin = self.now(true_ns).time.ns();
         self.started = true_ns;
-        self.rate = 1_000;
+        self.rate = rate;
     }
 
     /// The calendar jumps, by up to a day.
@@ -69,7 +82,7 @@ const CALENDAR_START_MS: u64 = 1_767_225_600_000;
 
 #[cfg(test)]
 mod tests {
-    use super::Clock;
+    use super::{Clock, HONEST};
     use crate::random::Random;
     use raftlet::core::Time;
 
@@ -78,13 +91,13 @@ mod tests {
         let mut random = Random::new(3, 3);
         for _ in 0..1_000 {
             let start = random.below(1 << 40);
-            let clock = Clock::start(&mut random, start, true);
+            let clock = Clock::start(&mut random, start, (500, 2_000));
             let wanted = clock.now(start).time.after_ns(random.below(1 << 40));
             let when = clock.when(wanted);
             assert!(clock.now(when).time >= wanted);
             assert!(clock.now(when - 4).time <= wanted || when - 4 < start);
         }
-        let honest = Clock::start(&mut random, 5, false);
+        let honest = Clock::start(&mut random, 5, HONEST);
         assert_eq!(honest.when(Time::ZERO), 6);
     }
 }

@@ -32,6 +32,9 @@ impl World {
     pub(crate) fn run_liveness(&mut self) -> Result<(), Violation> {
         self.heal()?;
         self.await_agreement("after healing", Index::ZERO)?;
+        // A late word to take over may still change who leads.
+        self.pass(2 * self.plan.timeout_ns())?;
+        self.await_agreement("after late messages", Index::ZERO)?;
         for _ in 0..2 {
             let fresh = self.judge.committed_len().next();
             let seat = self.some_seat();

@@ -68,6 +68,7 @@ claims! {
     SNAPSHOT_IS_NEWS = "I33" "a snapshot never takes back what was applied";
     COMPACTION_IS_COVERED = "I35" "a log is compacted only behind a snapshot that is whole";
     READ_SEES_FLOOR = "I37" "a read sees everything acknowledged before it began";
+    LEASE_IS_ALONE = "I39" "while a lease holds nobody else is elected";
     HANDS_OVER_WHOLE = "I40" "a leader that hands over appends nothing, and only who holds its whole log takes over";
     READ_IS_COMMITTED = "I41" "a read index never passes the committed prefix";
     DONE_IS_APPLIED = "I42" "a proposal is done only when its own entry was applied";

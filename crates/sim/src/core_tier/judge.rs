@@ -17,6 +17,7 @@
 mod acks;
 mod commit;
 mod election;
+mod lease;
 mod log;
 mod snapshot;
 pub(crate) mod transfer;

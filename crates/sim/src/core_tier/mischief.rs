@@ -6,10 +6,11 @@
 use super::event::{Event, Within};
 use super::invariants::Violation;
 use super::judge::is_leader;
+use super::member::Member;
 use super::wheel::Turn;
 use super::world::World;
 use crate::tally::Mark;
-use raftlet::core::{Liveness, NodeId, Run};
+use raftlet::core::{Group, Liveness, NodeId, Run};
 
 impl World {
     /// Turns the wheel.
@@ -56,6 +57,7 @@ impl World {
                 self.members[seat].clock.jump(random);
             }
             Turn::Rumour => self.rumour(seat)?,
+            Turn::Trap => self.trap()?,
             Turn::Ahead => self.hard_state_ahead(seat)?,
             Turn::Doubt => {
                 self.with_group(seat, |group, now, _| group.on_forwarded(now));
@@ -145,6 +147,45 @@ impl World {
             let rumour = Event::Rumour { seat: other, about, says };
             self.after(delay, rumour);
         }
+    }
+
+    /// Sets a trap for a leader that has a lease: one other, or all, hear it no
+    /// more and know it, and some of those start anew. The leader's clock goes as
+    /// slowly as it may, theirs as fast.
+    fn trap(&mut self) -> Result<(), Violation> {
+        let has_lease = |member: &Member| {
+            let until = member.group.as_ref().and_then(Group::lease_until);
+            until.is_some_and(|until| until > member.clock.now(self.now).time)
+        };
+        let Some(leader) = self.members.iter().position(has_lease) else {
+            return Ok(());
+        };
+        self.judge.tally.mark(Mark::Trap);
+        self.tell(leader, || "falls into a trap".to_owned());
+        let about = self.members[leader].node;
+        let (slowest, fastest) = self.plan.clock_rates();
+        self.members[leader].clock.go_on_at(self.now, slowest);
+        let random = &mut self.random.mischief;
+        let only = (random.below(4) == 0).then(|| random.index(self.members.len()));
+        for seat in (0..self.members.len()).filter(|seat| *seat != leader) {
+            if only.is_some_and(|only| only != seat) {
+                continue;
+            }
+            self.network.part(leader, seat);
+            self.members[seat].clock.go_on_at(self.now, fastest);
+            self.members[seat].wake_at = None;
+            self.schedule_wake(seat);
+            if self.random.mischief.below(4) == 0 {
+                self.fall(seat);
+                self.after(1, Event::Start { seat });
+            } else {
+                self.with_group(seat, |group, now, _| {
+                    group.on_liveness(now, about, Liveness::Suspected);
+                });
+                self.settle(seat)?;
+            }
+        }
+        Ok(())
     }
 
     /// A detector says something, right or wrong.

@@ -130,6 +130,12 @@ impl Network {
         }
     }
 
+    /// Cuts both ways between two members.
+    pub(crate) fn part(&mut self, one: usize, other: usize) {
+        self.cut[one][other] = true;
+        self.cut[other][one] = true;
+    }
+
     /// What is sent to `seat` is lost.
     pub(crate) fn deafen(&mut self, seat: usize) {
         for row in &mut self.cut {

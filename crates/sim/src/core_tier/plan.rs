@@ -8,8 +8,9 @@
 
 use std::time::Duration;
 
+use super::clock::HONEST;
 use crate::random::Random;
-use raftlet::core::Options;
+use raftlet::core::{LeaseOptions, Options};
 
 /// Everything about a run that is decided before its first step.
 #[derive(Clone, Debug)]
@@ -95,6 +96,9 @@ pub struct MemberFaults {
     /// A member is told something about another's liveness, right or wrong.
     /// Per step.
     pub rumour: u64,
+    /// With leases on: a leader that has one is cut off, and the others learn of
+    /// it. Per step.
+    pub trap: u64,
     /// A disk without space takes terms and votes, and not what waits before
     /// them. Per step.
     pub ahead: u64,
@@ -165,6 +169,19 @@ impl Plan {
         }
     }
 
+    /// Between which rates clocks run, per thousand: with leases on within the
+    /// bound that the group was promised.
+    #[must_use]
+    pub fn clock_rates(&self) -> (u64, u64) {
+        match (self.members.skewed, self.options.lease) {
+            (_, Some(lease)) if self.members.skewed || self.members.trap > 0 => {
+                (1_000, 1_000 + u64::from(lease.clock_drift_us) / 1_000)
+            }
+            (true, None) => (500, 2_000),
+            (false, _) | (true, Some(_)) => HONEST,
+        }
+    }
+
     /// The election timeout in nanoseconds.
     #[must_use]
     pub fn timeout_ns(&self) -> u64 {
@@ -225,6 +242,7 @@ impl MemberFaults {
             late_ns,
             calendar_jump: rate(300, 10_000),
             rumour: rate(300, 50_000),
+            trap: rate(2_000, 100_000),
             ahead: rate(1_000, 100_000),
             snapshot: rate(1_000, 200_000),
             transfer_loss: rate(10_000, 700_000),
@@ -289,6 +307,16 @@ fn options(random: &mut Random) -> Options {
         uncommitted_bytes_max,
         reads_max,
         trailing_bytes_max,
+        lease: lease(random),
+    }
+}
+
+/// Leases in a third of the plans, with clocks from good to hopeless.
+fn lease(random: &mut Random) -> Option<LeaseOptions> {
+    match random.below(12) {
+        0 => Some(LeaseOptions { clock_drift_us: 1_000 }),
+        1..=3 => Some(LeaseOptions { clock_drift_us: 1_000_000 }),
+        _ => None,
     }
 }
 

@@ -116,7 +116,7 @@ impl World {
         let part = SnapshotPart { last, number: 0, checksum: 0, bytes: bytes::Bytes::new() };
         let body = Body::Snapshot(part);
         let message = Message { generation: Generation::new(1), term, body };
-        self.with_group(seat, |group, now, arena| group.step(now, arena, from, message));
+        self.with_group(seat, |group, now, arena| group.step(now, arena, from, &mut { message }));
         // What the part brought about is drained before the file is finished, or
         // after: as it happens.
         self.settle(seat)?;

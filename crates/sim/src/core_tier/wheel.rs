@@ -27,6 +27,7 @@ pub(crate) enum Turn {
     CalendarJump,
     Snapshot,
     Rumour,
+    Trap,
     Doubt,
     Ahead,
 }
@@ -59,6 +60,7 @@ impl Wheel {
             (members.snapshot, Turn::Snapshot),
             (members.rumour, Turn::Rumour),
             (members.rumour, Turn::Doubt),
+            (members.trap, Turn::Trap),
             (members.ahead, Turn::Ahead),
         ];
         let mut end = 0;

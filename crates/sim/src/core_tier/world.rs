@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::mem;
 use std::rc::Rc;
 
-use super::clock::Clock;
+use super::clock::{self, Clock};
 use super::event::{Due, Event, Transfer, Within};
 use super::image::Change;
 use super::invariants::{self, Violation, ensure};
@@ -88,7 +88,7 @@ impl World {
         let members = (1..)
             .take(plan.voters)
             .map(|node| {
-                let clock = Clock::start(&mut random.members, 0, plan.members.skewed);
+                let clock = Clock::start(&mut random.members, 0, plan.clock_rates());
                 member::Member::new(NodeId::new(node), first.clone(), clock)
             })
             .collect();
@@ -244,6 +244,10 @@ impl World {
         self.members[seat].drain(&mut out);
         let judged = self.judge.on_drain(&mut self.members, seat, &out);
         self.members[seat].inputs = 0;
+        let judged = judged.and_then(|change| {
+            self.judge.on_leases(&self.members, self.now)?;
+            Ok(change)
+        });
         let obeyed = judged.and_then(|change| self.obey(seat, &mut out, change));
         self.out = out;
         obeyed
@@ -380,7 +384,7 @@ impl World {
         let before = member.written.hard_state;
         let append_term = matches!(message.body, Body::Append(_)).then_some(message.term);
         let sticks = !owed && self.is_refused_out_of_trust(seat, from.node, &message);
-        self.with_group(seat, |group, now, arena| group.step(now, arena, from, message));
+        self.with_group(seat, |group, now, arena| group.step(now, arena, from, &mut { message }));
         self.note_leader(seat, from.node, append_term);
         if is_ack {
             self.judge.on_progress(&self.members, seat)?;
@@ -426,7 +430,7 @@ impl World {
     }
 
     /// Looks at a member's deadline, later by some.
-    fn schedule_wake(&mut self, seat: usize) {
+    pub(super) fn schedule_wake(&mut self, seat: usize) {
         let member = &mut self.members[seat];
         let Some(deadline) = member.group.as_ref().and_then(Group::next_deadline) else {
             return;
@@ -482,10 +486,10 @@ impl World {
             return Ok(());
         }
         let seed = self.random.members.bits();
-        let skewed = self.plan.members.skewed && !self.is_calm;
+        let rates = if self.is_calm { clock::HONEST } else { self.plan.clock_rates() };
         let member = &mut self.members[seat];
         member.run = Run::new(member.run.get() + 1);
-        member.clock = Clock::start(&mut self.random.members, self.now, skewed);
+        member.clock = Clock::start(&mut self.random.members, self.now, rates);
         member.paused_until = 0;
         if member.run > Run::new(1) {
             self.judge.tally.mark(Mark::Restart);

@@ -76,7 +76,7 @@ impl World {
         let now = self.now();
         let mut arena = std::mem::take(&mut self.arena);
         let group = self.group(to);
-        group.step(now, &mut arena, sender, message);
+        group.step(now, &mut arena, sender, &mut { message });
         let expected = group.expects_snapshot(NodeId::new(from), term, last);
         self.arena = arena;
         self.member(to).disk.files.push(taken.clone());

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::command::parse::{Parsed, answered, integer, is, syntax_error, table};
-use crate::command::{Request, TableRequest};
+use crate::command::{ConfigRequest, Request, TableRequest};
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
 use crate::{decimal, errors};
@@ -82,4 +82,24 @@ pub(crate) fn wait(args: &Args) -> Parsed {
         Some(..0) => Err(Reply::error(errors::NEGATIVE_TIMEOUT)),
         Some(0..) => Ok(Request::Wait),
     }
+}
+
+pub(crate) fn config_get(args: &Args) -> Parsed {
+    Ok(Request::Config(ConfigRequest::Get(args.bytes_from(2).collect())))
+}
+
+pub(crate) fn config_set(args: &Args) -> Parsed {
+    if !args.len().is_multiple_of(2) {
+        return Err(errors::wrong_arity("config|set"));
+    }
+    let pairs = args.bytes_from(2).step_by(2).zip(args.bytes_from(3).step_by(2));
+    Ok(Request::Config(ConfigRequest::Set(pairs.collect())))
+}
+
+pub(crate) fn config_resetstat(_: &Args) -> Parsed {
+    Ok(Request::Config(ConfigRequest::ResetStat))
+}
+
+pub(crate) fn config_help(_: &Args) -> Parsed {
+    table(TableRequest::Help("config"))
 }

@@ -1,10 +1,14 @@
 //! Rows of commands about the node and about these tables.
 
 use crate::command::Row;
-use crate::command::parse::server as parse;
+use crate::command::parse::{container, server as parse};
 use crate::command::table::{ALWAYS, SLOW_CONNECTION};
 
 pub(super) static ROWS: &[Row] = &[
+    Row::new("config", -2, container)
+        .categories(&["slow"])
+        .doc("server", "2.0.0", "A container for server configuration commands")
+        .subcommands(CONFIG),
     Row::new("command", -1, parse::command)
         .flags(ALWAYS)
         .categories(SLOW_CONNECTION)
@@ -28,6 +32,31 @@ pub(super) static ROWS: &[Row] = &[
         "3.0.0",
         "Wait for the synchronous replication of all the write commands sent in the context of \
          the current connection",
+    ),
+];
+
+const ADMIN: &[&str] = &["admin", "noscript", "loading", "stale"];
+const DANGEROUS: &[&str] = &["admin", "slow", "dangerous"];
+
+static CONFIG: &[Row] = &[
+    Row::new("config|get", -3, parse::config_get).flags(ADMIN).categories(DANGEROUS).doc(
+        "server",
+        "2.0.0",
+        "Get the values of configuration parameters",
+    ),
+    Row::new("config|help", 2, parse::config_help).flags(ALWAYS).categories(&["slow"]).doc(
+        "server",
+        "5.0.0",
+        "Show helpful text about the different subcommands",
+    ),
+    Row::new("config|resetstat", 2, parse::config_resetstat)
+        .flags(ADMIN)
+        .categories(DANGEROUS)
+        .doc("server", "2.0.0", "Reset the stats returned by INFO"),
+    Row::new("config|set", -4, parse::config_set).flags(ADMIN).categories(DANGEROUS).doc(
+        "server",
+        "2.0.0",
+        "Set configuration parameters to the given values",
     ),
 ];
 

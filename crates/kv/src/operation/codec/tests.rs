@@ -13,6 +13,7 @@ fn samples() -> Vec<(Command<&'static [u8]>, &'static str)> {
         set::samples(),
         sorted_set_samples::samples(),
         transaction::samples(),
+        lock::samples(),
         vec![tick, seed],
     ]
     .concat()
