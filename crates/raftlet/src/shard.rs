@@ -22,6 +22,7 @@ pub(crate) mod act;
 pub(crate) mod handle;
 mod open;
 pub(crate) mod signal;
+pub(crate) mod snapshots;
 pub(crate) mod state;
 mod transfers;
 mod turn;
@@ -40,7 +41,7 @@ use crate::port::{Clock, Ports, Storage, StorageError, WriteBatch};
 use crate::shard::signal::Signal;
 use crate::shard::state::{Phase, State};
 use crate::status::ShardStatus;
-pub use handle::{Group, Inbox, Proposing, Reading, Transferring};
+pub use handle::{Group, Inbox, Proposing, Reading, Snapshotting, Transferring};
 use raftlet_core::OptionsError;
 
 /// What the tasks and handles of a shard share.

@@ -14,4 +14,5 @@ mod memory;
 mod nemesis;
 mod proposals;
 mod reads;
+mod snapshots;
 mod transfers;
