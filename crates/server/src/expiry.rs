@@ -16,21 +16,19 @@
 //! The same task gives a new group the seed of its hashes, so that a walk over
 //! all keys may go on at another member.
 //!
-//! Not here: what lapses when, and the removal (the `kv` crate), stamps (the
+//! Not here: what a machine says of time (`timing.rs`), what lapses when, and the removal (the `kv` crate), stamps (the
 //! core).
 
-use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing::debug;
 
-use crate::clock::TokioClock;
 use crate::ports::Group;
-use raftlet_kv::{Command, Store};
+use crate::timing::Timing;
+use raftlet_kv::Command;
 
 /// 20 a second (rule 31).
 const TICK_EVERY: Duration = Duration::from_millis(50);
@@ -44,73 +42,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// has passed by its guess.
 const OVERDUE_LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// What one group's machine says of time, where others can see it.
-#[derive(Debug)]
-pub(crate) struct Timing {
-    clock: TokioClock,
-    last: Cell<Last>,
-    /// Told when the earliest deadline becomes another.
-    changed: Notify,
-}
-
-/// As of the last apply.
-#[derive(Clone, Copy, Debug, Default)]
-struct Last {
-    next_deadline_ms: Option<u64>,
-    log_time_ms: u64,
-    /// When that was, on the node's own clock.
-    applied_ms: u64,
-    is_seeded: bool,
-}
-
-impl Timing {
-    pub(crate) fn new(clock: TokioClock) -> Self {
-        Self { clock, last: Cell::default(), changed: Notify::new() }
-    }
-
-    /// The machine has applied something.
-    pub(crate) fn on_applied(&self, store: &Store) {
-        let before = self.last.get();
-        let next_deadline_ms = store.next_deadline_ms();
-        let is_seeded = store.is_seeded();
-        if next_deadline_ms.is_none() && before.next_deadline_ms.is_none() && before.is_seeded {
-            // Nothing to wait for: the clock needs no look.
-            return;
-        }
-        self.last.set(Last {
-            next_deadline_ms,
-            log_time_ms: store.log_time_ms(),
-            applied_ms: self.elapsed_ms(),
-            is_seeded,
-        });
-        if next_deadline_ms != before.next_deadline_ms || is_seeded != before.is_seeded {
-            self.changed.notify_one();
-        }
-    }
-
-    /// What the leader's clock shows, if that matters to a read: exactly at the
-    /// leader, elsewhere by a guess. `None`: no key has a deadline.
-    pub(crate) fn leader_clock_ms(&self, group: &Group) -> Option<u64> {
-        let last = self.last.get();
-        last.next_deadline_ms?;
-        Some(group.log_time_ms().unwrap_or_else(|| self.guess_ms(last)))
-    }
-
-    fn guess_ms(&self, last: Last) -> u64 {
-        let passed_ms = self.elapsed_ms().saturating_sub(last.applied_ms);
-        last.log_time_ms.saturating_add(passed_ms)
-    }
-
-    fn elapsed_ms(&self) -> u64 {
-        self.clock.elapsed_ns() / 1_000_000
-    }
+/// What the leader's clock shows, if that matters to a read: exactly at the
+/// leader, elsewhere by a guess. `None`: no key has a deadline.
+pub(crate) fn leader_clock_ms(group: &Group, timing: &Timing) -> Option<u64> {
+    let last = timing.last();
+    last.next_deadline_ms?;
+    Some(group.log_time_ms().unwrap_or_else(|| timing.guess_ms(last)))
 }
 
 /// Brings the log's time to each deadline of a group while this member leads
 /// it, and the seed of its hashes. Never ends.
 pub(crate) async fn keep_time(group: Group, timing: Rc<Timing>, draw: impl Fn() -> Option<u64>) {
     loop {
-        let last = timing.last.get();
+        let last = timing.last();
         let clock_ms = group.log_time_ms();
         if !last.is_seeded && clock_ms.is_some() {
             if let Some(seed) = draw() {
@@ -121,7 +65,7 @@ pub(crate) async fn keep_time(group: Group, timing: Rc<Timing>, draw: impl Fn() 
         }
         let Some(deadline_ms) = last.next_deadline_ms else {
             if last.is_seeded {
-                timing.changed.notified().await;
+                timing.changed().await;
             } else {
                 // Somebody else may lead, and give it one, or stop leading.
                 changed_within(&timing, LOOK_EVERY).await;
@@ -151,7 +95,7 @@ fn until(clock_ms: u64, deadline_ms: u64) -> Duration {
 /// Rests until something has changed, but no longer than this.
 async fn changed_within(timing: &Timing, longest: Duration) {
     // Either way the next look tells.
-    let _ = timeout(longest, timing.changed.notified()).await;
+    let _ = timeout(longest, timing.changed()).await;
 }
 
 /// Begins now, whenever it is awaited.

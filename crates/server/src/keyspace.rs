@@ -19,11 +19,12 @@ use bytes::Bytes;
 use crate::clients::Clients;
 use crate::clock::TokioClock;
 use crate::config::{Access, Config};
-use crate::expiry::Timing;
+use crate::expiry;
 use crate::neighbours::Neighbours;
 use crate::ports::Group;
 use crate::replica::{Sizes, SizesOfAll};
 use crate::status::ClientsStatus;
+use crate::timing::Timing;
 use raftlet::core::Role;
 use raftlet::{NotDone, ProposeError, ReadError};
 use raftlet_kv::{
@@ -160,7 +161,7 @@ impl Keyspace {
             }
             (Some(group), Job::Read(queries)) => {
                 let timing = self.timings.get(index);
-                let clock_ms = timing.and_then(|timing| timing.leader_clock_ms(group));
+                let clock_ms = timing.and_then(|timing| expiry::leader_clock_ms(group, timing));
                 read(group, queries, clock_ms.unwrap_or_default()).await
             }
             // The slot map names no group beyond the ones that were opened.

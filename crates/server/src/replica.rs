@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::expiry::Timing;
+use crate::timing::Timing;
 use raftlet::{ApplyError, Command, StateMachine};
 use raftlet_kv::{Machine, Store};
 
