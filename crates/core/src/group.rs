@@ -339,6 +339,11 @@ impl Group {
         if !self.is_halted() {
             match &mut self.role {
                 RoleState::Follower(follower) => {
+                    // Nobody would answer one who holds no seat.
+                    if self.state.is_dismissed && self.reads.len() > 0 {
+                        let refused = self.reads.take();
+                        self.state.effects.rare().reads_refused.extend(refused);
+                    }
                     let leader = follower.leader;
                     if leader.is_some_and(|leader| self.reads.flush(&mut self.state, leader)) {
                         follower.doubt(&self.state);

@@ -13,12 +13,13 @@
 //! - `plan.rs` draws what kind of run a seed makes.
 //! - `world.rs` holds the queue of events (`event.rs`) and feeds the cores; `driver.rs` writes,
 //!   applies and fetches for them, `snapshots.rs` takes and sends
-//!   snapshots; `clients.rs` asks; `mischief.rs` breaks, as
+//!   snapshots; `clients.rs` and `changes.rs` ask; `mischief.rs` breaks, as
 //!   often as `wheel.rs` says;
 //!   `healing.rs` is the second phase.
 //! - `network.rs`, `clock.rs`, `image.rs`, `member.rs` are what it is made of.
 //! - `judge.rs` watches; `invariants.rs` lists what must hold.
 
+mod changes;
 mod clients;
 mod clock;
 mod driver;
@@ -31,6 +32,7 @@ mod member;
 mod mischief;
 mod network;
 mod plan;
+mod roster;
 mod snapshots;
 mod wheel;
 mod world;
@@ -38,7 +40,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use invariants::{Invariant, Violation};
-pub use plan::{ClientLoad, Healing, MemberFaults, NetworkFaults, Plan};
+pub use plan::{Cast, ClientLoad, Healing, MemberFaults, NetworkFaults, Plan};
 
 use crate::core_tier::world::World;
 use crate::tally::Tally;
