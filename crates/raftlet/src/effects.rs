@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use crate::applier::Job;
+use crate::change::EndedChange;
 use crate::error::ReadError;
 use crate::observe::Note;
 use crate::port::{Incoming, StateMachine, WriteBatch};
@@ -35,6 +36,8 @@ pub(crate) struct Effects<M: StateMachine> {
     pub(crate) reads_ended: usize,
     /// Leadership transfers that ended.
     pub(crate) transfers_ended: Vec<EndedTransfer>,
+    /// Changes of the members that ended.
+    pub(crate) changes_ended: Vec<EndedChange>,
     /// Responses that nobody waits for: callers' values, to be dropped outside.
     pub(crate) unclaimed: Vec<M::Response>,
     /// Tasks that may write now.
@@ -85,6 +88,7 @@ impl<M: StateMachine> Effects<M> {
             refused: Vec::new(),
             reads_ended: 0,
             transfers_ended: Vec::new(),
+            changes_ended: Vec::new(),
             unclaimed: Vec::new(),
             wakers: Vec::new(),
             notes: Vec::new(),

@@ -33,6 +33,7 @@ pub mod port;
 mod answer;
 mod applier;
 mod cell;
+mod change;
 mod effects;
 mod error;
 mod forward;
@@ -54,8 +55,8 @@ mod window;
 pub use raftlet_core as core;
 
 pub use error::{
-    BootstrapError, Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, TransferError,
-    Unknown,
+    BootstrapError, ChangeError, Halt, NotDone, OpenError, ProposeError, ReadError, ShardError,
+    TransferError, Unknown,
 };
 
 pub use histogram::Histogram;
@@ -66,7 +67,7 @@ pub use port::{
     SNAPSHOT_CHUNKS_MAX, SNAPSHOT_META_BYTES_MAX, SnapshotInfo, SnapshotMeta, SnapshotReader,
     SnapshotWriter, Spawn, StateMachine, Storage, StorageError, WriteBatch,
 };
-pub use shard::{Group, Inbox, PortSet, Proposing, Reading, Shard, Transferring};
+pub use shard::{Changing, Group, Inbox, PortSet, Proposing, Reading, Shard, Transferring};
 pub use status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
 
 /// The README's example, so that it compiles and runs.

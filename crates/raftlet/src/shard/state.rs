@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::answer::Answer;
 use crate::applier::Applied;
+use crate::change::Changes;
 use crate::effects::{Effects, StorageRead};
 use crate::error::{Halt, NotDone, ProposeError, ReadError, ShardError, Unknown};
 use crate::histogram::Histogram;
@@ -98,6 +99,7 @@ pub(crate) struct State<M: StateMachine> {
     pub(super) log_bytes: usize,
     pub(super) release_next: Slot,
     pub(super) transfers: Transfers,
+    pub(super) changes: Changes,
     pub(super) counters: ShardCounters,
     pub(super) observer: Observer,
     /// From the turn that took a proposal in to the one that applied it; one
@@ -135,6 +137,7 @@ impl<M: StateMachine> State<M> {
             log_bytes: 0,
             release_next: 0,
             transfers: Transfers::default(),
+            changes: Changes::default(),
             counters: ShardCounters::default(),
             observer: Observer::default(),
             proposal_times: Histogram::default(),
@@ -169,6 +172,7 @@ impl<M: StateMachine> State<M> {
         if let Some(member) = self.members.get_mut(slot) {
             member.halt(now, halt, &mut self.due);
             self.end_transfers(Some(slot), Some(halt));
+            self.end_changes(Some(slot), Some(halt));
             self.mark_dirty(slot);
         }
     }
@@ -208,6 +212,7 @@ impl<M: StateMachine> State<M> {
         }
         self.empty_lanes(&not_done, &ReadError::Stopped);
         self.end_transfers(None, None);
+        self.end_changes(None, None);
         self.due.silence();
     }
 
