@@ -6,7 +6,7 @@
 //! again.
 
 use crate::port::{ApplyError, StorageError};
-use raftlet_core::{ConfigurationError, Generation, GroupId, Index, NodeId, RestoreError};
+use raftlet_core::{ConfigurationError, Generation, GroupId, Index, LogId, NodeId, RestoreError};
 
 /// How a proposal ended that is not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +78,10 @@ pub enum Unknown {
     /// `propose_timeout`.
     #[error("appended or forwarded, and not seen applied in time")]
     TimedOut,
+    /// A snapshot of the leader took the place of the log that it was in: it may
+    /// be part of it.
+    #[error("a snapshot took the place of the log; whether it holds the entry is not known")]
+    InSnapshot,
     /// The leader found no quorum, or its disk hung, and it stepped down
     /// (rules 8, 20).
     #[error("the leader gave up for want of a quorum or of its disk, the entry not yet applied")]
@@ -115,6 +119,35 @@ pub enum Halt {
         /// Responses that came back.
         responses: usize,
     },
+    /// The machine could not be restored from the snapshot.
+    #[error("the state machine cannot be restored from the snapshot up to {last}: {detail}")]
+    Restore {
+        /// The last entry of the snapshot.
+        last: LogId,
+        /// What, where, remedy.
+        detail: String,
+    },
+}
+
+/// Why there is no snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// The machine, or the storage, takes none.
+    #[error("the machine of this group takes no snapshots; its log only grows")]
+    Unsupported,
+    /// It could not be written; the log goes on.
+    #[error("the snapshot was not taken: {detail}")]
+    Failed {
+        /// What, where, cause.
+        detail: String,
+    },
+    /// The group has halted.
+    #[error("the group has halted: {0}")]
+    Halted(Halt),
+    /// The shard loop has ended.
+    #[error("the shard has stopped")]
+    Stopped,
 }
 
 /// Why a read was not answered. Nothing was read, so it may be asked again.
@@ -171,6 +204,14 @@ pub enum OpenError {
         /// Why.
         #[source]
         source: ConfigurationError,
+    },
+    /// The snapshot's head does not decode.
+    #[error("group {group} is damaged: the head of its snapshot up to {last} does not decode")]
+    Snapshot {
+        /// Whose.
+        group: GroupId,
+        /// The last entry of the snapshot.
+        last: LogId,
     },
     /// What storage holds is no state a member can be in.
     #[error("group {group} cannot be restored from what storage holds")]

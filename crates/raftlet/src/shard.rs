@@ -23,6 +23,7 @@ mod changes;
 pub(crate) mod handle;
 mod open;
 pub(crate) mod signal;
+pub(crate) mod snapshots;
 pub(crate) mod state;
 mod transfers;
 mod turn;
@@ -42,7 +43,7 @@ use crate::shard::signal::Signal;
 use crate::shard::state::{Phase, State};
 use crate::status::ShardStatus;
 pub use handle::members::Changing;
-pub use handle::{Group, Inbox, Proposing, Reading, Transferring};
+pub use handle::{Group, Inbox, Proposing, Reading, Snapshotting, Transferring};
 use raftlet_core::OptionsError;
 
 /// What the tasks and handles of a shard share.

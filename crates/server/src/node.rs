@@ -408,7 +408,7 @@ fn net_options(
     let suspect_after = config.group.election_timeout;
     let addresses = NodeAddresses {
         client: config.advertised_client.clone(),
-        admin: config.admin.text.clone(),
+        admin: config.advertised_admin.clone(),
     };
     NetOptions {
         addresses,

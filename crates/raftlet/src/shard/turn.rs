@@ -24,6 +24,7 @@ use crate::error::{Halt, NotDone, ProposeError, ReadError};
 use crate::member::Member;
 use crate::observe::Alarms;
 use crate::port::{StateMachine, StorageError, WriteBatch};
+use crate::shard::snapshots::Piece;
 use crate::shard::state::{Completion, Phase, State};
 use crate::shard::writer::Durable;
 use crate::timers::Slot;
@@ -122,6 +123,12 @@ impl<M: StateMachine> State<M> {
             match completion {
                 Completion::Read(read, result) => self.on_storage_read(now, read, result),
                 Completion::Applied(slot, applied) => self.on_applied(now, slot, applied),
+                Completion::Restored(slot, restored) => self.on_restored(now, slot, restored),
+                Completion::Taken(slot, result) => self.on_taken(now, slot, result),
+                Completion::Sent(slot, to) => self.on_sent(now, slot, to),
+                Completion::Received(slot, number, meta) => {
+                    self.on_received(now, (slot, number), meta);
+                }
                 // A machine or port panicked in its task: loud, not half alive
                 // (rule 44).
                 Completion::Lost => panic!("a task of the shard ended without its result"),
@@ -140,6 +147,14 @@ impl<M: StateMachine> State<M> {
             return;
         };
         match (read.purpose, result) {
+            (_, Err(error @ StorageError::Poisoned { .. })) => self.poison(now, &error),
+            // Asked before a snapshot took the place of the log.
+            (Purpose::Apply, _) if member.applier.drop_void() => {}
+            (Purpose::Fetch(id), Err(StorageError::Missing { .. }))
+                if read.first <= member.core.base().index =>
+            {
+                member.core.on_fetched(now, id, None);
+            }
             (Purpose::Apply, Ok(entries)) => {
                 if let Err(halt) = member.applier.on_read(entries, &member.core) {
                     self.halt(now, read.slot, &halt);
@@ -152,7 +167,6 @@ impl<M: StateMachine> State<M> {
             (Purpose::Fetch(id), Err(StorageError::Unreadable { .. })) => {
                 member.core.on_fetched(now, id, None);
             }
-            (_, Err(error @ StorageError::Poisoned { .. })) => self.poison(now, &error),
             // What should be held is damaged or missing: this member stops by
             // name, the others go on (rule 10).
             (_, Err(error)) => self.halt(now, read.slot, &Halt::Storage(error)),
@@ -167,7 +181,7 @@ impl<M: StateMachine> State<M> {
         };
         let copies = u64::try_from(applied.job.without_effect.len()).unwrap_or(u64::MAX);
         self.counters.copies_without_effect += copies;
-        if let Err(halt) = member.on_applied(applied, &mut self.due) {
+        if let Err(halt) = member.on_applied(applied, &self.options, &mut self.due) {
             self.halt(now, slot, &halt);
             return;
         }
@@ -180,7 +194,10 @@ impl<M: StateMachine> State<M> {
             let taken = deadline.ns().saturating_sub(timeout);
             self.proposal_times.observe(now.time.ns().saturating_sub(taken));
         }
-        let goes_on = member.applier.is_behind() || !member.held.is_empty();
+        let applied = member.applier.applied();
+        let goes_on = member.applier.is_behind()
+            || !member.held.is_empty()
+            || member.policy.is_due(now.time, applied, &self.options);
         count_log_bytes(&mut self.log_bytes, member);
         if goes_on {
             self.mark_dirty(slot);
@@ -220,6 +237,7 @@ impl<M: StateMachine> State<M> {
         };
         let mut taken = 0;
         let mut taken_bytes = 0;
+        let mut pieces = Vec::new();
         let alarms = Alarms::of(member.core.counters());
         while taken < share && taken_bytes < bytes {
             let Some((from, mut message, size)) = self.lanes.take_message(slot) else {
@@ -234,10 +252,17 @@ impl<M: StateMachine> State<M> {
             if let Body::Membership(said) = &message.body {
                 self.changes.note_answer(slot, said);
             }
+            if let Some(piece) = Piece::of(&message.body) {
+                let of = (message.generation.get(), message.term.get());
+                pieces.push((from, of, piece));
+            }
             member.step(now, &mut self.arena, from, &mut message);
         }
         Alarms::of(member.core.counters()).note_since(alarms, member.group, &mut self.due.notes);
-        let Some(lane) = self.lanes.lane(slot) else {
+        for (from, of, piece) in pieces {
+            self.on_piece(slot, from, of, piece);
+        }
+        let (Some(lane), Some(member)) = (self.lanes.lane(slot), self.members.get_mut(slot)) else {
             return (taken, taken_bytes);
         };
         while taken < share && taken_bytes < bytes {
@@ -352,6 +377,10 @@ impl<M: StateMachine> State<M> {
         for Envelope { to, message } in out.messages.drain(..) {
             self.due.send(to, member.group, message);
         }
+        if let Some(last) = out.install {
+            member.applier.install(last);
+        }
+        let wanted = std::mem::take(&mut out.snapshots);
         if let Some(committed) = out.committed {
             member.applier.on_committed(committed);
         }
@@ -392,6 +421,7 @@ impl<M: StateMachine> State<M> {
         member.serve_reads(&mut self.due);
         self.timers.arm(slot, member.next_deadline());
         count_log_bytes(&mut self.log_bytes, member);
+        self.mind_snapshots(now, slot, wanted);
         if let Some((term, leader)) = led_by {
             self.on_group_led(slot, term, leader);
         }

@@ -15,4 +15,5 @@ mod memory;
 mod nemesis;
 mod proposals;
 mod reads;
+mod snapshots;
 mod transfers;

@@ -14,10 +14,12 @@
     reason = "what does not hold ends the test"
 )]
 
+mod browser;
 mod client;
 mod clients;
 mod cluster;
 mod counters;
+mod dashboard;
 mod demo;
 mod failing_disk;
 mod hosts;
