@@ -1,8 +1,11 @@
-//! What callers and the transport hold: [`Group`] and [`Inbox`].
+//! What callers and the transport hold: [`Group`] and [`Inbox`]. What a handle
+//! can do about members is in `handle/members.rs`.
 //!
 //! A handle changes nothing itself: it leaves a command, a read or a message
 //! in the shard's lanes and wakes the loop. It lives on the shard's thread, and
 //! the compiler keeps it there (rule 39).
+
+pub(crate) mod members;
 
 use std::future::Future;
 use std::pin::Pin;
