@@ -28,6 +28,7 @@ mod config_file;
 mod dashboard;
 mod demo;
 mod descriptors;
+mod expiry;
 mod failure;
 mod flights;
 mod handover;
@@ -51,6 +52,7 @@ mod signal;
 mod sink;
 mod status;
 mod supervisor;
+mod timing;
 mod view;
 
 use std::process::ExitCode;
