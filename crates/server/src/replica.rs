@@ -1,10 +1,10 @@
 //! One group's machine on this node, with its sizes kept where `INFO` can see
 //! them without asking the group.
 
-use std::cell::Cell;
+use std::cell::{Cell, Ref};
 use std::rc::Rc;
 
-use raftlet::{ApplyError, Command, StateMachine};
+use raftlet::{ApplyError, ChunkError, ChunkSource, Command, StateMachine};
 use raftlet_kv::{Machine, Store};
 
 /// How much a machine holds.
@@ -53,8 +53,19 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// The keys, for reads.
-    pub(crate) fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> Ref<'_, Store> {
         self.machine.store()
+    }
+
+    fn show_sizes(&mut self) {
+        let store = self.machine.store();
+        let sizes = Sizes {
+            keys_len: u64::try_from(store.keys_len()).unwrap_or(u64::MAX),
+            used_bytes: store.used_bytes(),
+        };
+        drop(store);
+        self.sizes_of_all.set(self.sizes_of_all.get().with(self.sizes, sizes));
+        self.sizes = sizes;
     }
 }
 
@@ -72,14 +83,18 @@ impl StateMachine for Replica {
         responses: &mut Vec<Self::Response>,
     ) -> Result<(), ApplyError> {
         let applied = self.machine.apply(commands, responses).await;
-        let store = self.machine.store();
-        let sizes = Sizes {
-            keys_len: u64::try_from(store.keys_len()).unwrap_or(u64::MAX),
-            used_bytes: store.used_bytes(),
-        };
-        self.sizes_of_all.set(self.sizes_of_all.get().with(self.sizes, sizes));
-        self.sizes = sizes;
+        self.show_sizes();
         applied
+    }
+
+    fn snapshot(&mut self) -> Option<impl ChunkSource + use<>> {
+        self.machine.snapshot()
+    }
+
+    async fn restore(&mut self, chunks: &mut impl ChunkSource) -> Result<(), ChunkError> {
+        let restored = self.machine.restore(chunks).await;
+        self.show_sizes();
+        restored
     }
 
     fn digest(&self) -> u64 {
