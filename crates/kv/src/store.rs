@@ -35,6 +35,7 @@ mod lock;
 mod scan;
 mod set;
 pub(crate) mod snapshot;
+mod sort;
 mod sorted_set;
 mod sorted_set_range;
 mod string;
@@ -198,6 +199,7 @@ impl Store {
             Command::List(command) => list::apply(self, command).into(),
             Command::Set(command) => set::apply(self, command).into(),
             Command::SortedSet(command) => sorted_set::apply(self, command).into(),
+            Command::Sort(command) => sort::apply(self, command).into(),
             Command::Query(query) => self.query(query),
             Command::Tick => Response::Ok,
             Command::Lock(command) => lock::apply(self, command).into(),
@@ -384,8 +386,11 @@ fn answer<B: AsRef<[u8]>>(view: &View<'_>, query: &Query<B>) -> Response {
         Query::List(query) => list::answer(view, query).into(),
         Query::Set(query) => set::answer(view, query).into(),
         Query::SortedSet(query) => sorted_set::answer(view, query).into(),
+        Query::Sort(query) => sort::answer(view, query).into(),
     }
 }
 
+#[cfg(test)]
+mod expiry_tests;
 #[cfg(test)]
 mod tests;

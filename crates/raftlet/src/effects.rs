@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use crate::applier::Job;
+use crate::change::EndedChange;
 use crate::error::{ReadError, SnapshotError};
 use crate::observe::Note;
 use crate::port::{GroupInfo, Incoming, SnapshotMeta, StateMachine, WriteBatch};
@@ -40,6 +41,8 @@ pub(crate) struct Effects<M: StateMachine> {
     pub(crate) snapshots_ended: Vec<(Asked, Result<Index, SnapshotError>)>,
     /// Leadership transfers that ended.
     pub(crate) transfers_ended: Vec<EndedTransfer>,
+    /// Changes of the members that ended.
+    pub(crate) changes_ended: Vec<EndedChange>,
     /// Responses that nobody waits for: callers' values, to be dropped outside.
     pub(crate) unclaimed: Vec<M::Response>,
     /// Tasks that may write now.
@@ -105,6 +108,7 @@ impl<M: StateMachine> Effects<M> {
             couriers: Vec::new(),
             snapshots_ended: Vec::new(),
             transfers_ended: Vec::new(),
+            changes_ended: Vec::new(),
             unclaimed: Vec::new(),
             wakers: Vec::new(),
             notes: Vec::new(),

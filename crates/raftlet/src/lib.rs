@@ -33,6 +33,7 @@ pub mod port;
 mod answer;
 mod applier;
 mod cell;
+mod change;
 mod couriers;
 mod effects;
 mod error;
@@ -56,8 +57,8 @@ mod window;
 pub use raftlet_core as core;
 
 pub use error::{
-    BootstrapError, Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, SnapshotError,
-    TransferError, Unknown,
+    BootstrapError, ChangeError, Halt, NotDone, OpenError, ProposeError, ReadError, ShardError,
+    SnapshotError, TransferError, Unknown,
 };
 
 pub use histogram::Histogram;
@@ -69,7 +70,9 @@ pub use port::{
     SnapshotMeta, SnapshotReader, SnapshotWriter, Spawn, StateMachine, Storage, StorageError,
     WriteBatch,
 };
-pub use shard::{Group, Inbox, PortSet, Proposing, Reading, Shard, Snapshotting, Transferring};
+pub use shard::{
+    Changing, Group, Inbox, PortSet, Proposing, Reading, Shard, Snapshotting, Transferring,
+};
 pub use status::{
     GroupStatus, ShardCounters, ShardStatus, SnapshotProgress, SnapshotsStatus, StateDigest,
 };

@@ -112,6 +112,12 @@ impl<M: StateMachine> Member<M> {
         options: &ShardOptions,
         due: &mut Effects<M>,
     ) {
+        if self.core.is_removed() {
+            let error = ProposeError::NotDone(NotDone::NotMember);
+            due.ended.extend(self.held.take_all().map(|held| held.end(Err(error.clone()))));
+            due.refuse_reads(self.reads.take_all(), &ReadError::NotMember);
+            return;
+        }
         while !self.held.is_empty() {
             let len = self.held.chunk_len(CHUNK_COMMANDS_MAX, options.chunk_bytes_max);
             let went_on = match self.core.role() {
@@ -402,6 +408,18 @@ impl<M: StateMachine> Member<M> {
         let error = SnapshotError::Halted(halt.clone());
         let asked = self.policy.take_asked().into_iter();
         due.snapshots_ended.extend(asked.map(|asked| (asked, Err(error.clone()))));
+    }
+
+    /// This member holds no seat any more: nobody would answer it. What it
+    /// knows to be committed is still applied, and ends who waits for it.
+    pub(crate) fn on_removed(&mut self, due: &mut Effects<M>) {
+        let not_done = ProposeError::NotDone(NotDone::NotMember);
+        let unknown = ProposeError::Unknown(Unknown::NotMember);
+        let lost = self.waiters.take_behind(self.core.commit_index());
+        due.ended.extend(lost.map(|lost| lost.end(Err(unknown.clone()))));
+        due.ended.extend(self.forwards.take_all().map(|lost| lost.end(Err(unknown.clone()))));
+        due.ended.extend(self.held.take_all().map(|held| held.end(Err(not_done.clone()))));
+        due.refuse_reads(self.reads.take_all(), &ReadError::NotMember);
     }
 
     /// Ends everybody who waits.

@@ -19,6 +19,7 @@
 //! (`shard/act.rs`), handles (`shard/handle.rs`).
 
 pub(crate) mod act;
+mod changes;
 pub(crate) mod handle;
 mod open;
 pub(crate) mod signal;
@@ -41,6 +42,7 @@ use crate::port::{Clock, Ports, Storage, StorageError, WriteBatch};
 use crate::shard::signal::Signal;
 use crate::shard::state::{Phase, State};
 use crate::status::ShardStatus;
+pub use handle::members::Changing;
 pub use handle::{Group, Inbox, Proposing, Reading, Snapshotting, Transferring};
 use raftlet_core::OptionsError;
 

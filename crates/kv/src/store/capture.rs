@@ -195,3 +195,6 @@ impl Store {
         captured.position.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests;

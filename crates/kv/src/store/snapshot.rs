@@ -291,6 +291,3 @@ fn take_bytes(record: &mut Bytes) -> Option<Bytes> {
     let len = usize::try_from(record.try_get_u32_le().ok()?).ok()?;
     (len <= record.len()).then(|| record.split_to(len))
 }
-
-#[cfg(test)]
-mod tests;

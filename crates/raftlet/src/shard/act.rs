@@ -143,6 +143,9 @@ pub(crate) fn answer<M: StateMachine>(fx: &mut Effects<M>) {
     for ended in fx.transfers_ended.drain(..) {
         ended.answer.give(ended.outcome);
     }
+    for ended in fx.changes_ended.drain(..) {
+        ended.answer.give(ended.outcome);
+    }
     fx.unclaimed.clear();
     for waker in fx.wakers.drain(..) {
         waker.wake();

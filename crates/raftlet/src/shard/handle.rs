@@ -1,8 +1,11 @@
-//! What callers and the transport hold: [`Group`] and [`Inbox`].
+//! What callers and the transport hold: [`Group`] and [`Inbox`]. What a handle
+//! can do about members is in `handle/members.rs`.
 //!
 //! A handle changes nothing itself: it leaves a command, a read or a message
 //! in the shard's lanes and wakes the loop. It lives on the shard's thread, and
 //! the compiler keeps it there (rule 39).
+
+pub(crate) mod members;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +14,7 @@ use std::task::{Context, Poll};
 
 use crate::answer::{Waiting, answer};
 use crate::error::{ProposeError, ReadError, SnapshotError, TransferError, Unknown};
-use crate::port::{Incoming, Ports, StateMachine};
+use crate::port::{Clock, Incoming, Ports, StateMachine};
 use crate::shard::Shared;
 use crate::status::GroupStatus;
 use crate::timers::Slot;
@@ -123,6 +126,14 @@ impl<P: Ports> Group<P> {
             None => self.shared.signal.raise(),
         }
         Transferring(waiting)
+    }
+
+    /// The log's time by the leader's clock: what a command proposed now would
+    /// be stamped with (D12). `None` if another member leads, or none.
+    #[must_use]
+    pub fn log_time_ms(&self) -> Option<u64> {
+        let now = self.shared.clock.now();
+        self.shared.state.with(|state| state.log_time_ms(self.slot, now))
     }
 
     /// The node that this member is on.

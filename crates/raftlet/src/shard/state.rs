@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::answer::Answer;
 use crate::applier::{Applied, Start};
+use crate::change::Changes;
 use crate::couriers::{Couriers, Restored};
 use crate::effects::{Effects, StorageRead};
 use crate::error::{Halt, NotDone, ProposeError, ReadError, ShardError, SnapshotError, Unknown};
@@ -107,6 +108,7 @@ pub(crate) struct State<M: StateMachine> {
     pub(super) log_bytes: usize,
     pub(super) release_next: Slot,
     pub(super) transfers: Transfers,
+    pub(super) changes: Changes,
     pub(super) couriers: Couriers,
     pub(super) counters: ShardCounters,
     pub(super) observer: Observer,
@@ -145,6 +147,7 @@ impl<M: StateMachine> State<M> {
             log_bytes: 0,
             release_next: 0,
             transfers: Transfers::default(),
+            changes: Changes::default(),
             couriers: Couriers::default(),
             counters: ShardCounters::default(),
             observer: Observer::default(),
@@ -180,6 +183,7 @@ impl<M: StateMachine> State<M> {
         if let Some(member) = self.members.get_mut(slot) {
             member.halt(now, halt, &mut self.due);
             self.end_transfers(Some(slot), Some(halt));
+            self.end_changes(Some(slot), Some(halt));
             self.mark_dirty(slot);
         }
     }
@@ -222,6 +226,7 @@ impl<M: StateMachine> State<M> {
         }
         self.empty_lanes(&not_done, &ReadError::Stopped);
         self.end_transfers(None, None);
+        self.end_changes(None, None);
         self.due.silence();
     }
 
@@ -372,6 +377,11 @@ impl<M: StateMachine> State<M> {
             snapshots: self.snapshots_status(slot),
             counters: *member.core.counters(),
         })
+    }
+
+    /// What a command proposed now would be stamped with, if this member leads.
+    pub(crate) fn log_time_ms(&self, slot: Slot, now: Now) -> Option<u64> {
+        self.members.get(slot)?.core.log_time_ms(now)
     }
 
     /// Lends a group's machine, with the index up to which it is applied.

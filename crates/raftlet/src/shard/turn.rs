@@ -53,6 +53,7 @@ impl<M: StateMachine> State<M> {
         self.take_completions(now);
         self.take_inputs(now);
         self.take_transfers(now);
+        self.take_changes(now);
         self.take_liveness(now);
         self.take_deadlines(now);
         self.settle_dirty(now);
@@ -71,12 +72,14 @@ impl<M: StateMachine> State<M> {
             || !self.completions.is_empty()
             || !self.sweeps.is_empty()
             || self.transfers.is_asked()
+            || self.changes.is_asked()
             || self.writer.wants_turn(self.now.time)
     }
 
     /// When a turn is due if nothing else happens first.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
-        let own = [self.writer.next_deadline(), self.transfers.next_deadline()];
+        let rare = [self.transfers.next_deadline(), self.changes.next_deadline()];
+        let own = [self.writer.next_deadline(), rare.into_iter().flatten().min()];
         own.into_iter().chain([self.timers.next()]).flatten().min()
     }
 
@@ -246,6 +249,9 @@ impl<M: StateMachine> State<M> {
                 self.counters.appends_refused += 1;
                 continue;
             }
+            if let Body::Membership(said) = &message.body {
+                self.changes.note_answer(slot, said);
+            }
             if let Some(piece) = Piece::of(&message.body) {
                 let of = (message.generation.get(), message.term.get());
                 pieces.push((from, of, piece));
@@ -403,11 +409,12 @@ impl<M: StateMachine> State<M> {
                     }
                 }
                 Event::Configuration { .. } => is_reconfigured = true,
+                Event::Removed { .. } => member.on_removed(&mut self.due),
                 Event::NotTransferred { why } => {
                     let ended = self.transfers.on_failure(slot, why);
                     self.due.transfers_ended.extend(ended);
                 }
-                Event::Removed { .. } | Event::Truncated { .. } => {}
+                Event::Truncated { .. } => {}
             }
         }
         member.advance_apply(now.time, &self.options, &mut self.due);

@@ -199,6 +199,14 @@ impl Cluster {
         Rc::new(Shard::new(self.options.clone(), seat, ports).unwrap())
     }
 
+    /// A new node with empty storage, which knows no member.
+    pub(crate) fn join(&mut self, id: u64) {
+        let storage = MemoryStorage::new(self.executor.clock());
+        storage.set_latency(Duration::from_micros(300));
+        self.nodes.insert(id, Node { storage, run: 0, live: None });
+        self.start(id);
+    }
+
     /// Starts a node on what its storage holds.
     pub(crate) fn start(&mut self, id: u64) {
         self.start_with(id, Ledger::default());

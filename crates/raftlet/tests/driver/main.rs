@@ -10,6 +10,7 @@ mod failures;
 mod forwarding;
 mod groups;
 mod machines;
+mod members;
 mod memory;
 mod nemesis;
 mod proposals;

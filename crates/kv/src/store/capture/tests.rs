@@ -1,7 +1,7 @@
 //! A store read out while it changes, against a copy of it; and bytes that are
 //! no snapshot.
 
-use super::{Restoring, SnapshotError};
+use super::CaptureError;
 use crate::operation::Command;
 use crate::operation::hash::{HashChange, HashCommand};
 use crate::operation::key::{ExpireCondition, KeyCommand, When};
@@ -9,7 +9,7 @@ use crate::operation::list::{ListChange, ListCommand};
 use crate::operation::set::{SetChange, SetCommand};
 use crate::operation::sorted_set::{AddRule, SortedSetChange, SortedSetCommand};
 use crate::operation::string::StringCommand;
-use crate::store::capture::CaptureError;
+use crate::store::snapshot::{Restoring, SnapshotError};
 use crate::store::{Applied, Store};
 use crate::value::list::End;
 use crate::value::score::Score;
