@@ -293,6 +293,11 @@ impl Peer {
 
     fn send_entries(&mut self, state: &mut State, circular: Circular, fetches: &mut u64) {
         let last = state.log.last().index;
+        if self.mode == (Mode::Probe { outstanding: true }) && self.is_behind_base(state) {
+            // The place that was asked about has left the log since: no answer
+            // can settle it any more.
+            self.mode = Mode::Probe { outstanding: false };
+        }
         while self.next <= last && self.has_room() {
             let bytes_max = state.settings.options().append_bytes_max;
             let Some(entries) = state.log.slice(self.next, last, bytes_max) else {
