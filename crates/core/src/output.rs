@@ -240,8 +240,8 @@ pub enum Event {
     /// This member holds no seat any more, and that is committed. It asks
     /// nobody and campaigns no more, unless a leader seats it again.
     Removed {
-        /// The configuration without it.
-        configuration: Index,
+        /// As of this committed entry.
+        as_of: LogId,
     },
     /// A leadership transfer was given up; this member serves again.
     NotTransferred {
