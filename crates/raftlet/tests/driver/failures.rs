@@ -53,7 +53,8 @@ fn a_member_that_lost_entries_it_may_have_acknowledged_stays_out_by_name() {
     cluster.kill(follower);
     cluster.storage(follower).damage(GROUP, Index::new(5));
     let refused = cluster.try_open(follower, Ledger::default()).unwrap_err();
-    assert!(refused.to_string().contains("is damaged: entries 5 to"), "{refused}");
+    let cause = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(cause.contains("is damaged: entries 5 to"), "{cause}");
     cluster.outcome(leader, "without it").unwrap();
 }
 
