@@ -179,8 +179,8 @@ impl Follower {
         if state.is_removed() {
             if !state.is_dismissed {
                 state.is_dismissed = true;
-                let configuration = state.log.configuration().0;
-                state.event(Event::Removed { configuration });
+                let as_of = state.committed();
+                state.event(Event::Removed { as_of });
             }
             return;
         }

@@ -339,6 +339,11 @@ impl Group {
         if !self.is_halted() {
             match &mut self.role {
                 RoleState::Follower(follower) => {
+                    // Nobody would answer one who holds no seat.
+                    if self.state.is_dismissed && self.reads.len() > 0 {
+                        let refused = self.reads.take();
+                        self.state.effects.rare().reads_refused.extend(refused);
+                    }
                     let leader = follower.leader;
                     if leader.is_some_and(|leader| self.reads.flush(&mut self.state, leader)) {
                         follower.doubt(&self.state);
@@ -356,6 +361,16 @@ impl Group {
             self.state.hand_out(out);
         }
         self.state.effects.hand_over(out);
+    }
+
+    /// The log's time by this leader's clock: what a command proposed at `now`
+    /// would be stamped with (D12). `None` if it does not lead.
+    #[must_use]
+    pub fn log_time_ms(&self, now: Now) -> Option<u64> {
+        match &self.role {
+            RoleState::Leader(leader) => Some(leader.log_time_ms(&self.state, now)),
+            RoleState::Follower(_) | RoleState::Candidate(_) | RoleState::Halted => None,
+        }
     }
 
     /// When to call [`on_deadline`](Self::on_deadline) if nothing else happens

@@ -75,7 +75,7 @@ mutants! {
     40 "M40" "I32" "a snapshot's configuration is not taken over";
     42 "M42" "I28" "a leader that was removed counts itself";
     43 "M43" "I26" "a change is taken before an own entry is committed";
-    44 "M44" "I56" "a learner votes before it has caught up";
+    44 "M44" "W05" "a learner votes before it has caught up";
     45 "M45" "I56" "the joint configuration is never left";
     46 "M46" "I32" "a log behind a snapshot is kept whatever its term there";
     47 "M47" "I33" "a snapshot that is no news is installed";
@@ -91,12 +91,13 @@ mutants! {
     110 "M110" "I55" "a loss leaves the window open";
     111 "M111" "I40" "leadership is handed to a member that is not level";
     112 "M112" "I09" "a vote is given although the leader is heard";
-    113 "M113" "I16" "acks of an earlier membership count";
+    113 "M113" "W06" "acks of an earlier membership count";
     114 "M114" "I31" "a leader that was removed stays in office";
     115 "M115" "I15" "a term that is durable ahead makes the entries before it so";
     116 "M116" "I15" "a snapshot is acknowledged before it is durable";
     121 "M121" "I40" "a leader goes on appending while it hands over";
     122 "M122" "I39" "a suspicion ends a voter's promise";
+    123 "M123" "I58" "a pre-vote is given although the leader is heard";
 }
 
 /// The mutants of this build; none in a usual one.

@@ -84,7 +84,8 @@ impl Output {
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     pub(crate) messages: Vec<Envelope>,
-    pub(crate) committed: Option<Index>,
+    /// 0 where nothing new is.
+    pub(crate) committed: Index,
     rare: Option<Box<Rare>>,
 }
 
@@ -122,7 +123,8 @@ impl Effects {
     /// Hands over all that is due, and its own memory with it.
     pub(crate) fn hand_over(&mut self, out: &mut Output) {
         mem::swap(&mut out.messages, &mut self.messages);
-        out.committed = self.committed.take();
+        let committed = mem::take(&mut self.committed);
+        out.committed = (committed > Index::ZERO).then_some(committed);
         if let Some(mut rare) = self.rare.take() {
             out.reads.append(&mut rare.reads);
             out.reads_refused.append(&mut rare.reads_refused);
@@ -238,8 +240,8 @@ pub enum Event {
     /// This member holds no seat any more, and that is committed. It asks
     /// nobody and campaigns no more, unless a leader seats it again.
     Removed {
-        /// The configuration without it.
-        configuration: Index,
+        /// As of this committed entry.
+        as_of: LogId,
     },
     /// A leadership transfer was given up; this member serves again.
     NotTransferred {

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use crate::counters::Counters;
 use crate::durability::Durability;
 use crate::entry::{Entries, Seal};
-use crate::ids::{Generation, GroupId, Incarnation, Index, NodeId, Run, Sender, Term};
+use crate::ids::{Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Sender, Term};
 use crate::liveness::Liveness;
 use crate::log::Log;
 use crate::membership::Configuration;
@@ -129,22 +129,28 @@ impl State {
         seat.is_some_and(|member| member.incarnation == sender.incarnation)
     }
 
-    /// The configuration without a sender that held a seat before, if that is
-    /// committed here.
-    pub(crate) fn removal_of(&self, sender: Sender) -> Option<Index> {
+    /// The last entry that is known to be committed.
+    pub(crate) fn committed(&self) -> LogId {
+        let term = self.log.term_at(self.commit).expect("what is committed is in the log");
+        LogId { term, index: self.commit }
+    }
+
+    /// Whether a node holds no seat in a committed configuration.
+    pub(crate) fn is_unseated(&self, node: NodeId) -> bool {
         let (index, configuration) = self.log.configuration();
-        let is_seated = configuration.find(sender.node).is_some();
-        if is_seated || index > self.commit {
-            return None;
-        }
-        self.log.has_seated(sender.node, sender.incarnation).then_some(index)
+        index <= self.commit && !configuration.is_empty() && configuration.find(node).is_none()
+    }
+
+    /// Whether a sender's removal is committed here: it held a seat before.
+    pub(crate) fn was_removed(&self, sender: Sender) -> bool {
+        self.is_unseated(sender.node) && self.log.has_seated(sender.node, sender.incarnation)
     }
 
     /// Whether this member's removal is committed here.
     pub(crate) fn is_removed(&self) -> bool {
         let own =
             Sender { node: self.seat.node, incarnation: self.seat.incarnation, run: self.seat.run };
-        self.removal_of(own).is_some()
+        self.was_removed(own)
     }
 
     /// Another configuration is in effect: forgets the nodes outside of it.
@@ -209,7 +215,7 @@ impl State {
         assert!(index <= self.log.last().index, "committed what is not in the log");
         if index > self.commit || mutants::is_active(36) {
             self.commit = index;
-            self.effects.committed = Some(index);
+            self.effects.committed = index;
         }
     }
 

@@ -172,7 +172,7 @@ impl Random {
                 let outcome = Ok(Change::Done { index: Index::new(self.number()) });
                 Membership::Answer { run, ask, outcome }
             }
-            _ => Membership::Removed { configuration: Index::new(self.number()) },
+            _ => Membership::Removed { as_of: self.log_id() },
         }
     }
 

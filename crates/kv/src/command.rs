@@ -265,6 +265,9 @@ pub(crate) enum Keys {
         at: usize,
         stores: bool,
     },
+    /// The first argument, and the one behind a last word `STORE` from the third
+    /// on.
+    Sort,
 }
 
 impl Keys {
@@ -277,14 +280,14 @@ impl Keys {
     /// The first argument, the third, and so on.
     pub(crate) const EVERY_OTHER: Self = Self::Span { first: 1, last: -1, step: 2 };
 
-    /// Where the keys are among `len` arguments, the name included, of which
-    /// `number` reads one as a count.
-    pub(crate) fn positions(
+    /// Where the keys are among `len` arguments, the name included, that
+    /// `argument` tells by position.
+    pub(crate) fn positions<'a>(
         self,
         len: usize,
-        number: impl FnOnce(usize) -> Option<usize>,
+        argument: impl Fn(usize) -> Option<&'a [u8]>,
     ) -> impl Iterator<Item = usize> {
-        let (stored, first, end, step) = match self {
+        let (other, first, end, step) = match self {
             Self::None => (None, 0, 0, 1),
             Self::Span { first, last, step } => {
                 let end = match usize::try_from(last) {
@@ -294,12 +297,21 @@ impl Keys {
                 (None, first, end.min(len), step)
             }
             Self::Counted { at, stores } => {
-                let keys_len = number(at).unwrap_or_default();
+                let keys_len = argument(at).and_then(decimal::parse_u64).unwrap_or_default();
+                let keys_len = usize::try_from(keys_len).unwrap_or(usize::MAX);
                 let end = (at + 1).saturating_add(keys_len).min(len);
                 (stores.then_some(1), at + 1, end, 1)
             }
+            Self::Sort => {
+                let is_store = |at: &usize| {
+                    argument(*at).is_some_and(|word| word.eq_ignore_ascii_case(b"store"))
+                };
+                let stored = (2..len.saturating_sub(1)).rev().find(is_store).map(|at| at + 1);
+                // The key comes first, so it is the other one here.
+                (Some(1), stored.unwrap_or(len), len.min(stored.map_or(len, |at| at + 1)), 1)
+            }
         };
-        stored.into_iter().chain((first..end).step_by(step))
+        other.into_iter().chain((first..end).step_by(step))
     }
 }
 
@@ -367,8 +379,8 @@ impl Row {
         if map.groups_len() == 1 {
             return Ok(GroupIndex::default());
         }
-        let number = |at| args.get(at).and_then(decimal::parse_u64)?.try_into().ok();
-        let keys = self.keys.positions(args.len(), number).filter_map(|at| args.get(at));
+        let keys = self.keys.positions(args.len(), |at| args.get(at));
+        let keys = keys.filter_map(|at| args.get(at));
         let mut groups = keys.map(|key| map.group_of_key(key));
         let first = groups.next().unwrap_or_default();
         if groups.any(|group| group != first) {

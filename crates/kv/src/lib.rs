@@ -89,6 +89,7 @@ pub use operation::list::{Find, ListChange, ListCommand, ListMove, ListQuery, Li
 pub use operation::lock::{LockCommand, LockStep};
 pub use operation::response::{DataError, Response};
 pub use operation::set::{SetChange, SetCommand, SetMove, SetOperation, SetQuery, SetQuestion};
+pub use operation::sort::{Sort, SortBy, SortStore};
 pub use operation::sorted_set::{
     AddIf, AddReply, AddRule, AddTo, Aggregate, Combination, Direction, LexBound, Range,
     RangeRequest, ScoreBound, SortedSetChange, SortedSetCommand, SortedSetQuery, SortedSetQuestion,

@@ -21,6 +21,7 @@ pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod response;
 pub(crate) mod set;
+pub(crate) mod sort;
 pub(crate) mod sorted_set;
 pub(crate) mod string;
 pub(crate) mod transaction;
@@ -32,6 +33,7 @@ use crate::operation::key::{KeyCommand, KeyQuery};
 use crate::operation::list::{ListCommand, ListQuery};
 use crate::operation::lock::LockCommand;
 use crate::operation::set::{SetCommand, SetQuery};
+use crate::operation::sort::{Sort, SortStore};
 use crate::operation::sorted_set::{SortedSetCommand, SortedSetQuery};
 use crate::operation::string::{StringCommand, StringQuery};
 use crate::operation::transaction::Transaction;
@@ -56,6 +58,8 @@ pub enum Query<B> {
     List(ListQuery<B>),
     /// About sorted sets.
     SortedSet(SortedSetQuery<B>),
+    /// About a collection's elements in another order.
+    Sort(Box<Sort<B>>),
 }
 
 /// What is proposed to one group, to be applied on every member in log order.
@@ -73,6 +77,8 @@ pub enum Command<B> {
     List(ListCommand<B>),
     /// A change of sorted sets.
     SortedSet(SortedSetCommand<B>),
+    /// Makes a list of a collection's elements.
+    Sort(Box<SortStore<B>>),
     /// A step of a lock library.
     Lock(Box<LockCommand<B>>),
     /// Asks a question at exactly this place of the log: how a pipelined read
@@ -169,7 +175,7 @@ impl<B> Query<B> {
             Self::Hash(query) => query.draw(draw),
             Self::Set(query) => query.draw(draw),
             Self::SortedSet(query) => query.draw(draw),
-            Self::String(_) | Self::List(_) => {}
+            Self::String(_) | Self::List(_) | Self::Sort(_) => {}
         }
     }
 }

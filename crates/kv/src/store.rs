@@ -33,6 +33,7 @@ mod list;
 mod lock;
 mod scan;
 mod set;
+mod sort;
 mod sorted_set;
 mod sorted_set_range;
 mod string;
@@ -189,6 +190,7 @@ impl Store {
             Command::List(command) => list::apply(self, command).into(),
             Command::Set(command) => set::apply(self, command).into(),
             Command::SortedSet(command) => sorted_set::apply(self, command).into(),
+            Command::Sort(command) => sort::apply(self, command).into(),
             Command::Query(query) => self.query(query),
             Command::Tick => Response::Ok,
             Command::Lock(command) => lock::apply(self, command).into(),
@@ -358,8 +360,11 @@ fn answer<B: AsRef<[u8]>>(view: &View<'_>, query: &Query<B>) -> Response {
         Query::List(query) => list::answer(view, query).into(),
         Query::Set(query) => set::answer(view, query).into(),
         Query::SortedSet(query) => sorted_set::answer(view, query).into(),
+        Query::Sort(query) => sort::answer(view, query).into(),
     }
 }
 
+#[cfg(test)]
+mod expiry_tests;
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,9 @@ use raftlet::{StorageError, WriteBatch};
 
 /// A larger buffer is for one frame and not kept.
 const KEPT_BUFFER_BYTES_MAX: usize = 2 * FRAME_BYTES_SOFT;
+/// A finished segment is cut off behind its last frame when that saves more
+/// than this part of it: a file that is used again needs its blocks.
+const CUT_FRACTION: u32 = 8;
 /// At the end of the written blocks one is left for the mark.
 const MARK_BLOCKS: u32 = 1;
 
@@ -61,34 +64,87 @@ impl<D: Disk> Drop for Flight<'_, D> {
     }
 }
 
+/// What a frame is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Somebody waits for it.
+    Batch,
+    /// The space of what is written again.
+    Moves,
+}
+
+/// Frames on their way. Given up there, nobody knows what the disk holds.
+struct Undecided<'a, D: Disk> {
+    shared: &'a Shared<D>,
+    is_decided: bool,
+}
+
+impl<D: Disk> Undecided<'_, D> {
+    fn decide(mut self) {
+        self.is_decided = true;
+    }
+}
+
+impl<D: Disk> Drop for Undecided<'_, D> {
+    fn drop(&mut self) {
+        if !self.is_decided {
+            self.shared.poison_with("a write was given up before it ended".to_owned());
+        }
+    }
+}
+
 impl<D: Disk> Shared<D> {
     /// Makes a batch durable.
     pub(crate) async fn append(&self, batch: &WriteBatch) -> Result<(), StorageError> {
         let flight = Flight::start(self)?;
-        let (plan, blocks) = {
-            let state = self.state.borrow();
-            check_snapshots(batch, &state);
-            let plan = plan(batch, &state.groups);
-            let blocks = plan.blocks_max(echo_of(&state).len());
-            (plan, blocks)
+        let _alone = self.device.enter().await;
+        self.check()?;
+        let plan = match self.plan_with_room(batch).await {
+            Ok(plan) if !plan.frames.is_empty() => plan,
+            nothing => {
+                flight.land();
+                return nothing.map(|_| ());
+            }
         };
-        if plan.frames.is_empty() {
-            flight.land();
-            return Ok(());
-        }
-        if let Err(error) = self.make_room(blocks, plan.has_entries).await {
-            flight.land();
-            return Err(error);
-        }
-        self.write_frames(plan).await?;
+        self.write_frames(plan, Purpose::Batch).await?;
         flight.land();
         Ok(())
     }
 
-    /// Writes the frames of a batch for which there is room.
-    pub(crate) async fn write_frames(&self, plan: Plan) -> Result<(), StorageError> {
-        let _alone = self.device.enter().await;
-        self.check()?;
+    /// The batch as records, and room for all of them.
+    async fn plan_with_room(&self, batch: &WriteBatch) -> Result<Plan, StorageError> {
+        loop {
+            let (plan, need, segment) = {
+                let state = self.state.borrow();
+                check_snapshots(batch, &state);
+                let segment = state.active.number;
+                let plan = plan(batch, &state.groups, segment);
+                let blocks = plan.blocks_max(echo_of(&state).len());
+                let reserve = if plan.has_entries { self.sizes.reserve } else { 0 };
+                let need = Need { blocks, more: plan.blocks_more_max(), reserve };
+                (plan, need, segment)
+            };
+            if plan.frames.is_empty() {
+                return Ok(plan);
+            }
+            if plan.has_entries {
+                self.check_limit(need.blocks).await?;
+            }
+            self.make_room(&need).await?;
+            // Another segment wants other statements.
+            if self.state.borrow().active.number == segment {
+                return Ok(plan);
+            }
+        }
+    }
+
+    /// Writes frames for which there is room; called inside the `device` gate.
+    pub(crate) async fn write_frames(
+        &self,
+        plan: Plan,
+        purpose: Purpose,
+    ) -> Result<(), StorageError> {
+        let undecided = Undecided { shared: self, is_decided: false };
         let count = plan.frames.len();
         let mut written = Vec::with_capacity(count);
         for (at, items) in plan.frames.into_iter().enumerate() {
@@ -100,7 +156,7 @@ impl<D: Disk> Shared<D> {
             if let Err(error) = result {
                 return Err(self.poison(&error));
             }
-            let frame = self.advance(&items, &place, buffer, bytes);
+            let frame = self.advance(&items, &place, (buffer, bytes), purpose);
             written.push((items, frame));
         }
         let mut state = self.state.borrow_mut();
@@ -112,8 +168,11 @@ impl<D: Disk> Shared<D> {
                 if let Item::Snapshot { group, last } = item {
                     state.on_snapshot_in_use(*group, former, *last);
                 }
+                state.is_burden_unknown |= matches!(item, Item::Compact { .. });
             }
         }
+        drop(state);
+        undecided.decide();
         Ok(())
     }
 
@@ -153,7 +212,13 @@ impl<D: Disk> Shared<D> {
     }
 
     /// A frame is durable: the next one goes behind it.
-    fn advance(&self, items: &[Item], place: &Place, buffer: Buffer, bytes: usize) -> FrameAt {
+    fn advance(
+        &self,
+        items: &[Item],
+        place: &Place,
+        (buffer, bytes): (Buffer, usize),
+        purpose: Purpose,
+    ) -> FrameAt {
         let mut state = self.state.borrow_mut();
         let frame = FrameAt {
             segment: state.active.number,
@@ -170,14 +235,23 @@ impl<D: Disk> Shared<D> {
         }
         state.directory.clear();
         for item in items {
-            state.directory.note(item);
+            item.note(&mut state.directory);
             if let Some(group) = state.groups.get_mut(&item.group()) {
                 group.last_frame = frame.frame;
             }
         }
-        state.counters.log_writes += 1;
-        state.counters.log_flushes += 1;
-        state.counters.log_bytes += u64_from(bytes);
+        let counters = &mut state.counters;
+        match purpose {
+            Purpose::Batch => {
+                counters.log_writes += 1;
+                counters.log_flushes += 1;
+                counters.log_bytes += u64_from(bytes);
+            }
+            Purpose::Moves => {
+                counters.move_writes += 1;
+                counters.move_bytes += u64_from(bytes);
+            }
+        }
         if buffer.capacity() <= KEPT_BUFFER_BYTES_MAX {
             state.buffer = Some(buffer);
         }
@@ -219,31 +293,53 @@ impl<D: Disk> Shared<D> {
         Ok(())
     }
 
-    /// Waits until `blocks` of written space are there for a batch, in one
-    /// segment.
-    async fn make_room(&self, blocks: u32, has_entries: bool) -> Result<(), StorageError> {
-        let need = Need { blocks, reserve: if has_entries { self.sizes.reserve } else { 0 } };
-        if self.take_room(&need) {
+    /// Waits until there is written space for a batch, in one segment.
+    pub(crate) async fn make_room(&self, need: &Need) -> Result<(), StorageError> {
+        if self.take_room(need) {
             return Ok(());
         }
         self.state.borrow_mut().counters.space_waits += 1;
         loop {
             let _alone = self.prepare.enter().await;
             self.check()?;
-            if self.take_room(&need) {
+            if self.take_room(need) {
                 return Ok(());
             }
-            if let Err(error) = self.prepare_for(&need).await {
+            if let Err(error) = self.prepare_for(need).await {
                 if error.is_no_space() {
-                    self.state.borrow_mut().counters.no_space += 1;
-                    return Err(StorageError::NoSpace {
-                        bytes: offset_of(blocks),
-                        place: error.to_string(),
-                    });
+                    let has_freed = self.purge().await.map_err(|error| self.poison(&error))?;
+                    if self.drop_spare() || has_freed {
+                        self.do_chores().await;
+                        continue;
+                    }
+                    return Err(self.no_space(need.blocks, error.to_string()));
                 }
                 return Err(self.poison(&error));
             }
         }
+    }
+
+    /// Refuses entries beyond the limit of the log, unless segments can go.
+    async fn check_limit(&self, blocks: u32) -> Result<(), StorageError> {
+        let limit = self.sizes.hard_bytes;
+        let is_over =
+            || limit < u64::MAX && self.state.borrow().log_bytes() + offset_of(blocks) > limit;
+        if !is_over() {
+            return Ok(());
+        }
+        let _alone = self.prepare.enter().await;
+        self.purge().await.map_err(|error| self.poison(&error))?;
+        if !is_over() {
+            return Ok(());
+        }
+        self.state.borrow_mut().is_burden_unknown = true;
+        let place = format!("the log is limited to {limit} bytes");
+        Err(self.no_space(blocks, place))
+    }
+
+    fn no_space(&self, blocks: u32, place: String) -> StorageError {
+        self.state.borrow_mut().counters.no_space += 1;
+        StorageError::NoSpace { bytes: offset_of(blocks), place }
     }
 
     /// Whether there is room; goes on in the next segment where it must.
@@ -269,6 +365,8 @@ impl<D: Disk> Shared<D> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Need {
     pub(crate) blocks: u32,
+    /// Blocks that it needs besides where it begins a segment.
+    pub(crate) more: u32,
     /// Blocks to be left for others.
     pub(crate) reserve: u32,
 }
@@ -281,7 +379,7 @@ impl Need {
 
     /// Blocks of a segment that starts with the batch.
     pub(crate) fn whole(&self) -> u32 {
-        FIRST_BLOCK + self.blocks + MARK_BLOCKS + self.reserve
+        FIRST_BLOCK + self.blocks + self.more + MARK_BLOCKS + self.reserve
     }
 }
 
@@ -290,6 +388,7 @@ impl<D: Disk> State<D> {
     fn go_on_in(&mut self, next: Segment<D>) {
         let finished = std::mem::replace(&mut self.active, next);
         let end = std::mem::replace(&mut self.next_block, FIRST_BLOCK);
+        assert!(self.link.is_none(), "a segment without a frame is finished");
         self.link = Some(crate::record::Link {
             predecessor: finished.number,
             last_frame: self.last_frame,
@@ -297,8 +396,13 @@ impl<D: Disk> State<D> {
             ending: crate::record::Ending::Whole,
             oldest_live: self.finished.first().map_or(finished.number, |oldest| oldest.number),
         });
-        self.finished.push(SegmentRef { number: finished.number, end });
-        self.after_link.push(Chore::Cut { file: finished.file, bytes: offset_of(end) });
+        let number = finished.number;
+        self.finished.push(SegmentRef { number, end, is_self_contained: true });
+        self.is_burden_unknown = true;
+        if end < finished.filled / CUT_FRACTION * (CUT_FRACTION - 1) {
+            let bytes = offset_of(end);
+            self.after_link.push(Chore::Cut { number, file: finished.file, bytes });
+        }
         self.counters.segments_used += 1;
     }
 
@@ -318,7 +422,7 @@ fn check_snapshots<D: Disk>(batch: &WriteBatch, state: &State<D>) {
     }
 }
 
-fn echo_of<D: Disk>(state: &State<D>) -> Vec<u8> {
+pub(crate) fn echo_of<D: Disk>(state: &State<D>) -> Vec<u8> {
     let mut echo = Vec::new();
     put_echo(&mut echo, &state.directory);
     echo

@@ -287,6 +287,7 @@ impl<D: Disk> Home<D> {
             version: 2,
             identity,
             newest_segment: 0,
+            oldest_segment: 0,
             cluster_name: claims.cluster_name.clone(),
             members: members_text(&claims.initial_members),
             peers: BTreeMap::new(),
@@ -441,6 +442,28 @@ impl<D: Disk> Home<D> {
         let mut contents = self.0.contents.borrow().clone();
         contents.newest_segment = contents.newest_segment.max(number);
         let stored = self.store(contents).await;
+        drop(inside);
+        stored
+    }
+
+    /// Segments before this one hold nothing that counts.
+    pub(crate) fn oldest_segment(&self) -> u64 {
+        self.0.contents.borrow().oldest_segment
+    }
+
+    /// Notes durably, in both copies, that segments before this one are not
+    /// needed: whichever copy a start finds, it does not miss them.
+    pub(crate) async fn note_oldest_segment(&self, number: u64) -> Result<(), DiskError> {
+        let inside = self.0.writing.enter().await;
+        let mut stored = Ok(());
+        for _ in 0..2 {
+            let mut contents = self.0.contents.borrow().clone();
+            contents.oldest_segment = contents.oldest_segment.max(number);
+            stored = self.store(contents).await;
+            if stored.is_err() {
+                break;
+            }
+        }
         drop(inside);
         stored
     }

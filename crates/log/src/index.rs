@@ -1,30 +1,29 @@
 //! What the log holds of each group, and where.
 //!
-//! Entries are found by coarse spans: adjacent indexes of a group in one
-//! stretch of a segment. A read scans its span. A span is closed when it is
-//! long in blocks and worth it in entries, so that the index costs a few bytes
-//! an entry at most, however many groups share the log.
+//! Entries are found by coarse spans (`index/spans.rs`): adjacent indexes of a
+//! group in one stretch of a segment. A read scans its span. A span is closed
+//! when it is long in blocks and worth it in entries, so that the index costs a
+//! few bytes an entry at most, however many groups share the log.
 //!
 //! Invariants
-//! - Spans of a group are contiguous and ascending, and cover exactly its log:
-//!   from behind its base on.
-//! - No entry within a span was ever replaced: a truncation closes the span it
-//!   cuts. So whoever scans a span frame by frame and takes the last version of
-//!   an index within each frame has the entry that counts.
+//! - The spans of a group cover exactly its log: from behind its base on.
+//! - A segment whose number is below `oldest_needed` of all groups holds nothing
+//!   that counts.
 //!
 //! The same functions follow the log while it is written and while it is
 //! replayed: what recovery believes is what the run before believed.
+
+pub(crate) mod spans;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::directory::Harm;
+use crate::index::spans::Spans;
+use crate::record::GroupState;
+use crate::width::u64_from;
 use raftlet::core::{Chunk, EntryKind, Generation, GroupId, HardState, Index, LogId, Term};
-
-/// A span longer than this is closed: one read of a span takes about as much.
-const SPAN_BLOCKS_MAX: u32 = 64;
-/// Unless it has fewer entries: 40 B of index an entry would be too much.
-const SPAN_LEN_MIN: u64 = 32;
 
 /// Where a frame stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,16 +32,6 @@ pub(crate) struct FrameAt {
     pub(crate) frame: u64,
     pub(crate) block: u32,
     /// The first block behind it.
-    pub(crate) end: u32,
-}
-
-/// A stretch of a segment that holds these entries of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) first: Index,
-    pub(crate) last: Index,
-    pub(crate) segment: u64,
-    pub(crate) block: u32,
     pub(crate) end: u32,
 }
 
@@ -63,8 +52,10 @@ pub(crate) struct GroupIndex {
     pub(crate) last_log_time_ms: Option<u64>,
     /// The last frame with a record of this group; 0 for none.
     pub(crate) last_frame: u64,
-    spans: Vec<Span>,
-    is_cut: bool,
+    /// The segment that last stated all of this; 0 before any did.
+    pub(crate) state_segment: u64,
+    pub(crate) harm: Harm,
+    pub(crate) spans: Spans,
 }
 
 /// A record that does not fit what is there.
@@ -81,6 +72,10 @@ pub(crate) enum Misfit {
     /// A truncation of what was compacted, or a base of another term than the
     /// entry there.
     Base { found: Index },
+    /// Moved entries that are not in the log.
+    Moved { found: Index },
+    /// A statement that is not what was known.
+    State,
 }
 
 impl GroupIndex {
@@ -92,6 +87,7 @@ impl GroupIndex {
         *self = Self {
             generation,
             last_frame: self.last_frame,
+            state_segment: self.state_segment,
             last_log_time_ms: Some(0),
             ..Self::default()
         };
@@ -117,12 +113,8 @@ impl GroupIndex {
         self.last = from.previous();
         self.runs.retain(|run| run.index < from);
         self.configurations.retain(|(index, _)| *index < from);
-        self.spans.retain(|span| span.first < from);
-        if let Some(span) = self.spans.last_mut() {
-            span.last = span.last.min(from.previous());
-        }
+        self.spans.truncate(from);
         self.last_log_time_ms = self.spans.is_empty().then_some(0);
-        self.is_cut = true;
         Ok(())
     }
 
@@ -147,10 +139,8 @@ impl GroupIndex {
             self.runs.insert(0, LogId { term, index: first });
         }
         self.configurations.retain(|(index, _)| *index >= first);
-        self.spans.retain(|span| span.last >= first);
-        if let Some(span) = self.spans.first_mut() {
-            span.first = span.first.max(first);
-        } else {
+        self.spans.compact(first);
+        if self.spans.is_empty() {
             self.last_log_time_ms = Some(0);
         }
         Ok(())
@@ -159,7 +149,7 @@ impl GroupIndex {
     /// The term of an entry held.
     fn term_at(&self, index: Index) -> Option<Term> {
         let run = self.runs.iter().rev().find(|run| run.index <= index);
-        run.filter(|_| index <= self.last).map(|run| run.term)
+        run.filter(|_| self.spans.holds(index)).map(|run| run.term)
     }
 
     /// Appends a chunk found or written in this frame.
@@ -173,7 +163,7 @@ impl GroupIndex {
             Some(run) if chunk.term() == run.term => {}
             _ => self.runs.push(LogId { term: chunk.term(), index: found }),
         }
-        self.place(found, chunk.last(), at);
+        self.spans.append(found, chunk.last(), u64_from(chunk.bytes().len()), at);
         self.last = chunk.last();
         for entry in chunk.entries() {
             self.last_log_time_ms = Some(entry.log_time_ms);
@@ -185,35 +175,82 @@ impl GroupIndex {
         Ok(())
     }
 
-    fn place(&mut self, first: Index, last: Index, at: &FrameAt) {
-        let was_cut = std::mem::take(&mut self.is_cut);
-        if let Some(span) = self.spans.last_mut() {
-            let is_small = at.end.saturating_sub(span.block) <= SPAN_BLOCKS_MAX
-                || span.last - span.first < SPAN_LEN_MIN;
-            if !was_cut && span.segment == at.segment && is_small {
-                span.last = last;
-                span.end = at.end;
-                return;
-            }
+    /// Entries of the log stand at another place from now on. Where a replay
+    /// began behind their first place, they are news.
+    pub(crate) fn relocate(&mut self, chunk: &Chunk, at: &FrameAt) -> Result<(), Misfit> {
+        let (first, last) = (chunk.first(), chunk.last());
+        if first <= self.base.index || last > self.last {
+            return Err(Misfit::Moved { found: first });
         }
-        self.spans.push(Span { first, last, segment: at.segment, block: at.block, end: at.end });
+        let is_known = self.spans.hole(first, last).is_none();
+        if !is_known {
+            if self.spans.holds_any(first, last) {
+                return Err(Misfit::Moved { found: first });
+            }
+            self.learn(chunk);
+        }
+        self.spans.replace(first, last, u64_from(chunk.bytes().len()), at);
+        Ok(())
     }
 
-    /// The spans from the one that holds `first` on: of one segment, up to
-    /// `last`, and no more of them than are worth about `blocks` blocks.
-    pub(crate) fn stretch(&self, first: Index, last: Index, blocks: u32) -> &[Span] {
-        let from = self.spans.partition_point(|span| span.last < first);
-        let spans = self.spans.get(from..).unwrap_or_default();
-        let Some(start) = spans.first().filter(|span| span.first <= first) else {
-            return &[];
-        };
-        let until = start.block.saturating_add(blocks);
-        let goes_on = |span: &&Span| {
-            span.segment == start.segment && span.first <= last && span.block < until
-        };
-        let len = spans.iter().take_while(goes_on).count().max(1);
-        spans.get(..len).unwrap_or_default()
+    /// Takes in what entries say that are not the newest.
+    fn learn(&mut self, chunk: &Chunk) {
+        let at = self.runs.partition_point(|run| run.index < chunk.first());
+        self.runs.insert(at, LogId { term: chunk.term(), index: chunk.first() });
+        for entry in chunk.entries() {
+            if entry.kind == EntryKind::Configuration {
+                let payload = Bytes::copy_from_slice(entry.payload);
+                let at = self.configurations.partition_point(|(index, _)| *index < entry.index);
+                self.configurations.insert(at, (entry.index, payload));
+            }
+            if entry.index == self.last {
+                self.last_log_time_ms = Some(entry.log_time_ms);
+            }
+        }
     }
+
+    /// All of the group but its entries.
+    pub(crate) fn state(&self) -> GroupState {
+        GroupState {
+            generation: self.generation,
+            hard_state: self.hard_state,
+            base: self.base,
+            last: self.last,
+            snapshot: self.snapshot,
+            harm: self.harm,
+        }
+    }
+
+    /// Compares with what a segment states; where nothing was known, believes.
+    pub(crate) fn restate(&mut self, state: &GroupState) -> Result<(), Misfit> {
+        if self.state_segment != 0 {
+            return if self.state() == *state { Ok(()) } else { Err(Misfit::State) };
+        }
+        self.generation = state.generation;
+        self.hard_state = state.hard_state;
+        self.base = state.base;
+        self.last = state.last;
+        self.snapshot = state.snapshot;
+        self.harm = state.harm;
+        self.last_log_time_ms = (state.last == state.base.index).then_some(0);
+        Ok(())
+    }
+
+    /// The replay is over: the first entry that should be held and is not.
+    pub(crate) fn complete(&mut self) -> Option<Index> {
+        self.runs.dedup_by(|later, earlier| later.term == earlier.term);
+        self.spans.hole(self.base.index.next(), self.last)
+    }
+
+    /// The oldest segment with something of the group that counts.
+    pub(crate) fn oldest_segment(&self) -> u64 {
+        self.spans.oldest_segment().unwrap_or(u64::MAX).min(self.state_segment)
+    }
+}
+
+/// The oldest segment that any group needs; `None` when there is no group.
+pub(crate) fn oldest_needed(groups: &Groups) -> Option<u64> {
+    groups.values().map(GroupIndex::oldest_segment).min()
 }
 
 /// All groups of a log.
@@ -221,7 +258,8 @@ pub(crate) type Groups = BTreeMap<GroupId, GroupIndex>;
 
 #[cfg(test)]
 mod tests {
-    use super::{FrameAt, GroupIndex, Misfit, Span};
+    use super::{FrameAt, GroupIndex, Misfit};
+    use crate::index::spans::Span;
     use raftlet::core::{
         Arena, Chunk, EntryKind, Generation, GroupId, Index, LogId, NewEntry, Seal, Term,
     };
@@ -240,7 +278,7 @@ mod tests {
 
     fn find(group: &GroupIndex, index: u64) -> Option<Span> {
         let index = Index::new(index);
-        group.stretch(index, index, 1).first().copied()
+        group.spans.stretch(index, index, 1).first().copied()
     }
 
     #[test]
@@ -253,8 +291,9 @@ mod tests {
             group.append(&chunk(first, 40, 1), &at).unwrap();
         }
         group.append(&chunk(161, 40, 1), &at(2, 2)).unwrap();
-        let len =
-            |first, last, blocks| group.stretch(Index::new(first), Index::new(last), blocks).len();
+        let len = |first, last, blocks| {
+            group.spans.stretch(Index::new(first), Index::new(last), blocks).len()
+        };
         assert_eq!(len(1, 200, 1_000), 4);
         assert_eq!(len(41, 81, 1_000), 2);
         assert_eq!(len(41, 200, 66), 2);

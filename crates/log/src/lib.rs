@@ -13,6 +13,8 @@
 //!   foreign and misdirected bytes are found (rule 26).
 //! - A failed write or flush poisons the log until the process starts again
 //!   (rule 9); a full disk that is noticed before writing does not.
+//! - Segments that nobody needs are freed in order of age and used again
+//!   (`collect.rs`); the log is bounded by what its groups hold.
 //!
 //! Where to start reading: `docs/format-log.md` for the bytes, `disk.rs` for
 //! what is asked of a disk; then a write (`append.rs`, `plan.rs`, `frame.rs`,
@@ -21,15 +23,15 @@
 //!
 //! Snapshot files stand beside the log (`snapshot.rs`); a record makes one the
 //! group's current one and lets the front of its log go (rule 12).
-//!
-//! Not here yet: checkpoints and the purging of segments; the log only grows.
-//! Their record kinds are reserved.
 
 mod append;
 mod block;
+mod collect;
 mod data_dir;
+mod directory;
 pub mod disk;
 mod error;
+mod fields;
 mod frame;
 mod gate;
 mod identity;

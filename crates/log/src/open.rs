@@ -11,8 +11,10 @@
 //! between any two, the next start ends in the same state.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::append::Purpose;
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::gate::{Bell, Gate};
@@ -82,8 +84,8 @@ impl<D: Disk> Shared<D> {
         self.publish(&mut first).await.map_err(OpenError::from_write)?;
         let number = first.number;
         self.state.borrow_mut().active = first;
-        let link_only = Plan { frames: vec![Vec::new()], has_entries: false };
-        if let Err(error) = self.write_frames(link_only).await {
+        let link_only = Plan { frames: vec![Vec::new()], ..Plan::default() };
+        if let Err(error) = self.write_frames(link_only, Purpose::Batch).await {
             return Err(OpenError::Unwritable(crate::disk::DiskError {
                 operation: "write",
                 file: names::segment_name(number),
@@ -118,7 +120,7 @@ fn begin<D: Disk>(recovered: Recovered<D>, first: Segment<D>, counters: LogCount
         (recovered.newest_file, newest, recovered.has_evidence)
     {
         let bytes = offset_of(newest.end);
-        after_link.push(Chore::Cut { file, bytes });
+        after_link.push(Chore::Cut { number: newest.number, file, bytes });
     }
     State {
         groups: recovered.groups,
@@ -134,6 +136,10 @@ fn begin<D: Disk>(recovered: Recovered<D>, first: Segment<D>, counters: LogCount
         chores: Vec::new(),
         next: None,
         fresh: None,
+        spares: Vec::new(),
+        readers: BTreeMap::new(),
+        pins: Vec::new(),
+        is_burden_unknown: true,
         is_marked: false,
         is_writing: false,
         poison: None,

@@ -23,6 +23,13 @@ pub struct LogOptions {
     /// Bytes of prepared space that entries leave to votes and truncations
     /// when the disk is full (rule 9). Default 256 KiB.
     pub reserve_bytes: u64,
+    /// Bytes of log above which space is wanted: idle and cold groups are
+    /// written again, groups with more are named by `pins`. Segments have a
+    /// quarter of it at most. Default 512 MiB.
+    pub log_bytes_soft: u64,
+    /// Bytes of log above which entries are refused with `NoSpace`; votes,
+    /// truncations and compactions go on. Default: no such limit.
+    pub log_bytes_hard: u64,
 }
 
 impl Default for LogOptions {
@@ -34,6 +41,8 @@ impl Default for LogOptions {
             prepare_bytes: 1 << 20,
             throttle_bytes: 128 << 10,
             reserve_bytes: 256 << 10,
+            log_bytes_soft: 512 << 20,
+            log_bytes_hard: u64::MAX,
         }
     }
 }
@@ -47,6 +56,8 @@ pub(crate) struct Sizes {
     pub(crate) prepare: u32,
     pub(crate) throttle: u32,
     pub(crate) reserve: u32,
+    pub(crate) soft_bytes: u64,
+    pub(crate) hard_bytes: u64,
 }
 
 impl From<&LogOptions> for Sizes {
@@ -55,14 +66,17 @@ impl From<&LogOptions> for Sizes {
             u32::try_from(bytes / u64_from(BLOCK_BYTES))
                 .map_or(u32::MAX / 4, |blocks| blocks.clamp(min, u32::MAX / 4))
         };
-        let first = blocks(options.segment_bytes_first, 8);
+        let quarter = options.log_bytes_soft / 4;
+        let first = blocks(options.segment_bytes_first.min(quarter), 8);
         Self {
             shard: options.shard,
             first,
-            max: blocks(options.segment_bytes_max, first),
+            max: blocks(options.segment_bytes_max.min(quarter), first),
             prepare: blocks(options.prepare_bytes, 4).min(16 << 10),
             throttle: blocks(options.throttle_bytes, 1).min(16 << 10),
             reserve: blocks(options.reserve_bytes, 0).min(first / 2),
+            soft_bytes: options.log_bytes_soft,
+            hard_bytes: options.log_bytes_hard,
         }
     }
 }
@@ -85,6 +99,15 @@ pub struct LogCounters {
     pub prepare_bytes: u64,
     /// Segments that came into use.
     pub segments_used: u64,
+    /// Segments that nobody needed any more.
+    pub segments_freed: u64,
+    /// Freed files that became segments again.
+    pub segments_recycled: u64,
+    /// Device writes, each with its flush, of what was written again so that
+    /// segments become free. Not among `log_writes`.
+    pub move_writes: u64,
+    /// Bytes of those, padding included.
+    pub move_bytes: u64,
     /// Batches that had to wait for space to be prepared.
     pub space_waits: u64,
     /// Batches refused because the disk was full.

@@ -5,16 +5,17 @@
 //!
 //! Invariants
 //! - Hard state, truncation, compaction and entries of one change stay in that
-//!   order.
+//!   order, behind a statement of the group if its segment has none yet.
 //! - Of several hard states of a group only the last is written (D4); a batch
 //!   is taken whole or not at all, so its place among the group's other records
 //!   makes no difference.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::directory::ECHO_GROUPS_MAX;
 use crate::frame::{FRAME_BYTES_SOFT, FRAME_OVERHEAD_BYTES, blocks_for};
 use crate::index::Groups;
-use crate::record::{ECHO_GROUPS_MAX, Item, RECORD_OVERHEAD_BYTES};
+use crate::record::{Item, RECORD_OVERHEAD_BYTES, STATE_BYTES_MAX};
 use crate::width::u32_from;
 use raftlet::core::{Chunk, Generation, GroupId, Index};
 use raftlet::{Compaction, GroupWrite, WriteBatch};
@@ -25,9 +26,17 @@ pub(crate) struct Plan {
     pub(crate) frames: Vec<Vec<Item>>,
     /// Whether votes and truncations are all there is (rule 9).
     pub(crate) has_entries: bool,
+    /// Groups of which nothing is stated, since the segment knows them.
+    pub(crate) unstated: usize,
 }
 
 impl Plan {
+    /// Blocks that the statements of all other groups need besides, where the
+    /// batch begins a segment.
+    pub(crate) fn blocks_more_max(&self) -> u32 {
+        u32_from(blocks_for(self.unstated * STATE_BYTES_MAX))
+    }
+
     /// Blocks that the batch needs at most. `echo_bytes` is what the first
     /// frame says about the one before; later ones echo those of this plan.
     pub(crate) fn blocks_max(&self, echo_bytes: usize) -> u32 {
@@ -52,20 +61,29 @@ fn echo_bytes_max(items: &[Item]) -> usize {
     RECORD_OVERHEAD_BYTES + items.len().min(ECHO_GROUPS_MAX) * 2 * RECORD_OVERHEAD_BYTES
 }
 
-/// Plans a batch.
+/// Plans a batch that goes into this segment.
 ///
 /// # Panics
 /// When entries leave a gap, or a change is for a former life of its group.
-pub(crate) fn plan(batch: &WriteBatch, groups: &Groups) -> Plan {
+pub(crate) fn plan(batch: &WriteBatch, groups: &Groups, segment: u64) -> Plan {
     let mut plan = Plan::default();
     let superseded = superseded_states(&batch.writes);
     let mut known = BTreeMap::new();
     let mut packer = Packer::default();
+    let mut unstated = 0;
     for (at, write) in batch.writes.iter().enumerate() {
         let group = write.group;
         let seen = known.entry(group).or_insert_with(|| {
-            let index = groups.get(&group);
-            index.map(|index| (index.generation, index.last))
+            let index = groups.get(&group)?;
+            // The first record of a group in a segment says all of it.
+            if index.generation == write.generation {
+                if index.state_segment == segment {
+                    unstated += 1;
+                } else {
+                    packer.push(Item::State { group, state: Box::new(index.state()) });
+                }
+            }
+            Some((index.generation, index.last))
         });
         if seen.is_none_or(|(generation, _)| generation != write.generation) {
             let older = seen.is_some_and(|(generation, _)| generation > write.generation);
@@ -83,6 +101,7 @@ pub(crate) fn plan(batch: &WriteBatch, groups: &Groups) -> Plan {
         plan.has_entries |= !write.entries.is_empty();
     }
     plan.frames = packer.finish();
+    plan.unstated = unstated;
     plan
 }
 
@@ -104,6 +123,9 @@ fn push_entries(packer: &mut Packer, write: &GroupWrite, last: &mut Index) {
         assert!(follows, "entry {} of group {group} behind entry {last}", chunk.first());
         *last = chunk.last();
         packer.push(Item::Entries { group, chunk: chunk.clone() });
+    }
+    if write.refilled {
+        packer.push(Item::Refilled { group });
     }
 }
 

@@ -11,8 +11,11 @@
 //! otherwise overtake, in large ones without. Each goes on where the other
 //! stopped.
 //!
-//! The maintenance task also writes the idle mark, cuts finished segments off
-//! and removes leftovers. The log is correct without it, only slower.
+//! A freed file (`collect.rs`) is used again instead: its blocks are written.
+//!
+//! The maintenance task also writes the idle mark, frees segments, cuts finished
+//! ones off and removes leftovers. The log is correct without it, only slower
+//! and larger.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -27,8 +30,8 @@ use crate::scan::offset_of;
 use crate::segment::{self, FIRST_BLOCK, Head};
 use crate::shard_log::{Chore, Segment, ShardLog, Shared};
 use crate::width::{u64_from, usize_from};
-use raftlet::Clock;
 use raftlet::core::Time;
+use raftlet::{Clock, StorageError};
 
 /// Between two steps of zero filling: 128 KiB each 10 ms cost appends nothing
 /// measurable, without pauses they take 3 to 7 times as long.
@@ -66,7 +69,9 @@ impl<D: Disk> ShardLog<D> {
     /// dropped. Run it beside the shard, on its thread.
     ///
     /// # Cancel safety
-    /// May be dropped at any time; appends then prepare for themselves.
+    /// May be dropped at any time; appends then prepare for themselves. Dropped
+    /// in the middle of a frame that it moves, it leaves the log poisoned, as
+    /// any write that is given up.
     pub fn maintain<C: Clock>(&self, clock: C) -> impl Future<Output = ()> + 'static {
         let shared = Rc::downgrade(&self.0);
         let bell = Rc::clone(&self.0.bell);
@@ -108,7 +113,7 @@ impl<D: Disk> ShardLog<D> {
     ///
     /// # Errors
     /// The log was poisoned, or is now.
-    pub async fn close(&self) -> Result<(), raftlet::StorageError> {
+    pub async fn close(&self) -> Result<(), StorageError> {
         self.0.mark(Reach::Durable).await
     }
 }
@@ -139,7 +144,17 @@ impl<D: Disk> Shared<D> {
             return Turn::Poisoned;
         }
         self.do_chores().await;
+        match self.collect().await {
+            Ok(false) => {}
+            Ok(true) => return Turn::Stepped { is_urgent: self.is_far_above_limit() },
+            Err(StorageError::NoSpace { .. }) => return Turn::Full,
+            Err(_) => return Turn::Poisoned,
+        }
         let _alone = self.prepare.enter().await;
+        if let Err(error) = self.purge().await {
+            self.poison(&error);
+            return Turn::Poisoned;
+        }
         let step = self.background_step();
         let result = match step {
             None => self.make_fresh(0).await,
@@ -161,6 +176,10 @@ impl<D: Disk> Shared<D> {
                 Turn::Poisoned
             }
         }
+    }
+
+    fn is_far_above_limit(&self) -> bool {
+        self.state.borrow().log_bytes() / 2 > self.sizes.soft_bytes
     }
 
     /// What to fill next: `None` when a segment must be made first,
@@ -218,16 +237,27 @@ impl<D: Disk> Shared<D> {
         Ok(())
     }
 
+    /// A file for a segment: one that was freed, or a new one. Blocks of its
+    /// former life are strangers by their stamp.
     async fn begin(&self, number: u64, blocks: u32) -> Result<Segment<D>, DiskError> {
-        let file = self.disk.create(&names::spare_name(number)).await?;
+        let name = names::spare_name(number);
+        let spare = self.state.borrow_mut().take_spare();
+        let (file, written) = match spare {
+            None => (self.disk.create(&name).await?, 0),
+            Some(spare) => {
+                self.disk.rename(&names::segment_name(spare.number), &name).await?;
+                self.state.borrow_mut().counters.segments_recycled += 1;
+                (self.disk.open(&name).await?, spare.blocks)
+            }
+        };
         let incarnation = self.home.identity().incarnation;
         Ok(Segment {
             number,
             stamp: segment::stamp(incarnation, self.sizes.shard, number),
             file,
-            blocks,
-            filled: 0,
-            written: 0,
+            blocks: blocks.max(written),
+            filled: written,
+            written,
         })
     }
 
@@ -331,7 +361,7 @@ impl<D: Disk> Shared<D> {
             let chore = self.state.borrow_mut().chores.pop();
             let _ = match chore {
                 None => return,
-                Some(Chore::Cut { file, bytes }) => self.disk.truncate(&file, bytes).await,
+                Some(Chore::Cut { file, bytes, .. }) => self.disk.truncate(&file, bytes).await,
                 Some(Chore::Remove { name }) => self.disk.remove(&name).await,
                 Some(Chore::RemoveSnapshot { group, last }) => {
                     self.remove_snapshot(group, last).await
@@ -342,6 +372,6 @@ impl<D: Disk> Shared<D> {
 }
 
 /// Past the point where a full disk could be met in order.
-fn not_no_space(error: DiskError) -> DiskError {
+pub(crate) fn not_no_space(error: DiskError) -> DiskError {
     DiskError { kind: std::io::ErrorKind::Other, ..error }
 }

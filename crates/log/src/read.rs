@@ -12,7 +12,7 @@
 use crate::block::{BLOCK_BYTES, Kind};
 use crate::disk::Disk;
 use crate::error::Damage;
-use crate::index::Span;
+use crate::index::spans::Span;
 use crate::names;
 use crate::record::{Record, RecordError};
 use crate::scan::{Frame, Scan, offset_of};
@@ -40,7 +40,7 @@ impl<D: Disk> Shared<D> {
         let (seal, spans, active_file, buffer) = {
             let mut state = self.state.borrow_mut();
             let index = state.groups.get(&group).ok_or_else(|| missing.clone())?;
-            let spans = index.stretch(first, last, wanted_blocks).to_vec();
+            let spans = index.spans.stretch(first, last, wanted_blocks).to_vec();
             let seal = Seal::new(group, index.generation);
             let active = &state.active;
             let is_active = spans.first().is_some_and(|span| span.segment == active.number);
@@ -50,6 +50,7 @@ impl<D: Disk> Shared<D> {
         let (Some(start), Some(end)) = (spans.first(), spans.last()) else {
             return Err(missing);
         };
+        let _reading = Reading::start(self, start.segment);
         let name = names::segment_name(start.segment);
         let file = match active_file {
             Some(file) => file,
@@ -71,6 +72,31 @@ impl<D: Disk> Shared<D> {
             return Err(missing);
         }
         Ok(found)
+    }
+}
+
+/// Keeps a segment's file from being used again.
+struct Reading<'a, D: Disk> {
+    shared: &'a Shared<D>,
+    segment: u64,
+}
+
+impl<'a, D: Disk> Reading<'a, D> {
+    fn start(shared: &'a Shared<D>, segment: u64) -> Self {
+        *shared.state.borrow_mut().readers.entry(segment).or_default() += 1;
+        Self { shared, segment }
+    }
+}
+
+impl<D: Disk> Drop for Reading<'_, D> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state.borrow_mut();
+        if let Some(count) = state.readers.get_mut(&self.segment) {
+            *count -= 1;
+            if *count == 0 {
+                state.readers.remove(&self.segment);
+            }
+        }
     }
 }
 
@@ -115,6 +141,10 @@ async fn collect_span<D: Disk>(
             return Err(damaged(scan, at, wanted.group, what));
         };
         for chunk in frame_chunks(scan, at, &frame, wanted)? {
+            // Moved entries may share a frame with newer ones.
+            if chunk.last() < span.first || chunk.first() > span.last {
+                continue;
+            }
             if !take(found, &chunk, wanted) {
                 // The end of the span is not the end of what is wanted.
                 return Ok(found.last().is_some_and(|last| last.index == span.last));
@@ -144,13 +174,13 @@ fn frame_chunks<D: Disk>(
         match record {
             Record::Group { group, .. } if group == wanted.group => chunks.clear(),
             Record::Truncate { group, from } if group == wanted.group => {
-                chunks.retain(|chunk| chunk.first() < from);
-                if let Some(cut) = chunks.last().and_then(|chunk| chunk.until(from.previous())) {
-                    chunks.pop();
-                    chunks.push(cut);
-                }
+                let kept = chunks.drain(..).filter(|chunk| chunk.first() < from);
+                chunks = kept.filter_map(|chunk| chunk.until(from.previous())).collect();
             }
-            Record::Entries { group, first, len, bytes } if group == wanted.group => {
+            Record::Entries { group, first, len, bytes }
+            | Record::Moved { group, first, len, bytes }
+                if group == wanted.group =>
+            {
                 let chunk = Chunk::decode(wanted.seal, first, len, bytes)
                     .map_err(|error| damaged(scan, at, group, error.to_string()))?;
                 chunks.push(chunk);

@@ -14,37 +14,42 @@
 //! ```text
 //! 1 link        predecessor, its last frame, its end block, how it ended u8,
 //!               oldest live segment; first record of a segment
-//! 2 echo        complete u8, count, then per group of the frame before:
-//!               group, parts u8 (1 hard state, 2 truncation, 4 entries,
-//!               8 compaction, 16 snapshot), and of each part: term, vote ·
-//!               from · first, last, term · base index, base term · last
-//!               index, last term
+//! 2 echo        what the frame before did (`directory.rs`)
 //! 3 group       generation: a group's first record, or of its next life
 //! 4 hard state  term, vote (0 nobody)
 //! 5 entries     first index, term, count, then the chunk's bytes verbatim
 //! 6 truncation  from index
 //! 7 compaction  base index, base term: entries up to the base left the log
 //! 8 snapshot    last index, last term: the file of that log id is in use
+//! 10 moved      as entries: the same ones, written again at this place
+//! 11 state      generation, term, vote, base index, base term, last index,
+//!               parts u8 (1 snapshot, 2 damage), then of each part: last
+//!               index, last term · as damage
+//! 14 damage     first, last (0, 0: no entries), lost u8 (1: term or vote are)
+//! 15 refilled   nothing: the damage ended
 //! ```
 //!
-//! 9 group removed, 10 moved entries, 11 checkpoint part, 12 checkpoint end,
-//! 13 seal: reserved. A kind that this version does not write is refused by
-//! name, never skipped.
+//! 9 group removed, 12 checkpoint end, 13 seal: reserved. A kind that this
+//! version does not write is refused by name, never skipped.
 //!
-//! Invariant: lengths are checked against the bytes that are there before
-//! anything is allocated for them.
+//! Invariants
+//! - The first record of a group in a segment is of kind 3 or 11. So a segment
+//!   says all of a group but its entries, and older segments may go.
+//! - Lengths are checked against the bytes that are there before anything is
+//!   allocated for them.
 
 use bytes::Bytes;
 
+use crate::directory::{Directory, Harm};
+use crate::fields::{Fields, put_hard_state, put_log_id};
 use crate::varint;
 use crate::width::{u64_from, usize_from};
-use raftlet::core::{Chunk, Generation, GroupId, HardState, Index, LogId, NodeId, Term};
+use raftlet::core::{Chunk, Generation, GroupId, HardState, Index, LogId};
 
-/// Groups that an echo names. A frame of more, which only a mass election
-/// makes, is attributed by its first ones, and its echo says so.
-pub(crate) const ECHO_GROUPS_MAX: usize = 4096;
 /// More than any record occupies besides its entries.
 pub(crate) const RECORD_OVERHEAD_BYTES: usize = 64;
+/// More than a statement of a group occupies.
+pub(crate) const STATE_BYTES_MAX: usize = 3 * RECORD_OVERHEAD_BYTES;
 
 const LINK: u8 = 1;
 const ECHO: u8 = 2;
@@ -55,11 +60,13 @@ const TRUNCATION: u8 = 6;
 const COMPACTION: u8 = 7;
 const SNAPSHOT: u8 = 8;
 
-const PART_HARD_STATE: u8 = 1;
-const PART_TRUNCATION: u8 = 2;
-const PART_ENTRIES: u8 = 4;
-const PART_COMPACTION: u8 = 8;
-const PART_SNAPSHOT: u8 = 16;
+const MOVED: u8 = 10;
+const STATE: u8 = 11;
+const DAMAGE: u8 = 14;
+const REFILLED: u8 = 15;
+
+const PART_SNAPSHOT: u8 = 1;
+const PART_DAMAGE: u8 = 2;
 
 /// How the segment before this one ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,75 +97,15 @@ pub(crate) struct Link {
     pub(crate) oldest_live: u64,
 }
 
-/// What a frame did to one group.
+/// All of a group but its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Trace {
-    pub(crate) group: GroupId,
-    pub(crate) hard_state: Option<HardState>,
-    pub(crate) truncate_from: Option<Index>,
-    /// First and last index, and the last one's term.
-    pub(crate) entries: Option<(Index, Index, Term)>,
-    pub(crate) compact: Option<LogId>,
+pub(crate) struct GroupState {
+    pub(crate) generation: Generation,
+    pub(crate) hard_state: HardState,
+    pub(crate) base: LogId,
+    pub(crate) last: Index,
     pub(crate) snapshot: Option<LogId>,
-}
-
-impl Trace {
-    fn of(group: GroupId) -> Self {
-        Self {
-            group,
-            hard_state: None,
-            truncate_from: None,
-            entries: None,
-            compact: None,
-            snapshot: None,
-        }
-    }
-}
-
-/// What a frame did, group by group: echoed by the frame behind it, so that a
-/// single lost frame can be attributed exactly.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Directory {
-    pub(crate) traces: Vec<Trace>,
-    pub(crate) is_complete: bool,
-}
-
-impl Default for Directory {
-    fn default() -> Self {
-        Self { traces: Vec::new(), is_complete: true }
-    }
-}
-
-impl Directory {
-    pub(crate) fn clear(&mut self) {
-        self.traces.clear();
-        self.is_complete = true;
-    }
-
-    /// Notes what a record does.
-    pub(crate) fn note(&mut self, item: &Item) {
-        let group = item.group();
-        let is_last = self.traces.last().is_some_and(|t| t.group == group);
-        if !is_last {
-            if self.traces.len() >= ECHO_GROUPS_MAX {
-                self.is_complete = false;
-                return;
-            }
-            self.traces.push(Trace::of(group));
-        }
-        let trace = self.traces.last_mut().expect("pushed above");
-        match item {
-            Item::Group { .. } => {}
-            Item::HardState { state, .. } => trace.hard_state = Some(*state),
-            Item::Truncate { from, .. } => trace.truncate_from = Some(*from),
-            Item::Compact { base, .. } => trace.compact = Some(*base),
-            Item::Snapshot { last, .. } => trace.snapshot = Some(*last),
-            Item::Entries { chunk, .. } => {
-                let first = trace.entries.map_or(chunk.first(), |(first, ..)| first);
-                trace.entries = Some((first, chunk.last(), chunk.term()));
-            }
-        }
-    }
+    pub(crate) harm: Harm,
 }
 
 /// A record to be written.
@@ -170,6 +117,10 @@ pub(crate) enum Item {
     Compact { group: GroupId, base: LogId },
     Snapshot { group: GroupId, last: LogId },
     Entries { group: GroupId, chunk: Chunk },
+    Moved { group: GroupId, chunk: Chunk },
+    State { group: GroupId, state: Box<GroupState> },
+    Damage { group: GroupId, harm: Harm },
+    Refilled { group: GroupId },
 }
 
 impl Item {
@@ -180,6 +131,10 @@ impl Item {
             | Self::Truncate { group, .. }
             | Self::Compact { group, .. }
             | Self::Snapshot { group, .. }
+            | Self::Moved { group, .. }
+            | Self::State { group, .. }
+            | Self::Damage { group, .. }
+            | Self::Refilled { group }
             | Self::Entries { group, .. } => *group,
         }
     }
@@ -187,18 +142,55 @@ impl Item {
     /// The entries that follow the record's head.
     pub(crate) fn payload(&self) -> &[u8] {
         match self {
-            Self::Entries { chunk, .. } => chunk.bytes(),
+            Self::Entries { chunk, .. } | Self::Moved { chunk, .. } => chunk.bytes(),
             Self::Group { .. }
             | Self::HardState { .. }
             | Self::Truncate { .. }
             | Self::Compact { .. }
-            | Self::Snapshot { .. } => &[],
+            | Self::Snapshot { .. }
+            | Self::State { .. }
+            | Self::Damage { .. }
+            | Self::Refilled { .. } => &[],
+        }
+    }
+
+    /// Notes what the record does, for the echo.
+    pub(crate) fn note(&self, directory: &mut Directory) {
+        let Some(trace) = directory.trace(self.group()) else {
+            return;
+        };
+        match self {
+            Self::Group { generation, .. } => trace.generation = Some(*generation),
+            Self::HardState { state, .. } => trace.hard_state = Some(*state),
+            Self::Truncate { from, .. } => trace.truncate_from = Some(*from),
+            Self::Compact { base, .. } => trace.compact = Some(*base),
+            Self::Snapshot { last, .. } => trace.snapshot = Some(*last),
+            Self::Entries { chunk, .. } => {
+                let first = trace.entries.map_or(chunk.first(), |(first, ..)| first);
+                trace.entries = Some((first, chunk.last(), chunk.term()));
+            }
+            Self::Moved { chunk, .. } => {
+                let first = trace.moved.map_or(chunk.first(), |(first, ..)| first);
+                trace.moved = Some((first, chunk.last(), chunk.term()));
+            }
+            Self::State { state, .. } => {
+                trace.generation = Some(state.generation);
+                trace.hard_state = Some(state.hard_state);
+                trace.compact = (state.base != LogId::default()).then_some(state.base);
+                trace.snapshot = state.snapshot;
+                trace.harm = (state.harm != Harm::default()).then_some(state.harm);
+            }
+            Self::Damage { harm, .. } => trace.harm = Some(*harm),
+            Self::Refilled { .. } => trace.harm = Some(Harm::default()),
         }
     }
 
     /// More bytes than the record will occupy.
     pub(crate) fn bytes_max(&self) -> usize {
-        RECORD_OVERHEAD_BYTES + self.payload().len()
+        match self {
+            Self::State { .. } => STATE_BYTES_MAX,
+            _ => RECORD_OVERHEAD_BYTES + self.payload().len(),
+        }
     }
 
     /// Writes all but the payload into the empty `head`; `body` is scratch.
@@ -226,11 +218,22 @@ impl Item {
                 SNAPSHOT
             }
             Self::Entries { chunk, .. } => {
-                varint::put(body, chunk.first().get());
-                varint::put(body, chunk.term().get());
-                varint::put(body, u64::from(chunk.len()));
+                put_chunk(body, chunk);
                 ENTRIES
             }
+            Self::Moved { chunk, .. } => {
+                put_chunk(body, chunk);
+                MOVED
+            }
+            Self::State { state, .. } => {
+                put_state(body, state);
+                STATE
+            }
+            Self::Damage { harm, .. } => {
+                harm.put(body);
+                DAMAGE
+            }
+            Self::Refilled { .. } => REFILLED,
         };
         let len = body.len() + self.payload().len();
         put_head(head, self.group().get(), kind, len, back_link);
@@ -257,33 +260,8 @@ pub(crate) fn put_link(into: &mut Vec<u8>, link: &Link) {
 
 /// Appends an echo record.
 pub(crate) fn put_echo(into: &mut Vec<u8>, directory: &Directory) {
-    let mut body = vec![u8::from(directory.is_complete)];
-    varint::put(&mut body, u64_from(directory.traces.len()));
-    for trace in &directory.traces {
-        varint::put(&mut body, trace.group.get());
-        let part = |is_there: bool, bit: u8| if is_there { bit } else { 0 };
-        body.push(
-            part(trace.hard_state.is_some(), PART_HARD_STATE)
-                | part(trace.truncate_from.is_some(), PART_TRUNCATION)
-                | part(trace.entries.is_some(), PART_ENTRIES)
-                | part(trace.compact.is_some(), PART_COMPACTION)
-                | part(trace.snapshot.is_some(), PART_SNAPSHOT),
-        );
-        if let Some(state) = &trace.hard_state {
-            put_hard_state(&mut body, state);
-        }
-        if let Some(from) = trace.truncate_from {
-            varint::put(&mut body, from.get());
-        }
-        if let Some((first, last, term)) = trace.entries {
-            varint::put(&mut body, first.get());
-            varint::put(&mut body, last.get());
-            varint::put(&mut body, term.get());
-        }
-        for id in [trace.compact, trace.snapshot].into_iter().flatten() {
-            put_log_id(&mut body, id);
-        }
-    }
+    let mut body = Vec::new();
+    directory.encode(&mut body);
     put_head(into, 0, ECHO, body.len(), 0);
     into.extend_from_slice(&body);
 }
@@ -295,14 +273,25 @@ fn put_head(into: &mut Vec<u8>, group: u64, kind: u8, len: usize, back_link: u64
     varint::put(into, back_link);
 }
 
-fn put_log_id(into: &mut Vec<u8>, id: LogId) {
-    varint::put(into, id.index.get());
-    varint::put(into, id.term.get());
+fn put_chunk(into: &mut Vec<u8>, chunk: &Chunk) {
+    put_log_id(into, LogId { term: chunk.term(), index: chunk.first() });
+    varint::put(into, u64::from(chunk.len()));
 }
 
-fn put_hard_state(into: &mut Vec<u8>, state: &HardState) {
-    varint::put(into, state.term.get());
-    varint::put(into, state.vote.map_or(0, NodeId::get));
+fn put_state(into: &mut Vec<u8>, state: &GroupState) {
+    varint::put(into, state.generation.get());
+    put_hard_state(into, &state.hard_state);
+    put_log_id(into, state.base);
+    varint::put(into, state.last.get());
+    let is_harmed = state.harm != Harm::default();
+    let snapshot = if state.snapshot.is_some() { PART_SNAPSHOT } else { 0 };
+    into.push(snapshot | if is_harmed { PART_DAMAGE } else { 0 });
+    if let Some(last) = state.snapshot {
+        put_log_id(into, last);
+    }
+    if is_harmed {
+        state.harm.put(into);
+    }
 }
 
 /// A record that was read.
@@ -316,6 +305,10 @@ pub(crate) enum Record {
     Truncate { group: GroupId, from: Index },
     Compact { group: GroupId, base: LogId },
     Snapshot { group: GroupId, last: LogId },
+    Moved { group: GroupId, first: LogId, len: u32, bytes: Bytes },
+    State { group: GroupId, state: Box<GroupState> },
+    Damage { group: GroupId, harm: Harm },
+    Refilled { group: GroupId },
 }
 
 /// Why bytes under a sound checksum are not records of this version.
@@ -353,8 +346,8 @@ impl Records {
         let mut fields = Fields(body);
         let group = GroupId::new(group);
         let record = match *kind {
-            LINK => Record::Link(fields.link().ok_or(malformed)?),
-            ECHO => Record::Echo(fields.echo().ok_or(malformed)?),
+            LINK => Record::Link(take_link(&mut fields).ok_or(malformed)?),
+            ECHO => Record::Echo(Directory::decode(&mut fields).ok_or(malformed)?),
             GROUP => Record::Group {
                 group,
                 generation: Generation::new(fields.number().ok_or(malformed)?),
@@ -365,12 +358,22 @@ impl Records {
             }
             COMPACTION => Record::Compact { group, base: fields.log_id().ok_or(malformed)? },
             SNAPSHOT => Record::Snapshot { group, last: fields.log_id().ok_or(malformed)? },
-            ENTRIES => {
+            STATE => {
+                let state = Box::new(take_state(&mut fields).ok_or(malformed)?);
+                Record::State { group, state }
+            }
+            DAMAGE => Record::Damage { group, harm: Harm::take(&mut fields).ok_or(malformed)? },
+            REFILLED => Record::Refilled { group },
+            kind @ (ENTRIES | MOVED) => {
                 let (first, len) = fields.entries().ok_or(malformed)?;
                 let end = self.at;
                 let bytes = self.payload.slice(end - fields.0.len()..end);
                 fields.0 = &[];
-                Record::Entries { group, first, len, bytes }
+                if kind == ENTRIES {
+                    Record::Entries { group, first, len, bytes }
+                } else {
+                    Record::Moved { group, first, len, bytes }
+                }
             }
             other => return Err(RecordError::UnknownKind(other)),
         };
@@ -393,88 +396,39 @@ impl Iterator for Records {
     }
 }
 
-struct Fields<'a>(&'a [u8]);
+fn take_link(fields: &mut Fields<'_>) -> Option<Link> {
+    Some(Link {
+        predecessor: fields.number()?,
+        last_frame: fields.number()?,
+        end_block: u32::try_from(fields.number()?).ok()?,
+        ending: match fields.byte()? {
+            0 => Ending::First,
+            1 => Ending::Whole,
+            2 => Ending::Stopped,
+            3 => Ending::Torn,
+            _ => return None,
+        },
+        oldest_live: fields.number()?,
+    })
+}
 
-impl Fields<'_> {
-    fn number(&mut self) -> Option<u64> {
-        varint::take(&mut self.0)
+fn take_state(fields: &mut Fields<'_>) -> Option<GroupState> {
+    let mut state = GroupState {
+        generation: Generation::new(fields.number()?),
+        hard_state: fields.hard_state()?,
+        base: fields.log_id()?,
+        last: fields.index()?,
+        snapshot: None,
+        harm: Harm::default(),
+    };
+    let parts = fields.byte()?;
+    if parts & PART_SNAPSHOT != 0 {
+        state.snapshot = Some(fields.log_id()?);
     }
-
-    fn byte(&mut self) -> Option<u8> {
-        let (byte, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*byte)
+    if parts & PART_DAMAGE != 0 {
+        state.harm = Harm::take(fields)?;
     }
-
-    fn link(&mut self) -> Option<Link> {
-        Some(Link {
-            predecessor: self.number()?,
-            last_frame: self.number()?,
-            end_block: u32::try_from(self.number()?).ok()?,
-            ending: match self.byte()? {
-                0 => Ending::First,
-                1 => Ending::Whole,
-                2 => Ending::Stopped,
-                3 => Ending::Torn,
-                _ => return None,
-            },
-            oldest_live: self.number()?,
-        })
-    }
-
-    fn hard_state(&mut self) -> Option<HardState> {
-        let term = Term::new(self.number()?);
-        let vote = match self.number()? {
-            0 => None,
-            node => Some(NodeId::new(node)),
-        };
-        Some(HardState { term, vote })
-    }
-
-    fn log_id(&mut self) -> Option<LogId> {
-        let index = Index::new(self.number()?);
-        let term = Term::new(self.number()?);
-        Some(LogId { term, index })
-    }
-
-    fn entries(&mut self) -> Option<(LogId, u32)> {
-        let first = self.log_id()?;
-        let len = u32::try_from(self.number()?).ok()?;
-        Some((first, len))
-    }
-
-    fn echo(&mut self) -> Option<Directory> {
-        let is_complete = self.byte()? != 0;
-        let count = usize_from(self.number()?);
-        if count > ECHO_GROUPS_MAX {
-            return None;
-        }
-        let mut traces = Vec::new();
-        for _ in 0..count {
-            let group = GroupId::new(self.number()?);
-            let parts = self.byte()?;
-            let mut trace = Trace::of(group);
-            if parts & PART_HARD_STATE != 0 {
-                trace.hard_state = Some(self.hard_state()?);
-            }
-            if parts & PART_TRUNCATION != 0 {
-                trace.truncate_from = Some(Index::new(self.number()?));
-            }
-            if parts & PART_ENTRIES != 0 {
-                let (first, last) = (self.number()?, self.number()?);
-                let term = Term::new(self.number()?);
-                trace.entries = Some((Index::new(first), Index::new(last), term));
-            }
-            if parts & PART_COMPACTION != 0 {
-                trace.compact = Some(self.log_id()?);
-            }
-            if parts & PART_SNAPSHOT != 0 {
-                trace.snapshot = Some(self.log_id()?);
-            }
-            traces.push(trace);
-        }
-        Some(Directory { traces, is_complete })
-    }
+    (parts & !(PART_SNAPSHOT | PART_DAMAGE) == 0).then_some(state)
 }
 
 #[cfg(test)]

@@ -27,13 +27,14 @@ mod replay;
 mod tail;
 
 use crate::block::BLOCK_BYTES;
+use crate::directory::Directory;
 use crate::disk::{Disk, DiskError};
 use crate::error::{Affected, Damage, OpenError};
 use crate::identity::Home;
 use crate::index::{Groups, Misfit};
 use crate::names;
 use crate::options::Sizes;
-use crate::record::{Directory, Ending, Record, RecordError};
+use crate::record::{Ending, Record, RecordError};
 use crate::scan::{Frame, Scan, offset_of};
 use crate::segment::{self, FORMAT_VERSION};
 use crate::width::{u64_from, usize_from};
@@ -87,6 +88,8 @@ pub(crate) struct SegmentRef {
     pub(crate) number: u64,
     /// The first block behind its last frame.
     pub(crate) end: u32,
+    /// Whether its first record of each group says all of it: of format 2 on.
+    pub(crate) is_self_contained: bool,
 }
 
 /// What survived.
@@ -118,8 +121,8 @@ pub(crate) async fn recover<D: Disk>(
     sizes: &Sizes,
 ) -> Result<Recovered<D>, OpenError> {
     let place = Place { disk: disk.clone(), home: home.clone(), sizes: *sizes };
-    let listing = chain::list(&place).await?;
-    let chain = chain::follow(&place, &listing).await?;
+    let mut listing = chain::list(&place).await?;
+    let chain = chain::follow(&place, &mut listing).await?;
     let mut report = RecoveryReport {
         segments: 0,
         frames: 0,
@@ -133,7 +136,7 @@ pub(crate) async fn recover<D: Disk>(
     };
     let replayed = replay::replay(&place, &chain, &mut report).await?;
     report.groups = u64_from(replayed.groups.len());
-    let void = chain.void.iter().chain(&replayed.passed_over);
+    let void = chain.void.iter().chain(&chain.stale).chain(&replayed.passed_over);
     let void = void.map(|number| names::segment_name(*number));
     let in_use = |group: &GroupId, last: &LogId| {
         replayed.groups.get(group).is_some_and(|index| index.snapshot == Some(*last))
@@ -251,6 +254,10 @@ fn misfit<D: Disk>(scan: &Scan<D>, block: u32, group: GroupId, misfit: Misfit) -
         }
         Misfit::HardStateFalls => format!("group {group} falls back to a lower term"),
         Misfit::Generation => format!("group {group} goes on in a former life of its id"),
+        Misfit::Moved { found } => {
+            format!("group {group} moves entry {found}, which is not in its log")
+        }
+        Misfit::State => format!("group {group} is stated otherwise than it was left"),
         Misfit::Base { found } => {
             format!("group {group} has a base that does not agree with entry {found}")
         }

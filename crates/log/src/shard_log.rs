@@ -11,20 +11,22 @@
 //! caller abandons is undecided, and poisons too.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::directory::Directory;
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError};
 use crate::gate::{Bell, Gate};
 use crate::identity::Home;
 use crate::index::Groups;
 use crate::options::{LogCounters, Sizes};
-use crate::record::{Directory, Link};
+use crate::record::Link;
 use crate::recovery::SegmentRef;
 use crate::wanted::Snapshots;
 use crate::width::u64_from;
-use raftlet::StorageError;
 use raftlet::core::{GroupId, LogId};
+use raftlet::{Pin, StorageError};
 
 /// The log of one shard; an implementation of `raftlet::Storage`.
 #[derive(Debug)]
@@ -47,11 +49,19 @@ pub(crate) struct Segment<D: Disk> {
 #[derive(Debug)]
 pub(crate) enum Chore<D: Disk> {
     /// Cut a finished segment off behind its last frame.
-    Cut { file: D::File, bytes: u64 },
+    Cut { number: u64, file: D::File, bytes: u64 },
     /// Remove a file that holds nothing that counts.
     Remove { name: String },
     /// Remove a snapshot, unless it is wanted again.
     RemoveSnapshot { group: GroupId, last: LogId },
+}
+
+/// The file of a segment that is not part of the log any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spare {
+    pub(crate) number: u64,
+    /// At least so many blocks of it were written durably.
+    pub(crate) blocks: u32,
 }
 
 /// What changes while the log is in use.
@@ -77,6 +87,14 @@ pub(crate) struct State<D: Disk> {
     /// Being filled under a spare name.
     pub(crate) fresh: Option<Segment<D>>,
     pub(crate) highest_number: u64,
+    /// Files of freed segments, to be used again.
+    pub(crate) spares: Vec<Spare>,
+    /// Cold reads under way, by segment.
+    pub(crate) readers: BTreeMap<u64, u32>,
+    /// Groups that keep the log above its limit.
+    pub(crate) pins: Vec<Pin>,
+    /// What keeps the oldest segment may have changed.
+    pub(crate) is_burden_unknown: bool,
     pub(crate) is_marked: bool,
     pub(crate) is_writing: bool,
     pub(crate) poison: Option<String>,
@@ -115,6 +133,12 @@ impl<D: Disk> ShardLog<D> {
     #[must_use]
     pub fn poison(&self) -> Option<String> {
         self.0.state.borrow().poison.clone()
+    }
+
+    /// Bytes of the segments that make up the log.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.0.state.borrow().log_bytes()
     }
 
     /// Segments that make up the log.

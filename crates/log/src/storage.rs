@@ -11,7 +11,7 @@ use crate::snapshot::reader::LogSnapshotReader;
 use crate::snapshot::writer::LogSnapshotWriter;
 use raftlet::core::{Entries, GroupId, HardState, Index};
 use raftlet::{
-    GroupInfo, LoadedLog, SnapshotInfo, SnapshotMeta, SnapshotReader, Storage, StorageError,
+    GroupInfo, LoadedLog, Pin, SnapshotInfo, SnapshotMeta, SnapshotReader, Storage, StorageError,
     WriteBatch,
 };
 
@@ -92,6 +92,10 @@ impl<D: Disk> Storage for ShardLog<D> {
         group: GroupId,
     ) -> Result<Option<Self::SnapshotReader>, StorageError> {
         LogSnapshotReader::open(Rc::clone(&self.0), group).await
+    }
+
+    fn pins(&self) -> Vec<Pin> {
+        self.0.state.borrow().current_pins()
     }
 }
 

@@ -3,7 +3,9 @@
 //! `send` encodes a turn's messages at once, into one frame at the end of the
 //! current segment; the writer takes whole segments, so everything that waits
 //! goes out with one system call. Heartbeats have a lane of their own in front,
-//! which keeps a backlog of appends from looking like death.
+//! which keeps a backlog of appends from looking like death. Parts of snapshots
+//! have one behind everything else, a frame each: a vote or an append waits for
+//! one part at most.
 //!
 //! Invariants
 //! - Bytes that wait or are being written never exceed the limit; what does not
@@ -24,6 +26,7 @@ use crate::codec::{LENGTH_BYTES, append_to_batch, encoded_bytes};
 use crate::frame::{self, FRAME_BYTES_MAX, FrameKind, FrameSeal, FrameStart, HEADER_BYTES};
 use crate::stats::PeerStats;
 use raftlet::Incoming;
+use raftlet::core::Body;
 
 /// A segment is full at this size: one write call's worth that does not keep a
 /// heartbeat waiting for long.
@@ -42,8 +45,10 @@ pub(crate) struct Outbox {
     link: Option<Link>,
     control: BytesMut,
     segments: VecDeque<BytesMut>,
+    /// Frames of one snapshot part each.
+    bulk: VecDeque<BytesMut>,
     spares: Vec<BytesMut>,
-    /// Bytes in `segments` and in the one being written.
+    /// Bytes in `segments` and `bulk` and in what is being written.
     bytes: usize,
 }
 
@@ -75,6 +80,7 @@ impl Outbox {
             link: None,
             control: BytesMut::new(),
             segments: VecDeque::new(),
+            bulk: VecDeque::new(),
             spares: Vec::new(),
             bytes: 0,
         }
@@ -98,6 +104,7 @@ impl Outbox {
     pub(crate) fn close(&mut self) {
         self.link = None;
         self.control.clear();
+        self.bulk.clear();
         self.bytes = 0;
         while let Some(segment) = self.segments.pop_front() {
             self.keep(segment);
@@ -126,6 +133,10 @@ impl Outbox {
                 stats.dropped_oversized += 1;
                 continue;
             };
+            if let Body::Snapshot(_) = incoming.message.body {
+                self.push_bulk(&incoming, bytes, seal, stats);
+                continue;
+            }
             let needed = HEADER_BYTES + LENGTH_BYTES + bytes;
             if self.bytes + (open.segment.len() - open.start) + needed > self.bytes_max {
                 stats.dropped_full += 1;
@@ -140,6 +151,28 @@ impl Outbox {
         } else {
             self.segments.push_back(open.segment);
         }
+    }
+
+    /// A part of a snapshot, in a frame of its own behind all others. Its sender
+    /// repeats what does not fit.
+    fn push_bulk(
+        &mut self,
+        incoming: &Incoming,
+        bytes: usize,
+        seal: FrameSeal,
+        stats: &mut PeerStats,
+    ) {
+        let needed = HEADER_BYTES + LENGTH_BYTES + bytes;
+        if self.bytes + needed > self.bytes_max / 2 {
+            stats.dropped_full += 1;
+            return;
+        }
+        let segment = BytesMut::with_capacity(needed);
+        let mut open = Open { start: 0, frame: None, segment };
+        open.push(incoming, bytes, seal, stats);
+        open.finish(seal, stats);
+        self.bytes += open.segment.len();
+        self.bulk.push_back(open.segment);
     }
 
     /// Encodes a frame of the lane in front.
@@ -166,7 +199,7 @@ impl Outbox {
     /// What to write next; give it back when it is written.
     pub(crate) fn take(&mut self) -> Option<Segment> {
         let (bytes, is_control) = if self.control.is_empty() {
-            (self.segments.pop_front()?, false)
+            (self.segments.pop_front().or_else(|| self.bulk.pop_front())?, false)
         } else {
             (mem::take(&mut self.control), true)
         };

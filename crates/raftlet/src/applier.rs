@@ -8,6 +8,7 @@
 //! Invariants
 //! - Entries are applied in log order, each once within a run, never beyond
 //!   the committed index (rule 14).
+//! - A machine that is to be restored from a snapshot is given nothing before.
 //! - The machine is in one place: here, or out with one batch or some reads.
 //!   So at most one apply is under way, and reads run between two of them.
 //! - Which forwarded entries take effect is decided here, in log order, by
@@ -18,9 +19,9 @@
 
 use crate::error::Halt;
 use crate::options::ShardOptions;
-use crate::port::{Command, StateMachine, StorageError};
+use crate::port::{Command, SnapshotMeta, StateMachine, StorageError};
 use crate::window::{Verdict, Window};
-use raftlet_core::{self as core, Entries, Entry, EntryKind, Index, Time};
+use raftlet_core::{self as core, Entries, Entry, EntryKind, Index, LogId, Time};
 
 /// How long storage that could not read rests before it is asked again.
 const READ_PAUSE_NS: u64 = 100_000_000;
@@ -31,8 +32,34 @@ pub(crate) struct Applier<M: StateMachine> {
     applied: Index,
     committed: Index,
     window: Window,
+    /// Log time of what is applied, milliseconds.
+    log_time_ms: u64,
+    /// The machine has applied up to here by itself (rule 14).
+    has_applied: Index,
+    /// It is to be restored from this snapshot.
+    install: Option<LogId>,
     source: Source,
     spare: Vec<M::Response>,
+}
+
+/// Where a machine begins.
+#[derive(Debug, Default)]
+pub(crate) struct Start {
+    /// The library's own state is that of this index; behind it the log is read.
+    pub(crate) applied: Index,
+    pub(crate) window: Window,
+    pub(crate) log_time_ms: u64,
+    /// The machine's own durable state is that of this index.
+    pub(crate) has_applied: Index,
+}
+
+impl Start {
+    /// From what a snapshot says of the library; `None` when it does not decode.
+    pub(crate) fn behind(meta: &SnapshotMeta) -> Option<Self> {
+        let window = Window::decode(&meta.library)?;
+        let applied = meta.last.index;
+        Some(Self { applied, window, log_time_ms: meta.log_time_ms, has_applied: applied })
+    }
 }
 
 /// Where the next batch comes from.
@@ -41,6 +68,8 @@ enum Source {
     Memory,
     /// Storage was asked for entries that left memory.
     Asked,
+    /// It was asked before a snapshot was to be installed: the answer is void.
+    Void,
     /// They came.
     Read(Entries),
     /// Storage could not read now; to be asked again.
@@ -53,6 +82,9 @@ enum Source {
 pub(crate) enum Next<M: StateMachine> {
     /// Nothing, or something under way must end first.
     Nothing,
+    /// The machine, to be restored from the snapshot and handed back by
+    /// `on_restored`.
+    Restore { machine: Box<M>, last: LogId },
     /// Entries from storage; answer with `on_read`.
     Read { first: Index, last: Index },
     /// The machine, to be handed back by `on_applied`.
@@ -65,6 +97,8 @@ pub(crate) struct Job<M: StateMachine> {
     pub(crate) entries: Entries,
     /// Indexes of second copies, ascending. Nearly always empty.
     pub(crate) without_effect: Vec<Index>,
+    /// The machine has what is at or before this index.
+    pub(crate) has_applied: Index,
     pub(crate) responses: Vec<M::Response>,
 }
 
@@ -75,12 +109,16 @@ pub(crate) struct Applied<M: StateMachine> {
 }
 
 impl<M: StateMachine> Applier<M> {
-    pub(crate) fn new(machine: M) -> Self {
+    pub(crate) fn new(machine: M, start: Start) -> Self {
+        let Start { applied, window, log_time_ms, has_applied } = start;
         Self {
             machine: Some(Box::new(machine)),
-            applied: Index::ZERO,
-            committed: Index::ZERO,
-            window: Window::default(),
+            applied,
+            committed: applied,
+            window,
+            log_time_ms,
+            has_applied,
+            install: None,
             source: Source::Memory,
             spare: Vec::new(),
         }
@@ -96,6 +134,53 @@ impl<M: StateMachine> Applier<M> {
         self.committed = committed;
     }
 
+    /// The snapshot up to `last` takes the place of whatever the machine has.
+    pub(crate) fn install(&mut self, last: LogId) {
+        self.install = Some(last);
+        self.source = match self.source {
+            Source::Asked | Source::Void => Source::Void,
+            _ => Source::Memory,
+        };
+    }
+
+    /// Whether the machine is to be restored before anything else.
+    pub(crate) const fn is_installing(&self) -> bool {
+        self.install.is_some()
+    }
+
+    /// The library's own state as of what is applied, for a snapshot.
+    pub(crate) fn library(&self) -> (Vec<u8>, u64) {
+        (self.window.encode(), self.log_time_ms)
+    }
+
+    /// The machine came back, restored from what `start` tells of.
+    pub(crate) fn on_restored(&mut self, machine: Box<M>, start: Start) {
+        self.machine = Some(machine);
+        self.applied = start.applied;
+        self.window = start.window;
+        self.log_time_ms = start.log_time_ms;
+        self.has_applied = start.has_applied;
+        // Another may have been received meanwhile.
+        self.install.take_if(|last| last.index <= start.applied);
+    }
+
+    /// Whether an answer of storage is void; it is dropped then.
+    pub(crate) fn drop_void(&mut self) -> bool {
+        let is_void = matches!(self.source, Source::Void);
+        if is_void {
+            self.source = Source::Memory;
+        }
+        is_void
+    }
+
+    fn next_restore(&mut self, last: LogId, group: &core::Group) -> Next<M> {
+        if group.durable_snapshot().index < last.index {
+            return Next::Nothing;
+        }
+        let machine = self.machine.take();
+        machine.map_or(Next::Nothing, |machine| Next::Restore { machine, last })
+    }
+
     /// What to do next.
     pub(crate) fn next(
         &mut self,
@@ -103,8 +188,11 @@ impl<M: StateMachine> Applier<M> {
         group: &core::Group,
         options: &ShardOptions,
     ) -> Next<M> {
+        if let Some(last) = self.install {
+            return self.next_restore(last, group);
+        }
         let waits = match self.source {
-            Source::Asked => true,
+            Source::Asked | Source::Void => true,
             Source::Resting { until } => until > now,
             Source::Memory | Source::Read(_) => false,
         };
@@ -133,12 +221,16 @@ impl<M: StateMachine> Applier<M> {
         let without_effect = self.decide(&entries);
         let machine = self.machine.take().expect("looked at above");
         let responses = std::mem::take(&mut self.spare);
-        Next::Apply(Job { machine, entries, without_effect, responses })
+        let has_applied = self.has_applied;
+        Next::Apply(Job { machine, entries, without_effect, has_applied, responses })
     }
 
     /// Which of the entries the window refuses.
     fn decide(&mut self, entries: &Entries) -> Vec<Index> {
         let mut without_effect = Vec::new();
+        for chunk in entries.chunks() {
+            self.log_time_ms = self.log_time_ms.max(chunk.log_time_ms());
+        }
         for entry in entries.iter() {
             if let Some(origin) = &entry.origin
                 && self.window.admit(entry.index, origin) == Verdict::NoEffect
@@ -203,15 +295,17 @@ impl<M: StateMachine> Applier<M> {
 }
 
 /// Whether an entry reaches the machine.
-pub(crate) fn has_effect(entry: &Entry<'_>, without_effect: &[Index]) -> bool {
-    entry.kind == EntryKind::Command && without_effect.binary_search(&entry.index).is_err()
+pub(crate) fn has_effect(entry: &Entry<'_>, without_effect: &[Index], has_applied: Index) -> bool {
+    entry.kind == EntryKind::Command
+        && entry.index > has_applied
+        && without_effect.binary_search(&entry.index).is_err()
 }
 
 /// Runs one batch through the machine it brings.
 pub(crate) async fn apply<M: StateMachine>(mut job: Job<M>) -> Applied<M> {
     let mut commands = Vec::new();
     for entry in job.entries.iter() {
-        if has_effect(&entry, &job.without_effect) {
+        if has_effect(&entry, &job.without_effect, job.has_applied) {
             commands.push(Command {
                 index: entry.index,
                 term: entry.term,

@@ -8,14 +8,16 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use crate::applier::Job;
-use crate::error::ReadError;
+use crate::change::EndedChange;
+use crate::error::{ReadError, SnapshotError};
 use crate::observe::Note;
-use crate::port::{Incoming, StateMachine, WriteBatch};
+use crate::port::{GroupInfo, Incoming, SnapshotMeta, StateMachine, WriteBatch};
 use crate::proposal::Ended;
 use crate::reads::ReadJob;
+use crate::snapshot::Asked;
 use crate::timers::Slot;
 use crate::transfer::EndedTransfer;
-use raftlet_core::{FetchId, GroupId, Index, Message, NodeId, Time};
+use raftlet_core::{FetchId, GroupId, Index, LogId, Message, NodeId, Time};
 
 /// What is due.
 pub(crate) struct Effects<M: StateMachine> {
@@ -33,8 +35,14 @@ pub(crate) struct Effects<M: StateMachine> {
     pub(crate) refused: Vec<(ReadJob<M>, ReadError)>,
     /// Reads that left the shard's books since the last swap.
     pub(crate) reads_ended: usize,
+    /// Snapshots to send and to receive.
+    pub(crate) couriers: Vec<Courier>,
+    /// Askings for a snapshot that ended.
+    pub(crate) snapshots_ended: Vec<(Asked, Result<Index, SnapshotError>)>,
     /// Leadership transfers that ended.
     pub(crate) transfers_ended: Vec<EndedTransfer>,
+    /// Changes of the members that ended.
+    pub(crate) changes_ended: Vec<EndedChange>,
     /// Responses that nobody waits for: callers' values, to be dropped outside.
     pub(crate) unclaimed: Vec<M::Response>,
     /// Tasks that may write now.
@@ -50,8 +58,21 @@ pub(crate) struct Effects<M: StateMachine> {
 pub(crate) enum Work<M: StateMachine> {
     /// A batch of entries.
     Apply { slot: Slot, job: Job<M> },
+    /// A snapshot to begin, between two batches.
+    Snapshot { slot: Slot, machine: Box<M>, group: GroupInfo, meta: SnapshotMeta },
+    /// A machine to restore from the group's current snapshot.
+    Restore { slot: Slot, machine: Box<M>, group: GroupId, last: LogId },
     /// Reads between two batches.
     Reads { slot: Slot, machine: Box<M>, jobs: Vec<ReadJob<M>> },
+}
+
+/// A task that takes a snapshot to another member, or in from one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Courier {
+    /// To a member.
+    Send { slot: Slot, group: GroupInfo, to: NodeId },
+    /// From the leader; the number tells it from a former one.
+    Receive { slot: Slot, group: GroupInfo, number: u64 },
 }
 
 /// A read from storage.
@@ -84,7 +105,10 @@ impl<M: StateMachine> Effects<M> {
             ended: Vec::new(),
             refused: Vec::new(),
             reads_ended: 0,
+            couriers: Vec::new(),
+            snapshots_ended: Vec::new(),
             transfers_ended: Vec::new(),
+            changes_ended: Vec::new(),
             unclaimed: Vec::new(),
             wakers: Vec::new(),
             notes: Vec::new(),
@@ -121,6 +145,7 @@ impl<M: StateMachine> Effects<M> {
     pub(crate) fn silence(&mut self) {
         self.write = None;
         self.fetches.clear();
+        self.couriers.clear();
         for (_, outbox) in &mut self.outboxes {
             outbox.clear();
         }

@@ -6,7 +6,7 @@
 //! again.
 
 use crate::port::{ApplyError, StorageError};
-use raftlet_core::{ConfigurationError, Generation, GroupId, Index, NodeId, RestoreError};
+use raftlet_core::{ConfigurationError, Generation, GroupId, Index, LogId, NodeId, RestoreError};
 
 /// How a proposal ended that is not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +62,9 @@ pub enum NotDone {
     /// The group halted before it was appended.
     #[error("the group has halted: {0}")]
     Halted(Halt),
+    /// This member was removed from its group.
+    #[error("this node is no member of the group any more; ask one that is")]
+    NotMember,
     /// The shard loop ended before it was appended.
     #[error("the shard has stopped")]
     Stopped,
@@ -75,10 +78,17 @@ pub enum Unknown {
     /// `propose_timeout`.
     #[error("appended or forwarded, and not seen applied in time")]
     TimedOut,
+    /// A snapshot of the leader took the place of the log that it was in: it may
+    /// be part of it.
+    #[error("a snapshot took the place of the log; whether it holds the entry is not known")]
+    InSnapshot,
     /// The leader found no quorum, or its disk hung, and it stepped down
     /// (rules 8, 20).
     #[error("the leader gave up for want of a quorum or of its disk, the entry not yet applied")]
     QuorumLost,
+    /// This member was removed from its group while it waited.
+    #[error("this node was removed from the group, the entry not yet applied here")]
+    NotMember,
     /// The group halted while it waited.
     #[error("the group has halted: {0}")]
     Halted(Halt),
@@ -109,6 +119,35 @@ pub enum Halt {
         /// Responses that came back.
         responses: usize,
     },
+    /// The machine could not be restored from the snapshot.
+    #[error("the state machine cannot be restored from the snapshot up to {last}: {detail}")]
+    Restore {
+        /// The last entry of the snapshot.
+        last: LogId,
+        /// What, where, remedy.
+        detail: String,
+    },
+}
+
+/// Why there is no snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// The machine, or the storage, takes none.
+    #[error("the machine of this group takes no snapshots; its log only grows")]
+    Unsupported,
+    /// It could not be written; the log goes on.
+    #[error("the snapshot was not taken: {detail}")]
+    Failed {
+        /// What, where, cause.
+        detail: String,
+    },
+    /// The group has halted.
+    #[error("the group has halted: {0}")]
+    Halted(Halt),
+    /// The shard loop has ended.
+    #[error("the shard has stopped")]
+    Stopped,
 }
 
 /// Why a read was not answered. Nothing was read, so it may be asked again.
@@ -124,6 +163,9 @@ pub enum ReadError {
     /// Not confirmed by a quorum, or not applied here, within `read_timeout`.
     #[error("not confirmed by a leader, or not applied here, in time; try again")]
     TimedOut,
+    /// This member was removed from its group.
+    #[error("this node is no member of the group any more; ask one that is")]
+    NotMember,
     /// The group has halted.
     #[error("the group has halted: {0}")]
     Halted(Halt),
@@ -162,6 +204,14 @@ pub enum OpenError {
         /// Why.
         #[source]
         source: ConfigurationError,
+    },
+    /// The snapshot's head does not decode.
+    #[error("group {group} is damaged: the head of its snapshot up to {last} does not decode")]
+    Snapshot {
+        /// Whose.
+        group: GroupId,
+        /// The last entry of the snapshot.
+        last: LogId,
     },
     /// What storage holds is no state a member can be in.
     #[error("group {group} cannot be restored from what storage holds")]
@@ -251,4 +301,39 @@ pub enum ShardError {
     /// The loop runs already, or has run.
     #[error("a shard runs once")]
     RunsAlready,
+}
+
+/// Why the members are not the ones asked for. Only after
+/// [`ChangeError::Unknown`], and where the shard ended while it waited, may they
+/// be, or become so; whichever it is, asking again is safe.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// The leader says no.
+    #[error(transparent)]
+    Refused(#[from] raftlet_core::ChangeError),
+    /// The wish names a node that is no member.
+    #[error("node {node} is no member of this group; add it first")]
+    NoMember {
+        /// Which.
+        node: NodeId,
+    },
+    /// No leader took it within `propose_timeout`.
+    #[error("no leader took it in time; try again when a majority of the members is up")]
+    NoLeader,
+    /// A leader was asked, and none has answered for `propose_timeout`.
+    #[error("a leader was asked and does not answer; look at the members, then ask again")]
+    Unknown,
+    /// Too many changes of this shard have not ended.
+    #[error("{limit} changes have not ended on this shard; try again when some have")]
+    Busy {
+        /// How many may wait.
+        limit: usize,
+    },
+    /// The group has halted.
+    #[error("the group has halted: {0}")]
+    Halted(Halt),
+    /// The shard has ended.
+    #[error("the shard has stopped")]
+    Stopped,
 }

@@ -42,6 +42,38 @@ impl Histogram {
         self.sum_ns
     }
 
+    /// What was added since `earlier`, a former state of this histogram.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut counts = self.counts;
+        for (count, before) in counts.iter_mut().zip(earlier.counts) {
+            *count = count.saturating_sub(before);
+        }
+        Self {
+            counts,
+            count: self.count.saturating_sub(earlier.count),
+            sum_ns: self.sum_ns.saturating_sub(earlier.sum_ns),
+        }
+    }
+
+    /// How long so many of a hundred took at most, in microseconds, evenly
+    /// spread within a bucket; the last bound for what is above it. `None`
+    /// when there were none.
+    #[must_use]
+    pub fn quantile_us(&self, percent: u64) -> Option<u64> {
+        // The rank, from 1, of the one that is asked for.
+        let rank = self.count.checked_mul(percent.min(100))?.div_ceil(100).max(1);
+        let (mut below_us, mut below) = (0, 0);
+        for (bound_us, up_to) in self.up_to() {
+            if up_to >= rank {
+                let part = (bound_us - below_us).saturating_mul(rank - below) / (up_to - below);
+                return Some(below_us + part);
+            }
+            (below_us, below) = (bound_us, up_to);
+        }
+        (self.count > 0).then_some(below_us)
+    }
+
     /// Bounds in microseconds, ascending, each with how many took up to that
     /// long. Those above the last bound are only in [`count`](Self::count).
     pub fn up_to(&self) -> impl Iterator<Item = (u64, u64)> {
@@ -68,5 +100,23 @@ mod tests {
         assert_eq!(counts[..3], [2, 3, 3]);
         assert_eq!(counts.last(), Some(&4));
         assert_eq!((histogram.count(), histogram.sum_ns()), (5, 20_000_100_002));
+    }
+
+    #[test]
+    fn a_quantile_lies_in_the_bucket_of_its_rank() {
+        let mut histogram = Histogram::default();
+        assert_eq!(histogram.quantile_us(99), None);
+        for us in [1, 60, 70, 80] {
+            histogram.observe(us * 1_000);
+        }
+        assert_eq!(histogram.quantile_us(0), Some(50));
+        assert_eq!(histogram.quantile_us(25), Some(50));
+        assert_eq!(histogram.quantile_us(75), Some(83));
+        assert_eq!(histogram.quantile_us(100), Some(100));
+        let before = histogram;
+        histogram.observe(60_000_000_000);
+        let later = histogram.since(&before);
+        assert_eq!((later.count(), later.sum_ns()), (1, 60_000_000_000));
+        assert_eq!(later.quantile_us(50), BOUNDS_US.last().copied());
     }
 }

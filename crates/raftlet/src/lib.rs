@@ -33,6 +33,8 @@ pub mod port;
 mod answer;
 mod applier;
 mod cell;
+mod change;
+mod couriers;
 mod effects;
 mod error;
 mod forward;
@@ -45,6 +47,7 @@ mod options;
 mod proposal;
 mod reads;
 mod shard;
+mod snapshot;
 mod status;
 mod timers;
 mod transfer;
@@ -54,20 +57,25 @@ mod window;
 pub use raftlet_core as core;
 
 pub use error::{
-    BootstrapError, Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, TransferError,
-    Unknown,
+    BootstrapError, ChangeError, Halt, NotDone, OpenError, ProposeError, ReadError, ShardError,
+    SnapshotError, TransferError, Unknown,
 };
 
 pub use histogram::Histogram;
 pub use options::{NodeSeat, ShardOptions};
 pub use port::{
-    ApplyError, Clock, Command, Compaction, DamagedRange, FailureDetector, GroupInfo, GroupWrite,
-    Incoming, LoadedLog, NoSnapshots, Pin, Ports, Rpc, SNAPSHOT_CHUNK_BYTES_MAX,
-    SNAPSHOT_CHUNKS_MAX, SNAPSHOT_META_BYTES_MAX, SnapshotInfo, SnapshotMeta, SnapshotReader,
-    SnapshotWriter, Spawn, StateMachine, Storage, StorageError, WriteBatch,
+    ApplyError, ChunkError, ChunkSource, Clock, Command, Compaction, DamagedRange, FailureDetector,
+    GroupInfo, GroupWrite, Incoming, LoadedLog, NoChunks, NoSnapshots, Pin, Ports, Rpc,
+    SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_MAX, SNAPSHOT_META_BYTES_MAX, SnapshotInfo,
+    SnapshotMeta, SnapshotReader, SnapshotWriter, Spawn, StateMachine, Storage, StorageError,
+    WriteBatch,
 };
-pub use shard::{Group, Inbox, PortSet, Proposing, Reading, Shard, Transferring};
-pub use status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
+pub use shard::{
+    Changing, Group, Inbox, PortSet, Proposing, Reading, Shard, Snapshotting, Transferring,
+};
+pub use status::{
+    GroupStatus, ShardCounters, ShardStatus, SnapshotProgress, SnapshotsStatus, StateDigest,
+};
 
 /// The README's example, so that it compiles and runs.
 #[cfg(doctest)]

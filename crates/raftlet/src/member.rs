@@ -19,14 +19,15 @@
 
 use bytes::Bytes;
 
-use crate::applier::{Applied, Applier, Next, has_effect};
+use crate::applier::{Applied, Applier, Next, Start, has_effect};
 use crate::effects::{Effects, Purpose, StorageRead, Work};
-use crate::error::{Halt, NotDone, ProposeError, ReadError, Unknown};
+use crate::error::{Halt, NotDone, ProposeError, ReadError, SnapshotError, Unknown};
 use crate::forward::Forwards;
 use crate::options::{CHUNK_COMMANDS_MAX, ShardOptions};
 use crate::port::StateMachine;
 use crate::proposal::Held;
 use crate::reads::Reads;
+use crate::snapshot::Policy;
 use crate::timers::Slot;
 use crate::waiters::Waiters;
 use raftlet_core::{
@@ -44,6 +45,7 @@ pub(crate) struct Member<M: StateMachine> {
     pub(crate) forwards: Forwards<M::Response>,
     pub(crate) reads: Reads<M>,
     pub(crate) applier: Applier<M>,
+    pub(crate) policy: Policy,
     pub(crate) halted: Option<Halt>,
     /// Waits to be settled in this turn.
     pub(crate) is_dirty: bool,
@@ -57,8 +59,10 @@ pub(crate) struct Member<M: StateMachine> {
 }
 
 impl<M: StateMachine> Member<M> {
-    pub(crate) fn new(core: core::Group, slot: Slot, machine: M) -> Self {
+    pub(crate) fn new(core: core::Group, slot: Slot, machine: M, start: Start) -> Self {
         let seat = core.seat();
+        let mut policy = Policy::default();
+        policy.on_current(core.snapshot().index);
         Self {
             slot,
             group: seat.group,
@@ -66,7 +70,8 @@ impl<M: StateMachine> Member<M> {
             waiters: Waiters::new(),
             forwards: Forwards::new(seat.run),
             reads: Reads::new(),
-            applier: Applier::new(machine),
+            applier: Applier::new(machine, start),
+            policy,
             halted: None,
             is_dirty: false,
             is_stalled: false,
@@ -107,6 +112,12 @@ impl<M: StateMachine> Member<M> {
         options: &ShardOptions,
         due: &mut Effects<M>,
     ) {
+        if self.core.is_removed() {
+            let error = ProposeError::NotDone(NotDone::NotMember);
+            due.ended.extend(self.held.take_all().map(|held| held.end(Err(error.clone()))));
+            due.refuse_reads(self.reads.take_all(), &ReadError::NotMember);
+            return;
+        }
         while !self.held.is_empty() {
             let len = self.held.chunk_len(CHUNK_COMMANDS_MAX, options.chunk_bytes_max);
             let went_on = match self.core.role() {
@@ -232,6 +243,10 @@ impl<M: StateMachine> Member<M> {
         match self.applier.next(now, &self.core, options) {
             Next::Nothing => {}
             Next::Apply(job) => due.work.push_back(Work::Apply { slot: self.slot, job }),
+            Next::Restore { machine, last } => {
+                let (slot, group) = (self.slot, self.group);
+                due.work.push_back(Work::Restore { slot, machine, group, last });
+            }
             Next::Read { first, last } => due.fetches.push(StorageRead {
                 slot: self.slot,
                 group: self.group,
@@ -260,6 +275,7 @@ impl<M: StateMachine> Member<M> {
     pub(crate) fn on_applied(
         &mut self,
         applied: Applied<M>,
+        options: &ShardOptions,
         due: &mut Effects<M>,
     ) -> Result<(), Halt> {
         let mut job = applied.job;
@@ -274,16 +290,32 @@ impl<M: StateMachine> Member<M> {
         } else {
             let mut responses = job.responses.drain(..);
             for entry in job.entries.iter() {
-                let effective = has_effect(&entry, &job.without_effect);
+                let effective = has_effect(&entry, &job.without_effect, job.has_applied);
                 let response = if effective { responses.next() } else { None };
                 self.end_applied(&entry, response, due);
             }
         }
+        self.policy.on_applied(last, job.entries.bytes_len(), options);
         self.applier.on_applied(job.machine, last, job.responses);
         if self.halted.is_none() {
             self.core.on_applied(last);
         }
         Ok(())
+    }
+
+    /// The machine came back, restored. Whether what somebody waits for is part
+    /// of it is not told.
+    pub(crate) fn on_restored(&mut self, machine: Box<M>, start: Start, due: &mut Effects<M>) {
+        let applied = start.applied;
+        self.applier.on_restored(machine, start);
+        self.policy.on_current(applied);
+        let error = ProposeError::Unknown(Unknown::InSnapshot);
+        let waiting = self.waiters.take_until(applied);
+        due.ended.extend(waiting.map(|lost| lost.end(Err(error.clone()))));
+        due.ended.extend(self.forwards.take_all().map(|lost| lost.end(Err(error.clone()))));
+        if self.halted.is_none() {
+            self.core.on_applied(applied);
+        }
     }
 
     /// An entry was applied: ends who waited for it, frees what it proves dead.
@@ -373,6 +405,21 @@ impl<M: StateMachine> Member<M> {
         let not_done = ProposeError::NotDone(NotDone::Halted(halt.clone()));
         let unknown = ProposeError::Unknown(Unknown::Halted(halt.clone()));
         self.end_all(&not_done, &unknown, &ReadError::Halted(halt.clone()), due);
+        let error = SnapshotError::Halted(halt.clone());
+        let asked = self.policy.take_asked().into_iter();
+        due.snapshots_ended.extend(asked.map(|asked| (asked, Err(error.clone()))));
+    }
+
+    /// This member holds no seat any more: nobody would answer it. What it
+    /// knows to be committed is still applied, and ends who waits for it.
+    pub(crate) fn on_removed(&mut self, due: &mut Effects<M>) {
+        let not_done = ProposeError::NotDone(NotDone::NotMember);
+        let unknown = ProposeError::Unknown(Unknown::NotMember);
+        let lost = self.waiters.take_behind(self.core.commit_index());
+        due.ended.extend(lost.map(|lost| lost.end(Err(unknown.clone()))));
+        due.ended.extend(self.forwards.take_all().map(|lost| lost.end(Err(unknown.clone()))));
+        due.ended.extend(self.held.take_all().map(|held| held.end(Err(not_done.clone()))));
+        due.refuse_reads(self.reads.take_all(), &ReadError::NotMember);
     }
 
     /// Ends everybody who waits.

@@ -41,7 +41,7 @@ pub(crate) enum Note {
     /// Another configuration is in effect.
     Configuration { group: GroupId, index: Index },
     /// The member holds no seat any more.
-    Removed { group: GroupId, configuration: Index },
+    Removed { group: GroupId, as_of: LogId },
     /// A transfer came to nothing.
     NotTransferred { group: GroupId, why: TransferFailure },
     /// A later leader's entries took the place of ours.
@@ -124,8 +124,8 @@ impl Observer {
             Event::Configuration { index } => {
                 notes.push(Note::Configuration { group, index: *index });
             }
-            Event::Removed { configuration } => {
-                notes.push(Note::Removed { group, configuration: *configuration });
+            Event::Removed { as_of } => {
+                notes.push(Note::Removed { group, as_of: *as_of });
             }
             Event::NotTransferred { why } => notes.push(Note::NotTransferred { group, why: *why }),
             Event::Truncated { from } => notes.push(Note::Truncated { group, from: *from }),
@@ -201,8 +201,8 @@ fn tell_one(note: Note) {
         Note::Configuration { group, index } => {
             debug!(group = group.get(), index = index.get(), "another configuration is in effect");
         }
-        Note::Removed { group, configuration } => {
-            let index = configuration.get();
+        Note::Removed { group, as_of } => {
+            let index = as_of.index.get();
             info!(group = group.get(), index, "holds no seat any more");
         }
         Note::NotTransferred { group, why } => {

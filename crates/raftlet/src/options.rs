@@ -62,6 +62,23 @@ pub struct ShardOptions {
     pub apply_bytes_max: usize,
     /// Reads from storage under way. Default 16.
     pub fetches_max: usize,
+    /// A group's machine is written down when so many bytes of entries were
+    /// applied since the last time. Default 64 MiB.
+    pub snapshot_log_bytes: usize,
+    /// The same in entries. Default 1 048 576.
+    pub snapshot_log_entries: u64,
+    /// Bytes of entries that stay behind a snapshot, for members a little
+    /// behind; up to four times as many where a live member needs them.
+    /// Default 8 MiB.
+    pub snapshot_tail_bytes: usize,
+    /// The same in entries; the shorter of both counts. Default 65 536.
+    pub snapshot_tail_entries: u64,
+    /// Bytes a second of a snapshot on its way to another member; 0 for as fast
+    /// as it goes. Default 0.
+    pub snapshot_bytes_per_second: u64,
+    /// Snapshots on their way from this shard, and to it, at once. Others wait
+    /// for their turn. Default 2.
+    pub snapshot_transfers_max: usize,
     /// Where election timeouts come from: another number on every node.
     pub seed: u64,
 }
@@ -86,6 +103,12 @@ impl Default for ShardOptions {
             apply_entries_max: 1 << 12,
             apply_bytes_max: 1 << 20,
             fetches_max: 16,
+            snapshot_log_bytes: 64 << 20,
+            snapshot_log_entries: 1 << 20,
+            snapshot_tail_bytes: 8 << 20,
+            snapshot_tail_entries: 1 << 16,
+            snapshot_bytes_per_second: 0,
+            snapshot_transfers_max: 2,
             seed: 0,
         }
     }
@@ -114,6 +137,8 @@ impl TryFrom<ShardOptions> for ShardSettings {
             ("apply_entries_max", options.apply_entries_max),
             ("apply_bytes_max", options.apply_bytes_max),
             ("fetches_max", options.fetches_max),
+            ("snapshot_log_bytes", options.snapshot_log_bytes),
+            ("snapshot_transfers_max", options.snapshot_transfers_max),
         ] {
             if value == 0 {
                 return Err(refuse(field, value, "at least 1"));

@@ -22,7 +22,7 @@ pub use snapshot::{
     SnapshotInfo, SnapshotMeta, SnapshotReader, SnapshotWriter,
 };
 pub use spawn::Spawn;
-pub use state_machine::{ApplyError, Command, StateMachine};
+pub use state_machine::{ApplyError, ChunkError, ChunkSource, Command, NoChunks, StateMachine};
 pub use storage::{
     Compaction, DamagedRange, GroupInfo, GroupWrite, LoadedLog, Pin, Storage, StorageError,
     WriteBatch,

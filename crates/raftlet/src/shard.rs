@@ -19,9 +19,11 @@
 //! (`shard/act.rs`), handles (`shard/handle.rs`).
 
 pub(crate) mod act;
+mod changes;
 pub(crate) mod handle;
 mod open;
 pub(crate) mod signal;
+pub(crate) mod snapshots;
 pub(crate) mod state;
 mod transfers;
 mod turn;
@@ -40,7 +42,8 @@ use crate::port::{Clock, Ports, Storage, StorageError, WriteBatch};
 use crate::shard::signal::Signal;
 use crate::shard::state::{Phase, State};
 use crate::status::ShardStatus;
-pub use handle::{Group, Inbox, Proposing, Reading, Transferring};
+pub use handle::members::Changing;
+pub use handle::{Group, Inbox, Proposing, Reading, Snapshotting, Transferring};
 use raftlet_core::OptionsError;
 
 /// What the tasks and handles of a shard share.

@@ -4,7 +4,7 @@
 
 use crate::error::Halt;
 use crate::histogram::Histogram;
-use raftlet_core::{self as core, Generation, GroupId, Index};
+use raftlet_core::{self as core, Generation, GroupId, Index, NodeId};
 
 /// A digest of a machine's state and the index up to which it was applied,
 /// taken together.
@@ -33,8 +33,35 @@ pub struct GroupStatus {
     pub halted: Option<Halt>,
     /// Bytes of its log in memory.
     pub log_memory_bytes: usize,
+    /// Snapshots on their way.
+    pub snapshots: SnapshotsStatus,
     /// What happened in the group since the start of this run.
     pub counters: core::Counters,
+}
+
+/// A group's snapshots on their way, here. Which one is current stands in the
+/// core's status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotsStatus {
+    /// Whether the machine is being written down.
+    pub is_taking: bool,
+    /// Members that get the snapshot of this leader.
+    pub sending: Vec<SnapshotProgress>,
+    /// The leader whose snapshot this member gets.
+    pub receiving: Option<SnapshotProgress>,
+}
+
+/// How far the transfer of a snapshot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotProgress {
+    /// The other member.
+    pub node: NodeId,
+    /// The last entry that the snapshot contains; 0 before it is known.
+    pub last: Index,
+    /// Parts that have arrived and are written.
+    pub parts_done: u64,
+    /// All parts; 0 before it is known.
+    pub parts: u64,
 }
 
 /// How a shard is doing.
@@ -101,6 +128,15 @@ pub struct ShardCounters {
     pub applies: u64,
     /// Forwarded entries that had no effect: second copies (rule 33).
     pub copies_without_effect: u64,
+    /// Snapshots of this shard's groups that were taken.
+    pub snapshots_taken: u64,
+    /// Snapshots that could not be written.
+    pub snapshots_failed: u64,
+    /// Parts of snapshots sent, repetitions included.
+    pub snapshot_parts_sent: u64,
+    /// Parts of snapshots that arrived and were of no use: late, double,
+    /// damaged, or one too many at once.
+    pub snapshot_parts_dropped: u64,
     /// Batches that could not finish at once and became a task.
     pub applies_spawned: u64,
 }

@@ -63,6 +63,12 @@ impl<R> Waiters<R> {
         Some(self.take_all())
     }
 
+    /// Those of entries up to `index`.
+    pub(crate) fn take_until(&mut self, index: Index) -> impl Iterator<Item = Proposal<R>> {
+        let taken = self.queue.partition_point(|(at, _)| *at <= index);
+        self.queue.drain(..taken).map(|(_, proposal)| proposal)
+    }
+
     /// Those of entries behind `index`.
     pub(crate) fn take_behind(
         &mut self,

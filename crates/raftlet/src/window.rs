@@ -149,5 +149,7 @@ impl OriginWindow {
     }
 }
 
+mod codec;
+
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 //! - `admin/health.rs`: `/livez`, `/readyz`. `admin/status.rs`: `/status`.
 //!   `admin/log.rs`: `/log`, `/log-level`.
 //!   `admin/metrics.rs`: `/metrics`.
+//!   `admin/dashboard.rs`: `/` and what it asks.
 //!   `admin/leader.rs`: `/leader/transfer`.
 //!
 //! Invariants
@@ -16,6 +17,7 @@
 //! Not here: what is asked of the node (`inspect.rs`, `view.rs`), the schema
 //! (`status.rs`), HTTP itself (`http.rs`).
 
+mod dashboard;
 mod health;
 mod leader;
 mod log;
@@ -27,9 +29,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::debug;
 
+use crate::history::SAMPLE_EVERY;
 use crate::http;
+use crate::inspect::Inspect;
 use crate::view::NodeView;
 pub(crate) use router::Router;
 
@@ -45,11 +50,28 @@ pub(crate) fn routes() -> Router<NodeView> {
         .and(status::routes())
         .and(log::routes())
         .and(metrics::routes())
+        .and(dashboard::routes())
         .and(leader::routes())
 }
 
-/// Serves the port until dropped.
-pub(crate) async fn serve<N: 'static>(listener: TcpListener, node: Rc<N>, router: Router<N>) {
+/// Serves the port, and takes the samples that dashboards show, until dropped.
+pub(crate) async fn serve<N: Inspect>(listener: TcpListener, node: Rc<N>, router: Router<N>) {
+    tokio::select! {
+        () = accept(listener, Rc::clone(&node), router) => {}
+        () = take_samples(&*node) => {}
+    }
+}
+
+async fn take_samples(node: &impl Inspect) {
+    let mut ticks = interval(SAMPLE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        node.sample();
+    }
+}
+
+async fn accept<N: 'static>(listener: TcpListener, node: Rc<N>, router: Router<N>) {
     let router = Rc::new(router);
     loop {
         let stream = match listener.accept().await {

@@ -70,6 +70,8 @@ pub(crate) async fn serve(
         };
         let (keyspace, stop) = (Rc::clone(&keyspace), stop.clone());
         sessions.spawn_local(async move {
+            // Whole: of its number alone only a copy would live in here.
+            let admission = admission;
             if let Err(error) = session::serve(stream, (info, seat), keyspace, stop).await {
                 debug!(client = admission.id, %error, "a client's connection broke");
             }

@@ -47,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) admin: ListenAddr,
     /// What clients are told to connect to, `host:port`.
     pub(crate) advertised_client: String,
+    /// Where other nodes are told that the admin port is.
+    pub(crate) advertised_admin: String,
     /// Whether the operator said where peers connect, by either flag.
     pub(crate) is_peer_said: bool,
     /// In order of node id.
@@ -101,13 +103,23 @@ impl Config {
         check_name(&args.cluster_name)?;
         let listen = |flag, address: &str| listen_addr(flag, address, args.insecure_bind);
         let client = listen("--client-addr", &args.client_addr)?;
+        let admin = listen("--admin-addr", &args.admin_addr)?;
         Ok(Self {
             node,
             cluster_name: args.cluster_name.clone(),
             is_peer_said: args.peer_addr.is_some() || args.initial_members.is_some(),
             peer: listen("--peer-addr", &peer_addr)?,
-            admin: listen("--admin-addr", &args.admin_addr)?,
-            advertised_client: advertised(&args, &client)?,
+            advertised_client: advertised(
+                "--advertise-client-addr",
+                args.advertise_client_addr.as_ref(),
+                &client,
+            )?,
+            advertised_admin: advertised(
+                "--advertise-admin-addr",
+                args.advertise_admin_addr.as_ref(),
+                &admin,
+            )?,
+            admin,
             client,
             initial_members,
             slots,
@@ -237,13 +249,13 @@ fn has_port(address: &str) -> bool {
     })
 }
 
-fn advertised(args: &ServeArgs, client: &ListenAddr) -> Result<String, Failure> {
-    match &args.advertise_client_addr {
-        None => Ok(client.text.clone()),
+/// Where others are told that a door is.
+fn advertised(flag: &str, said: Option<&String>, door: &ListenAddr) -> Result<String, Failure> {
+    match said {
+        None => Ok(door.text.clone()),
         Some(address) if has_port(address) => Ok(address.clone()),
         Some(address) => Err(Failure::config(format!(
-            "--advertise-client-addr {address} is no address; write the HOST:PORT that clients \
-             reach this node under"
+            "{flag} {address} is no address; write the HOST:PORT that others reach this node under"
         ))),
     }
 }

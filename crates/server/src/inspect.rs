@@ -4,6 +4,7 @@
 //! Invariant: answering asks nobody; it is what this node knows now.
 
 use crate::cli::logging::LogLevel;
+use crate::history::Sample;
 use crate::logging::Line;
 use crate::metrics::Metrics;
 use crate::status::NodeStatus;
@@ -20,6 +21,10 @@ pub(crate) trait Inspect: 'static {
     fn metrics(&self) -> Metrics;
     /// The last lines of the log that were news, behind number `after`.
     fn news(&self, after: u64) -> Vec<Line>;
+    /// Takes a sample of how it does.
+    fn sample(&self);
+    /// The last samples, oldest first.
+    fn samples(&self, len: usize) -> Vec<Sample>;
     /// What is logged from now on.
     fn set_log_level(&self, level: LogLevel);
 }
@@ -31,6 +36,7 @@ pub(crate) mod fake {
 
     use super::Inspect;
     use crate::cli::logging::LogLevel;
+    use crate::history::Sample;
     use crate::logging::Line;
     use crate::metrics::Metrics;
     use crate::status::NodeStatus;
@@ -64,6 +70,12 @@ pub(crate) mod fake {
             let numbers = 1..=3;
             let line = |number| Line { number, ..Line::default() };
             numbers.filter(|number| *number > after).map(line).collect()
+        }
+
+        fn sample(&self) {}
+
+        fn samples(&self, len: usize) -> Vec<Sample> {
+            vec![Sample::default(); len.min(3)]
         }
 
         fn set_log_level(&self, level: LogLevel) {

@@ -18,6 +18,14 @@ pub(crate) struct NodeStatus {
     /// 32 hexadecimal digits.
     pub(crate) cluster_id: String,
     pub(crate) uptime_ms: u64,
+    /// Of the program.
+    #[serde(default)]
+    pub(crate) version: String,
+    /// Which start on its data directory this is.
+    #[serde(default)]
+    pub(crate) run: u64,
+    #[serde(default)]
+    pub(crate) is_stopping: bool,
     /// How the log reaches the disk, as probed at start.
     pub(crate) disk_mode: String,
     pub(crate) log: LogStatus,
@@ -25,8 +33,25 @@ pub(crate) struct NodeStatus {
     /// Whom a first start waits for; absent once the groups are there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) waiting: Option<String>,
+    /// Other nodes, in order of node id.
+    #[serde(default)]
+    pub(crate) peers: Vec<PeerStatus>,
     /// In order of group id.
     pub(crate) groups: Vec<GroupStatus>,
+}
+
+/// Another node as this one sees it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct PeerStatus {
+    pub(crate) node_id: u64,
+    /// By the failure detector; not known before the first round trip.
+    pub(crate) alive: Option<bool>,
+    /// Whether our connection to it is up.
+    pub(crate) connected: bool,
+    /// The last round trip, microseconds; 0 before the first.
+    pub(crate) rtt_us: u64,
+    /// Where its admin port is, once it was met in this run.
+    pub(crate) admin: Option<String>,
 }
 
 /// The shard's log (rule 30).
@@ -238,13 +263,23 @@ fn duration(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClientsStatus, GroupStatus, LogStatus, NodeStatus, Role};
+    use super::{ClientsStatus, GroupStatus, LogStatus, NodeStatus, PeerStatus, Role};
 
     fn node() -> NodeStatus {
         NodeStatus {
             node_id: 1,
             cluster_id: "00".repeat(16),
             uptime_ms: 61_000,
+            version: "1".to_owned(),
+            run: 2,
+            is_stopping: false,
+            peers: vec![PeerStatus {
+                node_id: 2,
+                alive: Some(true),
+                connected: true,
+                rtt_us: 80,
+                admin: None,
+            }],
             disk_mode: "direct".to_owned(),
             log: LogStatus::default(),
             clients: ClientsStatus::default(),

@@ -9,14 +9,17 @@ use std::rc::Rc;
 use crate::cli::logging::LogLevel;
 use crate::clock::TokioClock;
 use crate::handover::{self, HandsOver, Order, Outcome};
+use crate::history::{History, Reading, Sample};
 use crate::inspect::Inspect;
 use crate::keyspace::Keyspace;
 use crate::logging::{Line, Logging};
 use crate::metrics::Metrics;
 use crate::ports::{Group, Shard, SharedLog};
-use crate::status::{ClientsStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, Role};
+use crate::status::{
+    ClientsStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, PeerStatus, Role,
+};
 use raftlet::StateDigest;
-use raftlet::core::{Counters, GroupId, NodeId, Role as CoreRole};
+use raftlet::core::{Counters, GroupId, Liveness, NodeId, Role as CoreRole};
 use raftlet_log::Identity;
 use raftlet_net::NetHandle;
 
@@ -46,6 +49,7 @@ pub(crate) struct NodeView {
     /// The last digest of each group that could be taken: a machine that is
     /// out with a batch has none at that moment.
     digests: RefCell<BTreeMap<GroupId, StateDigest>>,
+    history: History,
 }
 
 impl NodeView {
@@ -62,6 +66,7 @@ impl NodeView {
             is_stopping: Cell::new(false),
             waiting: RefCell::default(),
             digests: RefCell::new(BTreeMap::new()),
+            history: History::default(),
         }
     }
 
@@ -99,6 +104,21 @@ impl NodeView {
             writes_started_before_first_ack: shard.counters.writes_started_before_first_ack,
             memory_bytes: u64::try_from(shard.log_memory_bytes).unwrap_or(u64::MAX),
             memory_bytes_max: u64::try_from(shard.log_memory_bytes_max).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn peer_status(&self, peer: &raftlet_net::PeerStatus) -> PeerStatus {
+        let admin = self.net.addresses(peer.node).map(|addresses| addresses.admin);
+        PeerStatus {
+            node_id: peer.node.get(),
+            alive: match peer.liveness {
+                Liveness::Unknown => None,
+                Liveness::Alive { .. } => Some(true),
+                Liveness::Suspected => Some(false),
+            },
+            connected: peer.is_connected,
+            rtt_us: peer.stats.rtt_ns / 1_000,
+            admin: admin.filter(|address| !address.is_empty()),
         }
     }
 
@@ -164,10 +184,14 @@ impl Inspect for NodeView {
             node_id: self.identity.node.get(),
             cluster_id: self.identity.cluster.to_string(),
             uptime_ms: self.clock.elapsed_ns() / 1_000_000,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            run: self.identity.run.get(),
+            is_stopping: self.is_stopping.get(),
             disk_mode: self.log.0.disk_mode().to_owned(),
             log: self.log_status(),
             clients: self.keyspace.get().map_or_else(ClientsStatus::default, |it| it.clients()),
             waiting: Some(self.waiting()).filter(|text| !text.is_empty()),
+            peers: self.net.status().peers.iter().map(|peer| self.peer_status(peer)).collect(),
             groups: groups.iter().map(|group| self.group_status(group)).collect(),
         }
     }
@@ -200,6 +224,22 @@ impl Inspect for NodeView {
             keys: info.keys_len,
             used_bytes: info.used_memory_bytes,
         }
+    }
+
+    fn sample(&self) {
+        let shard = self.shard.status();
+        self.history.push(Reading {
+            at_ns: self.clock.elapsed_ns(),
+            requests: self.keyspace.get().map_or(0, |keyspace| keyspace.clients().requests),
+            flushes: self.log.0.counters().log_flushes,
+            proposal_times: shard.proposal_times,
+            write_times: self.log.write_times(),
+            proposals_pending: shard.proposals,
+        });
+    }
+
+    fn samples(&self, len: usize) -> Vec<Sample> {
+        self.history.last(len)
     }
 
     fn set_log_level(&self, level: LogLevel) {

@@ -13,12 +13,13 @@
 //! - `plan.rs` draws what kind of run a seed makes.
 //! - `world.rs` holds the queue of events (`event.rs`) and feeds the cores; `driver.rs` writes,
 //!   applies and fetches for them, `snapshots.rs` takes and sends
-//!   snapshots; `clients.rs` asks; `mischief.rs` breaks, as
+//!   snapshots; `clients.rs` and `changes.rs` ask; `mischief.rs` breaks, as
 //!   often as `wheel.rs` says;
 //!   `healing.rs` is the second phase.
 //! - `network.rs`, `clock.rs`, `image.rs`, `member.rs` are what it is made of.
 //! - `judge.rs` watches; `invariants.rs` lists what must hold.
 
+mod changes;
 mod clients;
 mod clock;
 mod driver;
@@ -31,6 +32,8 @@ mod member;
 mod mischief;
 mod network;
 mod plan;
+mod roster;
+mod severing;
 mod snapshots;
 mod wheel;
 mod world;
@@ -38,7 +41,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use invariants::{Invariant, Violation};
-pub use plan::{ClientLoad, Healing, MemberFaults, NetworkFaults, Plan};
+pub use plan::{Cast, ClientLoad, Healing, MemberFaults, NetworkFaults, Plan};
 
 use crate::core_tier::world::World;
 use crate::tally::Tally;
@@ -83,7 +86,10 @@ pub fn run(seed: u64, limits: Limits) -> Outcome {
     let mut world = World::new(seed, Plan::draw(seed), trace);
     let ended = catch_unwind(AssertUnwindSafe(|| {
         world.run_safety(limits.steps)?;
-        world.run_liveness()
+        world.run_liveness()?;
+        world.run_severed()?;
+        world.end();
+        Ok(())
     }));
     let violation = match ended {
         Ok(ended) => ended.err(),

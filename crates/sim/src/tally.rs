@@ -125,6 +125,32 @@ marks! {
     NotTransferred = "transfers_given_up",
     /// A proposal was refused because of a transfer.
     RefusedInTransfer = "proposals_refused_in_a_transfer",
+    /// A change of the members began.
+    Change = "changes",
+    /// A change was asked for that was there already.
+    ChangeWasDone = "changes_done_already",
+    /// A change was refused because another was under way.
+    ChangeInProgress = "changes_refused_in_progress",
+    /// A change was refused because the leader was too new.
+    ChangeTooEarly = "changes_refused_too_early",
+    /// A change was refused for another reason.
+    ChangeRefused = "changes_refused",
+    /// A change was cancelled while members caught up.
+    ChangeCancelled = "changes_cancelled",
+    /// A leader appended a joint configuration.
+    Joint = "joint_configurations",
+    /// A leader appended the configuration behind a joint one.
+    JointLeft = "joint_configurations_left",
+    /// A member became a voter.
+    Promotion = "promotions",
+    /// A leader appended a configuration in which it has no vote.
+    LeaderLeaves = "leaders_that_leave",
+    /// A member learnt that its removal is committed.
+    Removed = "members_removed",
+    /// A truncation took a configuration.
+    ConfigurationTruncated = "configurations_truncated",
+    /// A third phase began: links were cut for good.
+    Severed = "severed",
     /// A second phase ended well.
     Healed = "healed",
 }

@@ -37,9 +37,16 @@ fn no_seed_of_the_smoke_batch_violates_an_invariant() {
         Mark::FollowerRead,
         Mark::TransferCampaign,
         Mark::NotTransferred,
+        Mark::Change,
+        Mark::JointLeft,
+        Mark::Promotion,
+        Mark::LeaderLeaves,
+        Mark::Removed,
+        Mark::ConfigurationTruncated,
         Mark::Lease,
         Mark::SnapshotTaken,
         Mark::SnapshotInstalled,
+        Mark::Severed,
         Mark::Healed,
     ] {
         assert!(tally.get(mark) > 0, "{mark:?} never happened");

@@ -7,7 +7,7 @@
 use crate::change::Change;
 use crate::error::ChangeError;
 use crate::group::{Group, RoleState};
-use crate::ids::{Index, Sender, Term};
+use crate::ids::{Index, LogId, NodeId, Sender, Term};
 use crate::membership::{Configuration, Member};
 use crate::message::{Body, Membership};
 use crate::output::Event;
@@ -74,63 +74,62 @@ impl Group {
                 return;
             }
             // The driver keeps what it asked; here it is a sign of life.
-            Membership::Answer { .. } => {
-                if let RoleState::Follower(follower) = &mut self.role {
+            Membership::Answer { outcome, .. } => {
+                if let (RoleState::Follower(follower), Ok(_)) = (&mut self.role, outcome) {
                     follower.hear(&mut self.state, from);
                 }
                 return;
             }
-            Membership::Removed { configuration } => {
-                self.on_removed(*configuration);
-                return;
-            }
+            // Taken in any term, before all else.
+            Membership::Removed { .. } => return,
         };
         let answer = Membership::Answer { run, ask, outcome };
         self.state.send(from.node, Body::Membership(Box::new(answer)));
     }
 
     /// A message of one who holds no seat here. Nothing that it says counts,
-    /// with two exceptions: a leader's own word that it leads no more, and the
-    /// word of others that this member was removed.
+    /// with one exception: a leader's own word that it leads no more.
     pub(super) fn on_stranger(&mut self, from: Sender, term: Term, body: &Body) {
-        if let Body::Membership(said) = body
-            && let Membership::Removed { configuration } = **said
-        {
-            self.on_removed(configuration);
-            return;
-        }
         let is_leaderless = matches!(body, Body::NotLeader { .. } | Body::Probe);
         if is_leaderless && term == self.state.term {
             self.on_leaderless_word(from);
         }
         self.state.counters.stranger += 1;
-        if !matches!(body, Body::Membership(_)) {
-            self.tell_removed(from);
+        // One that goes on asking knows no better.
+        if matches!(body, Body::Probe | Body::Read { .. } | Body::Forward(_)) {
+            self.tell_unseated(from.node);
         }
     }
 
-    /// Tells a sender whose removal is committed here. Returns whether it is
-    /// one.
-    pub(super) fn tell_removed(&mut self, from: Sender) -> bool {
-        let Some(configuration) = self.state.removal_of(from) else {
-            return false;
-        };
-        let removed = Membership::Removed { configuration };
-        self.state.send(from.node, Body::Membership(Box::new(removed)));
-        true
+    /// Tells a node that it holds no seat as of what is committed here. One
+    /// whose seat came later knows better, and takes no notice.
+    pub(super) fn tell_unseated(&mut self, node: NodeId) {
+        if self.state.is_unseated(node) {
+            let removed = Membership::Removed { as_of: self.state.committed() };
+            self.state.send(node, Body::Membership(Box::new(removed)));
+        }
     }
 
-    /// Somebody says that this member's removal is committed. It asks and
-    /// campaigns no more; a leader that sends it entries revives it.
-    pub(super) fn on_removed(&mut self, configuration: Index) {
-        let (index, members) = self.state.log.configuration();
-        let is_news = configuration > index || members.find(self.state.seat.node).is_none();
+    /// Somebody says that this member holds no seat as of an entry that is
+    /// committed there. It asks and campaigns no more; a leader that seats it
+    /// again revives it.
+    pub(super) fn on_removed(&mut self, as_of: LogId) {
+        let (index, _) = self.state.log.configuration();
+        // An earlier seat was lost since, or never came to be: what is committed
+        // in a later term proves that, as in the log. A later one may be the one
+        // that counts; and one who has a later configuration, with or without a
+        // seat, may be the only one who can be elected (§4.2.2).
+        let seated = match self.state.log.term_at(index) {
+            Some(term) => LogId { term, index },
+            None => self.state.log.base(),
+        };
+        let is_news = as_of >= seated;
         if !is_news || self.state.is_dismissed || matches!(self.role, RoleState::Leader(_)) {
             self.state.counters.stale += 1;
             return;
         }
         self.state.is_dismissed = true;
-        self.state.event(Event::Removed { configuration });
+        self.state.event(Event::Removed { as_of });
         let patience = self.state.draw_timeout_ns();
         self.become_follower(patience);
     }

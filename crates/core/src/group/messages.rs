@@ -33,6 +33,10 @@ impl Group {
         match body {
             Body::VoteRequest(request) => self.on_vote_request(from, term, request),
             Body::Append(_) | Body::Snapshot(_) => self.step_in_term(arena, from, term, body),
+            // True in any term, and needed by those whose own has run ahead.
+            Body::Membership(said) if let Membership::Removed { as_of } = **said => {
+                self.on_removed(as_of);
+            }
             // Whoever leads may be a stranger to an old configuration. Anybody
             // else must hold a seat to be heard (rules 3, 22).
             _ if self.is_heard(from) => self.step_in_term(arena, from, term, body),
@@ -59,7 +63,8 @@ impl Group {
     }
 
     fn on_vote_request(&mut self, from: Sender, term: Term, request: &VoteRequest) {
-        if self.tell_removed(from) {
+        self.tell_unseated(from.node);
+        if self.state.was_removed(from) {
             self.state.counters.stranger += 1;
             return;
         }
@@ -71,7 +76,8 @@ impl Group {
             if mutants::is_active(10) && term > self.state.term {
                 self.adopt(term);
             }
-            votes::answer_pre_vote(&mut self.state, from, term, request, trusts_leader);
+            let sticks = trusts_leader && !mutants::is_active(123);
+            votes::answer_pre_vote(&mut self.state, from, term, request, sticks);
             // Somebody misses the leader: make sure that it is there.
             if trusts_leader && term > self.state.term {
                 self.question_leader();

@@ -107,6 +107,13 @@ impl Group {
         }
     }
 
+    /// Whether its removal is committed: it asks nobody and campaigns no more,
+    /// until a leader seats it again.
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        self.state.is_dismissed
+    }
+
     /// Whether it takes no part any more.
     #[must_use]
     pub fn is_halted(&self) -> bool {
@@ -215,7 +222,7 @@ impl Group {
             configuration: self.configuration().clone(),
             configuration_index: self.configuration_index(),
             catching_up: self.catching_up(),
-            is_removed: self.state.is_dismissed,
+            is_removed: self.is_removed(),
         }
     }
 

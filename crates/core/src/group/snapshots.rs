@@ -91,6 +91,13 @@ impl Group {
             && last.index > self.state.commit
     }
 
+    /// Whether the current term would survive a crash: what a driver says in its
+    /// name, it may say only then (rule 6).
+    #[must_use]
+    pub fn is_term_durable(&self) -> bool {
+        self.state.is_term_durable()
+    }
+
     /// The last entry of the current snapshot; zero without one.
     #[must_use]
     pub fn snapshot(&self) -> LogId {

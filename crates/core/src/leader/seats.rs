@@ -51,7 +51,11 @@ impl Leader {
             let (node, incarnation) = (member.node, member.incarnation);
             match seated.and_then(|at| self.peers.get_mut(at)) {
                 Some(peer) if peer.farewell.is_none() => {}
-                Some(peer) => *peer = self.departed.seat(node, incarnation, state),
+                Some(peer) => {
+                    // It was sent to since it left.
+                    self.departed.note(peer);
+                    *peer = self.departed.seat(node, incarnation, state);
+                }
                 None => self.peers.push(self.departed.seat(node, incarnation, state)),
             }
         }
@@ -69,8 +73,13 @@ impl Leader {
             return;
         }
         let now = state.time();
+        let departed = &mut self.departed;
         self.peers.retain(|peer| {
-            peer.farewell.is_none_or(|left| left.until > now && !peer.knows(left.configuration))
+            let left = peer.farewell.filter(|it| it.until <= now || peer.knows(it.configuration));
+            if left.is_some() {
+                departed.note(peer);
+            }
+            left.is_none()
         });
         self.departed.is_telling = self.peers.iter().any(|peer| peer.farewell.is_some());
     }

@@ -8,7 +8,7 @@
 //!  1  ask:     run u64, ask u64, expected u64, configuration (`membership.rs`)
 //!     cancel:  run u64, ask u64
 //!     answer:  run u64, ask u64, outcome u8, three numbers u64 each
-//!     removed: configuration u64
+//!     removed: as of index u64, term u64
 //! ```
 //!
 //! Not here: who may ask (`group/messages.rs`), what is decided
@@ -18,7 +18,7 @@ use bytes::{Buf, BufMut};
 
 use crate::change::Change;
 use crate::error::ChangeError;
-use crate::ids::{Index, NUMBER_MAX, NodeId, Run, Term};
+use crate::ids::{Index, LogId, NUMBER_MAX, NodeId, Run, Term};
 use crate::membership::{ADDRESS_BYTES_MAX, Configuration, ConfigurationError, MEMBERS_MAX};
 
 /// Bytes of the longest such message: an ask for a full set.
@@ -54,10 +54,12 @@ pub enum Membership {
         /// How the change stands.
         outcome: Result<Change, ChangeError>,
     },
-    /// To one whose removal is committed (rule 22).
+    /// To one that holds no seat: its removal is committed (rule 22), or what
+    /// seated it never came to be.
     Removed {
-        /// The configuration without it.
-        configuration: Index,
+        /// As of this committed entry. A configuration behind it may seat the
+        /// receiver again.
+        as_of: LogId,
     },
 }
 
@@ -87,9 +89,10 @@ impl Membership {
                     into.put_u64_le(number);
                 }
             }
-            Self::Removed { configuration } => {
+            Self::Removed { as_of } => {
                 into.put_u8(4);
-                into.put_u64_le(configuration.get());
+                into.put_u64_le(as_of.index.get());
+                into.put_u64_le(as_of.term.get());
             }
         }
     }
@@ -120,7 +123,11 @@ impl Membership {
                 }
                 Self::Answer { run, ask, outcome: known }
             }
-            4 => Self::Removed { configuration: index(number()?)? },
+            4 => {
+                let at = index(number()?)?;
+                let term = Term::new(index(number()?)?.get());
+                Self::Removed { as_of: LogId { term, index: at } }
+            }
             _ => return None,
         };
         bytes.is_empty().then_some(decoded)
@@ -197,7 +204,7 @@ fn outcome_of(outcome: u8, [a, b, c]: [u64; 3]) -> Option<Result<Change, ChangeE
 #[cfg(test)]
 mod tests {
     use super::{MEMBERSHIP_BYTES_MAX, Membership, outcome_of};
-    use crate::ids::{Incarnation, Index, NodeId, Run};
+    use crate::ids::{Incarnation, Index, LogId, NodeId, Run, Term};
     use crate::membership::{ADDRESS_BYTES_MAX, Configuration, MEMBERS_MAX, Member, Role};
 
     fn survives(message: &Membership) {
@@ -225,7 +232,7 @@ mod tests {
         let target = Configuration::new(full).unwrap();
         survives(&Membership::Ask { run, ask, expected, target });
         survives(&Membership::Cancel { run, ask });
-        survives(&Membership::Removed { configuration: expected });
+        survives(&Membership::Removed { as_of: LogId { term: Term::new(5), index: expected } });
         let numbers = [[2, 5, 0], [1, 5, 6], [3, 5, 0]];
         let outcomes = (0..=u8::MAX).flat_map(|code| numbers.map(|n| outcome_of(code, n)));
         let outcomes: Vec<_> = outcomes.flatten().collect();

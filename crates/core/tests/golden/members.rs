@@ -81,6 +81,6 @@ pub(crate) fn describe(said: &Membership) -> String {
         }
         Membership::Cancel { .. } => "cancel".to_owned(),
         Membership::Answer { outcome, .. } => format!("answer {}", show_change(outcome).trim_end()),
-        Membership::Removed { configuration } => format!("removed by {configuration}"),
+        Membership::Removed { as_of } => format!("removed as of {as_of}"),
     }
 }

@@ -7,8 +7,8 @@
 use bytes::Bytes;
 
 use crate::command::{Keys, Row, TableRequest, table};
+use crate::errors;
 use crate::resp::reply::Reply;
-use crate::{decimal, errors};
 
 /// Answers a question about the table.
 pub(crate) fn answer(request: &TableRequest) -> Reply {
@@ -56,9 +56,8 @@ fn keys_of(request: &[Bytes]) -> Reply {
     if !row.takes(request.len()) {
         return Reply::error(errors::INVALID_ARGUMENTS_LEN);
     }
-    let number =
-        |at: usize| request.get(at).and_then(|text| decimal::parse_u64(text))?.try_into().ok();
-    let keys = row.keys.positions(request.len(), number).filter_map(|at| request.get(at));
+    let argument = |at: usize| request.get(at).map(|word| &word[..]);
+    let keys = row.keys.positions(request.len(), argument).filter_map(|at| request.get(at));
     Reply::Array(keys.cloned().map(Reply::Bulk).collect())
 }
 
@@ -93,6 +92,7 @@ fn details(row: &'static Row) -> Reply {
             let last = i64::try_from(last).unwrap_or_default();
             (first, last, i64::try_from(step).unwrap_or_default())
         }
+        Keys::Sort => (1, 1, 1),
         // What can't be said in three numbers is asked by `COMMAND GETKEYS`.
         Keys::Counted { stores, .. } => {
             let stored = i64::from(stores);

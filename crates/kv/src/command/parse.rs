@@ -17,6 +17,7 @@ pub(crate) mod range;
 pub(crate) mod script;
 pub(crate) mod server;
 pub(crate) mod set;
+pub(crate) mod sort;
 pub(crate) mod sorted_set;
 pub(crate) mod string;
 pub(crate) mod transaction;

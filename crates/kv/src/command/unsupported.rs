@@ -24,7 +24,6 @@ static UNSUPPORTED: &[(&str, &str)] = &[
         "nothing here blocks; use ZMPOP, ZPOPMAX or ZPOPMIN and ask again",
         "bzmpop bzpopmax bzpopmin",
     ),
-    ("use a sorted set, or sort in the client", "sort sort_ro"),
     (
         "use strings, hashes, lists, sets and sorted sets",
         "geoadd geodist geohash geopos georadius georadius_ro georadiusbymember \

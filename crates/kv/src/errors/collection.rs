@@ -26,6 +26,8 @@ pub(crate) const LIMIT_BY_RANK: &str = "ERR syntax error, LIMIT is only supporte
      with either BYSCORE or BYLEX";
 pub(crate) const SCORES_BY_LEX: &str =
     "ERR syntax error, WITHSCORES not supported in combination with BYLEX";
+pub(crate) const SORT_BY_PATTERN: &str = "ERR BY option of SORT denied in Cluster mode.";
+pub(crate) const SORT_GET: &str = "ERR GET option of SORT denied in Cluster mode.";
 pub(crate) const WEIGHT: &str = "ERR weight value is not a float";
 
 /// For a number that may be anything but the lowest of 64 bits.

@@ -9,6 +9,7 @@
 //!    4 list        as in codec/list.rs
 //!    5 set         as in codec/set.rs
 //!    6 sorted set  as in codec/sorted_set.rs
+//!    7 sort        as in codec/sort.rs
 //!   32 query       u8 family of the question, u8 question, then as there
 //!   33 tick
 //!   34 transaction  as in codec/transaction.rs
@@ -32,6 +33,7 @@ pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod reader;
 pub(crate) mod set;
+pub(crate) mod sort;
 pub(crate) mod sorted_set;
 pub(crate) mod sorted_set_range;
 #[cfg(test)]
@@ -51,6 +53,7 @@ const HASH: u8 = 3;
 const LIST: u8 = 4;
 const SET: u8 = 5;
 const SORTED_SET: u8 = 6;
+const SORT: u8 = 7;
 const QUERY: u8 = 32;
 const TICK: u8 = 33;
 const TRANSACTION: u8 = 34;
@@ -174,6 +177,10 @@ pub(crate) fn encode<B: AsRef<[u8]>>(command: &Command<B>, out: &mut Vec<u8>) {
             out.push(SORTED_SET);
             sorted_set::encode_command(command, out);
         }
+        Command::Sort(command) => {
+            out.push(SORT);
+            sort::encode_command(command, out);
+        }
         Command::Query(query) => {
             out.push(QUERY);
             encode_query(query, out);
@@ -212,6 +219,7 @@ fn decode_single<'a>(reader: &mut Reader<'a>) -> Result<Command<&'a [u8]>, Decod
         LIST => Command::List(list::decode_command(reader)?),
         SET => Command::Set(set::decode_command(reader)?),
         SORTED_SET => Command::SortedSet(sorted_set::decode_command(reader)?),
+        SORT => Command::Sort(sort::decode_command(reader)?),
         QUERY => Command::Query(decode_query(reader)?),
         TICK => Command::Tick,
         SEED => Command::Seed(reader.u64()?),
@@ -246,6 +254,10 @@ fn encode_query<B: AsRef<[u8]>>(query: &Query<B>, out: &mut Vec<u8>) {
             out.push(SORTED_SET);
             sorted_set::encode_query(query, out);
         }
+        Query::Sort(query) => {
+            out.push(SORT);
+            sort::encode_query(query, out);
+        }
     }
 }
 
@@ -258,6 +270,7 @@ fn decode_query<'a>(reader: &mut Reader<'a>) -> Result<Query<&'a [u8]>, DecodeEr
         LIST => Query::List(list::decode_query(reader)?),
         SET => Query::Set(set::decode_query(reader)?),
         SORTED_SET => Query::SortedSet(sorted_set::decode_query(reader)?),
+        SORT => Query::Sort(sort::decode_query(reader)?),
         found => return Err(DecodeError::UnknownFamily { found, offset }),
     })
 }

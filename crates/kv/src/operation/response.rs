@@ -89,6 +89,9 @@ pub enum DataError {
     /// The score would be infinity less infinity.
     #[error("ERR resulting score is not a number (NaN)")]
     ScoreNotANumber,
+    /// An element that is to be sorted by number is none.
+    #[error("ERR One or more scores can't be converted into double")]
+    SortNotANumber,
     /// The key has to be there, and isn't.
     #[error("ERR no such key")]
     NoSuchKey,

@@ -1,12 +1,12 @@
 //! Fields with values, in the order in which fields were first set.
 //!
-//! Not here: the order's law and the table behind it (`value/index_map.rs`).
+//! Not here: the order's law and the buckets behind it (`value/index_map.rs`).
 
 use crate::value::element;
 use crate::value::index_map::IndexMap;
 
 /// What a field takes beyond its bytes and its value's: an entry of 40 bytes
-/// with spare room, 4 bytes of the table twice, and two allocations' headers.
+/// with spare room, up to two buckets of 4 bytes, and two allocations' headers.
 const FIELD_OVERHEAD_BYTES: usize = 96;
 
 /// Fields with values.

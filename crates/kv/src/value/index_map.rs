@@ -1,19 +1,22 @@
 //! Byte strings to values, in an order that anybody can repeat.
 //!
-//! Entries lie in one vector; beside it a table of positions, probed linearly,
-//! finds them by hash. The order of the entries is a function of the changes
-//! made, never of a hash, so members that apply the same commands can pick "the
-//! entry at position 17" and mean the same one. Putting the entries of one map
-//! into an empty one, in order, makes an equal map: that is how a snapshot
-//! brings the order along.
+//! Entries lie in one vector and in chains, a chain per bucket of hashes, that
+//! are linked through the entries. The order of the entries is a function of the
+//! changes made, never of a hash, so members that apply the same commands can
+//! pick "the entry at position 17" and mean the same one. Putting the entries of
+//! one map into an empty one, in order, makes an equal map: that is how a
+//! snapshot brings the order along.
+//!
+//! Linear hashing: buckets are added and dropped one by one, so that no change
+//! pays for moving a million entries.
 //!
 //! Invariants
 //! - A new entry stands last; a replaced value stays where it is.
 //! - While a map is small (`SMALL_LEN_MAX`), removal closes the gap, as in a
 //!   small collection of Redis. In a larger one the last entry fills the gap,
 //!   because closing it would cost the length of the map.
-//! - A small map has no table; a larger one has one slot of it per entry, and
-//!   at least a quarter of the slots are free.
+//! - A small map has no buckets; a larger one has as many as entries, or up to
+//!   twice as many after removals. Every entry is in the chain of its bucket.
 //! - The seed decides which keys collide and nothing else.
 //!
 //! Not here: what entries mean, their bytes in the accounts, their digests.
@@ -22,24 +25,27 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Up to this many entries a map is searched from the front and keeps its order
 /// over removals. Redis's default for compact collections; 128 comparisons of
-/// 4 bytes cost about as much as one cache miss of the table would.
+/// 4 bytes cost about as much as one cache miss in a chain would.
 pub(crate) const SMALL_LEN_MAX: usize = 128;
 
-/// A slot that points nowhere.
-const FREE: u32 = u32::MAX;
+/// Where chains end.
+const NOWHERE: u32 = u32::MAX;
 
 /// Byte strings to values, in an order that anybody can repeat.
 #[derive(Clone, Debug)]
 pub(crate) struct IndexMap<K, V> {
     entries: Vec<Entry<K, V>>,
-    /// Positions of entries; empty while the map is small, else a power of two.
-    slots: Vec<u32>,
+    /// The position of the first entry of each chain; none while the map is
+    /// small.
+    buckets: Vec<u32>,
     seed: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Entry<K, V> {
     hash: u32,
+    /// The position of the next entry of its chain.
+    next: u32,
     key: K,
     value: V,
 }
@@ -60,7 +66,7 @@ impl<K: AsRef<[u8]>, V: Eq> Eq for IndexMap<K, V> {}
 impl<K: AsRef<[u8]>, V> IndexMap<K, V> {
     /// An empty map. `seed` scatters keys and shows nowhere.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { entries: Vec::new(), slots: Vec::new(), seed }
+        Self { entries: Vec::new(), buckets: Vec::new(), seed }
     }
 
     /// Puts `value` at `key`, which must not be there.
@@ -71,32 +77,27 @@ impl<K: AsRef<[u8]>, V> IndexMap<K, V> {
         debug_assert!(self.position(key.as_ref()).is_none(), "a key stands in a map once");
         let hash = self.hash(key.as_ref());
         let position = position_of(self.entries.len());
-        self.entries.push(Entry { hash, key, value });
+        self.entries.push(Entry { hash, next: NOWHERE, key, value });
         if self.entries.len() <= SMALL_LEN_MAX {
             return;
         }
-        // A quarter stays free, so that a probe ends soon.
-        if self.entries.len() > self.slots.len() / 4 * 3 {
-            self.build_table();
+        if self.buckets.is_empty() {
+            self.link_all();
         } else {
-            occupy(&mut self.slots, hash, position);
+            self.link(position);
+            self.add_bucket();
         }
     }
 
     /// Takes the entry at `position` out.
     pub(crate) fn remove_at(&mut self, position: usize) -> Option<(K, V)> {
-        let hash = self.entries.get(position)?.hash;
-        let last = self.entries.len() - 1;
+        let last = self.entries.len().checked_sub(1).filter(|last| position <= *last)?;
         let entry = if self.entries.len() <= SMALL_LEN_MAX {
             self.entries.remove(position)
         } else {
-            self.vacate(hash, position_of(position));
-            if let Some(moved) = self.entries.get(last)
-                && last != position
-                && let Some(at) = self.slot(moved.hash, position_of(last))
-                && let Some(slot) = self.slots.get_mut(at)
-            {
-                *slot = position_of(position);
+            self.unlink(position_of(position));
+            if position != last {
+                self.relink(position_of(last), position_of(position));
             }
             self.entries.swap_remove(position)
         };
@@ -162,17 +163,16 @@ impl<K: AsRef<[u8]>, V> IndexMap<K, V> {
     fn position(&self, key: &[u8]) -> Option<usize> {
         let hash = self.hash(key);
         let is_it = |entry: &Entry<K, V>| entry.hash == hash && entry.key.as_ref() == key;
-        if self.slots.is_empty() {
+        if self.buckets.is_empty() {
             return self.entries.iter().position(is_it);
         }
-        let mut at = home(hash, self.slots.len());
+        let mut at = *self.buckets.get(self.bucket(hash))?;
         loop {
-            let position = *self.slots.get(at).filter(|slot| **slot != FREE)?;
-            let position = index_of(position);
-            if self.entries.get(position).is_some_and(is_it) {
-                return Some(position);
+            let entry = self.entries.get(index_of(at))?;
+            if is_it(entry) {
+                return Some(index_of(at));
             }
-            at = (at + 1) & (self.slots.len() - 1);
+            at = entry.next;
         }
     }
 
@@ -181,90 +181,114 @@ impl<K: AsRef<[u8]>, V> IndexMap<K, V> {
         u32::from_le_bytes([a, b, c, d])
     }
 
-    fn build_table(&mut self) {
-        let slots_len = self.entries.len().saturating_mul(2).next_power_of_two();
-        self.slots.clear();
-        self.slots.resize(slots_len, FREE);
-        for (position, entry) in self.entries.iter().enumerate() {
-            occupy(&mut self.slots, entry.hash, position_of(position));
+    /// The bucket of a hash: as many of its low bits as tell all buckets apart,
+    /// or one less, if that bucket hasn't been added yet.
+    fn bucket(&self, hash: u32) -> usize {
+        let mask = self.buckets.len().next_power_of_two() - 1;
+        let bucket = index_of(hash) & mask;
+        if bucket < self.buckets.len() { bucket } else { bucket & (mask >> 1) }
+    }
+
+    /// Makes buckets, and links all entries.
+    fn link_all(&mut self) {
+        self.buckets.clear();
+        self.buckets.resize(self.entries.len(), NOWHERE);
+        for position in 0..self.entries.len() {
+            self.link(position_of(position));
         }
     }
 
-    /// Where in the table an entry's position stands.
-    fn slot(&self, hash: u32, position: u32) -> Option<usize> {
-        let mut at = home(hash, self.slots.len());
-        loop {
-            match *self.slots.get(at)? {
-                FREE => return None,
-                found if found == position => return Some(at),
-                _ => at = (at + 1) & (self.slots.len() - 1),
-            }
-        }
-    }
-
-    /// Frees an entry's slot and moves later ones of its run up, so that no
-    /// probe ends too early.
-    fn vacate(&mut self, hash: u32, position: u32) {
-        let Some(mut gap) = self.slot(hash, position) else {
+    /// Puts an entry first in its chain.
+    fn link(&mut self, position: u32) {
+        let Some(hash) = self.entries.get(index_of(position)).map(|entry| entry.hash) else {
             return;
         };
-        let mask = self.slots.len() - 1;
-        let mut at = gap;
-        loop {
-            at = (at + 1) & mask;
-            let Some(found) = self.slots.get(at).copied().filter(|found| *found != FREE) else {
-                break;
-            };
-            let Some(entry) = self.entries.get(index_of(found)) else {
-                break;
-            };
-            let wanted = home(entry.hash, self.slots.len());
-            // It may stand in the gap unless its home lies behind the gap.
-            if at.wrapping_sub(wanted) & mask >= at.wrapping_sub(gap) & mask {
-                if let Some(slot) = self.slots.get_mut(gap) {
-                    *slot = found;
-                }
-                gap = at;
-            }
-        }
-        if let Some(slot) = self.slots.get_mut(gap) {
-            *slot = FREE;
+        let bucket = self.bucket(hash);
+        if let Some(first) = self.buckets.get_mut(bucket)
+            && let Some(entry) = self.entries.get_mut(index_of(position))
+        {
+            entry.next = std::mem::replace(first, position);
         }
     }
 
-    /// Gives memory back after removals; a half-empty map keeps it.
+    /// Takes an entry out of its chain.
+    fn unlink(&mut self, position: u32) {
+        let next = self.entries.get(index_of(position)).map(|entry| entry.next);
+        self.relink(position, next.unwrap_or(NOWHERE));
+    }
+
+    /// Makes what leads to an entry lead elsewhere.
+    fn relink(&mut self, position: u32, to: u32) {
+        let Some(hash) = self.entries.get(index_of(position)).map(|entry| entry.hash) else {
+            return;
+        };
+        let bucket = self.bucket(hash);
+        let Some(first) = self.buckets.get_mut(bucket) else { return };
+        if *first == position {
+            *first = to;
+            return;
+        }
+        let mut at = *first;
+        while let Some(entry) = self.entries.get_mut(index_of(at)) {
+            if entry.next == position {
+                entry.next = to;
+                return;
+            }
+            at = entry.next;
+        }
+    }
+
+    /// Adds a bucket, which shares the entries of another.
+    fn add_bucket(&mut self) {
+        let added = self.buckets.len();
+        let shared = added & !(1 << added.ilog2());
+        self.buckets.push(NOWHERE);
+        self.link_again(shared);
+    }
+
+    /// Drops the last bucket, whose entries go to the one it shared them with.
+    fn drop_bucket(&mut self) {
+        if let Some(first) = self.buckets.pop() {
+            self.link_chain(first);
+        }
+    }
+
+    /// Links the entries of a bucket once more.
+    fn link_again(&mut self, bucket: usize) {
+        if let Some(first) = self.buckets.get_mut(bucket) {
+            let first = std::mem::replace(first, NOWHERE);
+            self.link_chain(first);
+        }
+    }
+
+    fn link_chain(&mut self, first: u32) {
+        let mut at = first;
+        while let Some(next) = self.entries.get(index_of(at)).map(|entry| entry.next) {
+            self.link(at);
+            at = next;
+        }
+    }
+
+    /// Gives memory back after a removal; a half-empty map keeps it.
     fn shrink(&mut self) {
         let len = self.entries.len();
         if len <= SMALL_LEN_MAX {
-            self.slots = Vec::new();
-        } else if self.slots.len() > len.saturating_mul(8) {
-            self.build_table();
-            self.slots.shrink_to_fit();
+            self.buckets = Vec::new();
+        } else {
+            // Two, as a rule: each removal makes room for as many less.
+            while self.buckets.len() > len.saturating_mul(2) {
+                self.drop_bucket();
+            }
         }
         if self.entries.capacity() > len.saturating_mul(4).saturating_add(8) {
             self.entries.shrink_to(len.saturating_mul(2));
+            self.buckets.shrink_to(len.saturating_mul(2));
         }
     }
 }
 
-fn occupy(slots: &mut [u32], hash: u32, position: u32) {
-    let mask = slots.len() - 1;
-    let mut at = home(hash, slots.len());
-    while slots.get(at).is_some_and(|slot| *slot != FREE) {
-        at = (at + 1) & mask;
-    }
-    if let Some(slot) = slots.get_mut(at) {
-        *slot = position;
-    }
-}
-
-/// Where a probe for `hash` starts in a table of a power of two slots.
-fn home(hash: u32, slots_len: usize) -> usize {
-    index_of(hash) & slots_len.wrapping_sub(1)
-}
-
 fn position_of(index: usize) -> u32 {
-    let position = u32::try_from(index).ok().filter(|position| *position != FREE);
+    let position = u32::try_from(index).ok().filter(|position| *position != NOWHERE);
     position.expect("a collection has fewer than 2^32 entries of 40 bytes and more")
 }
 
@@ -331,7 +355,35 @@ mod tests {
         }
         let expected: Vec<u64> = naive.iter().map(|(_, value)| *value).collect();
         assert_eq!(order(&map), expected);
-        assert!(map.len() > SMALL_LEN_MAX || map.slots.is_empty());
+        assert!(map.len() > SMALL_LEN_MAX || map.buckets.is_empty());
+    }
+
+    /// What makes a lookup cost the same at any size.
+    #[test]
+    fn buckets_follow_the_entries_and_chains_stay_short() {
+        let mut map = filled(1, 20_000);
+        assert_eq!(map.buckets.len(), 20_000);
+        let longest = |map: &Map| {
+            let len = |first: &u32| {
+                let mut len = 0;
+                let mut at = *first;
+                while let Some(entry) = map.entries.get(index_of(at)) {
+                    assert_eq!(map.buckets[map.bucket(entry.hash)], *first);
+                    len += 1;
+                    at = entry.next;
+                }
+                len
+            };
+            let lens: Vec<usize> = map.buckets.iter().map(len).collect();
+            assert_eq!(lens.iter().sum::<usize>(), map.len());
+            lens.into_iter().max().unwrap()
+        };
+        assert!(longest(&map) < 16);
+        for number in 0..19_000 {
+            map.remove(&key(number)).unwrap();
+        }
+        assert_eq!(map.buckets.len(), 2_000);
+        assert!(longest(&map) < 16);
     }
 
     #[test]
@@ -417,6 +469,6 @@ mod tests {
             map.remove(&key(number)).unwrap();
         }
         assert!(map.entries.capacity() <= 10 * 4 + 8);
-        assert!(map.slots.is_empty());
+        assert!(map.buckets.is_empty());
     }
 }

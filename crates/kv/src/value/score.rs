@@ -47,6 +47,12 @@ impl Score {
         if is_too_large || is_too_small { None } else { Self::new(value) }
     }
 
+    /// Reads a number to sort by, where blanks may come first and an empty text
+    /// is 0.
+    pub(crate) fn parse_number(text: &[u8]) -> Option<Self> {
+        if text.is_empty() { Some(Self::ZERO) } else { Self::parse(text.trim_ascii_start()) }
+    }
+
     /// Reads a bound of a range, where nothing is too large or too small and
     /// an empty text is 0.
     pub(crate) fn parse_bound(text: &[u8]) -> Option<Self> {

@@ -1,13 +1,13 @@
 //! Members without repetition, in the order in which they came.
 //!
-//! Not here: the order's law and the table behind it (`value/index_map.rs`),
+//! Not here: the order's law and the buckets behind it (`value/index_map.rs`),
 //! and what several sets have in common (`store/set.rs`).
 
 use crate::value::element;
 use crate::value::index_map::IndexMap;
 
-/// What a member takes beyond its bytes: an entry of 24 bytes with spare room,
-/// 4 bytes of the table twice, and an allocation's header.
+/// What a member takes beyond its bytes: an entry of 24 bytes with spare room, up
+/// to two buckets of 4 bytes, and an allocation's header.
 const MEMBER_OVERHEAD_BYTES: usize = 64;
 
 /// Members without repetition.

@@ -16,7 +16,7 @@ use crate::value::ranking::{Ranked, Ranking};
 use crate::value::score::Score;
 
 /// What a member takes beyond its bytes: an entry of 32 and a place in the
-/// ranking of 24 bytes, both with spare room, 4 bytes of the table twice, and
+/// ranking of 24 bytes, both with spare room, up to two buckets of 4 bytes, and
 /// the headers of a shared allocation.
 const MEMBER_OVERHEAD_BYTES: usize = 120;
 

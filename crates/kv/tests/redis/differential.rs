@@ -10,15 +10,21 @@
 //! either past or far away.
 //!
 //! Without a Redis the test says so and proves nothing. Its generators are one
-//! file a family: `keys.rs`, `strings.rs`.
+//! file a family.
 
 #![expect(clippy::indexing_slicing, reason = "what is not there fails the test")]
 
 mod compare;
+mod elements;
+mod hashes;
 mod keys;
+mod lists;
 mod random;
 mod server;
+mod sets;
+mod sorted_sets;
 mod strings;
+mod unordered;
 
 use bytes::{Bytes, BytesMut};
 
@@ -39,7 +45,18 @@ const TOLD_MAX: usize = 5;
 type Request = Vec<Bytes>;
 
 /// Families of commands, each drawn as often as the others.
-const FAMILIES: &[fn(&mut Random) -> Request] = &[strings::request, keys::request];
+const FAMILIES: &[fn(&mut Random) -> Request] = &[
+    strings::request,
+    keys::request,
+    hashes::request,
+    sets::request,
+    lists::request,
+    sorted_sets::request,
+];
+
+/// Those that show no order of keys, as walks over all keys do.
+const VALUES: &[fn(&mut Random) -> Request] =
+    &[strings::request, hashes::request, sets::request, lists::request, sorted_sets::request];
 
 #[test]
 fn random_commands_get_the_replies_of_redis() {
@@ -141,4 +158,27 @@ fn replies(bytes: &[u8]) -> Vec<Bytes> {
     }
     assert!(rest.is_empty(), "half a reply: {}", rest.escape_ascii());
     replies
+}
+
+/// Two members hash under different seeds and must not show it.
+#[test]
+fn members_that_apply_the_same_commands_answer_alike() {
+    for case in 0..200 {
+        let mut random = Random::new(case);
+        let mut wire = Vec::new();
+        for _ in 0..3 * CASE_LEN {
+            let family = random.one_of(VALUES);
+            let request = family(&mut random);
+            let words: Vec<&[u8]> = request.iter().map(|word| &word[..]).collect();
+            push_request(&mut wire, &words);
+        }
+        let [mut one, mut other] = [1, 2].map(Node::hashing_under);
+        one.send(&wire);
+        other.send(&wire);
+        let pairs = replies(&one.output.replies).into_iter().zip(replies(&other.output.replies));
+        for (at, (one, other)) in pairs.enumerate() {
+            assert_eq!(one, other, "case {case}, reply {at}");
+        }
+        assert_eq!(one.digests(), other.digests(), "case {case}");
+    }
 }

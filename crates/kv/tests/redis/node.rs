@@ -24,6 +24,16 @@ impl Node {
         Self::with(Limits::default(), 1)
     }
 
+    /// With another seed for the hashes of its store.
+    pub fn hashing_under(seed: u64) -> Self {
+        Self { stores: vec![Store::new(seed)], ..Self::new() }
+    }
+
+    /// Of all stores.
+    pub fn digests(&self) -> Vec<u64> {
+        self.stores.iter().map(Store::digest).collect()
+    }
+
     pub fn with(limits: Limits, groups_len: u64) -> Self {
         let slots = SlotMap::new(groups_len).expect("a number of groups");
         let info = ConnectionInfo {

@@ -47,3 +47,8 @@ fn lists_answer_as_those_of_redis_do() {
 fn sorted_sets_answer_as_those_of_redis_do() {
     assert_told_as_recorded(include_str!("transcripts/sorted_set.txt"));
 }
+
+#[test]
+fn sorting_answers_as_that_of_redis_does() {
+    assert_told_as_recorded(include_str!("transcripts/sort.txt"));
+}

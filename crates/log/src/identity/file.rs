@@ -13,7 +13,8 @@ use raftlet::core::{ClusterId, Incarnation, NodeId, Run, crc32c};
 /// The file's name.
 pub(crate) const FILE_NAME: &str = "IDENTITY";
 const NEW_NAME: &str = "IDENTITY.new";
-const FORMAT_VERSION: u32 = 1;
+/// 1 is read: it knows no oldest segment.
+const FORMAT_VERSION: u32 = 2;
 const MAGIC: &[u8; 8] = b"raftid\n\0";
 /// Where the length stands; behind checksum, format, magic, version.
 const LENGTH_AT: usize = 24;
@@ -25,7 +26,7 @@ const BLOCK_BYTES: usize = 4 << 10;
 pub(crate) const SEED: u32 = 0x6964_656e;
 
 const _: () = assert!(
-    100 + super::CLUSTER_NAME_BYTES_MAX + super::MEMBERS_BYTES_MAX + PEERS_MAX * 32 <= COPY_BYTES,
+    108 + super::CLUSTER_NAME_BYTES_MAX + super::MEMBERS_BYTES_MAX + PEERS_MAX * 32 <= COPY_BYTES,
     "a copy must hold the largest contents"
 );
 
@@ -35,6 +36,8 @@ pub(crate) struct Contents {
     pub(crate) version: u64,
     pub(crate) identity: Identity,
     pub(crate) newest_segment: u64,
+    /// Segments before this one hold nothing that counts, and may be gone.
+    pub(crate) oldest_segment: u64,
     pub(crate) cluster_name: String,
     pub(crate) members: String,
     pub(crate) peers: BTreeMap<(NodeId, Incarnation), Run>,
@@ -125,6 +128,7 @@ impl Contents {
             bytes.put_u64_le(run.get());
         }
         bytes.put_u8(u8::from(self.is_outdated));
+        bytes.put_u64_le(self.oldest_segment);
         let mut buffer = Buffer::zeroed(bytes.len().next_multiple_of(BLOCK_BYTES));
         let len = u32_from(buffer.len());
         let into = buffer.bytes_mut();
@@ -155,10 +159,13 @@ impl Contents {
             return Ok(None);
         }
         let version = bytes.get_u32_le();
-        if version == FORMAT_VERSION { Ok(Self::parse(&mut bytes)) } else { Err(version) }
+        match version {
+            1 | FORMAT_VERSION => Ok(Self::parse(&mut bytes, version)),
+            unknown => Err(unknown),
+        }
     }
 
-    fn parse(bytes: &mut &[u8]) -> Option<Self> {
+    fn parse(bytes: &mut &[u8], format: u32) -> Option<Self> {
         let (magic, rest) = bytes.split_first_chunk()?;
         *bytes = rest;
         if magic != MAGIC {
@@ -183,7 +190,17 @@ impl Contents {
             peers.insert((node, incarnation), Run::new(bytes.try_get_u64_le().ok()?));
         }
         let is_outdated = bytes.try_get_u8().ok()? != 0;
-        Some(Self { version, identity, newest_segment, cluster_name, members, peers, is_outdated })
+        let oldest_segment = if format == 1 { 0 } else { bytes.try_get_u64_le().ok()? };
+        Some(Self {
+            version,
+            identity,
+            newest_segment,
+            oldest_segment,
+            cluster_name,
+            members,
+            peers,
+            is_outdated,
+        })
     }
 }
 

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::{
-    Directory, Ending, Item, Link, Record, RecordError, Records, Trace, put_echo, put_head,
-    put_link,
+    Ending, GroupState, Item, Link, Record, RecordError, Records, put_echo, put_head, put_link,
 };
+use crate::directory::{Directory, Harm, Trace};
 use crate::varint;
 use raftlet::core::{
     Arena, Chunk, EntryKind, Generation, GroupId, HardState, Index, LogId, NewEntry, NodeId, Seal,
@@ -36,6 +36,17 @@ fn id(term: u64, index: u64) -> LogId {
     LogId { term: Term::new(term), index: Index::new(index) }
 }
 
+fn statement() -> GroupState {
+    GroupState {
+        generation: Generation::new(1),
+        hard_state: HardState { term: Term::new(3), vote: Some(NodeId::new(2)) },
+        base: id(2, 8),
+        last: Index::new(8),
+        snapshot: Some(id(1, 6)),
+        harm: Harm { entries: Some((Index::new(5), Index::new(7))), is_lost: true },
+    }
+}
+
 fn items() -> Vec<Item> {
     let group = GroupId::new(4);
     let state = HardState { term: Term::new(3), vote: Some(NodeId::new(2)) };
@@ -46,6 +57,10 @@ fn items() -> Vec<Item> {
         Item::Compact { group, base: id(2, 8) },
         Item::Snapshot { group, last: id(1, 6) },
         Item::Entries { group, chunk: chunk() },
+        Item::Refilled { group },
+        Item::Moved { group, chunk: chunk() },
+        Item::Damage { group, harm: statement().harm },
+        Item::State { group, state: Box::new(statement()) },
     ]
 }
 
@@ -61,7 +76,7 @@ fn records_come_back_in_order_and_no_prefix_inside_one_passes() {
     };
     put_link(&mut bytes, &link);
     let mut directory = Directory::default();
-    items().iter().for_each(|item| directory.note(item));
+    items().iter().for_each(|item| item.note(&mut directory));
     put_echo(&mut bytes, &directory);
     bytes.extend_from_slice(&encoded(&items()));
 
@@ -69,23 +84,25 @@ fn records_come_back_in_order_and_no_prefix_inside_one_passes() {
         Records::new(Bytes::from(bytes.clone()), 0).collect::<Result<_, _>>().unwrap();
     assert_eq!(records[0], Record::Link(link));
     assert_eq!(records[1], Record::Echo(directory));
-    assert_eq!(records.len(), 8);
+    assert_eq!(records.len(), 12);
     let Record::Entries { first, len, bytes: entries, .. } = &records[7] else {
-        panic!("entries come last");
+        panic!("entries are the sixth");
     };
+    let expected = Record::State { group: GroupId::new(4), state: Box::new(statement()) };
+    assert_eq!(records[11], expected);
     let seal = Seal::new(GroupId::new(4), Generation::new(1));
     assert_eq!(Chunk::decode(seal, *first, *len, entries.clone()), Ok(chunk()));
 
     let whole: Vec<usize> = (0..=bytes.len())
         .filter(|cut| Records::new(Bytes::copy_from_slice(&bytes[..*cut]), 0).all(|r| r.is_ok()))
         .collect();
-    assert_eq!(whole.len(), 9, "only cuts between two records pass");
+    assert_eq!(whole.len(), 13, "only cuts between two records pass");
 }
 
 #[test]
 fn a_directory_gathers_what_a_frame_did_to_each_group() {
     let mut directory = Directory::default();
-    items().iter().for_each(|item| directory.note(item));
+    items().iter().for_each(|item| item.note(&mut directory));
     let expected = Trace {
         group: GroupId::new(4),
         hard_state: Some(HardState { term: Term::new(3), vote: Some(NodeId::new(2)) }),
@@ -93,6 +110,9 @@ fn a_directory_gathers_what_a_frame_did_to_each_group() {
         entries: Some((Index::new(9), Index::new(10), Term::new(3))),
         compact: Some(id(2, 8)),
         snapshot: Some(id(1, 6)),
+        generation: Some(Generation::new(1)),
+        moved: Some((Index::new(9), Index::new(10), Term::new(3))),
+        harm: Some(statement().harm),
     };
     assert_eq!(directory.traces, vec![expected]);
 }
@@ -100,7 +120,7 @@ fn a_directory_gathers_what_a_frame_did_to_each_group() {
 #[test]
 fn unknown_and_reserved_kinds_are_refused_by_name() {
     // S-165
-    for kind in [0, 9, 10, 11, 12, 13, 255] {
+    for kind in [0, 9, 12, 13, 16, 255] {
         let mut bytes = Vec::new();
         put_head(&mut bytes, 1, kind, 0, 0);
         let read = Records::new(Bytes::from(bytes), 0).next();

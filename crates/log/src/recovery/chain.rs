@@ -27,7 +27,9 @@ const PEEK_BYTES: usize = 32 << 10;
 pub(crate) struct Listed {
     number: u64,
     bytes: u64,
-    head: Option<Head>,
+    /// Or why it is not one of this log.
+    head: Result<Option<Head>, OpenError>,
+    warnings: Vec<String>,
 }
 
 /// What the directory holds.
@@ -52,6 +54,7 @@ pub(crate) struct Linked {
     pub(crate) link: Link,
     /// The number of its first frame.
     pub(crate) first_frame: u64,
+    pub(crate) is_self_contained: bool,
 }
 
 /// The log, and the files beside it that hold nothing.
@@ -60,6 +63,8 @@ pub(crate) struct Chain {
     /// Oldest first.
     pub(crate) segments: Vec<Linked>,
     pub(crate) void: Vec<u64>,
+    /// Below the oldest that is needed.
+    pub(crate) stale: Vec<u64>,
 }
 
 /// Lists the directory and reads the heads.
@@ -76,9 +81,10 @@ pub(crate) async fn list<D: Disk>(place: &Place<D>) -> Result<Listing, OpenError
     for file in files {
         match names::read_name(&file.name) {
             Named::Segment(number) => {
-                let head = read_head(place, number, file.bytes, &mut listing.warnings).await?;
+                let mut warnings = Vec::new();
+                let head = read_head(place, number, file.bytes, &mut warnings).await;
                 listing.highest_number = listing.highest_number.max(number);
-                listing.segments.push(Listed { number, bytes: file.bytes, head });
+                listing.segments.push(Listed { number, bytes: file.bytes, head, warnings });
             }
             Named::Spare => listing.spares.push(file.name),
             Named::Snapshot(group, last) => listing.snapshots.push((group, last)),
@@ -152,10 +158,15 @@ fn check_owner<D: Disk>(
 /// Follows the links from the newest segment with a whole first frame.
 pub(crate) async fn follow<D: Disk>(
     place: &Place<D>,
-    listing: &Listing,
+    listing: &mut Listing,
 ) -> Result<Chain, OpenError> {
-    let mut chain = Chain { segments: Vec::new(), void: Vec::new() };
+    let mut chain = Chain { segments: Vec::new(), void: Vec::new(), stale: Vec::new() };
+    let mut oldest_live = place.home.oldest_segment();
     for listed in listing.segments.iter().rev() {
+        if listed.number < oldest_live {
+            chain.stale.push(listed.number);
+            continue;
+        }
         let wanted = chain.segments.last().map(|newer: &Linked| newer.link.predecessor);
         if wanted.is_some_and(|wanted| listed.number > wanted) {
             chain.void.push(listed.number);
@@ -164,17 +175,23 @@ pub(crate) async fn follow<D: Disk>(
         if wanted.is_some_and(|wanted| listed.number < wanted) {
             break;
         }
+        listing.warnings.extend(listed.warnings.iter().cloned());
+        let head = listed.head.clone()?;
         let mut scan = place.scan(listed.number, listed.bytes, PEEK_BYTES).await?;
         match first_link(&mut scan).await? {
-            Some((link, first_frame)) => chain.segments.push(Linked {
-                number: listed.number,
-                bytes: listed.bytes,
-                run: listed.head.map(|head| head.run),
-                link,
-                first_frame,
-            }),
+            Some((link, first_frame)) => {
+                oldest_live = oldest_live.max(link.oldest_live);
+                chain.segments.push(Linked {
+                    number: listed.number,
+                    bytes: listed.bytes,
+                    run: head.map(|head| head.run),
+                    link,
+                    first_frame,
+                    is_self_contained: head.is_some_and(|head| head.version >= 2),
+                });
+            }
             None if wanted.is_none() => {
-                check_void(&mut scan, listed).await?;
+                check_void(&mut scan, listed, head).await?;
                 chain.void.push(listed.number);
             }
             None => {
@@ -185,7 +202,7 @@ pub(crate) async fn follow<D: Disk>(
     }
     if let Some(oldest) = chain.segments.last() {
         let missing = oldest.link.predecessor;
-        if missing != 0 {
+        if missing != 0 && oldest.number > oldest_live {
             return Err(OpenError::MissingSegment {
                 file: names::segment_name(missing),
                 named_by: names::segment_name(oldest.number),
@@ -221,12 +238,17 @@ fn is_sound<D: Disk>(scan: &Scan<D>, link: &Link) -> bool {
         Named::Segment(number) => number,
         _ => 0,
     };
-    link.predecessor < number && (link.predecessor == 0) == (link.ending == Ending::First)
+    let leads_back = link.predecessor < number && link.oldest_live <= number;
+    leads_back && (link.predecessor == 0) == (link.ending == Ending::First)
 }
 
 /// Shows that nothing in a segment without whole first frame was ever
 /// acknowledged.
-async fn check_void<D: Disk>(scan: &mut Scan<D>, listed: &Listed) -> Result<(), OpenError> {
+async fn check_void<D: Disk>(
+    scan: &mut Scan<D>,
+    listed: &Listed,
+    head: Option<Head>,
+) -> Result<(), OpenError> {
     let not_void = |at: u32, what: &str| {
         OpenError::Damaged(Box::new(Damage {
             file: names::segment_name(listed.number),
@@ -236,7 +258,7 @@ async fn check_void<D: Disk>(scan: &mut Scan<D>, listed: &Listed) -> Result<(), 
         }))
     };
     // The head was durable before the file got its name.
-    let Some(head) = listed.head else {
+    let Some(head) = head else {
         return Err(not_void(0, "both copies of its head and its first frame cannot be read"));
     };
     if listed.bytes < u64::from(head.written_blocks) * u64_from(BLOCK_BYTES) {

@@ -6,10 +6,11 @@
 use bytes::Bytes;
 
 use crate::block::{BLOCK_BYTES, Kind};
+use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::error::{Affected, Damage, OpenError};
 use crate::index::{FrameAt, Groups, Misfit};
-use crate::record::{Directory, Ending, Item, Record};
+use crate::record::{Ending, Item, Record};
 use crate::recovery::chain::{Chain, Linked};
 use crate::recovery::tail::{self, Tail};
 use crate::recovery::{
@@ -56,6 +57,10 @@ pub(crate) async fn replay<D: Disk>(
     report: &mut RecoveryReport,
 ) -> Result<Replayed<D>, OpenError> {
     let mut cursor = Cursor::default();
+    if let Some(oldest) = chain.segments.first() {
+        // What came before is not needed any more.
+        cursor.last_frame = oldest.link.last_frame;
+    }
     let mut replayed = Replayed {
         groups: Groups::new(),
         segments: Vec::new(),
@@ -85,9 +90,14 @@ pub(crate) async fn replay<D: Disk>(
             }
         }
         report.segments += 1;
-        replayed.segments.push(SegmentRef { number: linked.number, end: cursor.end });
+        replayed.segments.push(SegmentRef {
+            number: linked.number,
+            end: cursor.end,
+            is_self_contained: linked.is_self_contained,
+        });
         replayed.newest_file = Some(scan.file().clone());
     }
+    complete(&mut cursor.groups)?;
     replayed.groups = cursor.groups;
     replayed.last_frame = cursor.last_frame;
     replayed.directory = cursor.directory;
@@ -164,10 +174,6 @@ async fn newest<D: Disk>(
     report.garbled_blocks = tail.garbled_blocks;
     let part_blocks = cursor.held_back.first().map_or(0, |(_, first)| at - first.block);
     report.trimmed_blocks = tail.torn_blocks + u64::from(part_blocks);
-    if tail.stranger_blocks > 0 {
-        let (name, count) = (scan.name(), tail.stranger_blocks);
-        report.warnings.push(format!("{name} has {count} blocks of another file behind its end"));
-    }
     cursor.held_back.clear();
     report.tail = state(&tail, had_part);
     Ok(match report.tail {
@@ -257,29 +263,47 @@ impl Cursor {
             Record::Truncate { group, from } => Some(Item::Truncate { group, from }),
             Record::Compact { group, base } => Some(Item::Compact { group, base }),
             Record::Snapshot { group, last } => Some(Item::Snapshot { group, last }),
+            Record::State { group, state } => Some(Item::State { group, state }),
+            Record::Damage { group, harm } => Some(Item::Damage { group, harm }),
+            Record::Refilled { group } => Some(Item::Refilled { group }),
             Record::Entries { group, first, len, bytes } => {
-                let chunk = self.chunk(group, (first, len), bytes).map_err(|what| {
-                    let last =
-                        Index::new(first.index.get().saturating_add(u64::from(len))).previous();
-                    OpenError::Damaged(Box::new(Damage {
-                        file: scan.name().to_owned(),
-                        offset: offset_of(block),
-                        what,
-                        affected: vec![Affected {
-                            group,
-                            entries: Some((first.index, last)),
-                            hard_state: false,
-                        }],
-                    }))
-                })?;
+                let chunk = self.verified(scan, block, group, (first, len), bytes)?;
                 Some(Item::Entries { group, chunk })
             }
+            Record::Moved { group, first, len, bytes } => {
+                let chunk = self.verified(scan, block, group, (first, len), bytes)?;
+                Some(Item::Moved { group, chunk })
+            }
+        })
+    }
+
+    fn verified<D: Disk>(
+        &self,
+        scan: &Scan<D>,
+        block: u32,
+        group: GroupId,
+        (first, len): (LogId, u32),
+        bytes: Bytes,
+    ) -> Result<Chunk, OpenError> {
+        self.chunk(group, (first, len), bytes).map_err(|what| {
+            let last = Index::new(first.index.get().saturating_add(u64::from(len))).previous();
+            OpenError::Damaged(Box::new(Damage {
+                file: scan.name().to_owned(),
+                offset: offset_of(block),
+                what,
+                affected: vec![Affected {
+                    group,
+                    entries: Some((first.index, last)),
+                    hard_state: false,
+                }],
+            }))
         })
     }
 
     fn chunk(&self, group: GroupId, at: (LogId, u32), bytes: Bytes) -> Result<Chunk, String> {
         let begun = self.held_back.iter().rev().find_map(|(item, _)| match item {
             Item::Group { group: other, generation } if *other == group => Some(*generation),
+            Item::State { group: other, state } if *other == group => Some(state.generation),
             _ => None,
         });
         let known = self.groups.get(&group).map(|known| known.generation);
@@ -297,7 +321,7 @@ impl Cursor {
         self.has_records |= !self.held_back.is_empty();
         for (item, at) in std::mem::take(&mut self.held_back) {
             if at.frame == last.frame {
-                self.directory.note(&item);
+                item.note(&mut self.directory);
             }
             let group = item.group();
             apply(&mut self.groups, &item, &at)
@@ -309,12 +333,48 @@ impl Cursor {
     }
 }
 
+/// All of each group must be there.
+fn complete(groups: &mut Groups) -> Result<(), OpenError> {
+    for (group, index) in groups {
+        if let Some(hole) = index.complete() {
+            return Err(OpenError::Damaged(Box::new(Damage {
+                file: crate::names::segment_name(index.state_segment),
+                offset: 0,
+                what: format!("group {group} has an entry {hole} that no segment holds"),
+                affected: vec![Affected {
+                    group: *group,
+                    entries: Some((hole, index.last)),
+                    hard_state: false,
+                }],
+            })));
+        }
+    }
+    Ok(())
+}
+
 /// Follows one record, when it is replayed and when it was written.
 pub(crate) fn apply(groups: &mut Groups, item: &Item, at: &FrameAt) -> Result<(), Misfit> {
     let group = groups.entry(item.group()).or_default();
     group.last_frame = at.frame;
     match item {
-        Item::Group { generation, .. } => group.begin(*generation),
+        Item::Group { generation, .. } => {
+            group.state_segment = at.segment;
+            group.begin(*generation)
+        }
+        Item::State { state, .. } => {
+            group.restate(state)?;
+            group.state_segment = at.segment;
+            Ok(())
+        }
+        Item::Moved { chunk, .. } => group.relocate(chunk, at),
+        Item::Damage { harm, .. } => {
+            group.harm = *harm;
+            harm.entries.map_or(Ok(()), |(first, _)| group.truncate(first))
+        }
+        Item::Refilled { .. } => {
+            group.harm.entries = None;
+            Ok(())
+        }
         Item::HardState { state, .. } => group.vote(*state),
         Item::Truncate { from, .. } => group.truncate(*from),
         Item::Compact { base, .. } => group.compact(*base),

@@ -11,5 +11,6 @@ mod faults;
 mod fixture;
 mod golden;
 mod life;
+mod purge;
 mod snapshots;
 mod sweep;

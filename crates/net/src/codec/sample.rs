@@ -203,7 +203,7 @@ impl Samples {
                 };
                 Membership::Answer { run, ask, outcome }
             }
-            _ => Membership::Removed { configuration: self.index() },
+            _ => Membership::Removed { as_of: self.log_id() },
         }
     }
 

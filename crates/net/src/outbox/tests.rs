@@ -8,7 +8,7 @@ use crate::codec::sample::Samples;
 use crate::frame::{FRAME_BYTES_MAX, Frame, FrameKind, FrameReader, FrameSeal};
 use crate::stats::PeerStats;
 use raftlet::Incoming;
-use raftlet::core::{Body, Forward};
+use raftlet::core::{Body, Forward, SnapshotPart};
 
 const SEAL: FrameSeal = FrameSeal::HANDSHAKE;
 
@@ -16,6 +16,25 @@ fn open(bytes_max: usize) -> Outbox {
     let mut outbox = Outbox::new(bytes_max);
     outbox.open(SEAL, true);
     outbox
+}
+
+/// Any message but a part of a snapshot.
+fn ordinary(samples: &mut Samples) -> Incoming {
+    loop {
+        let incoming = samples.any();
+        if !matches!(incoming.message.body, Body::Snapshot(_)) {
+            return incoming;
+        }
+    }
+}
+
+fn part(bytes: usize) -> Incoming {
+    let mut message = Samples::new(1).of_kind(14);
+    let Body::Snapshot(part) = &mut message.message.body else {
+        panic!("kind 14 is a part");
+    };
+    *part = SnapshotPart { bytes: Bytes::from(vec![7; bytes]), ..part.clone() };
+    message
 }
 
 fn large(bytes: usize) -> Incoming {
@@ -58,7 +77,7 @@ fn the_messages_of_a_turn_leave_in_one_frame_and_of_many_turns_in_one_write() {
     let mut outbox = open(1 << 20);
     let mut stats = PeerStats::default();
     let turns: Vec<Vec<Incoming>> =
-        (0..5).map(|_| (0..7).map(|_| samples.any()).collect()).collect();
+        (0..5).map(|_| (0..7).map(|_| ordinary(&mut samples)).collect()).collect();
     for turn in &turns {
         outbox.push_messages(&mut turn.clone(), &mut stats);
     }
@@ -199,4 +218,25 @@ fn buffers_go_back_and_forth_without_growing() {
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 2);
+}
+
+#[test]
+fn parts_of_snapshots_leave_behind_everything_else_one_at_a_time() {
+    let mut outbox = open(100_000);
+    let mut stats = PeerStats::default();
+    let vote = Samples::new(3).of_kind(3);
+    outbox.push_messages(&mut vec![part(20_000), vote.clone(), part(20_000)], &mut stats);
+    let first = outbox.take().unwrap();
+    outbox.push_messages(&mut vec![large(1_000)], &mut stats);
+    outbox.push_messages(&mut vec![part(20_000)], &mut stats);
+    assert_eq!(stats.dropped_full, 1, "parts may fill half of it");
+    outbox.give_back(first);
+    let frames = drain(&mut outbox);
+    assert_eq!(frames.len(), 3);
+    let kinds: Vec<bool> = messages(&frames)
+        .iter()
+        .map(|incoming| matches!(incoming.message.body, Body::Snapshot(_)))
+        .collect();
+    assert_eq!(kinds, [false, true, true]);
+    assert_eq!(outbox.bytes(), 0);
 }

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use bytes::Bytes;
+
 use raftlet_core::{Index, Term};
 
 /// A committed command.
@@ -28,10 +30,42 @@ pub struct ApplyError {
     pub detail: String,
 }
 
+/// Why the chunks of a snapshot end early, or why a machine cannot use them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the snapshot cannot be written or read: {detail}")]
+pub struct ChunkError {
+    /// What, where, remedy.
+    pub detail: String,
+}
+
+/// A machine's state as a stream of chunks, in the machine's own form.
+pub trait ChunkSource: 'static {
+    /// The next chunk, from 1 to [`SNAPSHOT_CHUNK_BYTES_MAX`] bytes; `None` at
+    /// the end. Some 256 KiB make few chunks and short pauses: the shard does
+    /// other work between two of them, not meanwhile.
+    ///
+    /// [`SNAPSHOT_CHUNK_BYTES_MAX`]: crate::SNAPSHOT_CHUNK_BYTES_MAX
+    ///
+    /// # Errors
+    /// [`ChunkError`]: there will be no more.
+    fn next_chunk(&mut self) -> impl Future<Output = Result<Option<Bytes>, ChunkError>>;
+}
+
+/// The chunks of a machine that takes no snapshots: there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoChunks {}
+
+impl ChunkSource for NoChunks {
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, ChunkError> {
+        match *self {}
+    }
+}
+
 /// What committed commands act on.
 ///
 /// 1. Commands come in log order, each index at most once within a run. After
-///    a restart they come again from the start of the log.
+///    a restart they come again, from behind the snapshot that `restore` brought,
+///    or from behind `durable_index`, or from the start of the log.
 /// 2. `apply` is deterministic: state and responses depend on nothing but the
 ///    commands and what came before. No clock, no randomness, no map order.
 /// 3. `apply` pushes exactly one response per command, in order.
@@ -39,6 +73,11 @@ pub struct ApplyError {
 ///    error means that this machine is broken; every member would halt alike
 ///    on a command that cannot be applied.
 /// 5. One `apply` at a time; reads run between two of them.
+/// 6. What `snapshot` gives is the state at that moment, whatever is applied
+///    while it is read: the machine shares what it has and copies what it
+///    changes. `snapshot` itself takes no longer than a hand-over.
+/// 7. `restore` puts that state in the place of its own, all of it or, with an
+///    error, nothing. The same commands on it then have the same effects.
 pub trait StateMachine: 'static {
     /// What callers propose.
     type Command;
@@ -57,6 +96,33 @@ pub trait StateMachine: 'static {
         commands: &[Command<'_>],
         responses: &mut Vec<Self::Response>,
     ) -> impl Future<Output = Result<(), ApplyError>>;
+
+    /// The state as of now, to be written down while `apply` goes on. By default
+    /// there is none, and the log only grows.
+    fn snapshot(&mut self) -> Option<impl ChunkSource + use<Self>> {
+        None::<NoChunks>
+    }
+
+    /// Takes over the state that another member, or an earlier run, wrote down.
+    ///
+    /// # Errors
+    /// [`ChunkError`] halts the group: chunks that this machine cannot read, or
+    /// by default any.
+    fn restore(
+        &mut self,
+        chunks: &mut impl ChunkSource,
+    ) -> impl Future<Output = Result<(), ChunkError>> {
+        let _ = chunks;
+        async { Err(ChunkError { detail: "this machine takes no snapshots".to_owned() }) }
+    }
+
+    /// Up to here a machine with durable state of its own has applied the log,
+    /// durably. Asked once, when its group is opened; what it covers is not
+    /// applied again (rule 14). Such a machine is given only what is durable in
+    /// this member's log as well (rule 8). 0 for one that begins with nothing.
+    fn durable_index(&self) -> Index {
+        Index::ZERO
+    }
 
     /// A digest of the state, equal on members that applied the same commands;
     /// 0 when the machine has none.

@@ -5,6 +5,7 @@ use std::future::Future;
 use bytes::Bytes;
 
 use crate::port::snapshot::{SnapshotInfo, SnapshotMeta, SnapshotReader, SnapshotWriter};
+pub use raftlet_core::Compaction;
 use raftlet_core::{Entries, Generation, GroupId, HardState, Index, LogId};
 
 /// A change of one group, in this order: hard state, truncation, compaction,
@@ -33,18 +34,6 @@ impl GroupWrite {
     pub fn new(group: GroupId, generation: Generation) -> Self {
         Self { group, generation, ..Self::default() }
     }
-}
-
-/// The front of a group's log goes (§5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Compaction {
-    /// Entries up to and with this one leave the log, whose base it is from now
-    /// on. A log that ends before it begins anew behind it. It is at or before
-    /// the current snapshot's last entry, the one named here included.
-    pub base: LogId,
-    /// The finished snapshot of this log id becomes the group's current one,
-    /// with the same record (rule 12).
-    pub snapshot: Option<LogId>,
 }
 
 /// Entries that were held and cannot be given back (rule 10).

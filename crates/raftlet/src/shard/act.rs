@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::applier::{Applied, Job, apply};
-use crate::effects::{Effects, StorageRead, Work};
+use crate::effects::{Courier, Effects, StorageRead, Work};
 use crate::observe;
 use crate::port::{Clock, Ports, Rpc, Spawn, StateMachine, Storage};
 use crate::reads::ReadJob;
@@ -29,10 +29,24 @@ impl<P: Ports> Shared<P> {
             for read in fx.fetches.drain(..) {
                 self.start_read(read);
             }
+            for courier in fx.couriers.drain(..) {
+                match courier {
+                    Courier::Send { slot, group, to } => self.start_send(slot, group, to),
+                    Courier::Receive { slot, group, number } => {
+                        self.start_receive(slot, group, number);
+                    }
+                }
+            }
             let worked = !fx.work.is_empty();
             while let Some(work) = fx.work.pop_front() {
                 match work {
                     Work::Apply { slot, job } => self.run_apply(now, slot, job),
+                    Work::Snapshot { slot, machine, group, meta } => {
+                        self.run_snapshot(slot, machine, group, meta);
+                    }
+                    Work::Restore { slot, machine, group, last } => {
+                        self.run_restore(slot, machine, group, last);
+                    }
                     Work::Reads { slot, machine, jobs } => self.run_reads(slot, machine, jobs),
                 }
             }
@@ -123,7 +137,13 @@ pub(crate) fn answer<M: StateMachine>(fx: &mut Effects<M>) {
     for (job, error) in fx.refused.drain(..) {
         job(Err(error));
     }
+    for (asked, outcome) in fx.snapshots_ended.drain(..) {
+        asked.give(outcome);
+    }
     for ended in fx.transfers_ended.drain(..) {
+        ended.answer.give(ended.outcome);
+    }
+    for ended in fx.changes_ended.drain(..) {
         ended.answer.give(ended.outcome);
     }
     fx.unclaimed.clear();
@@ -133,17 +153,17 @@ pub(crate) fn answer<M: StateMachine>(fx: &mut Effects<M>) {
 }
 
 /// A task beside the loop: the loop hears how it ended, whatever happens.
-struct Task<'a, P: Ports> {
+pub(super) struct Task<'a, P: Ports> {
     shared: &'a Rc<Shared<P>>,
     is_done: bool,
 }
 
 impl<'a, P: Ports> Task<'a, P> {
-    fn new(shared: &'a Rc<Shared<P>>) -> Self {
+    pub(super) fn new(shared: &'a Rc<Shared<P>>) -> Self {
         Self { shared, is_done: false }
     }
 
-    fn finish(&mut self, completion: Completion<P::Machine>) {
+    pub(super) fn finish(&mut self, completion: Completion<P::Machine>) {
         self.is_done = true;
         self.tell(completion);
     }

@@ -1,8 +1,11 @@
-//! What callers and the transport hold: [`Group`] and [`Inbox`].
+//! What callers and the transport hold: [`Group`] and [`Inbox`]. What a handle
+//! can do about members is in `handle/members.rs`.
 //!
 //! A handle changes nothing itself: it leaves a command, a read or a message
 //! in the shard's lanes and wakes the loop. It lives on the shard's thread, and
 //! the compiler keeps it there (rule 39).
+
+pub(crate) mod members;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,12 +13,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::answer::{Waiting, answer};
-use crate::error::{ProposeError, ReadError, TransferError, Unknown};
-use crate::port::{Incoming, Ports, StateMachine};
+use crate::error::{ProposeError, ReadError, SnapshotError, TransferError, Unknown};
+use crate::port::{Clock, Incoming, Ports, StateMachine};
 use crate::shard::Shared;
 use crate::status::GroupStatus;
 use crate::timers::Slot;
-use raftlet_core::{Liveness, NodeId, Sender};
+use raftlet_core::{Index, Liveness, NodeId, Sender};
 
 /// Largest encoding buffer kept between proposals.
 const SCRATCH_BYTES_KEPT: usize = 64 << 10;
@@ -125,10 +128,40 @@ impl<P: Ports> Group<P> {
         Transferring(waiting)
     }
 
+    /// The log's time by the leader's clock: what a command proposed now would
+    /// be stamped with (D12). `None` if another member leads, or none.
+    #[must_use]
+    pub fn log_time_ms(&self) -> Option<u64> {
+        let now = self.shared.clock.now();
+        self.shared.state.with(|state| state.log_time_ms(self.slot, now))
+    }
+
     /// The node that this member is on.
     #[must_use]
     pub fn node(&self) -> NodeId {
         self.shared.seat.node
+    }
+
+    /// Writes this member's machine down and lets the log up to it go, but for
+    /// its tail, though none is due yet. Taken in by this call, not by the first
+    /// poll.
+    ///
+    /// Waits until the snapshot is durable in its file, and gives the index that
+    /// the group's current snapshot here reaches: that of an earlier one if
+    /// nothing was applied since. The group goes on meanwhile.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]; the log is as it was.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops waiting; the snapshot is taken.
+    pub fn snapshot(&self) -> Snapshotting {
+        let (give, waiting) = answer();
+        match self.shared.state.with(|state| state.accept_snapshot(self.slot, give)) {
+            Some((give, reason)) => give.give(Err(reason)),
+            None => self.shared.signal.raise(),
+        }
+        Snapshotting(waiting)
     }
 
     /// How the group is doing here. Allocates; not for hot paths.
@@ -182,6 +215,20 @@ impl<T> Future for Reading<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let ended = Pin::new(&mut self.0).poll(cx);
         ended.map(|outcome| outcome.unwrap_or(Err(ReadError::Stopped)))
+    }
+}
+
+/// A snapshot being taken. Awaiting it gives the index that it reaches.
+#[derive(Debug)]
+#[must_use = "whether a snapshot was taken is known only to who awaits it"]
+pub struct Snapshotting(Waiting<Result<Index, SnapshotError>>);
+
+impl Future for Snapshotting {
+    type Output = Result<Index, SnapshotError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ended = Pin::new(&mut self.0).poll(cx);
+        ended.map(|outcome| outcome.unwrap_or(Err(SnapshotError::Stopped)))
     }
 }
 

@@ -6,13 +6,16 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
+use crate::applier::Start;
 use crate::error::{BootstrapError, OpenError};
 use crate::port::{
-    FailureDetector, GroupInfo, GroupWrite, LoadedLog, Ports, Storage, StorageError, WriteBatch,
+    FailureDetector, GroupInfo, GroupWrite, LoadedLog, Ports, SnapshotMeta, StateMachine, Storage,
+    StorageError, WriteBatch,
 };
 use crate::shard::Group;
 use crate::shard::state::Phase;
 use crate::shard::{Shard, Shared};
+use crate::snapshot::head;
 use raftlet_core::{
     self as core, Configuration, Generation, GroupId, HardState, Restored, Seat, Term,
 };
@@ -59,8 +62,9 @@ impl<P: Ports> Shard<P> {
     }
 
     /// Opens a group with what storage holds of it, and `machine` in its
-    /// initial state: the log is applied to it from the start (law 1 of
-    /// [`StateMachine`](crate::StateMachine)).
+    /// initial state, or in the one it says that it has. It is restored from the
+    /// group's snapshot if that is ahead of it; behind that the log is applied
+    /// (law 1 of [`StateMachine`](crate::StateMachine)).
     ///
     /// A group that storage does not know opens as a member of nothing, which
     /// waits for a leader.
@@ -86,7 +90,11 @@ impl<P: Ports> Shard<P> {
         }
         let hard_state = storage.load_term_and_vote(group).await.map_err(failed)?;
         let log = storage.load_log(group).await.map_err(failed)?;
-        let restored = restored(group, hard_state, log)?;
+        let snapshot = storage.load_snapshot(group).await.map_err(failed)?;
+        let meta = snapshot.map(|(meta, _)| meta);
+        let mut restored = restored(group, hard_state, log)?;
+        restored.machine = machine.durable_index();
+        let start = start(group, &mut restored, meta.as_ref())?;
         // Another `open` may have been faster.
         self.check_openable(group)?;
         let shared = &self.shared;
@@ -109,7 +117,7 @@ impl<P: Ports> Shard<P> {
             let liveness = shared.detector.liveness(node);
             shared.state.with(|state| state.on_liveness(node, liveness));
         }
-        let slot = shared.state.with(|state| state.add(now, core, machine));
+        let slot = shared.state.with(|state| state.add(now, core, (machine, start)));
         shared.signal.raise();
         Ok(Group::new(shared, slot))
     }
@@ -133,7 +141,7 @@ impl<P: Ports> Shard<P> {
 }
 
 fn restored(group: GroupId, hard_state: HardState, log: LoadedLog) -> Result<Restored, OpenError> {
-    let LoadedLog { last, runs, configurations, last_log_time_ms, .. } = log;
+    let LoadedLog { base, last, runs, configurations, last_log_time_ms, .. } = log;
     let decode = |(index, bytes): (core::Index, bytes::Bytes)| {
         let decoded = Configuration::decode(&bytes);
         decoded
@@ -141,8 +149,28 @@ fn restored(group: GroupId, hard_state: HardState, log: LoadedLog) -> Result<Res
             .map_err(|source| OpenError::Configuration { group, index, source })
     };
     let configurations = configurations.into_iter().map(decode).collect::<Result<_, _>>()?;
-    let shape = Restored { hard_state, last, runs, configurations, ..Restored::default() };
+    let shape = Restored { hard_state, base, last, runs, configurations, ..Restored::default() };
     Ok(Restored { last_log_time_ms, ..shape })
+}
+
+/// Where the machine begins, and what the core learns of the snapshot.
+fn start(
+    group: GroupId,
+    restored: &mut Restored,
+    meta: Option<&SnapshotMeta>,
+) -> Result<Start, OpenError> {
+    let machine = restored.machine;
+    let Some(meta) = meta else {
+        return Ok(Start { has_applied: machine, ..Start::default() });
+    };
+    let damaged = || OpenError::Snapshot { group, last: meta.last };
+    restored.snapshot = Some(head::of_core(meta).ok_or_else(damaged)?);
+    let start = Start::behind(meta).ok_or_else(damaged)?;
+    if machine < meta.last.index {
+        // It is restored from the snapshot first; that says where it begins.
+        return Ok(Start::default());
+    }
+    Ok(Start { has_applied: machine, ..start })
 }
 
 /// Another number for every group and node (splitmix64's finalizer).

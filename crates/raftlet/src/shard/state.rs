@@ -15,15 +15,17 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 
 use crate::answer::Answer;
-use crate::applier::Applied;
+use crate::applier::{Applied, Start};
+use crate::change::Changes;
+use crate::couriers::{Couriers, Restored};
 use crate::effects::{Effects, StorageRead};
-use crate::error::{Halt, NotDone, ProposeError, ReadError, ShardError, Unknown};
+use crate::error::{Halt, NotDone, ProposeError, ReadError, ShardError, SnapshotError, Unknown};
 use crate::histogram::Histogram;
 use crate::inbox::Lanes;
 use crate::member::Member;
 use crate::observe::{Note, Observer};
 use crate::options::{ShardOptions, ShardSettings};
-use crate::port::{GroupInfo, Incoming, StateMachine, StorageError};
+use crate::port::{GroupInfo, Incoming, SnapshotMeta, StateMachine, StorageError};
 use crate::proposal::{Budget, Proposal};
 use crate::reads::ReadJob;
 use crate::shard::writer::Writer;
@@ -31,7 +33,7 @@ use crate::status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
 use crate::timers::{Slot, Timers};
 use crate::transfer::Transfers;
 use raftlet_core::{
-    Arena, Generation, GroupId, Liveness, NodeId, Now, Output, Sender, Settings, Time,
+    Arena, Generation, GroupId, Liveness, LogId, NodeId, Now, Output, Sender, Settings, Time,
 };
 
 /// Proposals are copied into blocks of this size.
@@ -43,6 +45,14 @@ pub(crate) enum Completion<M: StateMachine> {
     Read(StorageRead, Result<raftlet_core::Entries, StorageError>),
     /// A batch that took its time.
     Applied(Slot, Applied<M>),
+    /// A machine that was being restored.
+    Restored(Slot, Restored<M>),
+    /// A snapshot was written, up to this index, or not.
+    Taken(Slot, Result<LogId, SnapshotError>),
+    /// Sending to a member is over.
+    Sent(Slot, NodeId),
+    /// A snapshot was received whole and its file is finished; or not.
+    Received(Slot, u64, Option<SnapshotMeta>),
     /// A task ended without its result.
     Lost,
 }
@@ -98,6 +108,8 @@ pub(crate) struct State<M: StateMachine> {
     pub(super) log_bytes: usize,
     pub(super) release_next: Slot,
     pub(super) transfers: Transfers,
+    pub(super) changes: Changes,
+    pub(super) couriers: Couriers,
     pub(super) counters: ShardCounters,
     pub(super) observer: Observer,
     /// From the turn that took a proposal in to the one that applied it; one
@@ -135,6 +147,8 @@ impl<M: StateMachine> State<M> {
             log_bytes: 0,
             release_next: 0,
             transfers: Transfers::default(),
+            changes: Changes::default(),
+            couriers: Couriers::default(),
             counters: ShardCounters::default(),
             observer: Observer::default(),
             proposal_times: Histogram::default(),
@@ -169,6 +183,7 @@ impl<M: StateMachine> State<M> {
         if let Some(member) = self.members.get_mut(slot) {
             member.halt(now, halt, &mut self.due);
             self.end_transfers(Some(slot), Some(halt));
+            self.end_changes(Some(slot), Some(halt));
             self.mark_dirty(slot);
         }
     }
@@ -205,9 +220,13 @@ impl<M: StateMachine> State<M> {
         let unknown = ProposeError::Unknown(Unknown::Stopped);
         for member in &mut self.members {
             member.end_all(&not_done, &unknown, &ReadError::Stopped, &mut self.due);
+            let asked = member.policy.take_asked().into_iter();
+            let stopped = asked.map(|asked| (asked, Err(SnapshotError::Stopped)));
+            self.due.snapshots_ended.extend(stopped);
         }
         self.empty_lanes(&not_done, &ReadError::Stopped);
         self.end_transfers(None, None);
+        self.end_changes(None, None);
         self.due.silence();
     }
 
@@ -226,12 +245,17 @@ impl<M: StateMachine> State<M> {
     // ---- what handles and the transport leave
 
     /// Adds a member; its group must not be here yet.
-    pub(crate) fn add(&mut self, now: Now, core: raftlet_core::Group, machine: M) -> Slot {
+    pub(crate) fn add(
+        &mut self,
+        now: Now,
+        core: raftlet_core::Group,
+        (machine, start): (M, Start),
+    ) -> Slot {
         let slot = self.lanes.add();
         let group = core.seat().group;
         let before = self.by_group.insert(group, slot);
         assert!(before.is_none(), "a group opened twice");
-        self.members.push(Member::new(core, slot, machine));
+        self.members.push(Member::new(core, slot, machine, start));
         assert_eq!(self.members.len(), slot + 1, "lanes and members go together");
         self.tell_liveness(now, slot);
         slot
@@ -350,8 +374,14 @@ impl<M: StateMachine> State<M> {
             digest: None,
             halted: member.halted.clone(),
             log_memory_bytes: member.log_bytes,
+            snapshots: self.snapshots_status(slot),
             counters: *member.core.counters(),
         })
+    }
+
+    /// What a command proposed now would be stamped with, if this member leads.
+    pub(crate) fn log_time_ms(&self, slot: Slot, now: Now) -> Option<u64> {
+        self.members.get(slot)?.core.log_time_ms(now)
     }
 
     /// Lends a group's machine, with the index up to which it is applied.

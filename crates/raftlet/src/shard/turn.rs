@@ -24,6 +24,7 @@ use crate::error::{Halt, NotDone, ProposeError, ReadError};
 use crate::member::Member;
 use crate::observe::Alarms;
 use crate::port::{StateMachine, StorageError, WriteBatch};
+use crate::shard::snapshots::Piece;
 use crate::shard::state::{Completion, Phase, State};
 use crate::shard::writer::Durable;
 use crate::timers::Slot;
@@ -52,6 +53,7 @@ impl<M: StateMachine> State<M> {
         self.take_completions(now);
         self.take_inputs(now);
         self.take_transfers(now);
+        self.take_changes(now);
         self.take_liveness(now);
         self.take_deadlines(now);
         self.settle_dirty(now);
@@ -70,12 +72,14 @@ impl<M: StateMachine> State<M> {
             || !self.completions.is_empty()
             || !self.sweeps.is_empty()
             || self.transfers.is_asked()
+            || self.changes.is_asked()
             || self.writer.wants_turn(self.now.time)
     }
 
     /// When a turn is due if nothing else happens first.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
-        let own = [self.writer.next_deadline(), self.transfers.next_deadline()];
+        let rare = [self.transfers.next_deadline(), self.changes.next_deadline()];
+        let own = [self.writer.next_deadline(), rare.into_iter().flatten().min()];
         own.into_iter().chain([self.timers.next()]).flatten().min()
     }
 
@@ -119,6 +123,12 @@ impl<M: StateMachine> State<M> {
             match completion {
                 Completion::Read(read, result) => self.on_storage_read(now, read, result),
                 Completion::Applied(slot, applied) => self.on_applied(now, slot, applied),
+                Completion::Restored(slot, restored) => self.on_restored(now, slot, restored),
+                Completion::Taken(slot, result) => self.on_taken(now, slot, result),
+                Completion::Sent(slot, to) => self.on_sent(now, slot, to),
+                Completion::Received(slot, number, meta) => {
+                    self.on_received(now, (slot, number), meta);
+                }
                 // A machine or port panicked in its task: loud, not half alive
                 // (rule 44).
                 Completion::Lost => panic!("a task of the shard ended without its result"),
@@ -137,6 +147,14 @@ impl<M: StateMachine> State<M> {
             return;
         };
         match (read.purpose, result) {
+            (_, Err(error @ StorageError::Poisoned { .. })) => self.poison(now, &error),
+            // Asked before a snapshot took the place of the log.
+            (Purpose::Apply, _) if member.applier.drop_void() => {}
+            (Purpose::Fetch(id), Err(StorageError::Missing { .. }))
+                if read.first <= member.core.base().index =>
+            {
+                member.core.on_fetched(now, id, None);
+            }
             (Purpose::Apply, Ok(entries)) => {
                 if let Err(halt) = member.applier.on_read(entries, &member.core) {
                     self.halt(now, read.slot, &halt);
@@ -149,7 +167,6 @@ impl<M: StateMachine> State<M> {
             (Purpose::Fetch(id), Err(StorageError::Unreadable { .. })) => {
                 member.core.on_fetched(now, id, None);
             }
-            (_, Err(error @ StorageError::Poisoned { .. })) => self.poison(now, &error),
             // What should be held is damaged or missing: this member stops by
             // name, the others go on (rule 10).
             (_, Err(error)) => self.halt(now, read.slot, &Halt::Storage(error)),
@@ -164,7 +181,7 @@ impl<M: StateMachine> State<M> {
         };
         let copies = u64::try_from(applied.job.without_effect.len()).unwrap_or(u64::MAX);
         self.counters.copies_without_effect += copies;
-        if let Err(halt) = member.on_applied(applied, &mut self.due) {
+        if let Err(halt) = member.on_applied(applied, &self.options, &mut self.due) {
             self.halt(now, slot, &halt);
             return;
         }
@@ -177,7 +194,10 @@ impl<M: StateMachine> State<M> {
             let taken = deadline.ns().saturating_sub(timeout);
             self.proposal_times.observe(now.time.ns().saturating_sub(taken));
         }
-        let goes_on = member.applier.is_behind() || !member.held.is_empty();
+        let applied = member.applier.applied();
+        let goes_on = member.applier.is_behind()
+            || !member.held.is_empty()
+            || member.policy.is_due(now.time, applied, &self.options);
         count_log_bytes(&mut self.log_bytes, member);
         if goes_on {
             self.mark_dirty(slot);
@@ -217,6 +237,7 @@ impl<M: StateMachine> State<M> {
         };
         let mut taken = 0;
         let mut taken_bytes = 0;
+        let mut pieces = Vec::new();
         let alarms = Alarms::of(member.core.counters());
         while taken < share && taken_bytes < bytes {
             let Some((from, mut message, size)) = self.lanes.take_message(slot) else {
@@ -228,10 +249,20 @@ impl<M: StateMachine> State<M> {
                 self.counters.appends_refused += 1;
                 continue;
             }
+            if let Body::Membership(said) = &message.body {
+                self.changes.note_answer(slot, said);
+            }
+            if let Some(piece) = Piece::of(&message.body) {
+                let of = (message.generation.get(), message.term.get());
+                pieces.push((from, of, piece));
+            }
             member.step(now, &mut self.arena, from, &mut message);
         }
         Alarms::of(member.core.counters()).note_since(alarms, member.group, &mut self.due.notes);
-        let Some(lane) = self.lanes.lane(slot) else {
+        for (from, of, piece) in pieces {
+            self.on_piece(slot, from, of, piece);
+        }
+        let (Some(lane), Some(member)) = (self.lanes.lane(slot), self.members.get_mut(slot)) else {
             return (taken, taken_bytes);
         };
         while taken < share && taken_bytes < bytes {
@@ -346,6 +377,10 @@ impl<M: StateMachine> State<M> {
         for Envelope { to, message } in out.messages.drain(..) {
             self.due.send(to, member.group, message);
         }
+        if let Some(last) = out.install {
+            member.applier.install(last);
+        }
+        let wanted = std::mem::take(&mut out.snapshots);
         if let Some(committed) = out.committed {
             member.applier.on_committed(committed);
         }
@@ -374,17 +409,19 @@ impl<M: StateMachine> State<M> {
                     }
                 }
                 Event::Configuration { .. } => is_reconfigured = true,
+                Event::Removed { .. } => member.on_removed(&mut self.due),
                 Event::NotTransferred { why } => {
                     let ended = self.transfers.on_failure(slot, why);
                     self.due.transfers_ended.extend(ended);
                 }
-                Event::Removed { .. } | Event::Truncated { .. } => {}
+                Event::Truncated { .. } => {}
             }
         }
         member.advance_apply(now.time, &self.options, &mut self.due);
         member.serve_reads(&mut self.due);
         self.timers.arm(slot, member.next_deadline());
         count_log_bytes(&mut self.log_bytes, member);
+        self.mind_snapshots(now, slot, wanted);
         if let Some((term, leader)) = led_by {
             self.on_group_led(slot, term, leader);
         }

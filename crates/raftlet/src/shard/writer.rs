@@ -22,7 +22,7 @@ use std::task::Waker;
 
 use crate::port::{GroupWrite, WriteBatch};
 use crate::timers::Slot;
-use raftlet_core::{Entries, Generation, GroupId, Index, Persist, Ticket, Time};
+use raftlet_core::{Compaction, Entries, Generation, GroupId, Index, Persist, Ticket, Time};
 
 /// How long a write that found no space rests before it is tried again.
 const NO_SPACE_PAUSE_NS: u64 = 200_000_000;
@@ -130,6 +130,7 @@ impl Writer {
         self.gathering.writes.push(GroupWrite {
             hard_state: persist.hard_state,
             truncate_from: persist.truncate_from,
+            compact: persist.compact,
             entries: persist.entries,
             ..GroupWrite::new(group, generation)
         });
@@ -281,6 +282,14 @@ fn fold(write: &mut GroupWrite, later: Persist) {
         } else {
             write.entries.truncate(from);
         }
+    }
+    if let Some(later) = later.compact {
+        let snapshot = later.snapshot.or(write.compact.and_then(|former| former.snapshot));
+        write.compact = Some(Compaction { base: later.base, snapshot });
+        let kept = write.entries.chunks().filter_map(|chunk| chunk.from(later.base.index.next()));
+        let mut entries = Entries::none();
+        kept.for_each(|chunk| entries.push(chunk));
+        write.entries = entries;
     }
     for chunk in later.entries.chunks() {
         write.entries.push(chunk.clone());

@@ -137,3 +137,18 @@ fn members_that_applied_the_same_entries_hold_the_same_window() {
     }
     assert_eq!(one.window, other.window);
 }
+
+#[test]
+fn a_window_survives_its_encoding_and_no_prefix_of_it_passes() {
+    let mut log = Log::new();
+    for sequence in [1, 2, 3, 7, 9, 10, 40] {
+        assert!(log.admits(origin(1, 3, sequence)));
+        log.admits(origin(2, 1, sequence * 5));
+    }
+    let bytes = log.window.encode();
+    assert_eq!(Window::decode(&bytes), Some(log.window.clone()));
+    assert_eq!(Window::decode(&[]), Some(Window::default()));
+    for cut in 1..bytes.len() {
+        assert_eq!(Window::decode(&bytes[..cut]), None, "cut at {cut}");
+    }
+}

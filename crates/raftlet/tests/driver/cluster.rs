@@ -6,14 +6,16 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use raftlet::core::{
     Configuration, Generation, GroupId, Incarnation, Index, Liveness, Member, MemberRole, NodeId,
     Role, Run, Sender,
 };
 use raftlet::memory::{Executor, ManualDetector, MemoryPorts, MemoryStorage, Network, Owner};
 use raftlet::{
-    ApplyError, Command, Group, NodeSeat, PortSet, ProposeError, Proposing, Shard, ShardError,
-    ShardOptions, Spawn, StateMachine,
+    ApplyError, ChunkError, ChunkSource, Command, Group, NodeSeat, OpenError, PortSet,
+    ProposeError, Proposing, Shard, ShardError, ShardOptions, Spawn, StateMachine,
 };
 
 pub(crate) const GROUP: GroupId = GroupId::new(1);
@@ -24,6 +26,20 @@ pub(crate) const GENERATION: Generation = Generation::new(1);
 pub(crate) struct Ledger {
     pub(crate) lines: Vec<String>,
     pub(crate) switches: Rc<Switches>,
+    /// What it says that it has applied durably.
+    pub(crate) has_applied: Index,
+}
+
+/// Lines of a ledger in one chunk of its snapshot.
+pub(crate) const LINES_PER_CHUNK: usize = 10;
+
+/// The pages of a ledger.
+struct Pages(std::vec::IntoIter<Bytes>);
+
+impl ChunkSource for Pages {
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, ChunkError> {
+        Ok(self.0.next())
+    }
 }
 
 /// What a test may do to a machine.
@@ -80,6 +96,30 @@ impl StateMachine for Ledger {
             responses.pop();
         }
         Ok(())
+    }
+
+    fn snapshot(&mut self) -> Option<impl ChunkSource + use<>> {
+        let chunks: Vec<Bytes> = self
+            .lines
+            .chunks(LINES_PER_CHUNK)
+            .map(|lines| {
+                Bytes::from(lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+            })
+            .collect();
+        Some(Pages(chunks.into_iter()))
+    }
+
+    async fn restore(&mut self, chunks: &mut impl ChunkSource) -> Result<(), ChunkError> {
+        let mut lines = Vec::new();
+        while let Some(chunk) = chunks.next_chunk().await? {
+            lines.extend(String::from_utf8_lossy(&chunk).lines().map(str::to_owned));
+        }
+        self.lines = lines;
+        Ok(())
+    }
+
+    fn durable_index(&self) -> Index {
+        self.has_applied
     }
 
     fn digest(&self) -> u64 {
@@ -159,12 +199,25 @@ impl Cluster {
         Rc::new(Shard::new(self.options.clone(), seat, ports).unwrap())
     }
 
+    /// A new node with empty storage, which knows no member.
+    pub(crate) fn join(&mut self, id: u64) {
+        let storage = MemoryStorage::new(self.executor.clock());
+        storage.set_latency(Duration::from_micros(300));
+        self.nodes.insert(id, Node { storage, run: 0, live: None });
+        self.start(id);
+    }
+
     /// Starts a node on what its storage holds.
     pub(crate) fn start(&mut self, id: u64) {
+        self.start_with(id, Ledger::default());
+    }
+
+    /// The same, with a machine that has something of its own.
+    pub(crate) fn start_with(&mut self, id: u64, ledger: Ledger) {
         let detector = ManualDetector::new();
         let shard = self.new_shard(id, detector.clone());
         let switches = Rc::new(Switches::default());
-        let machine = Ledger { switches: Rc::clone(&switches), ..Ledger::default() };
+        let machine = Ledger { switches: Rc::clone(&switches), ..ledger };
         let group = self.executor.block_on(shard.open(GROUP, GENERATION, machine)).unwrap();
         let inbox = shard.inbox();
         self.network.join(NodeId::new(id), move |from, messages| inbox.deliver(from, messages));
@@ -176,6 +229,12 @@ impl Cluster {
         });
         self.nodes.get_mut(&id).unwrap().live =
             Some(Live { shard, group, switches, detector, ended });
+    }
+
+    /// Opens the group on what its storage holds, and no more.
+    pub(crate) fn try_open(&mut self, id: u64, ledger: Ledger) -> Result<(), OpenError> {
+        let shard = self.new_shard(id, ManualDetector::new());
+        self.executor.block_on(shard.open(GROUP, GENERATION, ledger)).map(drop)
     }
 
     /// SIGKILL: nothing of the run survives but the storage.

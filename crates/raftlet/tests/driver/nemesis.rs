@@ -119,7 +119,14 @@ fn disturb(cluster: &mut Cluster, random: &mut Random, down: &mut BTreeSet<u64>)
 }
 
 fn play(seed: u64) -> History {
-    let mut cluster = Cluster::with(3, seed, |options| options.log_memory_bytes_max = 1 << 10);
+    let mut cluster = Cluster::with(3, seed, |options| {
+        options.log_memory_bytes_max = 1 << 10;
+        // Every second seed lives from snapshots.
+        if seed.is_multiple_of(2) {
+            options.snapshot_log_entries = 10;
+            options.snapshot_tail_entries = 3;
+        }
+    });
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9) | 1);
     let (mut down, mut runs) = (BTreeSet::new(), BTreeMap::new());
     let (mut asked, mut reads) = (Vec::new(), Vec::new());

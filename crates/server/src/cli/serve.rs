@@ -64,6 +64,10 @@ pub(crate) struct ServeArgs {
     /// The address that clients are told, where it differs from --client-addr.
     #[arg(long, env = "RAFTLET_ADVERTISE_CLIENT_ADDR", value_name = "HOST:PORT")]
     pub(crate) advertise_client_addr: Option<String>,
+    /// The admin address that other nodes are told, where it differs from
+    /// --admin-addr.
+    #[arg(long, env = "RAFTLET_ADVERTISE_ADMIN_ADDR", value_name = "HOST:PORT")]
+    pub(crate) advertise_admin_addr: Option<String>,
     /// Listen beyond loopback although nothing is encrypted or authenticated.
     #[arg(long, env = "RAFTLET_INSECURE_BIND", value_parser = BoolishValueParser::new())]
     pub(crate) insecure_bind: bool,

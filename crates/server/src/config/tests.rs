@@ -65,6 +65,7 @@ fn what_cannot_stand_is_refused_by_the_name_of_its_flag() {
         (&["--client-addr", "0.0.0.0:7379"], "--insecure-bind"),
         (&["--client-addr", "nonsense"], "--client-addr nonsense"),
         (&["--advertise-client-addr", "host"], "--advertise-client-addr host"),
+        (&["--advertise-admin-addr", "host"], "--advertise-admin-addr host"),
         (&["--node-id", "3", "--initial-members", "1=h:1"], "node 3"),
         (&["--initial-members", "1=h:1,1=h:2"], "listed twice"),
         (&["--initial-members", "1=h:1,2=h:1"], "listed twice"),

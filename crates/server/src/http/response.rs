@@ -74,7 +74,6 @@ impl Response {
     }
 
     /// Pieces as they come, until the sender is dropped.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the events of the dashboard"))]
     pub(crate) fn stream(content_type: &'static str, pieces: mpsc::Receiver<Bytes>) -> Self {
         let (status, body) = (Status::OK, Body::Stream(pieces));
         Self { status, content_type, headers: Vec::new(), body }

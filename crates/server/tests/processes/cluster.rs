@@ -52,7 +52,7 @@ pub(crate) fn in_shell(first: &str, command: &Command) -> Command {
 
 /// A port of loopback that is free and given out once in this process. Below
 /// the range that the system gives to connections, of which there are many.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     loop {
         let place = std::process::id().wrapping_mul(409) + TAKEN.fetch_add(1, Ordering::Relaxed);

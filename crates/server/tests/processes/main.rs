@@ -14,11 +14,14 @@
     reason = "what does not hold ends the test"
 )]
 
+mod browser;
 mod client;
 mod clients;
 mod cluster;
 mod counters;
+mod dashboard;
 mod demo;
+mod expiry;
 mod failing_disk;
 mod hosts;
 mod identity;

@@ -97,6 +97,7 @@ fn one_client_too_many_is_told_so() {
     for client in &mut clients {
         assert_eq!(client.ask(&["PING"]), Reply::simple_static("PONG"));
     }
+    assert_eq!(cluster.status(0).unwrap()["clients"]["connected"], 2);
     let refusal = cluster.client(0).receive().unwrap();
     assert_eq!(error_text(&refusal), "ERR max number of clients reached");
     assert_eq!(cluster.status(0).unwrap()["clients"]["refused"], 1);

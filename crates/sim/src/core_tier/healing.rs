@@ -15,7 +15,7 @@ use super::member::Member;
 use super::plan::Healing;
 use super::world::World;
 use crate::tally::Mark;
-use raftlet::core::{Group, Index, Liveness, NodeId, Term};
+use raftlet::core::{Configuration, Group, Index, Liveness, NodeId, Term};
 
 /// Election timeouts that recovery may take. Leaders elected in the last
 /// moment of an unlucky split, several times over, and a catch-up through a
@@ -46,12 +46,16 @@ impl World {
         }
         self.idle()?;
         self.judge.tally.mark(Mark::Healed);
+        Ok(())
+    }
+
+    /// Closes the books.
+    pub(crate) fn end(&mut self) {
         for seat in 0..self.members.len() {
             if let Some(group) = &self.members[seat].group {
                 self.judge.count(group.counters());
             }
         }
-        Ok(())
     }
 
     fn heal(&mut self) -> Result<(), Violation> {
@@ -111,10 +115,19 @@ impl World {
         }
     }
 
-    /// The members that must recover.
+    /// The members that must recover: of whoever leads the latest term, as far
+    /// as they are not lost.
     fn core(&self) -> impl Iterator<Item = &Member> {
-        let kept = |(seat, member)| (!self.lost.contains(&seat)).then_some(member);
-        self.members.iter().enumerate().filter_map(kept)
+        let leaders = self.members.iter().filter(|member| is_leader(member));
+        let leader = leaders.max_by_key(|member| member.view.term);
+        let configuration = leader.and_then(|leader| leader.group.as_ref()?.configuration().into());
+        let kept = move |(seat, member): (usize, &'_ Member)| {
+            let is_seated = configuration.is_none_or(|configuration: &Configuration| {
+                configuration.find(member.node).is_some()
+            });
+            is_seated && !self.lost.contains(&seat)
+        };
+        self.members.iter().enumerate().filter(move |(s, m)| kept((*s, *m))).map(|(_, m)| m)
     }
 
     /// Failure detectors say how it is.
@@ -129,6 +142,7 @@ impl World {
                     _ if !self.lost.contains(&about) => Liveness::Alive { run },
                     _ => Liveness::Suspected,
                 };
+                self.note_liveness(seat, about, says);
                 self.with_group(seat, |group, now, _| group.on_liveness(now, node, says));
             }
             self.settle(seat)?;
@@ -140,7 +154,8 @@ impl World {
     fn some_seat(&mut self) -> usize {
         loop {
             let seat = self.random.mischief.index(self.members.len());
-            if !self.lost.contains(&seat) {
+            let node = self.members[seat].node;
+            if self.core().any(|member| member.node == node) {
                 return seat;
             }
         }
@@ -173,6 +188,13 @@ impl World {
         };
         if leader.group.as_ref().is_some_and(Group::is_transferring) {
             return Some(format!("{} is handing over", leader.node));
+        }
+        if let Some(group) = &leader.group {
+            let configuration = group.configuration();
+            let waits = group.catching_up();
+            if configuration.is_joint() || !waits.is_empty() {
+                return Some(format!("a change is under way: {configuration:?}, {waits:?}"));
+            }
         }
         let (term, last) = (leader.view.term, leader.written.last());
         if last.index < len {
@@ -212,6 +234,10 @@ impl World {
         let half = IDLE_TIMEOUTS / 2 * self.plan.timeout_ns();
         self.pass(half)?;
         let (term, leader) = self.leadership();
+        // What those say to each other who hold no seat is their own business.
+        let seated: Vec<NodeId> = self.core().map(|member| member.node).collect();
+        let watched = self.members.iter().map(|member| seated.contains(&member.node));
+        self.watched = Some(watched.collect());
         let (messages, deadlines) = (self.messages_sent, self.deadlines_obeyed);
         self.pass(half)?;
         let after = self.leadership();
@@ -244,7 +270,7 @@ impl World {
         (2 + 8 * deaf) * others * u64::try_from(intervals).unwrap_or(u64::MAX)
     }
 
-    fn pass(&mut self, span_ns: u64) -> Result<(), Violation> {
+    pub(super) fn pass(&mut self, span_ns: u64) -> Result<(), Violation> {
         let until = self.now + span_ns;
         // Something that surely happens at the end, and means nothing.
         self.after(span_ns, Event::Wake { seat: 0 });

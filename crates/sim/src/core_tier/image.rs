@@ -12,8 +12,8 @@ use std::rc::Rc;
 
 use crate::trace::{mix, mix_bytes};
 use raftlet::core::{
-    Chunk, Compaction, Configuration, Entries, Entry, EntryKind, HardState, Index, LogId, Origin,
-    Restored, Snapshot, Term,
+    Chunk, Compaction, Configuration, Entries, Entry, EntryKind, HardState, Index, LogId, NodeId,
+    Origin, Restored, Snapshot, Term,
 };
 
 /// An entry, reduced to what checks need.
@@ -85,6 +85,7 @@ pub(crate) struct Image {
     pub(crate) hard_state: HardState,
     records: Vec<Record>,
     chunks: Vec<Chunk>,
+    configurations: Vec<(Index, Configuration)>,
     base: LogId,
     snapshot: Option<Rc<Taken>>,
 }
@@ -103,12 +104,21 @@ impl Image {
             self.compact(compaction, change.taken.as_ref());
         }
         self.records.extend_from_slice(&change.records);
+        if change.records.iter().any(|record| record.is_configuration) {
+            let entries = change.entries.iter();
+            let configured = entries.filter(|entry| entry.kind == EntryKind::Configuration);
+            self.configurations.extend(configured.map(|entry| {
+                let configuration = Configuration::decode(entry.payload);
+                (entry.index, configuration.expect("a core appends only what it can read"))
+            }));
+        }
         self.chunks.extend(change.entries.chunks().cloned());
     }
 
     /// Removes the entries from `from` on.
     fn truncate(&mut self, from: Index) {
         self.records.truncate(position(from.previous()));
+        self.configurations.retain(|(index, _)| *index < from);
         while let Some(chunk) = self.chunks.pop_if(|chunk| chunk.last() >= from) {
             if let Some(kept) = chunk.until(from.previous()) {
                 self.chunks.push(kept);
@@ -124,6 +134,13 @@ impl Image {
         let base = position(compaction.base.index);
         self.chunks = self.chunks.iter().filter_map(|c| c.from(self.base.index.next())).collect();
         if let Some(taken) = taken {
+            let snapshot = &taken.snapshot;
+            if self.digest(snapshot.last.index) != Some(taken.digest()) {
+                // Another's: of its configurations the last is known.
+                self.configurations.retain(|(index, _)| position(*index) > base);
+                let configured = (snapshot.configuration_index, snapshot.configuration.clone());
+                self.configurations.insert(0, configured);
+            }
             let behind = self.records.split_off(self.records.len().min(base));
             self.records.clone_from(&taken.records);
             self.records.truncate(base);
@@ -151,6 +168,42 @@ impl Image {
             term: self.records.last().map_or(Term::ZERO, |last| last.term),
             index: Index::new(u64::try_from(self.records.len()).expect("a short log")),
         }
+    }
+
+    /// Configurations and where they stand, ascending.
+    pub(crate) fn configurations(&self) -> &[(Index, Configuration)] {
+        &self.configurations
+    }
+
+    /// Those that a log has which begins at the base: the one in effect there,
+    /// and what follows.
+    fn configurations_held(&self) -> Vec<(Index, Configuration)> {
+        let behind = self.configurations.partition_point(|(index, _)| *index <= self.base.index);
+        self.configurations.iter().skip(behind.saturating_sub(1)).cloned().collect()
+    }
+
+    /// The configuration in effect in front of the entries of `term`.
+    pub(crate) fn configuration_before(&self, term: Term) -> Option<&Configuration> {
+        let is_before = |index: &Index| self.get(*index).is_some_and(|record| record.term < term);
+        let mut earlier = self.configurations.iter().rev();
+        earlier.find(|(index, _)| is_before(index)).map(|(_, configuration)| configuration)
+    }
+
+    /// Since which configuration that its leader of `term` made `node` has had
+    /// its seat without a break; 0 when it had it before.
+    pub(crate) fn seated_since(&self, node: NodeId, term: Term) -> Index {
+        let mut since = Index::ZERO;
+        for (index, configuration) in self.configurations.iter().rev() {
+            let is_own = self.get(*index).is_some_and(|record| record.term == term);
+            if configuration.find(node).is_none() {
+                return since;
+            }
+            if !is_own {
+                return Index::ZERO;
+            }
+            since = *index;
+        }
+        Index::ZERO
     }
 
     pub(crate) fn records(&self) -> &[Record] {
@@ -204,15 +257,11 @@ impl Image {
     /// What a member that starts on this image is told.
     pub(crate) fn restored(&self) -> Restored {
         let mut runs: Vec<LogId> = Vec::new();
-        let mut configurations = Vec::new();
         let held = self.records.iter().enumerate().skip(position(self.base.index));
         for (at, record) in held {
             let index = Index::new(u64::try_from(at).expect("a short log") + 1);
             if runs.last().is_none_or(|run| run.term != record.term) {
                 runs.push(LogId { term: record.term, index });
-            }
-            if record.is_configuration {
-                configurations.push((index, self.configuration(index)));
             }
         }
         Restored {
@@ -221,16 +270,10 @@ impl Image {
             snapshot: self.snapshot().map(|taken| taken.snapshot.clone()),
             last: self.last().index,
             runs,
-            configurations,
+            configurations: self.configurations_held(),
             last_log_time_ms: self.records.last().map_or(0, |last| last.log_time_ms),
             machine: Index::ZERO,
         }
-    }
-
-    fn configuration(&self, index: Index) -> Configuration {
-        let entries = self.read(index, index, 0).expect("a record has its chunk");
-        let entry = entries.iter().next().expect("one entry was read");
-        Configuration::decode(entry.payload).expect("only configurations are marked as such")
     }
 }
 

@@ -64,6 +64,11 @@ claims! {
     COMMIT_MONOTONE = "I21" "a commit index never falls within a run nor passes the log";
     APPLY_IN_ORDER = "I23" "entries are applied one by one in order";
     COMMIT_IS_PROVEN = "I25" "a member commits only entries that are the group's";
+    ONE_CHANGE = "I26" "a leader changes the members only when the last change and an entry of its own are committed";
+    QUORUMS_OVERLAP = "I27" "quorums of consecutive configurations meet";
+    VOTERS_LEAD = "I28" "only a voter leads";
+    CONFIGURATION_OF_THE_LOG = "I29" "the configuration in effect is the last of the log";
+    LEAVES_OFFICE = "I31" "a leader that was removed leads only until that is committed";
     SNAPSHOT_IS_TRUE = "I32" "a snapshot is the group's state at its index, with its configuration";
     SNAPSHOT_IS_NEWS = "I33" "a snapshot never takes back what was applied";
     COMPACTION_IS_COVERED = "I35" "a log is compacted only behind a snapshot that is whole";
@@ -77,9 +82,12 @@ claims! {
     HALTED_IS_SILENT = "I51" "after a failed write a member sends and writes nothing";
     NOT_BUSY = "I55" "an idle group falls silent and no deadline repeats itself";
     HEALS = "I56" "when faults end, one leader, equal logs, and new work succeeds";
+    QUORUM_GOES_ON = "I57" "a quorum that can talk goes on, whatever else is cut, under its leader or the next";
     TERMS_SETTLE = "I58" "when faults end, terms stop growing";
     ASKS_WHAT_EXISTS = "W01" "a core asks storage only for what is durable there";
     STATUS_IS_TRUE = "W02" "what a core tells about itself is what it handed out";
+    VOTERS_ARE_LEVEL = "W05" "who becomes a voter holds what the log held when that was asked for";
+    ACKS_ARE_FENCED = "W06" "acks of an earlier membership move no match index";
     NO_PANIC = "W03" "no input makes a core panic";
     STARTS = "W04" "a core starts on whatever survived";
 }

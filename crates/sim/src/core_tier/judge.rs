@@ -15,6 +15,7 @@
 //! member that was not counted.
 
 mod acks;
+mod change;
 mod commit;
 mod election;
 mod lease;
@@ -27,13 +28,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::image::Change;
 use super::invariants::{self, Violation, ensure};
 use super::member::Member;
+pub(crate) use super::roster::{node_at, seat_of};
 use crate::tally::{Mark, Tally};
 use raftlet::core::{Body, Envelope, Index, LogId, NodeId, Output, Role, Term};
 
 /// History as an omniscient observer has it.
 #[derive(Debug)]
 pub(crate) struct Judge {
-    voters: usize,
+    seats: usize,
     reigns: BTreeMap<Term, Reign>,
     /// Votes that left a member or were counted by itself: term, then seat.
     votes: BTreeMap<Term, Vec<Option<NodeId>>>,
@@ -47,6 +49,8 @@ pub(crate) struct Judge {
     handed_over: BTreeMap<Term, LogId>,
     /// Commands whose proposal was refused.
     refused: BTreeSet<u64>,
+    /// The last change begun: by the leader of which term, behind which entry.
+    change_floor: Option<(Term, Index)>,
     /// The highest index that any client was shown.
     shown: Index,
     pub(crate) tally: Tally,
@@ -71,9 +75,9 @@ struct Committed {
 
 impl Judge {
     /// A history that begins with `genesis` on every member.
-    pub(crate) fn new(voters: usize, genesis: &Change) -> Self {
+    pub(crate) fn new(seats: usize, genesis: &Change) -> Self {
         let mut judge = Self {
-            voters,
+            seats,
             reigns: BTreeMap::new(),
             votes: BTreeMap::new(),
             claims: BTreeMap::new(),
@@ -81,6 +85,7 @@ impl Judge {
             committed: Vec::new(),
             handed_over: BTreeMap::new(),
             refused: BTreeSet::new(),
+            change_floor: None,
             shown: Index::ZERO,
             tally: Tally::default(),
         };
@@ -111,6 +116,11 @@ impl Judge {
         self.refused.extend(commands);
     }
 
+    /// How many leaders later terms had.
+    pub(crate) fn elected_after(&self, term: Term) -> usize {
+        self.reigns.range(term.next()..).count()
+    }
+
     pub(crate) fn committed_len(&self) -> Index {
         Index::new(u64::try_from(self.committed.len()).expect("a short log"))
     }
@@ -135,6 +145,11 @@ impl Judge {
         };
         self.on_office(members, seat)?;
         self.on_commit(members, seat, out)?;
+        self.on_change(members, seat, change.as_ref())?;
+        self.on_change_events(out);
+        if let Some(group) = &members[seat].group {
+            members[seat].view.configuration = group.configuration_index();
+        }
         self.on_status(&members[seat])?;
         self.on_transfer_events(out);
         for envelope in &out.messages {
@@ -168,7 +183,7 @@ impl Judge {
         let message = &envelope.message;
         let to = seat_of(envelope.to);
         ensure(
-            to.is_some_and(|to| to < self.voters && to != seat),
+            to.is_some_and(|to| to < self.seats && to != seat),
             invariants::STATUS_IS_TRUE,
             || format!("a message to {}", envelope.to),
         )?;
@@ -227,10 +242,6 @@ impl Judge {
         self.tally.add(Mark::QuorumLost, counters.quorum_lost);
         self.tally.add(Mark::Throttle, counters.throttled);
     }
-
-    fn majority(&self) -> usize {
-        self.voters / 2 + 1
-    }
 }
 
 /// Pre-votes name the term that is asked for, not one that anybody has.
@@ -241,11 +252,6 @@ fn asks_for_a_later_term(body: &Body) -> bool {
         Body::VoteReply(reply) => reply.kind == VoteKind::Pre && reply.granted,
         _ => false,
     }
-}
-
-/// The seat of a node: node ids are seats counted from 1.
-pub(crate) fn seat_of(node: NodeId) -> Option<usize> {
-    usize::try_from(node.get()).ok()?.checked_sub(1)
 }
 
 pub(crate) fn is_leader(member: &Member) -> bool {

@@ -55,6 +55,8 @@ pub(crate) struct View {
     pub(crate) term: Term,
     pub(crate) leader: Option<NodeId>,
     pub(crate) commit: Index,
+    /// Where the configuration in effect stood.
+    pub(crate) configuration: Index,
     pub(crate) ticket: Ticket,
     /// Deadlines obeyed in a row without moving the next one.
     pub(crate) stuck_deadlines: u32,
@@ -134,12 +136,17 @@ pub(crate) struct Disk {
 }
 
 impl Member {
-    pub(crate) fn new(node: NodeId, genesis: Change, clock: Clock) -> Self {
+    pub(crate) fn new(
+        node: NodeId,
+        incarnation: Incarnation,
+        genesis: &Change,
+        clock: Clock,
+    ) -> Self {
         let mut image = Image::default();
-        image.adopt(&genesis);
+        image.adopt(genesis);
         Self {
             node,
-            incarnation: Incarnation(u128::from(node.get()) << 64 | 0xd15c),
+            incarnation,
             run: Run::new(0),
             group: None,
             written: image.clone(),

@@ -25,6 +25,7 @@ impl World {
             Turn::Read => self.client_reads()?,
             Turn::Forget => self.client_forgets()?,
             Turn::Transfer => self.client_transfers()?,
+            Turn::Change => self.client_changes()?,
             Turn::Replay => self.replay(),
             Turn::Cut => self.cut(),
             Turn::Heal => {
@@ -123,6 +124,7 @@ impl World {
             self.judge.tally.mark(Mark::UntoldWrites);
         }
         let lost = member.crash(&mut self.random.mischief);
+        self.known[seat].fill(Liveness::Unknown);
         if lost > 0 {
             self.judge.tally.mark(Mark::LostWrites);
         }
@@ -202,6 +204,9 @@ impl World {
         let about: NodeId = self.members[about].node;
         self.trace.fold(&[0x12, self.now]);
         self.tell(seat, || format!("hears that {about} is {says:?}"));
+        if let Some(other) = super::judge::seat_of(about) {
+            self.note_liveness(seat, other, says);
+        }
         self.with_group(seat, |group, now, _| group.on_liveness(now, about, says));
         self.settle(seat)
     }

@@ -15,8 +15,10 @@ use raftlet::core::{LeaseOptions, Options};
 /// Everything about a run that is decided before its first step.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Voters, from 1 to 7.
+    /// Voters at first, from 1 to 7.
     pub voters: usize,
+    /// Who else there is.
+    pub cast: Cast,
     /// The group's options, alike on all members.
     pub options: Options,
     /// What goes wrong with messages.
@@ -27,6 +29,15 @@ pub struct Plan {
     pub clients: ClientLoad,
     /// How the second phase heals.
     pub healing: Healing,
+}
+
+/// Nodes beside the first voters; with them there are 7 at most.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cast {
+    /// Learners of the first configuration.
+    pub learners: usize,
+    /// Nodes with empty disks that may be added later.
+    pub spares: usize,
 }
 
 /// Faults of messages and links.
@@ -123,6 +134,8 @@ pub struct ClientLoad {
     pub forget: u64,
     /// Some member is asked to hand leadership over.
     pub transfer: u64,
+    /// Some member is asked for other members.
+    pub change: u64,
 }
 
 /// How the second phase begins.
@@ -154,8 +167,9 @@ impl Plan {
         };
         let options = options(random);
         let timeout_ns = nanoseconds(options.election_timeout);
-        Self {
+        let plan = Self {
             voters,
+            cast: Cast::default(),
             network: NetworkFaults::draw(random, timeout_ns),
             members: MemberFaults::draw(random, timeout_ns),
             clients: ClientLoad::draw(random),
@@ -166,7 +180,30 @@ impl Plan {
                 _ => Healing::AllVouched,
             },
             options,
+        };
+        plan.with_changes(&mut Random::new(seed, CHANGES_STREAM))
+    }
+
+    /// In half of the runs the members change. All of them recover then: which
+    /// of them are a quorum depends on how far each has come.
+    fn with_changes(mut self, random: &mut Random) -> Self {
+        self.clients.change = rate(random, true, 500, 50_000);
+        if self.clients.change == 0 {
+            return self;
         }
+        let mut draw = |most: usize, taken: usize| random.index(most.min(SEATS_MAX - taken) + 1);
+        self.cast.learners = draw(2, self.voters);
+        self.cast.spares = draw(3, self.voters + self.cast.learners);
+        if self.healing != Healing::AllUnvouched {
+            self.healing = Healing::AllVouched;
+        }
+        self
+    }
+
+    /// All nodes there are.
+    #[must_use]
+    pub fn seats(&self) -> usize {
+        self.voters + self.cast.learners + self.cast.spares
     }
 
     /// Between which rates clocks run, per thousand: with leases on within the
@@ -262,6 +299,7 @@ impl ClientLoad {
             read: rate(random, true, 1_000, 200_000),
             forget: rate(random, true, 1_000, 50_000),
             transfer: rate(random, true, 500, 20_000),
+            change: 0,
         }
     }
 }
@@ -326,6 +364,10 @@ fn nanoseconds(duration: Duration) -> u64 {
 
 /// The stream that plans are drawn from.
 const STREAM: u64 = 1;
+/// The stream that changes of the members are drawn from.
+const CHANGES_STREAM: u64 = 2;
+/// Voters, learners and spare nodes together.
+const SEATS_MAX: usize = 7;
 
 #[cfg(test)]
 mod tests {
@@ -337,14 +379,15 @@ mod tests {
         for seed in 0..2_000 {
             let plan = Plan::draw(seed);
             Settings::try_from(plan.options.clone()).unwrap_or_else(|e| panic!("{seed}: {e}"));
-            assert!((1..=7).contains(&plan.voters));
+            assert!((1..=7).contains(&plan.voters) && plan.seats() <= 7);
         }
     }
 
     #[test]
     fn every_class_of_fault_is_off_in_some_plans_and_on_in_others() {
         let plans: Vec<Plan> = (0..200).map(Plan::draw).collect();
-        let classes: [fn(&Plan) -> u64; 8] = [
+        let classes: [fn(&Plan) -> u64; 9] = [
+            |plan| plan.clients.change,
             |plan| plan.network.drop,
             |plan| plan.network.duplicate,
             |plan| plan.network.replay,

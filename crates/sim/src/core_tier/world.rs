@@ -22,13 +22,14 @@ use super::judge::transfer::must_refuse;
 use super::member;
 use super::network::{self, Flight, FlightId, Network};
 use super::plan::Plan;
+use super::roster::{Wish, incarnation_of, seated};
 use super::wheel::Wheel;
 use crate::random::Random;
 use crate::tally::Mark;
 use crate::trace::Trace;
 use raftlet::core::{
-    Arena, Body, Configuration, Generation, Group, GroupId, Incarnation, Member, MemberRole,
-    Message, NodeId, Now, Output, Run, Seat, Settings, Term, Time, VoteKind, genesis,
+    Arena, Body, Configuration, Generation, Group, GroupId, Index, Liveness, MemberRole, Message,
+    NodeId, Now, Output, Run, Seat, Settings, Term, Time, VoteKind, genesis,
 };
 
 /// The whole simulated world.
@@ -58,6 +59,12 @@ pub(crate) struct World {
     pub(super) next_command: u64,
     pub(super) messages_sent: u64,
     pub(super) deadlines_obeyed: u64,
+    /// Seats whose messages and deadlines are counted; all until then.
+    pub(super) watched: Option<Vec<bool>>,
+    /// What was asked for last of the members.
+    pub(super) wish: Option<Wish>,
+    /// By seat: what its failure detector has said of each.
+    pub(super) known: Vec<Vec<Liveness>>,
     pub(super) transfers: BTreeMap<u64, Transfer>,
     pub(super) next_transfer: u64,
 }
@@ -84,12 +91,19 @@ impl World {
             mischief: Random::new(seed, 13),
             clients: Random::new(seed, 14),
         };
-        let first = first_change(plan.voters);
-        let members = (1..)
-            .take(plan.voters)
-            .map(|node| {
+        let first = first_change(plan.voters, plan.cast.learners);
+        let seats = plan.seats();
+        let members = (0..seats)
+            .map(|seat| {
                 let clock = Clock::start(&mut random.members, 0, plan.clock_rates());
-                member::Member::new(NodeId::new(node), first.clone(), clock)
+                let has_seat = seat < plan.voters + plan.cast.learners;
+                let genesis = if has_seat { first.clone() } else { Change::default() };
+                member::Member::new(
+                    super::judge::node_at(seat),
+                    incarnation_of(seat),
+                    &genesis,
+                    clock,
+                )
             })
             .collect();
         let mut world = Self {
@@ -98,8 +112,8 @@ impl World {
             queue: BinaryHeap::new(),
             next_due: 0,
             members,
-            network: Network::new(plan.voters),
-            judge: Judge::new(plan.voters, &first),
+            network: Network::new(seats),
+            judge: Judge::new(seats, &first),
             arena: Arena::new(4096),
             out: Output::default(),
             random,
@@ -112,6 +126,9 @@ impl World {
             next_command: 0,
             messages_sent: 0,
             deadlines_obeyed: 0,
+            watched: None,
+            wish: None,
+            known: vec![vec![Liveness::Unknown; seats]; seats],
             transfers: BTreeMap::new(),
             next_transfer: 0,
             plan,
@@ -166,6 +183,9 @@ impl World {
             Event::Start { seat } => self.start(seat),
             Event::Rumour { seat, about, says } => {
                 self.tell(seat, || format!("hears that {about} is {says:?}"));
+                if let Some(other) = super::judge::seat_of(about) {
+                    self.note_liveness(seat, other, says);
+                }
                 self.with_group(seat, |group, now, _| group.on_liveness(now, about, says));
                 self.settle(seat)
             }
@@ -294,13 +314,15 @@ impl World {
         for fetch in out.fetches.drain(..) {
             self.start_fetch(seat, fetch);
         }
+        self.tell_liveness_again(seat, out);
         self.schedule_wake(seat);
         Ok(())
     }
 
     /// A message leaves, and may never arrive.
     pub(super) fn send(&mut self, seat: usize, to: usize, message: Message) {
-        self.messages_sent += 1;
+        let is_counted = self.watched.as_ref().is_none_or(|watched| watched[seat] || watched[to]);
+        self.messages_sent += u64::from(is_counted);
         let kind = network::kind(&message.body);
         self.trace.fold(&[0x5e, kind, message.term.get()]);
         self.tell(seat, || format!("to n{}: {message:?}", to + 1));
@@ -368,7 +390,17 @@ impl World {
             &message.body,
             Body::VoteRequest(request) if request.kind == VoteKind::Pre
         );
-        let is_ack = matches!(message.body, Body::Ack(_));
+        let under = match &message.body {
+            Body::Ack(ack) => Some(ack.configuration),
+            _ => None,
+        };
+        let is_ack = under.is_some();
+        let matched = |group: &Group| {
+            let members = group.status().members;
+            members.iter().find(|m| m.node == from.node).map_or(Index::ZERO, |m| m.match_index)
+        };
+        let watches = is_ack && self.plan.clients.change > 0;
+        let before_ack = self.members[seat].group.as_ref().filter(|_| watches).map(matched);
         let member = &mut self.members[seat];
         if is_ack
             && message.term == member.view.term
@@ -388,6 +420,11 @@ impl World {
         self.note_leader(seat, from.node, append_term);
         if is_ack {
             self.judge.on_progress(&self.members, seat)?;
+        }
+        let after_ack = self.members[seat].group.as_ref().filter(|_| watches).map(matched);
+        if let (Some(under), Some(before), Some(after)) = (under, before_ack, after_ack) {
+            let member = &self.members[seat];
+            self.judge.on_fenced(member, from.node, under, (before, after))?;
         }
         self.settle(seat)?;
         let member = &self.members[seat];
@@ -462,7 +499,8 @@ impl World {
             self.schedule_wake(seat);
             return Ok(());
         }
-        self.deadlines_obeyed += 1;
+        let is_counted = self.watched.as_ref().is_none_or(|watched| watched[seat]);
+        self.deadlines_obeyed += u64::from(is_counted);
         self.trace.fold(&[0xdd, self.now]);
         self.tell(seat, || "its deadline passes".to_owned());
         self.with_group(seat, |group, now, _| group.on_deadline(now));
@@ -530,17 +568,10 @@ impl World {
     }
 }
 
-/// Entry 1 with its hard state, alike on all members.
-fn first_change(voters: usize) -> Change {
-    let members = (1..)
-        .take(voters)
-        .map(|node| Member {
-            node: NodeId::new(node),
-            incarnation: Incarnation(u128::from(node) << 64 | 0xd15c),
-            role: MemberRole::Voter,
-            address: format!("n{node}:1"),
-        })
-        .collect();
+/// Entry 1 with its hard state, alike on all members of the first hour.
+fn first_change(voters: usize, learners: usize) -> Change {
+    let role = |seat| if seat < voters { MemberRole::Voter } else { MemberRole::Learner };
+    let members = (0..voters + learners).map(|seat| seated(seat, role(seat))).collect();
     let configuration = Configuration::new(members).expect("voters, each once");
     let entries = genesis(GROUP, GENERATION, &configuration);
     Change {

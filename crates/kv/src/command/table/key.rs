@@ -1,6 +1,6 @@
 //! Rows of commands on keys, whatever they hold.
 
-use crate::command::parse::{container, key as parse};
+use crate::command::parse::{container, key as parse, sort};
 use crate::command::table::{ALWAYS, FAST_READ};
 use crate::command::{Keys, Row};
 
@@ -8,6 +8,20 @@ use crate::command::{Keys, Row};
 const SECOND: Keys = Keys::Span { first: 2, last: 2, step: 1 };
 
 pub(super) static ROWS: &[Row] = &[
+    Row::new("sort", -2, sort::sort)
+        .flags(&["write", "denyoom", "movablekeys"])
+        .keys(Keys::Sort)
+        .categories(&["write", "set", "sortedset", "list", "slow", "dangerous"])
+        .doc("generic", "1.0.0", "Sort the elements in a list, set or sorted set"),
+    Row::new("sort_ro", -2, sort::sort_ro)
+        .flags(&["readonly", "movablekeys"])
+        .keys(Keys::ONE)
+        .categories(&["read", "set", "sortedset", "list", "slow", "dangerous"])
+        .doc(
+            "generic",
+            "7.0.0",
+            "Sort the elements in a list, set or sorted set. Read-only variant of SORT.",
+        ),
     Row::new("del", -2, parse::del)
         .flags(&["write"])
         .keys(Keys::ALL)

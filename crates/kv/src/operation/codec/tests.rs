@@ -11,6 +11,7 @@ fn samples() -> Vec<(Command<&'static [u8]>, &'static str)> {
         hash::samples(),
         list::samples(),
         set::samples(),
+        sort::samples(),
         sorted_set_samples::samples(),
         transaction::samples(),
         lock::samples(),

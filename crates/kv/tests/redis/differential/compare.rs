@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::Request;
+use super::unordered;
 use raftlet_kv::{Reply, ReplyParser};
 
 /// How long a case may take, in milliseconds: then what is left until a
@@ -17,6 +18,9 @@ pub fn are_alike(request: &Request, ours: &Bytes, theirs: &Bytes) -> bool {
     let name = request[0].to_ascii_lowercase();
     let second = request.get(1).map(|word| word.to_ascii_lowercase()).unwrap_or_default();
     let (ours, theirs) = (parsed(ours), parsed(theirs));
+    if let Some(are_alike) = unordered::are_alike(request, &ours, &theirs) {
+        return are_alike;
+    }
     match (&name[..], &ours, &theirs) {
         // What is left until a deadline, and a deadline by what was left.
         (b"ttl" | b"expiretime", Reply::Integer(ours), Reply::Integer(theirs)) => {
@@ -36,9 +40,14 @@ pub fn are_alike(request: &Request, ours: &Bytes, theirs: &Bytes) -> bool {
         },
         (b"object", Reply::Bulk(ours), Reply::Bulk(theirs)) if second == b"encoding" => {
             // In Redis a string that grew is "raw" even when it is short, and a
-            // number no "int".
-            let of_strings = ["int", "embstr", "raw"];
-            [ours, theirs].iter().all(|name| of_strings.iter().any(|one| name == one))
+            // number no "int"; a collection that was large stays what it became.
+            let forms: &[&[&str]] = &[
+                &["int", "embstr", "raw"],
+                &["listpack", "hashtable", "intset"],
+                &["listpack", "skiplist"],
+            ];
+            let has = |forms: &&&[&str], name: &Bytes| forms.iter().any(|form| name == form);
+            forms.iter().any(|of_type| has(&of_type, ours) && has(&of_type, theirs))
         }
         // Small numbers are shared, but not those that `INCRBYFLOAT` made.
         (b"object", Reply::Integer(1 | 2_147_483_647), Reply::Integer(1 | 2_147_483_647)) => {

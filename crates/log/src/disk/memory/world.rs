@@ -395,7 +395,9 @@ impl World {
     }
 
     fn is_full(&self, more: u64) -> bool {
-        let used: u64 = self.files.values().map(|file| u64_from(file.seen.len())).sum();
+        // What has no name any more is space again.
+        let named = self.names.values().filter_map(|id| self.files.get(id));
+        let used: u64 = named.map(|file| u64_from(file.seen.len())).sum();
         self.capacity.is_some_and(|capacity| used + more > capacity)
     }
 

@@ -5,6 +5,7 @@ use super::{Committed, Judge};
 use crate::core_tier::image::{Record, position};
 use crate::core_tier::invariants::{self, Violation, ensure};
 use crate::core_tier::member::{Member, Read};
+use crate::core_tier::roster::is_quorum;
 use crate::tally::Mark;
 use raftlet::core::{Entries, Index, Output, ReadReady, Role, Term};
 
@@ -64,9 +65,14 @@ impl Judge {
             || format!("{} commits {new}, an entry of term {by}", member.node),
         )?;
         let holds = |other: &&Member| other.durable.digest(new) == Some(record.digest);
-        let holders = members.iter().filter(holds).count();
-        ensure(holders >= self.majority(), invariants::COMMIT_BY_QUORUM, || {
-            format!("{} commits {new} on {holders} disks", member.node)
+        let is_held = |seat: usize| members.get(seat).is_some_and(|other| holds(&other));
+        // What was in effect before the drain, or came into effect in it.
+        let configurations = member.written.configurations().iter();
+        let mut counted = configurations.filter(|(at, _)| *at >= member.view.configuration);
+        let is_quorum = counted.any(|(_, configuration)| is_quorum(configuration, is_held));
+        ensure(is_quorum, invariants::COMMIT_BY_QUORUM, || {
+            let holders: Vec<_> = members.iter().filter(holds).map(|other| other.node).collect();
+            format!("{} commits {new} on the disks of {holders:?}", member.node)
         })?;
         if !holds(&member) {
             self.tally.mark(Mark::CommitAheadOfSelf);

@@ -1,8 +1,9 @@
 //! Claims about terms, votes and offices.
 
-use super::{Judge, Reign, is_leader};
+use super::{Judge, Reign, is_leader, node_at};
 use crate::core_tier::invariants::{self, Violation, ensure};
 use crate::core_tier::member::Member;
+use crate::core_tier::roster::is_quorum;
 use crate::tally::Mark;
 use raftlet::core::{LogId, NodeId, Persist, Role, Term, VoteKind, VoteReply, VoteRequest};
 
@@ -100,8 +101,8 @@ impl Judge {
             format!("node {candidate} in term {term}, durable is {durable:?}")
         })?;
         let seat = super::seat_of(member.node).expect("members are numbered from 1");
-        let voters = self.voters;
-        let votes = self.votes.entry(term).or_insert_with(|| vec![None; voters]);
+        let seats = self.seats;
+        let votes = self.votes.entry(term).or_insert_with(|| vec![None; seats]);
         let earlier = votes[seat].replace(candidate);
         ensure(earlier.is_none_or(|earlier| earlier == candidate), invariants::ONE_VOTE, || {
             format!("node {candidate} after {earlier:?} in term {term}")
@@ -123,10 +124,19 @@ impl Judge {
             self.lead(&members[seat], seat, term)?;
             self.tally.mark(Mark::Election);
         }
-        let voters = self.voters;
+        let seated: Vec<bool> = (0..self.seats)
+            .map(|seat| group.configuration().find(node_at(seat)).is_some())
+            .collect();
+        let is_reconfigured = group.configuration_index() != members[seat].view.configuration;
         let view = &mut members[seat].view;
         if role != Role::Leader || !led {
-            view.unanswered = vec![None; voters];
+            view.unanswered = vec![None; self.seats];
+        }
+        // Whoever is seated anew is waited for anew.
+        for (since, seated) in view.unanswered.iter_mut().zip(seated) {
+            if is_reconfigured || !seated {
+                *since = None;
+            }
         }
         view.role = Some(role);
         view.term = term;
@@ -149,10 +159,17 @@ impl Judge {
         }
         self.externalise(member, term, member.node, invariants::CANDIDACY_DURABLE)?;
         let votes = self.votes.get(&term).map_or(&[][..], Vec::as_slice);
-        let given = votes.iter().filter(|vote| **vote == Some(member.node));
-        let given = given.count();
-        ensure(given >= self.majority(), invariants::ONE_LEADER, || {
-            format!("node {} leads term {term} with {given} of {} votes", member.node, self.voters)
+        let gave = |seat: usize| votes.get(seat).is_some_and(|vote| *vote == Some(member.node));
+        let configuration = member.written.configuration_before(term);
+        let is_elected = configuration.is_some_and(|configuration| is_quorum(configuration, gave));
+        ensure(is_elected, invariants::ONE_LEADER, || {
+            format!("node {} leads term {term} with {votes:?} in {configuration:?}", member.node)
+        })?;
+        // One outside of the set in effect may lead while that is not committed.
+        let mut sets = member.written.configurations().iter().rev().take(2);
+        let is_voter = sets.any(|(_, configuration)| configuration.is_voter(member.node));
+        ensure(is_voter, invariants::VOTERS_LEAD, || {
+            format!("node {} leads term {term} and is no voter", member.node)
         })?;
         // The last entry committed in an earlier term stands for all before.
         let owed = self.committed.iter().rposition(|entry| entry.by < term);
@@ -193,14 +210,10 @@ impl Judge {
         let overdue = |since: &Option<u64>| {
             since.is_some_and(|since| now_ns.saturating_sub(since) > 3 * timeout_ns)
         };
-        let silent = member.view.unanswered.iter().filter(|since| overdue(since));
-        let answering = self.voters - silent.count();
-        ensure(answering >= self.majority(), invariants::QUORUM_OR_STEP_DOWN, || {
-            format!("node {} leads, {answering} answer", member.node)
+        let answers = |seat: usize| !member.view.unanswered.get(seat).is_some_and(&overdue);
+        let answered = is_quorum(group.configuration(), answers);
+        ensure(answered, invariants::QUORUM_OR_STEP_DOWN, || {
+            format!("node {} leads, unanswered since {:?}", member.node, member.view.unanswered)
         })
     }
-}
-
-pub(super) fn node_at(seat: usize) -> NodeId {
-    NodeId::new(u64::try_from(seat).expect("a small number") + 1)
 }

@@ -106,6 +106,9 @@ impl Judge {
             || format!("truncation from {from}, which is committed"),
         )?;
         self.tally.mark(Mark::Truncation);
+        if member.written.configurations().last().is_some_and(|(index, _)| *index >= from) {
+            self.tally.mark(Mark::ConfigurationTruncated);
+        }
         Ok(())
     }
 

@@ -1,0 +1,285 @@
+//! Frees the oldest segments, in order (rule 27: their space is used again).
+//!
+//! A segment is free when no group has entries in it, nor its last statement.
+//! Freed segments leave in order of age only, so a truncation or compaction
+//! always outlives what it cancels, and nothing that was replaced comes back.
+//!
+//! What keeps the oldest segment when the log is above its limit:
+//! - the last statement of an idle group: it is stated again;
+//! - a little of a cold group: its entries are written again at the end, as
+//!   *moved* ones, in the same stream and in one order with all else;
+//! - more than that: the group is named by `pins`, so that the shard has it
+//!   snapshot and compact. Nothing else frees that segment.
+//!
+//! Moving is for garbage: a segment that is live by half or more is not moved,
+//! its groups are named instead. So moving never writes more than was freed.
+//!
+//! Order: what is moved is durable → `IDENTITY` says in both copies which
+//! segment is the oldest needed → the older files are used again or removed.
+//! Killed between any two, the next start ends alike.
+
+use crate::append::{Need, Purpose, echo_of};
+use crate::block::BLOCK_BYTES;
+use crate::disk::{Disk, DiskError};
+use crate::frame::{FRAME_BYTES_SOFT, blocks_for};
+use crate::index::oldest_needed;
+use crate::index::spans::Held;
+use crate::names;
+use crate::plan::{Plan, frame_bytes_max};
+use crate::prepare::not_no_space;
+use crate::record::{Item, STATE_BYTES_MAX};
+use crate::shard_log::{Chore, Shared, Spare, State};
+use crate::width::{u32_from, u64_from, usize_from};
+use raftlet::core::{Chunk, GroupId, Index};
+use raftlet::{Pin, StorageError};
+
+/// Bytes of one group in one segment that are moved; above, the group is named.
+const MOVED_GROUP_BYTES_MAX: u64 = 64 << 10;
+/// Bytes of one frame of moved records: a quarter of what a frame should have.
+const MOVED_FRAME_BYTES_MAX: usize = FRAME_BYTES_SOFT / 16;
+/// Groups named at once; the next are named when these are gone.
+const PINS_MAX: usize = 64;
+/// Free files kept for use: as many as one compaction of a log of four segments
+/// frees at once.
+const SPARES_MAX: usize = 4;
+
+/// What keeps a segment.
+#[derive(Debug, Default)]
+struct Burden {
+    segment: u64,
+    /// Groups that only have to be stated again.
+    states: Vec<GroupId>,
+    /// Groups with a little in it.
+    small: Vec<(GroupId, Held)>,
+    pins: Vec<Pin>,
+}
+
+impl<D: Disk> State<D> {
+    /// Bytes of all segments that make up the log.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        let finished: u64 = self.finished.iter().map(|segment| u64::from(segment.end)).sum();
+        (finished + u64::from(self.next_block)) * u64_from(BLOCK_BYTES)
+    }
+
+    /// How many of the finished segments nobody needs.
+    fn free_count(&self) -> usize {
+        if self.link.is_some() {
+            // The segment in use does not count yet.
+            return 0;
+        }
+        let needed = oldest_needed(&self.groups).unwrap_or(u64::MAX);
+        let mut count = self.finished.partition_point(|segment| segment.number < needed);
+        // A segment of the old format says nothing of groups that began before.
+        while self.finished.get(count).is_some_and(|next| !next.is_self_contained) && count > 0 {
+            count -= 1;
+        }
+        count
+    }
+
+    /// What keeps the oldest segment that is not free, if the log is too large.
+    fn burden(&self, soft_bytes: u64) -> Option<Burden> {
+        let free = self.free_count();
+        let freed: u64 = self.finished.iter().take(free).map(|it| u64::from(it.end)).sum();
+        let kept = self.log_bytes() - freed * u64_from(BLOCK_BYTES);
+        let target = self.finished.get(free).filter(|_| kept > soft_bytes)?;
+        let mut burden = Burden { segment: target.number, ..Burden::default() };
+        let mut small_bytes = 0;
+        for (group, index) in &self.groups {
+            if index.state_segment == target.number {
+                burden.states.push(*group);
+            }
+            let Some(held) = index.spans.in_segment(target.number) else {
+                continue;
+            };
+            if held.bytes <= MOVED_GROUP_BYTES_MAX {
+                small_bytes += held.bytes;
+                burden.small.push((*group, held));
+            } else {
+                burden.pins.push(Pin { group: *group, bytes: held.bytes, until: held.until });
+            }
+        }
+        if small_bytes > u64::from(target.end) * u64_from(BLOCK_BYTES) / 2 {
+            let pin = |(group, held): (GroupId, Held)| Pin {
+                group,
+                bytes: held.bytes,
+                until: held.until,
+            };
+            burden.pins.extend(burden.small.drain(..).map(pin));
+        }
+        burden.pins.sort_by_key(|pin| std::cmp::Reverse(pin.bytes));
+        burden.pins.truncate(PINS_MAX);
+        Some(burden)
+    }
+
+    /// A free file that nobody reads any more.
+    pub(crate) fn take_spare(&mut self) -> Option<Spare> {
+        let readers = &self.readers;
+        let at = self.spares.iter().position(|spare| !readers.contains_key(&spare.number))?;
+        Some(self.spares.remove(at))
+    }
+
+    pub(crate) fn current_pins(&self) -> Vec<Pin> {
+        let is_held = |pin: &&Pin| {
+            self.groups.get(&pin.group).is_some_and(|index| index.base.index < pin.until)
+        };
+        self.pins.iter().filter(is_held).copied().collect()
+    }
+}
+
+impl<D: Disk> Shared<D> {
+    /// Lets go of segments that nobody needs; called inside the `prepare` gate.
+    /// Returns whether there were any.
+    pub(crate) async fn purge(&self) -> Result<bool, DiskError> {
+        let (count, oldest) = {
+            let state = self.state.borrow();
+            let count = state.free_count();
+            let oldest = state.finished.get(count).map_or(state.active.number, |it| it.number);
+            (count, oldest)
+        };
+        if count == 0 {
+            return Ok(false);
+        }
+        self.home.note_oldest_segment(oldest).await.map_err(not_no_space)?;
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        state.counters.prepare_flushes += 2;
+        state.counters.segments_freed += u64_from(count);
+        for freed in state.finished.drain(..count) {
+            // A file that will be used again must not be cut behind its back.
+            let is_other = |chore: &Chore<D>| match chore {
+                Chore::Cut { number, .. } => *number != freed.number,
+                Chore::Remove { .. } | Chore::RemoveSnapshot { .. } => true,
+            };
+            state.after_link.retain(is_other);
+            state.chores.retain(is_other);
+            if state.spares.len() < SPARES_MAX {
+                state.spares.push(Spare { number: freed.number, blocks: freed.end });
+            } else {
+                let name = names::segment_name(freed.number);
+                state.chores.push(Chore::Remove { name });
+            }
+        }
+        Ok(true)
+    }
+
+    /// On a full disk a spare file is worth more as space; whether there was one.
+    pub(crate) fn drop_spare(&self) -> bool {
+        let mut state = self.state.borrow_mut();
+        let Some(spare) = state.spares.pop() else {
+            return false;
+        };
+        let name = names::segment_name(spare.number);
+        state.chores.push(Chore::Remove { name });
+        true
+    }
+
+    /// One step towards a smaller log, when it is above its limit. Returns
+    /// whether something was moved.
+    pub(crate) async fn collect(&self) -> Result<bool, StorageError> {
+        let burden = {
+            let mut state = self.state.borrow_mut();
+            if !std::mem::take(&mut state.is_burden_unknown) {
+                return Ok(false);
+            }
+            let burden = state.burden(self.sizes.soft_bytes);
+            state.pins = burden.as_ref().map(|burden| burden.pins.clone()).unwrap_or_default();
+            burden
+        };
+        let Some(burden) = burden else {
+            return Ok(false);
+        };
+        let moves = self.read_moves(&burden).await?;
+        if moves.is_empty() && burden.states.is_empty() {
+            return Ok(false);
+        }
+        self.write_moves(&burden, &moves).await?;
+        self.state.borrow_mut().is_burden_unknown = true;
+        Ok(true)
+    }
+
+    /// Reads what is to be moved, as much as goes into one frame. What cannot
+    /// be read is left where it is.
+    async fn read_moves(&self, burden: &Burden) -> Result<Vec<(GroupId, Chunk)>, StorageError> {
+        let mut moves = Vec::new();
+        let mut bytes = 0;
+        for (group, held) in &burden.small {
+            if bytes > 0 && bytes + usize_from(held.bytes) > MOVED_FRAME_BYTES_MAX {
+                break;
+            }
+            let wanted = usize_from(MOVED_GROUP_BYTES_MAX);
+            let read = self.read_entries(*group, held.first, held.last, wanted).await;
+            let entries = match read {
+                Ok(entries) => entries,
+                Err(StorageError::Poisoned { cause }) => {
+                    return Err(StorageError::Poisoned { cause });
+                }
+                Err(_) => continue,
+            };
+            bytes += entries.bytes_len();
+            moves.extend(entries.chunks().map(|chunk| (*group, chunk.clone())));
+        }
+        Ok(moves)
+    }
+
+    /// Writes them, as far as they still count.
+    async fn write_moves(
+        &self,
+        burden: &Burden,
+        moves: &[(GroupId, Chunk)],
+    ) -> Result<(), StorageError> {
+        let _alone = self.device.enter().await;
+        self.check()?;
+        loop {
+            let (items, need, segment) = {
+                let state = self.state.borrow();
+                let items = items(&state, burden, moves);
+                let echo = echo_of(&state).len();
+                let blocks = u32_from(blocks_for(frame_bytes_max(&items, echo)));
+                let more = u32_from(blocks_for(items.len() * STATE_BYTES_MAX));
+                (items, Need { blocks, more, reserve: 0 }, state.active.number)
+            };
+            if items.is_empty() {
+                return Ok(());
+            }
+            self.make_room(&need).await?;
+            if self.state.borrow().active.number == segment {
+                let plan = Plan { frames: vec![items], ..Plan::default() };
+                return self.write_frames(plan, Purpose::Moves).await;
+            }
+        }
+    }
+}
+
+/// What still counts of what is to be moved, with statements where the segment
+/// in use has none yet.
+fn items<D: Disk>(state: &State<D>, burden: &Burden, moves: &[(GroupId, Chunk)]) -> Vec<Item> {
+    let mut items = Vec::new();
+    let mut bytes = 0;
+    let mut stated = std::collections::BTreeSet::new();
+    let mut restate = |group: GroupId, items: &mut Vec<Item>| {
+        let index = state.groups.get(&group);
+        let index = index.filter(|index| index.state_segment != state.active.number);
+        if let Some(index) = index.filter(|_| stated.insert(group)) {
+            items.push(Item::State { group, state: Box::new(index.state()) });
+        }
+    };
+    for group in &burden.states {
+        if bytes > MOVED_FRAME_BYTES_MAX {
+            break;
+        }
+        restate(*group, &mut items);
+        bytes += STATE_BYTES_MAX;
+    }
+    for (group, chunk) in moves {
+        let counts = |part: &Chunk| {
+            let index = state.groups.get(group);
+            index.is_some_and(|it| it.spans.all_in(burden.segment, part.first(), part.last()))
+        };
+        let base = state.groups.get(group).map_or(Index::ZERO, |index| index.base.index);
+        if let Some(part) = chunk.from(base.next()).filter(counts) {
+            restate(*group, &mut items);
+            items.push(Item::Moved { group: *group, chunk: part });
+        }
+    }
+    items
+}

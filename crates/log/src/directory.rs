@@ -1,0 +1,211 @@
+//! What a frame did, group by group: the echo in the frame behind it, so that a
+//! single lost frame can be attributed exactly and a vote is never in one block
+//! only.
+//!
+//! Body of an echo:
+//!
+//! ```text
+//! complete  u8      0 when there were more groups than are named
+//! count     varint
+//! of each group: number, parts u8, and of each part that is there:
+//!   1 hard state   term, vote
+//!   2 truncation   from
+//!   4 entries      first, last, last term
+//!   8 compaction   base index, base term
+//!  16 snapshot     last index, last term
+//!  32 life         generation
+//!  64 moved        first, last, last term
+//! 128 damage       first, last, lost u8; 0, 0, 0 when it ended
+//! ```
+//!
+//! A frame that states a group again (`record.rs`) has its hard state, base,
+//! snapshot, life and damage in its echo too.
+
+use crate::fields::{Fields, put_hard_state, put_log_id};
+use crate::varint;
+use crate::width::{u64_from, usize_from};
+use raftlet::core::{Generation, GroupId, HardState, Index, LogId, Term};
+
+/// Groups that an echo names. A frame of more, which only a mass election
+/// makes, is attributed by its first ones, and its echo says so.
+pub(crate) const ECHO_GROUPS_MAX: usize = 4096;
+
+const HARD_STATE: u8 = 1;
+const TRUNCATION: u8 = 2;
+const ENTRIES: u8 = 4;
+const COMPACTION: u8 = 8;
+const SNAPSHOT: u8 = 16;
+const LIFE: u8 = 32;
+const MOVED: u8 = 64;
+const DAMAGE: u8 = 128;
+
+/// What is wrong with a group, as its log remembers it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Harm {
+    /// Entries that were held and cannot be given back.
+    pub(crate) entries: Option<(Index, Index)>,
+    /// Whether term or vote are lost.
+    pub(crate) is_lost: bool,
+}
+
+impl Harm {
+    pub(crate) fn put(&self, into: &mut Vec<u8>) {
+        let (first, last) = self.entries.unwrap_or_default();
+        varint::put(into, first.get());
+        varint::put(into, last.get());
+        into.push(u8::from(self.is_lost));
+    }
+
+    pub(crate) fn take(fields: &mut Fields<'_>) -> Option<Self> {
+        let (first, last) = (fields.index()?, fields.index()?);
+        let is_lost = fields.byte()? != 0;
+        Some(Self { entries: (first != Index::ZERO).then_some((first, last)), is_lost })
+    }
+}
+
+/// What a frame did to one group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trace {
+    pub(crate) group: GroupId,
+    pub(crate) hard_state: Option<HardState>,
+    pub(crate) truncate_from: Option<Index>,
+    /// First and last index, and the last one's term.
+    pub(crate) entries: Option<(Index, Index, Term)>,
+    pub(crate) compact: Option<LogId>,
+    pub(crate) snapshot: Option<LogId>,
+    pub(crate) generation: Option<Generation>,
+    pub(crate) moved: Option<(Index, Index, Term)>,
+    pub(crate) harm: Option<Harm>,
+}
+
+/// What a frame did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Directory {
+    pub(crate) traces: Vec<Trace>,
+    pub(crate) is_complete: bool,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self { traces: Vec::new(), is_complete: true }
+    }
+}
+
+impl Directory {
+    pub(crate) fn clear(&mut self) {
+        self.traces.clear();
+        self.is_complete = true;
+    }
+
+    /// Where to note what comes next of a group; `None` when there is no room.
+    pub(crate) fn trace(&mut self, group: GroupId) -> Option<&mut Trace> {
+        let is_last = self.traces.last().is_some_and(|t| t.group == group);
+        if !is_last {
+            if self.traces.len() >= ECHO_GROUPS_MAX {
+                self.is_complete = false;
+                return None;
+            }
+            self.traces.push(Trace { group, ..Trace::default() });
+        }
+        self.traces.last_mut()
+    }
+
+    /// The body of the echo.
+    pub(crate) fn encode(&self, body: &mut Vec<u8>) {
+        body.push(u8::from(self.is_complete));
+        varint::put(body, u64_from(self.traces.len()));
+        self.traces.iter().for_each(|trace| trace.encode(body));
+    }
+
+    /// Reads the body of an echo.
+    pub(crate) fn decode(fields: &mut Fields<'_>) -> Option<Self> {
+        let is_complete = fields.byte()? != 0;
+        let count = usize_from(fields.number()?);
+        if count > ECHO_GROUPS_MAX {
+            return None;
+        }
+        let mut traces = Vec::new();
+        for _ in 0..count {
+            traces.push(Trace::decode(fields)?);
+        }
+        Some(Self { traces, is_complete })
+    }
+}
+
+impl Trace {
+    fn encode(&self, body: &mut Vec<u8>) {
+        varint::put(body, self.group.get());
+        let part = |is_there: bool, bit: u8| if is_there { bit } else { 0 };
+        body.push(
+            part(self.hard_state.is_some(), HARD_STATE)
+                | part(self.truncate_from.is_some(), TRUNCATION)
+                | part(self.entries.is_some(), ENTRIES)
+                | part(self.compact.is_some(), COMPACTION)
+                | part(self.snapshot.is_some(), SNAPSHOT)
+                | part(self.generation.is_some(), LIFE)
+                | part(self.moved.is_some(), MOVED)
+                | part(self.harm.is_some(), DAMAGE),
+        );
+        if let Some(state) = &self.hard_state {
+            put_hard_state(body, state);
+        }
+        if let Some(from) = self.truncate_from {
+            varint::put(body, from.get());
+        }
+        put_range(body, self.entries);
+        for id in [self.compact, self.snapshot].into_iter().flatten() {
+            put_log_id(body, id);
+        }
+        if let Some(generation) = self.generation {
+            varint::put(body, generation.get());
+        }
+        put_range(body, self.moved);
+        if let Some(harm) = &self.harm {
+            harm.put(body);
+        }
+    }
+
+    fn decode(fields: &mut Fields<'_>) -> Option<Self> {
+        let group = GroupId::new(fields.number()?);
+        let parts = fields.byte()?;
+        let mut trace = Self { group, ..Self::default() };
+        if parts & HARD_STATE != 0 {
+            trace.hard_state = Some(fields.hard_state()?);
+        }
+        if parts & TRUNCATION != 0 {
+            trace.truncate_from = Some(fields.index()?);
+        }
+        if parts & ENTRIES != 0 {
+            trace.entries = Some(range(fields)?);
+        }
+        if parts & COMPACTION != 0 {
+            trace.compact = Some(fields.log_id()?);
+        }
+        if parts & SNAPSHOT != 0 {
+            trace.snapshot = Some(fields.log_id()?);
+        }
+        if parts & LIFE != 0 {
+            trace.generation = Some(Generation::new(fields.number()?));
+        }
+        if parts & MOVED != 0 {
+            trace.moved = Some(range(fields)?);
+        }
+        if parts & DAMAGE != 0 {
+            trace.harm = Some(Harm::take(fields)?);
+        }
+        Some(trace)
+    }
+}
+
+fn put_range(body: &mut Vec<u8>, range: Option<(Index, Index, Term)>) {
+    if let Some((first, last, term)) = range {
+        varint::put(body, first.get());
+        varint::put(body, last.get());
+        varint::put(body, term.get());
+    }
+}
+
+fn range(fields: &mut Fields<'_>) -> Option<(Index, Index, Term)> {
+    let (first, last) = (fields.index()?, fields.index()?);
+    Some((first, last, Term::new(fields.number()?)))
+}

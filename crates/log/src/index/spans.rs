@@ -1,0 +1,218 @@
+//! Where the entries of one group stand: stretches of segments.
+//!
+//! Invariants
+//! - Spans are ascending and do not overlap. In the log of a run they cover all
+//!   of the group's entries; while a log is replayed from its middle, and where
+//!   it is damaged, there are holes.
+//! - No entry within a span was ever replaced: a truncation closes the span it
+//!   cuts. So whoever scans a span frame by frame and takes the last version of
+//!   an index within each frame has the entry that counts.
+
+use crate::index::FrameAt;
+use raftlet::core::Index;
+
+/// A span longer than this is closed: one read of a span takes about as much.
+const SPAN_BLOCKS_MAX: u32 = 64;
+/// Unless it has fewer entries: 48 B of index an entry would be too much.
+const SPAN_LEN_MIN: u64 = 32;
+
+/// A stretch of a segment that holds these entries of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) first: Index,
+    pub(crate) last: Index,
+    pub(crate) segment: u64,
+    pub(crate) block: u32,
+    pub(crate) end: u32,
+    /// Of the entries; about as many where the span was cut.
+    pub(crate) bytes: u64,
+}
+
+impl Span {
+    fn len(&self) -> u64 {
+        self.last - self.first + 1
+    }
+
+    /// Keeps a part.
+    fn clip(&mut self, first: Index, last: Index) {
+        let before = self.len();
+        self.first = self.first.max(first);
+        self.last = self.last.min(last);
+        self.bytes = self.bytes.saturating_mul(self.len()) / before;
+    }
+}
+
+/// The spans of a group.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spans {
+    spans: Vec<Span>,
+    is_cut: bool,
+}
+
+impl Spans {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.spans.clear();
+        self.is_cut = true;
+    }
+
+    /// Removes what stands at `from` and behind.
+    pub(crate) fn truncate(&mut self, from: Index) {
+        self.spans.retain(|span| span.first < from);
+        if let Some(span) = self.spans.last_mut() {
+            span.clip(span.first, from.previous());
+        }
+        self.is_cut = true;
+    }
+
+    /// Removes what stands before `first`.
+    pub(crate) fn compact(&mut self, first: Index) {
+        self.spans.retain(|span| span.last >= first);
+        if let Some(span) = self.spans.first_mut() {
+            span.clip(first, span.last);
+        }
+    }
+
+    /// Adds entries behind all others.
+    pub(crate) fn append(&mut self, first: Index, last: Index, bytes: u64, at: &FrameAt) {
+        let was_cut = std::mem::take(&mut self.is_cut);
+        if let Some(span) = self.spans.last_mut() {
+            let is_small = at.end.saturating_sub(span.block) <= SPAN_BLOCKS_MAX
+                || span.last - span.first < SPAN_LEN_MIN;
+            let follows = span.last.next() == first && span.end <= at.end;
+            if !was_cut && follows && span.segment == at.segment && is_small {
+                span.last = last;
+                span.end = at.end;
+                span.bytes += bytes;
+                return;
+            }
+        }
+        self.spans.push(Span::new(first, last, bytes, at));
+    }
+
+    /// Puts entries that were written again at a place of their own.
+    pub(crate) fn replace(&mut self, first: Index, last: Index, bytes: u64, at: &FrameAt) {
+        let mut spans = Vec::with_capacity(self.spans.len() + 2);
+        for span in &self.spans {
+            if span.first < first {
+                let mut before = *span;
+                before.clip(span.first, first.previous());
+                spans.push(before);
+            }
+            if span.last > last {
+                let mut behind = *span;
+                behind.clip(last.next(), span.last);
+                spans.push(behind);
+            }
+        }
+        let place = spans.partition_point(|span| span.first < first);
+        spans.insert(place, Span::new(first, last, bytes, at));
+        self.spans = spans;
+        // What comes next goes on elsewhere.
+        self.is_cut = true;
+    }
+
+    /// The first entry from `first` to `last` that stands nowhere.
+    pub(crate) fn hole(&self, first: Index, last: Index) -> Option<Index> {
+        let mut next = first;
+        for span in self.spans.iter().filter(|span| span.last >= first) {
+            if span.first > next {
+                break;
+            }
+            next = span.last.next();
+        }
+        (next <= last).then_some(next)
+    }
+
+    /// Whether any entry from `first` to `last` stands somewhere.
+    pub(crate) fn holds_any(&self, first: Index, last: Index) -> bool {
+        self.spans.iter().any(|span| span.first <= last && span.last >= first)
+    }
+
+    pub(crate) fn holds(&self, index: Index) -> bool {
+        let at = self.spans.partition_point(|span| span.last < index);
+        self.spans.get(at).is_some_and(|span| span.first <= index)
+    }
+
+    /// The oldest segment with an entry.
+    pub(crate) fn oldest_segment(&self) -> Option<u64> {
+        self.spans.iter().map(|span| span.segment).min()
+    }
+
+    /// Of what stands in a segment: the first unbroken range, its bytes, and
+    /// the last entry of all.
+    pub(crate) fn in_segment(&self, segment: u64) -> Option<Held> {
+        let mut held: Option<Held> = None;
+        for span in self.spans.iter().filter(|span| span.segment == segment) {
+            match &mut held {
+                None => {
+                    held = Some(Held {
+                        first: span.first,
+                        last: span.last,
+                        until: span.last,
+                        bytes: span.bytes,
+                    });
+                }
+                Some(held) => {
+                    if held.last.next() == span.first {
+                        held.last = span.last;
+                    }
+                    held.until = span.last;
+                    held.bytes += span.bytes;
+                }
+            }
+        }
+        held
+    }
+
+    /// Whether all entries from `first` to `last` stand in this segment.
+    pub(crate) fn all_in(&self, segment: u64, first: Index, last: Index) -> bool {
+        let touched = |span: &&Span| span.first <= last && span.last >= first;
+        self.hole(first, last).is_none()
+            && self.spans.iter().filter(touched).all(|span| span.segment == segment)
+    }
+
+    /// The spans from the one that holds `first` on: of one segment, up to
+    /// `last`, and no more of them than are worth about `blocks` blocks.
+    pub(crate) fn stretch(&self, first: Index, last: Index, blocks: u32) -> &[Span] {
+        let from = self.spans.partition_point(|span| span.last < first);
+        let spans = self.spans.get(from..).unwrap_or_default();
+        let Some(start) = spans.first().filter(|span| span.first <= first) else {
+            return &[];
+        };
+        let until = start.block.saturating_add(blocks);
+        let mut next = start.block;
+        let goes_on = |span: &&Span| {
+            let is_ahead = span.block >= next && span.block < until;
+            next = span.block;
+            span.segment == start.segment && span.first <= last && is_ahead
+        };
+        let len = spans.iter().take_while(goes_on).count().max(1);
+        spans.get(..len).unwrap_or_default()
+    }
+}
+
+impl Span {
+    fn new(first: Index, last: Index, bytes: u64, at: &FrameAt) -> Self {
+        Self { first, last, segment: at.segment, block: at.block, end: at.end, bytes }
+    }
+}
+
+/// What a group has in one segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The first unbroken range.
+    pub(crate) first: Index,
+    pub(crate) last: Index,
+    /// The last entry of all.
+    pub(crate) until: Index,
+    pub(crate) bytes: u64,
+}

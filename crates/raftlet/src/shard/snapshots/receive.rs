@@ -1,0 +1,64 @@
+//! Takes a snapshot in from the leader, part by part, into a file.
+//!
+//! A part is acknowledged when it is written, and written when its turn comes:
+//! at most a few wait. What the head promised of the whole is compared when all
+//! is there (rule 11). A transfer that is replaced by another, or is no news any
+//! more, leaves nothing behind.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use crate::port::{GroupInfo, Ports, SnapshotMeta, SnapshotWriter, Spawn, Storage};
+use crate::shard::Shared;
+use crate::shard::act::Task;
+use crate::shard::state::Completion;
+use crate::snapshot::head::Head;
+use crate::timers::Slot;
+use raftlet_core::SnapshotPart;
+
+impl<P: Ports> Shared<P> {
+    pub(in crate::shard) fn start_receive(
+        self: &Rc<Self>,
+        slot: Slot,
+        group: GroupInfo,
+        number: u64,
+    ) {
+        let shared = Rc::clone(self);
+        self.spawn.spawn(async move {
+            let mut task = Task::new(&shared);
+            let meta = shared.receive((slot, number), group).await;
+            task.finish(Completion::Received(slot, number, meta));
+        });
+    }
+
+    /// `None`: given up; the leader begins anew if it is still needed.
+    async fn receive(&self, of: (Slot, u64), group: GroupInfo) -> Option<SnapshotMeta> {
+        let first = self.next_part(of).await?;
+        let head = Head::decode(first.last, first.bytes)?;
+        let parts = u64::from(head.info.chunks) + 1;
+        let mut writer = self.storage.create_snapshot(group, &head.meta).await.ok()?;
+        self.written(of, parts);
+        while writer.chunks_written() < head.info.chunks {
+            let part = self.next_part(of).await?;
+            writer.write(part.bytes).await.ok()?;
+            self.written(of, parts);
+        }
+        let info = writer.finish().await.ok()?;
+        (info == head.info).then_some(head.meta)
+    }
+
+    fn written(&self, of: (Slot, u64), parts: u64) {
+        self.state.with(|state| state.on_part_written(of, parts));
+        self.signal.raise();
+    }
+
+    async fn next_part(&self, of: (Slot, u64)) -> Option<SnapshotPart> {
+        poll_fn(|cx| {
+            let (part, former) = self.state.with(|state| state.take_part(of, cx.waker()));
+            drop(former);
+            part.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+}

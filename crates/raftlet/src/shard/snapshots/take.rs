@@ -1,0 +1,143 @@
+//! Writes a machine down, and restores one: the tasks between machine and
+//! storage.
+//!
+//! Both move one chunk at a time and let the thread's other tasks run between
+//! two of them, so the memory they take and the time they hold are a chunk's.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use bytes::Bytes;
+
+use crate::applier::Start;
+use crate::couriers::Restored;
+use crate::error::{Halt, SnapshotError};
+use crate::port::{
+    ChunkError, ChunkSource, GroupInfo, Ports, SnapshotMeta, SnapshotReader, SnapshotWriter, Spawn,
+    StateMachine, Storage, StorageError,
+};
+use crate::shard::Shared;
+use crate::shard::act::Task;
+use crate::shard::state::Completion;
+use crate::timers::Slot;
+use raftlet_core::{GroupId, LogId};
+
+impl<P: Ports> Shared<P> {
+    /// Takes the hand-over of a machine and writes it down beside the loop.
+    pub(in crate::shard) fn run_snapshot(
+        self: &Rc<Self>,
+        slot: Slot,
+        mut machine: Box<P::Machine>,
+        group: GroupInfo,
+        meta: SnapshotMeta,
+    ) {
+        let source = machine.snapshot();
+        self.state.with(|state| state.give_back(slot, machine));
+        let shared = Rc::clone(self);
+        self.spawn.spawn(async move {
+            let mut task = Task::new(&shared);
+            let result = match source {
+                None => Err(SnapshotError::Unsupported),
+                Some(source) => write(&shared.storage, group, meta, source).await,
+            };
+            task.finish(Completion::Taken(slot, result));
+        });
+    }
+
+    /// Restores a machine beside the loop.
+    pub(in crate::shard) fn run_restore(
+        self: &Rc<Self>,
+        slot: Slot,
+        mut machine: Box<P::Machine>,
+        group: GroupId,
+        last: LogId,
+    ) {
+        let shared = Rc::clone(self);
+        self.spawn.spawn(async move {
+            let mut task = Task::new(&shared);
+            let result = restore(&shared.storage, machine.as_mut(), group, last).await;
+            task.finish(Completion::Restored(slot, Restored { machine, result }));
+        });
+    }
+}
+
+async fn write<S: Storage>(
+    storage: &S,
+    group: GroupInfo,
+    meta: SnapshotMeta,
+    mut source: impl ChunkSource,
+) -> Result<LogId, SnapshotError> {
+    let failed = |error: StorageError| SnapshotError::Failed { detail: error.to_string() };
+    let mut writer = storage.create_snapshot(group, &meta).await.map_err(failed)?;
+    loop {
+        match source.next_chunk().await {
+            Ok(Some(chunk)) => writer.write(chunk).await.map_err(failed)?,
+            Ok(None) => break,
+            Err(error) => return Err(SnapshotError::Failed { detail: error.detail }),
+        }
+        breathe().await;
+    }
+    writer.finish().await.map_err(failed)?;
+    Ok(meta.last)
+}
+
+async fn restore<S: Storage>(
+    storage: &S,
+    machine: &mut impl StateMachine,
+    group: GroupId,
+    last: LogId,
+) -> Result<Start, Halt> {
+    let failed = |detail: &str| Halt::Restore { last, detail: detail.to_owned() };
+    let opened = storage.open_snapshot(group).await.map_err(Halt::Storage)?;
+    let reader = opened.ok_or_else(|| failed("storage does not have it"))?;
+    let start = Start::behind(reader.meta()).ok_or_else(|| failed("its head does not decode"))?;
+    let mut chunks = Chunks { reader, next: 0, failure: None };
+    let restored = machine.restore(&mut chunks).await;
+    match (chunks.failure, restored) {
+        // Whatever the machine makes of it: storage is what failed.
+        (Some(error), _) => Err(Halt::Storage(error)),
+        (None, Err(error)) => Err(failed(&error.detail)),
+        (None, Ok(())) => Ok(start),
+    }
+}
+
+/// The chunks of a snapshot in storage.
+struct Chunks<R> {
+    reader: R,
+    next: u32,
+    failure: Option<StorageError>,
+}
+
+impl<R: SnapshotReader> ChunkSource for Chunks<R> {
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, ChunkError> {
+        if self.next >= self.reader.info().chunks {
+            return Ok(None);
+        }
+        breathe().await;
+        match self.reader.read_chunk(self.next).await {
+            Ok(chunk) => {
+                self.next += 1;
+                Ok(Some(chunk))
+            }
+            Err(error) => {
+                let detail = error.to_string();
+                self.failure = Some(error);
+                Err(ChunkError { detail })
+            }
+        }
+    }
+}
+
+/// Lets the thread's other tasks run once.
+async fn breathe() {
+    let mut has_yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

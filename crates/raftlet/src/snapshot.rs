@@ -1,0 +1,186 @@
+//! When a group's machine is written down, and how much of the log stays.
+//!
+//! A snapshot is due when enough bytes or entries were applied since the last,
+//! or when somebody asks. What stays behind it, the tail, serves members that
+//! are a little behind; for those further behind it may be some times as long,
+//! so that one slow member does not cost everybody a snapshot.
+//!
+//! Invariants
+//! - At most one snapshot of a group is being taken.
+//! - It covers only what is applied *and* durable in the own log (rule 8).
+//!
+//! Not here: writing it (`shard/snapshots/take.rs`), sending and receiving
+//! (`shard/snapshots/send.rs`, `shard/snapshots/receive.rs`).
+
+pub(crate) mod head;
+
+use std::collections::VecDeque;
+
+use crate::answer::Answer;
+use crate::error::SnapshotError;
+use crate::options::ShardOptions;
+use raftlet_core::{self as core, Index, LogId, Time};
+
+/// How many times its usual length the tail may have for members that are
+/// behind.
+const TAIL_STRETCH: u64 = 4;
+/// Places remembered of the applied log: the tail is cut to within this share of
+/// its longest.
+const MARKS_MAX: u64 = 64;
+/// How long a snapshot that could not be written rests.
+const PAUSE_NS: u64 = 5_000_000_000;
+
+/// Whom to tell that a snapshot is taken.
+pub(crate) type Asked = Answer<Result<Index, SnapshotError>>;
+
+/// One group's snapshots.
+#[derive(Debug, Default)]
+pub(crate) struct Policy {
+    /// Bytes of entries applied in this run.
+    applied_bytes: u64,
+    /// `applied_bytes` when the current snapshot was taken.
+    taken_bytes: u64,
+    /// The last entry of the current snapshot.
+    taken: Index,
+    /// Indexes and `applied_bytes` up to and with them, ascending.
+    marks: VecDeque<(Index, u64)>,
+    is_taking: bool,
+    asked: Vec<Asked>,
+    rests_until: Time,
+    /// The machine gives none.
+    is_unsupported: bool,
+}
+
+impl Policy {
+    /// Entries up to `index` were applied, `bytes` of them since the last time.
+    pub(crate) fn on_applied(&mut self, index: Index, bytes: usize, options: &ShardOptions) {
+        self.applied_bytes += u64::try_from(bytes).expect("usize is at most 64 bits");
+        let longest = self.tail_bytes(options).saturating_mul(TAIL_STRETCH);
+        let newest = self.marks.back().map_or(0, |(_, at)| *at);
+        if self.applied_bytes - newest >= (longest / MARKS_MAX).max(1) {
+            self.marks.push_back((index, self.applied_bytes));
+        }
+        let reach = self.applied_bytes.saturating_sub(longest);
+        while self.marks.get(1).is_some_and(|(_, at)| *at <= reach) {
+            self.marks.pop_front();
+        }
+    }
+
+    fn tail_bytes(&self, options: &ShardOptions) -> u64 {
+        u64::try_from(options.snapshot_tail_bytes).expect("usize is at most 64 bits")
+    }
+
+    /// Somebody wants one; given back if `max` do already.
+    pub(crate) fn ask(&mut self, asked: Asked, max: usize) -> Result<(), Asked> {
+        if self.asked.len() >= max {
+            return Err(asked);
+        }
+        self.asked.push(asked);
+        Ok(())
+    }
+
+    /// Who wants one, if the machine gives none or the group halts.
+    pub(crate) fn take_asked(&mut self) -> Vec<Asked> {
+        std::mem::take(&mut self.asked)
+    }
+
+    pub(crate) const fn is_taking(&self) -> bool {
+        self.is_taking
+    }
+
+    /// Whether a snapshot is due of a machine that has applied up to `applied`.
+    pub(crate) fn is_due(&self, now: Time, applied: Index, options: &ShardOptions) -> bool {
+        if self.is_taking || self.is_unsupported {
+            return false;
+        }
+        let bytes = self.applied_bytes - self.taken_bytes;
+        let is_long = bytes >= u64::try_from(options.snapshot_log_bytes).unwrap_or(u64::MAX)
+            || applied - self.taken >= options.snapshot_log_entries;
+        !self.asked.is_empty() || (is_long && now >= self.rests_until)
+    }
+
+    /// A snapshot is begun; ended by [`on_taken`](Self::on_taken) or
+    /// [`on_failed`](Self::on_failed).
+    pub(crate) fn begin(&mut self) {
+        self.is_taking = true;
+    }
+
+    /// Where the log may be cut behind a snapshot of `last`.
+    pub(crate) fn base(&self, last: LogId, group: &core::Group, options: &ShardOptions) -> Index {
+        let cut = |stretch: u64| {
+            let bytes = self.tail_bytes(options).saturating_mul(stretch);
+            let reach = self.applied_bytes.saturating_sub(bytes);
+            let by_bytes = self.marks.iter().find(|(_, at)| *at >= reach);
+            let entries = options.snapshot_tail_entries.saturating_mul(stretch);
+            let by_entries = Index::new(last.index.get().saturating_sub(entries));
+            by_bytes.map_or(last.index, |(index, _)| *index).max(by_entries).min(last.index)
+        };
+        let (usual, longest) = (cut(1), cut(TAIL_STRETCH));
+        group.shared_index().clamp(longest.min(usual), usual)
+    }
+
+    /// The snapshot up to `index` is the current one, taken here or received.
+    pub(crate) fn on_current(&mut self, index: Index) {
+        self.taken = self.taken.max(index);
+    }
+
+    /// A snapshot is written, of what was applied at its beginning. Returns who
+    /// asked.
+    pub(crate) fn on_taken(&mut self, index: Index) -> Vec<Asked> {
+        self.is_taking = false;
+        self.on_current(index);
+        let at = self.marks.iter().rev().find(|(at, _)| *at <= index);
+        self.taken_bytes = at.map_or(self.taken_bytes, |(_, bytes)| *bytes);
+        self.take_asked()
+    }
+
+    /// It could not be written. Returns who asked.
+    pub(crate) fn on_failed(&mut self, now: Time, error: &SnapshotError) -> Vec<Asked> {
+        self.is_taking = false;
+        self.is_unsupported |= *error == SnapshotError::Unsupported;
+        self.rests_until = now.after_ns(PAUSE_NS);
+        self.take_asked()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Policy;
+    use crate::options::ShardOptions;
+    use raftlet_core::{Index, Time};
+
+    fn options() -> ShardOptions {
+        ShardOptions {
+            snapshot_log_bytes: 1_000,
+            snapshot_log_entries: 50,
+            snapshot_tail_bytes: 100,
+            snapshot_tail_entries: 10,
+            ..ShardOptions::default()
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_due_by_bytes_or_by_entries_and_not_while_one_is_taken() {
+        let (now, options) = (Time::ZERO, options());
+        let mut policy = Policy::default();
+        policy.on_applied(Index::new(10), 999, &options);
+        assert!(!policy.is_due(now, Index::new(10), &options));
+        assert!(policy.is_due(now, Index::new(50), &options), "by entries");
+        policy.on_applied(Index::new(11), 1, &options);
+        assert!(policy.is_due(now, Index::new(11), &options), "by bytes");
+        policy.begin();
+        assert!(!policy.is_due(now, Index::new(99), &options));
+        policy.on_taken(Index::new(11));
+        assert!(!policy.is_due(now, Index::new(12), &options));
+    }
+
+    #[test]
+    fn marks_stay_few_however_long_the_log() {
+        let options = options();
+        let mut policy = Policy::default();
+        for index in 1..100_000 {
+            policy.on_applied(Index::new(index), 37, &options);
+        }
+        assert!(policy.marks.len() < 80, "{}", policy.marks.len());
+    }
+}
