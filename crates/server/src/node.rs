@@ -43,6 +43,7 @@ use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
 use crate::replica::SizesOfAll;
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
+use crate::supervisor;
 use crate::timing::Timing;
 use crate::view::{NodeView, Seen};
 use raftlet::core::{NodeId, Sender, Time};
@@ -239,14 +240,7 @@ impl Parts {
         let mut shard_loop = spawn_local(async move { shard.run().await });
         let (stop, stopped) = watch::channel(false);
         let mut serving = spawn_local(client::serve(clients, keyspace, stopped));
-        info!(
-            node = self.identity.node.get(),
-            clients = self.config.advertised_client,
-            peers = self.config.peer.text,
-            admin = self.config.admin.text,
-            data_dir = %self.config.data_dir.display(),
-            "serving"
-        );
+        tell_serving(&self.config);
         let end = tokio::select! {
             ended = &mut shard_loop => Err(shard_failure(ended)),
             ended = tasks.ended() => Err(ended),
@@ -254,6 +248,7 @@ impl Parts {
             order = orders.next() => order,
         };
         view.stopping();
+        supervisor::stopping();
         if let Err(failure) = end {
             // A closed connection would make clients repeat what may be done.
             tasks.net.abort();
@@ -279,6 +274,18 @@ impl Parts {
         info!("stopped");
         Ok(())
     }
+}
+
+fn tell_serving(config: &Config) {
+    info!(
+        node = config.node.get(),
+        clients = config.advertised_client,
+        peers = config.peer.text,
+        admin = config.admin.text,
+        data_dir = %config.data_dir.display(),
+        "serving"
+    );
+    supervisor::ready();
 }
 
 /// Hands over all groups that this node leads. Each ends by itself: with its
