@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle, LocalSet, spawn_local};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::admin;
 use crate::bootstrap::{self, Stored};
@@ -120,6 +120,12 @@ fn taken(flag: &str, address: &ListenAddr, why: &std::io::Error) -> Failure {
 fn tell(report: &RecoveryReport) {
     for warning in &report.warnings {
         warn!("{warning}");
+    }
+    for damage in &report.damage {
+        error!("{damage}");
+    }
+    for harmed in &report.harmed {
+        error!("{harmed}");
     }
     info!(
         segments = report.segments,
