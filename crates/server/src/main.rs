@@ -51,6 +51,7 @@ mod session;
 mod signal;
 mod sink;
 mod status;
+mod supervisor;
 mod timing;
 mod view;
 
