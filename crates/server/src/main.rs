@@ -52,6 +52,7 @@ mod signal;
 mod sink;
 mod snapshots;
 mod status;
+mod supervisor;
 mod timing;
 mod view;
 

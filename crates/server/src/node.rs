@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle, LocalSet, spawn_local};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::admin;
 use crate::bootstrap::{self, Stored};
@@ -43,6 +43,7 @@ use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
 use crate::replica::SizesOfAll;
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
+use crate::supervisor;
 use crate::timing::Timing;
 use crate::view::{NodeView, Seen};
 use raftlet::core::{NodeId, Sender, Time};
@@ -119,6 +120,12 @@ fn taken(flag: &str, address: &ListenAddr, why: &std::io::Error) -> Failure {
 fn tell(report: &RecoveryReport) {
     for warning in &report.warnings {
         warn!("{warning}");
+    }
+    for damage in &report.damage {
+        error!("{damage}");
+    }
+    for harmed in &report.harmed {
+        error!("{harmed}");
     }
     info!(
         segments = report.segments,
@@ -239,14 +246,7 @@ impl Parts {
         let mut shard_loop = spawn_local(async move { shard.run().await });
         let (stop, stopped) = watch::channel(false);
         let mut serving = spawn_local(client::serve(clients, keyspace, stopped));
-        info!(
-            node = self.identity.node.get(),
-            clients = self.config.advertised_client,
-            peers = self.config.peer.text,
-            admin = self.config.admin.text,
-            data_dir = %self.config.data_dir.display(),
-            "serving"
-        );
+        tell_serving(&self.config);
         let end = tokio::select! {
             ended = &mut shard_loop => Err(shard_failure(ended)),
             ended = tasks.ended() => Err(ended),
@@ -254,6 +254,7 @@ impl Parts {
             order = orders.next() => order,
         };
         view.stopping();
+        supervisor::stopping();
         if let Err(failure) = end {
             // A closed connection would make clients repeat what may be done.
             tasks.net.abort();
@@ -279,6 +280,18 @@ impl Parts {
         info!("stopped");
         Ok(())
     }
+}
+
+fn tell_serving(config: &Config) {
+    info!(
+        node = config.node.get(),
+        clients = config.advertised_client,
+        peers = config.peer.text,
+        admin = config.admin.text,
+        data_dir = %config.data_dir.display(),
+        "serving"
+    );
+    supervisor::ready();
 }
 
 /// Hands over all groups that this node leads. Each ends by itself: with its

@@ -4,15 +4,20 @@
 
 use crate::answer::Answer;
 use crate::error::{Halt, TransferError};
+use crate::offices::{Office, Offices};
 use crate::port::StateMachine;
 use crate::shard::state::{Phase, State};
 use crate::timers::Slot;
 use crate::transfer::TRANSFERS_MAX;
-use raftlet_core::{NodeId, Now, Term};
+use raftlet_core::{Generation, GroupId, NodeId, Now, Sender, Term};
 
 /// Core deadlines that a transfer may take in all: the transfer's own, and an
 /// election where the successor failed half way.
 const ELECTION_TIMEOUTS: u32 = 4;
+
+/// Disowned groups that wait for a turn. More are dropped: they are told again
+/// until this node answers, and asking a group finds out as well.
+const DISOWNED_MAX: usize = 1 << 16;
 
 impl<M: StateMachine> State<M> {
     /// Takes a transfer in, or gives the answer back with the reason.
@@ -30,6 +35,49 @@ impl<M: StateMachine> State<M> {
         }
         let refused = self.transfers.ask(slot, to, answer)?;
         Some((refused, TransferError::Busy { limit: TRANSFERS_MAX }))
+    }
+
+    /// What a group's member is.
+    pub(crate) fn office(&self, slot: Slot) -> Office {
+        let member = self.members.get(slot).expect("a handle's slot is a group's");
+        let (role, term, leader) = (member.core.role(), member.core.term(), member.core.leader());
+        Office { role, term, leader }
+    }
+
+    /// Begins to watch it.
+    pub(crate) fn watch_office(&mut self, slot: Slot) -> Offices {
+        let present = self.office(slot);
+        let offices = self.watchers.watch(slot, present);
+        if let Phase::Ended(_) = self.phase {
+            self.watchers.close(&mut self.due.wakers);
+        }
+        offices
+    }
+
+    /// A node leads a group no more: the next turn tells the group.
+    pub(crate) fn accept_disowned(
+        &mut self,
+        from: Sender,
+        (group, generation, term): (GroupId, Generation, Term),
+    ) {
+        let Some(slot) = self.by_group.get(&group).copied() else {
+            return;
+        };
+        let is_same =
+            self.members.get(slot).is_some_and(|it| it.core.seat().generation == generation);
+        if is_same && self.disowned.len() < DISOWNED_MAX {
+            self.disowned.push_back((slot, from, term));
+        }
+    }
+
+    /// Tells groups what other nodes disowned.
+    pub(super) fn take_disowned(&mut self, now: Now) {
+        while let Some((slot, from, term)) = self.disowned.pop_front() {
+            if let Some(member) = self.members.get_mut(slot) {
+                member.core.on_disowned(now, from, term);
+                self.mark_dirty(slot);
+            }
+        }
     }
 
     /// Begins what was asked, ends what is out of time.

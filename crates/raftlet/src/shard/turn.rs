@@ -23,6 +23,7 @@ use crate::effects::{Purpose, StorageRead};
 use crate::error::{Halt, NotDone, ProposeError, ReadError};
 use crate::member::Member;
 use crate::observe::Alarms;
+use crate::offices::Office;
 use crate::port::{StateMachine, StorageError, WriteBatch};
 use crate::shard::snapshots::Piece;
 use crate::shard::state::{Completion, Phase, State};
@@ -55,6 +56,7 @@ impl<M: StateMachine> State<M> {
         self.take_transfers(now);
         self.take_changes(now);
         self.take_liveness(now);
+        self.take_disowned(now);
         self.take_deadlines(now);
         self.settle_dirty(now);
         self.keep_memory();
@@ -72,6 +74,7 @@ impl<M: StateMachine> State<M> {
             || !self.completions.is_empty()
             || !self.sweeps.is_empty()
             || self.transfers.is_asked()
+            || !self.disowned.is_empty()
             || self.changes.is_asked()
             || self.writer.wants_turn(self.now.time)
     }
@@ -401,6 +404,8 @@ impl<M: StateMachine> State<M> {
             self.observer.note(of, member.is_in_office(), counters, &event, notes);
             match event {
                 Event::Office { role, term, leader } => {
+                    let office = Office { role, term, leader };
+                    self.watchers.tell(slot, office, &mut self.due.wakers);
                     member.on_office(role, term, &mut self.due);
                     if let Some(leader) = leader {
                         self.counters.leader_changes += 1;
