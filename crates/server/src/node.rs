@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle, LocalSet, spawn_local};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::admin;
 use crate::bootstrap::{self, Stored};
@@ -120,6 +120,12 @@ fn taken(flag: &str, address: &ListenAddr, why: &std::io::Error) -> Failure {
 fn tell(report: &RecoveryReport) {
     for warning in &report.warnings {
         warn!("{warning}");
+    }
+    for damage in &report.damage {
+        error!("{damage}");
+    }
+    for harmed in &report.harmed {
+        error!("{harmed}");
     }
     info!(
         segments = report.segments,
@@ -444,11 +450,17 @@ fn new_shard(
     log: &SharedLog,
     net: &Net,
 ) -> Result<Shard, Failure> {
+    let bytes = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
     let options = ShardOptions {
         group: config.group.clone(),
         log_memory_bytes_max: config.log_memory_bytes_max,
         propose_timeout: config.propose_timeout,
         read_timeout: config.propose_timeout,
+        snapshot_log_bytes: bytes(config.snapshots.snapshot_log_bytes),
+        snapshot_log_entries: config.snapshots.snapshot_log_entries,
+        snapshot_tail_bytes: bytes(config.snapshots.snapshot_tail_bytes),
+        snapshot_tail_entries: config.snapshots.snapshot_tail_entries,
+        snapshot_bytes_per_second: config.snapshots.snapshot_bytes_per_second,
         seed: seed(&seat(identity)),
         ..ShardOptions::default()
     };

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Cluster, GENERATION, Ledger, now_or_never};
-use raftlet::core::{GroupId, NodeId, Role};
+use crate::cluster::{Cluster, GENERATION, GROUP, Ledger, incarnation, now_or_never};
+use raftlet::core::{Generation, GroupId, Index, NodeId, Role, Run, Sender, Term};
 use raftlet::{Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, Unknown};
 
 #[test]
@@ -39,6 +39,23 @@ fn a_restarted_member_applies_its_log_again_from_the_start() {
     cluster.outcome(leader, "while away").unwrap();
     cluster.start(follower);
     assert_eq!(cluster.settled().len(), 11);
+}
+
+#[test]
+fn a_member_that_lost_entries_it_may_have_acknowledged_stays_out_by_name() {
+    // Rule 10
+    let mut cluster = Cluster::voters(3);
+    let (leader, follower, _) = cluster.leader_and_followers();
+    for n in 0..10 {
+        cluster.outcome(leader, &n.to_string()).unwrap();
+    }
+    cluster.settled();
+    cluster.kill(follower);
+    cluster.storage(follower).damage(GROUP, Index::new(5));
+    let refused = cluster.try_open(follower, Ledger::default()).unwrap_err();
+    let cause = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(cause.contains("is damaged: entries 5 to"), "{cause}");
+    cluster.outcome(leader, "without it").unwrap();
 }
 
 #[test]
@@ -205,4 +222,39 @@ fn a_killed_leader_is_replaced_and_a_waiter_elsewhere_is_told_once() {
         let lines = cluster.settled();
         assert_eq!(lines, done, "seed {seed}: each once, in order");
     }
+}
+
+#[test]
+fn a_group_that_halts_on_a_living_node_is_led_by_another_though_nobody_asks() {
+    let cluster = Cluster::voters(3);
+    cluster.vouch();
+    let (leader, follower, other) = cluster.leader_and_followers();
+    cluster.outcome(leader, "applied").unwrap();
+    cluster.run_ms(1_000);
+    cluster.live(leader).switches.fails.set(true);
+    let failed = cluster.outcome(leader, "halts");
+    assert!(matches!(failed, Err(ProposeError::Unknown(_))), "{failed:?}");
+    let leads = |id| cluster.group(id).office().role == Role::Leader;
+    cluster.run_ms(5_000);
+    assert!(!leads(follower) && !leads(other), "the detector vouches for the halted leader");
+    cluster.pass_on_disowned(leader);
+    cluster.run_ms(1_000);
+    assert!(leads(follower) || leads(other), "its own word frees them");
+}
+
+#[test]
+fn late_words_of_a_leader_about_a_former_term_free_nobody() {
+    let cluster = Cluster::voters(3);
+    cluster.vouch();
+    let (leader, follower, _) = cluster.leader_and_followers();
+    cluster.outcome(leader, "a").unwrap();
+    cluster.run_ms(1_000);
+    let office = cluster.group(follower).office();
+    let sender =
+        Sender { node: NodeId::new(leader), incarnation: incarnation(leader), run: Run::new(1) };
+    for (generation, term) in [(GENERATION, Term::BOOTSTRAP), (Generation::new(9), office.term)] {
+        cluster.live(follower).shard.inbox().disowned(sender, GROUP, generation, term);
+    }
+    cluster.run_ms(3_000);
+    assert_eq!(cluster.group(follower).office(), office);
 }
