@@ -17,6 +17,7 @@ pub(crate) mod leader;
 pub(crate) mod logging;
 pub(crate) mod reference;
 pub(crate) mod serve;
+pub(crate) mod snapshot;
 pub(crate) mod status;
 
 use clap::{Parser, Subcommand};
@@ -26,6 +27,7 @@ use demo::DemoArgs;
 use leader::LeaderCommand;
 use reference::{CompletionsArgs, ManArgs};
 use serve::ServeArgs;
+use snapshot::TakeSnapshotArgs;
 use status::StatusArgs;
 
 /// What scripts branch on; `failure.rs` decides.
@@ -52,6 +54,8 @@ pub(crate) enum Command {
     /// Who leads, and who is to lead.
     #[command(subcommand)]
     Leader(LeaderCommand),
+    /// Write groups down now and let their logs go.
+    Snapshot(TakeSnapshotArgs),
     /// Start a cluster, kill its leader under load, and judge what clients saw.
     Demo(DemoArgs),
     /// Print what a shell needs to complete this command line.

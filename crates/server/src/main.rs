@@ -50,6 +50,7 @@ mod replica;
 mod session;
 mod signal;
 mod sink;
+mod snapshots;
 mod status;
 mod supervisor;
 mod timing;
@@ -90,6 +91,7 @@ fn run(command: Command) -> Result<(), Failure> {
                 ConfigCommand::Check(args) => config_file::check(&args.file),
             },
             Command::Leader(LeaderCommand::Transfer(args)) => lead::transfer(&args).await,
+            Command::Snapshot(args) => snapshots::ask(&args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Completions(args) => {
                 reference::completions(args.shell);

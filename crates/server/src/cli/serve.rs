@@ -12,6 +12,7 @@ use clap::builder::BoolishValueParser;
 
 use crate::cli::clients::ClientArgs;
 use crate::cli::logging::LoggingArgs;
+use crate::cli::snapshot::SnapshotArgs;
 
 /// One node. Without flags: a cluster of its own on loopback.
 #[derive(Args, Clone, Debug)]
@@ -73,6 +74,8 @@ pub(crate) struct ServeArgs {
     pub(crate) insecure_bind: bool,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) snapshots: SnapshotArgs,
     #[command(flatten)]
     pub(crate) clients: ClientArgs,
     #[command(flatten)]
