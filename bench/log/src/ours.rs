@@ -91,11 +91,9 @@ impl Ours {
             });
             let hard_state = (first == 1).then_some(HardState { term: TERM, vote: None });
             self.batch.writes.push(GroupWrite {
-                group,
-                generation: GENERATION,
                 hard_state,
-                truncate_from: None,
                 entries: Entries::from(Chunk::encode(&mut self.arena, seal, at, entries)),
+                ..GroupWrite::new(group, GENERATION)
             });
         }
     }

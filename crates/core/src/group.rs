@@ -363,6 +363,16 @@ impl Group {
         self.state.effects.hand_over(out);
     }
 
+    /// The log's time by this leader's clock: what a command proposed at `now`
+    /// would be stamped with (D12). `None` if it does not lead.
+    #[must_use]
+    pub fn log_time_ms(&self, now: Now) -> Option<u64> {
+        match &self.role {
+            RoleState::Leader(leader) => Some(leader.log_time_ms(&self.state, now)),
+            RoleState::Follower(_) | RoleState::Candidate(_) | RoleState::Halted => None,
+        }
+    }
+
     /// When to call [`on_deadline`](Self::on_deadline) if nothing else happens
     /// first; `None` while the group is idle. Valid after a drain.
     #[must_use]

@@ -31,7 +31,7 @@ use crate::mutants;
 use crate::output::FetchId;
 use crate::quorum;
 use crate::state::State;
-use crate::time::Time;
+use crate::time::{Now, Time, WallMs};
 
 pub(crate) mod change;
 pub(crate) mod clock;
@@ -123,9 +123,13 @@ impl Leader {
     fn stamp(&mut self, state: &State) -> u64 {
         let peers = &self.peers;
         let time = state.time();
-        self.clock.stamp(state, |node| {
-            peers.iter().find(|peer| peer.node == node).and_then(|peer| peer.wall(time))
-        })
+        self.clock.stamp(state, state.now, |node| wall(peers, node, time))
+    }
+
+    /// What an entry that is made at `now` would be stamped with.
+    pub(crate) fn log_time_ms(&self, state: &State, now: Now) -> u64 {
+        let mut clock = self.clock;
+        clock.stamp(state, now, |node| wall(&self.peers, node, now.time))
     }
 
     /// Appends commands as one chunk; returns the log id of the first.
@@ -396,6 +400,11 @@ pub(crate) fn reply_to(from: Sender, forward: &Forward, outcome: ForwardOutcome)
         len: u32::try_from(forward.commands.len()).unwrap_or(u32::MAX),
         outcome,
     }
+}
+
+/// The calendar of another member, where known.
+fn wall(peers: &[Peer], node: NodeId, at: Time) -> Option<WallMs> {
+    peers.iter().find(|peer| peer.node == node).and_then(|peer| peer.wall(at))
 }
 
 fn check_commands<'a>(

@@ -191,7 +191,11 @@ impl Connection {
         while !self.is_closing && self.may_accept() {
             let (request_bytes, step) = match self.parser.next_request(&mut self.input) {
                 Ok(None) => break,
-                Ok(Some(args)) => (args.held_bytes(), self.session.handle(&args, node)),
+                Ok(Some(args)) => {
+                    let handled = (args.held_bytes(), self.session.handle(&args, node));
+                    self.parser.reuse(args);
+                    handled
+                }
                 Err(error) => {
                     self.session.count_unreadable(error);
                     let action = Action::Close(Some(error.reply()));

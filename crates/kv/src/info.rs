@@ -34,6 +34,8 @@ pub struct NodeInfo {
     pub used_memory_bytes: u64,
     /// Keys on this node.
     pub keys_len: u64,
+    /// Of those, how many have a deadline.
+    pub deadlines_len: u64,
     /// Groups in the cluster.
     pub groups_len: u64,
     /// Groups that this node leads now.
@@ -127,7 +129,7 @@ fn keyspace(info: &NodeInfo, text: &mut String) -> std::fmt::Result {
     if info.keys_len == 0 {
         return Ok(());
     }
-    write!(text, "db0:keys={},expires=0,avg_ttl=0\r\n", info.keys_len)
+    write!(text, "db0:keys={},expires={},avg_ttl=0\r\n", info.keys_len, info.deadlines_len)
 }
 
 fn raft(info: &NodeInfo, text: &mut String) -> std::fmt::Result {

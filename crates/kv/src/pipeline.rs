@@ -21,7 +21,8 @@
 //! effect is not repeated but answered: repeating would turn the order around.
 //!
 //! Invariants: a ticket is answered once; replies leave in order; lanes exist
-//! only for groups with unanswered requests. The order between different
+//! for groups with unanswered requests, and idle ones for a few more
+//! (`LANES_KEPT`). The order between different
 //! groups is not kept, and the documentation says so.
 //!
 //! Not here: limits on how much may be pipelined (`connection.rs`), time.
@@ -159,6 +160,11 @@ impl Answer {
     }
 }
 
+/// Groups whose lanes a connection keeps while it asks nothing of them.
+const LANES_KEPT: usize = 4;
+/// Requests for which such a lane keeps room.
+const LANE_LEN_KEPT: usize = 64;
+
 /// Requests of this connection to one group, in order.
 #[derive(Debug, Default)]
 struct Lane {
@@ -282,16 +288,15 @@ impl Pipeline {
     pub(crate) fn start(&mut self, batches: &mut Vec<Batch>) {
         let Self { slots, first_request, lanes, .. } = self;
         for (&group, lane) in lanes.iter_mut().filter(|(_, lane)| lane.may_start()) {
-            let requests = std::mem::take(&mut lane.waiting);
             let is_ordered = lane.waiting_writes_len > 0 || !lane.under_way.is_empty();
             lane.waiting_writes_len = 0;
             lane.is_reading = !is_ordered;
-            let answers = requests.iter().filter_map(|request| {
+            let answers = lane.waiting.iter().filter_map(|request| {
                 let slot = slots.get(position(*first_request, *request))?;
                 Some((Ticket { request: *request, group }, &slot.answer))
             });
             let work = if is_ordered { proposals(answers) } else { reads(answers) };
-            lane.under_way.extend(&requests);
+            lane.under_way.append(&mut lane.waiting);
             batches.push(Batch { group, work });
         }
     }
@@ -345,10 +350,21 @@ impl Pipeline {
             lane.waiting.push_front(request);
         }
         if lane.is_idle() {
-            self.lanes.remove(&group);
+            self.retire(group);
         }
         for request in refused {
             self.resolve(request, Err(Failure::NotCommitted));
+        }
+    }
+
+    /// Nothing more is asked of a group: keeps the memory of few lanes, and
+    /// little of it, for what is asked next.
+    fn retire(&mut self, group: GroupIndex) {
+        if self.lanes.len() > LANES_KEPT {
+            self.lanes.remove(&group);
+        } else if let Some(lane) = self.lanes.get_mut(&group) {
+            lane.waiting.shrink_to(LANE_LEN_KEPT);
+            lane.under_way.shrink_to(LANE_LEN_KEPT);
         }
     }
 

@@ -365,4 +365,6 @@ fn answer<B: AsRef<[u8]>>(view: &View<'_>, query: &Query<B>) -> Response {
 }
 
 #[cfg(test)]
+mod expiry_tests;
+#[cfg(test)]
 mod tests;

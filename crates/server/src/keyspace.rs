@@ -19,10 +19,12 @@ use bytes::Bytes;
 use crate::clients::Clients;
 use crate::clock::TokioClock;
 use crate::config::{Access, Config};
+use crate::expiry;
 use crate::neighbours::Neighbours;
 use crate::ports::Group;
 use crate::replica::{Sizes, SizesOfAll};
 use crate::status::ClientsStatus;
+use crate::timing::Timing;
 use raftlet::core::Role;
 use raftlet::{NotDone, ProposeError, ReadError};
 use raftlet_kv::{
@@ -68,6 +70,8 @@ impl Settled {
 pub(crate) struct Keyspace {
     /// In the order of [`GroupIndex`].
     groups: Vec<Group>,
+    /// In the same order.
+    timings: Vec<Rc<Timing>>,
     sizes: SizesOfAll,
     slots: SlotMap,
     clock: TokioClock,
@@ -101,7 +105,7 @@ impl Keyspace {
     /// `info` holds what does not change within a run.
     pub(crate) fn new(
         config: &Config,
-        (groups, sizes): (Vec<Group>, SizesOfAll),
+        (groups, sizes): (Vec<(Group, Rc<Timing>)>, SizesOfAll),
         clock: TokioClock,
         (info, neighbours): (NodeInfo, Neighbours),
     ) -> Self {
@@ -111,8 +115,10 @@ impl Keyspace {
         let limits = &mut access.limits;
         limits.request_bytes_max = limits.request_bytes_max.min(entry_bytes_max);
         limits.bulk_bytes_max = limits.bulk_bytes_max.min(entry_bytes_max);
+        let (groups, timings) = groups.into_iter().unzip();
         Self {
             groups,
+            timings,
             sizes,
             slots: config.slots,
             clock,
@@ -143,7 +149,8 @@ impl Keyspace {
     /// # Cancel safety
     /// Dropped, it stops waiting; what was proposed goes on.
     pub(crate) async fn run(&self, index: GroupIndex, job: Job) -> Settled {
-        let group = self.groups.get(usize::from(index.number()));
+        let index = usize::from(index.number());
+        let group = self.groups.get(index);
         match (group, job) {
             (Some(group), Job::Propose(ticket, command)) => {
                 let outcome = match group.propose(command).await {
@@ -152,7 +159,11 @@ impl Keyspace {
                 };
                 Settled::One(ticket, outcome)
             }
-            (Some(group), Job::Read(queries)) => read(group, queries).await,
+            (Some(group), Job::Read(queries)) => {
+                let timing = self.timings.get(index);
+                let clock_ms = timing.and_then(|timing| expiry::leader_clock_ms(group, timing));
+                read(group, queries, clock_ms.unwrap_or_default()).await
+            }
             // The slot map names no group beyond the ones that were opened.
             (None, Job::Propose(ticket, _)) => {
                 Settled::One(ticket, Outcome::Failed(Failure::Halted))
@@ -166,6 +177,11 @@ impl Keyspace {
 
     pub(crate) fn groups(&self) -> &[Group] {
         &self.groups
+    }
+
+    /// The groups, with what their machines say of time.
+    pub(crate) fn timings(&self) -> impl Iterator<Item = (&Group, &Rc<Timing>)> {
+        self.groups.iter().zip(&self.timings)
     }
 
     pub(crate) fn slots(&self) -> SlotMap {
@@ -272,7 +288,7 @@ impl Keyspace {
 
     /// What `INFO` tells now.
     pub(crate) fn info(&self) -> NodeInfo {
-        let Sizes { keys_len, used_bytes } = self.sizes.total();
+        let Sizes { keys_len, used_bytes, deadlines_len } = self.sizes.total();
         let leads = |group: &&Group| group.status().core.role == Role::Leader;
         let led = self.groups.iter().filter(leads).count();
         NodeInfo {
@@ -283,6 +299,7 @@ impl Keyspace {
             commands_processed: self.requests.get().wrapping_sub(self.since.get().1),
             used_memory_bytes: used_bytes,
             keys_len,
+            deadlines_len,
             groups_led: u64::try_from(led).unwrap_or(u64::MAX),
             ..self.info.clone()
         }
@@ -343,16 +360,50 @@ fn increment(counter: &Cell<u64>) {
     counter.set(counter.get().wrapping_add(1));
 }
 
-async fn read(group: &Group, queries: Vec<(Ticket, Query<Bytes>)>) -> Settled {
+/// Asks all of one state. `clock_ms` is what the leader's clock is believed to
+/// show: a question that meets a key which has lapsed by that becomes an entry
+/// (rule 31).
+async fn read(group: &Group, queries: Vec<(Ticket, Query<Bytes>)>, clock_ms: u64) -> Settled {
     let tickets: Vec<Ticket> = queries.iter().map(|(ticket, _)| *ticket).collect();
     let answered = group.read(move |replica| {
         let store = replica.store();
-        let answers = queries.iter();
-        answers.map(|(ticket, query)| (*ticket, Outcome::Done(store.query(query)))).collect()
+        let mut lapsing = Vec::new();
+        let mut answers = Vec::with_capacity(queries.len());
+        for (ticket, query) in queries {
+            match store.query_at(&query, clock_ms) {
+                Some(response) => answers.push((ticket, Outcome::Done(response))),
+                None => lapsing.push((ticket, query)),
+            }
+        }
+        (answers, lapsing)
     });
     match answered.await {
-        Ok(outcomes) => Settled::All(outcomes),
+        Ok((answers, lapsing)) if lapsing.is_empty() => Settled::All(answers),
+        Ok((mut answers, lapsing)) => {
+            // Proposed together, then awaited: one round for all.
+            let proposed: Vec<_> = lapsing
+                .into_iter()
+                .map(|(ticket, query)| (ticket, group.propose(Command::Query(query))))
+                .collect();
+            for (ticket, proposing) in proposed {
+                let outcome = match proposing.await {
+                    Ok(response) => Outcome::Done(response),
+                    Err(error) => outcome_of_asking(error),
+                };
+                answers.push((ticket, outcome));
+            }
+            Settled::All(answers)
+        }
         Err(error) => refuse_all(tickets.into_iter(), &outcome_of_read(&error)),
+    }
+}
+
+/// Of a question that became an entry: it may be asked again whatever became
+/// of it.
+fn outcome_of_asking(error: ProposeError) -> Outcome {
+    match outcome_of_proposal(error) {
+        Outcome::Failed(Failure::Unknown) => Outcome::Failed(Failure::NotCommitted),
+        outcome => outcome,
     }
 }
 

@@ -28,6 +28,7 @@ mod config_file;
 mod dashboard;
 mod demo;
 mod descriptors;
+mod expiry;
 mod failure;
 mod flights;
 mod handover;
@@ -50,6 +51,7 @@ mod session;
 mod signal;
 mod sink;
 mod status;
+mod timing;
 mod view;
 
 use std::process::ExitCode;

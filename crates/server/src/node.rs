@@ -32,6 +32,7 @@ use crate::client;
 use crate::clock::TokioClock;
 use crate::config::{Config, ListenAddr};
 use crate::descriptors;
+use crate::expiry;
 use crate::failure::{Exit, Failure, chain};
 use crate::handover::{self, Order};
 use crate::keyspace::Keyspace;
@@ -42,6 +43,7 @@ use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
 use crate::replica::SizesOfAll;
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
+use crate::timing::Timing;
 use crate::view::{NodeView, Seen};
 use raftlet::core::{NodeId, Sender, Time};
 use raftlet::{NodeSeat, PortSet, ShardError, ShardOptions};
@@ -232,6 +234,7 @@ impl Parts {
         let keyspace = Rc::new(keyspace);
         view.opened(&keyspace);
         let offices = Rc::clone(&keyspace);
+        keep_times(&keyspace);
         let shard = Rc::clone(&self.shard);
         let mut shard_loop = spawn_local(async move { shard.run().await });
         let (stop, stopped) = watch::channel(false);
@@ -301,6 +304,14 @@ async fn leave_offices(
         }
     }
     Ok(())
+}
+
+/// Tasks that bring the log's time to deadlines. They end with the node.
+fn keep_times(keyspace: &Keyspace) {
+    for (group, timing) in keyspace.timings() {
+        let draw = || hash_seed().ok();
+        spawn_local(expiry::keep_time(group.clone(), Rc::clone(timing), draw));
+    }
 }
 
 type ShardLoop = JoinHandle<Result<(), ShardError>>;
@@ -454,14 +465,15 @@ async fn open_groups(
     shard: &Shard,
 ) -> Result<Keyspace, Failure> {
     let sizes = SizesOfAll::default();
-    let mut groups: Vec<Group> = Vec::new();
+    let mut groups: Vec<(Group, Rc<Timing>)> = Vec::new();
     for id in bootstrap::group_ids(config.slots) {
-        let replica = sizes.replica(hash_seed()?);
+        let timing = Rc::new(Timing::new(clock));
+        let replica = sizes.replica(hash_seed()?, Rc::clone(&timing));
         let group = shard
             .open(id, bootstrap::GENERATION, replica)
             .await
             .map_err(|error| data_failure(&error))?;
-        groups.push(group);
+        groups.push((group, timing));
     }
     let info = NodeInfo {
         node_id: identity.node.get(),

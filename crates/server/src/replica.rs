@@ -1,9 +1,10 @@
 //! One group's machine on this node, with its sizes kept where `INFO` can see
-//! them without asking the group.
+//! them without asking the group, and its deadlines where they are waited for.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::timing::Timing;
 use raftlet::{ApplyError, Command, StateMachine};
 use raftlet_kv::{Machine, Store};
 
@@ -12,6 +13,8 @@ use raftlet_kv::{Machine, Store};
 pub(crate) struct Sizes {
     pub(crate) keys_len: u64,
     pub(crate) used_bytes: u64,
+    /// Of the keys.
+    pub(crate) deadlines_len: u64,
 }
 
 /// The sizes of all machines of a node, added up as they change.
@@ -20,9 +23,9 @@ pub(crate) struct SizesOfAll(Rc<Cell<Sizes>>);
 
 impl SizesOfAll {
     /// One more machine. `hash_seed` as in [`Machine::new`].
-    pub(crate) fn replica(&self, hash_seed: u64) -> Replica {
-        let sizes = Sizes::default();
-        Replica { machine: Machine::new(hash_seed), sizes, sizes_of_all: Rc::clone(&self.0) }
+    pub(crate) fn replica(&self, hash_seed: u64, timing: Rc<Timing>) -> Replica {
+        let (machine, sizes) = (Machine::new(hash_seed), Sizes::default());
+        Replica { machine, sizes, sizes_of_all: Rc::clone(&self.0), timing }
     }
 
     /// All machines together, as of their last apply.
@@ -38,6 +41,7 @@ impl Sizes {
         Self {
             keys_len: swap(self.keys_len, old.keys_len, new.keys_len),
             used_bytes: swap(self.used_bytes, old.used_bytes, new.used_bytes),
+            deadlines_len: swap(self.deadlines_len, old.deadlines_len, new.deadlines_len),
         }
     }
 }
@@ -49,6 +53,7 @@ pub(crate) struct Replica {
     /// Its part of the sizes of all.
     sizes: Sizes,
     sizes_of_all: Rc<Cell<Sizes>>,
+    timing: Rc<Timing>,
 }
 
 impl Replica {
@@ -76,7 +81,9 @@ impl StateMachine for Replica {
         let sizes = Sizes {
             keys_len: u64::try_from(store.keys_len()).unwrap_or(u64::MAX),
             used_bytes: store.used_bytes(),
+            deadlines_len: u64::try_from(store.deadlines_len()).unwrap_or(u64::MAX),
         };
+        self.timing.on_applied(store);
         self.sizes_of_all.set(self.sizes_of_all.get().with(self.sizes, sizes));
         self.sizes = sizes;
         applied

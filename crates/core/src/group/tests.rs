@@ -342,6 +342,30 @@ fn log_time_leans_towards_the_calendar_under_steady_load_too() {
     assert_eq!(stamp(&mut cluster, wall), wall - ahead + 100, "a tenth of the time that passed");
 }
 
+/// Expiry waits for a deadline by it (rule 31).
+#[test]
+fn the_leaders_clock_tells_what_it_would_stamp_and_asking_changes_nothing() {
+    let mut cluster = Cluster::voters(1);
+    assert_eq!(cluster.group(1).log_time_ms(Now::default()), None, "nobody leads yet");
+    cluster.run_ms(1);
+    let start = cluster.time_ms;
+    let now = |ms: u64| Now { time: Time::from_ms(start + ms), wall: WallMs(2_000_000 + ms) };
+    let mut asked = Vec::new();
+    let mut stamped = Vec::new();
+    for ms in [0, 7, 50, 3_000] {
+        // Asked for a later moment first, and twice.
+        let group = cluster.group(1);
+        assert!(group.log_time_ms(now(ms + 60_000)) > group.log_time_ms(now(ms)));
+        asked.push(group.log_time_ms(now(ms)));
+        let mut arena = Arena::default();
+        let id = group.propose(now(ms), &mut arena, [&b"x"[..]].into_iter()).unwrap();
+        let entries = group.entries(id.index, id.index, 0).unwrap();
+        stamped.push(entries.iter().next().map(|entry| entry.log_time_ms));
+    }
+    assert_eq!(asked, stamped);
+    assert_eq!(stamped.last(), Some(&Some(2_003_000)));
+}
+
 #[test]
 fn only_a_vote_given_restarts_the_patience_of_who_waits_for_a_leader() {
     let mut cluster = Cluster::voters(3);

@@ -12,7 +12,7 @@
 use crate::ids::NodeId;
 use crate::quorum;
 use crate::state::State;
-use crate::time::{Time, WallMs};
+use crate::time::{Now, Time, WallMs};
 
 /// A gap to the calendar above this is jumped, if confirmed, not leant over.
 const JUMP_MS: u64 = 1_000;
@@ -31,14 +31,14 @@ impl LogClock {
         Self { ms: log_time_ms, at: now, unleant_ms: 0 }
     }
 
-    /// The stamp for entries made now. `wall_of` estimates the calendar of
-    /// another member, where known.
+    /// The stamp for entries made at `now`. `wall_of` estimates the calendar
+    /// of another member, where known.
     pub(crate) fn stamp(
         &mut self,
         state: &State,
+        now: Now,
         wall_of: impl Fn(NodeId) -> Option<WallMs>,
     ) -> u64 {
-        let now = state.now;
         let passed_ms = now.time.since(self.at) / 1_000_000;
         self.at = self.at.after_ns(passed_ms * 1_000_000);
         // Stamps may come every millisecond: what is too little to lean by adds up.

@@ -100,7 +100,7 @@ fn replies_keep_the_order_of_requests_whatever_completes_first() {
     client.done(tickets[0], 1);
     assert_eq!(client.replies(), ":1|:2|+PONG|:3|");
     assert_eq!((client.pipeline.len(), client.pipeline.held_bytes()), (0, 0));
-    assert!(client.pipeline.lanes.is_empty(), "an idle lane stays");
+    assert!(client.pipeline.lanes.len() <= LANES_KEPT, "too many idle lanes stay");
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn only_requests_that_waited_long_enough_are_given_up() {
     client.pipeline.give_up(50);
     assert!(client.replies().starts_with("-CLUSTERDOWN "));
     assert_eq!(client.pipeline.held_since_ms(), None);
-    assert!(client.pipeline.lanes.is_empty());
+    assert!(client.pipeline.lanes.values().all(Lane::is_idle));
 }
 
 #[test]

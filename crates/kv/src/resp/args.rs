@@ -45,6 +45,12 @@ impl Args {
         Self { frame, spans }
     }
 
+    /// The memory of the spans, empty, for another request.
+    pub(crate) fn into_spans(mut self) -> Vec<Span> {
+        self.spans.clear();
+        self.spans
+    }
+
     /// How many there are, the name included.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a request without a name does not exist")]

@@ -103,7 +103,12 @@ pub struct RequestParser {
     /// Bytes of the current line already searched for its end.
     searched_bytes: usize,
     failed: Option<ProtocolError>,
+    /// Memory for the next request's arguments.
+    spare: Vec<Span>,
 }
+
+/// Room for arguments that a connection keeps between requests: those of most.
+const SPANS_KEPT: usize = 64;
 
 /// A request whose first line has arrived. Positions count from its start.
 #[derive(Debug)]
@@ -120,7 +125,22 @@ impl RequestParser {
     /// A parser for a new connection.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, is_confined: false, partial: None, searched_bytes: 0, failed: None }
+        Self {
+            limits,
+            is_confined: false,
+            partial: None,
+            searched_bytes: 0,
+            failed: None,
+            spare: Vec::new(),
+        }
+    }
+
+    /// Takes back the memory of a request that was dealt with.
+    pub(crate) fn reuse(&mut self, args: Args) {
+        let spans = args.into_spans();
+        if spans.capacity() <= SPANS_KEPT {
+            self.spare = spans;
+        }
     }
 
     /// Changes the limits for what has not been read yet. `is_confined`: they
@@ -220,7 +240,8 @@ impl RequestParser {
             .ok()
             .filter(|count| *count <= self.limits.args_len_max)
             .ok_or_else(|| self.too_many_args())?;
-        self.partial = Some(Partial { spans: Vec::new(), missing_len, position, bulk_bytes: None });
+        let spans = std::mem::take(&mut self.spare);
+        self.partial = Some(Partial { spans, missing_len, position, bulk_bytes: None });
         Ok(true)
     }
 

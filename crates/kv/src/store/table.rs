@@ -1,4 +1,4 @@
-//! The hash table of a store.
+//! The hash table of a store (D25).
 //!
 //! Linear hashing: it grows and shrinks by one bucket at a time, so no write
 //! ever pays for moving everything. And it can be walked: a key's *position*

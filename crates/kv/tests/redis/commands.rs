@@ -230,3 +230,70 @@ fn keys_of_different_groups_in_one_request_are_refused() {
     assert_eq!(node.ask("SET bar 1\r\nDBSIZE\r\nMGET {foo}2 foo\r\n"), "+OK|:4|*2|$1|2|$1|1|");
     assert_eq!(Node::new().ask("MSET foo 1 bar 2\r\nDBSIZE\r\n"), "+OK|:2|", "one group has all");
 }
+
+/// By their slots, `foo` and `bar` are in different halves.
+#[test]
+fn what_concerns_all_keys_concerns_all_groups() {
+    let mut node = Node::with(Limits::default(), 2);
+    node.ask("SET foo 1\r\nSET bar 2\r\n");
+    assert_eq!(node.ask("DBSIZE\r\n"), ":2|");
+    assert_eq!(node.ask("KEYS *\r\n"), "*2|$3|bar|$3|foo|");
+    assert_eq!(node.ask("KEYS b*\r\n"), "*1|$3|bar|");
+    // One group a step; the second group's cursor is its number.
+    assert_eq!(node.ask("SCAN 0\r\n"), "*2|$1|1|*1|$3|bar|");
+    assert_eq!(node.ask("SCAN 1\r\n"), "*2|$1|0|*1|$3|foo|");
+    let picks: String = (0..50).map(|_| node.ask("RANDOMKEY\r\n")).collect();
+    assert!(picks.contains("foo") && picks.contains("bar"), "{picks}");
+    assert_eq!(node.ask("FLUSHALL\r\nDBSIZE\r\nRANDOMKEY\r\n"), "+OK|:0|$-1|");
+}
+
+#[test]
+fn a_walk_over_many_keys_meets_each_of_them_once() {
+    let mut node = Node::with(Limits::default(), 3);
+    for number in 0..1_000 {
+        node.ask(format!("SET key-{number} {number}\r\n"));
+    }
+    let mut met = std::collections::BTreeMap::<String, usize>::new();
+    let mut cursor = "0".to_owned();
+    loop {
+        let reply = node.ask(format!("SCAN {cursor} COUNT 13\r\n"));
+        let mut words = reply.split('|').filter(|word| !word.starts_with(['*', '$']));
+        cursor = words.next().expect("a cursor").to_owned();
+        for key in words.filter(|word| !word.is_empty()) {
+            *met.entry(key.to_owned()).or_default() += 1;
+        }
+        if cursor == "0" {
+            break;
+        }
+    }
+    assert_eq!(met.len(), 1_000);
+    assert!(met.values().all(|times| *times == 1), "{met:?}");
+}
+
+/// A key that other data could be mistaken for is refused by its type.
+#[test]
+fn compare_and_set_sets_only_what_it_compared() {
+    let mut node = Node::new();
+    for (request, answer) in [
+        ("SET k new IFEQ old", "$-1|"),
+        ("EXISTS k", ":0|"),
+        ("SET k old", "+OK|"),
+        ("SET k new IFEQ other", "$-1|"),
+        ("SET k new IFEQ old GET", "$3|old|"),
+        ("GET k", "$3|new|"),
+        ("SET k newer IFEQ new EX 100", "+OK|"),
+        ("TTL k", ":100|"),
+        ("SET k x IFEQ newer NX", "-ERR syntax error|"),
+        ("SET k x XX IFEQ newer", "-ERR syntax error|"),
+        ("SET k x IFEQ", "-ERR syntax error|"),
+        ("DELIFEQ k other", ":0|"),
+        ("DELIFEQ k newer", ":1|"),
+        ("DELIFEQ k newer", ":0|"),
+        ("RPUSH l 1", ":1|"),
+        ("DELIFEQ l 1", "-WRONGTYPE Operation against a key holding the wrong kind of value|"),
+        ("SET l 1 IFEQ 1", "-WRONGTYPE Operation against a key holding the wrong kind of value|"),
+        ("SET l 1", "+OK|"),
+    ] {
+        assert_eq!(node.ask(format!("{request}\r\n")), answer, "{request}");
+    }
+}

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 
 use crate::answer::{Waiting, answer};
 use crate::error::{ProposeError, ReadError, SnapshotError, TransferError, Unknown};
-use crate::port::{Incoming, Ports, StateMachine};
+use crate::port::{Clock, Incoming, Ports, StateMachine};
 use crate::shard::Shared;
 use crate::status::GroupStatus;
 use crate::timers::Slot;
@@ -126,6 +126,14 @@ impl<P: Ports> Group<P> {
             None => self.shared.signal.raise(),
         }
         Transferring(waiting)
+    }
+
+    /// The log's time by the leader's clock: what a command proposed now would
+    /// be stamped with (D12). `None` if another member leads, or none.
+    #[must_use]
+    pub fn log_time_ms(&self) -> Option<u64> {
+        let now = self.shared.clock.now();
+        self.shared.state.with(|state| state.log_time_ms(self.slot, now))
     }
 
     /// The node that this member is on.

@@ -379,6 +379,11 @@ impl<M: StateMachine> State<M> {
         })
     }
 
+    /// What a command proposed now would be stamped with, if this member leads.
+    pub(crate) fn log_time_ms(&self, slot: Slot, now: Now) -> Option<u64> {
+        self.members.get(slot)?.core.log_time_ms(now)
+    }
+
     /// Lends a group's machine, with the index up to which it is applied.
     pub(crate) fn lend(&mut self, slot: Slot) -> Option<(Box<M>, StateDigest)> {
         let applier = &mut self.members.get_mut(slot)?.applier;

@@ -21,6 +21,7 @@ mod cluster;
 mod counters;
 mod dashboard;
 mod demo;
+mod expiry;
 mod failing_disk;
 mod hosts;
 mod identity;
