@@ -7,7 +7,7 @@
 //!   `admin/log.rs`: `/log`, `/log-level`.
 //!   `admin/metrics.rs`: `/metrics`.
 //!   `admin/dashboard.rs`: `/` and what it asks.
-//!   `admin/leader.rs`: `/leader/transfer`.
+//!   `admin/leader.rs`: `/leader/transfer`. `admin/members.rs`: `/members`.
 //!
 //! Invariants
 //! - At most [`CONNECTIONS_MAX`] connections at once, one more is closed
@@ -21,6 +21,7 @@ mod dashboard;
 mod health;
 mod leader;
 mod log;
+mod members;
 mod metrics;
 mod router;
 mod status;
@@ -52,6 +53,7 @@ pub(crate) fn routes() -> Router<NodeView> {
         .and(metrics::routes())
         .and(dashboard::routes())
         .and(leader::routes())
+        .and(members::routes())
 }
 
 /// Serves the port, and takes the samples that dashboards show, until dropped.

@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tracing::info;
 
 use crate::config::Config;
@@ -33,8 +34,15 @@ const REPEAT_EVERY: Duration = Duration::from_secs(30);
 pub(crate) enum Stored {
     /// Nothing: this is a first start.
     Nothing,
-    /// Entry 1 of some groups; the roll call is over and its list stands there.
-    Some { list: Vec<RollCallMember>, missing: Vec<GroupId> },
+    /// Some groups; the roll call is over.
+    Some {
+        /// Its list, as long as entry 1 is in the log.
+        first: Option<Vec<RollCallMember>>,
+        /// The members as of the last configuration in the log.
+        latest: Vec<RollCallMember>,
+        /// Groups that were not written any more.
+        missing: Vec<GroupId>,
+    },
 }
 
 /// The group ids of a keyspace, in the order of its group indexes.
@@ -46,7 +54,11 @@ pub(crate) fn group_ids(slots: SlotMap) -> impl Iterator<Item = GroupId> {
 ///
 /// # Errors
 /// The log holds another number of groups than were asked for.
-pub(crate) async fn stored(log: &SharedLog, slots: SlotMap) -> Result<Stored, Failure> {
+pub(crate) async fn stored(
+    log: &SharedLog,
+    slots: SlotMap,
+    is_founder: bool,
+) -> Result<Stored, Failure> {
     let failed = |error: raftlet::StorageError| {
         Failure::caused(Exit::Data, "the log cannot be read", &error)
     };
@@ -61,25 +73,33 @@ pub(crate) async fn stored(log: &SharedLog, slots: SlotMap) -> Result<Stored, Fa
     let Some(some) = present.first() else {
         return Ok(Stored::Nothing);
     };
-    check_groups(&present, &wanted)?;
-    let missing = wanted.into_iter().filter(|group| !present.contains(group)).collect();
+    // Who joined later gets one group after the other, in any order.
+    let mut missing = Vec::new();
+    if is_founder {
+        check_groups(&present, &wanted)?;
+        missing = wanted.into_iter().filter(|group| !present.contains(group)).collect();
+    }
     let loaded = log.load_log(*some).await.map_err(failed)?;
-    let first = loaded
-        .configurations
-        .iter()
-        .find(|(index, _)| *index == Index::FIRST)
-        .and_then(|(_, bytes)| Configuration::decode(bytes).ok())
-        .ok_or_else(|| {
-            Failure::new(
-                Exit::Data,
-                format!(
-                    "the log holds group {} without its first entry; put back an intact copy of \
-                     the data directory, or remove the member and add it under a new id",
-                    some.get()
-                ),
-            )
-        })?;
-    Ok(Stored::Some { list: list_of(&first), missing })
+    let list = |(_, bytes): &(Index, Bytes)| {
+        Configuration::decode(bytes).ok().map(|configuration| list_of(&configuration))
+    };
+    let first = loaded.configurations.first().filter(|(index, _)| *index == Index::FIRST);
+    let first = first.and_then(list);
+    // Compacted, or of one who joined: then nothing can be missing but groups
+    // that are still to come.
+    let latest = loaded.configurations.last().and_then(list).unwrap_or_default();
+    if first.is_none() && !missing.is_empty() {
+        return Err(Failure::new(
+            Exit::Data,
+            format!(
+                "the log holds group {} without its first entry, and other groups not at all; put \
+                 back an intact copy of the data directory, or remove the member and add it under \
+                 a new id",
+                some.get()
+            ),
+        ));
+    }
+    Ok(Stored::Some { first, latest, missing })
 }
 
 fn check_groups(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> {
@@ -111,8 +131,10 @@ pub(crate) fn check_list(
     config: &Config,
     cluster: ClusterId,
     stored: &Stored,
+    is_founder: bool,
 ) -> Result<(), Failure> {
     match stored {
+        Stored::Nothing if !is_founder => Ok(()),
         Stored::Nothing if cluster_id(&config.cluster_name, &config.initial_members) != cluster => {
             Err(Failure::config(format!(
                 "--initial-members is not the list that {0} was founded with, and its cluster has \
@@ -120,8 +142,8 @@ pub(crate) fn check_list(
                 config.data_dir.display()
             )))
         }
-        Stored::Some { list, .. } if list.len() > 1 && !config.is_peer_said => {
-            let known = list.iter().find(|member| member.node == config.node);
+        Stored::Some { latest, .. } if latest.len() > 1 && !config.is_peer_said => {
+            let known = latest.iter().find(|member| member.node == config.node);
             match known.filter(|member| member.address != config.peer.text) {
                 None => Ok(()),
                 Some(member) => Err(Failure::config(format!(
