@@ -2,7 +2,8 @@
 //!
 //! Asks `cargo metadata --no-deps --offline`: nothing is resolved, downloaded
 //! or locked, so it works in a fixture of two files and beside a running
-//! build. `bench/` and `fuzz/` are workspaces of their own and are asked too.
+//! build. `bench/`, `fuzz/` and the clients under `tools/` are workspaces of
+//! their own and are asked too.
 //!
 //! Not here: which dependency is allowed (`tidy/arrows.rs`).
 
@@ -14,7 +15,8 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Manifests of the workspaces a checkout may hold.
-const MANIFESTS: [&str; 3] = ["Cargo.toml", "bench/Cargo.toml", "fuzz/Cargo.toml"];
+const MANIFESTS: [&str; 4] =
+    ["Cargo.toml", "bench/Cargo.toml", "fuzz/Cargo.toml", "tools/clients.d/rust/Cargo.toml"];
 
 /// One package and what the checks need of its manifest.
 #[derive(Debug)]

@@ -97,6 +97,7 @@ mutants! {
     116 "M116" "I15" "a snapshot is acknowledged before it is durable";
     121 "M121" "I40" "a leader goes on appending while it hands over";
     122 "M122" "I39" "a suspicion ends a voter's promise";
+    123 "M123" "I58" "a pre-vote is given although the leader is heard";
 }
 
 /// The mutants of this build; none in a usual one.

@@ -173,6 +173,15 @@ impl Connection {
         self.pipeline.len()
     }
 
+    /// Roughly the bytes that this client makes the node hold: input that is no
+    /// request yet, requests without an answer, a transaction in the making.
+    /// Stored values that replies share, and what was written out, apart.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let waiting = self.input.len().saturating_add(self.parser.held_bytes());
+        waiting.saturating_add(self.pipeline.held_bytes()).saturating_add(self.session.held_bytes())
+    }
+
     /// Requests accepted since the connection began.
     #[must_use]
     pub fn requests_accepted(&self) -> u64 {

@@ -8,17 +8,24 @@
 //! Not here: what commands do (`store.rs`) and their bytes
 //! (`operation/codec.rs`).
 
+use std::cell::{Ref, RefCell};
+use std::rc::Rc;
+
 use bytes::Bytes;
 
 use crate::operation::Command;
 use crate::operation::response::Response;
+use crate::store::capture::CaptureId;
+use crate::store::snapshot::{Restoring, SnapshotError};
 use crate::store::{Applied, Store};
-use raftlet::{ApplyError, StateMachine};
+use raftlet::{ApplyError, ChunkError, ChunkSource, StateMachine};
 
 /// One group's keys behind one group's log.
 #[derive(Debug)]
 pub struct Machine {
-    store: Store,
+    /// Shared with the snapshot that is being read out of it, if one is.
+    store: Rc<RefCell<Store>>,
+    hash_seed: u64,
 }
 
 impl Machine {
@@ -26,20 +33,26 @@ impl Machine {
     /// [`Store::new`].
     #[must_use]
     pub fn new(hash_seed: u64) -> Self {
-        Self { store: Store::new(hash_seed) }
+        Self { store: Rc::new(RefCell::new(Store::new(hash_seed))), hash_seed }
     }
 
     /// What the commands applied so far have made; for reads.
     #[must_use]
-    pub fn store(&self) -> &Store {
-        &self.store
+    ///
+    /// # Panics
+    /// While another borrow of it changes it: none outlives a call.
+    pub fn store(&self) -> Ref<'_, Store> {
+        self.store.borrow()
     }
 
-    fn apply_one(&mut self, command: &raftlet::Command<'_>) -> Result<Response, ApplyError> {
+    fn apply_one(
+        store: &mut Store,
+        command: &raftlet::Command<'_>,
+    ) -> Result<Response, ApplyError> {
         let decoded = Command::decode(command.payload)
             .map_err(|error| ApplyError { index: command.index, detail: error.to_string() })?;
         let at = Applied { index: command.index, log_time_ms: command.log_time_ms };
-        Ok(self.store.apply(at, &decoded))
+        Ok(store.apply(at, &decoded))
     }
 }
 
@@ -56,13 +69,51 @@ impl StateMachine for Machine {
         commands: &[raftlet::Command<'_>],
         responses: &mut Vec<Response>,
     ) -> Result<(), ApplyError> {
+        let mut store = self.store.borrow_mut();
         for command in commands {
-            responses.push(self.apply_one(command)?);
+            responses.push(Self::apply_one(&mut store, command)?);
         }
         Ok(())
     }
 
+    fn snapshot(&mut self) -> Option<impl ChunkSource + use<>> {
+        let id = self.store.borrow_mut().capture();
+        Some(Pages { store: Rc::clone(&self.store), id })
+    }
+
+    async fn restore(&mut self, chunks: &mut impl ChunkSource) -> Result<(), ChunkError> {
+        let failed = |error: SnapshotError| ChunkError { detail: error.to_string() };
+        let mut restoring = Restoring::new(self.hash_seed);
+        while let Some(chunk) = chunks.next_chunk().await? {
+            restoring.push(&chunk).map_err(failed)?;
+        }
+        let store = restoring.finish().map_err(failed)?;
+        self.store.replace(store);
+        Ok(())
+    }
+
     fn digest(&self) -> u64 {
-        self.store.digest()
+        self.store.borrow().digest()
+    }
+}
+
+/// The pages of a store as of one moment, while it goes on.
+struct Pages {
+    store: Rc<RefCell<Store>>,
+    id: CaptureId,
+}
+
+impl ChunkSource for Pages {
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, ChunkError> {
+        let chunk = self.store.borrow_mut().next_chunk(self.id);
+        chunk.map_err(|error| ChunkError { detail: error.to_string() })
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        if let Ok(mut store) = self.store.try_borrow_mut() {
+            store.end_capture(self.id);
+        }
     }
 }

@@ -137,6 +137,11 @@ impl Session {
         }
     }
 
+    /// Roughly what is kept for a transaction in the making.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.transaction.held_bytes()
+    }
+
     /// Refuses writes that grow the data from now on, or no longer.
     pub(crate) fn set_out_of_memory(&mut self, is_out_of_memory: bool) {
         self.is_out_of_memory = is_out_of_memory;
@@ -243,8 +248,9 @@ impl Session {
             self.transaction.reset();
             return errors::exec_aborted_because(&refusal);
         }
+        let is_banned = self.transaction.is_queueing() && command::unsupported::is_banned(args);
         self.transaction.doom();
-        refusal
+        if is_banned { Reply::error(errors::NOT_IN_TRANSACTION) } else { refusal }
     }
 
     fn decide_in_transaction(

@@ -18,9 +18,10 @@
 //! - A stored key or value owns its bytes: it never keeps a log entry or a
 //!   client's buffer alive.
 //!
-//! Not here: snapshots, a limit on memory, for which [`Store::used_bytes`]
+//! Not here: snapshots (`store/capture.rs`), a limit on memory, for which [`Store::used_bytes`]
 //! counts, and when time entries are proposed (the server).
 
+pub(crate) mod capture;
 mod combination;
 mod deadlines;
 mod digest;
@@ -33,6 +34,7 @@ mod list;
 mod lock;
 mod scan;
 mod set;
+pub(crate) mod snapshot;
 mod sort;
 mod sorted_set;
 mod sorted_set_range;
@@ -45,6 +47,7 @@ use bytes::Bytes;
 
 use crate::operation::response::{DataError, Response};
 use crate::operation::{Command, Query};
+use crate::store::capture::Capture;
 use crate::store::deadlines::{Deadline, Deadlines};
 use crate::store::digest::Digest;
 use crate::store::entry::Entry;
@@ -69,6 +72,10 @@ pub struct Store {
     log_time_ms: u64,
     /// Of the last command: the version of what it writes.
     index: Index,
+    /// Rare.
+    captured: Option<Box<Capture>>,
+    /// How many there were.
+    captures: u64,
 }
 
 /// Where in the log a command stands.
@@ -108,6 +115,8 @@ impl Store {
             used_bytes: 0,
             log_time_ms: 0,
             index: Index::ZERO,
+            captured: None,
+            captures: 0,
         }
     }
 
@@ -199,6 +208,8 @@ impl Store {
                 // The first counts: walks that go on must find their place.
                 if !self.is_seeded {
                     self.is_seeded = true;
+                    // Keys change their places: a capture would lose its own.
+                    self.captured = None;
                     self.entries.reseed(*seed);
                 }
                 Response::Ok
@@ -216,6 +227,7 @@ impl Store {
             let Some(key) = self.deadlines.pop_lapsed(self.log_time_ms) else {
                 return;
             };
+            self.save(&key);
             if let Some(entry) = self.entries.remove(&key) {
                 self.count_out(&key, &entry);
             }
@@ -235,7 +247,15 @@ impl Store {
 
     /// Gives a key a value and a deadline or none, whatever it held.
     fn put(&mut self, key: &[u8], value: Value, deadline: Option<Deadline>) {
-        let entry = Entry::new(key, value, deadline, self.index);
+        self.put_as_of(key, value, deadline, self.index);
+    }
+
+    /// As [`Self::put`], as if the entry of the log at `version` did.
+    fn put_as_of(&mut self, key: &[u8], value: Value, deadline: Option<Deadline>, version: Index) {
+        if self.captured.is_some() {
+            self.save(key);
+        }
+        let entry = Entry::new(key, value, deadline, version);
         self.count_in(key, &entry);
         let old = match self.entries.get_mut(key) {
             Some(slot) => Some(std::mem::replace(slot, entry)),
@@ -283,7 +303,7 @@ impl Store {
 
     /// Takes everything out.
     fn clear(&mut self) {
-        self.entries.clear();
+        self.save_all();
         self.deadlines = Deadlines::default();
         self.digest = Digest::default();
         self.used_bytes = 0;
@@ -291,6 +311,9 @@ impl Store {
 
     /// Takes a key out. `None` if there was none, or it has lapsed.
     fn take(&mut self, key: &[u8]) -> Option<Entry> {
+        if self.captured.is_some() {
+            self.save(key);
+        }
         let entry = self.entries.remove(key)?;
         self.count_out(key, &entry);
         if entry.deadline.is_some() {
@@ -314,6 +337,9 @@ impl Store {
         key: &[u8],
         change: impl FnOnce(&mut T) -> (Effect, R),
     ) -> Result<R, DataError> {
+        if self.captured.is_some() {
+            self.save(key);
+        }
         let log_time_ms = self.log_time_ms;
         let live = self.entries.get_mut(key).filter(|entry| !entry.has_lapsed(log_time_ms));
         let Some(entry) = live else {

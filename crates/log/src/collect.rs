@@ -63,8 +63,9 @@ impl<D: Disk> State<D> {
 
     /// How many of the finished segments nobody needs.
     fn free_count(&self) -> usize {
-        if self.link.is_some() {
-            // The segment in use does not count yet.
+        if self.link.is_some() || self.has_unknown_losses {
+            // The segment in use does not count yet; or what is needed is not
+            // all known.
             return 0;
         }
         let needed = oldest_needed(&self.groups).unwrap_or(u64::MAX);

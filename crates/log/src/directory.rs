@@ -13,7 +13,8 @@
 //!   4 entries      first, last, last term
 //!   8 compaction   base index, base term
 //!  16 snapshot     last index, last term
-//!  32 life         generation
+//!  32 life         generation, then 0 when it began, else 1 + the last index
+//!                  that it was stated with
 //!  64 moved        first, last, last term
 //! 128 damage       first, last, lost u8; 0, 0, 0 when it ended
 //! ```
@@ -73,7 +74,8 @@ pub(crate) struct Trace {
     pub(crate) entries: Option<(Index, Index, Term)>,
     pub(crate) compact: Option<LogId>,
     pub(crate) snapshot: Option<LogId>,
-    pub(crate) generation: Option<Generation>,
+    /// A life, and the end of the log that it was stated with; `None`: it began.
+    pub(crate) life: Option<(Generation, Option<Index>)>,
     pub(crate) moved: Option<(Index, Index, Term)>,
     pub(crate) harm: Option<Harm>,
 }
@@ -142,7 +144,7 @@ impl Trace {
                 | part(self.entries.is_some(), ENTRIES)
                 | part(self.compact.is_some(), COMPACTION)
                 | part(self.snapshot.is_some(), SNAPSHOT)
-                | part(self.generation.is_some(), LIFE)
+                | part(self.life.is_some(), LIFE)
                 | part(self.moved.is_some(), MOVED)
                 | part(self.harm.is_some(), DAMAGE),
         );
@@ -156,8 +158,9 @@ impl Trace {
         for id in [self.compact, self.snapshot].into_iter().flatten() {
             put_log_id(body, id);
         }
-        if let Some(generation) = self.generation {
+        if let Some((generation, last)) = self.life {
             varint::put(body, generation.get());
+            varint::put(body, last.map_or(0, |last| last.next().get()));
         }
         put_range(body, self.moved);
         if let Some(harm) = &self.harm {
@@ -185,7 +188,9 @@ impl Trace {
             trace.snapshot = Some(fields.log_id()?);
         }
         if parts & LIFE != 0 {
-            trace.generation = Some(Generation::new(fields.number()?));
+            let generation = Generation::new(fields.number()?);
+            let last = fields.index()?;
+            trace.life = Some((generation, (last != Index::ZERO).then(|| last.previous())));
         }
         if parts & MOVED != 0 {
             trace.moved = Some(range(fields)?);

@@ -21,7 +21,7 @@ use bytes::Bytes;
 
 use crate::directory::Harm;
 use crate::index::spans::Spans;
-use crate::record::GroupState;
+use crate::record::{GroupState, Item};
 use crate::width::u64_from;
 use raftlet::core::{Chunk, EntryKind, Generation, GroupId, HardState, Index, LogId, Term};
 
@@ -206,6 +206,46 @@ impl GroupIndex {
             if entry.index == self.last {
                 self.last_log_time_ms = Some(entry.log_time_ms);
             }
+        }
+    }
+
+    /// Entries were written behind the last one, and are lost.
+    pub(crate) fn miss(&mut self, first: Index, last: Index, term: Term) -> Result<(), Misfit> {
+        if first > self.last.next() {
+            return Err(Misfit::Gap { found: first, expected: self.last.next() });
+        }
+        self.truncate(first)?;
+        if self.runs.last().is_none_or(|run| run.term < term) {
+            self.runs.push(LogId { term, index: first });
+        }
+        self.last = self.last.max(last);
+        self.last_log_time_ms = None;
+        Ok(())
+    }
+
+    /// Frames with records of the group are lost: makes what is known such that
+    /// this record follows. What was known of entries may have been replaced.
+    pub(crate) fn make_fit(&mut self, item: &Item) {
+        self.spans.clear();
+        self.runs.clear();
+        self.configurations.clear();
+        self.last_log_time_ms = None;
+        match item {
+            Item::State { state, .. } => {
+                self.generation = state.generation;
+                self.hard_state = state.hard_state;
+                self.base = state.base;
+                self.last = state.last;
+                self.snapshot = state.snapshot;
+                self.harm = state.harm;
+            }
+            Item::HardState { state, .. } => {
+                self.hard_state.term = self.hard_state.term.min(state.term);
+            }
+            Item::Truncate { from, .. } => self.last = self.last.max(*from),
+            Item::Entries { chunk, .. } => self.last = chunk.first().previous(),
+            Item::Moved { chunk, .. } => self.last = self.last.max(chunk.last()),
+            _ => {}
         }
     }
 

@@ -65,7 +65,7 @@ pub use identity::{
     RunRefused, cluster_id, random_incarnation,
 };
 pub use options::{LogCounters, LogOptions};
-pub use recovery::{RecoveryReport, TailState};
+pub use recovery::{HarmedGroup, RecoveryReport, TailState};
 pub use segment::FORMAT_VERSION;
 pub use shard_log::ShardLog;
 pub use snapshot::SNAPSHOT_FORMAT_VERSION;

@@ -14,20 +14,22 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::append::Purpose;
+use crate::append::{Purpose, echo_of};
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::gate::{Bell, Gate};
 use crate::identity::Home;
 use crate::names;
 use crate::options::{LogCounters, LogOptions, Sizes};
-use crate::plan::Plan;
-use crate::record::{Ending, Link};
+use crate::plan::{Packer, Plan};
+use crate::record::{Ending, Item, Link};
+use crate::recovery::losses::{Harmed, Remedy};
 use crate::recovery::{Recovered, RecoveryReport, recover};
 use crate::scan::offset_of;
 use crate::segment::{self, FIRST_BLOCK};
 use crate::shard_log::{Chore, Segment, ShardLog, Shared, State};
 use crate::wanted::Snapshots;
+use raftlet::core::Generation;
 
 impl<D: Disk> ShardLog<D> {
     /// Reads what survived and makes the log ready to write.
@@ -60,6 +62,7 @@ impl<D: Disk> ShardLog<D> {
             filled: 0,
             written: 0,
         };
+        let harmed = recovered.harmed.clone();
         let state = begin(recovered, first, counters);
         let log = Self(Rc::new(Shared {
             disk,
@@ -70,22 +73,24 @@ impl<D: Disk> ShardLog<D> {
             prepare: Gate::default(),
             bell: Rc::new(Bell::default()),
         }));
-        log.0.start().await?;
+        log.0.start(&harmed).await?;
         Ok((log, report))
     }
 }
 
 impl<D: Disk> Shared<D> {
-    /// Makes the first segment and writes its link.
-    async fn start(&self) -> Result<(), OpenError> {
+    /// Makes the first segment and writes its link, with what is wrong.
+    async fn start(&self, harmed: &[Harmed]) -> Result<(), OpenError> {
         let mut first = self.state.borrow().active.clone();
-        let blocks = self.sizes.prepare;
+        let plan = about(harmed);
+        let needed = plan.blocks_max(echo_of(&self.state.borrow()).len());
+        first.blocks = first.blocks.max(FIRST_BLOCK + needed + 1);
+        let blocks = self.sizes.prepare.max(FIRST_BLOCK + needed + 1);
         self.fill(&mut first, blocks).await.map_err(OpenError::from_write)?;
         self.publish(&mut first).await.map_err(OpenError::from_write)?;
         let number = first.number;
         self.state.borrow_mut().active = first;
-        let link_only = Plan { frames: vec![Vec::new()], ..Plan::default() };
-        if let Err(error) = self.write_frames(link_only, Purpose::Batch).await {
+        if let Err(error) = self.write_frames(plan, Purpose::Batch).await {
             return Err(OpenError::Unwritable(crate::disk::DiskError {
                 operation: "write",
                 file: names::segment_name(number),
@@ -97,6 +102,28 @@ impl<D: Disk> Shared<D> {
         self.do_chores().await;
         Ok(())
     }
+}
+
+/// The first frames of a run: its link, and what damage means for groups, so
+/// that it is known when the damaged segment is gone.
+fn about(harmed: &[Harmed]) -> Plan {
+    let mut packer = Packer::default();
+    for Harmed { group, state, remedy } in harmed {
+        // A group of which nothing is known cannot be stated.
+        if state.generation == Generation::default() {
+            continue;
+        }
+        packer.push(Item::State { group: *group, state: Box::new(*state) });
+        packer.push(match remedy {
+            Remedy::Damage(harm) => Item::Damage { group: *group, harm: *harm },
+            Remedy::Compact(base) => Item::Compact { group: *group, base: *base },
+        });
+    }
+    let mut frames = packer.finish();
+    if frames.is_empty() {
+        frames.push(Vec::new());
+    }
+    Plan { frames, ..Plan::default() }
 }
 
 /// The state from which a run starts.
@@ -139,6 +166,7 @@ fn begin<D: Disk>(recovered: Recovered<D>, first: Segment<D>, counters: LogCount
         spares: Vec::new(),
         readers: BTreeMap::new(),
         pins: Vec::new(),
+        has_unknown_losses: recovered.has_unknown_losses,
         is_burden_unknown: true,
         is_marked: false,
         is_writing: false,

@@ -145,14 +145,14 @@ fn superseded_states(writes: &[GroupWrite]) -> BTreeSet<usize> {
 
 /// Fills frames up to the soft limit.
 #[derive(Debug, Default)]
-struct Packer {
+pub(crate) struct Packer {
     done: Vec<Vec<Item>>,
     current: Vec<Item>,
     bytes: usize,
 }
 
 impl Packer {
-    fn push(&mut self, item: Item) {
+    pub(crate) fn push(&mut self, item: Item) {
         match item {
             Item::Entries { group, chunk } => self.push_chunk(group, chunk),
             small => {
@@ -191,7 +191,7 @@ impl Packer {
         self.bytes = 0;
     }
 
-    fn finish(mut self) -> Vec<Vec<Item>> {
+    pub(crate) fn finish(mut self) -> Vec<Vec<Item>> {
         if !self.current.is_empty() {
             self.close();
         }

@@ -160,7 +160,7 @@ impl Item {
             return;
         };
         match self {
-            Self::Group { generation, .. } => trace.generation = Some(*generation),
+            Self::Group { generation, .. } => trace.life = Some((*generation, None)),
             Self::HardState { state, .. } => trace.hard_state = Some(*state),
             Self::Truncate { from, .. } => trace.truncate_from = Some(*from),
             Self::Compact { base, .. } => trace.compact = Some(*base),
@@ -174,7 +174,7 @@ impl Item {
                 trace.moved = Some((first, chunk.last(), chunk.term()));
             }
             Self::State { state, .. } => {
-                trace.generation = Some(state.generation);
+                trace.life = Some((state.generation, Some(state.last)));
                 trace.hard_state = Some(state.hard_state);
                 trace.compact = (state.base != LogId::default()).then_some(state.base);
                 trace.snapshot = state.snapshot;
@@ -323,12 +323,14 @@ pub(crate) enum RecordError {
 pub(crate) struct Records {
     payload: Bytes,
     at: usize,
+    /// Of the record that was read last.
+    pub(crate) back_link: u64,
 }
 
 impl Records {
     /// The records from byte `at` of the payload on.
     pub(crate) fn new(payload: Bytes, at: usize) -> Self {
-        Self { payload, at }
+        Self { payload, at, back_link: 0 }
     }
 
     fn read(&mut self) -> Result<Record, RecordError> {
@@ -339,7 +341,7 @@ impl Records {
         let (kind, after) = from.split_first().ok_or(malformed)?;
         from = after;
         let len = usize_from(varint::take(&mut from).ok_or(malformed)?);
-        varint::take(&mut from).ok_or(malformed)?;
+        self.back_link = varint::take(&mut from).ok_or(malformed)?;
         let body = from.get(..len).ok_or(malformed)?;
         let start = self.at + (rest.len() - from.len());
         self.at = start + len;

@@ -11,6 +11,10 @@
 //! every checksum verified (`recovery/replay.rs`), judge the tail
 //! (`recovery/tail.rs`).
 //!
+//! Lost frames harm the groups that they held records of, and no others
+//! (`recovery/loss.rs`); what cannot be attributed, and what is not a log of this
+//! directory, refuses the whole.
+//!
 //! Torn or damaged? One write is in flight at most, so any valid block written
 //! after a frame proves that the frame was durable. If frame n cannot be read
 //! and such a proof exists, n was acknowledged: damage, an error. If none
@@ -23,11 +27,14 @@
 //! - Nothing read from disk can panic or allocate beyond those bounds.
 
 mod chain;
+mod cursor;
+mod loss;
+pub(crate) mod losses;
 mod replay;
 mod tail;
 
 use crate::block::BLOCK_BYTES;
-use crate::directory::Directory;
+use crate::directory::{Directory, Harm};
 use crate::disk::{Disk, DiskError};
 use crate::error::{Affected, Damage, OpenError};
 use crate::identity::Home;
@@ -35,12 +42,14 @@ use crate::index::{Groups, Misfit};
 use crate::names;
 use crate::options::Sizes;
 use crate::record::{Ending, Record, RecordError};
+use crate::recovery::losses::{Harmed, Remedy};
+use crate::recovery::replay::Replayed;
 use crate::scan::{Frame, Scan, offset_of};
 use crate::segment::{self, FORMAT_VERSION};
 use crate::width::{u64_from, usize_from};
-use raftlet::core::{GroupId, LogId, Run};
+use raftlet::core::{GroupId, Index, LogId, Run};
 
-pub(crate) use replay::apply;
+pub(crate) use cursor::apply;
 
 /// Reads of this size get the device's full speed; smaller ones half of it.
 pub(crate) const READ_BYTES: usize = 1 << 20;
@@ -80,6 +89,42 @@ pub struct RecoveryReport {
     pub last_run: Option<Run>,
     /// What an operator should know, one line each.
     pub warnings: Vec<String>,
+    /// Frames that were durable and cannot be read.
+    pub lost_frames: u64,
+    /// Whether lost frames may have held groups that nothing else names.
+    pub has_unknown_losses: bool,
+    /// Where damage was met, and what it hit as far as that is known.
+    pub damage: Vec<Damage>,
+    /// The groups that are harmed by this or by former damage.
+    pub harmed: Vec<HarmedGroup>,
+}
+
+/// What damage means for a group (rule 10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HarmedGroup {
+    /// Which.
+    pub group: GroupId,
+    /// First and last entry that a leader must send again.
+    pub entries: Option<(Index, Index)>,
+    /// Whether term or vote are lost: the group stays out on this member.
+    pub is_lost: bool,
+}
+
+impl std::fmt::Display for HarmedGroup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "group {}", self.group)?;
+        if let Some((first, last)) = self.entries {
+            write!(f, " lost entries {first}..={last}")?;
+        }
+        if self.is_lost {
+            return write!(
+                f,
+                " lost its term or vote: remove this member from it and add it again under a new \
+                 node id on an empty directory"
+            );
+        }
+        write!(f, ": it neither votes nor acknowledges until a leader has sent them again")
+    }
 }
 
 /// A segment of the log.
@@ -112,6 +157,10 @@ pub(crate) struct Recovered<D: Disk> {
     /// Whether the newest file shows something worth keeping behind its end.
     pub(crate) has_evidence: bool,
     pub(crate) report: RecoveryReport,
+    /// Whether groups may be gone without a trace.
+    pub(crate) has_unknown_losses: bool,
+    /// What is to be written about damage that was not known before.
+    pub(crate) harmed: Vec<Harmed>,
 }
 
 /// Reads a log.
@@ -133,8 +182,14 @@ pub(crate) async fn recover<D: Disk>(
         garbled_blocks: 0,
         last_run: None,
         warnings: listing.warnings.clone(),
+        lost_frames: 0,
+        has_unknown_losses: false,
+        damage: Vec::new(),
+        harmed: Vec::new(),
     };
-    let replayed = replay::replay(&place, &chain, &mut report).await?;
+    let replayed = replay::replay(&place, &chain, &listing, &mut report).await?;
+    report.harmed = harmed_groups(&replayed);
+    report.has_unknown_losses = replayed.has_unknown_losses;
     report.groups = u64_from(replayed.groups.len());
     let void = chain.void.iter().chain(&chain.stale).chain(&replayed.passed_over);
     let void = void.map(|number| names::segment_name(*number));
@@ -153,8 +208,24 @@ pub(crate) async fn recover<D: Disk>(
         ending: replayed.ending,
         highest_number: listing.highest_number,
         has_evidence: report.garbled_blocks > 0,
+        harmed: replayed.harmed,
+        has_unknown_losses: replayed.has_unknown_losses,
         report,
     })
+}
+
+/// All that is wrong, known before or found now.
+fn harmed_groups<D: Disk>(replayed: &Replayed<D>) -> Vec<HarmedGroup> {
+    let groups = replayed.groups.iter().filter_map(|(group, index)| {
+        let found = replayed.harmed.iter().find(|harmed| harmed.group == *group);
+        let harm = match found.map(|found| found.remedy) {
+            Some(Remedy::Damage(harm)) => harm,
+            Some(Remedy::Compact(_)) | None => index.harm,
+        };
+        let harmed = HarmedGroup { group: *group, entries: harm.entries, is_lost: harm.is_lost };
+        (harm != Harm::default()).then_some(harmed)
+    });
+    groups.collect()
 }
 
 /// Where recovery reads.
@@ -212,12 +283,16 @@ async fn attribute<D: Disk>(
     Ok(Vec::new())
 }
 
-fn echoed(frame: &Frame) -> Vec<Affected> {
-    let directory = frame.payload.records().find_map(|record| match record {
+/// What a frame says of the one before.
+fn echo_in(frame: &Frame) -> Option<Directory> {
+    frame.payload.records().find_map(|record| match record {
         Ok(Record::Echo(directory)) => Some(directory),
         _ => None,
-    });
-    let traces = directory.map(|directory| directory.traces).unwrap_or_default();
+    })
+}
+
+fn echoed(frame: &Frame) -> Vec<Affected> {
+    let traces = echo_in(frame).map(|directory| directory.traces).unwrap_or_default();
     let affected = traces.iter().map(|trace| Affected {
         group: trace.group,
         entries: trace.entries.map(|(first, last, _)| (first, last)),

@@ -91,6 +91,9 @@ pub(crate) struct State<D: Disk> {
     pub(crate) spares: Vec<Spare>,
     /// Cold reads under way, by segment.
     pub(crate) readers: BTreeMap<u64, u32>,
+    /// Lost frames may have held groups that nothing else names: whoever is
+    /// unknown is not new, and no segment is freed.
+    pub(crate) has_unknown_losses: bool,
     /// Groups that keep the log above its limit.
     pub(crate) pins: Vec<Pin>,
     /// What keeps the oldest segment may have changed.

@@ -11,8 +11,8 @@ use crate::snapshot::reader::LogSnapshotReader;
 use crate::snapshot::writer::LogSnapshotWriter;
 use raftlet::core::{Entries, GroupId, HardState, Index};
 use raftlet::{
-    GroupInfo, LoadedLog, Pin, SnapshotInfo, SnapshotMeta, SnapshotReader, Storage, StorageError,
-    WriteBatch,
+    DamagedRange, GroupInfo, LoadedLog, Pin, SnapshotInfo, SnapshotMeta, SnapshotReader, Storage,
+    StorageError, WriteBatch,
 };
 
 impl<D: Disk> Storage for ShardLog<D> {
@@ -30,8 +30,21 @@ impl<D: Disk> Storage for ShardLog<D> {
 
     async fn load_term_and_vote(&self, group: GroupId) -> Result<HardState, StorageError> {
         let state = self.0.state.borrow();
-        let index = state.groups.get(&group);
-        Ok(index.map(|index| index.hard_state).unwrap_or_default())
+        let Some(index) = state.groups.get(&group) else {
+            if state.has_unknown_losses {
+                let detail = "frames of the log are lost that may have held its term and vote; \
+                              remove this member and add it again under a new node id on an \
+                              empty directory";
+                return Err(StorageError::Damaged { group, detail: detail.to_owned() });
+            }
+            return Ok(HardState::default());
+        };
+        if index.harm.is_lost {
+            let detail = "its term or vote are lost; remove this member from the group and add it \
+                          again under a new node id on an empty directory";
+            return Err(StorageError::Damaged { group, detail: detail.to_owned() });
+        }
+        Ok(index.hard_state)
     }
 
     async fn load_log(&self, group: GroupId) -> Result<LoadedLog, StorageError> {
@@ -45,6 +58,10 @@ impl<D: Disk> Storage for ShardLog<D> {
                 last: index.last,
                 runs: index.runs.clone(),
                 configurations: index.configurations.clone(),
+                damage: index.harm.entries.map(|(first, last)| DamagedRange {
+                    first: first.max(index.last.next()),
+                    last,
+                }),
                 ..LoadedLog::default()
             };
             (loaded, index.last_log_time_ms)

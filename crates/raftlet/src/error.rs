@@ -6,7 +6,9 @@
 //! again.
 
 use crate::port::{ApplyError, StorageError};
-use raftlet_core::{ConfigurationError, Generation, GroupId, Index, LogId, NodeId, RestoreError};
+use raftlet_core::{
+    ConfigurationError, Generation, GroupId, Index, LogId, NodeId, RestoreError, Term,
+};
 
 /// How a proposal ended that is not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +54,13 @@ pub enum NotDone {
     NotLeader {
         /// Who does, as far as known.
         leader: Option<NodeId>,
+    },
+    /// It was tied to a term that is not this member's, or that its leader is
+    /// about to end.
+    #[error("the group is in term {term} here, or leaves it; read again, then decide")]
+    OtherTerm {
+        /// This member's term.
+        term: Term,
     },
     /// The log's disk is full; nothing was written.
     #[error("the disk of this shard's log is full; free space, then try again")]

@@ -15,7 +15,8 @@
 //! 3. [`Shard::open`] at every start gives the [`Group`] handle.
 //! 4. [`Shard::run`] drives all groups, as one task of your runtime.
 //! 5. [`Group::propose`] and [`Group::read`], on any member;
-//!    [`Group::transfer_leadership`] on the one that leads.
+//!    [`Group::transfer_leadership`] on the one that leads;
+//!    [`Group::offices`] tells who does.
 //!
 //! The README has this as a program, `examples/` has two more.
 //!
@@ -43,6 +44,7 @@ mod inbox;
 mod member;
 pub mod memory;
 mod observe;
+mod offices;
 mod options;
 mod proposal;
 mod reads;
@@ -62,6 +64,7 @@ pub use error::{
 };
 
 pub use histogram::Histogram;
+pub use offices::{Lagged, OFFICES_MAX, Office, Offices};
 pub use options::{NodeSeat, ShardOptions};
 pub use port::{
     ApplyError, ChunkError, ChunkSource, Clock, Command, Compaction, DamagedRange, FailureDetector,

@@ -118,6 +118,16 @@ impl<M: StateMachine> Member<M> {
             due.refuse_reads(self.reads.take_all(), &ReadError::NotMember);
             return;
         }
+        // Who hands over appends nothing, and the next term is another.
+        let untimely = if self.core.is_transferring() {
+            self.held.take_tied()
+        } else {
+            self.held.take_untimely(self.core.term())
+        };
+        if !untimely.is_empty() {
+            let error = ProposeError::NotDone(NotDone::OtherTerm { term: self.core.term() });
+            due.ended.extend(untimely.into_iter().map(|held| held.end(Err(error.clone()))));
+        }
         while !self.held.is_empty() {
             let len = self.held.chunk_len(CHUNK_COMMANDS_MAX, options.chunk_bytes_max);
             let went_on = match self.core.role() {

@@ -9,17 +9,20 @@
 //! and only when, the proposal ends.
 
 use std::collections::VecDeque;
+use std::mem;
 
 use bytes::Bytes;
 
 use crate::answer::Answer;
 use crate::error::{NotDone, ProposeError};
-use raftlet_core::Time;
+use raftlet_core::{Term, Time};
 
 /// A command that somebody waits for.
 #[derive(Debug)]
 pub(crate) struct Proposal<R> {
     pub(crate) payload: Bytes,
+    /// The only term in which it may be appended; 0 is any.
+    pub(crate) tied_to: Term,
     /// When it must have ended. Set by the turn that takes it.
     pub(crate) deadline: Time,
     pub(crate) answer: Answer<Result<R, ProposeError>>,
@@ -78,33 +81,58 @@ impl Budget {
 
 /// Proposals that no leader has taken yet, in the order they were made.
 #[derive(Debug)]
-pub(crate) struct Held<R>(VecDeque<Proposal<R>>);
+pub(crate) struct Held<R> {
+    queue: VecDeque<Proposal<R>>,
+    /// Some may be tied to a term.
+    has_tied: bool,
+}
 
 impl<R> Held<R> {
     pub(crate) const fn new() -> Self {
-        Self(VecDeque::new())
+        Self { queue: VecDeque::new(), has_tied: false }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.queue.is_empty()
     }
 
     pub(crate) fn push(&mut self, proposal: Proposal<R>) {
-        self.0.push_back(proposal);
+        self.has_tied |= proposal.tied_to > Term::ZERO;
+        self.queue.push_back(proposal);
     }
 
     /// Takes dead ones back, before those that came later.
     pub(crate) fn put_back(&mut self, dead: impl DoubleEndedIterator<Item = Proposal<R>>) {
         for proposal in dead.rev() {
-            self.0.push_front(proposal);
+            self.has_tied |= proposal.tied_to > Term::ZERO;
+            self.queue.push_front(proposal);
         }
+    }
+
+    /// Removes those that are tied to another term than `term`: no log of it has
+    /// them, nor ever will.
+    pub(crate) fn take_untimely(&mut self, term: Term) -> Vec<Proposal<R>> {
+        if !self.has_tied {
+            return Vec::new();
+        }
+        let (timely, untimely): (VecDeque<_>, VecDeque<_>) = mem::take(&mut self.queue)
+            .into_iter()
+            .partition(|proposal| proposal.tied_to == Term::ZERO || proposal.tied_to == term);
+        self.has_tied = timely.iter().any(|proposal| proposal.tied_to > Term::ZERO);
+        self.queue = timely;
+        untimely.into()
+    }
+
+    /// Removes those that are tied to a term.
+    pub(crate) fn take_tied(&mut self) -> Vec<Proposal<R>> {
+        self.take_untimely(Term::ZERO)
     }
 
     /// How many of the first ones make a chunk: at least one, where there are
     /// any, and no more than `len_max` or `bytes_max`.
     pub(crate) fn chunk_len(&self, len_max: usize, bytes_max: usize) -> usize {
         let mut bytes = 0;
-        let fits = self.0.iter().take(len_max).take_while(|proposal| {
+        let fits = self.queue.iter().take(len_max).take_while(|proposal| {
             let first = bytes == 0;
             bytes += proposal.payload.len() + ENTRY_OVERHEAD_BYTES;
             first || bytes <= bytes_max
@@ -114,28 +142,28 @@ impl<R> Held<R> {
 
     /// The payloads of the first `len`, in order.
     pub(crate) fn payloads(&self, len: usize) -> impl Iterator<Item = &Bytes> + Clone {
-        self.0.iter().take(len).map(|proposal| &proposal.payload)
+        self.queue.iter().take(len).map(|proposal| &proposal.payload)
     }
 
     /// Removes the first `len`, in order.
     pub(crate) fn take(&mut self, len: usize) -> impl DoubleEndedIterator<Item = Proposal<R>> {
-        self.0.drain(..len.min(self.0.len()))
+        self.queue.drain(..len.min(self.queue.len()))
     }
 
     pub(crate) fn take_all(&mut self) -> impl DoubleEndedIterator<Item = Proposal<R>> {
-        self.0.drain(..)
+        self.queue.drain(..)
     }
 
     /// Removes the first one if its time is up.
     pub(crate) fn take_expired(&mut self, now: Time) -> Option<Proposal<R>> {
-        if self.0.front()?.deadline > now {
+        if self.queue.front()?.deadline > now {
             return None;
         }
-        self.0.pop_front()
+        self.queue.pop_front()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {
-        self.0.front().map(|proposal| proposal.deadline)
+        self.queue.front().map(|proposal| proposal.deadline)
     }
 }
 

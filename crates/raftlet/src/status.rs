@@ -73,16 +73,26 @@ pub struct ShardStatus {
     pub log_memory_bytes: usize,
     /// Their limit; only what is not yet durable and committed may exceed it.
     pub log_memory_bytes_max: usize,
-    /// Proposals without outcome, and their bytes.
+    /// Proposals without outcome.
     pub proposals: usize,
-    /// See `proposals`.
+    /// Their limit; more are refused as busy.
+    pub proposals_max: usize,
+    /// Bytes of proposals without outcome.
     pub proposal_bytes: usize,
+    /// Their limit.
+    pub proposal_bytes_max: usize,
     /// Reads without outcome.
     pub reads: usize,
-    /// Messages that wait for a turn, and their bytes.
+    /// Their limit; more are refused as busy.
+    pub reads_max: usize,
+    /// Messages that wait for a turn.
     pub inbox_messages: usize,
-    /// See `inbox_messages`.
+    /// Their limit; more are dropped.
+    pub inbox_messages_max: usize,
+    /// Bytes of messages that wait for a turn.
     pub inbox_bytes: usize,
+    /// Their limit.
+    pub inbox_bytes_max: usize,
     /// Whether the log's disk was full at the last write.
     pub is_full: bool,
     /// How long proposals took, from the turn that took one in to the one

@@ -105,7 +105,12 @@ mod tests {
     use raftlet_core::{Index, Term, Time};
 
     fn proposal(deadline_ms: u64) -> Proposal<u64> {
-        Proposal { payload: Bytes::new(), deadline: Time::from_ms(deadline_ms), answer: answer().0 }
+        Proposal {
+            payload: Bytes::new(),
+            tied_to: Term::ZERO,
+            deadline: Time::from_ms(deadline_ms),
+            answer: answer().0,
+        }
     }
 
     fn waiting(term: u64, indexes: &[u64]) -> Waiters<u64> {

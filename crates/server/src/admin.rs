@@ -41,6 +41,9 @@ pub(crate) use router::Router;
 
 /// Admin connections at once: dashboards, probes, scrapers and some people.
 const CONNECTIONS_MAX: usize = 64;
+/// Above so many none stays open behind its answer: idle ones must not shut
+/// out who has something to ask.
+const KEPT_MAX: usize = CONNECTIONS_MAX / 2;
 /// Accepting failed, for want of descriptors as a rule: wait before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -90,8 +93,11 @@ async fn accept<N: 'static>(listener: TcpListener, node: Rc<N>, router: Router<N
         }
         let (node, router) = (Rc::clone(&node), Rc::clone(&router));
         tokio::task::spawn_local(async move {
-            let answered =
-                http::serve(stream, async |request| router.answer(&node, request).await).await;
+            let answered = http::serve(stream, async |request| {
+                let is_crowded = Rc::strong_count(&router) > KEPT_MAX;
+                router.answer(&node, request).await.last_if(is_crowded)
+            })
+            .await;
             if let Err(error) = answered {
                 debug!(%error, "a connection to the admin port broke");
             }

@@ -17,6 +17,7 @@ use tracing::info;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::ports::{Shard, SharedLog};
+use crate::supervisor;
 use crate::view::NodeView;
 use raftlet::core::{ClusterId, Configuration, Generation, GroupId, Index, Member, MemberRole};
 use raftlet::{GroupInfo, Storage};
@@ -179,6 +180,7 @@ pub(crate) async fn roll_call(net: &NetHandle, view: &NodeView) -> Vec<RollCallM
                 let text = waiting_text(&missing);
                 if view.waits_for(&text) || repeats {
                     info!("{text}");
+                    supervisor::waiting(&text);
                 }
             }
             Some(RollCallStatus::Complete(_) | RollCallStatus::Closed(_)) | None => {

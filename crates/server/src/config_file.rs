@@ -232,7 +232,7 @@ fn line_of(text: &str, at: usize) -> usize {
 mod tests {
     use clap::{CommandFactory, FromArgMatches};
 
-    use super::{ConfigFile, known, without_environment};
+    use super::{Config, ConfigFile, known, without_environment};
     use crate::cli::serve::ServeArgs;
     use crate::cli::{Cli, Command};
 
@@ -312,5 +312,14 @@ mod tests {
             assert_eq!(found.len(), 1, "{text}: {found:?}");
             assert_eq!(found[0].0, line, "{text}: {found:?}");
         }
+    }
+
+    #[test]
+    fn the_example_that_operators_are_shown_is_good() {
+        let shown = include_str!("../../../docs/operations.md");
+        let (_, rest) = shown.split_once("```toml\n").unwrap();
+        let (example, _) = rest.split_once("```").unwrap();
+        let file = ConfigFile::parse(example).unwrap();
+        Config::from_args(file.args().unwrap()).unwrap();
     }
 }

@@ -54,9 +54,11 @@ impl Logging {
 fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(
     format: LogFormat,
 ) -> Box<dyn Layer<S> + Send + Sync> {
+    // <https://no-color.org>
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|said| !said.is_empty());
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     match format {
-        LogFormat::Text => Box::new(layer.with_ansi(io::stderr().is_terminal())),
+        LogFormat::Text => Box::new(layer.with_ansi(io::stderr().is_terminal() && !is_plain)),
         LogFormat::Json => Box::new(layer.json().flatten_event(true)),
     }
 }

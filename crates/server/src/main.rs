@@ -56,6 +56,7 @@ mod session;
 mod signal;
 mod sink;
 mod status;
+mod supervisor;
 mod timing;
 mod view;
 

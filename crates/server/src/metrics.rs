@@ -111,7 +111,9 @@ impl Metrics {
             lags.max().unwrap_or(0),
         );
         out.gauge("proposals_pending", "Proposals without outcome.", shard.proposals);
+        out.gauge("proposals_pending_max", "Their limit.", shard.proposals_max);
         out.gauge("proposals_pending_bytes", "Their bytes.", shard.proposal_bytes);
+        out.gauge("proposals_pending_bytes_max", "Their limit.", shard.proposal_bytes_max);
         let counters = &shard.counters;
         out.counter(
             "proposals_failed_total",
@@ -120,11 +122,14 @@ impl Metrics {
         );
         out.counter("proposals_refused_total", "Refused at a limit.", counters.proposals_refused);
         out.gauge("reads_pending", "Reads without outcome.", shard.reads);
+        out.gauge("reads_pending_max", "Their limit.", shard.reads_max);
         out.counter("read_indexes_failed_total", "Reads not answered.", counters.reads_failed);
         let help = "From a proposal's turn to its apply; one of each batch.";
         out.histogram("proposal_duration_seconds", help, &shard.proposal_times);
         out.gauge("inbox_messages", "Messages that wait for a turn.", shard.inbox_messages);
+        out.gauge("inbox_messages_max", "Their limit.", shard.inbox_messages_max);
         out.gauge("inbox_bytes", "Their bytes.", shard.inbox_bytes);
+        out.gauge("inbox_bytes_max", "Their limit.", shard.inbox_bytes_max);
         let dropped = counters.messages_dropped;
         out.counter("inbox_messages_dropped_total", "Messages beyond the inbox's bounds.", dropped);
         out.counter("shard_turns_total", "Turns of the shard's loop.", counters.turns);

@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinHandle, LocalSet, spawn_local};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::admin;
 use crate::bootstrap::{self, Stored};
@@ -44,11 +44,12 @@ use crate::replica::SizesOfAll;
 use crate::roster::{self, Follower, Told};
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
+use crate::supervisor;
 use crate::timing::Timing;
 use crate::view::{NodeView, Seen};
 use raftlet::core::{NodeId, Sender, Time};
 use raftlet::{NodeSeat, PortSet, ShardError, ShardOptions};
-use raftlet_kv::{NodeInfo, SlotMap};
+use raftlet_kv::NodeInfo;
 use raftlet_log::{
     Claims, DirLock, DiskMode, Home, Identity, LogOptions, RealDisk, RecoveryReport, ShardLog,
     random_incarnation,
@@ -121,6 +122,12 @@ fn tell(report: &RecoveryReport) {
     for warning in &report.warnings {
         warn!("{warning}");
     }
+    for damage in &report.damage {
+        error!("{damage}");
+    }
+    for harmed in &report.harmed {
+        error!("{harmed}");
+    }
     info!(
         segments = report.segments,
         groups = report.groups,
@@ -159,7 +166,7 @@ impl Parts {
         peers: NetListener,
         logging: Logging,
     ) -> Result<Self, Failure> {
-        let told = learn(&mut config).await?;
+        let told = roster::learn(&mut config).await?;
         let claims = Claims {
             cluster_name: config.cluster_name.clone(),
             node: config.node,
@@ -254,7 +261,7 @@ impl Parts {
         let mut shard_loop = spawn_local(async move { shard.run().await });
         let (stop, stopped) = watch::channel(false);
         let mut serving = spawn_local(client::serve(clients, keyspace, stopped));
-        tell_serving(&self.config, self.identity.node);
+        tell_serving(&self.config);
         let end = tokio::select! {
             ended = &mut shard_loop => Err(shard_failure(ended)),
             ended = tasks.ended() => Err(ended),
@@ -262,6 +269,7 @@ impl Parts {
             order = orders.next() => order,
         };
         view.stopping();
+        supervisor::stopping();
         if let Err(failure) = end {
             // A closed connection would make clients repeat what may be done.
             tasks.net.abort();
@@ -289,15 +297,16 @@ impl Parts {
     }
 }
 
-fn tell_serving(config: &Config, node: NodeId) {
+fn tell_serving(config: &Config) {
     info!(
-        node = node.get(),
+        node = config.node.get(),
         clients = config.advertised_client,
         peers = config.peer.text,
         admin = config.admin.text,
         data_dir = %config.data_dir.display(),
         "serving"
     );
+    supervisor::ready();
 }
 
 fn follower(
@@ -420,39 +429,6 @@ async fn told<T>(receiver: &mut Option<oneshot::Receiver<T>>) -> Option<T> {
 
 fn seat(identity: Identity) -> Sender {
     Sender { node: identity.node, incarnation: identity.incarnation, run: identity.run }
-}
-
-/// Of the cluster that this node joins: what its flags would say otherwise, and
-/// the members. At a later start nobody may answer any more.
-async fn learn(config: &mut Config) -> Result<Told, Failure> {
-    let Some(join) = &config.join else {
-        return Ok(Vec::new());
-    };
-    let roster = match roster::learn(join).await {
-        Ok(roster) => roster,
-        Err(failure) if config.data_dir.join("IDENTITY").exists() => {
-            warn!("starts without what --join would tell: {failure}");
-            return Ok(Vec::new());
-        }
-        Err(failure) => return Err(failure),
-    };
-    let groups = u64::try_from(roster.groups.len()).unwrap_or(u64::MAX);
-    config.slots = SlotMap::new(groups).map_err(|_| {
-        Failure::config(format!(
-            "--join {join}: that node does not serve yet; try again when it does"
-        ))
-    })?;
-    config.initial_members = config::parse_members(&roster.founders)?;
-    config.cluster_name.clone_from(&roster.cluster_name);
-    let is_founder = config.initial_members.iter().any(|(node, _)| *node == config.node);
-    if is_founder && !config.data_dir.join("IDENTITY").exists() {
-        return Err(Failure::config(format!(
-            "--node-id {} was a first member of that cluster, and ids are never used again; say \
-             another",
-            config.node
-        )));
-    }
-    Ok(roster::told(&roster))
 }
 
 fn net_options(

@@ -1,11 +1,11 @@
 //! One group's machine on this node, with its sizes kept where `INFO` can see
 //! them without asking the group, and its deadlines where they are waited for.
 
-use std::cell::Cell;
+use std::cell::{Cell, Ref};
 use std::rc::Rc;
 
 use crate::timing::Timing;
-use raftlet::{ApplyError, Command, StateMachine};
+use raftlet::{ApplyError, ChunkError, ChunkSource, Command, StateMachine};
 use raftlet_kv::{Machine, Store};
 
 /// How much a machine holds.
@@ -58,8 +58,21 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// The keys, for reads.
-    pub(crate) fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> Ref<'_, Store> {
         self.machine.store()
+    }
+
+    fn show_sizes(&mut self) {
+        let store = self.machine.store();
+        let sizes = Sizes {
+            keys_len: u64::try_from(store.keys_len()).unwrap_or(u64::MAX),
+            used_bytes: store.used_bytes(),
+            deadlines_len: u64::try_from(store.deadlines_len()).unwrap_or(u64::MAX),
+        };
+        self.timing.on_applied(&store);
+        drop(store);
+        self.sizes_of_all.set(self.sizes_of_all.get().with(self.sizes, sizes));
+        self.sizes = sizes;
     }
 }
 
@@ -77,16 +90,18 @@ impl StateMachine for Replica {
         responses: &mut Vec<Self::Response>,
     ) -> Result<(), ApplyError> {
         let applied = self.machine.apply(commands, responses).await;
-        let store = self.machine.store();
-        let sizes = Sizes {
-            keys_len: u64::try_from(store.keys_len()).unwrap_or(u64::MAX),
-            used_bytes: store.used_bytes(),
-            deadlines_len: u64::try_from(store.deadlines_len()).unwrap_or(u64::MAX),
-        };
-        self.timing.on_applied(store);
-        self.sizes_of_all.set(self.sizes_of_all.get().with(self.sizes, sizes));
-        self.sizes = sizes;
+        self.show_sizes();
         applied
+    }
+
+    fn snapshot(&mut self) -> Option<impl ChunkSource + use<>> {
+        self.machine.snapshot()
+    }
+
+    async fn restore(&mut self, chunks: &mut impl ChunkSource) -> Result<(), ChunkError> {
+        let restored = self.machine.restore(chunks).await;
+        self.show_sizes();
+        restored
     }
 
     fn digest(&self) -> u64 {

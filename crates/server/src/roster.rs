@@ -17,11 +17,13 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use crate::config::{self, Config};
 use crate::failure::Failure;
 use crate::member;
 use crate::members::{self, Op, Order, Roster};
 use crate::ports::{Group, Shard};
 use raftlet::core::{Incarnation, NodeId, Sender};
+use raftlet_kv::SlotMap;
 use raftlet_log::{Home, RealDisk};
 use raftlet_net::{NetHandle, PeerOptions};
 
@@ -182,14 +184,41 @@ pub(crate) fn told(roster: &Roster) -> Told {
     parsed.collect()
 }
 
-/// Asks the cluster that a node is to join what it must know to begin.
+/// Of the cluster that this node joins: what its flags would say otherwise, and
+/// the members. At a later start nobody may answer any more.
 ///
 /// # Errors
-/// Nobody answers.
-pub(crate) async fn learn(admin: &str) -> Result<Roster, Failure> {
-    let roster = member::fetch(admin, ANSWER_WITHIN).await?;
+/// Nobody answers at the first start; or the id was used there before.
+pub(crate) async fn learn(config: &mut Config) -> Result<Told, Failure> {
+    let Some(join) = &config.join else {
+        return Ok(Vec::new());
+    };
+    let roster = match member::fetch(join, ANSWER_WITHIN).await {
+        Ok(roster) => roster,
+        Err(failure) if config.data_dir.join("IDENTITY").exists() => {
+            warn!("starts without what --join would tell: {failure}");
+            return Ok(Vec::new());
+        }
+        Err(failure) => return Err(failure),
+    };
+    let groups = u64::try_from(roster.groups.len()).unwrap_or(u64::MAX);
+    config.slots = SlotMap::new(groups).map_err(|_| {
+        Failure::config(format!(
+            "--join {join}: that node does not serve yet; try again when it does"
+        ))
+    })?;
+    config.initial_members = config::parse_members(&roster.founders)?;
+    config.cluster_name.clone_from(&roster.cluster_name);
+    let is_founder = config.initial_members.iter().any(|(node, _)| *node == config.node);
+    if is_founder && !config.data_dir.join("IDENTITY").exists() {
+        return Err(Failure::config(format!(
+            "--node-id {} was a first member of that cluster, and ids are never used again; say \
+             another",
+            config.node
+        )));
+    }
     info!(cluster = roster.cluster_name, groups = roster.groups.len(), "joins a cluster");
-    Ok(roster)
+    Ok(told(&roster))
 }
 
 #[cfg(test)]

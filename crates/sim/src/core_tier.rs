@@ -33,6 +33,7 @@ mod mischief;
 mod network;
 mod plan;
 mod roster;
+mod severing;
 mod snapshots;
 mod wheel;
 mod world;
@@ -85,7 +86,10 @@ pub fn run(seed: u64, limits: Limits) -> Outcome {
     let mut world = World::new(seed, Plan::draw(seed), trace);
     let ended = catch_unwind(AssertUnwindSafe(|| {
         world.run_safety(limits.steps)?;
-        world.run_liveness()
+        world.run_liveness()?;
+        world.run_severed()?;
+        world.end();
+        Ok(())
     }));
     let violation = match ended {
         Ok(ended) => ended.err(),

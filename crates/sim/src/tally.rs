@@ -149,6 +149,8 @@ marks! {
     Removed = "members_removed",
     /// A truncation took a configuration.
     ConfigurationTruncated = "configurations_truncated",
+    /// A third phase began: links were cut for good.
+    Severed = "severed",
     /// A second phase ended well.
     Healed = "healed",
 }

@@ -46,6 +46,7 @@ fn no_seed_of_the_smoke_batch_violates_an_invariant() {
         Mark::Lease,
         Mark::SnapshotTaken,
         Mark::SnapshotInstalled,
+        Mark::Severed,
         Mark::Healed,
     ] {
         assert!(tally.get(mark) > 0, "{mark:?} never happened");

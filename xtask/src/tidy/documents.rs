@@ -12,7 +12,8 @@ use crate::rust::Source;
 use crate::tree::{File, Tree};
 
 /// Folders at the top; a word that starts with one is a path.
-const TOPS: [&str; 7] = ["crates/", "docs/", "xtask/", ".ci/", ".cargo/", "bench/", "fuzz/"];
+const TOPS: [&str; 8] =
+    ["crates/", "docs/", "xtask/", ".ci/", ".cargo/", "bench/", "fuzz/", "tools/"];
 
 /// What exists on somebody's machine only. Split so that this file, too, is
 /// free of them.

@@ -76,7 +76,8 @@ impl Group {
             if mutants::is_active(10) && term > self.state.term {
                 self.adopt(term);
             }
-            votes::answer_pre_vote(&mut self.state, from, term, request, trusts_leader);
+            let sticks = trusts_leader && !mutants::is_active(123);
+            votes::answer_pre_vote(&mut self.state, from, term, request, sticks);
             // Somebody misses the leader: make sure that it is there.
             if trusts_leader && term > self.state.term {
                 self.question_leader();

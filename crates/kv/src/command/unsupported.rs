@@ -86,6 +86,12 @@ static UNSUPPORTED_SUBCOMMANDS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Whether Redis takes a request in no transaction, whatever else it does.
+pub(crate) fn is_banned(args: &Args) -> bool {
+    const BANNED: &[&str] = &["psync", "save", "shutdown", "sync"];
+    BANNED.iter().any(|name| args.name().eq_ignore_ascii_case(name.as_bytes()))
+}
+
 /// What to say to a request whose name isn't in the table.
 pub(crate) fn refusal(args: &Args) -> Reply {
     match find(UNSUPPORTED, |name| args.name().eq_ignore_ascii_case(name.as_bytes())) {

@@ -150,6 +150,12 @@ impl RequestParser {
         self.is_confined = is_confined;
     }
 
+    /// What is kept of a request that has not wholly arrived, its bytes apart.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let spans = self.partial.as_ref().map_or(0, |partial| partial.spans.capacity());
+        spans.saturating_mul(size_of::<Span>())
+    }
+
     /// The next complete request at the front of `input`, which is removed
     /// from it; `None` if more bytes are needed. Empty requests are skipped.
     ///

@@ -82,6 +82,12 @@ impl Transaction {
         self.queue.as_ref().map(|queue| queue.requests.len())
     }
 
+    /// Roughly what it keeps in memory.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let queued = self.queue.as_ref().map_or(0, |queue| queue.held_bytes);
+        queued.saturating_add(self.watched_bytes)
+    }
+
     /// Whether something queued may make the data grow.
     pub(crate) fn may_grow(&self) -> bool {
         self.queue.as_ref().is_some_and(|queue| queue.may_grow)

@@ -72,11 +72,6 @@ impl<V> Table<V> {
         }
     }
 
-    /// Takes everything out.
-    pub(super) fn clear(&mut self) {
-        *self = Self::new(self.seed);
-    }
-
     /// Puts in a key that is not there.
     pub(super) fn insert(&mut self, key: Box<[u8]>, value: V) {
         let hash = self.hash(&key);
@@ -132,6 +127,11 @@ impl<V> Table<V> {
     /// What keys are hashed under.
     pub(super) fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// Where walks meet a key.
+    pub(super) fn position(&self, key: &[u8]) -> u64 {
+        position_of(self.hash(key))
     }
 
     /// Appends what one bucket holds from `position` on, in order, to `met`.

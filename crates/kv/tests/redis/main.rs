@@ -9,6 +9,7 @@
 mod clients;
 mod commands;
 mod differential;
+mod fuzz;
 mod handshakes;
 mod hostile;
 mod machine;

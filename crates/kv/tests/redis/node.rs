@@ -9,6 +9,8 @@ use raftlet_kv::{
 /// One client's connection to a node that has it to itself.
 pub struct Node {
     pub connection: Connection,
+    limits: Limits,
+    slots: SlotMap,
     stores: Vec<Store>,
     pub output: Output,
     /// Where the log is: one for all stores.
@@ -42,11 +44,24 @@ impl Node {
         };
         Self {
             connection: Connection::new(info, limits, slots),
+            limits,
+            slots,
             stores: slots.groups().map(|group| Store::new(u64::from(group.number()))).collect(),
             output: Output::default(),
             at: Applied { index: Index::ZERO, log_time_ms: 1_000_000 },
             rounds: 0,
         }
+    }
+
+    /// Another client comes, the last one is gone.
+    pub fn reconnect(&mut self, seed: u64) {
+        let info = ConnectionInfo { seed, ..ConnectionInfo::default() };
+        self.connection = Connection::new(info, self.limits, self.slots);
+        self.output = Output::default();
+    }
+
+    pub fn stores(&self) -> &[Store] {
+        &self.stores
     }
 
     /// What comes back for these bytes, line ends as `|`.

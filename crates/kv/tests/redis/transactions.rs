@@ -64,7 +64,8 @@ fn exec_discard_and_watch_out_of_their_place_are_told_so() {
          command|-ERR EXEC without MULTI|"
     );
     // What a connection has agreed on doesn't change within a transaction.
-    for refused in ["HELLO 3", "AUTH x", "CLIENT REPLY OFF", "CLIENT SETNAME x"] {
+    for refused in ["SAVE", "SHUTDOWN", "HELLO 3", "AUTH x", "CLIENT REPLY OFF", "CLIENT SETNAME x"]
+    {
         let answer = node.ask(format!("MULTI\r\n{refused}\r\nEXEC\r\n"));
         let expected = format!("+OK|-ERR Command not allowed inside a transaction|{ABORTED}");
         assert_eq!(answer, expected, "{refused}");

@@ -64,6 +64,12 @@ impl Spans {
         self.is_cut = true;
     }
 
+    /// What comes next is not behind the last span: what lies between them
+    /// cannot be read.
+    pub(crate) fn close(&mut self) {
+        self.is_cut = true;
+    }
+
     /// Removes what stands at `from` and behind.
     pub(crate) fn truncate(&mut self, from: Index) {
         self.spans.retain(|span| span.first < from);

@@ -110,7 +110,7 @@ fn a_directory_gathers_what_a_frame_did_to_each_group() {
         entries: Some((Index::new(9), Index::new(10), Term::new(3))),
         compact: Some(id(2, 8)),
         snapshot: Some(id(1, 6)),
-        generation: Some(Generation::new(1)),
+        life: Some((Generation::new(1), Some(Index::new(8)))),
         moved: Some((Index::new(9), Index::new(10), Term::new(3))),
         harm: Some(statement().harm),
     };

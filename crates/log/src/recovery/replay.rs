@@ -1,25 +1,22 @@
-//! Replays the segments in order and rebuilds the index.
+//! Replays the segments in order and rebuilds the index: whole frames one after
+//! another, around those that are lost, to the tail.
 //!
-//! Records of a batch are held back until its last frame was read, so that a
-//! batch counts whole or not at all.
+//! Not here: what a frame does (`recovery/cursor.rs`).
 
-use bytes::Bytes;
-
-use crate::block::{BLOCK_BYTES, Kind};
+use crate::block::{BLOCK_BYTES, Kind, Verdict};
 use crate::directory::Directory;
 use crate::disk::Disk;
-use crate::error::{Affected, Damage, OpenError};
-use crate::index::{FrameAt, Groups, Misfit};
-use crate::record::{Ending, Item, Record};
-use crate::recovery::chain::{Chain, Linked};
+use crate::error::{Damage, OpenError};
+use crate::index::{FrameAt, Groups};
+use crate::record::Ending;
+use crate::recovery::chain::{Chain, Linked, Listing};
+use crate::recovery::cursor::Cursor;
+use crate::recovery::losses::{Gap, Harmed};
 use crate::recovery::tail::{self, Tail};
-use crate::recovery::{
-    Place, READ_BYTES, RecoveryReport, SegmentRef, TailState, damaged, misfit, unreadable_record,
-};
+use crate::recovery::{Place, READ_BYTES, RecoveryReport, SegmentRef, TailState, damaged, echo_in};
 use crate::scan::{Frame, Scan, offset_of};
 use crate::segment::FIRST_BLOCK;
 use crate::width::u64_from;
-use raftlet::core::{Chunk, Generation, GroupId, Index, LogId, Seal};
 
 /// The state at the end of the log.
 #[derive(Debug)]
@@ -33,27 +30,15 @@ pub(crate) struct Replayed<D: Disk> {
     /// The newest segment, when it holds nothing that counts but its link: the
     /// next segment passes over it and says again what that link said.
     pub(crate) passed_over: Option<u64>,
-}
-
-/// Where the log ends so far: behind the last whole batch.
-#[derive(Debug, Default)]
-struct Cursor {
-    groups: Groups,
-    /// The last frame that counts, and what it did.
-    last_frame: u64,
-    directory: Directory,
-    /// The first block behind it.
-    end: u32,
-    /// Records of a batch that is not whole yet.
-    held_back: Vec<(Item, FrameAt)>,
-    /// Whether this segment holds a record that counts.
-    has_records: bool,
+    pub(crate) harmed: Vec<Harmed>,
+    pub(crate) has_unknown_losses: bool,
 }
 
 /// Replays all segments.
 pub(crate) async fn replay<D: Disk>(
     place: &Place<D>,
     chain: &Chain,
+    listing: &Listing,
     report: &mut RecoveryReport,
 ) -> Result<Replayed<D>, OpenError> {
     let mut cursor = Cursor::default();
@@ -69,6 +54,8 @@ pub(crate) async fn replay<D: Disk>(
         directory: Directory::default(),
         ending: Ending::First,
         passed_over: None,
+        harmed: Vec::new(),
+        has_unknown_losses: false,
     };
     for (at, linked) in chain.segments.iter().enumerate() {
         let mut scan = place.scan(linked.number, linked.bytes, READ_BYTES).await?;
@@ -97,7 +84,9 @@ pub(crate) async fn replay<D: Disk>(
         });
         replayed.newest_file = Some(scan.file().clone());
     }
-    complete(&mut cursor.groups)?;
+    cursor.attribute(None, report);
+    replayed.harmed = cursor.harmed(&listing.snapshots);
+    replayed.has_unknown_losses = cursor.losses.is_inexact;
     replayed.groups = cursor.groups;
     replayed.last_frame = cursor.last_frame;
     replayed.directory = cursor.directory;
@@ -132,11 +121,23 @@ async fn sealed<D: Disk>(
     let (end, last_frame) = (successor.link.end_block, successor.link.last_frame);
     let mut at = FIRST_BLOCK;
     while at < end {
-        let number = cursor.last_frame + 1 + held_frames(cursor);
-        let frame = scan.frame(at).await.map_err(OpenError::Unreadable)?;
-        let Some(frame) = expected(frame, number) else {
-            let what = format!("frame {number} cannot be read");
-            return Err(damaged(scan, at, number, what).await);
+        let number = cursor.next_frame();
+        let found = scan.frame(at).await.map_err(OpenError::Unreadable)?;
+        let frame = match expected(found, number) {
+            Some(frame) => frame,
+            None => match next_whole(scan, at, number, end).await? {
+                Some((block, frame)) if frame.header.frame <= last_frame => {
+                    lose(scan, linked, cursor, (at, frame.header.frame - 1))?;
+                    at = block;
+                    frame
+                }
+                _ if number <= last_frame => {
+                    lose(scan, linked, cursor, (at, last_frame))?;
+                    cursor.end = end;
+                    return Ok(());
+                }
+                _ => break,
+            },
         };
         cursor.take(scan, linked.number, at, &frame, report)?;
         at = frame.end;
@@ -156,23 +157,36 @@ async fn newest<D: Disk>(
     report: &mut RecoveryReport,
 ) -> Result<Ending, OpenError> {
     let mut at = FIRST_BLOCK;
-    loop {
-        let number = cursor.last_frame + 1 + held_frames(cursor);
+    let tail = loop {
+        let number = cursor.next_frame();
         let found = scan.frame(at).await.map_err(OpenError::Unreadable)?;
         if let Some(frame) = &found {
             check_extent(scan, linked, frame)?;
         }
-        let Some(frame) = expected(found, number) else {
-            break;
+        if let Some(frame) = expected(found, number) {
+            cursor.take(scan, linked.number, at, &frame, report)?;
+            at = frame.end;
+            continue;
+        }
+        let damage = match tail::judge(scan, at, number).await {
+            Err(OpenError::Damaged(damage)) => damage,
+            judged => break judged?,
         };
-        cursor.take(scan, linked.number, at, &frame, report)?;
-        at = frame.end;
-    }
-    let number = cursor.last_frame + 1 + held_frames(cursor);
-    let tail = tail::judge(scan, at, number).await?;
+        // Frames are lost. A whole one behind them, or a mark, tells which.
+        let Some((block, frame)) = next_whole(scan, at, number, u32::MAX).await? else {
+            return Err(OpenError::Damaged(damage));
+        };
+        check_extent(scan, linked, &frame)?;
+        lose(scan, linked, cursor, (at, frame.header.frame - 1))?;
+        at = block;
+        if frame.header.kind == Kind::Mark {
+            cursor.attribute(echo_in(&frame).as_ref(), report);
+            cursor.end = at;
+        }
+    };
     let had_part = !cursor.held_back.is_empty();
     report.garbled_blocks = tail.garbled_blocks;
-    let part_blocks = cursor.held_back.first().map_or(0, |(_, first)| at - first.block);
+    let part_blocks = cursor.held_back.first().map_or(0, |held| at - held.at.block);
     report.trimmed_blocks = tail.torn_blocks + u64::from(part_blocks);
     cursor.held_back.clear();
     report.tail = state(&tail, had_part);
@@ -180,6 +194,50 @@ async fn newest<D: Disk>(
         TailState::Torn => Ending::Torn,
         TailState::New | TailState::Marked | TailState::Ambiguous => Ending::Stopped,
     })
+}
+
+/// Notes that the frames from block `at` on are lost, up to this one.
+fn lose<D: Disk>(
+    scan: &Scan<D>,
+    linked: &Linked,
+    cursor: &mut Cursor,
+    (at, last): (u32, u64),
+) -> Result<(), OpenError> {
+    let first = cursor.next_frame();
+    cursor.settle_held(scan)?;
+    cursor.lose(Gap {
+        first,
+        last,
+        at: FrameAt { segment: linked.number, frame: last, block: at, end: at },
+        file: scan.name().to_owned(),
+        offset: offset_of(at),
+    });
+    Ok(())
+}
+
+/// The first whole frame or mark behind block `at` that comes after frame
+/// `number`, and its block.
+async fn next_whole<D: Disk>(
+    scan: &mut Scan<D>,
+    at: u32,
+    number: u64,
+    limit: u32,
+) -> Result<Option<(u32, Frame)>, OpenError> {
+    let mut at = at + 1;
+    while at < limit {
+        let Some(verdict) = scan.judge(at).await.map_err(OpenError::Unreadable)? else {
+            break;
+        };
+        if let Verdict::Valid(header) = verdict
+            && header.frame > number
+            && header.index == 0
+            && let Some(frame) = scan.frame(at).await.map_err(OpenError::Unreadable)?
+        {
+            return Ok(Some((at, frame)));
+        }
+        at += 1;
+    }
+    Ok(None)
 }
 
 fn state(tail: &Tail, had_part: bool) -> TailState {
@@ -196,11 +254,6 @@ fn expected(frame: Option<Frame>, number: u64) -> Option<Frame> {
     frame.filter(|frame| frame.header.kind == Kind::Frame && frame.header.frame == number)
 }
 
-/// Frames read of a batch that is not whole yet.
-fn held_frames(cursor: &Cursor) -> u64 {
-    cursor.held_back.last().map_or(0, |(_, at)| at.frame - cursor.last_frame)
-}
-
 /// A frame says how long the file was before it: a shorter one was cut.
 fn check_extent<D: Disk>(scan: &Scan<D>, linked: &Linked, frame: &Frame) -> Result<(), OpenError> {
     let extent = u64::from(frame.payload.extent) * u64_from(BLOCK_BYTES);
@@ -213,175 +266,4 @@ fn check_extent<D: Disk>(scan: &Scan<D>, linked: &Linked, frame: &Frame) -> Resu
         what: format!("the file ends here, though {extent} bytes of it were durable"),
         affected: Vec::new(),
     })))
-}
-
-impl Cursor {
-    /// Takes a whole frame in.
-    fn take<D: Disk>(
-        &mut self,
-        scan: &Scan<D>,
-        segment: u64,
-        block: u32,
-        frame: &Frame,
-        report: &mut RecoveryReport,
-    ) -> Result<(), OpenError> {
-        let at = FrameAt { segment, frame: frame.header.frame, block, end: frame.end };
-        report.frames += 1;
-        let before = self.held_back.len();
-        for record in frame.payload.records() {
-            let record = record.map_err(|error| unreadable_record(scan, block, error))?;
-            if let Some(item) = self.verify(scan, block, record)? {
-                self.held_back.push((item, at));
-            }
-        }
-        if frame.payload.is_continued {
-            if self.held_back.len() == before {
-                let what = "a frame without records says that more follow".to_owned();
-                return Err(OpenError::Damaged(Box::new(Damage {
-                    file: scan.name().to_owned(),
-                    offset: offset_of(block),
-                    what,
-                    affected: Vec::new(),
-                })));
-            }
-            return Ok(());
-        }
-        self.settle(scan, at)
-    }
-
-    /// Entries become chunks only when every checksum holds.
-    fn verify<D: Disk>(
-        &self,
-        scan: &Scan<D>,
-        block: u32,
-        record: Record,
-    ) -> Result<Option<Item>, OpenError> {
-        Ok(match record {
-            Record::Link(_) | Record::Echo(_) => None,
-            Record::Group { group, generation } => Some(Item::Group { group, generation }),
-            Record::HardState { group, state } => Some(Item::HardState { group, state }),
-            Record::Truncate { group, from } => Some(Item::Truncate { group, from }),
-            Record::Compact { group, base } => Some(Item::Compact { group, base }),
-            Record::Snapshot { group, last } => Some(Item::Snapshot { group, last }),
-            Record::State { group, state } => Some(Item::State { group, state }),
-            Record::Damage { group, harm } => Some(Item::Damage { group, harm }),
-            Record::Refilled { group } => Some(Item::Refilled { group }),
-            Record::Entries { group, first, len, bytes } => {
-                let chunk = self.verified(scan, block, group, (first, len), bytes)?;
-                Some(Item::Entries { group, chunk })
-            }
-            Record::Moved { group, first, len, bytes } => {
-                let chunk = self.verified(scan, block, group, (first, len), bytes)?;
-                Some(Item::Moved { group, chunk })
-            }
-        })
-    }
-
-    fn verified<D: Disk>(
-        &self,
-        scan: &Scan<D>,
-        block: u32,
-        group: GroupId,
-        (first, len): (LogId, u32),
-        bytes: Bytes,
-    ) -> Result<Chunk, OpenError> {
-        self.chunk(group, (first, len), bytes).map_err(|what| {
-            let last = Index::new(first.index.get().saturating_add(u64::from(len))).previous();
-            OpenError::Damaged(Box::new(Damage {
-                file: scan.name().to_owned(),
-                offset: offset_of(block),
-                what,
-                affected: vec![Affected {
-                    group,
-                    entries: Some((first.index, last)),
-                    hard_state: false,
-                }],
-            }))
-        })
-    }
-
-    fn chunk(&self, group: GroupId, at: (LogId, u32), bytes: Bytes) -> Result<Chunk, String> {
-        let begun = self.held_back.iter().rev().find_map(|(item, _)| match item {
-            Item::Group { group: other, generation } if *other == group => Some(*generation),
-            Item::State { group: other, state } if *other == group => Some(state.generation),
-            _ => None,
-        });
-        let known = self.groups.get(&group).map(|known| known.generation);
-        let generation: Generation = begun
-            .or(known)
-            .ok_or_else(|| format!("group {group} has entries before its first record"))?;
-        let (first, len) = at;
-        Chunk::decode(Seal::new(group, generation), first, len, bytes)
-            .map_err(|error| error.to_string())
-    }
-
-    /// A batch is whole: it counts.
-    fn settle<D: Disk>(&mut self, scan: &Scan<D>, last: FrameAt) -> Result<(), OpenError> {
-        self.directory.clear();
-        self.has_records |= !self.held_back.is_empty();
-        for (item, at) in std::mem::take(&mut self.held_back) {
-            if at.frame == last.frame {
-                item.note(&mut self.directory);
-            }
-            let group = item.group();
-            apply(&mut self.groups, &item, &at)
-                .map_err(|error| misfit(scan, at.block, group, error))?;
-        }
-        self.last_frame = last.frame;
-        self.end = last.end;
-        Ok(())
-    }
-}
-
-/// All of each group must be there.
-fn complete(groups: &mut Groups) -> Result<(), OpenError> {
-    for (group, index) in groups {
-        if let Some(hole) = index.complete() {
-            return Err(OpenError::Damaged(Box::new(Damage {
-                file: crate::names::segment_name(index.state_segment),
-                offset: 0,
-                what: format!("group {group} has an entry {hole} that no segment holds"),
-                affected: vec![Affected {
-                    group: *group,
-                    entries: Some((hole, index.last)),
-                    hard_state: false,
-                }],
-            })));
-        }
-    }
-    Ok(())
-}
-
-/// Follows one record, when it is replayed and when it was written.
-pub(crate) fn apply(groups: &mut Groups, item: &Item, at: &FrameAt) -> Result<(), Misfit> {
-    let group = groups.entry(item.group()).or_default();
-    group.last_frame = at.frame;
-    match item {
-        Item::Group { generation, .. } => {
-            group.state_segment = at.segment;
-            group.begin(*generation)
-        }
-        Item::State { state, .. } => {
-            group.restate(state)?;
-            group.state_segment = at.segment;
-            Ok(())
-        }
-        Item::Moved { chunk, .. } => group.relocate(chunk, at),
-        Item::Damage { harm, .. } => {
-            group.harm = *harm;
-            harm.entries.map_or(Ok(()), |(first, _)| group.truncate(first))
-        }
-        Item::Refilled { .. } => {
-            group.harm.entries = None;
-            Ok(())
-        }
-        Item::HardState { state, .. } => group.vote(*state),
-        Item::Truncate { from, .. } => group.truncate(*from),
-        Item::Compact { base, .. } => group.compact(*base),
-        Item::Snapshot { last, .. } => {
-            group.snapshot = Some(*last);
-            Ok(())
-        }
-        Item::Entries { chunk, .. } => group.append(chunk, at),
-    }
 }

@@ -316,6 +316,73 @@ pub(crate) async fn held<D: Disk>(log: &ShardLog<D>) -> Result<Model, StorageErr
     Ok(model)
 }
 
+/// What a start made of a spoilt log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verdict {
+    /// All that was acknowledged is there, and nothing else.
+    Whole,
+    /// So it is, and damage was told that hit nothing that counts.
+    Told,
+    /// Groups are named as harmed; all else is there.
+    Harmed,
+    Refused,
+}
+
+/// Compares a log that was opened with what was acknowledged: each group is as
+/// it was or is named, and a named one holds nothing wrong.
+pub(crate) async fn verdict_of<D: Disk>(
+    log: &ShardLog<D>,
+    report: &RecoveryReport,
+    model: &Model,
+    what: &str,
+) -> Verdict {
+    for info in log.groups().await.unwrap() {
+        assert!(model.contains_key(&info.group.get()), "{what}: group {} is news", info.group);
+    }
+    for (group, wanted) in model {
+        let id = GroupId::new(*group);
+        let harm = report.harmed.iter().find(|harmed| harmed.group == id);
+        let state = log.load_term_and_vote(id).await;
+        let is_named = harm.is_some_and(|harm| harm.is_lost) || report.has_unknown_losses;
+        match state {
+            Ok(state) => {
+                let found = (state.term.get(), state.vote.map_or(0, NodeId::get));
+                assert_eq!(found, (wanted.term, wanted.vote), "{what}: group {group}");
+            }
+            Err(StorageError::Damaged { .. }) if is_named => continue,
+            Err(error) => panic!("{what}: {error}"),
+        }
+        let loaded = log.load_log(id).await.unwrap();
+        let found = entries_of(log, id, &loaded, 3000).await.unwrap();
+        let base = (loaded.base.index.get(), loaded.base.term.get());
+        let gone = usize::try_from(base.0 - wanted.base.0).unwrap();
+        let known = wanted.entries.get(gone..).unwrap_or_default();
+        match harm.and_then(|harm| harm.entries) {
+            None if gone > 0 => {
+                // Its snapshot stands in for what is lost.
+                assert_eq!(Some(base), wanted.snapshot, "{what}: group {group}");
+                assert_eq!(found, known, "{what}: group {group}");
+            }
+            None => assert_eq!((base, &found[..]), (wanted.base, known), "{what}: group {group}"),
+            Some((first, last)) => {
+                assert!(last.get() >= wanted.last(), "{what}: group {group} up to {last}");
+                assert!(first.get() > base.0 && found.len() as u64 == first.get() - 1 - base.0);
+                assert_eq!(&known[..found.len()], &found[..], "{what}: group {group}");
+                assert!(loaded.damage.is_some(), "{what}: group {group}");
+            }
+        }
+        match held_snapshot(log, id).await {
+            Ok(found) => assert_eq!(found, wanted.snapshot, "{what}: group {group}"),
+            Err(error) => assert!(matches!(error, StorageError::Damaged { .. }), "{what}: {error}"),
+        }
+    }
+    if !report.harmed.is_empty() || report.has_unknown_losses {
+        assert!(!report.damage.is_empty(), "{what}: harm without damage");
+        return Verdict::Harmed;
+    }
+    if report.damage.is_empty() { Verdict::Whole } else { Verdict::Told }
+}
+
 /// A configuration entry of a group's first index.
 pub(crate) fn configuration_write(group: u64) -> (GroupWrite, Vec<u8>) {
     let member = raftlet::core::Member {

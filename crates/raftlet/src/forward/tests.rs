@@ -13,6 +13,7 @@ const LATER: Time = Time::from_ns(PAUSE_NS_MIN);
 
 fn proposals(payloads: &str) -> impl Iterator<Item = Proposal<u64>> {
     payloads.bytes().map(|byte| Proposal {
+        tied_to: Term::ZERO,
         payload: Bytes::copy_from_slice(&[byte]),
         deadline: Time::from_ms(u64::from(byte)),
         answer: answer().0,

@@ -39,9 +39,10 @@ impl GroupWrite {
 /// Entries that were held and cannot be given back (rule 10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DamagedRange {
-    /// The first one lost. The log is told as ending before it.
+    /// The first one that is not held again. The log is told as ending before it.
     pub first: Index,
-    /// The last one that was held, lost or behind a lost one.
+    /// The last one that was held, lost or behind a lost one. Before `first` when
+    /// all were sent again and no write has said so yet.
     pub last: Index,
 }
 

@@ -14,11 +14,12 @@ use std::task::{Context, Poll};
 
 use crate::answer::{Waiting, answer};
 use crate::error::{ProposeError, ReadError, SnapshotError, TransferError, Unknown};
+use crate::offices::{Office, Offices};
 use crate::port::{Clock, Incoming, Ports, StateMachine};
 use crate::shard::Shared;
 use crate::status::GroupStatus;
 use crate::timers::Slot;
-use raftlet_core::{Index, Liveness, NodeId, Sender};
+use raftlet_core::{Index, Liveness, NodeId, Sender, Term};
 
 /// Largest encoding buffer kept between proposals.
 const SCRATCH_BYTES_KEPT: usize = 64 << 10;
@@ -60,12 +61,40 @@ impl<P: Ports> Group<P> {
         &self,
         command: <P::Machine as StateMachine>::Command,
     ) -> Proposing<<P::Machine as StateMachine>::Response> {
+        self.propose_tied(Term::ZERO, &command)
+    }
+
+    /// As [`propose`](Self::propose), but only if the group is still in `term`
+    /// when a leader appends it: for callers that decided on what they read
+    /// under the leader of that term (see [`office`](Self::office)). It says
+    /// nothing about other proposals of the same term.
+    ///
+    /// # Errors
+    /// As for `propose`, and [`NotDone::OtherTerm`](crate::NotDone::OtherTerm):
+    /// it is in no log and never will be. It is not held for the next leader.
+    ///
+    /// # Cancel safety
+    /// As for `propose`.
+    pub fn propose_in(
+        &self,
+        term: Term,
+        command: <P::Machine as StateMachine>::Command,
+    ) -> Proposing<<P::Machine as StateMachine>::Response> {
+        // No leader has term 0, and 0 would mean any.
+        self.propose_tied(term.max(Term::BOOTSTRAP), &command)
+    }
+
+    fn propose_tied(
+        &self,
+        tied_to: Term,
+        command: &<P::Machine as StateMachine>::Command,
+    ) -> Proposing<<P::Machine as StateMachine>::Response> {
         let mut payload = self.shared.state.with(|state| std::mem::take(&mut state.scratch));
         payload.clear();
-        P::Machine::encode(&command, &mut payload);
+        P::Machine::encode(command, &mut payload);
         let (give, waiting) = answer();
         let refused = self.shared.state.with(|state| {
-            let refused = state.accept_proposal(self.slot, &payload, give);
+            let refused = state.accept_proposal(self.slot, (&payload, tied_to), give);
             if payload.capacity() <= SCRATCH_BYTES_KEPT {
                 state.scratch = payload;
             }
@@ -134,6 +163,20 @@ impl<P: Ports> Group<P> {
     pub fn log_time_ms(&self) -> Option<u64> {
         let now = self.shared.clock.now();
         self.shared.state.with(|state| state.log_time_ms(self.slot, now))
+    }
+
+    /// What this member is, in which term, and whom it follows.
+    #[must_use]
+    pub fn office(&self) -> Office {
+        self.shared.state.with(|state| state.office(self.slot))
+    }
+
+    /// Watches who leads: every change of role, term or leader of this member
+    /// from now on, the present office first. None is missed, however late a
+    /// caller looks, up to [`OFFICES_MAX`](crate::OFFICES_MAX) changes.
+    #[must_use]
+    pub fn offices(&self) -> Offices {
+        self.shared.state.with(|state| state.watch_office(self.slot))
     }
 
     /// The node that this member is on.

@@ -90,6 +90,7 @@ impl<P: Ports> Shard<P> {
         }
         let hard_state = storage.load_term_and_vote(group).await.map_err(failed)?;
         let log = storage.load_log(group).await.map_err(failed)?;
+        check_undamaged(group, &log).map_err(failed)?;
         let snapshot = storage.load_snapshot(group).await.map_err(failed)?;
         let meta = snapshot.map(|(meta, _)| meta);
         let mut restored = restored(group, hard_state, log)?;
@@ -138,6 +139,22 @@ impl<P: Ports> Shard<P> {
             _ => Ok(()),
         })
     }
+}
+
+/// A member with lost entries may have acknowledged them: it must neither vote
+/// nor acknowledge before a leader has sent them again (rule 10). That is not
+/// done here yet, so it stays out.
+fn check_undamaged(group: GroupId, log: &LoadedLog) -> Result<(), StorageError> {
+    let Some(damage) = log.damage else {
+        return Ok(());
+    };
+    let detail = format!(
+        "entries {} to {} are lost; remove this member from the group and add it again under a \
+         new node id on an empty directory",
+        damage.first,
+        damage.last.max(damage.first)
+    );
+    Err(StorageError::Damaged { group, detail })
 }
 
 fn restored(group: GroupId, hard_state: HardState, log: LoadedLog) -> Result<Restored, OpenError> {

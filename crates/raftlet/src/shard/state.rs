@@ -24,6 +24,7 @@ use crate::histogram::Histogram;
 use crate::inbox::Lanes;
 use crate::member::Member;
 use crate::observe::{Note, Observer};
+use crate::offices::Watchers;
 use crate::options::{ShardOptions, ShardSettings};
 use crate::port::{GroupInfo, Incoming, SnapshotMeta, StateMachine, StorageError};
 use crate::proposal::{Budget, Proposal};
@@ -33,7 +34,7 @@ use crate::status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
 use crate::timers::{Slot, Timers};
 use crate::transfer::Transfers;
 use raftlet_core::{
-    Arena, Generation, GroupId, Liveness, LogId, NodeId, Now, Output, Sender, Settings, Time,
+    Arena, Generation, GroupId, Liveness, LogId, NodeId, Now, Output, Sender, Settings, Term, Time,
 };
 
 /// Proposals are copied into blocks of this size.
@@ -108,6 +109,7 @@ pub(crate) struct State<M: StateMachine> {
     pub(super) log_bytes: usize,
     pub(super) release_next: Slot,
     pub(super) transfers: Transfers,
+    pub(super) watchers: Watchers,
     pub(super) changes: Changes,
     pub(super) couriers: Couriers,
     pub(super) counters: ShardCounters,
@@ -147,6 +149,7 @@ impl<M: StateMachine> State<M> {
             log_bytes: 0,
             release_next: 0,
             transfers: Transfers::default(),
+            watchers: Watchers::default(),
             changes: Changes::default(),
             couriers: Couriers::default(),
             counters: ShardCounters::default(),
@@ -226,6 +229,7 @@ impl<M: StateMachine> State<M> {
         }
         self.empty_lanes(&not_done, &ReadError::Stopped);
         self.end_transfers(None, None);
+        self.watchers.close(&mut self.due.wakers);
         self.end_changes(None, None);
         self.due.silence();
     }
@@ -305,7 +309,7 @@ impl<M: StateMachine> State<M> {
     pub(crate) fn accept_proposal(
         &mut self,
         slot: Slot,
-        payload: &[u8],
+        (payload, tied_to): (&[u8], Term),
         answer: Answer<Result<M::Response, ProposeError>>,
     ) -> Option<Refused<M::Response>> {
         if let Err(refusal) = self.admit_proposal(slot, payload.len()) {
@@ -313,7 +317,7 @@ impl<M: StateMachine> State<M> {
             return Some((answer, refusal));
         }
         let payload = self.keep_payload(payload);
-        self.lanes.push_proposal(slot, Proposal { payload, deadline: Time::ZERO, answer });
+        self.lanes.push_proposal(slot, Proposal { payload, tied_to, deadline: Time::ZERO, answer });
         None
     }
 
@@ -401,6 +405,11 @@ impl<M: StateMachine> State<M> {
             proposals,
             proposal_bytes,
             reads: self.lanes.reads(),
+            proposals_max: self.options.proposals_max,
+            proposal_bytes_max: self.options.proposal_bytes_max,
+            reads_max: self.options.reads_max,
+            inbox_messages_max: self.options.inbox_messages_max,
+            inbox_bytes_max: self.options.inbox_bytes_max,
             inbox_messages,
             inbox_bytes,
             is_full: self.writer.is_full(),

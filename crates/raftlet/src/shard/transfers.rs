@@ -4,6 +4,7 @@
 
 use crate::answer::Answer;
 use crate::error::{Halt, TransferError};
+use crate::offices::{Office, Offices};
 use crate::port::StateMachine;
 use crate::shard::state::{Phase, State};
 use crate::timers::Slot;
@@ -30,6 +31,23 @@ impl<M: StateMachine> State<M> {
         }
         let refused = self.transfers.ask(slot, to, answer)?;
         Some((refused, TransferError::Busy { limit: TRANSFERS_MAX }))
+    }
+
+    /// What a group's member is.
+    pub(crate) fn office(&self, slot: Slot) -> Office {
+        let member = self.members.get(slot).expect("a handle's slot is a group's");
+        let (role, term, leader) = (member.core.role(), member.core.term(), member.core.leader());
+        Office { role, term, leader }
+    }
+
+    /// Begins to watch it.
+    pub(crate) fn watch_office(&mut self, slot: Slot) -> Offices {
+        let present = self.office(slot);
+        let offices = self.watchers.watch(slot, present);
+        if let Phase::Ended(_) = self.phase {
+            self.watchers.close(&mut self.due.wakers);
+        }
+        offices
     }
 
     /// Begins what was asked, ends what is out of time.

@@ -23,6 +23,7 @@ use crate::effects::{Purpose, StorageRead};
 use crate::error::{Halt, NotDone, ProposeError, ReadError};
 use crate::member::Member;
 use crate::observe::Alarms;
+use crate::offices::Office;
 use crate::port::{StateMachine, StorageError, WriteBatch};
 use crate::shard::snapshots::Piece;
 use crate::shard::state::{Completion, Phase, State};
@@ -401,6 +402,8 @@ impl<M: StateMachine> State<M> {
             self.observer.note(of, member.is_in_office(), counters, &event, notes);
             match event {
                 Event::Office { role, term, leader } => {
+                    let office = Office { role, term, leader };
+                    self.watchers.tell(slot, office, &mut self.due.wakers);
                     member.on_office(role, term, &mut self.due);
                     if let Some(leader) = leader {
                         self.counters.leader_changes += 1;

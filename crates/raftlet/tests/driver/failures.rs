@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Cluster, GENERATION, Ledger, now_or_never};
-use raftlet::core::{GroupId, NodeId, Role};
+use crate::cluster::{Cluster, GENERATION, GROUP, Ledger, now_or_never};
+use raftlet::core::{GroupId, Index, NodeId, Role};
 use raftlet::{Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, Unknown};
 
 #[test]
@@ -39,6 +39,23 @@ fn a_restarted_member_applies_its_log_again_from_the_start() {
     cluster.outcome(leader, "while away").unwrap();
     cluster.start(follower);
     assert_eq!(cluster.settled().len(), 11);
+}
+
+#[test]
+fn a_member_that_lost_entries_it_may_have_acknowledged_stays_out_by_name() {
+    // Rule 10
+    let mut cluster = Cluster::voters(3);
+    let (leader, follower, _) = cluster.leader_and_followers();
+    for n in 0..10 {
+        cluster.outcome(leader, &n.to_string()).unwrap();
+    }
+    cluster.settled();
+    cluster.kill(follower);
+    cluster.storage(follower).damage(GROUP, Index::new(5));
+    let refused = cluster.try_open(follower, Ledger::default()).unwrap_err();
+    let cause = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(cause.contains("is damaged: entries 5 to"), "{cause}");
+    cluster.outcome(leader, "without it").unwrap();
 }
 
 #[test]

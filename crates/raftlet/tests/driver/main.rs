@@ -16,4 +16,5 @@ mod nemesis;
 mod proposals;
 mod reads;
 mod snapshots;
+mod terms;
 mod transfers;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::dashboard::ANSWER_WITHIN;
 use crate::history::Sample;
@@ -45,6 +46,8 @@ struct NodeAnswer {
     report: Option<Value>,
     /// Why there is none.
     why: Option<String>,
+    /// It may still answer: it was reached and took too long.
+    is_late: bool,
 }
 
 impl NodeReport {
@@ -83,7 +86,12 @@ async fn ask(node_id: u64, admin: Option<String>, has_history: bool) -> NodeAnsw
         return answer(node_id, None, Err(why.to_owned()));
     };
     let path = if has_history { "/report?history" } else { "/report" };
-    let report = match http::get(&address, path, ANSWER_WITHIN).await {
+    let asked = timeout(ANSWER_WITHIN, http::get(&address, path, ANSWER_WITHIN * 2)).await;
+    let Ok(asked) = asked else {
+        let why = format!("it did not answer within {} ms", ANSWER_WITHIN.as_millis());
+        return NodeAnswer { is_late: true, ..answer(node_id, Some(address), Err(why)) };
+    };
+    let report = match asked {
         Ok((200, body)) => serde_json::from_str(&body).map_err(|error| error.to_string()),
         Ok((code, _)) => Err(format!("its admin port answers {code} to {path}")),
         Err(failure) => Err(failure.message),
@@ -96,7 +104,7 @@ fn answer(node_id: u64, admin: Option<String>, report: Result<Value, String>) ->
         Ok(report) => (Some(report), None),
         Err(why) => (None, Some(why)),
     };
-    NodeAnswer { node_id, admin, report, why }
+    NodeAnswer { node_id, admin, report, why, is_late: false }
 }
 
 #[cfg(test)]

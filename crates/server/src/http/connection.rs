@@ -61,7 +61,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             }
             Arrived::Whole(Head { request, keeps_alive, wants_head_only, .. }) => {
                 let response = answer(request).await;
-                let keeps_alive = keeps_alive && matches!(response.body, Body::Whole(_));
+                let keeps_alive = keeps_alive && !response.is_last;
                 write(&mut stream, &response.head(keeps_alive)).await?;
                 match response.body {
                     _ if wants_head_only => {}

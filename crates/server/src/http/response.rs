@@ -39,6 +39,8 @@ pub(crate) struct Response {
     /// Further headers.
     headers: Vec<(&'static str, String)>,
     pub(crate) body: Body,
+    /// The connection closes behind it, whatever the client asked for.
+    pub(super) is_last: bool,
 }
 
 /// The bytes behind an answer's head.
@@ -55,7 +57,8 @@ impl Response {
         content_type: &'static str,
         body: impl Into<Cow<'static, [u8]>>,
     ) -> Self {
-        Self { status, content_type, headers: Vec::new(), body: Body::Whole(body.into()) }
+        let body = Body::Whole(body.into());
+        Self { status, content_type, headers: Vec::new(), body, is_last: false }
     }
 
     /// Text for a person, ended with a line break.
@@ -76,7 +79,12 @@ impl Response {
     /// Pieces as they come, until the sender is dropped.
     pub(crate) fn stream(content_type: &'static str, pieces: mpsc::Receiver<Bytes>) -> Self {
         let (status, body) = (Status::OK, Body::Stream(pieces));
-        Self { status, content_type, headers: Vec::new(), body }
+        Self { status, content_type, headers: Vec::new(), body, is_last: true }
+    }
+
+    /// The same, and the connection closes behind it if `is_last`.
+    pub(crate) fn last_if(self, is_last: bool) -> Self {
+        Self { is_last: self.is_last || is_last, ..self }
     }
 
     /// With one header more.

@@ -1,7 +1,11 @@
 //! What an operator meets before and beside the data: configuration file,
 //! manual, logs.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 use std::process::Output;
+use std::time::Duration;
 
 use crate::cluster::{Cluster, http_get, http_post, raftlet, undisturbed, wait_until};
 use raftlet_kv::Reply;
@@ -135,4 +139,46 @@ fn elections_are_told_by_who_won_and_who_follows() {
             follows.last().is_some_and(other)
         })
     });
+}
+
+#[test]
+fn a_supervisor_is_told_when_a_node_serves_and_when_it_stops() {
+    let mut cluster = Cluster::new(1);
+    let path = cluster.data_dir(0).with_extension("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut told = String::new();
+    let mut hear = |word: &str| {
+        while !told.contains(word) {
+            let mut datagram = [0; 4096];
+            let bytes = socket.recv(&mut datagram).unwrap();
+            told.push_str(&text(&datagram[..bytes]));
+        }
+    };
+    let mut command = cluster.command(0);
+    command.env("NOTIFY_SOCKET", &path);
+    cluster.start_as(0, command);
+    hear("READY=1");
+    assert_eq!(cluster.client(0).ask(&["PING"]), Reply::simple_static("PONG"));
+    cluster.stop(0);
+    hear("STOPPING=1");
+}
+
+#[test]
+fn idle_connections_do_not_shut_operators_out() {
+    let cluster = Cluster::started(1);
+    let admin = cluster.admin_address(0);
+    // More than there may be at once: each is answered, few stay.
+    let idle: Vec<TcpStream> = (0..100)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&admin).unwrap();
+            stream.write_all(b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            stream
+        })
+        .collect();
+    let port = admin.rsplit_once(':').unwrap().1.parse().unwrap();
+    assert_eq!(http_get(port, "/livez").unwrap().0, 200);
+    drop(idle);
 }

@@ -46,12 +46,16 @@ impl World {
         }
         self.idle()?;
         self.judge.tally.mark(Mark::Healed);
+        Ok(())
+    }
+
+    /// Closes the books.
+    pub(crate) fn end(&mut self) {
         for seat in 0..self.members.len() {
             if let Some(group) = &self.members[seat].group {
                 self.judge.count(group.counters());
             }
         }
-        Ok(())
     }
 
     fn heal(&mut self) -> Result<(), Violation> {
@@ -266,7 +270,7 @@ impl World {
         (2 + 8 * deaf) * others * u64::try_from(intervals).unwrap_or(u64::MAX)
     }
 
-    fn pass(&mut self, span_ns: u64) -> Result<(), Violation> {
+    pub(super) fn pass(&mut self, span_ns: u64) -> Result<(), Violation> {
         let until = self.now + span_ns;
         // Something that surely happens at the end, and means nothing.
         self.after(span_ns, Event::Wake { seat: 0 });

@@ -82,6 +82,7 @@ claims! {
     HALTED_IS_SILENT = "I51" "after a failed write a member sends and writes nothing";
     NOT_BUSY = "I55" "an idle group falls silent and no deadline repeats itself";
     HEALS = "I56" "when faults end, one leader, equal logs, and new work succeeds";
+    QUORUM_GOES_ON = "I57" "a quorum that can talk goes on, whatever else is cut, under its leader or the next";
     TERMS_SETTLE = "I58" "when faults end, terms stop growing";
     ASKS_WHAT_EXISTS = "W01" "a core asks storage only for what is durable there";
     STATUS_IS_TRUE = "W02" "what a core tells about itself is what it handed out";

@@ -116,6 +116,11 @@ impl Judge {
         self.refused.extend(commands);
     }
 
+    /// How many leaders later terms had.
+    pub(crate) fn elected_after(&self, term: Term) -> usize {
+        self.reigns.range(term.next()..).count()
+    }
+
     pub(crate) fn committed_len(&self) -> Index {
         Index::new(u64::try_from(self.committed.len()).expect("a short log"))
     }

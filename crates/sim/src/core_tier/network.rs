@@ -136,6 +136,11 @@ impl Network {
         self.cut[other][one] = true;
     }
 
+    /// What `from` tells `to` is lost.
+    pub(crate) fn sever_link(&mut self, from: usize, to: usize) {
+        self.cut[from][to] = true;
+    }
+
     /// What is sent to `seat` is lost.
     pub(crate) fn deafen(&mut self, seat: usize) {
         for row in &mut self.cut {

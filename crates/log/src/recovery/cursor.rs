@@ -1,0 +1,261 @@
+//! Where a replay stands: the groups as far as they are read, and the batch
+//! that is not whole yet.
+//!
+//! Records of a batch are held back until its last frame was read, so that a
+//! batch counts whole or not at all.
+//!
+//! Not here: what lost frames held (`recovery/loss.rs`).
+
+use bytes::Bytes;
+
+use crate::directory::{Directory, Trace};
+use crate::disk::Disk;
+use crate::error::{Damage, OpenError};
+use crate::index::{FrameAt, Groups, Misfit};
+use crate::record::{Item, Record};
+use crate::recovery::losses::Losses;
+use crate::recovery::{RecoveryReport, misfit, unreadable_record};
+use crate::scan::{Frame, Scan, offset_of};
+use raftlet::core::{Chunk, Generation, GroupId, Index, LogId, Seal};
+
+/// Where the log ends so far: behind the last whole batch.
+#[derive(Debug, Default)]
+pub(crate) struct Cursor {
+    pub(crate) groups: Groups,
+    /// The last frame that counts, and what it did.
+    pub(crate) last_frame: u64,
+    pub(crate) directory: Directory,
+    /// The first block behind it.
+    pub(crate) end: u32,
+    /// Records of a batch that is not whole yet.
+    pub(crate) held_back: Vec<Held>,
+    /// Whether this segment holds a record that counts.
+    pub(crate) has_records: bool,
+    pub(crate) losses: Losses,
+}
+
+/// A record of a batch that is not whole yet.
+#[derive(Debug)]
+pub(crate) struct Held {
+    what: What,
+    pub(crate) at: FrameAt,
+    /// Frames back to the group's record before.
+    back_link: u64,
+}
+
+#[derive(Debug)]
+enum What {
+    Item(Item),
+    /// Entries whose checksums do not hold.
+    Lost(Trace),
+}
+
+impl Cursor {
+    /// The frame that is read next.
+    pub(crate) fn next_frame(&self) -> u64 {
+        let held = self.held_back.last().map_or(0, |held| held.at.frame - self.last_frame);
+        self.last_frame + 1 + held
+    }
+
+    /// Takes a whole frame in.
+    pub(crate) fn take<D: Disk>(
+        &mut self,
+        scan: &Scan<D>,
+        segment: u64,
+        block: u32,
+        frame: &Frame,
+        report: &mut RecoveryReport,
+    ) -> Result<(), OpenError> {
+        let at = FrameAt { segment, frame: frame.header.frame, block, end: frame.end };
+        report.frames += 1;
+        let before = self.held_back.len();
+        let mut records = frame.payload.records();
+        while let Some(record) = records.next() {
+            let record = record.map_err(|error| unreadable_record(scan, block, error))?;
+            if let Record::Echo(directory) = &record {
+                self.attribute(Some(directory), report);
+            }
+            if let Some(what) = self.verify(scan, block, record, report)? {
+                self.held_back.push(Held { what, at, back_link: records.back_link });
+            }
+        }
+        if frame.payload.is_continued {
+            if self.held_back.len() == before && !self.losses.has_any() {
+                let what = "a frame without records says that more follow".to_owned();
+                return Err(OpenError::Damaged(Box::new(Damage {
+                    file: scan.name().to_owned(),
+                    offset: offset_of(block),
+                    what,
+                    affected: Vec::new(),
+                })));
+            }
+            return Ok(());
+        }
+        self.settle(scan, at)
+    }
+
+    /// Entries become chunks only when every checksum holds.
+    fn verify<D: Disk>(
+        &mut self,
+        scan: &Scan<D>,
+        block: u32,
+        record: Record,
+        report: &mut RecoveryReport,
+    ) -> Result<Option<What>, OpenError> {
+        let item = match record {
+            Record::Link(_) | Record::Echo(_) => return Ok(None),
+            Record::Group { group, generation } => Item::Group { group, generation },
+            Record::State { group, state } => Item::State { group, state },
+            Record::HardState { group, state } => Item::HardState { group, state },
+            Record::Truncate { group, from } => Item::Truncate { group, from },
+            Record::Compact { group, base } => Item::Compact { group, base },
+            Record::Snapshot { group, last } => Item::Snapshot { group, last },
+            Record::Damage { group, harm } => Item::Damage { group, harm },
+            Record::Refilled { group } => Item::Refilled { group },
+            Record::Entries { group, first, len, bytes } => {
+                return self.entries(scan, block, (group, first, len), bytes, report);
+            }
+            Record::Moved { group, first, len, bytes } => {
+                let chunk = self.generation(group).and_then(|generation| {
+                    Chunk::decode(Seal::new(group, generation), first, len, bytes).ok()
+                });
+                match chunk {
+                    Some(chunk) => Item::Moved { group, chunk },
+                    // Where they stood before they still count, if that is
+                    // there; else they are missed in the end.
+                    None => return Ok(None),
+                }
+            }
+        };
+        let group = item.group();
+        let is_first = matches!(item, Item::Group { .. } | Item::State { .. });
+        if !is_first && self.generation(group).is_none() {
+            return self.stray(scan, block, group).map(|()| None);
+        }
+        Ok(Some(What::Item(item)))
+    }
+
+    fn entries<D: Disk>(
+        &mut self,
+        scan: &Scan<D>,
+        block: u32,
+        (group, first, len): (GroupId, LogId, u32),
+        bytes: Bytes,
+        report: &mut RecoveryReport,
+    ) -> Result<Option<What>, OpenError> {
+        let Some(generation) = self.generation(group) else {
+            return self.stray(scan, block, group).map(|()| None);
+        };
+        match Chunk::decode(Seal::new(group, generation), first, len, bytes) {
+            Ok(chunk) => Ok(Some(What::Item(Item::Entries { group, chunk }))),
+            Err(error) => {
+                let last = Index::new(first.index.get().saturating_add(u64::from(len))).previous();
+                let entries = Some((first.index, last, first.term));
+                let trace = Trace { group, entries, ..Trace::default() };
+                let file = scan.name().to_owned();
+                self.losses.note(file, offset_of(block), error.to_string(), &[trace], report);
+                Ok(Some(What::Lost(trace)))
+            }
+        }
+    }
+
+    /// A record of a group that began in a frame that is lost.
+    fn stray<D: Disk>(
+        &mut self,
+        scan: &Scan<D>,
+        block: u32,
+        group: GroupId,
+    ) -> Result<(), OpenError> {
+        if self.losses.has_any() {
+            self.losses.orphan(group);
+            return Ok(());
+        }
+        Err(OpenError::Damaged(Box::new(Damage {
+            file: scan.name().to_owned(),
+            offset: offset_of(block),
+            what: format!("group {group} has records before its first one"),
+            affected: Vec::new(),
+        })))
+    }
+
+    /// In which life a group is.
+    fn generation(&self, group: GroupId) -> Option<Generation> {
+        let begun = self.held_back.iter().rev().find_map(|held| match &held.what {
+            What::Item(Item::Group { group: other, generation }) if *other == group => {
+                Some(*generation)
+            }
+            What::Item(Item::State { group: other, state }) if *other == group => {
+                Some(state.generation)
+            }
+            _ => None,
+        });
+        let known = self.groups.get(&group).filter(|known| known.state_segment != 0);
+        begun.or(known.map(|known| known.generation))
+    }
+
+    /// A batch is whole: it counts.
+    fn settle<D: Disk>(&mut self, scan: &Scan<D>, last: FrameAt) -> Result<(), OpenError> {
+        self.directory.clear();
+        self.has_records |= !self.held_back.is_empty();
+        for held in std::mem::take(&mut self.held_back) {
+            let at = held.at;
+            let (group, result) = match held.what {
+                What::Item(item) => {
+                    if at.frame == last.frame {
+                        item.note(&mut self.directory);
+                    }
+                    let group = item.group();
+                    self.reconcile(&item, &at, held.back_link);
+                    (group, apply(&mut self.groups, &item, &at))
+                }
+                What::Lost(trace) => (trace.group, self.lose_trace(&trace, &at)),
+            };
+            result.map_err(|error| misfit(scan, at.block, group, error))?;
+        }
+        self.last_frame = last.frame;
+        self.end = last.end;
+        Ok(())
+    }
+
+    /// Frames behind were durable, so those of the batch that were read were.
+    pub(crate) fn settle_held<D: Disk>(&mut self, scan: &Scan<D>) -> Result<(), OpenError> {
+        match self.held_back.last().map(|held| held.at) {
+            Some(last) => self.settle(scan, last),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Follows one record, when it is replayed and when it was written.
+pub(crate) fn apply(groups: &mut Groups, item: &Item, at: &FrameAt) -> Result<(), Misfit> {
+    let group = groups.entry(item.group()).or_default();
+    group.last_frame = at.frame;
+    match item {
+        Item::Group { generation, .. } => {
+            group.state_segment = at.segment;
+            group.begin(*generation)
+        }
+        Item::State { state, .. } => {
+            group.restate(state)?;
+            group.state_segment = at.segment;
+            Ok(())
+        }
+        Item::HardState { state, .. } => group.vote(*state),
+        Item::Truncate { from, .. } => group.truncate(*from),
+        Item::Compact { base, .. } => group.compact(*base),
+        Item::Snapshot { last, .. } => {
+            group.snapshot = Some(*last);
+            Ok(())
+        }
+        Item::Entries { chunk, .. } => group.append(chunk, at),
+        Item::Moved { chunk, .. } => group.relocate(chunk, at),
+        Item::Damage { harm, .. } => {
+            group.harm = *harm;
+            harm.entries.map_or(Ok(()), |(first, _)| group.truncate(first))
+        }
+        Item::Refilled { .. } => {
+            group.harm.entries = None;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What lost frames held, and which groups that harms (rule 10).
+//!
+//! A frame that was durable and cannot be read is lost. What it held is told by
+//! the echo in the frame behind it: then each group is known exactly, its vote
+//! included, and only its entries may be missing. Of several lost frames in a
+//! row only the last has an echo; then every group is in doubt until its next
+//! record: a back-link to its last known frame clears it. Any other record shows
+//! that something is missing: what was known of its entries may have been
+//! replaced, a statement or the next entries say how far its log goes, a
+//! statement or the next hard state say how it voted. Groups that nothing
+//! else names may have been there too: then no group that is unknown may be
+//! taken for new, and no segment is freed.
+//!
+//! | known of the group                       | verdict                        |
+//! |------------------------------------------|--------------------------------|
+//! | entries missing that were replaced later | none                           |
+//! | entries missing up to its snapshot       | its log begins behind that     |
+//! | entries missing                          | damaged: a leader can refill   |
+//! | term or vote may be missing              | lost: it stays out (rule 3)    |
+//!
+//! Invariant: a group that is not named here is as if nothing had been lost.
+
+use crate::directory::{Directory, Harm, Trace};
+use crate::index::{FrameAt, Misfit};
+use crate::record::Item;
+use crate::recovery::RecoveryReport;
+use crate::recovery::cursor::Cursor;
+use crate::recovery::losses::{Gap, Harmed, Remedy};
+use raftlet::core::{GroupId, Index, LogId};
+
+impl Cursor {
+    /// Frames cannot be read, though later ones were written. The next frame
+    /// that is taken tells what the last of them held.
+    pub(crate) fn lose(&mut self, gap: Gap) {
+        self.losses.has_any = true;
+        self.has_records = true;
+        self.last_frame = gap.last;
+        self.losses.pending = Some(gap);
+    }
+
+    /// Finds out whom pending losses hit.
+    pub(crate) fn attribute(&mut self, echo: Option<&Directory>, report: &mut RecoveryReport) {
+        let Some(gap) = self.losses.pending.take() else {
+            return;
+        };
+        self.groups.values_mut().for_each(|index| index.spans.close());
+        let count = gap.last - gap.first + 1;
+        report.lost_frames += count;
+        let is_exact = count == 1 && echo.is_some_and(|echo| echo.is_complete);
+        if !is_exact {
+            self.losses.is_inexact = true;
+            let named = |group: &GroupId| {
+                count == 1 && echo.is_some_and(|echo| echo.traces.iter().any(|t| t.group == *group))
+            };
+            let others: Vec<GroupId> =
+                self.groups.keys().copied().filter(|group| !named(group)).collect();
+            self.losses.doubted.extend(others);
+        }
+        let traces = echo.map(|echo| echo.traces.as_slice()).unwrap_or_default();
+        for trace in traces {
+            if self.lose_trace(trace, &gap.at).is_err() {
+                // It does not follow from what is known: nothing of it is sure.
+                self.losses.doubted.insert(trace.group);
+            }
+        }
+        let what = match count {
+            1 => format!("frame {} cannot be read", gap.first),
+            _ => format!("frames {} to {} cannot be read", gap.first, gap.last),
+        };
+        self.losses.note(gap.file, gap.offset, what, traces, report);
+        self.directory = echo.cloned().unwrap_or_default();
+    }
+
+    /// Does what a lost frame did to a group, as far as its echo says.
+    pub(crate) fn lose_trace(&mut self, trace: &Trace, at: &FrameAt) -> Result<(), Misfit> {
+        let group = trace.group;
+        let is_known = self.groups.get(&group).is_some_and(|index| index.state_segment != 0);
+        if trace.life.is_none() && !is_known {
+            self.losses.orphans.insert(group);
+            return Ok(());
+        }
+        let index = self.groups.entry(group).or_default();
+        if let Some((generation, last)) = trace.life
+            && (!is_known || generation > index.generation)
+        {
+            index.state_segment = at.segment;
+            index.begin(generation)?;
+            index.last = last.unwrap_or_default();
+        }
+        if let Some(state) = trace.hard_state {
+            index.vote(state)?;
+        }
+        if let Some(from) = trace.truncate_from {
+            index.truncate(from)?;
+        }
+        if let Some(base) = trace.compact {
+            index.compact(base)?;
+        }
+        index.snapshot = trace.snapshot.or(index.snapshot);
+        if let Some((first, last, term)) = trace.entries {
+            index.miss(first, last, term)?;
+        }
+        index.harm = trace.harm.unwrap_or(index.harm);
+        if !self.losses.doubted.contains(&group) {
+            index.last_frame = at.frame;
+        }
+        Ok(())
+    }
+
+    /// A record of a group that is in doubt: it clears it, or shows what is
+    /// missing.
+    pub(crate) fn reconcile(&mut self, item: &Item, at: &FrameAt, back_link: u64) {
+        let group = item.group();
+        self.losses.orphans.remove(&group);
+        if self.losses.doubted.remove(&group) {
+            let known = self.groups.get(&group).map_or(0, |index| index.last_frame);
+            let is_clear = back_link != 0 && at.frame.checked_sub(back_link) == Some(known);
+            if !is_clear {
+                self.losses.voteless.insert(group);
+                self.losses.endless.insert(group);
+            }
+        }
+        let is_whole = matches!(item, Item::Group { .. } | Item::State { .. });
+        if is_whole || matches!(item, Item::Entries { .. }) {
+            if self.losses.endless.remove(&group) {
+                self.groups.entry(group).or_default().make_fit(item);
+            }
+        } else if self.losses.endless.contains(&group) {
+            self.groups.entry(group).or_default().make_fit(item);
+        }
+        if is_whole || matches!(item, Item::HardState { .. }) {
+            self.losses.voteless.remove(&group);
+        }
+    }
+
+    /// The replay is over: what is wrong with which group. `snapshots` are the
+    /// files that are there.
+    pub(crate) fn harmed(&mut self, snapshots: &[(GroupId, LogId)]) -> Vec<Harmed> {
+        for orphan in std::mem::take(&mut self.losses.orphans) {
+            self.groups.entry(orphan).or_default().harm.is_lost = true;
+        }
+        let mut harmed = Vec::new();
+        for (group, index) in &mut self.groups {
+            let hole = index.complete();
+            let is_lost = index.harm.is_lost
+                || self.losses.voteless.contains(group)
+                || self.losses.endless.contains(group)
+                || self.losses.doubted.contains(group);
+            if let (Some(_), Some(last), false) = (hole, index.snapshot, is_lost)
+                && snapshots.contains(&(*group, last))
+                && last.index > index.base.index
+                && index.spans.hole(last.index.next(), index.last).is_none()
+            {
+                let remedy = Remedy::Compact(last);
+                harmed.push(Harmed { group: *group, state: index.state(), remedy });
+                continue;
+            }
+            let known = index.harm.entries;
+            let entries = match (hole, known) {
+                (Some(hole), known) => {
+                    let last = known.map_or(Index::ZERO, |(_, last)| last).max(index.last);
+                    Some((hole, last))
+                }
+                (None, known) => known,
+            };
+            let harm = Harm { entries, is_lost };
+            if harm != index.harm {
+                let remedy = Remedy::Damage(harm);
+                harmed.push(Harmed { group: *group, state: index.state(), remedy });
+            }
+        }
+        harmed
+    }
+}

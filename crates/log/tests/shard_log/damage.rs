@@ -1,0 +1,250 @@
+//! Damage: it harms the groups that it hit and no others, is told, and is
+//! healed by a leader or by a snapshot.
+
+use std::future::Future;
+use std::pin::pin;
+
+use crate::crash::{Hurried, nudge};
+use crate::fixture::{
+    BLOCK, Change, Model, Verdict, apply, batch, held, small, start, started, verdict_of, write,
+};
+use raftlet::core::{GroupId, Index};
+use raftlet::{DamagedRange, Storage, StorageError};
+use raftlet_log::disk::memory::Fate;
+use raftlet_log::{HarmedGroup, LogOptions, MemoryDisk, RecoveryReport, ShardLog, block_on};
+
+type Log = ShardLog<MemoryDisk>;
+
+/// One frame of one block for each, from block 2 of the first segment on; the
+/// link has the first.
+fn log_of(script: &[Vec<Change>]) -> (MemoryDisk, Model) {
+    let disk = MemoryDisk::new();
+    let mut model = Model::new();
+    let (log, _) = started(&disk);
+    for changes in script {
+        block_on(write(&log, changes)).unwrap();
+        apply(&mut model, changes);
+    }
+    block_on(log.close()).unwrap();
+    (disk, model)
+}
+
+/// Spoils the frame of a step of the script.
+fn spoil(disk: &MemoryDisk, step: usize) {
+    let first = disk.names().into_iter().find(|name| name.starts_with("log-")).unwrap();
+    disk.edit(&first, |content| content[(3 + step) * BLOCK + 77] ^= 1);
+}
+
+fn script() -> Vec<Vec<Change>> {
+    vec![
+        vec![Change::of(1).vote(1, 1).append(1, 1, 3, 40), Change::of(2).vote(3, 2)],
+        vec![Change::of(1).vote(2, 3).append(4, 2, 2, 40), Change::of(3).vote(1, 1)],
+        vec![Change::of(2).append(1, 3, 2, 10)],
+        vec![Change::of(1).append(6, 2, 1, 10)],
+    ]
+}
+
+fn harm(group: u64, entries: Option<(u64, u64)>, is_lost: bool) -> HarmedGroup {
+    let entries = entries.map(|(first, last)| (Index::new(first), Index::new(last)));
+    HarmedGroup { group: GroupId::new(group), entries, is_lost }
+}
+
+fn open(disk: &MemoryDisk) -> (Log, RecoveryReport) {
+    started(disk)
+}
+
+#[test]
+fn one_lost_frame_harms_the_entries_it_held_and_no_vote() {
+    // S-021, S-022, S-024: the vote of group 1 and all of group 3 come from the
+    // echo.
+    let (disk, model) = log_of(&script());
+    spoil(&disk, 1);
+    for _ in 0..3 {
+        let (log, report) = open(&disk);
+        assert_eq!(report.harmed, vec![harm(1, Some((4, 6)), false)]);
+        let verdict = block_on(verdict_of(&log, &report, &model, "one frame"));
+        assert_eq!(verdict, Verdict::Harmed);
+        let text = report.damage[0].to_string();
+        assert!(text.contains("log-") && text.contains("group 1 entries 4..=5 term and vote"));
+        assert!(report.harmed[0].to_string().contains("until a leader has sent them again"));
+    }
+}
+
+#[test]
+fn a_leader_refills_a_group_also_over_a_restart_in_between() {
+    // S-027; law 9 of the port
+    let (disk, mut model) = log_of(&script());
+    spoil(&disk, 1);
+    let (log, _) = open(&disk);
+    let again = |first: u64, count: u64| Change::of(1).append(first, 2, count, 40);
+    block_on(write(&log, &[again(4, 1)])).unwrap();
+    drop(log);
+    disk.crash(|_| Fate::Lost);
+    let (log, report) = open(&disk);
+    let damage = DamagedRange { first: Index::new(5), last: Index::new(6) };
+    let loaded = block_on(log.load_log(GroupId::new(1))).unwrap();
+    assert_eq!((loaded.damage, loaded.last), (Some(damage), Index::new(4)));
+    assert_eq!(report.harmed, vec![harm(1, Some((4, 6)), false)]);
+    let mut last = batch(&[again(5, 2)]);
+    last.writes[0].refilled = true;
+    block_on(log.write(last)).1.unwrap();
+    apply(&mut model, &[Change::of(1).truncate(4).append(4, 2, 3, 40)]);
+    assert_eq!(block_on(held(&log)).unwrap(), model);
+    drop(log);
+    for _ in 0..2 {
+        let (log, report) = open(&disk);
+        assert_eq!(report.harmed, vec![], "{report:?}");
+        assert_eq!(block_on(held(&log)).unwrap(), model);
+        assert_eq!(block_on(log.load_log(GroupId::new(1))).unwrap().damage, None);
+    }
+}
+
+#[test]
+fn of_two_lost_frames_those_are_cleared_who_wrote_later_and_the_rest_stay_out() {
+    // S-023, S-025
+    let mut script = script();
+    script.push(vec![Change::of(2).append(3, 3, 1, 10)]);
+    script.push(vec![Change::of(4).vote(1, 1)]);
+    let (disk, model) = log_of(&script);
+    spoil(&disk, 1);
+    spoil(&disk, 3);
+    let two = disk.fork();
+    spoil(&two, 2);
+    // Frames 1 and 3 each have an echo behind them.
+    let (log, report) = open(&disk);
+    assert_eq!(report.harmed, vec![harm(1, Some((4, 6)), false)]);
+    assert_eq!(report.lost_frames, 2);
+    block_on(verdict_of(&log, &report, &model, "two apart"));
+    // Frames 1 to 3 are gone: of 2 entries are missing, of 1 the end was in the
+    // last of them, 3 is never heard of again.
+    let (log, report) = open(&two);
+    assert!(report.has_unknown_losses);
+    assert_eq!(report.lost_frames, 3);
+    let lost = |group: u64| block_on(log.load_term_and_vote(GroupId::new(group)));
+    assert!(matches!(lost(1), Err(StorageError::Damaged { .. })));
+    assert!(matches!(lost(2), Err(StorageError::Damaged { .. })));
+    assert!(matches!(lost(3), Err(StorageError::Damaged { .. })), "nobody unknown is new");
+    assert_eq!(lost(4).unwrap().term.get(), 1);
+    block_on(verdict_of(&log, &report, &model, "three in a row"));
+    let text = lost(1).unwrap_err().to_string();
+    assert!(text.contains("under a new node id"), "{text}");
+}
+
+#[test]
+fn a_back_link_clears_a_group_that_lost_frames_did_not_touch() {
+    // S-023
+    let mut script = script();
+    script.push(vec![Change::of(1).vote(3, 1).append(7, 3, 1, 10)]);
+    script.push(vec![Change::of(2).vote(4, 0).append(3, 4, 1, 10)]);
+    let (disk, model) = log_of(&script);
+    // Frames 2 and 3 held records of 1 and 2; 3 is idle since.
+    spoil(&disk, 2);
+    spoil(&disk, 3);
+    let (log, report) = open(&disk);
+    let harmed = |group: u64| report.harmed.iter().find(|harm| harm.group.get() == group);
+    assert_eq!(harmed(1), Some(&harm(1, Some((1, 7)), false)), "its later vote is known");
+    assert_eq!(harmed(2), Some(&harm(2, Some((1, 3)), false)), "so is that of 2");
+    assert_eq!(harmed(3).map(|harm| harm.is_lost), Some(true), "nothing clears 3");
+    block_on(verdict_of(&log, &report, &model, "two in a row"));
+    // One more record of 3 would have.
+    script.push(vec![Change::of(3).append(1, 1, 1, 5)]);
+    let (disk, model) = log_of(&script);
+    spoil(&disk, 2);
+    spoil(&disk, 3);
+    let (log, report) = open(&disk);
+    assert!(report.harmed.iter().all(|harm| harm.group.get() != 3), "{report:?}");
+    block_on(verdict_of(&log, &report, &model, "two in a row, three clear"));
+}
+
+#[test]
+fn a_vote_alone_does_not_tell_how_far_a_log_went() {
+    let mut script = script();
+    script.push(vec![Change::of(2).vote(4, 0)]);
+    let (disk, model) = log_of(&script);
+    spoil(&disk, 2);
+    spoil(&disk, 3);
+    let (log, report) = open(&disk);
+    let harmed = report.harmed.iter().find(|harm| harm.group.get() == 2);
+    assert_eq!(harmed.map(|harm| harm.is_lost), Some(true));
+    block_on(verdict_of(&log, &report, &model, "a vote alone"));
+}
+
+#[test]
+fn damage_to_what_was_replaced_harms_nobody() {
+    let mut script = script();
+    script.push(vec![Change::of(1).truncate(4).append(4, 5, 1, 10)]);
+    let (disk, model) = log_of(&script);
+    spoil(&disk, 1);
+    let (log, report) = open(&disk);
+    assert_eq!((report.harmed.len(), report.lost_frames), (0, 1));
+    assert_eq!(block_on(held(&log)).unwrap(), model);
+}
+
+#[test]
+fn damage_below_a_snapshot_is_healed_by_it() {
+    // S-026
+    let mut script = script();
+    script.push(vec![Change::of(1).compact(2, 1).snapshot(5, 2)]);
+    let (disk, _) = log_of(&script);
+    spoil(&disk, 1);
+    for _ in 0..2 {
+        let (log, report) = open(&disk);
+        assert_eq!((report.harmed.len(), report.lost_frames), (0, 1));
+        let loaded = block_on(log.load_log(GroupId::new(1))).unwrap();
+        assert_eq!((loaded.base.index.get(), loaded.last.get()), (5, 6));
+        assert_eq!(loaded.damage, None);
+        let read = block_on(log.read(GroupId::new(1), Index::new(6), Index::new(6), 1)).unwrap();
+        assert_eq!(read.first(), Some(Index::new(6)));
+    }
+}
+
+#[test]
+fn damage_is_remembered_when_the_damaged_segment_is_gone() {
+    let (disk, _) = log_of(&script());
+    spoil(&disk, 1);
+    let block = BLOCK as u64;
+    let options = LogOptions { log_bytes_soft: 32 * block, ..small() };
+    let (log, _) = block_on(start(&disk, &options)).unwrap();
+    let first = disk.names().into_iter().find(|name| name.starts_with("log-")).unwrap();
+    let mut maintenance = pin!(log.maintain(Hurried::default()));
+    for index in 1..40 {
+        block_on(write(&log, &[Change::of(9).append(index, 1, 1, 9000)])).unwrap();
+        if index % 4 == 0 {
+            let compact = [Change::of(9).compact(index, 1).snapshot(index, 1)];
+            block_on(write(&log, &compact)).unwrap();
+            block_on(nudge(maintenance.as_mut()));
+        }
+    }
+    assert!(!disk.names().contains(&first), "the damaged segment is still there");
+    drop(log);
+    let (log, report) = block_on(start(&disk, &options)).unwrap();
+    assert_eq!(report.harmed, vec![harm(1, Some((4, 6)), false)]);
+    let loaded = block_on(log.load_log(GroupId::new(1))).unwrap();
+    assert_eq!((loaded.last.get(), loaded.damage.is_some()), (3, true));
+}
+
+#[test]
+fn a_harmed_log_that_crashes_while_it_is_opened_ends_alike() {
+    // S-121
+    let (disk, model) = log_of(&script());
+    spoil(&disk, 1);
+    for n in 1.. {
+        let copy = disk.fork();
+        copy.halt_at(n);
+        {
+            let options = small();
+            let mut starting = pin!(start(&copy, &options));
+            let waker = std::task::Waker::noop();
+            let mut context = std::task::Context::from_waker(waker);
+            let _ = starting.as_mut().poll(&mut context);
+        }
+        if !copy.is_halted() {
+            assert!(n > 8, "{n} operations");
+            return;
+        }
+        copy.crash(|_| if n % 2 == 0 { Fate::Lost } else { Fate::Kept });
+        let (log, report) = open(&copy);
+        assert_eq!(report.harmed, vec![harm(1, Some((4, 6)), false)], "operation {n}");
+        block_on(verdict_of(&log, &report, &model, "crashed"));
+    }
+}

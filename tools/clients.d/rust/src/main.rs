@@ -1,0 +1,157 @@
+//! The Rust clients `redis` and `fred` against raftlet: what their users do,
+//! and counting through a failure. Called by `tools/clients`.
+
+use std::time::{Duration, Instant};
+
+use fred::prelude::{ClientLike, KeysInterface, TransactionInterface};
+use redis::{Commands, Connection};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+#[tokio::main]
+async fn main() -> Outcome {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["redis-rs", "basic", ports @ ..] => ports.iter().try_for_each(|port| redis_basic(port)),
+        ["redis-rs", "endure", port, seconds] => redis_endure(port, seconds.parse()?),
+        ["fred", "basic", ports @ ..] => {
+            for port in ports {
+                fred_basic(port).await?;
+            }
+            Ok(())
+        }
+        ["fred", "endure", port, seconds] => fred_endure(port, seconds.parse()?).await,
+        _ => Err("usage: raftlet-clients redis-rs|fred basic|endure PORT ...".into()),
+    }
+}
+
+/// What was counted, and whether it can be.
+#[derive(Default)]
+struct Count {
+    acknowledged: i64,
+    unknown: i64,
+    refused: i64,
+}
+
+impl Count {
+    fn note(&mut self, error: &str) -> Outcome {
+        let is = |words: &[&str]| words.iter().any(|word| error.contains(word));
+        if is(&["CLUSTERDOWN", "ClusterDown", "TRYAGAIN", "TryAgain"]) {
+            self.refused += 1;
+        } else if is(&["UNKNOWN", "IO", "Broken", "refused", "reset", "Timeout", "Disconnected"]) {
+            self.unknown += 1;
+        } else {
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    fn judge(&self, value: i64) -> Outcome {
+        let Self { acknowledged, unknown, refused } = self;
+        println!("{acknowledged} acknowledged, {unknown} unknown, {refused} refused, {value} counted");
+        if *acknowledged > 0 && (*acknowledged..=acknowledged + unknown).contains(&value) {
+            return Ok(());
+        }
+        Err("what was acknowledged is not what was counted".into())
+    }
+}
+
+fn key(name: &str) -> String {
+    format!("endure:{name}:{}", std::process::id())
+}
+
+fn redis_use(client: &mut Connection, prefix: &str) -> Outcome {
+    let [s, n, h] = ["s", "n", "h"].map(|name| format!("{prefix}{name}"));
+    let _: () = client.del(&[&s, &n, &h])?;
+    let _: () = client.set(&s, "v")?;
+    assert_eq!(client.get::<_, String>(&s)?, "v");
+    let _: () = client.hset(&h, "a", 1)?;
+    assert_eq!(client.hget::<_, _, i64>(&h, "a")?, 1);
+    let mut pipe = redis::pipe();
+    for _ in 0..100 {
+        pipe.incr(&n, 1);
+    }
+    assert_eq!(pipe.query::<Vec<i64>>(client)?, (1..=100).collect::<Vec<_>>());
+    let both: (i64, i64) = redis::pipe().atomic().incr(&n, 1).get(&n).query(client)?;
+    assert_eq!(both, (101, 101));
+    Ok(())
+}
+
+fn redis_basic(port: &str) -> Outcome {
+    for protocol in ["", "?protocol=resp3"] {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{port}/{protocol}"))?;
+        redis_use(&mut client.get_connection()?, &format!("rs{port}{protocol}:"))?;
+    }
+    let cluster = redis::cluster::ClusterClient::new(vec![format!("redis://127.0.0.1:{port}/")])?;
+    let mut connection = cluster.get_connection()?;
+    let _: () = connection.set("rs:cluster", "v")?;
+    assert_eq!(connection.get::<_, String>("rs:cluster")?, "v");
+    Ok(())
+}
+
+fn redis_endure(port: &str, seconds: u64) -> Outcome {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}/"))?;
+    let mut connection = client.get_connection()?;
+    let (key, mut count) = (key("rs"), Count::default());
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < end {
+        match connection.incr::<_, _, i64>(&key, 1) {
+            Ok(_) => count.acknowledged += 1,
+            Err(error) => {
+                count.note(&error.to_string())?;
+                if let Ok(again) = client.get_connection() {
+                    connection = again;
+                }
+            }
+        }
+    }
+    count.judge(connection.get(&key)?)
+}
+
+async fn fred_client(port: &str) -> Result<fred::clients::Client, Box<dyn std::error::Error>> {
+    let config = fred::types::config::Config::from_url(&format!("redis://127.0.0.1:{port}"))?;
+    let client = fred::types::Builder::from_config(config).build()?;
+    client.init().await?;
+    Ok(client)
+}
+
+async fn fred_basic(port: &str) -> Outcome {
+    let client = fred_client(port).await?;
+    let prefix = format!("fred{port}:");
+    let (s, n) = (format!("{prefix}s"), format!("{prefix}n"));
+    let _: () = client.del(vec![s.clone(), n.clone()]).await?;
+    let _: () = client.set(&s, "v", None, None, false).await?;
+    assert_eq!(client.get::<String, _>(&s).await?, "v");
+    let pipeline = client.pipeline();
+    for _ in 0..100 {
+        let _: () = pipeline.incr(&n).await?;
+    }
+    assert_eq!(pipeline.all::<Vec<i64>>().await?, (1..=100).collect::<Vec<_>>());
+    let transaction = client.multi();
+    let _: () = transaction.incr(&n).await?;
+    let _: () = transaction.get(&n).await?;
+    assert_eq!(transaction.exec::<(i64, i64)>(true).await?, (101, 101));
+    client.quit().await?;
+    let url = format!("redis-cluster://127.0.0.1:{port}");
+    let config = fred::types::config::Config::from_url(&url)?;
+    let cluster = fred::types::Builder::from_config(config).build()?;
+    cluster.init().await?;
+    let _: () = cluster.set("fred:cluster", "v", None, None, false).await?;
+    assert_eq!(cluster.get::<String, _>("fred:cluster").await?, "v");
+    cluster.quit().await?;
+    Ok(())
+}
+
+async fn fred_endure(port: &str, seconds: u64) -> Outcome {
+    let client = fred_client(port).await?;
+    let (key, mut count) = (key("fred"), Count::default());
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < end {
+        match client.incr::<i64, _>(&key).await {
+            Ok(_) => count.acknowledged += 1,
+            Err(error) => count.note(&error.to_string())?,
+        }
+    }
+    count.judge(client.get(&key).await?)
+}
