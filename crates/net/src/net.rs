@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::dial::dial;
+use crate::disowned::Disowned;
 use crate::introduction::NodeAddresses;
 use crate::listen::{listen, loud};
 use crate::options::{NetOptions, NetOptionsError, PeerOptions};
@@ -23,7 +24,7 @@ use crate::rollcall::{RollCall, RollCallMember, RollCallStatus};
 use crate::shared::{Shared, TimeSource};
 use crate::sink::Sink;
 use crate::stats::NetStatus;
-use raftlet::core::{Incarnation, Liveness, MEMBERS_MAX, NodeId};
+use raftlet::core::{Generation, GroupId, Incarnation, Liveness, MEMBERS_MAX, NodeId, Term};
 use raftlet::{FailureDetector, Incoming, Rpc};
 
 /// Peers at once: the members of an outgoing and of an incoming set.
@@ -195,6 +196,12 @@ pub struct NetDetector {
 impl FailureDetector for NetDetector {
     fn liveness(&self, node: NodeId) -> Liveness {
         self.shared.detector.borrow().liveness(node)
+    }
+
+    fn disown(&self, group: GroupId, generation: Generation, term: Term) {
+        for peer in &self.shared.all_peers() {
+            peer.disowning.borrow_mut().push(Disowned { group, generation, term });
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //!   `admin/metrics.rs`: `/metrics`.
 //!   `admin/dashboard.rs`: `/` and what it asks.
 //!   `admin/leader.rs`: `/leader/transfer`. `admin/members.rs`: `/members`.
+//!   `admin/snapshot.rs`: `/snapshot`.
 //!
 //! Invariants
 //! - At most [`CONNECTIONS_MAX`] connections at once, one more is closed
@@ -24,6 +25,7 @@ mod log;
 mod members;
 mod metrics;
 mod router;
+mod snapshot;
 mod status;
 
 use std::rc::Rc;
@@ -57,6 +59,7 @@ pub(crate) fn routes() -> Router<NodeView> {
         .and(dashboard::routes())
         .and(leader::routes())
         .and(members::routes())
+        .and(snapshot::routes())
 }
 
 /// Serves the port, and takes the samples that dashboards show, until dropped.

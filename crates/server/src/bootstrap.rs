@@ -88,7 +88,10 @@ pub(crate) async fn stored(
     let first = first.and_then(list);
     // Compacted, or of one who joined: then nothing can be missing but groups
     // that are still to come.
-    let latest = loaded.configurations.last().and_then(list).unwrap_or_default();
+    let latest = match loaded.configurations.last().and_then(list) {
+        Some(latest) => latest,
+        None => snapshot_members(log, *some).await.map_err(failed)?,
+    };
     if first.is_none() && !missing.is_empty() {
         return Err(Failure::new(
             Exit::Data,
@@ -101,6 +104,18 @@ pub(crate) async fn stored(
         ));
     }
     Ok(Stored::Some { first, latest, missing })
+}
+
+/// The members as a group's snapshot has them: the last configuration has left
+/// the log.
+async fn snapshot_members(
+    log: &SharedLog,
+    group: GroupId,
+) -> Result<Vec<RollCallMember>, raftlet::StorageError> {
+    let snapshot = log.load_snapshot(group).await?;
+    let configuration =
+        snapshot.and_then(|(meta, _)| Configuration::decode(&meta.configuration).ok());
+    Ok(configuration.map(|configuration| list_of(&configuration)).unwrap_or_default())
 }
 
 fn check_groups(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> {

@@ -55,6 +55,7 @@ mod roster;
 mod session;
 mod signal;
 mod sink;
+mod snapshots;
 mod status;
 mod supervisor;
 mod timing;
@@ -96,6 +97,7 @@ fn run(command: Command) -> Result<(), Failure> {
             },
             Command::Leader(LeaderCommand::Transfer(args)) => lead::transfer(&args).await,
             Command::Member(command) => member::run(&command).await,
+            Command::Snapshot(args) => snapshots::ask(&args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Completions(args) => {
                 reference::completions(args.shell);

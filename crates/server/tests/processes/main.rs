@@ -31,4 +31,5 @@ mod outages;
 mod partitions;
 mod refusals;
 mod serving;
+mod snapshots;
 mod transfers;
