@@ -15,6 +15,7 @@ pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod leader;
 pub(crate) mod logging;
+pub(crate) mod member;
 pub(crate) mod reference;
 pub(crate) mod serve;
 pub(crate) mod snapshot;
@@ -25,6 +26,7 @@ use clap::{Parser, Subcommand};
 use config::ConfigArgs;
 use demo::DemoArgs;
 use leader::LeaderCommand;
+use member::MemberCommand;
 use reference::{CompletionsArgs, ManArgs};
 use serve::ServeArgs;
 use snapshot::TakeSnapshotArgs;
@@ -54,6 +56,9 @@ pub(crate) enum Command {
     /// Who leads, and who is to lead.
     #[command(subcommand)]
     Leader(LeaderCommand),
+    /// Who belongs to the cluster: add, promote, demote, remove.
+    #[command(subcommand)]
+    Member(MemberCommand),
     /// Write groups down now and let their logs go.
     Snapshot(TakeSnapshotArgs),
     /// Start a cluster, kill its leader under load, and judge what clients saw.

@@ -8,8 +8,10 @@
 //! - `clients.rs`, `host.rs`: what clients may ask about each other and the node.
 //! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
 //!   on `http.rs`.
-//! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `demo.rs`: the
-//!   demo.
+//! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `member.rs`:
+//!   `member`; `demo.rs`: the demo.
+//! - `members.rs`: members listed and changed; `roster.rs`: whom a node knows,
+//!   and how it joins.
 //! - `failure.rs`, `print.rs`, `logging.rs`: how the program ends and what it
 //!   says.
 //!
@@ -39,6 +41,8 @@ mod inspect;
 mod keyspace;
 mod lead;
 mod logging;
+mod member;
+mod members;
 mod metrics;
 mod neighbours;
 mod node;
@@ -47,6 +51,7 @@ mod ports;
 mod print;
 mod reference;
 mod replica;
+mod roster;
 mod session;
 mod signal;
 mod sink;
@@ -91,6 +96,7 @@ fn run(command: Command) -> Result<(), Failure> {
                 ConfigCommand::Check(args) => config_file::check(&args.file),
             },
             Command::Leader(LeaderCommand::Transfer(args)) => lead::transfer(&args).await,
+            Command::Member(command) => member::run(&command).await,
             Command::Snapshot(args) => snapshots::ask(&args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Completions(args) => {
