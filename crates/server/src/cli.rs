@@ -14,6 +14,7 @@ pub(crate) mod clients;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod leader;
+pub(crate) mod log;
 pub(crate) mod logging;
 pub(crate) mod reference;
 pub(crate) mod serve;
@@ -24,6 +25,7 @@ use clap::{Parser, Subcommand};
 use config::ConfigArgs;
 use demo::DemoArgs;
 use leader::LeaderCommand;
+use log::LogCommand;
 use reference::{CompletionsArgs, ManArgs};
 use serve::ServeArgs;
 use status::StatusArgs;
@@ -52,6 +54,9 @@ pub(crate) enum Command {
     /// Who leads, and who is to lead.
     #[command(subcommand)]
     Leader(LeaderCommand),
+    /// Look at the log of a node that is stopped.
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Start a cluster, kill its leader under load, and judge what clients saw.
     Demo(DemoArgs),
     /// Print what a shell needs to complete this command line.

@@ -8,7 +8,7 @@
 //! - `clients.rs`, `host.rs`: what clients may ask about each other and the node.
 //! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
 //!   on `http.rs`.
-//! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `demo.rs`: the
+//! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `logs.rs`: `log`; `demo.rs`: the
 //!   demo.
 //! - `failure.rs`, `print.rs`, `logging.rs`: how the program ends and what it
 //!   says.
@@ -39,6 +39,7 @@ mod inspect;
 mod keyspace;
 mod lead;
 mod logging;
+mod logs;
 mod metrics;
 mod neighbours;
 mod node;
@@ -90,6 +91,7 @@ fn run(command: Command) -> Result<(), Failure> {
                 ConfigCommand::Check(args) => config_file::check(&args.file),
             },
             Command::Leader(LeaderCommand::Transfer(args)) => lead::transfer(&args).await,
+            Command::Log(command) => logs::run(&command),
             Command::Demo(args) => demo::run(args).await,
             Command::Completions(args) => {
                 reference::completions(args.shell);

@@ -132,6 +132,7 @@ impl Writer {
             truncate_from: persist.truncate_from,
             compact: persist.compact,
             entries: persist.entries,
+            refilled: persist.refilled,
             ..GroupWrite::new(group, generation)
         });
     }
@@ -274,6 +275,7 @@ impl Writer {
 /// Folds later changes of a group into what is gathered of it.
 fn fold(write: &mut GroupWrite, later: Persist) {
     write.hard_state = later.hard_state.or(write.hard_state);
+    write.refilled |= later.refilled;
     if let Some(from) = later.truncate_from {
         if write.entries.first().is_none_or(|first| from <= first) {
             write.entries = Entries::none();

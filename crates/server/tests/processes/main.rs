@@ -25,6 +25,7 @@ mod expiry;
 mod failing_disk;
 mod hosts;
 mod identity;
+mod logs;
 mod operator;
 mod outages;
 mod partitions;
