@@ -11,7 +11,7 @@ pub(crate) mod dir;
 mod dump;
 mod survey;
 
-pub use dir::{InspectError, ReadOnlyDir};
+pub use dir::{InspectError, ReadOnlyDir, ReadOnlyFile};
 pub use dump::{DumpLine, dump};
 pub use survey::{
     Depth, Finding, GroupSurvey, SegmentSurvey, Severity, SnapshotSurvey, Survey, inspect,
