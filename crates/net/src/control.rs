@@ -1,7 +1,8 @@
 //! Heartbeats and their replies as bytes. Pure.
 //!
 //! ```text
-//! heartbeat: stamp u64 · received u64 · shards u16 · turns u64 each · disowned u32
+//! heartbeat: stamp u64 · received u64 · shards u16 · turns u64 each · disowned u32 ·
+//!            group u64, generation u64, term u64 each
 //! reply:     run u64 · stamp u64
 //! ```
 //!
@@ -9,15 +10,15 @@
 //! is answered, so that only the process that asked learns from it. `received`
 //! counts the bytes that arrived from the node it goes to: while that number
 //! grows both directions work, however long a reply waits behind bulk. `disowned`
-//! makes room for what peers must unlearn (rule 20); in this version it is 0,
-//! and another number is refused.
+//! names what the receiver must unlearn, until it has answered (`disowned.rs`).
 //!
 //! Not here: what follows from them (`detector.rs`).
 
 use bytes::{BufMut, BytesMut};
 
+use crate::disowned::{DISOWNED_MAX, Disowned};
 use crate::fields::{Cut, Fields};
-use raftlet::core::{Run, Time};
+use raftlet::core::{Generation, GroupId, NUMBER_MAX, Run, Term, Time};
 
 /// Shards of one node; bounds what a heartbeat may make a receiver hold.
 pub const SHARDS_MAX: usize = 1024;
@@ -49,6 +50,8 @@ pub(crate) struct Heartbeat {
     pub(crate) received: u64,
     /// How often the loop of each shard has turned; 0 is never judged.
     pub(crate) turns: Vec<u64>,
+    /// Groups that the sender leads no more; at most `DISOWNED_MAX`.
+    pub(crate) disowned: Vec<Disowned>,
 }
 
 impl Heartbeat {
@@ -60,7 +63,13 @@ impl Heartbeat {
         for turns in turns {
             into.put_u64_le(*turns);
         }
-        into.put_u32_le(0);
+        let disowned = self.disowned.get(..DISOWNED_MAX).unwrap_or(&self.disowned);
+        into.put_u32_le(u32::try_from(disowned.len()).expect("DISOWNED_MAX fits u32"));
+        for Disowned { group, generation, term } in disowned {
+            into.put_u64_le(group.get());
+            into.put_u64_le(generation.get());
+            into.put_u64_le(term.get());
+        }
     }
 
     pub(crate) fn decode(body: &[u8]) -> Result<Self, ControlError> {
@@ -79,10 +88,24 @@ impl Heartbeat {
             return Ok(None);
         }
         let turns = (0..shards).map(|_| fields.u64()).collect::<Result<_, _>>()?;
-        let disowned = fields.u32()?;
-        let is_known = disowned == 0 && fields.remaining() == 0;
-        Ok(is_known.then_some(Self { stamp, received, turns }))
+        let len = usize::try_from(fields.u32()?).unwrap_or(usize::MAX);
+        if len > DISOWNED_MAX {
+            return Ok(None);
+        }
+        let disowned: Vec<_> =
+            (0..len).map(|_| read_disowned(&mut fields)).collect::<Result<_, _>>()?;
+        let is_known = fields.remaining() == 0
+            && disowned.iter().all(|disowned| disowned.term.get() <= NUMBER_MAX);
+        Ok(is_known.then_some(Self { stamp, received, turns, disowned }))
     }
+}
+
+fn read_disowned(fields: &mut Fields<'_>) -> Result<Disowned, Cut> {
+    Ok(Disowned {
+        group: GroupId::new(fields.u64()?),
+        generation: Generation::new(fields.u64()?),
+        term: Term::new(fields.u64()?),
+    })
 }
 
 /// I heard your heartbeat.
@@ -117,12 +140,19 @@ mod tests {
     use bytes::{BufMut, BytesMut};
 
     use super::{ControlError, Heartbeat, HeartbeatReply, SHARDS_MAX};
-    use raftlet::core::{Run, Time};
+    use crate::disowned::{DISOWNED_MAX, Disowned};
+    use raftlet::core::{Generation, GroupId, Run, Term, Time};
 
     #[test]
     fn heartbeats_and_replies_survive_the_wire_and_no_prefix_of_them_passes() {
-        let heartbeat =
-            Heartbeat { stamp: Time::from_ms(7), received: 12, turns: vec![3, u64::MAX] };
+        let disowned =
+            Disowned { group: GroupId::new(8), generation: Generation::new(2), term: Term::new(5) };
+        let heartbeat = Heartbeat {
+            stamp: Time::from_ms(7),
+            received: 12,
+            turns: vec![3, u64::MAX],
+            disowned: vec![disowned; 2],
+        };
         let reply = HeartbeatReply { run: Run::new(4), stamp: Time::MAX };
         let (mut one, mut other) = (BytesMut::new(), BytesMut::new());
         heartbeat.encode(&mut one);
@@ -142,12 +172,18 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_of_too_many_shards_is_refused_by_name() {
+    fn a_claim_of_too_many_shards_or_groups_is_refused_by_name() {
         let mut body = BytesMut::new();
         body.put_u64_le(1);
         body.put_u64_le(0);
         body.put_u16_le(u16::try_from(SHARDS_MAX + 1).unwrap());
         let refused = ControlError::Unknown { what: "heartbeat" };
+        assert_eq!(Heartbeat::decode(&body), Err(refused));
+        let mut body = BytesMut::new();
+        body.put_u64_le(1);
+        body.put_u64_le(0);
+        body.put_u16_le(0);
+        body.put_u32_le(u32::try_from(DISOWNED_MAX + 1).unwrap());
         assert_eq!(Heartbeat::decode(&body), Err(refused));
     }
 }

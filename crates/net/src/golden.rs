@@ -11,6 +11,7 @@ use bytes::BytesMut;
 
 use crate::codec::{append_to_batch, encoded_bytes};
 use crate::control::{Heartbeat, HeartbeatReply};
+use crate::disowned::Disowned;
 use crate::frame::{self, FrameKind, FrameSeal};
 use crate::handshake::{Hello, Refusal, Welcome, dialler_seal};
 use crate::introduction::NodeAddresses;
@@ -82,7 +83,10 @@ fn welcome() -> Welcome {
 
 fn control_frames() -> Vec<(&'static str, BytesMut)> {
     let seal = dialler_seal(&hello(), &welcome());
-    let heartbeat = Heartbeat { stamp: Time::from_ms(1500), received: 77, turns: vec![9, 0] };
+    let disowned =
+        Disowned { group: GroupId::new(3), generation: Generation::new(4), term: Term::new(5) };
+    let (stamp, turns) = (Time::from_ms(1500), vec![9, 0]);
+    let heartbeat = Heartbeat { stamp, received: 77, turns, disowned: vec![disowned] };
     let reply = HeartbeatReply { run: Run::new(41), stamp: Time::from_ms(1500) };
     let shown = |node: u64, incarnation| Shown {
         node: NodeId::new(node),

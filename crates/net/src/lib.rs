@@ -29,6 +29,7 @@ mod connection;
 mod control;
 mod detector;
 mod dial;
+mod disowned;
 mod fields;
 mod frame;
 #[cfg(test)]
@@ -53,6 +54,7 @@ pub use codec::{
 };
 pub use connection::ConnectionError;
 pub use control::{ControlError, SHARDS_MAX};
+pub use disowned::Disowned;
 pub use frame::{FRAME_BYTES_MAX, FrameError};
 pub use handshake::{Identity, Refusal, RefusalReason, WIRE_VERSION_MAX, WIRE_VERSION_MIN};
 pub use introduction::NodeAddresses;

@@ -306,6 +306,11 @@ impl<S: Sink> Accepting<S> {
         let mut detector = self.shared.detector.borrow_mut();
         detector.on_heartbeat(now, node, run, heartbeat);
         drop(detector);
+        if link.peer.is_member(link.sender.incarnation) {
+            for disowned in &heartbeat.disowned {
+                self.sink.disowned(link.sender, *disowned);
+            }
+        }
         Shared::answer_heartbeat(&link.peer, link.sender, heartbeat);
         self.shared.report_liveness(&*self.sink);
     }
@@ -319,6 +324,7 @@ impl<S: Sink> Accepting<S> {
         let mut detector = self.shared.detector.borrow_mut();
         let rtt_ns = detector.on_reply(now, node, run, reply.stamp);
         drop(detector);
+        link.peer.disowning.borrow_mut().on_answer(reply.stamp);
         if let Some(rtt_ns) = rtt_ns {
             link.peer.count(|stats| stats.rtt_ns = rtt_ns);
         }

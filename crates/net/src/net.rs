@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::dial::dial;
+use crate::disowned::Disowned;
 use crate::introduction::NodeAddresses;
 use crate::listen::{listen, loud};
 use crate::options::{NetOptions, NetOptionsError};
@@ -21,7 +22,7 @@ use crate::rollcall::{RollCall, RollCallMember, RollCallStatus};
 use crate::shared::{Shared, TimeSource};
 use crate::sink::Sink;
 use crate::stats::NetStatus;
-use raftlet::core::{Incarnation, Liveness, NodeId};
+use raftlet::core::{Generation, GroupId, Incarnation, Liveness, NodeId, Term};
 use raftlet::{FailureDetector, Incoming, Rpc};
 
 /// The peer port could not be taken.
@@ -163,6 +164,12 @@ pub struct NetDetector {
 impl FailureDetector for NetDetector {
     fn liveness(&self, node: NodeId) -> Liveness {
         self.shared.detector.borrow().liveness(node)
+    }
+
+    fn disown(&self, group: GroupId, generation: Generation, term: Term) {
+        for peer in self.shared.peers.values() {
+            peer.disowning.borrow_mut().push(Disowned { group, generation, term });
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use std::cell::{Cell, RefCell};
 use tokio::sync::{Notify, oneshot};
 
 use crate::connection::ConnectionError;
+use crate::disowned::Disowning;
 use crate::frame::{FrameKind, FrameSeal};
 use crate::handshake::{Known, Standing};
 use crate::introduction::NodeAddresses;
@@ -38,6 +39,8 @@ pub(crate) struct Peer {
     received: Cell<u64>,
     /// Its other doors, as it last introduced itself.
     addresses: RefCell<Option<NodeAddresses>>,
+    /// What it must unlearn.
+    pub(crate) disowning: RefCell<Disowning>,
 }
 
 /// An established connection in one direction.
@@ -68,6 +71,7 @@ impl Peer {
             stats: RefCell::default(),
             received: Cell::new(0),
             addresses: RefCell::default(),
+            disowning: RefCell::default(),
         }
     }
 

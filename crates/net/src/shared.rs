@@ -146,8 +146,10 @@ impl Shared {
     }
 
     pub(crate) fn send_heartbeat(&self, peer: &Peer, turns: &[u64]) {
-        let heartbeat =
-            Heartbeat { stamp: self.now(), received: peer.received(), turns: turns.to_vec() };
+        let stamp = self.now();
+        let disowned = peer.disowning.borrow_mut().tell(stamp);
+        let (received, turns) = (peer.received(), turns.to_vec());
+        let heartbeat = Heartbeat { stamp, received, turns, disowned };
         peer.send_control(FrameKind::Heartbeat, |into| heartbeat.encode(into));
     }
 

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io;
 
 use crate::connection::ConnectionError;
+use crate::disowned::Disowned;
 use crate::handshake::Refusal;
 use raftlet::Incoming;
 use raftlet::core::{Liveness, NodeId, Run, Sender};
@@ -20,6 +21,9 @@ pub trait Sink: 'static {
 
     /// A node is seen differently from now on.
     fn liveness(&self, node: NodeId, liveness: Liveness);
+
+    /// A member leads a group no more. Said again until this node has answered.
+    fn disowned(&self, from: Sender, disowned: Disowned);
 
     /// Makes durable that `peer` was seen in this run; until then it is not
     /// let in (rule 4). An error refuses the connection, not the node for good.

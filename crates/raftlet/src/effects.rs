@@ -17,7 +17,7 @@ use crate::reads::ReadJob;
 use crate::snapshot::Asked;
 use crate::timers::Slot;
 use crate::transfer::EndedTransfer;
-use raftlet_core::{FetchId, GroupId, Index, LogId, Message, NodeId, Time};
+use raftlet_core::{FetchId, Generation, GroupId, Index, LogId, Message, NodeId, Term, Time};
 
 /// What is due.
 pub(crate) struct Effects<M: StateMachine> {
@@ -43,6 +43,8 @@ pub(crate) struct Effects<M: StateMachine> {
     pub(crate) transfers_ended: Vec<EndedTransfer>,
     /// Changes of the members that ended.
     pub(crate) changes_ended: Vec<EndedChange>,
+    /// Groups that this node leads no more, for others to unlearn.
+    pub(crate) disowned: Vec<(GroupId, Generation, Term)>,
     /// Responses that nobody waits for: callers' values, to be dropped outside.
     pub(crate) unclaimed: Vec<M::Response>,
     /// Tasks that may write now.
@@ -109,6 +111,7 @@ impl<M: StateMachine> Effects<M> {
             snapshots_ended: Vec::new(),
             transfers_ended: Vec::new(),
             changes_ended: Vec::new(),
+            disowned: Vec::new(),
             unclaimed: Vec::new(),
             wakers: Vec::new(),
             notes: Vec::new(),

@@ -234,10 +234,18 @@ impl<M: StateMachine> Member<M> {
         // Stepping down within the term is for want of a quorum (rule 20), or
         // because the members changed: then all that waits is committed.
         if former_role == Role::Leader && role != Role::Leader && term == former_term {
+            self.disown(due);
             let error = ProposeError::Unknown(Unknown::QuorumLost);
             let lost = self.waiters.take_behind(self.core.commit_index());
             due.ended.extend(lost.map(|lost| lost.end(Err(error.clone()))));
         }
+    }
+
+    /// Lets the others know that this member leads no more in its term: by the
+    /// detector, for they may not hear the group's own messages (rule 20).
+    fn disown(&self, due: &mut Effects<M>) {
+        let seat = self.core.seat();
+        due.disowned.push((seat.group, seat.generation, self.core.term()));
     }
 
     /// What the applier needs, if it needs something.
@@ -409,6 +417,9 @@ impl<M: StateMachine> Member<M> {
     pub(crate) fn halt(&mut self, now: Now, halt: &Halt, due: &mut Effects<M>) {
         if self.halted.is_some() {
             return;
+        }
+        if self.core.role() == Role::Leader {
+            self.disown(due);
         }
         self.core.halt(now);
         self.halted = Some(halt.clone());

@@ -7,7 +7,7 @@
 //!   `admin/log.rs`: `/log`, `/log-level`.
 //!   `admin/metrics.rs`: `/metrics`.
 //!   `admin/dashboard.rs`: `/` and what it asks.
-//!   `admin/leader.rs`: `/leader/transfer`.
+//!   `admin/leader.rs`: `/leader/transfer`. `admin/snapshot.rs`: `/snapshot`.
 //!
 //! Invariants
 //! - At most [`CONNECTIONS_MAX`] connections at once, one more is closed
@@ -23,6 +23,7 @@ mod leader;
 mod log;
 mod metrics;
 mod router;
+mod snapshot;
 mod status;
 
 use std::rc::Rc;
@@ -55,6 +56,7 @@ pub(crate) fn routes() -> Router<NodeView> {
         .and(metrics::routes())
         .and(dashboard::routes())
         .and(leader::routes())
+        .and(snapshot::routes())
 }
 
 /// Serves the port, and takes the samples that dashboards show, until dropped.

@@ -64,23 +64,32 @@ pub(crate) async fn stored(log: &SharedLog, slots: SlotMap) -> Result<Stored, Fa
     };
     check_groups(&present, &wanted)?;
     let missing = wanted.into_iter().filter(|group| !present.contains(group)).collect();
-    let loaded = log.load_log(*some).await.map_err(failed)?;
-    let first = loaded
-        .configurations
-        .iter()
-        .find(|(index, _)| *index == Index::FIRST)
-        .and_then(|(_, bytes)| Configuration::decode(bytes).ok())
-        .ok_or_else(|| {
-            Failure::new(
-                Exit::Data,
-                format!(
-                    "the log holds group {} without its first entry; put back an intact copy of \
-                     the data directory, or remove the member and add it under a new id",
-                    some.get()
-                ),
-            )
-        })?;
+    let first = first_known(log, *some).await.map_err(failed)?.ok_or_else(|| {
+        Failure::new(
+            Exit::Data,
+            format!(
+                "the log holds group {} without a configuration; put back an intact copy of the \
+                 data directory, or remove the member and add it under a new id",
+                some.get()
+            ),
+        )
+    })?;
     Ok(Stored::Some { list: list_of(&first), missing })
+}
+
+/// The first configuration of a group that is still known here: that of entry
+/// 1, or once the log was compacted that of its snapshot.
+async fn first_known(
+    log: &SharedLog,
+    group: GroupId,
+) -> Result<Option<Configuration>, raftlet::StorageError> {
+    let loaded = log.load_log(group).await?;
+    let mut first = loaded.configurations.first().map(|(_, bytes)| bytes.clone());
+    if loaded.base.index > Index::ZERO {
+        let snapshot = log.load_snapshot(group).await?;
+        first = snapshot.map(|(meta, _)| meta.configuration).or(first);
+    }
+    Ok(first.and_then(|bytes| Configuration::decode(&bytes).ok()))
 }
 
 fn check_groups(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> {

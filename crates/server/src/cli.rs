@@ -18,6 +18,7 @@ pub(crate) mod log;
 pub(crate) mod logging;
 pub(crate) mod reference;
 pub(crate) mod serve;
+pub(crate) mod snapshot;
 pub(crate) mod status;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +29,7 @@ use leader::LeaderCommand;
 use log::LogCommand;
 use reference::{CompletionsArgs, ManArgs};
 use serve::ServeArgs;
+use snapshot::TakeSnapshotArgs;
 use status::StatusArgs;
 
 /// What scripts branch on; `failure.rs` decides.
@@ -57,6 +59,8 @@ pub(crate) enum Command {
     /// Look at the log of a node that is stopped.
     #[command(subcommand)]
     Log(LogCommand),
+    /// Write groups down now and let their logs go.
+    Snapshot(TakeSnapshotArgs),
     /// Start a cluster, kill its leader under load, and judge what clients saw.
     Demo(DemoArgs),
     /// Print what a shell needs to complete this command line.

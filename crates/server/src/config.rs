@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::serve::ServeArgs;
+use crate::cli::snapshot::SnapshotArgs;
 use crate::failure::{Exit, Failure};
 use raftlet::core::{LeaseOptions, NodeId, Options, Settings};
 use raftlet_kv::SlotMap;
@@ -60,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) log_memory_bytes_max: usize,
     pub(crate) clients_max: usize,
     pub(crate) client_idle: Option<Duration>,
+    pub(crate) snapshots: SnapshotArgs,
     pub(crate) access: Access,
     pub(crate) exit_with_stdin: bool,
 }
@@ -125,6 +127,7 @@ impl Config {
             slots,
             group: group_options(&args)?,
             propose_timeout: Duration::from_millis(args.limits.propose_timeout_ms),
+            snapshots: args.snapshots,
             log_memory_bytes_max: usize::try_from(u64::from(args.limits.log_memory_mib) << 20)
                 .unwrap_or(usize::MAX),
             clients_max: usize::try_from(args.limits.clients_max).unwrap_or(usize::MAX),

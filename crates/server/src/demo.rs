@@ -207,6 +207,7 @@ fn print_kept(args: &DemoArgs, cluster: &Cluster) {
             first.client
         ));
         lines.push(format!("    {} status --admin 127.0.0.1:{}", own_name(), first.admin));
+        lines.push(format!("    a browser at http://127.0.0.1:{}/", first.admin));
     }
     lines.push(String::new());
     lines.push(format!("  Data and logs: {}, yours to remove", layout.dir().display()));

@@ -51,6 +51,7 @@ mod replica;
 mod session;
 mod signal;
 mod sink;
+mod snapshots;
 mod status;
 mod supervisor;
 mod timing;
@@ -92,6 +93,7 @@ fn run(command: Command) -> Result<(), Failure> {
             },
             Command::Leader(LeaderCommand::Transfer(args)) => lead::transfer(&args).await,
             Command::Log(command) => logs::run(&command),
+            Command::Snapshot(args) => snapshots::ask(&args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Completions(args) => {
                 reference::completions(args.shell);

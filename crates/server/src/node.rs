@@ -450,11 +450,17 @@ fn new_shard(
     log: &SharedLog,
     net: &Net,
 ) -> Result<Shard, Failure> {
+    let bytes = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
     let options = ShardOptions {
         group: config.group.clone(),
         log_memory_bytes_max: config.log_memory_bytes_max,
         propose_timeout: config.propose_timeout,
         read_timeout: config.propose_timeout,
+        snapshot_log_bytes: bytes(config.snapshots.snapshot_log_bytes),
+        snapshot_log_entries: config.snapshots.snapshot_log_entries,
+        snapshot_tail_bytes: bytes(config.snapshots.snapshot_tail_bytes),
+        snapshot_tail_entries: config.snapshots.snapshot_tail_entries,
+        snapshot_bytes_per_second: config.snapshots.snapshot_bytes_per_second,
         seed: seed(&seat(identity)),
         ..ShardOptions::default()
     };

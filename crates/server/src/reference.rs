@@ -1,7 +1,7 @@
 //! `raftlet completions` and `raftlet man`, made from the command line's own
 //! model: neither can differ from what the program takes.
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
@@ -40,16 +40,26 @@ fn pages(wanted: Option<&str>) -> std::io::Result<Option<String>> {
     let mut root = Cli::command();
     // Gives subcommands their full names.
     root.build();
-    let commands = root.get_subcommands().filter(|it| !it.is_hide_set());
     let mut text = Vec::new();
-    if wanted.is_none() {
-        Man::new(root.clone()).render(&mut text)?;
-    }
-    for command in commands.filter(|it| wanted.is_none_or(|wanted| it.get_name() == wanted)) {
-        Man::new(command.clone()).render(&mut text)?;
+    match wanted {
+        None => put_pages(&root, &mut text)?,
+        Some(name) => {
+            if let Some(command) = root.find_subcommand(name) {
+                put_pages(command, &mut text)?;
+            }
+        }
     }
     let text = String::from_utf8_lossy(&text).into_owned();
     Ok((!text.is_empty()).then_some(text))
+}
+
+/// The page of a command, then those of its own commands.
+fn put_pages(command: &Command, into: &mut Vec<u8>) -> std::io::Result<()> {
+    Man::new(command.clone()).render(into)?;
+    for inner in command.get_subcommands().filter(|it| !it.is_hide_set()) {
+        put_pages(inner, into)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -64,6 +74,7 @@ mod tests {
         assert!(!serve.contains("exit\\-with\\-stdin"), "{serve}");
         let all = pages(None).unwrap().unwrap();
         assert!(all.contains(&serve));
+        assert!(all.contains("raftlet\\-config\\-check"));
         assert_eq!(pages(Some("serv")).unwrap(), None);
     }
 }

@@ -21,7 +21,7 @@ use crate::ports::{NodePorts, Shard};
 use raftlet::core::{Liveness, NodeId, Sender};
 use raftlet::{Inbox, Incoming};
 use raftlet_log::{Home, RealDisk};
-use raftlet_net::{NetEvent, Refusal, RefusalReason, Sink};
+use raftlet_net::{Disowned, NetEvent, Refusal, RefusalReason, Sink};
 
 /// The glue between transport and shard.
 #[derive(Debug)]
@@ -98,6 +98,11 @@ impl Sink for ShardSink {
             Liveness::Unknown => {}
         }
         self.inbox.liveness(node, liveness);
+    }
+
+    fn disowned(&self, from: Sender, disowned: Disowned) {
+        let Disowned { group, generation, term } = disowned;
+        self.inbox.disowned(from, group, generation, term);
     }
 
     async fn remember(&self, peer: Sender) -> io::Result<()> {

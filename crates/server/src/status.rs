@@ -126,11 +126,33 @@ pub(crate) struct GroupStatus {
     /// See `last_index`.
     #[serde(default)]
     pub(crate) durable_index: u64,
+    /// The snapshot here contains the log up to here; 0 without one.
+    #[serde(default)]
+    pub(crate) snapshot_index: u64,
+    /// The log up to here is gone.
+    #[serde(default)]
+    pub(crate) base_index: u64,
+    /// Snapshots on their way between this node and others.
+    #[serde(default)]
+    pub(crate) transfers: Vec<SnapshotTransfer>,
     /// 16 hexadecimal digits; equal on members at an equal `digest_index`.
     pub(crate) state_digest: String,
     pub(crate) digest_index: u64,
     /// In order of node id.
     pub(crate) members: Vec<MemberStatus>,
+}
+
+/// A snapshot on its way.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct SnapshotTransfer {
+    /// The other node.
+    pub(crate) node_id: u64,
+    /// Whether it comes from there.
+    pub(crate) is_received: bool,
+    /// Parts that arrived, and all; 0 before that is known.
+    pub(crate) parts_done: u64,
+    /// See `parts_done`.
+    pub(crate) parts: u64,
 }
 
 /// What a member is.
@@ -222,6 +244,15 @@ impl NodeStatus {
                 group.state_digest,
                 group.digest_index,
             ));
+            for transfer in &group.transfers {
+                text.push_str(&format!(
+                    "         snapshot {} node {}: {} of {} parts\n",
+                    if transfer.is_received { "from" } else { "to" },
+                    transfer.node_id,
+                    transfer.parts_done,
+                    transfer.parts,
+                ));
+            }
             for member in &group.members {
                 text.push_str(&format!(
                     "         node {:<4} {:<6} match {}\n",
@@ -293,6 +324,9 @@ mod tests {
                 applied_index: 7,
                 last_index: 8,
                 durable_index: 8,
+                snapshot_index: 5,
+                base_index: 4,
+                transfers: Vec::new(),
                 state_digest: "ab".repeat(8),
                 digest_index: 7,
                 members: Vec::new(),

@@ -15,11 +15,13 @@ use crate::keyspace::Keyspace;
 use crate::logging::{Line, Logging};
 use crate::metrics::Metrics;
 use crate::ports::{Group, Shard, SharedLog};
+use crate::snapshots::{self, TakesSnapshots};
 use crate::status::{
     ClientsStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, PeerStatus, Role,
+    SnapshotTransfer,
 };
-use raftlet::StateDigest;
 use raftlet::core::{Counters, GroupId, Liveness, NodeId, Role as CoreRole};
+use raftlet::{SnapshotProgress, SnapshotsStatus, StateDigest};
 use raftlet_log::Identity;
 use raftlet_net::NetHandle;
 
@@ -145,6 +147,9 @@ impl NodeView {
             applied_index: status.applied_index.get(),
             last_index: status.core.last_index.get(),
             durable_index: status.core.durable_index.get(),
+            snapshot_index: status.core.snapshot_index.get(),
+            base_index: status.core.base_index.get(),
+            transfers: transfers(&status.snapshots),
             state_digest: format!("{:016x}", digest.map_or(0, |digest| digest.digest)),
             digest_index: digest.map_or(0, |digest| digest.index.get()),
             members: status
@@ -158,6 +163,25 @@ impl NodeView {
                 })
                 .collect(),
         }
+    }
+}
+
+/// What is under way, to other nodes first.
+fn transfers(snapshots: &SnapshotsStatus) -> Vec<SnapshotTransfer> {
+    let transfer = |progress: &SnapshotProgress, is_received| SnapshotTransfer {
+        node_id: progress.node.get(),
+        is_received,
+        parts_done: progress.parts_done,
+        parts: progress.parts,
+    };
+    let sent = snapshots.sending.iter().map(|progress| transfer(progress, false));
+    sent.chain(snapshots.receiving.iter().map(|progress| transfer(progress, true))).collect()
+}
+
+impl TakesSnapshots for NodeView {
+    async fn take_snapshots(&self, order: snapshots::Order) -> Vec<snapshots::Outcome> {
+        let groups = self.keyspace.get().map_or(&[][..], |keyspace| keyspace.groups());
+        snapshots::take(groups, order).await
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::candidate::Candidate;
 use crate::error::TransferError;
 use crate::group::{Group, RoleState};
-use crate::ids::{LogId, NodeId, Sender};
+use crate::ids::{LogId, NodeId, Sender, Term};
 use crate::message::VoteKind;
 use crate::output::Role;
 use crate::time::Now;
@@ -32,6 +32,19 @@ impl Group {
     #[must_use]
     pub fn is_transferring(&self) -> bool {
         matches!(&self.role, RoleState::Leader(role) if role.is_transferring())
+    }
+
+    /// A node says, beside the group's own messages, that it does not lead in
+    /// `term` nor before: it stepped down unheard, or halted on a node that
+    /// lives (rule 20). Who believes in it stops.
+    pub fn on_disowned(&mut self, now: Now, from: Sender, term: Term) {
+        self.state.now = now;
+        let is_meant = self.state.term <= term && self.state.is_member(from);
+        if let RoleState::Follower(follower) = &mut self.role
+            && is_meant
+        {
+            follower.on_not_leader(&mut self.state, from.node);
+        }
     }
 
     /// The leader wants this member to lead. It campaigns at once, without

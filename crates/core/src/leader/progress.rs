@@ -230,6 +230,15 @@ impl Peer {
         self.is_open(state, round).then(|| since.after_ns(interval))
     }
 
+    /// A later run of it is known. What a former one knew committed need not be
+    /// on its disk: a crash may have taken it.
+    fn note_run(&mut self, run: Run) {
+        if run > self.run {
+            self.run = run;
+            self.commit = Index::ZERO;
+        }
+    }
+
     pub(crate) fn on_deadline(&mut self, state: &State, round: Round) {
         if self.contact_at(state, round).is_some_and(|at| at <= state.time()) {
             self.contact = true;
@@ -246,7 +255,7 @@ impl Peer {
             Liveness::Alive { run } => {
                 if run > self.run {
                     // What was under way to the former run is gone.
-                    self.run = run;
+                    self.note_run(run);
                     self.probe_from(self.matched.next());
                 }
                 self.contact = true;
@@ -293,6 +302,11 @@ impl Peer {
 
     fn send_entries(&mut self, state: &mut State, circular: Circular, fetches: &mut u64) {
         let last = state.log.last().index;
+        if self.mode == (Mode::Probe { outstanding: true }) && self.is_behind_base(state) {
+            // The place that was asked about has left the log since: no answer
+            // can settle it any more.
+            self.mode = Mode::Probe { outstanding: false };
+        }
         while self.next <= last && self.has_room() {
             let bytes_max = state.settings.options().append_bytes_max;
             let Some(entries) = state.log.slice(self.next, last, bytes_max) else {
@@ -429,12 +443,14 @@ impl Peer {
     pub(crate) fn on_ack(&mut self, state: &mut State, run: Run, ack: &Ack) -> bool {
         let now = state.time();
         self.round = self.round.max(ack.round);
-        self.commit = self.commit.max(ack.commit);
+        self.note_run(run);
+        if run == self.run {
+            self.commit = self.commit.max(ack.commit);
+        }
         // A window that a loss has shrunk doubles with every round trip.
         let news = ack.position.saturating_sub(self.acked);
         self.acked += news;
         self.window = self.window.saturating_add(news).min(state.settings.window_units);
-        self.run = self.run.max(run);
         self.wall = Some((ack.wall, now));
         let before = self.matched;
         match ack.outcome {

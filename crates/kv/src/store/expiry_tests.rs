@@ -74,6 +74,18 @@ fn a_key_is_gone_when_log_time_reaches_its_deadline_and_not_before() {
 }
 
 #[test]
+fn members_that_differ_in_a_deadline_differ_in_their_digest() {
+    let digest = |expiry| {
+        let mut at = At::ms(1_000);
+        at.set("k", expiry);
+        at.store.digest()
+    };
+    assert_ne!(digest(Expiry::Never), digest(Expiry::In(100)));
+    assert_ne!(digest(Expiry::In(101)), digest(Expiry::In(100)));
+    assert_eq!(digest(Expiry::At(1_100)), digest(Expiry::In(100)));
+}
+
+#[test]
 fn log_time_never_falls_whatever_a_later_entry_says() {
     let mut at = At::ms(1_000);
     at.set("k", Expiry::In(100));

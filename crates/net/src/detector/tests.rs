@@ -21,7 +21,7 @@ fn alive(number: u64) -> Liveness {
 }
 
 fn heartbeat(received: u64, turns: &[u64]) -> Heartbeat {
-    Heartbeat { stamp: ms(0), received, turns: turns.to_vec() }
+    Heartbeat { stamp: ms(0), received, turns: turns.to_vec(), disowned: Vec::new() }
 }
 
 fn detector() -> Detector {

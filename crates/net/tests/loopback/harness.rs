@@ -16,8 +16,8 @@ use raftlet::core::{
 };
 use raftlet::{FailureDetector, Incoming, Rpc};
 use raftlet_net::{
-    Identity, Net, NetDetector, NetEvent, NetHandle, NetListener, NetOptions, NetRpc, PeerOptions,
-    PeerStats, RefusalReason, RollCallStart, Sink,
+    Disowned, Identity, Net, NetDetector, NetEvent, NetHandle, NetListener, NetOptions, NetRpc,
+    PeerOptions, PeerStats, RefusalReason, RollCallStart, Sink,
 };
 
 /// Far beyond what anything here takes.
@@ -54,6 +54,7 @@ pub(crate) fn numbered(number: u64) -> Incoming {
 pub(crate) struct Recorder {
     pub(crate) received: RefCell<Vec<(Sender, Incoming)>>,
     pub(crate) liveness: RefCell<Vec<(NodeId, Liveness)>>,
+    pub(crate) disowned: RefCell<Vec<(NodeId, Disowned)>>,
     pub(crate) refused: RefCell<Vec<(RefusalReason, String)>>,
     pub(crate) refused_by: RefCell<Vec<(RefusalReason, String)>>,
     pub(crate) remembered: RefCell<Vec<Sender>>,
@@ -75,6 +76,11 @@ impl Sink for Recorder {
 
     fn liveness(&self, node: NodeId, liveness: Liveness) {
         self.liveness.borrow_mut().push((node, liveness));
+        self.changed.notify_one();
+    }
+
+    fn disowned(&self, from: Sender, disowned: Disowned) {
+        self.disowned.borrow_mut().push((from.node, disowned));
         self.changed.notify_one();
     }
 

@@ -6,7 +6,9 @@ use tokio::net::TcpListener;
 
 use crate::harness::{Node, Seat, cluster, id, on_one_thread, peer, seat};
 use crate::raw::Raw;
-use raftlet::core::{Liveness, Run};
+use raftlet::FailureDetector;
+use raftlet::core::{Generation, GroupId, Liveness, Run, Term};
+use raftlet_net::Disowned;
 
 fn quick(options: &mut raftlet_net::NetOptions) {
     options.suspect_after = Duration::from_millis(300);
@@ -86,5 +88,34 @@ fn a_node_whose_shard_stands_still_is_suspected_though_it_answers() {
         assert!(one.is_connected(2));
         two.recorder.is_stuck.set(false);
         one.until_alive(2, 1).await;
+    });
+}
+
+#[test]
+fn what_a_node_disowned_before_anybody_listened_is_heard_and_then_told_no_more() {
+    on_one_thread(async {
+        let nodes = cluster(3).await;
+        let disowned =
+            Disowned { group: GroupId::new(7), generation: Generation::new(1), term: Term::new(3) };
+        let Disowned { group, generation, term } = disowned;
+        nodes[0].detector.disown(group, generation, term);
+        for node in &nodes[1..] {
+            node.until("its word", |n| !n.recorder.disowned.borrow().is_empty()).await;
+            assert_eq!(node.recorder.disowned.borrow()[0], (id(1), disowned));
+        }
+        // Answered within some heartbeats; after that only liveness is told.
+        for node in &nodes[1..] {
+            let mut heard = 0;
+            let mut beats = nodes[0].recorder.turns.get();
+            nodes[0]
+                .until("no more of it", |n| {
+                    let now = node.recorder.disowned.borrow().len();
+                    if std::mem::replace(&mut heard, now) != now {
+                        beats = n.recorder.turns.get();
+                    }
+                    n.recorder.turns.get() > beats + 5
+                })
+                .await;
+        }
     });
 }

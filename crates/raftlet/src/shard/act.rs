@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use crate::applier::{Applied, Job, apply};
 use crate::effects::{Courier, Effects, StorageRead, Work};
 use crate::observe;
-use crate::port::{Clock, Ports, Rpc, Spawn, StateMachine, Storage};
+use crate::port::{Clock, FailureDetector, Ports, Rpc, Spawn, StateMachine, Storage};
 use crate::reads::ReadJob;
 use crate::shard::Shared;
 use crate::shard::state::Completion;
@@ -25,6 +25,9 @@ impl<P: Ports> Shared<P> {
     pub(crate) fn act(self: &Rc<Self>, now: Now, fx: &mut Effects<P::Machine>) {
         loop {
             self.send(fx);
+            for (group, generation, term) in fx.disowned.drain(..) {
+                self.detector.disown(group, generation, term);
+            }
             observe::tell(&mut fx.notes);
             for read in fx.fetches.drain(..) {
                 self.start_read(read);

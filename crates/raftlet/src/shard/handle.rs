@@ -19,7 +19,7 @@ use crate::port::{Clock, Incoming, Ports, StateMachine};
 use crate::shard::Shared;
 use crate::status::GroupStatus;
 use crate::timers::Slot;
-use raftlet_core::{Index, Liveness, NodeId, Sender, Term};
+use raftlet_core::{Generation, GroupId, Index, Liveness, NodeId, Sender, Term};
 
 /// Largest encoding buffer kept between proposals.
 const SCRATCH_BYTES_KEPT: usize = 64 << 10;
@@ -305,6 +305,13 @@ impl<P: Ports> Inbox<P> {
     /// protocol repairs.
     pub fn deliver(&self, from: Sender, messages: &mut Vec<Incoming>) {
         self.shared.state.with(|state| state.deliver(from, messages));
+        self.shared.signal.raise();
+    }
+
+    /// Tells a group that the sender leads it no more in `term`, whatever the
+    /// failure detector says of its node (rule 20).
+    pub fn disowned(&self, from: Sender, group: GroupId, generation: Generation, term: Term) {
+        self.shared.state.with(|state| state.accept_disowned(from, (group, generation, term)));
         self.shared.signal.raise();
     }
 

@@ -110,6 +110,8 @@ pub(crate) struct State<M: StateMachine> {
     pub(super) release_next: Slot,
     pub(super) transfers: Transfers,
     pub(super) watchers: Watchers,
+    /// What other nodes disowned, to be told to groups.
+    pub(super) disowned: VecDeque<(Slot, Sender, Term)>,
     pub(super) changes: Changes,
     pub(super) couriers: Couriers,
     pub(super) counters: ShardCounters,
@@ -150,6 +152,7 @@ impl<M: StateMachine> State<M> {
             release_next: 0,
             transfers: Transfers::default(),
             watchers: Watchers::default(),
+            disowned: VecDeque::new(),
             changes: Changes::default(),
             couriers: Couriers::default(),
             counters: ShardCounters::default(),

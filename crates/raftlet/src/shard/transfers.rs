@@ -9,11 +9,15 @@ use crate::port::StateMachine;
 use crate::shard::state::{Phase, State};
 use crate::timers::Slot;
 use crate::transfer::TRANSFERS_MAX;
-use raftlet_core::{NodeId, Now, Term};
+use raftlet_core::{Generation, GroupId, NodeId, Now, Sender, Term};
 
 /// Core deadlines that a transfer may take in all: the transfer's own, and an
 /// election where the successor failed half way.
 const ELECTION_TIMEOUTS: u32 = 4;
+
+/// Disowned groups that wait for a turn. More are dropped: they are told again
+/// until this node answers, and asking a group finds out as well.
+const DISOWNED_MAX: usize = 1 << 16;
 
 impl<M: StateMachine> State<M> {
     /// Takes a transfer in, or gives the answer back with the reason.
@@ -48,6 +52,32 @@ impl<M: StateMachine> State<M> {
             self.watchers.close(&mut self.due.wakers);
         }
         offices
+    }
+
+    /// A node leads a group no more: the next turn tells the group.
+    pub(crate) fn accept_disowned(
+        &mut self,
+        from: Sender,
+        (group, generation, term): (GroupId, Generation, Term),
+    ) {
+        let Some(slot) = self.by_group.get(&group).copied() else {
+            return;
+        };
+        let is_same =
+            self.members.get(slot).is_some_and(|it| it.core.seat().generation == generation);
+        if is_same && self.disowned.len() < DISOWNED_MAX {
+            self.disowned.push_back((slot, from, term));
+        }
+    }
+
+    /// Tells groups what other nodes disowned.
+    pub(super) fn take_disowned(&mut self, now: Now) {
+        while let Some((slot, from, term)) = self.disowned.pop_front() {
+            if let Some(member) = self.members.get_mut(slot) {
+                member.core.on_disowned(now, from, term);
+                self.mark_dirty(slot);
+            }
+        }
     }
 
     /// Begins what was asked, ends what is out of time.

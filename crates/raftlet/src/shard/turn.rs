@@ -56,6 +56,7 @@ impl<M: StateMachine> State<M> {
         self.take_transfers(now);
         self.take_changes(now);
         self.take_liveness(now);
+        self.take_disowned(now);
         self.take_deadlines(now);
         self.settle_dirty(now);
         self.keep_memory();
@@ -73,6 +74,7 @@ impl<M: StateMachine> State<M> {
             || !self.completions.is_empty()
             || !self.sweeps.is_empty()
             || self.transfers.is_asked()
+            || !self.disowned.is_empty()
             || self.changes.is_asked()
             || self.writer.wants_turn(self.now.time)
     }

@@ -12,10 +12,11 @@
 //! - Nobody else writes meanwhile: the permit is one for the shard.
 //!
 //! A batch for which there is no space is tried again after a pause, and the
-//! next one waits behind it. Terms and votes do not: storage keeps a reserve
-//! for them (rule 9), so they are taken out of both and written *ahead*, alone.
-//! That changes no order that counts: a term may be durable before entries of
-//! an older one.
+//! next one waits behind it. Terms and votes do not, nor do compactions, which
+//! free space: storage keeps a reserve for them (rule 9), so they are taken out
+//! of both and written *ahead*, alone. That changes no order that counts: a term
+//! may be durable before entries of an older one, and the front of a log leave
+//! before its end grows.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -52,9 +53,9 @@ pub(crate) struct Writer {
     permit: Permit,
     /// A batch for which there was no space, and when to try again.
     refused: Option<(WriteBatch, Time)>,
-    /// Terms and votes that are being written ahead of it.
+    /// What is being written ahead of it.
     ahead: Vec<Part>,
-    /// Not even those found space: they wait for the pause, too.
+    /// Not even that found space: it waits for the pause, too.
     is_reserve_empty: bool,
 }
 
@@ -64,7 +65,8 @@ pub(crate) struct Writer {
 pub(crate) enum Durable {
     /// All that went under the tickets.
     All(Vec<Part>),
-    /// Their terms and votes alone.
+    /// Their terms and votes alone, and compactions, of which the core hears
+    /// with the rest.
     HardStates(Vec<Part>),
 }
 
@@ -162,12 +164,24 @@ impl Writer {
             }
     }
 
-    /// Whether a term or vote waits behind a batch without space.
+    /// Whether something waits behind a batch without space that need not.
     fn may_go_ahead(&self) -> bool {
-        let has_some = |batch: &WriteBatch| batch.writes.iter().any(|w| w.hard_state.is_some());
-        let refused = self.refused.as_ref();
-        !self.is_reserve_empty
-            && refused.is_some_and(|(batch, _)| has_some(batch) || has_some(&self.gathering))
+        let Some((refused, _)) = self.refused.as_ref().filter(|_| !self.is_reserve_empty) else {
+            return false;
+        };
+        let may = |write: &GroupWrite, earlier| {
+            write.hard_state.is_some() || may_overtake(write, earlier)
+        };
+        let mut behind = self.gathering.writes.iter().zip(&self.parts);
+        refused.writes.iter().any(|write| may(write, None))
+            || behind.any(|(write, part)| may(write, self.refused_of(part.slot)))
+    }
+
+    /// What has no space of a group.
+    fn refused_of(&self, slot: Slot) -> Option<&GroupWrite> {
+        let (refused, _) = self.refused.as_ref()?;
+        let at = self.in_flight.iter().position(|part| part.slot == slot)?;
+        refused.writes.get(at)
     }
 
     /// When to try a refused write again.
@@ -199,18 +213,30 @@ impl Writer {
         Some(std::mem::take(&mut self.gathering))
     }
 
-    /// The terms and votes of what has no space and of what gathers behind it.
+    /// What need not wait, of what has no space and of what gathers behind it.
     fn take_ahead(&mut self) -> WriteBatch {
         let mut ahead = WriteBatch::default();
-        let refused = self.refused.as_mut().map(|(batch, _)| batch);
-        let earlier = refused.into_iter().flat_map(|batch| &mut batch.writes).zip(&self.in_flight);
-        for (write, part) in earlier.chain(self.gathering.writes.iter_mut().zip(&self.parts)) {
-            if let Some(hard_state) = write.hard_state.take() {
-                let of = (write.group, write.generation);
-                let hard_state = Some(hard_state);
-                ahead.writes.push(GroupWrite { hard_state, ..GroupWrite::new(of.0, of.1) });
+        let behind = self.gathering.writes.iter().zip(&self.parts);
+        let may_behind: Vec<bool> =
+            behind.map(|(write, part)| may_overtake(write, self.refused_of(part.slot))).collect();
+        let mut take = |write: &mut GroupWrite, part: &Part, may_overtake: bool| {
+            let hard_state = write.hard_state.take();
+            let compact = write.compact.take_if(|_| may_overtake);
+            if hard_state.is_some() || compact.is_some() {
+                let empty = GroupWrite::new(write.group, write.generation);
+                ahead.writes.push(GroupWrite { hard_state, compact, ..empty });
                 self.ahead.push(*part);
             }
+        };
+        let refused = self.refused.as_mut().map(|(batch, _)| batch);
+        let earlier = refused.into_iter().flat_map(|batch| &mut batch.writes);
+        for (write, part) in earlier.zip(&self.in_flight) {
+            let may = may_overtake(write, None);
+            take(write, part, may);
+        }
+        let behind = self.gathering.writes.iter_mut().zip(&self.parts);
+        for ((write, part), may) in behind.zip(may_behind) {
+            take(write, part, may);
         }
         ahead
     }
@@ -244,7 +270,7 @@ impl Writer {
         self.permit.release()
     }
 
-    /// Terms and votes that found no space wait where they came from.
+    /// What found no space even so waits where it came from.
     fn put_back(&mut self, ahead: WriteBatch) {
         self.is_reserve_empty = true;
         for (write, part) in ahead.writes.into_iter().zip(self.ahead.drain(..)) {
@@ -256,6 +282,7 @@ impl Writer {
             let place = places.find(|(_, at)| at.slot == part.slot && at.ticket >= part.ticket);
             if let Some((place, _)) = place {
                 place.hard_state = place.hard_state.or(write.hard_state);
+                place.compact = place.compact.or(write.compact);
             }
         }
     }
@@ -270,6 +297,19 @@ impl Writer {
     pub(crate) const fn permit(&mut self) -> &mut Permit {
         &mut self.permit
     }
+}
+
+/// Whether the front of a log may leave before what waits of the same group is
+/// written: where that only appends behind it.
+fn may_overtake(write: &GroupWrite, earlier: Option<&GroupWrite>) -> bool {
+    let Some(compact) = write.compact else {
+        return false;
+    };
+    let only_appends = |write: &GroupWrite| {
+        let first = write.entries.first();
+        write.truncate_from.is_none() && first.is_none_or(|first| first > compact.base.index)
+    };
+    only_appends(write) && earlier.is_none_or(only_appends)
 }
 
 /// Folds later changes of a group into what is gathered of it.

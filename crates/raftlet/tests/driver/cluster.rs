@@ -267,6 +267,21 @@ impl Cluster {
         }
     }
 
+    /// Detectors pass on what the node's shard has disowned.
+    pub(crate) fn pass_on_disowned(&self, from: u64) {
+        let node = &self.nodes[&from];
+        let sender = Sender {
+            node: NodeId::new(from),
+            incarnation: incarnation(from),
+            run: Run::new(node.run),
+        };
+        for (group, generation, term) in self.live(from).detector.take_disowned() {
+            for (_, live) in self.up().filter(|(id, _)| *id != from) {
+                live.shard.inbox().disowned(sender, group, generation, term);
+            }
+        }
+    }
+
     pub(crate) fn run_ms(&self, ms: u64) {
         self.executor.run_for(Duration::from_millis(ms));
     }

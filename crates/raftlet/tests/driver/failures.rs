@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
+<<<<<<< HEAD
 use crate::cluster::{Cluster, GENERATION, GROUP, Ledger, now_or_never};
 use raftlet::core::{GroupId, Index, NodeId, Role};
 use raftlet::{Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, Storage, Unknown};
+=======
+use crate::cluster::{Cluster, GENERATION, GROUP, Ledger, incarnation, now_or_never};
+use raftlet::core::{Generation, GroupId, Index, NodeId, Role, Run, Sender, Term};
+use raftlet::{Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, Unknown};
+>>>>>>> main
 
 #[test]
 fn what_was_acknowledged_survives_the_kill_of_every_node_at_once() {
@@ -242,4 +248,39 @@ fn a_killed_leader_is_replaced_and_a_waiter_elsewhere_is_told_once() {
         let lines = cluster.settled();
         assert_eq!(lines, done, "seed {seed}: each once, in order");
     }
+}
+
+#[test]
+fn a_group_that_halts_on_a_living_node_is_led_by_another_though_nobody_asks() {
+    let cluster = Cluster::voters(3);
+    cluster.vouch();
+    let (leader, follower, other) = cluster.leader_and_followers();
+    cluster.outcome(leader, "applied").unwrap();
+    cluster.run_ms(1_000);
+    cluster.live(leader).switches.fails.set(true);
+    let failed = cluster.outcome(leader, "halts");
+    assert!(matches!(failed, Err(ProposeError::Unknown(_))), "{failed:?}");
+    let leads = |id| cluster.group(id).office().role == Role::Leader;
+    cluster.run_ms(5_000);
+    assert!(!leads(follower) && !leads(other), "the detector vouches for the halted leader");
+    cluster.pass_on_disowned(leader);
+    cluster.run_ms(1_000);
+    assert!(leads(follower) || leads(other), "its own word frees them");
+}
+
+#[test]
+fn late_words_of_a_leader_about_a_former_term_free_nobody() {
+    let cluster = Cluster::voters(3);
+    cluster.vouch();
+    let (leader, follower, _) = cluster.leader_and_followers();
+    cluster.outcome(leader, "a").unwrap();
+    cluster.run_ms(1_000);
+    let office = cluster.group(follower).office();
+    let sender =
+        Sender { node: NodeId::new(leader), incarnation: incarnation(leader), run: Run::new(1) };
+    for (generation, term) in [(GENERATION, Term::BOOTSTRAP), (Generation::new(9), office.term)] {
+        cluster.live(follower).shard.inbox().disowned(sender, GROUP, generation, term);
+    }
+    cluster.run_ms(3_000);
+    assert_eq!(cluster.group(follower).office(), office);
 }

@@ -37,6 +37,11 @@ fn hundreds_of_idle_groups_cause_no_messages_writes_or_settling() {
         |handle: &&raftlet::Group<_>| handle.status().core.role == raftlet::core::Role::Leader;
     let leaders = handles.iter().filter(leads).count();
     assert_eq!(u64::try_from(leaders).unwrap(), GROUPS, "each group has its leader");
+    let per_node = usize::try_from(GROUPS).unwrap();
+    for group in 0..per_node {
+        let commit = |node: usize| handles[node * per_node + group].status().core.commit_index;
+        assert!((1..3).all(|node| commit(node) == commit(0)), "all know the last commit");
+    }
     let before: Vec<_> = (1..=3).map(|id| cluster.live(id).shard.status().counters).collect();
     cluster.run_ms(10_000);
     for (id, before) in (1..=3).zip(before) {

@@ -12,6 +12,7 @@ use clap::builder::BoolishValueParser;
 
 use crate::cli::clients::ClientArgs;
 use crate::cli::logging::LoggingArgs;
+use crate::cli::snapshot::SnapshotArgs;
 
 /// One node. Without flags: a cluster of its own on loopback.
 #[derive(Args, Clone, Debug)]
@@ -74,6 +75,8 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
+    pub(crate) snapshots: SnapshotArgs,
+    #[command(flatten)]
     pub(crate) clients: ClientArgs,
     #[command(flatten)]
     pub(crate) logging: LoggingArgs,
@@ -106,7 +109,8 @@ pub(crate) struct LimitArgs {
     pub(crate) heartbeat_interval_ms: u64,
     /// Lets leaders answer reads without asking a quorum, as long as no two
     /// nodes' clocks differ by more than this in a second. With it a killed
-    /// leader is replaced after an election timeout, not at once. 0: never.
+    /// leader is replaced after an election timeout, not at once. Not for
+    /// machines that are suspended or moved while they run. 0: never.
     #[arg(long, env = "RAFTLET_LEASE_CLOCK_DRIFT_US", default_value_t = 0, value_name = "US",
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(crate) lease_clock_drift_us: u32,

@@ -49,6 +49,16 @@ fn a_node_listens_where_the_list_says_unless_told() {
 }
 
 #[test]
+fn others_are_told_the_addresses_listened_on_unless_others_are_said() {
+    let plain = config(&["--client-addr", "127.0.0.1:71", "--admin-addr", "127.0.0.1:72"]).unwrap();
+    assert_eq!(plain.advertised_client, "127.0.0.1:71");
+    assert_eq!(plain.advertised_admin, "127.0.0.1:72");
+    let said =
+        config(&["--advertise-client-addr", "a:1", "--advertise-admin-addr", "b:2"]).unwrap();
+    assert_eq!((said.advertised_client.as_str(), said.advertised_admin.as_str()), ("a:1", "b:2"));
+}
+
+#[test]
 fn every_election_timeout_that_the_flag_allows_can_be_had() {
     for ms in ["300", "1000", "30000", "600000"] {
         config(&["--election-timeout-ms", ms]).unwrap();

@@ -137,4 +137,17 @@ mod tests {
         assert_eq!(report.nodes[1].report.as_ref().unwrap()["status"]["node_id"], 2);
         assert!(report.nodes[2].why.as_ref().unwrap().contains("not met"));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_too_long_is_late_and_holds_nobody_up() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let admin = Some(silent.local_addr().unwrap().to_string());
+        let peer = PeerStatus { node_id: 2, alive: None, connected: true, rtt_us: 0, admin };
+        let status = NodeStatus { node_id: 1, peers: vec![peer], ..NodeStatus::default() };
+        let node = Rc::new(Fake { status, ..Fake::default() });
+        let report = LocalSet::new().run_until(gather(&node, false)).await;
+        let late: Vec<bool> = report.nodes.iter().map(|node| node.is_late).collect();
+        assert_eq!(late, [false, true]);
+        assert!(report.nodes[1].why.as_ref().unwrap().contains("did not answer"));
+    }
 }

@@ -66,7 +66,9 @@ impl NodeProcess {
             .process_group(0);
         for (name, _) in std::env::vars_os() {
             // The operator's own node is not this one.
-            if name.to_string_lossy().starts_with("RAFTLET_") && name != "RAFTLET_LOG_LEVEL" {
+            let text = name.to_string_lossy();
+            let is_wanted = text == "RAFTLET_LOG_LEVEL" || text.starts_with("RAFTLET_SNAPSHOT_");
+            if text.starts_with("RAFTLET_") && !is_wanted {
                 command.env_remove(name);
             }
         }

@@ -26,6 +26,12 @@ impl Client {
         Ok(Self { stream, input: BytesMut::new(), parser: ReplyParser::new(4 << 20) })
     }
 
+    /// The same connection, to receive on while this one sends.
+    pub(crate) fn second_half(&self) -> std::io::Result<Self> {
+        let stream = self.stream.try_clone()?;
+        Ok(Self { stream, input: BytesMut::new(), parser: ReplyParser::new(4 << 20) })
+    }
+
     pub(crate) fn send(&mut self, requests: &[&[&str]]) -> std::io::Result<()> {
         let mut bytes = Vec::new();
         for request in requests {

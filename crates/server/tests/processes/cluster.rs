@@ -210,6 +210,11 @@ impl Cluster {
         }
     }
 
+    /// Of a node that runs.
+    pub(crate) fn process_id(&self, at: usize) -> u32 {
+        self.nodes[at].as_ref().unwrap().id()
+    }
+
     pub(crate) fn kill(&mut self, at: usize) {
         if let Some(mut child) = self.nodes[at].take() {
             // It fails only for a child that has ended.

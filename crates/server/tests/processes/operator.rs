@@ -182,3 +182,22 @@ fn idle_connections_do_not_shut_operators_out() {
     assert_eq!(http_get(port, "/livez").unwrap().0, 200);
     drop(idle);
 }
+
+#[test]
+fn nodes_know_where_the_others_admin_ports_are() {
+    let mut cluster = Cluster::new(3);
+    for at in 0..3 {
+        let mut command = cluster.command(at);
+        if at == 2 {
+            command.args(["--advertise-admin-addr", "elsewhere:7381"]);
+        }
+        cluster.start_as(at, command);
+    }
+    cluster.wait_ready();
+    wait_until("the first node knows both", || {
+        let status = cluster.status(0).unwrap();
+        let peers = status["peers"].as_array().unwrap();
+        let admins: Vec<Option<&str>> = peers.iter().map(|peer| peer["admin"].as_str()).collect();
+        admins == [Some(cluster.admin_address(1).as_str()), Some("elsewhere:7381")]
+    });
+}

@@ -46,3 +46,12 @@ pub fn request(random: &mut Random) -> Request {
         _ => [vec![random.word(&["sscan"]), key], walk(random)].concat(),
     }
 }
+
+/// One that takes out some members, but not all.
+pub fn pop(random: &mut Random) -> Request {
+    let mut request = words([random.word(&["spop"]), key(random, 's')]);
+    if random.once_in(2) {
+        request.push(random.one_of(&["1", "2", "3"]).into());
+    }
+    request
+}

@@ -5,8 +5,8 @@ use std::task::Waker;
 use super::{Durable, Part, Writer};
 use crate::port::GroupWrite;
 use raftlet_core::{
-    Arena, Chunk, Entries, EntryKind, Generation, GroupId, HardState, Index, LogId, NewEntry,
-    NodeId, Persist, Seal, Term, Ticket, Time,
+    Arena, Chunk, Compaction, Entries, EntryKind, Generation, GroupId, HardState, Index, LogId,
+    NewEntry, NodeId, Persist, Seal, Term, Ticket, Time,
 };
 
 const OF: (GroupId, Generation) = (GroupId::new(7), Generation::new(1));
@@ -189,4 +189,40 @@ fn terms_and_votes_that_find_no_space_either_go_with_the_rest() {
     writer.finish(rest);
     let next = writer.start(retry_at).unwrap();
     assert_eq!(next.writes[0].hard_state.unwrap().term, Term::new(6), "the last, once");
+}
+
+fn compacting(ticket: u64, base: u64) -> Persist {
+    let base = LogId { term: Term::new(2), index: Index::new(base) };
+    let compact = Some(Compaction { base, snapshot: Some(base) });
+    Persist { compact, ..persist(ticket, Entries::none()) }
+}
+
+#[test]
+fn what_frees_space_does_not_wait_for_space() {
+    let mut writer = Writer::default();
+    writer.gather(0, OF, false, persist(1, chunk(2, 5, 2)));
+    let full = writer.start(Time::ZERO).unwrap();
+    writer.refuse(Time::ZERO, full);
+    writer.gather(0, OF, false, compacting(2, 4));
+    let ahead = writer.start(Time::ZERO).unwrap();
+    assert_eq!(ahead.writes[0].compact.unwrap().base.index, Index::new(4));
+    assert!(ahead.writes[0].entries.is_empty());
+    writer.finish(ahead);
+    let rest = writer.start(writer.next_deadline().unwrap()).unwrap();
+    assert_eq!((ids(&rest.writes[0]), rest.writes[0].compact), (vec![(5, 2), (6, 2)], None));
+}
+
+#[test]
+fn a_log_that_begins_anew_waits_for_what_comes_before() {
+    let mut writer = Writer::default();
+    writer.gather(0, OF, false, persist(1, chunk(2, 5, 2)));
+    let full = writer.start(Time::ZERO).unwrap();
+    writer.refuse(Time::ZERO, full);
+    // A snapshot received that reaches beyond what waits.
+    writer.gather(0, OF, false, compacting(2, 9));
+    assert!(writer.start(Time::ZERO).is_none());
+    let rest = writer.start(writer.next_deadline().unwrap()).unwrap();
+    writer.finish(rest);
+    let next = writer.start(Time::ZERO.after_ns(1)).unwrap();
+    assert_eq!(next.writes[0].compact.unwrap().base.index, Index::new(9));
 }

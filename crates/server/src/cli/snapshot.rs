@@ -1,0 +1,57 @@
+//! When a node writes its groups down (`raftlet serve`), and telling one to
+//! (`raftlet snapshot`).
+
+use clap::Args;
+
+/// When groups are written down, and how much of their logs stays.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SnapshotArgs {
+    /// A group is written down when its log has grown by so many bytes.
+    #[arg(long, env = "RAFTLET_SNAPSHOT_LOG_BYTES", default_value_t = 64 << 20,
+          value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=1 << 50))]
+    pub(crate) snapshot_log_bytes: u64,
+    /// The same in entries of the log.
+    #[arg(long, env = "RAFTLET_SNAPSHOT_LOG_ENTRIES", default_value_t = 1 << 20,
+          value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 50))]
+    pub(crate) snapshot_log_entries: u64,
+    /// Bytes of log that stay behind a snapshot, for members a little behind.
+    #[arg(long, env = "RAFTLET_SNAPSHOT_TAIL_BYTES", default_value_t = 8 << 20,
+          value_name = "BYTES", value_parser = clap::value_parser!(u64).range(0..=1 << 50))]
+    pub(crate) snapshot_tail_bytes: u64,
+    /// The same in entries; the shorter of both counts.
+    #[arg(long, env = "RAFTLET_SNAPSHOT_TAIL_ENTRIES", default_value_t = 1 << 16,
+          value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1 << 50))]
+    pub(crate) snapshot_tail_entries: u64,
+    /// Bytes a second of a snapshot on its way to another node; 0: as fast as it
+    /// goes.
+    #[arg(
+        long,
+        env = "RAFTLET_SNAPSHOT_BYTES_PER_SECOND",
+        default_value_t = 0,
+        value_name = "BYTES"
+    )]
+    pub(crate) snapshot_bytes_per_second: u64,
+}
+
+/// Write groups down now and let their logs go, but for the tail.
+#[derive(Args, Debug)]
+pub(crate) struct TakeSnapshotArgs {
+    /// The admin address of the node: each takes its own.
+    #[arg(
+        long,
+        env = "RAFTLET_ADMIN_ADDR",
+        default_value = "127.0.0.1:7381",
+        value_name = "HOST:PORT"
+    )]
+    pub(crate) admin: String,
+    /// The group. Default: all that the node has.
+    #[arg(long, value_name = "G")]
+    pub(crate) group: Option<u64>,
+    /// One JSON array instead of lines.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How long to wait for the answer.
+    #[arg(long, default_value_t = 600_000, value_name = "MS",
+          value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    pub(crate) timeout_ms: u64,
+}
