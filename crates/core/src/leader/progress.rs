@@ -73,8 +73,9 @@ pub(crate) struct Peer {
     matched_run: Run,
     /// A later run of it came back without what it had acknowledged.
     has_lost_tail: bool,
-    /// The commit index that it reported.
+    /// The commit index that it reported, and its run that did.
     commit: Index,
+    commit_run: Run,
     /// The latest round that it answered.
     round: Round,
     round_sent: Round,
@@ -128,6 +129,7 @@ impl Peer {
             matched_run: Run::default(),
             has_lost_tail: false,
             commit: Index::ZERO,
+            commit_run: Run::default(),
             round: Round::default(),
             round_sent: Round::default(),
             commit_sent: Index::ZERO,
@@ -230,12 +232,13 @@ impl Peer {
         self.is_open(state, round).then(|| since.after_ns(interval))
     }
 
-    /// A later run of it is known. What a former one knew committed need not be
-    /// on its disk: a crash may have taken it.
-    fn note_run(&mut self, run: Run) {
-        if run > self.run {
-            self.run = run;
-            self.commit = Index::ZERO;
+    /// What a former run knew committed need not be on its disk: a crash may
+    /// have taken it.
+    fn note_commit(&mut self, run: Run, commit: Index) {
+        if run > self.commit_run {
+            (self.commit_run, self.commit) = (run, commit);
+        } else if run == self.commit_run {
+            self.commit = self.commit.max(commit);
         }
     }
 
@@ -255,7 +258,7 @@ impl Peer {
             Liveness::Alive { run } => {
                 if run > self.run {
                     // What was under way to the former run is gone.
-                    self.note_run(run);
+                    self.run = run;
                     self.probe_from(self.matched.next());
                 }
                 self.contact = true;
@@ -443,14 +446,12 @@ impl Peer {
     pub(crate) fn on_ack(&mut self, state: &mut State, run: Run, ack: &Ack) -> bool {
         let now = state.time();
         self.round = self.round.max(ack.round);
-        self.note_run(run);
-        if run == self.run {
-            self.commit = self.commit.max(ack.commit);
-        }
+        self.note_commit(run, ack.commit);
         // A window that a loss has shrunk doubles with every round trip.
         let news = ack.position.saturating_sub(self.acked);
         self.acked += news;
         self.window = self.window.saturating_add(news).min(state.settings.window_units);
+        self.run = self.run.max(run);
         self.wall = Some((ack.wall, now));
         let before = self.matched;
         match ack.outcome {
