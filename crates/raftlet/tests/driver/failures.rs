@@ -2,15 +2,9 @@
 
 use std::time::Duration;
 
-<<<<<<< HEAD
-use crate::cluster::{Cluster, GENERATION, GROUP, Ledger, now_or_never};
-use raftlet::core::{GroupId, Index, NodeId, Role};
-use raftlet::{Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, Storage, Unknown};
-=======
 use crate::cluster::{Cluster, GENERATION, GROUP, Ledger, incarnation, now_or_never};
 use raftlet::core::{Generation, GroupId, Index, NodeId, Role, Run, Sender, Term};
-use raftlet::{Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, Unknown};
->>>>>>> main
+use raftlet::{Halt, NotDone, OpenError, ProposeError, ReadError, ShardError, Storage, Unknown};
 
 #[test]
 fn what_was_acknowledged_survives_the_kill_of_every_node_at_once() {
