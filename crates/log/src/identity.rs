@@ -369,6 +369,19 @@ impl<D: Disk> Home<D> {
         self.0.identity
     }
 
+    /// The name of its cluster.
+    #[must_use]
+    pub fn cluster_name(&self) -> String {
+        self.0.contents.borrow().cluster_name.clone()
+    }
+
+    /// The cluster's first members as the directory was founded with them:
+    /// `1=host:port,2=host:port`, in order of id.
+    #[must_use]
+    pub fn founders(&self) -> String {
+        self.0.contents.borrow().members.clone()
+    }
+
     /// Whether this start founded the directory.
     #[must_use]
     pub fn is_new(&self) -> bool {

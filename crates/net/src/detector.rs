@@ -78,24 +78,25 @@ impl Detector {
         now: Time,
         peers: impl Iterator<Item = NodeId>,
     ) -> Self {
-        let watched = |node| {
-            let watched = Watched {
-                liveness: Liveness::Unknown,
-                run: None,
-                since: now,
-                proved_at: None,
-                not_before: Time::ZERO,
-                turns: Vec::new(),
-                heartbeat: None,
-            };
-            (node, watched)
-        };
+        let watched = |node| (node, Watched::new(now));
         Self {
             interval_ns: Time::ZERO.after(timings.heartbeat_interval).ns(),
             suspect_ns: Time::ZERO.after(timings.suspect_after).ns(),
             peers: peers.map(watched).collect(),
             last_tick: now,
             changes: Vec::new(),
+        }
+    }
+
+    /// Another node is watched from now on.
+    pub(crate) fn watch(&mut self, now: Time, node: NodeId) {
+        self.peers.entry(node).or_insert_with(|| Watched::new(now));
+    }
+
+    /// Nobody asks for a node any more: what was said of it last is withdrawn.
+    pub(crate) fn forget(&mut self, node: NodeId) {
+        if self.peers.remove(&node).is_some_and(|peer| peer.liveness != Liveness::Unknown) {
+            self.changes.push((node, Liveness::Unknown));
         }
     }
 
@@ -215,6 +216,18 @@ impl Detector {
 }
 
 impl Watched {
+    const fn new(now: Time) -> Self {
+        Self {
+            liveness: Liveness::Unknown,
+            run: None,
+            since: now,
+            proved_at: None,
+            not_before: Time::ZERO,
+            turns: Vec::new(),
+            heartbeat: None,
+        }
+    }
+
     fn on_turns(&mut self, now: Time, turns: &[u64]) {
         // The first heartbeat of a connection tells nothing of shards.
         if turns.is_empty() {

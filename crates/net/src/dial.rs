@@ -155,7 +155,7 @@ async fn connect(peer: &Peer) -> Result<TcpStream, ConnectionError> {
     loop {
         tokio::select! {
             biased;
-            connected = TcpStream::connect(&*peer.address) => return Ok(connected?),
+            connected = TcpStream::connect(peer.address()) => return Ok(connected?),
             () = peer.dial.notified() => {}
         }
     }
@@ -232,7 +232,7 @@ fn on_dial_failed(shared: &Shared, peer: &Peer, sink: &impl Sink, cause: Connect
         shared.detector.borrow_mut().on_gone(now, peer.node);
         shared.report_liveness(sink);
     }
-    let address = peer.address.clone();
+    let address = peer.address();
     match cause {
         ConnectionError::Refused(refusal) => sink.event(NetEvent::Refused { address, refusal }),
         ConnectionError::RefusedBy(refusal) => report_refused_by(peer, sink, refusal),
@@ -241,7 +241,7 @@ fn on_dial_failed(shared: &Shared, peer: &Peer, sink: &impl Sink, cause: Connect
 }
 
 pub(crate) fn report_refused_by(peer: &Peer, sink: &impl Sink, refusal: Refusal) {
-    sink.event(NetEvent::RefusedBy { node: peer.node, address: peer.address.clone(), refusal });
+    sink.event(NetEvent::RefusedBy { node: peer.node, address: peer.address(), refusal });
 }
 
 pub(crate) fn count_end(peer: &Peer, cause: &ConnectionError) {

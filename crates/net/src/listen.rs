@@ -179,17 +179,17 @@ impl<S: Sink> Accepting<S> {
     /// Judges who says hello; what it proves is durable before it counts.
     async fn admit(&self, frame: &Frame) -> Result<(Hello, Rc<Peer>), Refusal> {
         let hello = Hello::decode(&frame.body)?;
-        let peer = self.shared.peers.get(&hello.sender.node);
+        let peer = self.shared.peer(hello.sender.node);
         let judge = || {
-            let known = peer.map(|peer| peer.known());
+            let known = peer.as_ref().map(|peer| peer.known());
             judge_hello(&self.shared.identity, &hello, known)
         };
         judge()?;
         let me = self.shared.identity.seat.node;
-        let peer = peer.ok_or_else(|| Refusal::stranger(me, hello.sender.node))?;
-        remember(&self.shared, peer, &*self.sink, hello.sender).await?;
+        let known = peer.as_ref().ok_or_else(|| Refusal::stranger(me, hello.sender.node))?;
+        remember(&self.shared, known, &*self.sink, hello.sender).await?;
         judge()?;
-        Ok((hello, Rc::clone(peer)))
+        Ok((hello, Rc::clone(known)))
     }
 
     fn on_handshake_failed(&self, cause: ConnectionError) {

@@ -4,26 +4,31 @@
 //! needs no task, [`Net::run`] is the task. In between, the ports are handed to
 //! the shard and a [`NetHandle`] is kept for the roll call and for status.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::dial::dial;
 use crate::disowned::Disowned;
 use crate::introduction::NodeAddresses;
 use crate::listen::{listen, loud};
-use crate::options::{NetOptions, NetOptionsError};
+use crate::options::{NetOptions, NetOptionsError, PeerOptions};
+use crate::peer::Peer;
 use crate::pulse::pulse;
 use crate::rollcall::{RollCall, RollCallMember, RollCallStatus};
 use crate::shared::{Shared, TimeSource};
 use crate::sink::Sink;
 use crate::stats::NetStatus;
-use raftlet::core::{Generation, GroupId, Incarnation, Liveness, NodeId, Term};
+use raftlet::core::{Generation, GroupId, Incarnation, Liveness, MEMBERS_MAX, NodeId, Term};
 use raftlet::{FailureDetector, Incoming, Rpc};
+
+/// Peers at once: the members of an outgoing and of an incoming set.
+const PEERS_MAX: usize = 2 * MEMBERS_MAX;
 
 /// The peer port could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -110,14 +115,41 @@ impl Net {
     /// Dropping it closes the port and every connection.
     pub async fn run<S: Sink>(self, sink: Rc<S>) {
         let mut tasks = JoinSet::new();
-        for peer in self.shared.peers.values() {
-            let (shared, peer) = (Rc::clone(&self.shared), Rc::clone(peer));
-            tasks.spawn_local(dial(shared, peer, Rc::clone(&sink)));
-        }
+        let mut dials = BTreeMap::new();
         tasks.spawn_local(pulse(Rc::clone(&self.shared), Rc::clone(&sink)));
-        tasks.spawn_local(listen(self.shared, self.listener, sink));
-        while let Some(ended) = tasks.join_next().await {
-            loud(ended);
+        tasks.spawn_local(listen(Rc::clone(&self.shared), self.listener, Rc::clone(&sink)));
+        loop {
+            self.shared.keep_dialling(&mut tasks, &mut dials, &sink);
+            tokio::select! {
+                // Listening and beating never end by themselves.
+                Some(ended) = tasks.join_next() => loud(ended),
+                () = self.shared.peers_changed.notified() => {}
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// One dialling task for each peer, and none for who is no peer any more.
+    fn keep_dialling<S: Sink>(
+        self: &Rc<Self>,
+        tasks: &mut JoinSet<()>,
+        dials: &mut BTreeMap<NodeId, (Rc<Peer>, AbortHandle)>,
+        sink: &Rc<S>,
+    ) {
+        let peers = self.all_peers();
+        dials.retain(|_, (dialled, task)| {
+            let stays = peers.iter().any(|peer| Rc::ptr_eq(peer, dialled));
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for peer in peers {
+            dials.entry(peer.node).or_insert_with(|| {
+                let dialling = dial(Rc::clone(self), Rc::clone(&peer), Rc::clone(sink));
+                (peer, tasks.spawn_local(dialling))
+            });
         }
     }
 }
@@ -139,7 +171,7 @@ impl Rpc for NetRpc {
         if messages.is_empty() {
             return;
         }
-        if let Some(peer) = self.shared.peers.get(&to) {
+        if let Some(peer) = self.shared.peers.borrow().get(&to) {
             peer.send(|outbox, stats| outbox.push_messages(messages, stats));
         } else {
             let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
@@ -167,7 +199,7 @@ impl FailureDetector for NetDetector {
     }
 
     fn disown(&self, group: GroupId, generation: Generation, term: Term) {
-        for peer in self.shared.peers.values() {
+        for peer in &self.shared.all_peers() {
             peer.disowning.borrow_mut().push(Disowned { group, generation, term });
         }
     }
@@ -190,6 +222,15 @@ impl NetHandle {
     /// messages go both ways with it, and another one is refused (rule 3).
     pub fn set_expected(&self, node: NodeId, incarnation: Incarnation) {
         self.shared.set_expected(node, incarnation);
+    }
+
+    /// These are the other members from now on, as the configuration names
+    /// them: who is new is dialled, and let in; who is gone is a stranger. Who
+    /// stays keeps its connections and what is remembered of its runs. At most
+    /// as many as two configurations name (rule 42), or the rest is left out.
+    pub fn set_peers(&self, mut peers: Vec<PeerOptions>) {
+        peers.truncate(PEERS_MAX);
+        self.shared.set_peers(peers);
     }
 
     /// Where the roll call stands (rule 5); `None` when there is none.
@@ -231,7 +272,7 @@ impl NetHandle {
     /// connected; `None` when it has not in this run.
     #[must_use]
     pub fn addresses(&self, node: NodeId) -> Option<NodeAddresses> {
-        self.shared.peers.get(&node)?.addresses()
+        self.shared.peer(node)?.addresses()
     }
 
     /// Whether `node` is thought to run and to be reached.

@@ -25,7 +25,7 @@ use raftlet::core::{Incarnation, NodeId, Sender};
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) node: NodeId,
-    pub(crate) address: String,
+    address: RefCell<String>,
     /// Something waits in the outbox.
     pub(crate) work: Notify,
     /// The peer was heard of: dial now rather than later.
@@ -61,7 +61,7 @@ impl Peer {
     pub(crate) fn new(node: NodeId, address: String, known: Known, outbox: Outbox) -> Self {
         Self {
             node,
-            address,
+            address: RefCell::new(address),
             work: Notify::new(),
             dial: Notify::new(),
             known: Cell::new(known),
@@ -73,6 +73,26 @@ impl Peer {
             addresses: RefCell::default(),
             disowning: RefCell::default(),
         }
+    }
+
+    /// Where it listens, `host:port`.
+    pub(crate) fn address(&self) -> String {
+        self.address.borrow().clone()
+    }
+
+    /// It listens there from now on: the next dial goes there.
+    pub(crate) fn set_address(&self, address: String) {
+        let former = self.address.replace(address);
+        if former != *self.address.borrow() {
+            self.dial.notify_one();
+        }
+    }
+
+    /// It is no peer any more: its connections end.
+    pub(crate) fn leave(&self) {
+        end(&self.inbound, ConnectionError::Unexpected);
+        end(&self.outbound, ConnectionError::Unexpected);
+        self.outbox.borrow_mut().close();
     }
 
     /// What is known of its identity.

@@ -35,7 +35,7 @@ fn beat(shared: &Shared, turns: &[u64]) {
     let idle_ns = u64::try_from(idle_after.as_nanos()).unwrap_or(u64::MAX);
     let beats = idle_after.as_nanos() / shared.options.heartbeat_interval.as_nanos().max(1);
     let idle_ticks = u32::try_from(beats).unwrap_or(u32::MAX);
-    for peer in shared.peers.values() {
+    for peer in &shared.all_peers() {
         let age = shared.detector.borrow().proof_age(now, peer.node);
         peer.end_silent_links(idle_ticks, age.is_some_and(|age| age < idle_ns));
         shared.send_heartbeat(peer, turns);

@@ -13,7 +13,7 @@ use crate::control::{Heartbeat, HeartbeatReply};
 use crate::detector::{Detector, DetectorTimings};
 use crate::frame::FrameKind;
 use crate::handshake::{Identity, Known};
-use crate::options::{NetOptions, NetOptionsError, RollCallStart};
+use crate::options::{NetOptions, NetOptionsError, PeerOptions, RollCallStart};
 use crate::outbox::Outbox;
 use crate::peer::Peer;
 use crate::random::Random;
@@ -28,7 +28,9 @@ pub type TimeSource = Rc<dyn Fn() -> Time>;
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) options: NetOptions,
-    pub(crate) peers: BTreeMap<NodeId, Rc<Peer>>,
+    /// Changes with the configuration.
+    pub(crate) peers: RefCell<BTreeMap<NodeId, Rc<Peer>>>,
+    pub(crate) peers_changed: Notify,
     pub(crate) detector: RefCell<Detector>,
     pub(crate) roll_call: RefCell<Option<RollCall>>,
     pub(crate) roll_call_changed: Notify,
@@ -52,12 +54,7 @@ impl Shared {
         let peers: BTreeMap<_, _> = peers
             .into_iter()
             .filter(|peer| peer.node != me)
-            .map(|peer| {
-                let known = Known { expected: peer.expected, remembered: peer.remembered };
-                let outbox = Outbox::new(options.outbox_bytes_max);
-                let made = Peer::new(peer.node, peer.address, known, outbox);
-                (peer.node, Rc::new(made))
-            })
+            .map(|peer| (peer.node, Rc::new(made(peer, options.outbox_bytes_max))))
             .collect();
         let timings = DetectorTimings {
             heartbeat_interval: options.heartbeat_interval,
@@ -66,7 +63,8 @@ impl Shared {
         Ok(Self {
             identity: options.identity,
             detector: RefCell::new(Detector::new(timings, time(), peers.keys().copied())),
-            peers,
+            peers: RefCell::new(peers),
+            peers_changed: Notify::new(),
             roll_call: RefCell::new(roll_call),
             roll_call_changed: Notify::new(),
             counters: RefCell::default(),
@@ -110,9 +108,55 @@ impl Shared {
     }
 
     pub(crate) fn set_expected(&self, node: NodeId, incarnation: Incarnation) {
-        if let Some(peer) = self.peers.get(&node) {
+        if let Some(peer) = self.peer(node) {
             peer.set_expected(incarnation);
         }
+    }
+
+    /// The peer of this id.
+    pub(crate) fn peer(&self, node: NodeId) -> Option<Rc<Peer>> {
+        self.peers.borrow().get(&node).map(Rc::clone)
+    }
+
+    /// All of them, as of now.
+    pub(crate) fn all_peers(&self) -> Vec<Rc<Peer>> {
+        self.peers.borrow().values().map(Rc::clone).collect()
+    }
+
+    /// These are the peers from now on. Who stays keeps its connections, who
+    /// goes loses them.
+    pub(crate) fn set_peers(&self, peers: Vec<PeerOptions>) {
+        let me = self.identity.seat.node;
+        let now = self.now();
+        let former = self.peers.take();
+        let mut next = BTreeMap::new();
+        for options in peers.into_iter().filter(|peer| peer.node != me) {
+            let node = options.node;
+            let peer = match former.get(&node) {
+                Some(peer) => {
+                    peer.set_address(options.address);
+                    if let Some(expected) = options.expected
+                        && peer.known().expected != Some(expected)
+                    {
+                        peer.set_expected(expected);
+                    }
+                    Rc::clone(peer)
+                }
+                None => {
+                    self.detector.borrow_mut().watch(now, node);
+                    Rc::new(made(options, self.options.outbox_bytes_max))
+                }
+            };
+            next.insert(node, peer);
+        }
+        for (node, peer) in former {
+            if !next.contains_key(&node) {
+                self.detector.borrow_mut().forget(node);
+                peer.leave();
+            }
+        }
+        self.peers.replace(next);
+        self.peers_changed.notify_one();
     }
 
     /// Closes a complete roll call; its members are expected from here on.
@@ -127,7 +171,7 @@ impl Shared {
 
     /// Shows every peer where the roll call stands here.
     pub(crate) fn show_roll_call(&self) {
-        for peer in self.peers.values() {
+        for peer in &self.all_peers() {
             self.show_roll_call_to(peer);
         }
     }
@@ -168,7 +212,8 @@ impl Shared {
 
     pub(crate) fn status(&self) -> NetStatus {
         let detector = self.detector.borrow();
-        let peers = self.peers.values().map(|peer| PeerStatus {
+        let peers = self.peers.borrow();
+        let peers = peers.values().map(|peer| PeerStatus {
             node: peer.node,
             liveness: detector.liveness(peer.node),
             is_connected: peer.is_connected(),
@@ -177,4 +222,9 @@ impl Shared {
         let outbox_bytes_max = self.options.outbox_bytes_max;
         NetStatus { peers: peers.collect(), outbox_bytes_max, ..self.counters.borrow().clone() }
     }
+}
+
+fn made(peer: PeerOptions, outbox_bytes_max: usize) -> Peer {
+    let known = Known { expected: peer.expected, remembered: peer.remembered };
+    Peer::new(peer.node, peer.address, known, Outbox::new(outbox_bytes_max))
 }

@@ -17,8 +17,10 @@
 //! 5. [`Group::propose`] and [`Group::read`], on any member;
 //!    [`Group::transfer_leadership`] on the one that leads;
 //!    [`Group::offices`] tells who does.
+//! 6. [`Group::add_learner`], [`Group::promote`], [`Group::remove`] and
+//!    [`Group::change_members`] change who belongs to the group.
 //!
-//! The README has this as a program, `examples/` has two more.
+//! The README has this as a program, `examples/` has more.
 //!
 //! # Where to start reading
 //! - `port.rs`: what an embedder brings, as numbered laws.

@@ -109,6 +109,8 @@ pub struct ShardCounters {
     pub turns: u64,
     /// Groups settled in those turns: stepped, drained, obeyed.
     pub settled: u64,
+    /// Times that the configuration in effect of some group became another.
+    pub configurations: u64,
     /// Writes handed to storage.
     pub writes_started: u64,
     /// Groups' parts of writes with entries of a leader.

@@ -7,7 +7,8 @@
 //!   `admin/log.rs`: `/log`, `/log-level`.
 //!   `admin/metrics.rs`: `/metrics`.
 //!   `admin/dashboard.rs`: `/` and what it asks.
-//!   `admin/leader.rs`: `/leader/transfer`. `admin/snapshot.rs`: `/snapshot`.
+//!   `admin/leader.rs`: `/leader/transfer`. `admin/members.rs`: `/members`.
+//!   `admin/snapshot.rs`: `/snapshot`.
 //!
 //! Invariants
 //! - At most [`CONNECTIONS_MAX`] connections at once, one more is closed
@@ -21,6 +22,7 @@ mod dashboard;
 mod health;
 mod leader;
 mod log;
+mod members;
 mod metrics;
 mod router;
 mod snapshot;
@@ -56,6 +58,7 @@ pub(crate) fn routes() -> Router<NodeView> {
         .and(metrics::routes())
         .and(dashboard::routes())
         .and(leader::routes())
+        .and(members::routes())
         .and(snapshot::routes())
 }
 

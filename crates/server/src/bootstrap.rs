@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tracing::info;
 
 use crate::config::Config;
@@ -34,8 +35,15 @@ const REPEAT_EVERY: Duration = Duration::from_secs(30);
 pub(crate) enum Stored {
     /// Nothing: this is a first start.
     Nothing,
-    /// Entry 1 of some groups; the roll call is over and its list stands there.
-    Some { list: Vec<RollCallMember>, missing: Vec<GroupId> },
+    /// Some groups; the roll call is over.
+    Some {
+        /// Its list, as long as entry 1 is in the log.
+        first: Option<Vec<RollCallMember>>,
+        /// The members as of the last configuration in the log.
+        latest: Vec<RollCallMember>,
+        /// Groups that were not written any more.
+        missing: Vec<GroupId>,
+    },
 }
 
 /// The group ids of a keyspace, in the order of its group indexes.
@@ -47,7 +55,11 @@ pub(crate) fn group_ids(slots: SlotMap) -> impl Iterator<Item = GroupId> {
 ///
 /// # Errors
 /// The log holds another number of groups than were asked for.
-pub(crate) async fn stored(log: &SharedLog, slots: SlotMap) -> Result<Stored, Failure> {
+pub(crate) async fn stored(
+    log: &SharedLog,
+    slots: SlotMap,
+    is_founder: bool,
+) -> Result<Stored, Failure> {
     let failed = |error: raftlet::StorageError| {
         Failure::caused(Exit::Data, "the log cannot be read", &error)
     };
@@ -62,34 +74,48 @@ pub(crate) async fn stored(log: &SharedLog, slots: SlotMap) -> Result<Stored, Fa
     let Some(some) = present.first() else {
         return Ok(Stored::Nothing);
     };
-    check_groups(&present, &wanted)?;
-    let missing = wanted.into_iter().filter(|group| !present.contains(group)).collect();
-    let first = first_known(log, *some).await.map_err(failed)?.ok_or_else(|| {
-        Failure::new(
+    // Who joined later gets one group after the other, in any order.
+    let mut missing = Vec::new();
+    if is_founder {
+        check_groups(&present, &wanted)?;
+        missing = wanted.into_iter().filter(|group| !present.contains(group)).collect();
+    }
+    let loaded = log.load_log(*some).await.map_err(failed)?;
+    let list = |(_, bytes): &(Index, Bytes)| {
+        Configuration::decode(bytes).ok().map(|configuration| list_of(&configuration))
+    };
+    let first = loaded.configurations.first().filter(|(index, _)| *index == Index::FIRST);
+    let first = first.and_then(list);
+    // Compacted, or of one who joined: then nothing can be missing but groups
+    // that are still to come.
+    let latest = match loaded.configurations.last().and_then(list) {
+        Some(latest) => latest,
+        None => snapshot_members(log, *some).await.map_err(failed)?,
+    };
+    if first.is_none() && !missing.is_empty() {
+        return Err(Failure::new(
             Exit::Data,
             format!(
-                "the log holds group {} without a configuration; put back an intact copy of the \
-                 data directory, or remove the member and add it under a new id",
+                "the log holds group {} without its first entry, and other groups not at all; put \
+                 back an intact copy of the data directory, or remove the member and add it under \
+                 a new id",
                 some.get()
             ),
-        )
-    })?;
-    Ok(Stored::Some { list: list_of(&first), missing })
+        ));
+    }
+    Ok(Stored::Some { first, latest, missing })
 }
 
-/// The first configuration of a group that is still known here: that of entry
-/// 1, or once the log was compacted that of its snapshot.
-async fn first_known(
+/// The members as a group's snapshot has them: the last configuration has left
+/// the log.
+async fn snapshot_members(
     log: &SharedLog,
     group: GroupId,
-) -> Result<Option<Configuration>, raftlet::StorageError> {
-    let loaded = log.load_log(group).await?;
-    let mut first = loaded.configurations.first().map(|(_, bytes)| bytes.clone());
-    if loaded.base.index > Index::ZERO {
-        let snapshot = log.load_snapshot(group).await?;
-        first = snapshot.map(|(meta, _)| meta.configuration).or(first);
-    }
-    Ok(first.and_then(|bytes| Configuration::decode(&bytes).ok()))
+) -> Result<Vec<RollCallMember>, raftlet::StorageError> {
+    let snapshot = log.load_snapshot(group).await?;
+    let configuration =
+        snapshot.and_then(|(meta, _)| Configuration::decode(&meta.configuration).ok());
+    Ok(configuration.map(|configuration| list_of(&configuration)).unwrap_or_default())
 }
 
 fn check_groups(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> {
@@ -121,8 +147,10 @@ pub(crate) fn check_list(
     config: &Config,
     cluster: ClusterId,
     stored: &Stored,
+    is_founder: bool,
 ) -> Result<(), Failure> {
     match stored {
+        Stored::Nothing if !is_founder => Ok(()),
         Stored::Nothing if cluster_id(&config.cluster_name, &config.initial_members) != cluster => {
             Err(Failure::config(format!(
                 "--initial-members is not the list that {0} was founded with, and its cluster has \
@@ -130,8 +158,8 @@ pub(crate) fn check_list(
                 config.data_dir.display()
             )))
         }
-        Stored::Some { list, .. } if list.len() > 1 && !config.is_peer_said => {
-            let known = list.iter().find(|member| member.node == config.node);
+        Stored::Some { latest, .. } if latest.len() > 1 && !config.is_peer_said => {
+            let known = latest.iter().find(|member| member.node == config.node);
             match known.filter(|member| member.address != config.peer.text) {
                 None => Ok(()),
                 Some(member) => Err(Failure::config(format!(

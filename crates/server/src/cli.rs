@@ -16,6 +16,7 @@ pub(crate) mod demo;
 pub(crate) mod leader;
 pub(crate) mod log;
 pub(crate) mod logging;
+pub(crate) mod member;
 pub(crate) mod reference;
 pub(crate) mod serve;
 pub(crate) mod snapshot;
@@ -27,6 +28,7 @@ use config::ConfigArgs;
 use demo::DemoArgs;
 use leader::LeaderCommand;
 use log::LogCommand;
+use member::MemberCommand;
 use reference::{CompletionsArgs, ManArgs};
 use serve::ServeArgs;
 use snapshot::TakeSnapshotArgs;
@@ -59,6 +61,9 @@ pub(crate) enum Command {
     /// Look at the log of a node that is stopped.
     #[command(subcommand)]
     Log(LogCommand),
+    /// Who belongs to the cluster: add, promote, demote, remove.
+    #[command(subcommand)]
+    Member(MemberCommand),
     /// Write groups down now and let their logs go.
     Snapshot(TakeSnapshotArgs),
     /// Start a cluster, kill its leader under load, and judge what clients saw.

@@ -54,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) is_peer_said: bool,
     /// In order of node id.
     pub(crate) initial_members: Vec<InitialMember>,
+    /// The admin address of a node of the cluster to join.
+    pub(crate) join: Option<String>,
     pub(crate) cluster_name: String,
     pub(crate) slots: SlotMap,
     pub(crate) group: Options,
@@ -91,6 +93,8 @@ impl Config {
             (None, None) => PEER_ADDR_DEFAULT.to_owned(),
         };
         let initial_members = match listed {
+            // Its cluster's are learnt from there.
+            None if args.join.is_some() => Vec::new(),
             None => vec![(node, peer_addr.clone())],
             Some(members) if members.iter().any(|(id, _)| *id == node) => members,
             Some(_) => {
@@ -124,6 +128,7 @@ impl Config {
             admin,
             client,
             initial_members,
+            join: args.join.clone(),
             slots,
             group: group_options(&args)?,
             propose_timeout: Duration::from_millis(args.limits.propose_timeout_ms),
@@ -209,7 +214,7 @@ fn group_options(args: &ServeArgs) -> Result<Options, Failure> {
 }
 
 /// `1=host:port,2=host:port`, any order; in order of id afterwards.
-fn parse_members(list: &str) -> Result<Vec<InitialMember>, Failure> {
+pub(crate) fn parse_members(list: &str) -> Result<Vec<InitialMember>, Failure> {
     let refuse = |part: &str, why: &str| {
         Err(Failure::config(format!(
             "--initial-members has '{part}': {why}; write 1=HOST:PORT,2=HOST:PORT,3=HOST:PORT"

@@ -10,6 +10,10 @@
 //!   on `http.rs`.
 //! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `logs.rs`: `log`; `demo.rs`: the
 //!   demo.
+//! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `member.rs`:
+//!   `member`; `demo.rs`: the demo.
+//! - `members.rs`: members listed and changed; `roster.rs`: whom a node knows,
+//!   and how it joins.
 //! - `failure.rs`, `print.rs`, `logging.rs`: how the program ends and what it
 //!   says.
 //!
@@ -40,6 +44,8 @@ mod keyspace;
 mod lead;
 mod logging;
 mod logs;
+mod member;
+mod members;
 mod metrics;
 mod neighbours;
 mod node;
@@ -48,6 +54,7 @@ mod ports;
 mod print;
 mod reference;
 mod replica;
+mod roster;
 mod session;
 mod signal;
 mod sink;
@@ -93,6 +100,7 @@ fn run(command: Command) -> Result<(), Failure> {
             },
             Command::Leader(LeaderCommand::Transfer(args)) => lead::transfer(&args).await,
             Command::Log(command) => logs::run(&command),
+            Command::Member(command) => member::run(&command).await,
             Command::Snapshot(args) => snapshots::ask(&args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Completions(args) => {

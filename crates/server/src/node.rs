@@ -30,7 +30,7 @@ use crate::admin;
 use crate::bootstrap::{self, Stored};
 use crate::client;
 use crate::clock::TokioClock;
-use crate::config::{Config, ListenAddr};
+use crate::config::{self, Config, ListenAddr};
 use crate::descriptors;
 use crate::expiry;
 use crate::failure::{Exit, Failure, chain};
@@ -41,6 +41,7 @@ use crate::neighbours::Neighbours;
 use crate::parent;
 use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
 use crate::replica::SizesOfAll;
+use crate::roster::{self, Follower, Told};
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
 use crate::supervisor;
@@ -153,17 +154,19 @@ struct Parts {
     view: Rc<NodeView>,
     /// Tells that peers refuse this node's identity.
     refused: oneshot::Receiver<Failure>,
+    home: Home<RealDisk>,
     is_first_start: bool,
 }
 
 impl Parts {
     async fn assemble(
-        config: Config,
+        mut config: Config,
         clock: TokioClock,
         disk: RealDisk,
         peers: NetListener,
         logging: Logging,
     ) -> Result<Self, Failure> {
+        let told = roster::learn(&mut config).await?;
         let claims = Claims {
             cluster_name: config.cluster_name.clone(),
             node: config.node,
@@ -181,19 +184,27 @@ impl Parts {
         tell(&report);
         let log = SharedLog(Rc::new(log), Rc::new(WriteTimes::new(clock)));
         let identity = home.identity();
-        let stored = bootstrap::stored(&log, config.slots).await?;
-        bootstrap::check_list(&config, identity.cluster, &stored)?;
-        let options = net_options(&config, identity, &stored, &home.remembered_runs());
+        let founders = config::parse_members(&home.founders())?;
+        let is_founder = founders.iter().any(|(node, _)| *node == identity.node);
+        let stored = bootstrap::stored(&log, config.slots, is_founder).await?;
+        bootstrap::check_list(&config, identity.cluster, &stored, is_founder)?;
+        let options = net_options(&config, identity, &stored, (&home, &told, is_founder));
         let time: raftlet_net::TimeSource = Rc::new(move || Time::from_ns(clock.elapsed_ns()));
         let net = Net::new(peers, options, time)
             .map_err(|error| Failure::caused(Exit::Config, "--initial-members", &error))?;
         let shard = Rc::new(new_shard(&config, identity, clock, &log, &net)?);
-        if let Stored::Some { list, missing } = &stored {
+        if let Stored::Some { first: Some(list), missing, .. } = &stored {
             bootstrap::write(&shard, missing, list).await?;
         }
-        let seen = Seen { log: log.clone(), shard: Rc::clone(&shard), net: net.handle(), logging };
+        let seen = Seen {
+            log: log.clone(),
+            shard: Rc::clone(&shard),
+            net: net.handle(),
+            logging,
+            founding: (home.cluster_name(), home.founders()),
+        };
         let view = NodeView::new(identity, clock, seen);
-        let (sink, refused) = ShardSink::new(seat(identity), Rc::clone(&shard), home);
+        let (sink, refused) = ShardSink::new(seat(identity), Rc::clone(&shard), home.clone());
         Ok(Self {
             config,
             clock,
@@ -204,7 +215,8 @@ impl Parts {
             sink,
             view: Rc::new(view),
             refused,
-            is_first_start: stored == Stored::Nothing,
+            home,
+            is_first_start: stored == Stored::Nothing && is_founder,
         })
     }
 
@@ -221,6 +233,7 @@ impl Parts {
             admin: spawn_local(admin::serve(admin_door, Rc::clone(&view), admin::routes())),
             net: spawn_local(self.net.run(Rc::new(self.sink))),
             log: spawn_local(self.log.0.maintain(self.clock)),
+            roster: spawn_local(std::future::pending()),
             storage: self.log.clone(),
         };
         if self.is_first_start {
@@ -240,6 +253,8 @@ impl Parts {
                 .await?;
         let keyspace = Rc::new(keyspace);
         view.opened(&keyspace);
+        let follower = follower(&self.config, self.home, &self.shard, (&keyspace, &net));
+        tasks.roster = spawn_local(follower.run());
         let offices = Rc::clone(&keyspace);
         keep_times(&keyspace);
         let shard = Rc::clone(&self.shard);
@@ -294,6 +309,22 @@ fn tell_serving(config: &Config) {
     supervisor::ready();
 }
 
+fn follower(
+    config: &Config,
+    home: Home<RealDisk>,
+    shard: &Rc<Shard>,
+    (keyspace, net): (&Keyspace, &NetHandle),
+) -> Follower {
+    Follower {
+        shard: Rc::clone(shard),
+        groups: keyspace.groups().to_vec(),
+        net: net.clone(),
+        home,
+        address: config.peer.text.clone(),
+        join: config.join.clone(),
+    }
+}
+
 /// Hands over all groups that this node leads. Each ends by itself: with its
 /// successor, or a few election timeouts later.
 async fn leave_offices(
@@ -334,6 +365,8 @@ struct Tasks {
     admin: JoinHandle<()>,
     net: JoinHandle<()>,
     log: JoinHandle<()>,
+    /// Follows the configuration, once there is one.
+    roster: JoinHandle<()>,
     /// Tells why the log's maintenance ended.
     storage: SharedLog,
 }
@@ -344,6 +377,7 @@ impl Tasks {
         tokio::select! {
             ended = &mut self.admin => part_failure("admin port", ended),
             ended = &mut self.net => part_failure("transport", ended),
+            ended = &mut self.roster => part_failure("roster", ended),
             ended = &mut self.log => match self.storage.0.poison() {
                 Some(cause) => Failure::runtime(format!(
                     "the log failed: {cause}; start the node again on a healthy disk"
@@ -401,8 +435,9 @@ fn net_options(
     config: &Config,
     identity: Identity,
     stored: &Stored,
-    remembered: &[Sender],
+    (home, told, is_founder): (&Home<RealDisk>, &Told, bool),
 ) -> NetOptions {
+    let remembered = home.remembered_runs();
     let peer = |node: NodeId, address: &str, expected| PeerOptions {
         node,
         address: address.to_owned(),
@@ -414,16 +449,24 @@ fn net_options(
             .map(|met| (met.incarnation, met.run)),
     };
     let (roll_call, peers) = match stored {
+        Stored::Nothing if !is_founder => {
+            let known = told.iter().map(|(node, of, address)| (*node, *of, address));
+            (RollCallStart::Over, roster::peers(known, home))
+        }
         Stored::Nothing => {
             let initial = &config.initial_members;
             let peers = initial.iter().map(|(node, address)| peer(*node, address, None));
             (RollCallStart::Begins(initial.clone()), peers.collect())
         }
-        Stored::Some { list, .. } => {
+        Stored::Some { first, latest, .. } => {
             let known = |member: &RollCallMember| {
                 peer(member.node, &member.address, Some(member.incarnation))
             };
-            (RollCallStart::Written(list.clone()), list.iter().map(known).collect())
+            let roll_call = match first {
+                Some(list) if is_founder => RollCallStart::Written(list.clone()),
+                _ => RollCallStart::Over,
+            };
+            (roll_call, latest.iter().map(known).collect())
         }
     };
     let identity = NetIdentity { cluster: identity.cluster, seat: seat(identity) };

@@ -13,6 +13,7 @@ use crate::history::{History, Reading, Sample};
 use crate::inspect::Inspect;
 use crate::keyspace::Keyspace;
 use crate::logging::{Line, Logging};
+use crate::members::{self, HasMembers, Roster};
 use crate::metrics::Metrics;
 use crate::ports::{Group, Shard, SharedLog};
 use crate::snapshots::{self, TakesSnapshots};
@@ -32,6 +33,8 @@ pub(crate) struct Seen {
     pub(crate) shard: Rc<Shard>,
     pub(crate) net: NetHandle,
     pub(crate) logging: Logging,
+    /// Name and first members of the cluster.
+    pub(crate) founding: (String, String),
 }
 
 /// A node as its admin port sees it.
@@ -43,6 +46,7 @@ pub(crate) struct NodeView {
     shard: Rc<Shard>,
     net: NetHandle,
     logging: Logging,
+    founding: (String, String),
     /// Set when the groups are open.
     keyspace: OnceCell<Rc<Keyspace>>,
     is_stopping: Cell<bool>,
@@ -56,7 +60,7 @@ pub(crate) struct NodeView {
 
 impl NodeView {
     pub(crate) fn new(identity: Identity, clock: TokioClock, seen: Seen) -> Self {
-        let Seen { log, shard, net, logging } = seen;
+        let Seen { log, shard, net, logging, founding } = seen;
         Self {
             identity,
             clock,
@@ -64,6 +68,7 @@ impl NodeView {
             shard,
             net,
             logging,
+            founding,
             keyspace: OnceCell::new(),
             is_stopping: Cell::new(false),
             waiting: RefCell::default(),
@@ -198,6 +203,24 @@ impl HandsOver for NodeView {
             outcome.leader_admin = addresses.map(|addresses| addresses.admin);
         }
         outcomes
+    }
+}
+
+impl HasMembers for NodeView {
+    fn roster(&self) -> Roster {
+        let groups = self.keyspace.get().map_or(&[][..], |keyspace| keyspace.groups());
+        let (cluster_name, founders) = self.founding.clone();
+        Roster {
+            cluster_id: self.identity.cluster.to_string(),
+            cluster_name,
+            founders,
+            groups: groups.iter().map(members::of_group).collect(),
+        }
+    }
+
+    async fn change(&self, order: members::Order) -> Result<Vec<members::Outcome>, String> {
+        let groups = self.keyspace.get().map_or(&[][..], |keyspace| keyspace.groups());
+        members::change(groups, &order).await
     }
 }
 

@@ -135,7 +135,9 @@ impl Refusal {
         let text = format!(
             "node {node} shows data directory {found}, the cluster counts it under {expected} \
              (asked: node {me}): its data was wiped or swapped and it may have forgotten votes; \
-             remove the member, add it under a new id, or start it on its own data directory"
+             remove the member, add it under a new id, or start it on its own data directory: \
+             `raftlet member remove {node}`, then `raftlet serve --node-id NEW --join HOST:PORT` \
+             on an empty --data-dir and `raftlet member promote NEW`"
         );
         Self::new(RefusalReason::Incarnation, text)
     }
@@ -171,8 +173,8 @@ impl Refusal {
 
     pub(crate) fn stranger(me: NodeId, node: NodeId) -> Self {
         let text = format!(
-            "node {node} is no member that node {me} knows; add it to the cluster first, or \
-             correct --node-id"
+            "node {node} is no member that node {me} knows; add it to the cluster first, with \
+             `raftlet serve --join HOST:PORT` or `raftlet member add`, or correct --node-id"
         );
         Self::new(RefusalReason::Stranger, text)
     }

@@ -72,6 +72,13 @@ impl<M: StateMachine> State<M> {
         };
         waiting.question = Some(question.clone());
         let (expected, members) = question;
+        // One that left with the change may hear of no leader any more.
+        let is_there = index <= member.core.commit_index() && !current.is_joint();
+        if is_there && current.members() == members && waiting.is_asked {
+            let ended = self.changes.end(at, Ok(index));
+            self.due.changes_ended.push(ended);
+            return false;
+        }
         let (slot, id) = (waiting.slot, waiting.id);
         let is_cancel = matches!(waiting.wish, Wish::Cancel);
         if member.core.role() == Role::Leader {

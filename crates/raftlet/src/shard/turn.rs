@@ -431,6 +431,7 @@ impl<M: StateMachine> State<M> {
             self.on_group_led(slot, term, leader);
         }
         if is_reconfigured {
+            self.counters.configurations += 1;
             self.tell_liveness(now, slot);
         }
     }

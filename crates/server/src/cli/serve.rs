@@ -52,6 +52,17 @@ pub(crate) struct ServeArgs {
     /// Default: this node alone.
     #[arg(long, env = "RAFTLET_INITIAL_MEMBERS", value_name = "1=HOST:PORT,2=HOST:PORT,…")]
     pub(crate) initial_members: Option<String>,
+    /// Join a running cluster: the admin address of any of its nodes. This
+    /// node, on an empty data directory and under an id that was never used,
+    /// learns everything from there and becomes a learner; `raftlet member
+    /// promote` makes it a voter. At later starts it changes nothing.
+    #[arg(
+        long,
+        env = "RAFTLET_JOIN",
+        value_name = "HOST:PORT",
+        conflicts_with = "initial_members"
+    )]
+    pub(crate) join: Option<String>,
     /// Groups that the keyspace is divided among. Fixed at first start.
     #[arg(long, env = "RAFTLET_GROUPS", default_value_t = 1, value_name = "G")]
     pub(crate) groups: u64,

@@ -97,6 +97,8 @@ pub(crate) struct Cluster {
     dir: TempDir,
     ports: Vec<[u16; 3]>,
     nodes: Vec<Option<Child>>,
+    /// The first members; the other nodes join by one of the cluster's.
+    founders: usize,
     flags: Vec<String>,
     /// A host of its own for each node; without, all are on loopback.
     hosts: Option<Hosts>,
@@ -116,6 +118,7 @@ impl Cluster {
             dir: tempfile::tempdir().unwrap(),
             ports: (0..nodes).map(|_| [free_port(), free_port(), free_port()]).collect(),
             nodes: (0..nodes).map(|_| None).collect(),
+            founders: nodes,
             flags: Vec::new(),
             hosts: None,
             elsewhere: BTreeMap::new(),
@@ -141,6 +144,24 @@ impl Cluster {
 
     fn ip(&self, at: usize) -> Ipv4Addr {
         self.hosts.as_ref().map_or(Ipv4Addr::LOCALHOST, |hosts| hosts.ip(at))
+    }
+
+    /// A cluster that serves, and room for `nodes` in all.
+    pub(crate) fn growing(founders: usize, nodes: usize) -> Self {
+        let mut cluster = Self::new(nodes);
+        cluster.founders = founders;
+        for at in 0..founders {
+            cluster.start(at);
+        }
+        cluster.wait_ready();
+        cluster
+    }
+
+    /// Starts a node that joins by another.
+    pub(crate) fn join(&mut self, at: usize, by: usize) {
+        let mut command = self.command(at);
+        command.args(["--join", &self.admin_address(by)]);
+        self.start_as(at, command);
     }
 
     /// A cluster that serves.
@@ -169,7 +190,7 @@ impl Cluster {
     /// The command line that starts a node.
     pub(crate) fn command(&self, at: usize) -> Command {
         let ([client, peer, admin], ip) = (self.ports[at], self.ip(at));
-        let members: Vec<String> = (0..self.len())
+        let members: Vec<String> = (0..self.founders)
             .map(|at| format!("{}={}:{}", at + 1, self.ip(at), self.ports[at][1]))
             .collect();
         let mut command = match &self.hosts {
@@ -181,10 +202,12 @@ impl Cluster {
             .args(["--client-addr", &format!("{ip}:{client}")])
             .args(["--peer-addr", &format!("{ip}:{peer}")])
             .args(["--admin-addr", &format!("{ip}:{admin}")])
-            .args(["--initial-members", &members.join(",")])
             .arg("--data-dir")
             .arg(self.data_dir(at))
             .args(&self.flags);
+        if at < self.founders {
+            command.args(["--initial-members", &members.join(",")]);
+        }
         if self.hosts.is_some() {
             command.arg("--insecure-bind");
         }

@@ -27,6 +27,7 @@ mod hostile;
 mod hosts;
 mod identity;
 mod logs;
+mod members;
 mod operator;
 mod outages;
 mod partitions;

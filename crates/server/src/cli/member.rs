@@ -1,0 +1,84 @@
+//! `raftlet member`: who belongs to the cluster.
+
+use clap::{Args, Subcommand};
+
+/// What can be done about members. Any node may be asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MemberCommand {
+    /// List the members of every group.
+    List(AskArgs),
+    /// Add a learner by hand. `raftlet serve --join` does this by itself.
+    Add(AddArgs),
+    /// Make a learner a voter, once it has caught up.
+    Promote(NodeArgs),
+    /// Make a voter a learner.
+    Demote(NodeArgs),
+    /// Remove a member. Its id must not be used again.
+    Remove(NodeArgs),
+    /// Say where a member is reached from now on.
+    Update(UpdateArgs),
+    /// Give up a change that waits for members to catch up.
+    Cancel(AskArgs),
+}
+
+/// Whom to ask, and how long to wait.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AskArgs {
+    /// The admin address of a node.
+    #[arg(
+        long,
+        env = "RAFTLET_ADMIN_ADDR",
+        default_value = "127.0.0.1:7381",
+        value_name = "HOST:PORT"
+    )]
+    pub(crate) admin: String,
+    /// One group. Default: every group.
+    #[arg(long, value_name = "G")]
+    pub(crate) group: Option<u64>,
+    /// One JSON value instead of lines.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How long to wait for the answer. A change goes on all the same.
+    #[arg(long, default_value_t = 60_000, value_name = "MS",
+          value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    pub(crate) timeout_ms: u64,
+}
+
+/// A member, by its node id.
+#[derive(Args, Debug)]
+pub(crate) struct NodeArgs {
+    /// The member's node id.
+    #[arg(value_name = "N")]
+    pub(crate) node: u64,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+/// A new member.
+#[derive(Args, Debug)]
+pub(crate) struct AddArgs {
+    /// Its node id, never used before.
+    #[arg(value_name = "N")]
+    pub(crate) node: u64,
+    /// Where other nodes connect to it.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) peer_addr: String,
+    /// The incarnation of its data directory, as it prints it.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) incarnation: String,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+/// A member that moved.
+#[derive(Args, Debug)]
+pub(crate) struct UpdateArgs {
+    /// The member's node id.
+    #[arg(value_name = "N")]
+    pub(crate) node: u64,
+    /// Where other nodes connect to it from now on.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) peer_addr: String,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
