@@ -8,10 +8,8 @@
 //! - `clients.rs`, `host.rs`: what clients may ask about each other and the node.
 //! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
 //!   on `http.rs`.
-//! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `logs.rs`: `log`; `demo.rs`: the
-//!   demo.
 //! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `member.rs`:
-//!   `member`; `demo.rs`: the demo.
+//!   `member`; `logs.rs`: `log`; `demo.rs`: the demo.
 //! - `members.rs`: members listed and changed; `roster.rs`: whom a node knows,
 //!   and how it joins.
 //! - `failure.rs`, `print.rs`, `logging.rs`: how the program ends and what it
