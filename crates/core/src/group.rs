@@ -133,7 +133,7 @@ impl Group {
             applied: Index::ZERO,
             position: 0,
             promised_until: Time::ZERO,
-            liveness: Vec::new(),
+            liveness: Box::default(),
             effects: Effects::default(),
             counters: Counters::default(),
             is_dismissed: false,
@@ -283,12 +283,7 @@ impl Group {
         if before == liveness || node == self.state.seat.node {
             return;
         }
-        self.state.liveness.retain(|(known, _)| *known != node);
-        if self.state.configuration().find(node).is_some() {
-            // A few, for good: without spare room.
-            self.state.liveness.reserve_exact(1);
-            self.state.liveness.push((node, liveness));
-        }
+        self.state.note_liveness(node, liveness);
         match &mut self.role {
             RoleState::Follower(follower) => {
                 follower.on_liveness(&mut self.state, node, liveness);

@@ -9,6 +9,7 @@
 //!
 //! Not here: decisions of a role (`follower.rs`, `candidate.rs`, `leader.rs`).
 
+use std::mem;
 use std::rc::Rc;
 
 use crate::counters::Counters;
@@ -61,8 +62,8 @@ pub(crate) struct State {
     /// Until then no vote is given out of this member's own will: a leader may
     /// read under a lease meanwhile (`leader/lease.rs`).
     pub(crate) promised_until: Time,
-    /// What the failure detector says of other members.
-    pub(crate) liveness: Vec<(NodeId, Liveness)>,
+    /// What the failure detector says of other members: few, and seldom others.
+    pub(crate) liveness: Box<[(NodeId, Liveness)]>,
     pub(crate) effects: Effects,
     pub(crate) counters: Counters,
     /// Its removal is committed: it neither asks nor campaigns (rule 22).
@@ -173,12 +174,20 @@ impl State {
     /// Another configuration is in effect: forgets the nodes outside of it.
     pub(crate) fn on_configured(&mut self) {
         let (index, configuration) = self.log.configuration();
-        self.liveness.retain(|(node, _)| configuration.find(*node).is_some());
+        let known = mem::take(&mut self.liveness).into_iter();
+        self.liveness = known.filter(|(node, _)| configuration.find(*node).is_some()).collect();
         let own = configuration.find(self.seat.node);
         if own.is_some_and(|member| member.incarnation == self.seat.incarnation) {
             self.is_dismissed = false;
         }
         self.event(Event::Configuration { index });
+    }
+
+    /// The failure detector has news of a node; kept for members alone.
+    pub(crate) fn note_liveness(&mut self, node: NodeId, liveness: Liveness) {
+        let is_member = self.configuration().find(node).is_some();
+        let others = mem::take(&mut self.liveness).into_iter().filter(|(known, _)| *known != node);
+        self.liveness = others.chain(is_member.then_some((node, liveness))).collect();
     }
 
     pub(crate) fn liveness_of(&self, node: NodeId) -> Liveness {
