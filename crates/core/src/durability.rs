@@ -53,6 +53,8 @@ struct Ends {
     truncate_from: Option<Index>,
     /// Not handed out yet.
     compact: Option<Compaction>,
+    /// What was lost is durable again; not told to storage yet.
+    refilled: bool,
     /// The latest snapshot that was, and under which ticket.
     handed: Option<(Ticket, LogId)>,
     /// The current snapshot, as a crash now would show it.
@@ -65,13 +67,14 @@ pub(crate) struct Due {
     pub(crate) hard_state: Option<HardState>,
     pub(crate) truncate_from: Option<Index>,
     pub(crate) compact: Option<Compaction>,
+    pub(crate) refilled: bool,
     /// The first entry to hand out.
     pub(crate) first: Index,
 }
 
 impl Ends {
     fn are_due(&self) -> bool {
-        self.truncate_from.is_some() || self.compact.is_some()
+        self.truncate_from.is_some() || self.compact.is_some() || self.refilled
     }
 
     fn hand_out(&mut self, ticket: Ticket) -> (Option<Index>, Option<Compaction>) {
@@ -161,6 +164,11 @@ impl Durability {
         }
     }
 
+    /// What was lost is durable again: storage may forget the loss.
+    pub(crate) fn on_refilled(&mut self) {
+        self.ends.get_or_insert_default().refilled = true;
+    }
+
     /// The current snapshot that would survive a crash now; zero without one.
     pub(crate) fn snapshot(&self) -> LogId {
         self.ends.as_ref().map_or(LogId::default(), |ends| ends.durable)
@@ -194,11 +202,13 @@ impl Durability {
             Some(ends) => ends.hand_out(ticket),
             None => (None, None),
         };
+        let refilled = self.ends.as_mut().is_some_and(|ends| std::mem::take(&mut ends.refilled));
         let due = Due {
             ticket,
             hard_state: changed.then_some(hard_state),
             truncate_from,
             compact,
+            refilled,
             first: self.handed.next(),
         };
         if self.outstanding.capacity() == 0 {

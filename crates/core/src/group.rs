@@ -38,6 +38,7 @@ use crate::mutants;
 use crate::options::Settings;
 use crate::output::{Effects, Event, FetchId, HardState, Output, Role};
 use crate::reads::Reads;
+use crate::refill::Refill;
 use crate::rng::Rng;
 use crate::snapshot::{Compaction, Snapshot};
 use crate::state::{Seat, State};
@@ -64,6 +65,9 @@ pub struct Restored {
     /// Up to here the machine has applied the log durably, by itself (rule 14);
     /// 0 for one that starts from the snapshot, or from nothing.
     pub machine: Index,
+    /// Entries up to here were held, and those behind `last` are lost: until a
+    /// leader has sent them again this member gives no vote (rule 10).
+    pub refill: Option<Index>,
 }
 
 /// What a member is doing at the moment, with what only that role needs.
@@ -103,6 +107,7 @@ impl Group {
         now: Now,
     ) -> Result<Self, RestoreError> {
         let (hard_state, machine) = (restored.hard_state, restored.machine);
+        let lost = restored.refill;
         let (log, durability) = restored.log()?;
         let (last, snapshot) = (log.last().index, log.snapshot());
         if machine > last {
@@ -132,7 +137,14 @@ impl Group {
             effects: Effects::default(),
             counters: Counters::default(),
             is_dismissed: false,
+            refill: None,
         };
+        if let Some(until) = lost {
+            state.refill = Refill::needed(until, last, hard_state.term).map(Box::new);
+            if state.refill.is_none() {
+                state.durability.on_refilled();
+            }
+        }
         // Neither was ever anything but committed (rule 14).
         state.commit_to(snapshot.index.max(machine));
         if snapshot.index > machine {
@@ -230,6 +242,7 @@ impl Group {
 
     /// What waited for the disk and need not any more.
     fn go_on_from_durable(&mut self) {
+        self.state.end_refill();
         if let Some(owed) = self.owed_vote.take() {
             self.owed_vote = owed.settle(&mut self.state).map(Box::new);
         }

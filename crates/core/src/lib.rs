@@ -40,6 +40,7 @@ mod options;
 mod output;
 mod quorum;
 mod reads;
+mod refill;
 mod rng;
 mod snapshot;
 mod state;

@@ -169,6 +169,8 @@ pub struct Persist {
     pub compact: Option<Compaction>,
     /// Append these.
     pub entries: Entries,
+    /// What was lost is there again, with this hand-over and those before it.
+    pub refilled: bool,
 }
 
 /// A read that was confirmed (§6.4).

@@ -23,6 +23,7 @@ use crate::message::{Body, Message};
 use crate::mutants;
 use crate::options::Settings;
 use crate::output::{Effects, Envelope, Event, HardState, Output, Persist};
+use crate::refill::Refill;
 use crate::rng::Rng;
 use crate::time::{Now, Time};
 
@@ -67,6 +68,8 @@ pub(crate) struct State {
     pub(crate) counters: Counters,
     /// Its removal is committed: it neither asks nor campaigns (rule 22).
     pub(crate) is_dismissed: bool,
+    /// Entries are lost that it may have acknowledged. Rare.
+    pub(crate) refill: Option<Box<Refill>>,
 }
 
 impl State {
@@ -101,6 +104,19 @@ impl State {
         self.time() < self.promised_until
     }
 
+    /// What was lost may be durable again.
+    pub(crate) fn end_refill(&mut self) {
+        let Some(refill) = &self.refill else {
+            return;
+        };
+        let index = self.durability.index();
+        let term = self.log.term_at(index).unwrap_or_default();
+        if refill.is_over(LogId { term, index }) {
+            self.refill = None;
+            self.durability.on_refilled();
+        }
+    }
+
     /// Whether this member may campaign: a voter, under its own incarnation,
     /// with a disk that writes, and with room for a term and a no-op (rule 24).
     ///
@@ -117,6 +133,7 @@ impl State {
             || (index > self.commit && self.log.former_configuration().is_some_and(seats));
         is_seated
             && !self.is_dismissed
+            && self.refill.is_none()
             && !self.is_stalled()
             && !self.term.is_exhausted()
             && !self.term.next().is_exhausted()
@@ -255,6 +272,7 @@ impl State {
             truncate_from: due.truncate_from,
             compact: due.compact,
             entries,
+            refilled: due.refilled,
         });
     }
 

@@ -31,8 +31,10 @@ pub(crate) fn answer_pre_vote(
     request: &VoteRequest,
     trusts_leader: bool,
 ) {
-    let granted =
-        term > state.term && !trusts_leader && is_log_good_enough(request.last, state.log.last());
+    let granted = term > state.term
+        && !trusts_leader
+        && state.refill.is_none()
+        && is_log_good_enough(request.last, state.log.last());
     let reply = VoteReply { kind: VoteKind::Pre, campaign: request.campaign, granted };
     // A grant echoes the term asked for, a refusal tells the own: a candidate
     // that is behind must learn of it, or all would stand still.
@@ -47,7 +49,9 @@ pub(crate) fn answer_pre_vote(
 /// higher. Returns the grant that is owed once it is durable.
 pub(crate) fn decide(state: &mut State, from: Sender, request: &VoteRequest) -> Option<OwedVote> {
     let is_free = state.vote.is_none_or(|vote| vote == from.node) || mutants::is_active(3);
-    if !is_free || !is_log_good_enough(request.last, state.log.last()) {
+    // Who lost entries does not know how good its log was.
+    let is_whole = state.refill.is_none();
+    if !is_free || !is_whole || !is_log_good_enough(request.last, state.log.last()) {
         refuse(state, from, request);
         return None;
     }

@@ -329,6 +329,26 @@ impl<D: Disk> Home<D> {
         Ok(Self::new(disk, found.file, contents, (false, warnings)))
     }
 
+    /// Reads whose directory it is, checks no claim and changes nothing; with
+    /// what is worth knowing about the file.
+    pub(crate) async fn peek(disk: D) -> Result<(Self, Vec<String>), IdentityError> {
+        let place = disk.place();
+        let found = file::load(&disk).await?;
+        let mut warnings = Vec::new();
+        if found.has_lost_copy {
+            warnings.push(format!(
+                "one copy in {place}/{FILE_NAME} is damaged; the next start repairs it"
+            ));
+        }
+        if found.contents.is_outdated {
+            warnings.push(format!(
+                "{place} was refused by other members as an old copy; it is not started again"
+            ));
+        }
+        let home = Self::new(disk, found.file, found.contents, (false, Vec::new()));
+        Ok((home, warnings))
+    }
+
     fn new(disk: D, file: D::File, contents: Contents, told: (bool, Vec<String>)) -> Self {
         let (is_new, warnings) = told;
         Self(Rc::new(Inner {

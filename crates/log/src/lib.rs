@@ -21,6 +21,8 @@
 //! `block.rs`), then a start (`open.rs`, `recovery.rs`). Identity and lock of
 //! the data directory are `identity.rs` and `disk/lock.rs`.
 //!
+//! A log that no node uses is looked at by `inspect.rs`, which cannot write.
+//!
 //! Snapshot files stand beside the log (`snapshot.rs`); a record makes one the
 //! group's current one and lets the front of its log go (rule 12).
 
@@ -36,6 +38,7 @@ mod frame;
 mod gate;
 mod identity;
 mod index;
+pub mod inspect;
 mod names;
 mod open;
 mod options;

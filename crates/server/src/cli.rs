@@ -14,6 +14,7 @@ pub(crate) mod clients;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod leader;
+pub(crate) mod log;
 pub(crate) mod logging;
 pub(crate) mod member;
 pub(crate) mod reference;
@@ -26,6 +27,7 @@ use clap::{Parser, Subcommand};
 use config::ConfigArgs;
 use demo::DemoArgs;
 use leader::LeaderCommand;
+use log::LogCommand;
 use member::MemberCommand;
 use reference::{CompletionsArgs, ManArgs};
 use serve::ServeArgs;
@@ -56,6 +58,9 @@ pub(crate) enum Command {
     /// Who leads, and who is to lead.
     #[command(subcommand)]
     Leader(LeaderCommand),
+    /// Look at the log of a node that is stopped.
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Who belongs to the cluster: add, promote, demote, remove.
     #[command(subcommand)]
     Member(MemberCommand),

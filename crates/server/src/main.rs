@@ -9,7 +9,7 @@
 //! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
 //!   on `http.rs`.
 //! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `member.rs`:
-//!   `member`; `demo.rs`: the demo.
+//!   `member`; `logs.rs`: `log`; `demo.rs`: the demo.
 //! - `members.rs`: members listed and changed; `roster.rs`: whom a node knows,
 //!   and how it joins.
 //! - `failure.rs`, `print.rs`, `logging.rs`: how the program ends and what it
@@ -41,6 +41,7 @@ mod inspect;
 mod keyspace;
 mod lead;
 mod logging;
+mod logs;
 mod member;
 mod members;
 mod metrics;
@@ -96,6 +97,7 @@ fn run(command: Command) -> Result<(), Failure> {
                 ConfigCommand::Check(args) => config_file::check(&args.file),
             },
             Command::Leader(LeaderCommand::Transfer(args)) => lead::transfer(&args).await,
+            Command::Log(command) => logs::run(&command),
             Command::Member(command) => member::run(&command).await,
             Command::Snapshot(args) => snapshots::ask(&args).await,
             Command::Demo(args) => demo::run(args).await,

@@ -103,6 +103,7 @@ impl World {
         };
         let mut disk = Disk::default();
         disk.apply(&Persist {
+            refilled: false,
             ticket: raftlet_core::Ticket::default(),
             hard_state: Some(HardState { term: Term::BOOTSTRAP, vote: None }),
             truncate_from: None,

@@ -50,6 +50,11 @@ pub(crate) struct Spans {
 }
 
 impl Spans {
+    /// Bytes of the entries, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.spans.iter().map(|span| span.bytes).sum()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }

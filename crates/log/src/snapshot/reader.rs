@@ -28,29 +28,43 @@ use raftlet::{
 #[derive(Debug)]
 pub struct LogSnapshotReader<D: Disk> {
     guard: Guard<D>,
-    file: D::File,
-    title: Title,
-    stamp: u64,
-    meta: SnapshotMeta,
-    info: SnapshotInfo,
-    /// Offset, length and checksum of each chunk.
-    chunks: Vec<(u64, u32, u32)>,
+    opened: Opened<D>,
 }
 
 /// Keeps the file.
 #[derive(Debug)]
 struct Guard<D: Disk> {
     shared: Rc<Shared<D>>,
-    group: GroupId,
-    last: LogId,
+    source: Source<D>,
 }
 
 impl<D: Disk> Guard<D> {
-    fn new(shared: Rc<Shared<D>>, group: GroupId, last: LogId) -> Self {
-        shared.state.borrow_mut().add_reader(group, last);
-        Self { shared, group, last }
+    fn new(shared: Rc<Shared<D>>, source: Source<D>) -> Self {
+        shared.state.borrow_mut().add_reader(source.group, source.last);
+        Self { shared, source }
     }
+}
 
+/// Where a snapshot is read from.
+#[derive(Clone, Debug)]
+pub(crate) struct Source<D: Disk> {
+    pub(crate) disk: D,
+    pub(crate) group: GroupId,
+    pub(crate) last: LogId,
+}
+
+/// A snapshot whose head, table and trailer are sound.
+#[derive(Debug)]
+pub(crate) struct Opened<D: Disk> {
+    file: D::File,
+    stamp: u64,
+    meta: SnapshotMeta,
+    pub(crate) info: SnapshotInfo,
+    /// Offset, length and checksum of each chunk.
+    chunks: Vec<(u64, u32, u32)>,
+}
+
+impl<D: Disk> Source<D> {
     fn damaged(&self, offset: u64, what: &str) -> StorageError {
         let name = names::snapshot_name(self.group, self.last);
         let detail = format!("{name} at byte {offset}: {what}");
@@ -66,18 +80,53 @@ impl<D: Disk> Guard<D> {
 
     /// `len` bytes from `offset` on, all of them.
     async fn read(&self, file: &D::File, offset: u64, len: usize) -> Result<Buffer, StorageError> {
-        let (buffer, read) = self.shared.disk.read_at(file, offset, Buffer::zeroed(len)).await;
+        let (buffer, read) = self.disk.read_at(file, offset, Buffer::zeroed(len)).await;
         let read = read.map_err(|error| self.unreadable(&error))?;
         if read < len {
             return Err(self.damaged(offset, "the file ends too early"));
         }
         Ok(buffer)
     }
+
+    /// Reads all but the chunks.
+    pub(crate) async fn open(&self, title: Title) -> Result<Opened<D>, StorageError> {
+        let name = names::snapshot_name(self.group, self.last);
+        let listed = self.disk.list().await.map_err(|error| self.unreadable(&error))?;
+        let found = listed.iter().find(|file| file.name == name);
+        let bytes = found.ok_or_else(|| self.damaged(0, "the file is missing"))?.bytes;
+        let file = self.disk.open(&name).await.map_err(|error| self.unreadable(&error))?;
+        let stamp = title.stamp();
+        let trailer = read_trailer(self, &file, bytes, stamp).await?;
+        let (meta, head_len) = read_head(self, &file, &title).await?;
+        let chunks = read_table(self, &file, &trailer, head_len).await?;
+        Ok(Opened { file, stamp, meta, info: trailer.info, chunks })
+    }
+
+    /// One chunk, verified.
+    pub(crate) async fn chunk(
+        &self,
+        opened: &Opened<D>,
+        number: u32,
+    ) -> Result<Bytes, StorageError> {
+        let at = usize_from(u64::from(number));
+        let Some((offset, bytes, checksum)) = opened.chunks.get(at).copied() else {
+            let detail = format!("it has no chunk {number}");
+            return Err(StorageError::Snapshot { group: self.group, detail });
+        };
+        let len = usize_from(u64::from(bytes));
+        let buffer = self.read(&opened.file, offset, slot_bytes(len)).await?;
+        let mut check = SnapshotInfo::default();
+        let chunk = decode_slot(buffer.bytes(), number, opened.stamp)
+            .filter(|chunk| chunk.len() == len && check.add(chunk) == checksum);
+        let damaged = || self.damaged(offset, &format!("chunk {number} is damaged"));
+        chunk.map(Bytes::copy_from_slice).ok_or_else(damaged)
+    }
 }
 
 impl<D: Disk> Drop for Guard<D> {
     fn drop(&mut self) {
-        self.shared.state.borrow_mut().remove_reader(self.group, self.last);
+        let Source { group, last, .. } = self.source;
+        self.shared.state.borrow_mut().remove_reader(group, last);
         self.shared.bell.ring();
     }
 }
@@ -99,36 +148,23 @@ impl<D: Disk> LogSnapshotReader<D> {
             return Ok(None);
         };
         let title = Title::new(&shared.home.identity(), shared.sizes.shard, info, last);
-        let guard = Guard::new(shared, group, last);
-        Self::read(guard, title).await.map(Some)
-    }
-
-    async fn read(guard: Guard<D>, title: Title) -> Result<Self, StorageError> {
-        let name = names::snapshot_name(guard.group, guard.last);
-        let listed = guard.shared.disk.list().await;
-        let listed = listed.map_err(|error| guard.unreadable(&error))?;
-        let found = listed.iter().find(|file| file.name == name);
-        let bytes = found.ok_or_else(|| guard.damaged(0, "the file is missing"))?.bytes;
-        let opened = guard.shared.disk.open(&name).await;
-        let file = opened.map_err(|error| guard.unreadable(&error))?;
-        let stamp = title.stamp();
-        let trailer = read_trailer(&guard, &file, bytes, stamp).await?;
-        let (meta, head_len) = read_head(&guard, &file, &title).await?;
-        let chunks = read_table(&guard, &file, &trailer, head_len).await?;
-        Ok(Self { guard, file, title, stamp, meta, info: trailer.info, chunks })
+        let source = Source { disk: shared.disk.clone(), group, last };
+        let guard = Guard::new(shared, source);
+        let opened = guard.source.open(title).await?;
+        Ok(Some(Self { guard, opened }))
     }
 }
 
 async fn read_trailer<D: Disk>(
-    guard: &Guard<D>,
+    source: &Source<D>,
     file: &D::File,
     bytes: u64,
     stamp: u64,
 ) -> Result<Trailer, StorageError> {
     let block = u64_from(BLOCK_BYTES);
     let at = bytes.checked_sub(block).filter(|at| at.is_multiple_of(block));
-    let at = at.ok_or_else(|| guard.damaged(bytes, "the file has an impossible length"))?;
-    let buffer = guard.read(file, at, BLOCK_BYTES).await?;
+    let at = at.ok_or_else(|| source.damaged(bytes, "the file has an impossible length"))?;
+    let buffer = source.read(file, at, BLOCK_BYTES).await?;
     let trailer = Trailer::decode(buffer.bytes()).filter(|trailer| {
         let table = slot_bytes(table_bytes(trailer.info.chunks));
         trailer.stamp == stamp
@@ -136,7 +172,7 @@ async fn read_trailer<D: Disk>(
             && trailer.info.chunks <= SNAPSHOT_CHUNKS_MAX
             && trailer.table_offset.checked_add(u64_from(table)) == Some(at)
     });
-    trailer.ok_or_else(|| guard.damaged(at, "it does not end with its trailer"))
+    trailer.ok_or_else(|| source.damaged(at, "it does not end with its trailer"))
 }
 
 fn table_bytes(chunks: u32) -> usize {
@@ -144,39 +180,39 @@ fn table_bytes(chunks: u32) -> usize {
 }
 
 async fn read_head<D: Disk>(
-    guard: &Guard<D>,
+    source: &Source<D>,
     file: &D::File,
     title: &Title,
 ) -> Result<(SnapshotMeta, usize), StorageError> {
-    let damaged = || guard.damaged(0, "its head is damaged");
-    let mut buffer = guard.read(file, 0, BLOCK_BYTES).await?;
+    let damaged = || source.damaged(0, "its head is damaged");
+    let mut buffer = source.read(file, 0, BLOCK_BYTES).await?;
     let len = head_bytes(buffer.bytes()).ok_or_else(damaged)?;
     if len > BLOCK_BYTES {
-        buffer = guard.read(file, 0, len).await?;
+        buffer = source.read(file, 0, len).await?;
     }
     match decode_head(buffer.bytes()) {
         Ok((found, meta)) if found == *title => Ok((meta, len)),
-        Ok(_) => Err(guard.damaged(0, "it belongs to another directory, group or log id")),
+        Ok(_) => Err(source.damaged(0, "it belongs to another directory, group or log id")),
         Err(HeadError::Damaged) => Err(damaged()),
         Err(HeadError::UnknownFormat(found)) => {
             let what = format!(
                 "it has format version {found}, this program knows {SNAPSHOT_FORMAT_VERSION}"
             );
-            Err(guard.damaged(0, &what))
+            Err(source.damaged(0, &what))
         }
     }
 }
 
 async fn read_table<D: Disk>(
-    guard: &Guard<D>,
+    source: &Source<D>,
     file: &D::File,
     trailer: &Trailer,
     head_len: usize,
 ) -> Result<Vec<(u64, u32, u32)>, StorageError> {
     let at = trailer.table_offset;
-    let damaged = || guard.damaged(at, "its table of chunks is damaged");
+    let damaged = || source.damaged(at, "its table of chunks is damaged");
     let wanted = table_bytes(trailer.info.chunks);
-    let buffer = guard.read(file, at, slot_bytes(wanted)).await?;
+    let buffer = source.read(file, at, slot_bytes(wanted)).await?;
     let mut table = decode_slot(buffer.bytes(), TABLE_NUMBER, trailer.stamp)
         .filter(|table| table.len() == wanted)
         .ok_or_else(damaged)?;
@@ -201,25 +237,14 @@ async fn read_table<D: Disk>(
 
 impl<D: Disk> SnapshotReader for LogSnapshotReader<D> {
     fn meta(&self) -> &SnapshotMeta {
-        &self.meta
+        &self.opened.meta
     }
 
     fn info(&self) -> SnapshotInfo {
-        self.info
+        self.opened.info
     }
 
     async fn read_chunk(&self, number: u32) -> Result<Bytes, StorageError> {
-        let at = usize_from(u64::from(number));
-        let Some((offset, bytes, checksum)) = self.chunks.get(at).copied() else {
-            let detail = format!("it has no chunk {number}");
-            return Err(StorageError::Snapshot { group: self.title.group.group, detail });
-        };
-        let len = usize_from(u64::from(bytes));
-        let buffer = self.guard.read(&self.file, offset, slot_bytes(len)).await?;
-        let mut check = SnapshotInfo::default();
-        let chunk = decode_slot(buffer.bytes(), number, self.stamp)
-            .filter(|chunk| chunk.len() == len && check.add(chunk) == checksum);
-        let damaged = || self.guard.damaged(offset, &format!("chunk {number} is damaged"));
-        chunk.map(Bytes::copy_from_slice).ok_or_else(damaged)
+        self.guard.source.chunk(&self.opened, number).await
     }
 }

@@ -12,6 +12,7 @@ mod faults;
 mod fixture;
 mod golden;
 mod life;
+mod looking;
 mod purge;
 mod snapshots;
 mod sweep;

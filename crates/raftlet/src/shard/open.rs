@@ -90,11 +90,12 @@ impl<P: Ports> Shard<P> {
         }
         let hard_state = storage.load_term_and_vote(group).await.map_err(failed)?;
         let log = storage.load_log(group).await.map_err(failed)?;
-        check_undamaged(group, &log).map_err(failed)?;
         let snapshot = storage.load_snapshot(group).await.map_err(failed)?;
         let meta = snapshot.map(|(meta, _)| meta);
+        let lost = log.damage.map(|damage| damage.last);
         let mut restored = restored(group, hard_state, log)?;
         restored.machine = machine.durable_index();
+        restored.refill = lost;
         let start = start(group, &mut restored, meta.as_ref())?;
         // Another `open` may have been faster.
         self.check_openable(group)?;
@@ -114,6 +115,10 @@ impl<P: Ports> Shard<P> {
         let core = core::Group::new(settings, seat, restored, seed, now)
             .map_err(|source| OpenError::Restore { group, source })?;
         let nodes: Vec<_> = core.configuration().nodes().map(|member| member.node).collect();
+        if let (Some(last), [_]) = (lost, &nodes[..]) {
+            let detail = format!("entries up to {last} are lost, and no other member has them");
+            return Err(failed(StorageError::Damaged { group, detail }));
+        }
         for node in nodes {
             let liveness = shared.detector.liveness(node);
             shared.state.with(|state| state.on_liveness(node, liveness));
@@ -139,22 +144,6 @@ impl<P: Ports> Shard<P> {
             _ => Ok(()),
         })
     }
-}
-
-/// A member with lost entries may have acknowledged them: it must neither vote
-/// nor acknowledge before a leader has sent them again (rule 10). That is not
-/// done here yet, so it stays out.
-fn check_undamaged(group: GroupId, log: &LoadedLog) -> Result<(), StorageError> {
-    let Some(damage) = log.damage else {
-        return Ok(());
-    };
-    let detail = format!(
-        "entries {} to {} are lost; remove this member from the group and add it again under a \
-         new node id on an empty directory",
-        damage.first,
-        damage.last.max(damage.first)
-    );
-    Err(StorageError::Damaged { group, detail })
 }
 
 fn restored(group: GroupId, hard_state: HardState, log: LoadedLog) -> Result<Restored, OpenError> {

@@ -134,6 +134,7 @@ impl Writer {
             truncate_from: persist.truncate_from,
             compact: persist.compact,
             entries: persist.entries,
+            refilled: persist.refilled,
             ..GroupWrite::new(group, generation)
         });
     }
@@ -314,6 +315,7 @@ fn may_overtake(write: &GroupWrite, earlier: Option<&GroupWrite>) -> bool {
 /// Folds later changes of a group into what is gathered of it.
 fn fold(write: &mut GroupWrite, later: Persist) {
     write.hard_state = later.hard_state.or(write.hard_state);
+    write.refilled |= later.refilled;
     if let Some(from) = later.truncate_from {
         if write.entries.first().is_none_or(|first| from <= first) {
             write.entries = Entries::none();

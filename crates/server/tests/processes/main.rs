@@ -26,6 +26,7 @@ mod failing_disk;
 mod hostile;
 mod hosts;
 mod identity;
+mod logs;
 mod members;
 mod operator;
 mod outages;

@@ -265,6 +265,7 @@ impl Image {
             }
         }
         Restored {
+            refill: None,
             hard_state: self.hard_state,
             base: self.base,
             snapshot: self.snapshot().map(|taken| taken.snapshot.clone()),

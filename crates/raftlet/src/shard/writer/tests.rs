@@ -20,6 +20,7 @@ fn chunk(term: u64, first: u64, len: usize) -> Entries {
 
 fn persist(ticket: u64, entries: Entries) -> Persist {
     Persist {
+        refilled: false,
         ticket: Ticket::new(ticket),
         hard_state: None,
         truncate_from: None,
