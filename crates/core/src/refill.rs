@@ -3,7 +3,7 @@
 //! Its disk gave back a shorter log than it had. A candidate may count on what
 //! this member acknowledged, so it neither votes nor campaigns until a leader
 //! has sent all of that again. It follows and acknowledges meanwhile: what it
-//! says of its disk is true, and without it nobody could refill it.
+//! says of its disk is true, and without it nobody could refill it (D29).
 //!
 //! When is all of it there again? Whoever leads now was elected without this
 //! member's vote, or before the loss, so it holds all that is committed
