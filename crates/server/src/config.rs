@@ -61,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) group: Options,
     pub(crate) propose_timeout: Duration,
     pub(crate) log_memory_bytes_max: usize,
+    /// Aimed at, not a bound.
+    pub(crate) log_disk_bytes: u64,
     pub(crate) clients_max: usize,
     pub(crate) client_idle: Option<Duration>,
     pub(crate) snapshots: SnapshotArgs,
@@ -135,6 +137,7 @@ impl Config {
             snapshots: args.snapshots,
             log_memory_bytes_max: usize::try_from(u64::from(args.limits.log_memory_mib) << 20)
                 .unwrap_or(usize::MAX),
+            log_disk_bytes: u64::from(args.limits.log_disk_mib) << 20,
             clients_max: usize::try_from(args.limits.clients_max).unwrap_or(usize::MAX),
             client_idle: (args.limits.client_idle_ms > 0)
                 .then(|| Duration::from_millis(args.limits.client_idle_ms)),

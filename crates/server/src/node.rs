@@ -178,7 +178,9 @@ impl Parts {
         for warning in home.warnings() {
             warn!("{warning}");
         }
-        let (log, report) = ShardLog::open(disk, home.clone(), &LogOptions::default())
+        let log_bytes_soft = config.log_disk_bytes;
+        let log_options = LogOptions { log_bytes_soft, ..LogOptions::default() };
+        let (log, report) = ShardLog::open(disk, home.clone(), &log_options)
             .await
             .map_err(|error| data_failure(&error))?;
         tell(&report);
