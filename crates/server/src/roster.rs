@@ -201,6 +201,11 @@ pub(crate) async fn learn(config: &mut Config) -> Result<Told, Failure> {
         }
         Err(failure) => return Err(failure),
     };
+    if roster.groups.is_empty() && config.data_dir.join("IDENTITY").exists() {
+        // It may be waiting for this very node to make a quorum.
+        warn!("starts without what --join would tell: {join} does not serve yet");
+        return Ok(Vec::new());
+    }
     let groups = u64::try_from(roster.groups.len()).unwrap_or(u64::MAX);
     config.slots = SlotMap::new(groups).map_err(|_| {
         Failure::config(format!(

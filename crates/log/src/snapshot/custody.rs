@@ -24,7 +24,8 @@ impl<D: Disk> State<D> {
         self.counters.snapshots_written += 1;
     }
 
-    /// A record that names a snapshot is durable: others of the group go.
+    /// A record that names a snapshot is durable: older ones of the group go. A
+    /// newer one may have been finished meanwhile, and is named next.
     pub(crate) fn on_snapshot_in_use(
         &mut self,
         group: GroupId,
@@ -35,8 +36,8 @@ impl<D: Disk> State<D> {
             .snapshots
             .finished
             .iter()
-            .filter(|(other, _)| *other == group)
-            .map(|(_, last)| *last)
+            .filter(|(other, finished)| *other == group && finished.index <= last.index)
+            .map(|(_, finished)| *finished)
             .collect();
         for other in of_group {
             self.snapshots.finished.remove(&(group, other));

@@ -103,6 +103,23 @@ fn the_former_snapshot_goes_when_the_last_of_its_readers_does() {
 }
 
 #[test]
+fn a_newer_snapshot_that_was_finished_meanwhile_is_there_to_be_named_next() {
+    let disk = MemoryDisk::new();
+    let (log, _) = with_snapshot(&disk);
+    for last in [(6, 1), (8, 1)] {
+        block_on(make_snapshot(&log, (1, 1), last)).unwrap();
+    }
+    let naming = |last| Change { snapshot: Some(last), ..Change::of(1).compact(last.0, last.1) };
+    block_on(log.write(batch(&[naming((6, 1))]))).1.unwrap();
+    tidy(&log);
+    assert_eq!(block_on(held_snapshot(&log, GROUP)), Ok(Some((6, 1))));
+    block_on(log.write(batch(&[naming((8, 1))]))).1.unwrap();
+    tidy(&log);
+    assert_eq!(block_on(held_snapshot(&log, GROUP)), Ok(Some((8, 1))));
+    assert_eq!(snapshot_files(&disk).len(), 1, "older ones are gone");
+}
+
+#[test]
 fn a_writer_that_is_dropped_leaves_nothing_and_a_killed_one_nothing_after_a_start() {
     // Law 4 of snapshots
     let disk = MemoryDisk::new();
