@@ -215,7 +215,6 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_of_a_block_is_found_padding_included() {
-        // S-038
         let mut block = sealed();
         for at in 0..BLOCK_BYTES {
             let bit = 1 << (at % 8);

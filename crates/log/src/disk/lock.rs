@@ -98,7 +98,6 @@ mod tests {
 
     #[test]
     fn a_second_lock_is_refused_with_the_pid_until_the_first_is_gone() {
-        // S-160
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("new/deep");
         let first = DirLock::acquire(&path).unwrap();

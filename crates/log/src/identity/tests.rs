@@ -70,7 +70,6 @@ fn every_start_has_a_higher_number_whatever_was_lost_in_between() {
 
 #[test]
 fn one_damaged_copy_is_replaced_by_the_other_and_both_are_refused() {
-    // S-164
     let disk = MemoryDisk::new();
     let first = open(&disk).identity();
     for copy in [0, 1, 0] {
@@ -107,7 +106,6 @@ fn every_flipped_byte_of_a_copy_is_found() {
 
 #[test]
 fn another_node_or_cluster_is_refused_and_other_members_are_a_warning() {
-    // S-161
     let disk = MemoryDisk::new();
     open(&disk);
     let before = disk.bytes(FILE_NAME);
@@ -153,7 +151,6 @@ fn a_log_without_identity_is_not_adopted() {
 
 #[test]
 fn an_unknown_format_is_refused_by_its_number() {
-    // S-165
     let disk = MemoryDisk::new();
     open(&disk);
     disk.edit(FILE_NAME, |bytes| {
@@ -169,7 +166,7 @@ fn an_unknown_format_is_refused_by_its_number() {
 
 #[test]
 fn the_highest_run_of_a_peer_is_remembered_over_restarts() {
-    // Rule 4, S-162
+    // Rule 4.
     let disk = MemoryDisk::new();
     let home = open(&disk);
     block_on(home.remember_run(peer(3))).unwrap();

@@ -67,7 +67,6 @@ fn a_large_batch_becomes_frames_below_the_soft_limit_without_losing_an_entry() {
 
 #[test]
 fn one_oversized_entry_has_a_frame_to_itself() {
-    // S-169
     let writes = vec![
         write(1, entries(1, 1, 10)),
         write(1, entries(2, 1, 4 << 20)),

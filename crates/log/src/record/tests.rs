@@ -119,7 +119,6 @@ fn a_directory_gathers_what_a_frame_did_to_each_group() {
 
 #[test]
 fn unknown_and_reserved_kinds_are_refused_by_name() {
-    // S-165
     for kind in [0, 9, 12, 13, 16, 255] {
         let mut bytes = Vec::new();
         put_head(&mut bytes, 1, kind, 0, 0);
@@ -130,7 +129,6 @@ fn unknown_and_reserved_kinds_are_refused_by_name() {
 
 #[test]
 fn an_enormous_length_is_refused_before_anything_is_allocated() {
-    // S-036
     let mut bytes = Vec::new();
     put_head(&mut bytes, 1, 5, usize::MAX, 0);
     let read = Records::new(Bytes::from(bytes), 0).next();
@@ -147,7 +145,6 @@ fn an_enormous_length_is_refused_before_anything_is_allocated() {
 
 #[test]
 fn random_bytes_never_make_a_record_reader_panic() {
-    // S-168
     let mut state = 1u64;
     for _ in 0..20_000 {
         let bytes: Vec<u8> = (0..24)

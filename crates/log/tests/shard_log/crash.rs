@@ -214,7 +214,6 @@ fn recovered(disk: &MemoryDisk, what: &str) -> Model {
 
 #[test]
 fn a_crash_at_any_point_in_any_way_loses_nothing_and_brings_nothing_back() {
-    // S-002 to S-006, S-080 to S-082, S-084 to S-087, S-121
     let mut dice = Dice(7);
     let (mut trials, mut twice, mut points) = (0u64, 0u64, 0u64);
     for n in 1.. {
@@ -275,7 +274,6 @@ fn crash_in_recovery(disk: &MemoryDisk, allowed: [&Model; 2], dice: &mut Dice, w
 
 #[test]
 fn twenty_crashes_at_the_same_place_leave_the_log_readable_and_small() {
-    // S-011, S-005
     let disk = MemoryDisk::new();
     let mut model = Model::new();
     {
@@ -334,7 +332,6 @@ fn a_directory_stays_small_however_often_its_process_is_killed() {
 
 #[test]
 fn a_torn_tail_is_counted_and_the_terms_before_it_stand() {
-    // S-002, S-003, S-004, S-012
     for torn in 1..8u8 {
         let disk = MemoryDisk::new();
         let mut model = Model::new();
@@ -373,7 +370,7 @@ fn a_torn_tail_is_counted_and_the_terms_before_it_stand() {
 
 #[test]
 fn a_batch_of_several_frames_counts_whole_or_not_at_all() {
-    // Law 2 of the port, S-087: cut after each of its device writes, with space
+    // Law 2 of the port, cut after each of its device writes, with space
     // for all of it prepared before.
     let big = [
         Change::of(1).vote(5, 1).append(1, 1, 3, 900 << 10),
@@ -409,7 +406,6 @@ fn a_batch_of_several_frames_counts_whole_or_not_at_all() {
 
 #[test]
 fn a_frame_that_never_reached_the_disk_leaves_no_trace() {
-    // S-001
     let disk = MemoryDisk::new();
     let (log, _) = started(&disk);
     disk.halt_at(1);
@@ -427,7 +423,6 @@ fn a_frame_that_never_reached_the_disk_leaves_no_trace() {
 
 #[test]
 fn what_a_killed_process_left_in_the_cache_is_flushed_before_the_next_ack() {
-    // S-014
     let disk = MemoryDisk::new();
     let (log, _) = started(&disk);
     disk.halt_at(1);

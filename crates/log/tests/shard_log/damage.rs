@@ -55,7 +55,7 @@ fn open(disk: &MemoryDisk) -> (Log, RecoveryReport) {
 
 #[test]
 fn one_lost_frame_harms_the_entries_it_held_and_no_vote() {
-    // S-021, S-022, S-024: the vote of group 1 and all of group 3 come from the
+    // The vote of group 1 and all of group 3 come from the
     // echo.
     let (disk, model) = log_of(&script());
     spoil(&disk, 1);
@@ -72,7 +72,7 @@ fn one_lost_frame_harms_the_entries_it_held_and_no_vote() {
 
 #[test]
 fn a_leader_refills_a_group_also_over_a_restart_in_between() {
-    // S-027; law 9 of the port
+    // Law 9 of the port
     let (disk, mut model) = log_of(&script());
     spoil(&disk, 1);
     let (log, _) = open(&disk);
@@ -101,7 +101,6 @@ fn a_leader_refills_a_group_also_over_a_restart_in_between() {
 
 #[test]
 fn of_two_lost_frames_those_are_cleared_who_wrote_later_and_the_rest_stay_out() {
-    // S-023, S-025
     let mut script = script();
     script.push(vec![Change::of(2).append(3, 3, 1, 10)]);
     script.push(vec![Change::of(4).vote(1, 1)]);
@@ -132,7 +131,6 @@ fn of_two_lost_frames_those_are_cleared_who_wrote_later_and_the_rest_stay_out() 
 
 #[test]
 fn a_back_link_clears_a_group_that_lost_frames_did_not_touch() {
-    // S-023
     let mut script = script();
     script.push(vec![Change::of(1).vote(3, 1).append(7, 3, 1, 10)]);
     script.push(vec![Change::of(2).vote(4, 0).append(3, 4, 1, 10)]);
@@ -182,7 +180,6 @@ fn damage_to_what_was_replaced_harms_nobody() {
 
 #[test]
 fn damage_below_a_snapshot_is_healed_by_it() {
-    // S-026
     let mut script = script();
     script.push(vec![Change::of(1).compact(2, 1).snapshot(5, 2)]);
     let (disk, _) = log_of(&script);
@@ -225,7 +222,6 @@ fn damage_is_remembered_when_the_damaged_segment_is_gone() {
 
 #[test]
 fn a_harmed_log_that_crashes_while_it_is_opened_ends_alike() {
-    // S-121
     let (disk, model) = log_of(&script());
     spoil(&disk, 1);
     for n in 1.. {

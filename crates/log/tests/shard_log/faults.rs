@@ -59,7 +59,7 @@ fn segment_names(disk: &MemoryDisk) -> Vec<String> {
 
 #[test]
 fn after_a_failed_write_nothing_is_written_or_promised_any_more() {
-    // S-060, S-066, S-069, S-072, S-077; rule 9
+    // Rule 9
     for kind in [
         ErrorKind::Other,
         ErrorKind::WriteZero,
@@ -87,7 +87,7 @@ fn after_a_failed_write_nothing_is_written_or_promised_any_more() {
 
 #[test]
 fn a_failed_flush_poisons_and_is_never_tried_again() {
-    // S-061, S-062: the first MiB was flushed; the next flush is for more space.
+    // The first MiB was flushed; the next flush is for more space.
     let disk = MemoryDisk::new();
     let (log, model) = three_batches(&disk);
     disk.inject(fault("flush", "", Wrong::Fails(ErrorKind::Other)));
@@ -118,7 +118,6 @@ fn a_write_that_its_caller_gives_up_leaves_the_log_poisoned() {
 
 #[test]
 fn a_write_that_the_disk_lost_is_found_by_the_one_behind_it() {
-    // S-042
     let disk = MemoryDisk::new();
     let (log, _) = three_batches(&disk);
     disk.inject(fault("write", "", Wrong::Lies));
@@ -130,7 +129,6 @@ fn a_write_that_the_disk_lost_is_found_by_the_one_behind_it() {
 
 #[test]
 fn a_lost_last_write_is_found_by_its_mark_and_called_ambiguous_without() {
-    // S-043, S-044
     for has_mark in [true, false] {
         let disk = MemoryDisk::new();
         let (log, model) = three_batches(&disk);
@@ -151,7 +149,6 @@ fn a_lost_last_write_is_found_by_its_mark_and_called_ambiguous_without() {
 
 #[test]
 fn a_write_that_lands_elsewhere_in_its_segment_is_found_at_both_places() {
-    // S-045
     for has_follower in [true, false] {
         let disk = MemoryDisk::new();
         let (log, _) = three_batches(&disk);
@@ -167,7 +164,7 @@ fn a_write_that_lands_elsewhere_in_its_segment_is_found_at_both_places() {
 
 #[test]
 fn blocks_of_other_segments_are_strangers_wherever_they_land() {
-    // S-040, S-041, S-046: behind the tail they are nothing, over a frame they
+    // Behind the tail they are nothing, over a frame they
     // are damage. The foreign ones carry higher frame numbers.
     let other = MemoryDisk::new();
     let (log, _) = three_batches(&other);
@@ -198,7 +195,6 @@ fn blocks_of_other_segments_are_strangers_wherever_they_land() {
 
 #[test]
 fn a_segment_under_another_name_or_of_another_directory_is_refused() {
-    // S-049, S-161, S-163
     let disk = MemoryDisk::new();
     drop(three_batches(&disk));
     let name = segment_names(&disk).pop().unwrap();
@@ -221,7 +217,6 @@ fn a_segment_under_another_name_or_of_another_directory_is_refused() {
 
 #[test]
 fn a_segment_removed_by_hand_is_missed_by_name() {
-    // S-050, S-051, S-083
     let disk = MemoryDisk::new();
     let (log, _) = started(&disk);
     for index in 1..40 {
@@ -242,7 +237,6 @@ fn a_segment_removed_by_hand_is_missed_by_name() {
 
 #[test]
 fn a_tail_that_cannot_be_read_is_never_trimmed() {
-    // S-063
     let disk = MemoryDisk::new();
     let (log, model) = three_batches(&disk);
     drop(log);
@@ -264,7 +258,6 @@ fn a_tail_that_cannot_be_read_is_never_trimmed() {
 
 #[test]
 fn rot_behind_a_running_log_is_found_by_the_read_that_meets_it() {
-    // S-030
     let disk = MemoryDisk::new();
     let (log, _) = three_batches(&disk);
     let name = segment_names(&disk).pop().unwrap();
@@ -275,7 +268,6 @@ fn rot_behind_a_running_log_is_found_by_the_read_that_meets_it() {
 
 #[test]
 fn a_full_disk_refuses_entries_and_leaves_room_for_votes() {
-    // S-071, S-073, S-076
     let disk = MemoryDisk::new();
     let (log, mut model) = three_batches(&disk);
     let used: usize = disk.names().iter().map(|name| disk.bytes(name).unwrap().len()).sum();
@@ -315,7 +307,7 @@ fn a_full_disk_refuses_entries_and_leaves_room_for_votes() {
 
 #[test]
 fn one_bad_copy_of_a_head_is_a_warning_and_so_are_two() {
-    // S-031, S-032: the stamp follows from name and identity.
+    // The stamp follows from name and identity.
     let disk = MemoryDisk::new();
     let (log, model) = three_batches(&disk);
     drop(log);
@@ -331,7 +323,6 @@ fn one_bad_copy_of_a_head_is_a_warning_and_so_are_two() {
 
 #[test]
 fn a_newer_format_is_refused_by_its_number() {
-    // S-165
     let disk = MemoryDisk::new();
     drop(three_batches(&disk));
     let name = segment_names(&disk).pop().unwrap();
@@ -348,7 +339,6 @@ fn a_newer_format_is_refused_by_its_number() {
 
 #[test]
 fn foreign_files_are_left_alone_and_spares_are_cleared_away() {
-    // S-124, S-125
     let disk = MemoryDisk::new();
     disk.put("spare-0000000000000009.wal", Some(vec![0; BLOCK]));
     let (log, report) = started(&disk);
@@ -364,7 +354,6 @@ fn foreign_files_are_left_alone_and_spares_are_cleared_away() {
 
 #[test]
 fn a_torn_first_frame_makes_its_segment_void() {
-    // S-013
     let disk = MemoryDisk::new();
     let (log, mut model) = three_batches(&disk);
     for index in 1.. {
@@ -388,7 +377,6 @@ fn a_torn_first_frame_makes_its_segment_void() {
 
 #[test]
 fn a_directory_in_use_is_refused_and_a_wrong_node_too_on_a_real_disk() {
-    // S-160, S-161
     let dir = tempfile::tempdir().unwrap();
     block_on(async {
         let open = async |claims| open_data_dir(dir.path(), &claims, DiskMode::Probe).await;

@@ -1,5 +1,5 @@
 //! Logs of each format, kept as files: every release must read them, and a
-//! release that writes other bytes has changed the format (rule 45, S-166).
+//! release that writes other bytes has changed the format (rule 45).
 //!
 //! `UPDATE=1` writes the newest, together with a new version of the format only. Lines
 //! are `file`, then 32 bytes each that are not all zero.

@@ -74,7 +74,6 @@ fn what_was_written_is_there_after_a_restart_in_memory() {
 
 #[test]
 fn what_was_written_is_there_after_a_restart_on_a_real_disk_in_each_mode() {
-    // S-167
     for mode in [DiskMode::Probe, DiskMode::Buffered] {
         let dir = tempfile::tempdir().unwrap();
         block_on(live_and_restart(async || {
@@ -87,7 +86,6 @@ fn what_was_written_is_there_after_a_restart_on_a_real_disk_in_each_mode() {
 
 #[test]
 fn a_log_written_in_one_mode_is_read_in_the_other() {
-    // S-127
     let dir = tempfile::tempdir().unwrap();
     let mut model = Model::new();
     block_on(async {
@@ -132,7 +130,7 @@ fn a_batch_comes_back_for_reuse_and_an_empty_one_costs_nothing() {
 
 #[test]
 fn one_batch_costs_one_write_and_one_flush_whatever_it_holds() {
-    // Rule 30; S-089: turns that were gathered are one batch and one frame.
+    // Rule 30; turns that were gathered are one batch and one frame.
     let disk = MemoryDisk::new();
     let (log, _) = started(&disk);
     for round in 1..=20u64 {
@@ -187,7 +185,7 @@ fn reads_return_what_was_asked_for_and_no_more() {
 
 #[test]
 fn a_batch_above_the_frame_limit_is_several_frames_and_comes_back_whole() {
-    // S-169: the largest entry, and a frame that just fits, and one that does not.
+    // The largest entry, and a frame that just fits, and one that does not.
     let disk = MemoryDisk::new();
     let (log, _) = started(&disk);
     let mut model = Model::new();

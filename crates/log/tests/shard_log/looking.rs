@@ -60,7 +60,6 @@ fn spoil(dir: &Path, prefix: &str, at: usize) {
 
 #[test]
 fn a_sound_log_is_told_as_it_is_and_not_touched() {
-    // S-120
     let dir = directory();
     let before = contents(dir.path());
     let survey = survey(dir.path(), Depth::All).unwrap();

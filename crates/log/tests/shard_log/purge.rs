@@ -78,7 +78,6 @@ fn check_restart(disk: &MemoryDisk, model: &Model) {
 
 #[test]
 fn an_idle_group_and_a_cold_one_do_not_keep_old_segments() {
-    // S-100, S-101, S-105
     let disk = MemoryDisk::new();
     let log = open(&disk, &tight());
     let mut model = Model::new();
@@ -101,7 +100,6 @@ fn an_idle_group_and_a_cold_one_do_not_keep_old_segments() {
 
 #[test]
 fn moved_entries_that_are_truncated_later_stay_truncated() {
-    // S-102
     let disk = MemoryDisk::new();
     let log = open(&disk, &tight());
     let mut model = Model::new();
@@ -122,7 +120,6 @@ fn moved_entries_that_are_truncated_later_stay_truncated() {
 
 #[test]
 fn a_group_removed_and_made_again_brings_nothing_of_its_former_life_back() {
-    // S-104
     let disk = MemoryDisk::new();
     let log = open(&disk, &tight());
     let mut model = Model::new();
@@ -139,7 +136,6 @@ fn a_group_removed_and_made_again_brings_nothing_of_its_former_life_back() {
 
 #[test]
 fn the_group_that_keeps_the_most_is_named_first_and_only_while_space_is_wanted() {
-    // S-075, S-107
     let disk = MemoryDisk::new();
     let log = open(&disk, &tight());
     let mut model = Model::new();
@@ -201,7 +197,7 @@ fn a_directory_stays_bounded_over_many_rounds_and_restarts() {
 
 #[test]
 fn steady_state_with_recycled_files_writes_only_blocks_that_were_written_before() {
-    // Rule 27; S-040: old blocks of a used file are strangers.
+    // Rule 27; old blocks of a used file are strangers.
     let disk = MemoryDisk::new();
     let log = open(&disk, &tight());
     let mut model = Model::new();
@@ -226,7 +222,6 @@ fn steady_state_with_recycled_files_writes_only_blocks_that_were_written_before(
 
 #[test]
 fn a_read_under_way_keeps_its_segment_from_being_used_again() {
-    // S-108
     let disk = MemoryDisk::new();
     let log = Rc::new(open(&disk, &tight()));
     let mut model = Model::new();
@@ -262,7 +257,7 @@ fn a_read_under_way_keeps_its_segment_from_being_used_again() {
 
 #[test]
 fn above_the_hard_limit_entries_are_refused_and_votes_and_compactions_go_on() {
-    // Law 10; S-071, S-073, S-075
+    // Law 10.
     let disk = MemoryDisk::new();
     let options = LogOptions { log_bytes_hard: 90 * BLOCK as u64, ..tight() };
     let log = open(&disk, &options);
@@ -290,7 +285,7 @@ fn above_the_hard_limit_entries_are_refused_and_votes_and_compactions_go_on() {
 
 #[test]
 fn a_full_disk_goes_on_by_itself_when_a_compaction_frees_segments() {
-    // S-071, S-073, S-075: nothing but votes and the compaction still fits.
+    // Nothing but votes and the compaction still fits.
     let disk = MemoryDisk::new();
     let log = open(&disk, &tight());
     let mut model = Model::new();
@@ -317,7 +312,6 @@ fn a_full_disk_goes_on_by_itself_when_a_compaction_frees_segments() {
 
 #[test]
 fn random_changes_with_collection_and_restarts_equal_a_plain_map() {
-    // S-110
     let mut freed = 0;
     for seed in 1..=12u64 {
         let mut dice = Dice(seed);
@@ -368,7 +362,6 @@ fn random_changes_with_collection_and_restarts_equal_a_plain_map() {
 
 #[test]
 fn an_old_segment_that_comes_back_after_a_crash_is_ignored_and_removed() {
-    // S-052
     let disk = MemoryDisk::new();
     let log = open(&disk, &tight());
     let mut model = Model::new();

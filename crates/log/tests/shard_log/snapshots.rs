@@ -84,7 +84,7 @@ fn a_snapshot_comes_back_whole_after_a_restart_on_a_real_disk_in_each_mode() {
 
 #[test]
 fn the_former_snapshot_goes_when_the_last_of_its_readers_does() {
-    // S-109; law 5 of snapshots
+    // Law 5 of snapshots
     let disk = MemoryDisk::new();
     let (log, _) = with_snapshot(&disk);
     let first = block_on(log.open_snapshot(GROUP)).unwrap().unwrap();
@@ -159,7 +159,7 @@ fn a_snapshot_that_is_made_again_under_its_name_replaces_the_one_in_use() {
 
 #[test]
 fn a_chunk_whose_write_failed_may_be_written_again() {
-    // S-074; laws 2 and 6 of snapshots
+    // Laws 2 and 6 of snapshots
     for (kind, is_full) in [(ErrorKind::Other, false), (ErrorKind::StorageFull, true)] {
         let disk = MemoryDisk::new();
         let (log, mut model) = with_snapshot(&disk);
@@ -210,7 +210,6 @@ fn a_name_that_may_not_be_durable_poisons_the_log_whose_directory_it_is() {
 
 #[test]
 fn every_flipped_byte_and_every_cut_of_a_snapshot_is_found_and_its_group_alone_is_damaged() {
-    // S-047, S-142, S-143, S-144
     let disk = MemoryDisk::new();
     let (log, _) = with_snapshot(&disk);
     block_on(write(&log, &[Change::of(2).vote(3, 3).append(1, 3, 1, 5)])).unwrap();
@@ -274,7 +273,7 @@ fn a_write_that_names_a_snapshot_before_it_is_whole_is_refused_loudly() {
 
 #[test]
 fn a_snapshot_written_beside_appends_costs_them_neither_flush_nor_metadata() {
-    // S-146, rule 30
+    // Rule 30
     let disk = MemoryDisk::new();
     let (log, _) = block_on(start(&disk, &raftlet_log::LogOptions::default())).unwrap();
     block_on(write(&log, &[Change::of(1).append(1, 1, 1, 10)])).unwrap();

@@ -121,7 +121,7 @@ fn bytes_to_try(len: usize, step: usize) -> Vec<usize> {
 
 #[test]
 fn every_flipped_byte_is_harmless_or_told_or_refused() {
-    // S-020, S-007: damage to the last frame is known by the mark behind it.
+    // Damage to the last frame is known by the mark behind it.
     let (disk, model) = small_log();
     for (name, bytes) in segments(&disk) {
         let mut tally = Tally::default();
@@ -166,7 +166,7 @@ fn blocks(disk: &MemoryDisk) -> Vec<(String, usize)> {
 
 #[test]
 fn every_pair_of_bad_blocks_is_harmless_or_told_or_refused() {
-    // S-023: neighbours, far apart, in different segments; zeroed or garbled.
+    // Neighbours, far apart, in different segments; zeroed or garbled.
     let (disk, model) = small_log();
     let blocks = blocks(&disk);
     let spoil = |disk: &MemoryDisk, (name, block): &(String, usize), byte: Option<u8>| {
@@ -199,7 +199,7 @@ fn every_pair_of_bad_blocks_is_harmless_or_told_or_refused() {
 
 #[test]
 fn blocks_of_other_places_segments_and_times_never_pass_for_what_belongs_there() {
-    // S-040 to S-046: each block replaced by each other one, by zeros, and by
+    // Each block replaced by each other one, by zeros, and by
     // what stood at its place three writes before.
     let (disk, model) = small_log();
     let blocks = blocks(&disk);
@@ -225,7 +225,6 @@ fn blocks_of_other_places_segments_and_times_never_pass_for_what_belongs_there()
 
 #[test]
 fn a_refused_start_changes_nothing_of_the_log() {
-    // S-120
     let (disk, _) = small_log();
     for (name, _) in segments(&disk) {
         // First frames hold the links: without them there is no log.
@@ -243,7 +242,6 @@ fn a_refused_start_changes_nothing_of_the_log() {
 
 #[test]
 fn marks_tell_a_proven_tail_from_an_ambiguous_one() {
-    // S-008, S-044
     let (disk, model) = small_log();
     let (name, mark) = newest(&disk);
     let marked = disk.fork();
