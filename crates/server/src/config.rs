@@ -287,8 +287,9 @@ fn listen_addr(flag: &str, address: &str, insecure_bind: bool) -> Result<ListenA
         })?;
     if !socket.ip().is_loopback() && !insecure_bind {
         return Err(Failure::config(format!(
-            "{flag} {address} is reachable from other machines, and nothing is encrypted or \
-             authenticated yet; listen on loopback, or say --insecure-bind on a network you trust"
+            "{flag} {address} is reachable from other machines, and nothing is encrypted, \
+             nor are nodes and operators authenticated; listen on loopback, or say --insecure-bind \
+             on a network you trust"
         )));
     }
     Ok(ListenAddr { text: address.to_owned(), socket })
