@@ -15,7 +15,7 @@ use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, KEPT_ENTRIES, Load, Meter
 use raftlet::Incoming;
 use raftlet_core::{
     Arena, Configuration, Envelope, Generation, Group, GroupId, HardState, Incarnation, Index,
-    Liveness, LogId, Member, MemberRole, NodeId, Now, Options, Output, Restored, Role, Run, Seat,
+    Liveness, LogId, Member, MemberRole, PRIORITY_DEFAULT, NodeId, Now, Options, Output, Restored, Role, Run, Seat,
     Sender, Settings, Term, Ticket, Time, WallMs,
 };
 use raftlet_net::{BatchReader, append_to_batch, encoded_bytes};
@@ -73,7 +73,7 @@ impl World {
                 .map(|at| Member {
                     node: node(at),
                     incarnation: incarnation(node(at)),
-                    role: MemberRole::Voter,
+                    priority: PRIORITY_DEFAULT, role: MemberRole::Voter,
                     address: String::new(),
                 })
                 .collect(),
