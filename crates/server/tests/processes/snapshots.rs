@@ -77,10 +77,7 @@ fn contents(cluster: &Cluster, at: usize) -> BTreeMap<String, String> {
 }
 
 /// What differs, a line a key.
-fn differences(
-    before: &BTreeMap<String, String>,
-    after: &BTreeMap<String, String>,
-) -> Vec<String> {
+fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let differs = |key: &&String| before.get(*key) != after.get(*key);
     let line = |key: &String| format!("{key}: {:?}, then {:?}", before.get(key), after.get(key));
