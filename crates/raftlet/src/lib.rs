@@ -52,6 +52,7 @@ mod proposal;
 mod reads;
 mod shard;
 mod snapshot;
+mod space;
 mod status;
 mod timers;
 mod transfer;

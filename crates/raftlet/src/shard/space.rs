@@ -6,89 +6,21 @@
 //!
 //! Invariants
 //! - A proposal that is refused for want of room is in no log (rule 33).
-//! - What was appended before room became short is still written: a member whose
-//!   machine were ahead of its own log for good could never be written down
-//!   (rule 8), and so never free anything.
 //!
-//! Not here: writing a group down (`shard/snapshots.rs`), a write that found no
+//! Not here: what is taken while room is short (`space.rs`), writing a group down (`shard/snapshots.rs`), a write that found no
 //! room at all (`shard/writer.rs`).
 
 use crate::error::NotDone;
 use crate::port::{Pin, Ports, Shortage, StateMachine, Storage};
 use crate::shard::Shared;
 use crate::shard::state::State;
-use raftlet_core::{Body, Message, Now, Time};
-
-/// How often storage is asked while it wants something.
-const ASK_NS: u64 = 200_000_000;
-/// Bytes of entries that a member still takes from leaders while room is short:
-/// the ends of logs that differ, and what opens terms, so that elections end and
-/// reads go on though no member has room. Well below what storage has reserved.
-const SHORT_APPEND_BYTES_MAX: usize = 1 << 20;
-/// What an entry counts at least: a block of a log that was written alone.
-const SHORT_APPEND_BYTES_MIN: usize = 4 << 10;
-
-/// What is known of room.
-#[derive(Debug)]
-pub(crate) struct Space {
-    shortage: Option<Shortage>,
-    pinned: usize,
-    /// Bytes of entries that leaders may still bring.
-    appends_left: usize,
-    ask_at: Option<Time>,
-}
-
-impl Default for Space {
-    fn default() -> Self {
-        // A start asks at once: the disk may be full already.
-        Self { shortage: None, pinned: 0, appends_left: 0, ask_at: Some(Time::ZERO) }
-    }
-}
-
-impl Space {
-    /// When storage is asked again if nothing else happens first.
-    pub(crate) const fn next_deadline(&self) -> Option<Time> {
-        self.ask_at
-    }
-
-    fn is_due(&self, now: Time) -> bool {
-        self.ask_at.is_some_and(|at| at <= now)
-    }
-
-    /// Groups that are in the way.
-    pub(crate) const fn pinned(&self) -> usize {
-        self.pinned
-    }
-
-    /// Whether a message may not be taken, because of the entries that it brings.
-    pub(crate) fn refuses(&mut self, is_full: bool, message: &Message) -> bool {
-        if !is_full && self.shortage.is_none() {
-            return false;
-        }
-        match &message.body {
-            Body::Forward(_) => true,
-            Body::Append(append) if append.entries.is_empty() => false,
-            Body::Append(_) if is_full => true,
-            Body::Append(append) => {
-                let bytes = append.entries.bytes_len().max(SHORT_APPEND_BYTES_MIN);
-                let left = self.appends_left.checked_sub(bytes);
-                self.appends_left = left.unwrap_or(self.appends_left);
-                left.is_none()
-            }
-            _ => false,
-        }
-    }
-}
+use raftlet_core::Now;
 
 impl<M: StateMachine> State<M> {
     /// What storage said of room.
     fn on_space(&mut self, now: Now, shortage: Option<Shortage>, pins: &[Pin]) {
-        if self.space.shortage.is_none() && shortage.is_some() {
-            self.space.appends_left = SHORT_APPEND_BYTES_MAX;
-        }
         let is_round = self.space.is_due(now.time);
-        self.space.shortage = shortage;
-        self.space.pinned = pins.len();
+        self.space.on_said(now.time, shortage, pins.len());
         self.note_space();
         for pin in pins {
             let Some(slot) = self.by_group.get(&pin.group).copied() else {
@@ -99,16 +31,11 @@ impl<M: StateMachine> State<M> {
                 self.mark_dirty(slot);
             }
         }
-        let wants = shortage.is_some() || !pins.is_empty();
-        self.space.ask_at = match self.space.ask_at {
-            Some(at) if wants && at > now.time => Some(at),
-            _ => wants.then(|| now.time.after_ns(ASK_NS)),
-        };
     }
 
     /// What room is short of, while new entries are refused.
     pub(crate) fn shortage(&self) -> Option<Shortage> {
-        if self.writer.is_full() { Some(Shortage::Device) } else { self.space.shortage }
+        self.space.shortage().or(self.writer.is_full().then_some(Shortage::Device))
     }
 
     /// Why a proposal may not be taken in now.
