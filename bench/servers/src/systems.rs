@@ -90,7 +90,20 @@ impl Running {
         Self::start_as(system, Setting::default(), common, dir).await
     }
 
-    /// As [`start`](Self::start), in a setting, which is only for ours.
+    /// The same, with further flags for nodes of ours.
+    ///
+    /// # Errors
+    /// It does not start or does not get ready.
+    pub async fn start_with(
+        system: System,
+        common: &Common,
+        dir: &Path,
+        flags: Vec<String>,
+    ) -> Result<Self, Failure> {
+        Self::start_as(system, Setting { flags, is_linked: false }, common, dir).await
+    }
+
+    /// The same, in a setting, which is only for ours.
     ///
     /// # Errors
     /// It does not start or does not get ready.

@@ -99,7 +99,13 @@ async fn table(cli: &Cli, dir: &Path) -> Result<Value, Failure> {
     let elections = self::elections(&running, members).await? - elections;
     let phases = phases.borrow();
     let mut table = Table::new(&[
-        "clients", "p99 ms before", "during", "after", "during/before", "after/before", "longest during",
+        "clients",
+        "p99 ms before",
+        "during",
+        "after",
+        "during/before",
+        "after/before",
+        "longest during",
     ]);
     let (mut rows, mut worst) = (Vec::new(), 0.0_f64);
     for at in 0..members {

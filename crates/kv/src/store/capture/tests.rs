@@ -193,10 +193,7 @@ fn no_prefix_of_a_snapshot_and_no_changed_record_passes() {
     assert!(passed < whole.len() / 2, "{passed} of {} flips pass", whole.len());
     let behind = [whole.clone(), Bytes::from_static(b"\x01\0\0\0\0")];
     assert_eq!(restored(&behind, 1).err(), Some(SnapshotError::Length));
-    assert_eq!(
-        restored(&[Bytes::from_static(&[7; 99])], 1).err(),
-        Some(SnapshotError::Version)
-    );
+    assert_eq!(restored(&[Bytes::from_static(&[7; 99])], 1).err(), Some(SnapshotError::Version));
 }
 
 #[test]
@@ -344,7 +341,11 @@ fn a_step_is_bounded_in_bytes_and_in_items_and_a_write_costs_what_it_touches() {
         apply(&mut store, nth, &StringCommand::Set { key: key.clone(), value: vec![7; 20] }.into());
         apply(&mut store, nth, &HashCommand { key: b"large".to_vec(), change: field }.into());
         let member = SetChange::Add(vec![key]);
-        apply(&mut store, nth, &SetCommand::One { key: b"members".to_vec(), change: member }.into());
+        apply(
+            &mut store,
+            nth,
+            &SetCommand::One { key: b"members".to_vec(), change: member }.into(),
+        );
     }
     let id = store.capture();
     let (mut steps, mut most, mut left) = (0, 0, store.pending_bytes(id));
@@ -354,7 +355,11 @@ fn a_step_is_bounded_in_bytes_and_in_items_and_a_write_costs_what_it_touches() {
         let field = HashChange::Set(vec![(key.clone(), vec![8; 100])]);
         apply(&mut store, 30_000, &HashCommand { key: b"large".to_vec(), change: field }.into());
         let gone = SetChange::Remove(vec![key]);
-        apply(&mut store, 30_000, &SetCommand::One { key: b"members".to_vec(), change: gone }.into());
+        apply(
+            &mut store,
+            30_000,
+            &SetCommand::One { key: b"members".to_vec(), change: gone }.into(),
+        );
         let ahead = store.pending_bytes(id) - left;
         assert!(ahead < 1_000, "a write wrote {ahead} bytes out");
         let before = store.pending_bytes(id);
