@@ -61,6 +61,7 @@ const FIELD_BYTES: u64 = 512;
 /// Bytes of requests that a client sends at once while it fills.
 const BATCH_BYTES: usize = 256 << 10;
 const FILLERS: u64 = 16;
+const TRIES_MAX: u32 = 20;
 const WITHIN: Duration = Duration::from_secs(600);
 /// A transfer begins within this, or none is needed; one of which nothing is
 /// seen for so long has ended.
@@ -407,9 +408,13 @@ async fn fill(cli: &Cli, state: State, port: u16) -> Result<(), Failure> {
                 item(state, size, number, &mut batch);
                 count += 1;
                 if batch.len() >= BATCH_BYTES || mine.peek().is_none() {
-                    let answers = connection.exchange(&batch, count).await?;
-                    if let Some(bad) = answers.first_bad {
-                        return Err(bad);
+                    // On a laden machine a write may end unknown: said again.
+                    let mut tries = 0;
+                    while let Some(bad) = connection.exchange(&batch, count).await?.first_bad {
+                        tries += 1;
+                        if tries > TRIES_MAX {
+                            return Err(bad);
+                        }
                     }
                     batch.clear();
                     count = 0;
