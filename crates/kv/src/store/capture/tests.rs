@@ -294,7 +294,7 @@ fn seen(store: &Store) -> (u64, u64, Vec<BytesMut>) {
 #[test]
 fn a_large_collection_is_read_out_as_it_was_whatever_becomes_of_it_meanwhile() {
     let (mut in_pieces, mut moved) = (0, 0);
-    for seed in 1..=24 {
+    for seed in 1..=12 {
         let grown = || {
             let mut random = Random(seed);
             let mut store = Store::new(seed);
@@ -329,7 +329,7 @@ fn a_large_collection_is_read_out_as_it_was_whatever_becomes_of_it_meanwhile() {
         }
         assert!(seen(&one) == seen(&other), "seed {seed}: it goes on differently");
     }
-    assert!(in_pieces > 60 && moved > 15, "{in_pieces} in pieces, {moved} moved");
+    assert!(in_pieces > 30 && moved > 5, "{in_pieces} in pieces, {moved} moved");
 }
 
 #[test]
