@@ -15,10 +15,11 @@ use std::time::Instant;
 use bench_report::{Panel, Plot, Shape, Spread, Table, finish, short};
 use bytes::Bytes;
 use clap::Parser;
+use serde_json::{Value, json};
+
 use raftlet::core::{Index, Term};
 use raftlet::{ChunkError, ChunkSource, StateMachine};
 use raftlet_kv::{Command, HashChange, HashCommand, Machine, StringCommand};
-use serde_json::{Value, json};
 
 /// How long a large keyspace holds its thread.
 #[derive(Debug, Parser)]
