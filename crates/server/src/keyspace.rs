@@ -425,6 +425,7 @@ fn outcome_of_proposal(error: ProposeError) -> Outcome {
         NotDone::NoSpace => Outcome::Failed(Failure::DiskFull),
         NotDone::Exhausted => Outcome::Failed(Failure::Exhausted),
         NotDone::Stopped => Outcome::Failed(Failure::ShuttingDown),
+        NotDone::NotMember => Outcome::Failed(Failure::Removed),
         // Halted, and what a later version of the library adds: another node
         // may do better.
         _ => Outcome::Failed(Failure::Halted),
@@ -437,6 +438,7 @@ fn outcome_of_read(error: &ReadError) -> Outcome {
         ReadError::Busy { .. } => Outcome::Refused,
         ReadError::TimedOut => Outcome::Failed(Failure::NoLeader),
         ReadError::Stopped => Outcome::Failed(Failure::ShuttingDown),
+        ReadError::NotMember => Outcome::Failed(Failure::Removed),
         _ => Outcome::Failed(Failure::Halted),
     }
 }
@@ -467,6 +469,7 @@ mod tests {
             NotDone::Stopped,
             NotDone::NoSpace,
             NotDone::Exhausted,
+            NotDone::NotMember,
         ];
         for error in not_done {
             let outcome = outcome_of_proposal(ProposeError::NotDone(error));
@@ -474,6 +477,19 @@ mod tests {
                 panic!("{outcome:?}");
             };
             assert!(failure.is_surely_not_done());
+        }
+    }
+
+    #[test]
+    fn who_asks_a_removed_node_is_told_so_and_sent_elsewhere() {
+        let answers = [
+            outcome_of_proposal(NotDone::NotMember.into()),
+            outcome_of_read(&ReadError::NotMember),
+        ];
+        for answer in &answers {
+            let text = text(answer);
+            assert!(text.starts_with("CLUSTERDOWN this node was removed"), "{text}");
+            assert!(text.contains("another node"), "{text}");
         }
     }
 
