@@ -31,6 +31,7 @@ mod config_file;
 mod dashboard;
 mod demo;
 mod descriptors;
+mod ended;
 mod expiry;
 mod failure;
 mod flights;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinError, JoinHandle, LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tracing::{error, info, warn};
 
 use crate::admin;
@@ -27,6 +27,7 @@ use crate::client;
 use crate::clock::TokioClock;
 use crate::config::{self, Config, ListenAddr};
 use crate::descriptors;
+use crate::ended::{ShardLoop, part_failure, shard_failure};
 use crate::expiry;
 use crate::failure::{Exit, Failure, chain};
 use crate::keyspace::Keyspace;
@@ -42,7 +43,7 @@ use crate::supervisor;
 use crate::timing::Timing;
 use crate::view::{NodeView, Seen};
 use raftlet::core::{NodeId, Sender, Time};
-use raftlet::{NodeSeat, PortSet, ShardError, ShardOptions};
+use raftlet::{NodeSeat, PortSet, ShardOptions};
 use raftlet_kv::NodeInfo;
 use raftlet_log::{
     Claims, DirLock, DiskMode, Home, Identity, LogOptions, RealDisk, RecoveryReport, ShardLog,
@@ -320,8 +321,6 @@ fn keep_times(keyspace: &Keyspace) {
     }
 }
 
-pub(crate) type ShardLoop = JoinHandle<Result<(), ShardError>>;
-
 /// Tasks that never end by themselves.
 struct Tasks {
     admin: JoinHandle<()>,
@@ -489,27 +488,4 @@ fn seed(seat: &Sender) -> u64 {
 fn hash_seed() -> Result<u64, Failure> {
     let random = random_incarnation().map_err(|error| data_failure(&error))?;
     Ok(u64::try_from(random.0 >> 64).unwrap_or_default())
-}
-
-/// Why the shard's loop ended, unasked.
-pub(crate) fn shard_failure(ended: Result<Result<(), ShardError>, JoinError>) -> Failure {
-    match ended {
-        Ok(Err(error)) => Failure::new(Exit::Runtime, chain(&error)),
-        Ok(Ok(())) => Failure::runtime("the shard ended unasked; start the node again"),
-        Err(error) => broken_part("shard", &error),
-    }
-}
-
-fn part_failure(part: &str, ended: Result<(), JoinError>) -> Failure {
-    match ended {
-        Ok(()) => Failure::runtime(format!("the {part} ended unasked; start the node again")),
-        Err(error) => broken_part(part, &error),
-    }
-}
-
-fn broken_part(part: &str, error: &JoinError) -> Failure {
-    Failure::runtime(format!(
-        "the {part} broke ({error}); its last words are above, please report them; start the \
-         node again"
-    ))
 }

@@ -25,10 +25,10 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::config::Config;
+use crate::ended::{ShardLoop, shard_failure};
 use crate::failure::{Exit, Failure};
 use crate::handover::{self, Order};
 use crate::keyspace::Keyspace;
-use crate::node::{ShardLoop, shard_failure};
 use crate::parent;
 use crate::ports::{Shard, SharedLog};
 use crate::signal::Shutdown;

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::free_port::free_port;
 use crate::hosts::{Hosts, Links};
 use crate::proxies::Proxies;
 
@@ -49,19 +49,6 @@ pub(crate) fn in_shell(first: &str, command: &Command) -> Command {
         };
     }
     shell
-}
-
-/// A port of loopback that is free and given out once in this process. Below
-/// the range that the system gives to connections, of which there are many.
-pub(crate) fn free_port() -> u16 {
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let place = std::process::id().wrapping_mul(409) + TAKEN.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(10_000 + place % 22_000).unwrap();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// Looks until `holds` says yes.

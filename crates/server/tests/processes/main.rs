@@ -23,6 +23,7 @@ mod dashboard;
 mod demo;
 mod expiry;
 mod failing_disk;
+mod free_port;
 mod hostile;
 mod hosts;
 mod identity;

@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use crate::cluster::free_port;
+use crate::free_port::free_port;
 use crate::hosts::Links;
 
 /// Bytes of a frame's header, and where in a hello's body the dialler's node
