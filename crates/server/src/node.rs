@@ -27,7 +27,7 @@ use crate::client;
 use crate::clock::TokioClock;
 use crate::config::{self, Config, ListenAddr};
 use crate::descriptors;
-use crate::ended::{ShardLoop, part_failure, shard_failure};
+use crate::ended::{part_failure, shard_failure};
 use crate::expiry;
 use crate::failure::{Exit, Failure, chain};
 use crate::keyspace::Keyspace;
