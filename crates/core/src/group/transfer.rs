@@ -63,7 +63,6 @@ impl Group {
             return;
         }
         self.state.campaigns += 1;
-        let campaign = self.state.campaigns;
         self.reads.restart();
         self.stand_for_election(VoteKind::Transfer);
     }
@@ -74,6 +73,7 @@ impl Group {
         self.state.adopt_term(self.state.term.next());
         self.state.vote = Some(self.state.seat.node);
         self.state.counters.campaigns += 1;
+        let campaign = self.state.campaigns;
         let candidate = Candidate::real(&mut self.state, campaign, kind);
         self.role = RoleState::Candidate(Box::new(candidate));
         self.office(Role::Candidate, None);
