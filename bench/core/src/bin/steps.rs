@@ -133,7 +133,8 @@ fn filled(items: u64, value_bytes: u64, is_hash: bool) -> Machine {
                 })
                 .collect();
             let mut steps = Steps::new();
-            let applying = machine.apply(&entries, &mut Vec::new());
+            let mut responses = Vec::new();
+            let applying = machine.apply(&entries, &mut responses);
             run(applying, &mut steps, &mut 0).expect("it applies what it has encoded");
             payloads.clear();
         }
