@@ -19,6 +19,7 @@ use std::mem;
 
 use crate::entry::Chunk;
 use crate::ids::{Index, LogId, NodeId, Round, Run, Sender};
+use crate::leader::clock::Pace;
 use crate::liveness::Liveness;
 use crate::message::{Ack, AckOutcome, Append, Body};
 use crate::mutants;
@@ -384,6 +385,7 @@ fn accept(state: &mut State, chunk: Chunk, verified: Index) -> bool {
     let Some(news) = news else {
         return true;
     };
+    state.pace = Pace::of(news.log_time_ms(), state.time());
     match state.log.append(news) {
         Ok(configured) => {
             if configured {

@@ -29,6 +29,7 @@ use crate::error::{ProposeError, ReadError};
 use crate::follower::Follower;
 use crate::ids::{Index, LogId, NodeId, ReadId, Term, Ticket};
 use crate::leader::Leader;
+use crate::leader::clock::Pace;
 use crate::liveness::Liveness;
 use crate::log::base::Head;
 use crate::log::{Log, RestoreError};
@@ -132,6 +133,7 @@ impl Group {
             commit: Index::ZERO,
             applied: Index::ZERO,
             position: 0,
+            pace: Pace::default(),
             promised_until: Time::ZERO,
             liveness: Box::default(),
             effects: Effects::default(),
@@ -457,6 +459,8 @@ impl Group {
             for read in leader.reads.take_local() {
                 self.reads.push(read);
             }
+            let log_time_ms = leader.log_time_ms(&self.state, self.state.now);
+            self.state.pace = Pace::of(log_time_ms, self.state.time());
         }
         self.reads.restart();
         let follower = Follower::new(&mut self.state, patience_ns);

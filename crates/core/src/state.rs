@@ -16,6 +16,7 @@ use crate::counters::Counters;
 use crate::durability::Durability;
 use crate::entry::{Entries, Seal};
 use crate::ids::{Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Sender, Term};
+use crate::leader::clock::Pace;
 use crate::liveness::Liveness;
 use crate::log::Log;
 use crate::membership::Configuration;
@@ -59,6 +60,8 @@ pub(crate) struct State {
     pub(crate) applied: Index,
     /// The window position of the last append accepted from a leader.
     pub(crate) position: u64,
+    /// What a leader makes its first stamp from.
+    pub(crate) pace: Pace,
     /// Until then no vote is given out of this member's own will: a leader may
     /// read under a lease meanwhile (`leader/lease.rs`).
     pub(crate) promised_until: Time,

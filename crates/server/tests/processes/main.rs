@@ -15,6 +15,7 @@
 )]
 
 mod browser;
+mod calendars;
 mod client;
 mod clients;
 mod cluster;
