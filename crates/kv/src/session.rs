@@ -230,7 +230,11 @@ impl Session {
         if let Request::Script(ScriptRequest::EvalSha { digest, keys, arguments }) = request {
             request = scripting::evaluated(&digest, keys, &arguments, node);
         }
-        let group = row.group(args, self.slots)?;
+        let mut group = row.group(args, self.slots)?;
+        if let Request::InSlot(slot, query) = request {
+            group = self.slots.group_of(slot);
+            request = Request::Read(query);
+        }
         if self.transaction.is_queueing() && row.flags.contains(&"denyoom") {
             self.transaction.set_may_grow();
         }
@@ -344,10 +348,8 @@ impl Session {
             }
             Request::Script(request) => scripting::answer(request, node),
             // On a majority's disks, of which one is not a replica.
-            Request::Wait => {
-                let replicas_len = node.cluster().nodes.len() / 2;
-                Reply::Integer(i64::try_from(replicas_len).unwrap_or(i64::MAX))
-            }
+            Request::Wait => replicas(node),
+            Request::WaitAof => Reply::Array(vec![Reply::Integer(1), replicas(node)]),
             Request::Cluster(request) => cluster::answer(&request, &node.cluster(), self.slots),
             Request::Clients(ClientsRequest::List(filter)) => {
                 clients::list(&self.clients(node), &filter)
@@ -364,6 +366,7 @@ impl Session {
             | Request::Read(_)
             | Request::ReadEveryGroup(_)
             | Request::Scan(_)
+            | Request::InSlot(..)
             | Request::Write(_)
             | Request::WriteEveryGroup(_) => Reply::error(errors::NOT_IN_TRANSACTION),
         }
@@ -540,6 +543,11 @@ impl Session {
         node.kill_clients(&others);
         if mine.is_empty() { Action::Answer(reply) } else { Action::Close(Some(reply)) }
     }
+}
+
+/// How many disks besides one have what was acknowledged.
+fn replicas(node: &mut dyn Node) -> Reply {
+    Reply::Integer(i64::try_from(node.cluster().nodes.len() / 2).unwrap_or(i64::MAX))
 }
 
 /// Seconds and microseconds.
