@@ -300,7 +300,7 @@ fn compare_and_set_sets_only_what_it_compared() {
 #[test]
 fn keys_of_a_slot_are_counted_and_shown_at_the_group_that_has_it() {
     for groups_len in [1, 5] {
-        let mut node = Node::with(raftlet_kv::Limits::default(), groups_len);
+        let mut node = Node::with(Limits::default(), groups_len);
         assert_eq!(node.ask("SET {a}1 x\r\nSET {a}2 x\r\nSET b x\r\n"), "+OK|+OK|+OK|");
         let slot = node.ask("CLUSTER KEYSLOT a\r\n");
         let slot = slot.trim_start_matches(':').trim_end_matches('|');
