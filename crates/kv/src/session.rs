@@ -142,6 +142,11 @@ impl Session {
         self.transaction.held_bytes()
     }
 
+    /// How many commands are queued, and what they keep.
+    pub(crate) fn transaction_fill(&self) -> (usize, usize) {
+        (self.transaction.queued_len().unwrap_or_default(), self.transaction.held_bytes())
+    }
+
     /// Refuses writes that grow the data from now on, or no longer.
     pub(crate) fn set_out_of_memory(&mut self, is_out_of_memory: bool) {
         self.is_out_of_memory = is_out_of_memory;

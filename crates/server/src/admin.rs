@@ -42,7 +42,7 @@ use crate::view::NodeView;
 pub(crate) use router::Router;
 
 /// Admin connections at once: dashboards, probes, scrapers and some people.
-const CONNECTIONS_MAX: usize = 64;
+pub(crate) const CONNECTIONS_MAX: usize = 64;
 /// Above so many none stays open behind its answer: idle ones must not shut
 /// out who has something to ask.
 const KEPT_MAX: usize = CONNECTIONS_MAX / 2;
@@ -79,7 +79,7 @@ async fn take_samples(node: &impl Inspect) {
     }
 }
 
-async fn accept<N: 'static>(listener: TcpListener, node: Rc<N>, router: Router<N>) {
+async fn accept<N: Inspect>(listener: TcpListener, node: Rc<N>, router: Router<N>) {
     let router = Rc::new(router);
     loop {
         let stream = match listener.accept().await {
@@ -95,6 +95,7 @@ async fn accept<N: 'static>(listener: TcpListener, node: Rc<N>, router: Router<N
             continue;
         }
         let (node, router) = (Rc::clone(&node), Rc::clone(&router));
+        node.admin_fill().connections.update(|open| open + 1);
         tokio::task::spawn_local(async move {
             let answered = http::serve(stream, async |request| {
                 let is_crowded = Rc::strong_count(&router) > KEPT_MAX;
@@ -104,6 +105,7 @@ async fn accept<N: 'static>(listener: TcpListener, node: Rc<N>, router: Router<N
             if let Err(error) = answered {
                 debug!(%error, "a connection to the admin port broke");
             }
+            node.admin_fill().connections.update(|open| open.saturating_sub(1));
         });
     }
 }

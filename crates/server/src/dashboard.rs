@@ -34,7 +34,7 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(400);
 /// Between two pictures of the cluster.
 const FEED_EVERY: Duration = Duration::from_millis(500);
 /// Live pages of one node: a wall and some people.
-const WATCHERS_MAX: usize = 16;
+pub(crate) const WATCHERS_MAX: usize = 16;
 
 /// The page; `NONCE` stands where its own style and script prove that they are
 /// its own.

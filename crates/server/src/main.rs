@@ -32,6 +32,7 @@ mod demo;
 mod descriptors;
 mod expiry;
 mod failure;
+mod fill;
 mod flights;
 mod handover;
 mod history;

@@ -8,11 +8,15 @@
 //! Invariant: the number of series does not depend on groups, keys or clients,
 //! only on members: sums over groups and the worst of them, labels for peers.
 
+mod fill;
+
 use std::fmt::{Display, Write};
 
+use crate::fill::ClientsFill;
 use crate::status::{NodeStatus, Role};
 use raftlet::core::{Counters, Liveness};
 use raftlet::{Histogram, ShardStatus};
+use raftlet_kv::Limits;
 use raftlet_log::LogCounters;
 use raftlet_net::{NetStatus, PeerStats, PeerStatus};
 
@@ -33,6 +37,14 @@ pub(crate) struct Metrics {
     pub(crate) clients_max: u64,
     pub(crate) keys: u64,
     pub(crate) used_bytes: u64,
+    /// 0: no limit.
+    pub(crate) memory_bytes_max: u64,
+    pub(crate) clients_fill: ClientsFill,
+    /// What each client is held to.
+    pub(crate) limits: Limits,
+    pub(crate) scripts_loaded: usize,
+    pub(crate) admin_connections: usize,
+    pub(crate) dashboard_watchers: usize,
 }
 
 impl Metrics {
@@ -40,6 +52,7 @@ impl Metrics {
     pub(crate) fn render(&self) -> String {
         let mut out = Exposition::default();
         self.put_node(&mut out);
+        self.put_fill(&mut out);
         self.put_groups(&mut out);
         self.put_requests(&mut out);
         self.put_log(&mut out);

@@ -234,6 +234,7 @@ impl<'a> Session<'a> {
         if replies.is_empty() {
             replies.shrink_to(OUTPUT_KEPT_BYTES);
         }
+        self.seat.owes(replies.len());
         Ok(was_full && replies.len() < self.output_bytes_max)
     }
 
@@ -249,6 +250,7 @@ impl<'a> Session<'a> {
         }
         let written = ready!(Pin::new(writer).poll_write(cx, replies))?;
         drop(replies.drain(..written));
+        self.seat.owes(replies.len());
         Poll::Ready(Ok(()))
     }
 

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use crate::cli::logging::LogLevel;
 use crate::clock::TokioClock;
+use crate::fill::AdminFill;
 use crate::handover::{self, HandsOver, Order, Outcome};
 use crate::history::{History, Reading, Sample};
 use crate::inspect::Inspect;
@@ -56,6 +57,7 @@ pub(crate) struct NodeView {
     /// out with a batch has none at that moment.
     digests: RefCell<BTreeMap<GroupId, StateDigest>>,
     history: History,
+    admin_fill: AdminFill,
 }
 
 impl NodeView {
@@ -74,6 +76,7 @@ impl NodeView {
             waiting: RefCell::default(),
             digests: RefCell::new(BTreeMap::new()),
             history: History::default(),
+            admin_fill: AdminFill::default(),
         }
     }
 
@@ -255,6 +258,10 @@ impl Inspect for NodeView {
         self.logging.recent().since(after)
     }
 
+    fn admin_fill(&self) -> &AdminFill {
+        &self.admin_fill
+    }
+
     fn metrics(&self) -> Metrics {
         let keyspace = self.keyspace.get();
         let groups = keyspace.map_or(&[][..], |keyspace| keyspace.groups());
@@ -270,6 +277,14 @@ impl Inspect for NodeView {
             clients_max: info.clients_len_max,
             keys: info.keys_len,
             used_bytes: info.used_memory_bytes,
+            memory_bytes_max: keyspace.map_or(0, |keyspace| keyspace.memory_bytes_max()),
+            clients_fill: keyspace
+                .map(|keyspace| keyspace.client_list().fill())
+                .unwrap_or_default(),
+            limits: keyspace.map(|keyspace| keyspace.limits()).unwrap_or_default(),
+            scripts_loaded: keyspace.map_or(0, |keyspace| keyspace.scripts().borrow().loaded_len()),
+            admin_connections: self.admin_fill.connections.get(),
+            dashboard_watchers: self.admin_fill.watchers.get(),
         }
     }
 

@@ -305,9 +305,8 @@ fn keys_of_a_slot_are_counted_and_shown_at_the_group_that_has_it() {
         let slot = node.ask("CLUSTER KEYSLOT a\r\n");
         let slot = slot.trim_start_matches(':').trim_end_matches('|');
         assert_eq!(node.ask(format!("CLUSTER COUNTKEYSINSLOT {slot}\r\n")), ":2|");
-        let some = |node: &mut Node, len: u32| {
-            node.ask(format!("CLUSTER GETKEYSINSLOT {slot} {len}\r\n"))
-        };
+        let some =
+            |node: &mut Node, len: u32| node.ask(format!("CLUSTER GETKEYSINSLOT {slot} {len}\r\n"));
         assert_eq!(some(&mut node, 0), "*0|");
         assert!(some(&mut node, 1).starts_with("*1|$4|{a}"));
         assert!(some(&mut node, 9).starts_with("*2|$4|{a}"));

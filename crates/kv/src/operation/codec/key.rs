@@ -200,9 +200,7 @@ pub(super) fn decode_query<'a>(reader: &mut Reader<'a>) -> Result<KeyQuery<&'a [
         FREQUENCY => KeyQuery::Frequency { key: reader.bytes()? },
         VERSIONS => KeyQuery::Versions { keys: reader.list(Reader::bytes)? },
         IN_SLOT => KeyQuery::InSlot { slot: small(reader)?, len_max: None },
-        SOME_IN_SLOT => {
-            KeyQuery::InSlot { slot: small(reader)?, len_max: Some(reader.u64()?) }
-        }
+        SOME_IN_SLOT => KeyQuery::InSlot { slot: small(reader)?, len_max: Some(reader.u64()?) },
         found => return Err(DecodeError::UnknownKind { found, offset }),
     })
 }

@@ -189,9 +189,8 @@ fn clients_with_transactions_and_locks_get_the_replies_of_redis() {
             if differences.len() < TOLD_MAX
                 && let Some(told) = redis.difference(version, &turns, &mut executed)
             {
-                let differs = |fewer: &[Turn]| {
-                    redis.difference(version, fewer, &mut Executed::default())
-                };
+                let differs =
+                    |fewer: &[Turn]| redis.difference(version, fewer, &mut Executed::default());
                 differences.push(format!(
                     "RESP{version}, case {case}: {}",
                     shortened((turns, told), differs)
@@ -233,7 +232,8 @@ impl Redis {
         let mut missing_when_watched: Vec<Vec<Bytes>> = vec![Vec::new(); CLIENTS];
         for client in 0..CLIENTS {
             for words in [vec!["RESET"], vec!["HELLO", version], vec!["FLUSHALL"]] {
-                let request: Request = words.into_iter().map(|word| word.to_owned().into()).collect();
+                let request: Request =
+                    words.into_iter().map(|word| word.to_owned().into()).collect();
                 crowd.ask(client, &request);
                 ask(&mut self.clients[client], &wire(&request), 1);
             }
