@@ -53,11 +53,11 @@ fn names_of_redis(redis: &mut RedisServer) -> Vec<String> {
     let mut names = Vec::new();
     for row in &rows {
         let Reply::Array(fields) = row else { panic!("not a command: {row:?}") };
-        names.push(text(&fields[0]));
+        names.extend(fields.first().map(text));
         if let Some(Reply::Array(subcommands)) = fields.get(9) {
             for sub in subcommands {
                 let Reply::Array(fields) = sub else { panic!("not a subcommand: {sub:?}") };
-                names.push(text(&fields[0]));
+                names.extend(fields.first().map(text));
             }
         }
     }

@@ -94,7 +94,7 @@ impl Crowd {
         }
     }
 
-    fn exists(&mut self, key: &Bytes) -> bool {
+    fn exists(&self, key: &Bytes) -> bool {
         // Nobody's connection: a client in a transaction would queue it.
         let query = raftlet_kv::KeyQuery::Exists { keys: vec![key.clone()] };
         self.store.query(&query.into()) == raftlet_kv::Response::Integer(1)
@@ -112,9 +112,9 @@ fn turn(random: &mut Random) -> Turn {
     let client = usize::try_from(random.below(CLIENTS as u64)).expect("small");
     let request = match random.below(24) {
         0 | 1 => words(["MULTI".into()]),
-        2 | 3 | 4 => words(["EXEC".into()]),
+        2..=4 => words(["EXEC".into()]),
         5 => words([random.one_of(&["DISCARD", "UNWATCH"]).into()]),
-        6 | 7 | 8 => [vec!["WATCH".into()], random.keys()].concat(),
+        6..=8 => [vec!["WATCH".into()], random.keys()].concat(),
         9 => return script(client, random),
         _ => data(random),
     };
