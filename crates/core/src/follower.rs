@@ -19,13 +19,12 @@ use std::mem;
 
 use crate::entry::Chunk;
 use crate::ids::{Index, LogId, NodeId, Round, Run, Sender};
-use crate::leader::clock::Pace;
 use crate::liveness::Liveness;
 use crate::message::{Ack, AckOutcome, Append, Body};
 use crate::mutants;
 use crate::output::Event;
 use crate::state::State;
-use crate::time::Time;
+use crate::time::{Pace, Time};
 
 /// When the next acknowledgement is owed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

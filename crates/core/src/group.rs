@@ -29,7 +29,6 @@ use crate::error::{ProposeError, ReadError};
 use crate::follower::Follower;
 use crate::ids::{Index, LogId, NodeId, ReadId, Term, Ticket};
 use crate::leader::Leader;
-use crate::leader::clock::Pace;
 use crate::liveness::Liveness;
 use crate::log::base::Head;
 use crate::log::{Log, RestoreError};
@@ -43,7 +42,7 @@ use crate::refill::Refill;
 use crate::rng::Rng;
 use crate::snapshot::{Compaction, Snapshot};
 use crate::state::{Seat, State};
-use crate::time::{Now, Time};
+use crate::time::{Now, Pace, Time};
 use crate::votes::OwedVote;
 
 /// What survived of a member. The default is one that never wrote anything.

@@ -16,7 +16,6 @@ use crate::counters::Counters;
 use crate::durability::Durability;
 use crate::entry::{Entries, Seal};
 use crate::ids::{Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Sender, Term};
-use crate::leader::clock::Pace;
 use crate::liveness::Liveness;
 use crate::log::Log;
 use crate::membership::Configuration;
@@ -26,7 +25,7 @@ use crate::options::Settings;
 use crate::output::{Effects, Envelope, Event, HardState, Output, Persist};
 use crate::refill::Refill;
 use crate::rng::Rng;
-use crate::time::{Now, Time};
+use crate::time::{Now, Pace, Time};
 
 /// Which seat of which group a member has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,14 +35,13 @@ use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::debug;
 
+use crate::fill::CONNECTIONS_MAX;
 use crate::history::SAMPLE_EVERY;
 use crate::http;
 use crate::inspect::Inspect;
 use crate::view::NodeView;
 pub(crate) use router::Router;
 
-/// Admin connections at once: dashboards, probes, scrapers and some people.
-pub(crate) const CONNECTIONS_MAX: usize = 64;
 /// Above so many none stays open behind its answer: idle ones must not shut
 /// out who has something to ask.
 const KEPT_MAX: usize = CONNECTIONS_MAX / 2;

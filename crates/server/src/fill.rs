@@ -9,6 +9,11 @@
 
 use std::cell::Cell;
 
+/// Admin connections at once: dashboards, probes, scrapers and some people.
+pub(crate) const CONNECTIONS_MAX: usize = 64;
+/// Live pages of one node: a wall and some people.
+pub(crate) const WATCHERS_MAX: usize = 16;
+
 /// What clients fill, at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ClientsFill {

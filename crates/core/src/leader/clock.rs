@@ -16,8 +16,6 @@
 //! Invariants
 //! - Stamps never fall, not even when calendars do.
 
-use std::num::NonZeroU64;
-
 use crate::ids::NodeId;
 use crate::quorum;
 use crate::state::State;
@@ -26,26 +24,6 @@ use crate::time::{Now, Time, WallMs};
 /// A calendar farther than this from the log's time is believed only if a
 /// quorum's agree; a gap to those is jumped, not leant over.
 const JUMP_MS: u64 = 1_000;
-
-/// How far the log's time is ahead of the own monotonic clock, as of the last
-/// entries that this member took in this run: milliseconds, wrapping.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pace(Option<NonZeroU64>);
-
-impl Pace {
-    /// The log's time was this just now.
-    pub(crate) fn of(log_time_ms: u64, now: Time) -> Self {
-        Self(NonZeroU64::new(log_time_ms.wrapping_sub(whole_ms(now))))
-    }
-
-    fn log_time_ms(self, now: Time) -> Option<u64> {
-        Some(self.0?.get().wrapping_add(whole_ms(now)))
-    }
-}
-
-fn whole_ms(time: Time) -> u64 {
-    time.ns() / 1_000_000
-}
 
 /// Makes stamps for one leadership.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::dashboard::{FEED_EVERY, WATCHERS_MAX, gather};
+use crate::dashboard::{FEED_EVERY, gather};
+use crate::fill::WATCHERS_MAX;
 use crate::inspect::Inspect;
 
 /// Pictures that wait for a page to take them; it misses the next ones.

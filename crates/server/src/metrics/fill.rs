@@ -4,8 +4,7 @@
 //! Not here: the counting (`crate::fill`).
 
 use super::{Exposition, Metrics};
-use crate::admin::CONNECTIONS_MAX;
-use crate::dashboard::WATCHERS_MAX;
+use crate::fill::{CONNECTIONS_MAX, WATCHERS_MAX};
 use raftlet_kv::Scripts;
 
 impl Metrics {
