@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::cli::serve::ServeArgs;
 use crate::cli::snapshot::SnapshotArgs;
 use crate::failure::{Exit, Failure};
-use raftlet::core::{LeaseOptions, NodeId, Options, Settings};
+use raftlet::core::{ClusterId, LeaseOptions, NodeId, Options, Settings};
 use raftlet_kv::SlotMap;
 
 pub(crate) use access::Access;
@@ -57,6 +57,9 @@ pub(crate) struct Config {
     /// The admin address of a node of the cluster to join.
     pub(crate) join: Option<String>,
     pub(crate) cluster_name: String,
+    /// Of the cluster to join, once it was told: it need not follow from name
+    /// and first members.
+    pub(crate) cluster: Option<ClusterId>,
     pub(crate) slots: SlotMap,
     pub(crate) group: Options,
     pub(crate) propose_timeout: Duration,
@@ -131,6 +134,7 @@ impl Config {
             client,
             initial_members,
             join: args.join.clone(),
+            cluster: None,
             slots,
             group: group_options(&args)?,
             propose_timeout: Duration::from_millis(args.limits.propose_timeout_ms),
@@ -177,7 +181,11 @@ fn node_id(number: u64) -> Result<NodeId, Failure> {
     Ok(NodeId::new(number))
 }
 
-fn check_name(name: &str) -> Result<(), Failure> {
+/// Checks the name of a cluster.
+///
+/// # Errors
+/// It cannot stand.
+pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
     let printable = name.chars().all(|char| !char.is_control() && !char.is_whitespace());
     if name.is_empty() || name.len() > CLUSTER_NAME_BYTES_MAX || !printable {
         return Err(Failure::config(format!(

@@ -9,7 +9,7 @@
 //! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
 //!   on `http.rs`.
 //! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `member.rs`:
-//!   `member`; `logs.rs`: `log`; `demo.rs`: the demo.
+//!   `member`; `logs.rs`: `log`; `backup.rs`: `backup`; `demo.rs`: the demo.
 //! - `members.rs`: members listed and changed; `roster.rs`: whom a node knows,
 //!   and how it joins.
 //! - `failure.rs`, `print.rs`, `logging.rs`: how the program ends and what it
@@ -20,6 +20,8 @@
 
 mod admin;
 mod ask;
+mod backup;
+mod bar;
 mod bootstrap;
 mod cli;
 mod client;
@@ -100,6 +102,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Log(command) => logs::run(&command),
             Command::Member(command) => member::run(&command).await,
             Command::Snapshot(args) => snapshots::ask(&args).await,
+            Command::Backup(command) => backup::run(&command).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Completions(args) => {
                 reference::completions(args.shell);

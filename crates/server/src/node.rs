@@ -27,6 +27,7 @@ use tokio::task::{JoinError, JoinHandle, LocalSet, spawn_local};
 use tracing::{error, info, warn};
 
 use crate::admin;
+use crate::backup::founding::Founding;
 use crate::bootstrap::{self, Stored};
 use crate::client;
 use crate::clock::TokioClock;
@@ -155,6 +156,7 @@ struct Parts {
     /// Tells that peers refuse this node's identity.
     refused: oneshot::Receiver<Failure>,
     home: Home<RealDisk>,
+    founding: Founding,
     is_first_start: bool,
 }
 
@@ -172,7 +174,7 @@ impl Parts {
             node: config.node,
             initial_members: config.initial_members.clone(),
         };
-        let home = Home::open(disk.clone(), &claims, random_incarnation)
+        let home = Home::open_in(disk.clone(), &claims, config.cluster, random_incarnation)
             .await
             .map_err(|error| data_failure(&error))?;
         for warning in home.warnings() {
@@ -188,15 +190,16 @@ impl Parts {
         let identity = home.identity();
         let founders = config::parse_members(&home.founders())?;
         let is_founder = founders.iter().any(|(node, _)| *node == identity.node);
-        let stored = bootstrap::stored(&log, config.slots, is_founder).await?;
-        bootstrap::check_list(&config, identity.cluster, &stored, is_founder)?;
+        let mut founding = Founding::look(&config.data_dir)?;
+        let stored = bootstrap::stored(&log, config.slots, is_founder, &founding).await?;
+        bootstrap::check_list(&config, (identity.cluster, &founders), &stored, &founding)?;
         let options = net_options(&config, identity, &stored, (&home, &told, is_founder));
         let time: raftlet_net::TimeSource = Rc::new(move || Time::from_ns(clock.elapsed_ns()));
         let net = Net::new(peers, options, time)
             .map_err(|error| Failure::caused(Exit::Config, "--initial-members", &error))?;
         let shard = Rc::new(new_shard(&config, identity, clock, &log, &net)?);
         if let Stored::Some { first: Some(list), missing, .. } = &stored {
-            bootstrap::write(&shard, missing, list).await?;
+            bootstrap::begin((&shard, &log), &mut founding, missing, list).await?;
         }
         let seen = Seen {
             log: log.clone(),
@@ -218,6 +221,7 @@ impl Parts {
             view: Rc::new(view),
             refused,
             home,
+            founding,
             is_first_start: stored == Stored::Nothing && is_founder,
         })
     }
@@ -246,7 +250,8 @@ impl Parts {
                 order = orders.next() => return order,
             };
             let groups: Vec<_> = bootstrap::group_ids(self.config.slots).collect();
-            bootstrap::write(&self.shard, &groups, &list).await?;
+            let (places, mut founding) = ((&*self.shard, &self.log), self.founding);
+            bootstrap::begin(places, &mut founding, &groups, &list).await?;
             net.roll_call_written();
             info!(members = list.len(), "a new cluster begins");
         }

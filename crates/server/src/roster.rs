@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::member;
 use crate::members::{self, Op, Order, Roster};
 use crate::ports::{Group, Shard};
-use raftlet::core::{Incarnation, NodeId, Sender};
+use raftlet::core::{ClusterId, Incarnation, NodeId, Sender};
 use raftlet_kv::SlotMap;
 use raftlet_log::{Home, RealDisk};
 use raftlet_net::{NetHandle, PeerOptions};
@@ -214,6 +214,7 @@ pub(crate) async fn learn(config: &mut Config) -> Result<Told, Failure> {
     })?;
     config.initial_members = config::parse_members(&roster.founders)?;
     config.cluster_name.clone_from(&roster.cluster_name);
+    config.cluster = u128::from_str_radix(&roster.cluster_id, 16).ok().map(ClusterId);
     let is_founder = config.initial_members.iter().any(|(node, _)| *node == config.node);
     if is_founder && !config.data_dir.join("IDENTITY").exists() {
         return Err(Failure::config(format!(

@@ -6,6 +6,10 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::backup::give::{self, GivesBackups, Refused, Streams};
 use crate::cli::logging::LogLevel;
 use crate::clock::TokioClock;
 use crate::handover::{self, HandsOver, Order, Outcome};
@@ -56,6 +60,7 @@ pub(crate) struct NodeView {
     /// out with a batch has none at that moment.
     digests: RefCell<BTreeMap<GroupId, StateDigest>>,
     history: History,
+    backups: Streams,
 }
 
 impl NodeView {
@@ -74,6 +79,7 @@ impl NodeView {
             waiting: RefCell::default(),
             digests: RefCell::new(BTreeMap::new()),
             history: History::default(),
+            backups: Streams::default(),
         }
     }
 
@@ -181,6 +187,13 @@ fn transfers(snapshots: &SnapshotsStatus) -> Vec<SnapshotTransfer> {
     };
     let sent = snapshots.sending.iter().map(|progress| transfer(progress, false));
     sent.chain(snapshots.receiving.iter().map(|progress| transfer(progress, true))).collect()
+}
+
+impl GivesBackups for NodeView {
+    async fn give_backup(&self, order: give::Order) -> Result<mpsc::Receiver<Bytes>, Refused> {
+        let groups = self.keyspace.get().map_or(&[][..], |keyspace| keyspace.groups());
+        give::give(groups, &self.log, &self.backups, order).await
+    }
 }
 
 impl TakesSnapshots for NodeView {

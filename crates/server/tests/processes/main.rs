@@ -14,6 +14,7 @@
     reason = "what does not hold ends the test"
 )]
 
+mod backups;
 mod browser;
 mod client;
 mod clients;
