@@ -300,8 +300,8 @@ impl<D: Disk> Home<D> {
         if let Some(file) = files.into_iter().find(|file| is_taken(&file.name)) {
             return Err(IdentityError::NotEmpty { place: disk.place(), file: file.name });
         }
-        let cluster = cluster
-            .unwrap_or_else(|| cluster_id(&claims.cluster_name, &claims.initial_members));
+        let cluster =
+            cluster.unwrap_or_else(|| cluster_id(&claims.cluster_name, &claims.initial_members));
         Self::found(disk, claims, cluster, incarnation()?).await
     }
 
@@ -311,12 +311,7 @@ impl<D: Disk> Home<D> {
         cluster: ClusterId,
         incarnation: Incarnation,
     ) -> Result<Self, IdentityError> {
-        let identity = Identity {
-            cluster,
-            node: claims.node,
-            incarnation,
-            run: Run::new(1),
-        };
+        let identity = Identity { cluster, node: claims.node, incarnation, run: Run::new(1) };
         let contents = Contents {
             version: 2,
             identity,

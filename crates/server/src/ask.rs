@@ -2,8 +2,6 @@
 //!
 //! Not here: what it says (`status.rs`), who answers (`admin.rs`).
 
-use std::time::Duration;
-
 use crate::cli::status::StatusArgs;
 use crate::failure::{Exit, Failure};
 use crate::http;
@@ -15,15 +13,15 @@ use crate::status::NodeStatus;
 /// # Errors
 /// Nobody answers; or, with `--check`, a group has no leader.
 pub(crate) async fn status(args: &StatusArgs) -> Result<(), Failure> {
-    let timeout = Duration::from_millis(args.timeout_ms);
-    let (_, body) = http::get(&args.admin, "/status", timeout).await?;
+    let ask = &args.ask;
+    let (_, body) = http::get(&ask.admin, "/status", ask.timeout()).await?;
     let node: NodeStatus = serde_json::from_str(&body).map_err(|error| {
         Failure::unreachable(format!(
             "{} answers, and not with a status ({error}); is this a node's --admin-addr?",
-            args.admin
+            ask.admin
         ))
     })?;
-    if args.json {
+    if ask.json {
         // As the node said it: a newer node's fields are passed on.
         print::result(&body);
     } else {

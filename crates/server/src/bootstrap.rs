@@ -164,13 +164,11 @@ pub(crate) fn check_list(
     };
     match stored {
         Stored::Nothing if !is_founder => Ok(()),
-        Stored::Nothing if !is_same_list => {
-            Err(Failure::config(format!(
-                "--initial-members is not the list that {0} was founded with, and its cluster has \
+        Stored::Nothing if !is_same_list => Err(Failure::config(format!(
+            "--initial-members is not the list that {0} was founded with, and its cluster has \
                  not begun; repeat the first start's flags, or remove {0}, which holds nothing yet",
-                config.data_dir.display()
-            )))
-        }
+            config.data_dir.display()
+        ))),
         Stored::Some { latest, .. } if latest.len() > 1 && !config.is_peer_said => {
             let known = latest.iter().find(|member| member.node == config.node);
             match known.filter(|member| member.address != config.peer.text) {
@@ -247,11 +245,7 @@ pub(crate) async fn begin(
 }
 
 /// Writes entry 1 of the groups that lack it.
-async fn write(
-    shard: &Shard,
-    groups: &[GroupId],
-    list: &[RollCallMember],
-) -> Result<(), Failure> {
+async fn write(shard: &Shard, groups: &[GroupId], list: &[RollCallMember]) -> Result<(), Failure> {
     let members = list.iter().map(|member| Member {
         node: member.node,
         incarnation: member.incarnation,

@@ -10,6 +10,7 @@
 //!
 //! Not here: what the commands do.
 
+pub(crate) mod ask;
 pub(crate) mod backup;
 pub(crate) mod clients;
 pub(crate) mod config;

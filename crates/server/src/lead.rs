@@ -3,8 +3,6 @@
 //!
 //! Not here: who answers (`admin/leader.rs`).
 
-use std::time::Duration;
-
 use crate::cli::leader::TransferArgs;
 use crate::failure::{Exit, Failure};
 use crate::handover::{Order, Outcome};
@@ -16,8 +14,8 @@ use crate::print;
 /// # Errors
 /// Nobody answers; or a group is not led by another node now.
 pub(crate) async fn transfer(args: &TransferArgs) -> Result<(), Failure> {
-    let order = Order { group: args.group, to: args.to };
-    let mut outcomes = ask(&args.admin, order, args).await?;
+    let order = Order { group: args.ask.group, to: args.to };
+    let mut outcomes = ask(&args.ask.node.admin, order, args).await?;
     for outcome in &mut outcomes {
         // Asked once more, not for ever: leadership may move again meanwhile.
         if let Some(admin) = outcome.leader_admin.take() {
@@ -27,7 +25,7 @@ pub(crate) async fn transfer(args: &TransferArgs) -> Result<(), Failure> {
             }
         }
     }
-    if args.json {
+    if args.ask.node.json {
         let text = serde_json::to_string(&outcomes).unwrap_or_default();
         print::result(&text);
     } else {
@@ -42,7 +40,7 @@ pub(crate) async fn transfer(args: &TransferArgs) -> Result<(), Failure> {
 }
 
 async fn ask(admin: &str, order: Order, args: &TransferArgs) -> Result<Vec<Outcome>, Failure> {
-    let timeout = Duration::from_millis(args.timeout_ms);
+    let timeout = args.ask.node.timeout();
     let body = serde_json::to_string(&order).unwrap_or_default();
     let (_, text) = http::post(admin, "/leader/transfer", &body, timeout).await?;
     // Whatever is no list says in words why nothing was done.

@@ -5,7 +5,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::cli::member::{AskArgs, MemberCommand};
+use crate::cli::ask::GroupsAskArgs;
+use crate::cli::member::MemberCommand;
 use crate::failure::{Exit, Failure};
 use crate::http;
 use crate::members::{GroupMembers, Op, Order, Outcome, Roster};
@@ -16,7 +17,7 @@ use crate::print;
 /// # Errors
 /// Nobody answers; or the members of some group are not as asked.
 pub(crate) async fn run(command: &MemberCommand) -> Result<(), Failure> {
-    let order = |op, node, args: &AskArgs| Order {
+    let order = |op, node, args: &GroupsAskArgs| Order {
         op,
         node,
         address: String::new(),
@@ -73,10 +74,10 @@ pub(crate) async fn order(
         .map_err(|_| Failure::new(Exit::Unhealthy, format!("{admin}: {}", text.trim())))
 }
 
-async fn list(args: &AskArgs) -> Result<(), Failure> {
-    let mut roster = fetch(&args.admin, Duration::from_millis(args.timeout_ms)).await?;
+async fn list(args: &GroupsAskArgs) -> Result<(), Failure> {
+    let mut roster = fetch(&args.node.admin, args.node.timeout()).await?;
     roster.groups.retain(|group| args.group.is_none_or(|meant| meant == group.group));
-    if args.json {
+    if args.node.json {
         print::result(&serde_json::to_string(&roster).unwrap_or_default());
     } else {
         print::result(roster.groups.iter().map(table).collect::<String>().trim_end());
@@ -84,9 +85,9 @@ async fn list(args: &AskArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn change(wanted: Order, args: &AskArgs) -> Result<(), Failure> {
-    let outcomes = order(&args.admin, &wanted, Duration::from_millis(args.timeout_ms)).await?;
-    if args.json {
+async fn change(wanted: Order, args: &GroupsAskArgs) -> Result<(), Failure> {
+    let outcomes = order(&args.node.admin, &wanted, args.node.timeout()).await?;
+    if args.node.json {
         print::result(&serde_json::to_string(&outcomes).unwrap_or_default());
     } else {
         print::result(&outcomes.iter().map(line).collect::<Vec<_>>().join("\n"));

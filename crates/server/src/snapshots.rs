@@ -3,10 +3,9 @@
 //! Not here: how a group does it, and when it does by itself (`raftlet`), the
 //! bytes of the question (`admin/snapshot.rs`).
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
+use crate::cli::ask::GroupsAskArgs;
 use crate::cli::snapshot::TakeSnapshotArgs;
 use crate::failure::{Exit, Failure};
 use crate::http;
@@ -60,13 +59,13 @@ pub(crate) async fn take(groups: &[Group], order: Order) -> Vec<Outcome> {
 /// # Errors
 /// Nobody answers; or a group has no newer snapshot.
 pub(crate) async fn ask(args: &TakeSnapshotArgs) -> Result<(), Failure> {
-    let body = serde_json::to_string(&Order { group: args.group }).unwrap_or_default();
-    let timeout = Duration::from_millis(args.timeout_ms);
-    let (_, text) = http::post(&args.admin, "/snapshot", &body, timeout).await?;
+    let GroupsAskArgs { group, node } = &args.ask;
+    let body = serde_json::to_string(&Order { group: *group }).unwrap_or_default();
+    let (_, text) = http::post(&node.admin, "/snapshot", &body, node.timeout()).await?;
     // Whatever is no list says in words why nothing was done.
     let outcomes: Vec<Outcome> = serde_json::from_str(&text)
-        .map_err(|_| Failure::new(Exit::Unhealthy, format!("{}: {}", args.admin, text.trim())))?;
-    if args.json {
+        .map_err(|_| Failure::new(Exit::Unhealthy, format!("{}: {}", node.admin, text.trim())))?;
+    if node.json {
         print::result(text.trim());
     } else {
         print::result(&table(&outcomes));

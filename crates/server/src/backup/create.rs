@@ -36,9 +36,9 @@ const ABOUT_WITHIN: Duration = Duration::from_secs(60);
 /// Nobody answers, a group is not given, or the file cannot be made: there is
 /// none then.
 pub(super) async fn run(args: &CreateArgs) -> Result<(), Failure> {
-    let roster = member::fetch(&args.admin, ABOUT_WITHIN).await?;
-    let status = status(&args.admin).await?;
-    let groups = wanted(&roster, &args.group, &args.admin)?;
+    let roster = member::fetch(&args.ask.admin, ABOUT_WITHIN).await?;
+    let status = status(&args.ask.admin).await?;
+    let groups = wanted(&roster, &args.group, &args.ask.admin)?;
     let backup = random_incarnation()
         .map_err(|error| Failure::caused(Exit::Runtime, "a new backup needs a number", &error))?;
     let mut making = Making {
@@ -58,7 +58,7 @@ pub(super) async fn run(args: &CreateArgs) -> Result<(), Failure> {
     drop(bar);
     let file = making.draft.target().to_owned();
     let report = making.end(&roster, &status, &file)?;
-    print::result(&if args.json { report.json() } else { report.text() });
+    print::result(&if args.ask.json { report.json() } else { report.text() });
     Ok(())
 }
 
@@ -120,13 +120,13 @@ impl Making {
     async fn take(&mut self, args: &CreateArgs, group: u64) -> Result<(), Failure> {
         let order = Order { group, backup: self.backup.to_string(), stale: args.stale };
         let body = serde_json::to_string(&order).unwrap_or_default();
-        let patience = Duration::from_millis(args.timeout_ms);
-        match http::download(&args.admin, "/backup", &body, patience).await? {
+        let patience = args.ask.timeout();
+        match http::download(&args.ask.admin, "/backup", &body, patience).await? {
             Answer::Words(words) => {
-                let text = format!("{}: group {group}: {words}", args.admin);
+                let text = format!("{}: group {group}: {words}", args.ask.admin);
                 Err(Failure::new(Exit::Unhealthy, text))
             }
-            Answer::Pieces(pieces) => self.take_pieces(pieces, &args.admin, group).await,
+            Answer::Pieces(pieces) => self.take_pieces(pieces, &args.ask.admin, group).await,
         }
     }
 

@@ -322,7 +322,8 @@ impl Manifest {
             groups.push(take_summary(&mut body)?);
         }
         let whole = body.is_empty();
-        let about = Self { created_ms, cluster, node, groups_len, cluster_name, founders, program, groups };
+        let about =
+            Self { created_ms, cluster, node, groups_len, cluster_name, founders, program, groups };
         whole.then_some(about)
     }
 }

@@ -85,13 +85,11 @@ impl Founding {
     /// They are not as many.
     pub(crate) fn check(&self, slots: SlotMap) -> Result<(), Failure> {
         match self.backup {
-            Some(there) if there != u32::from(slots.groups_len()) => {
-                Err(Failure::config(format!(
-                    "--groups {} does not fit the data directory, which was restored with {there}; \
+            Some(there) if there != u32::from(slots.groups_len()) => Err(Failure::config(format!(
+                "--groups {} does not fit the data directory, which was restored with {there}; \
                      say --groups {there}",
-                    slots.groups_len()
-                )))
-            }
+                slots.groups_len()
+            ))),
             _ => Ok(()),
         }
     }
@@ -127,7 +125,8 @@ impl Founding {
             return Err(harmed(&self.dir, FOUNDING_NAME));
         };
         let path = self.dir.join(RESTORE_NAME);
-        let mut groups = Groups { log, configuration: configuration(list)?, open: None, writes: Vec::new() };
+        let mut groups =
+            Groups { log, configuration: configuration(list)?, open: None, writes: Vec::new() };
         let mut file = File::open(&path).map_err(|_| harmed(&self.dir, RESTORE_NAME))?;
         let (mut reading, mut buffer) = (Reading::of_file(), vec![0; READ_BYTES]);
         loop {

@@ -207,7 +207,8 @@ impl Reading {
     }
 
     fn go_on(&mut self, frame: Frame, mut open: Box<Open>, offset: u64) -> Result<Piece, Broken> {
-        let is_next = (frame.group, frame.number) == (open.head.group.group.get(), open.seen.chunks);
+        let is_next =
+            (frame.group, frame.number) == (open.head.group.group.get(), open.seen.chunks);
         if !is_next {
             let what = "a chunk out of order".to_owned();
             return Err(Broken::Damaged { offset, what });

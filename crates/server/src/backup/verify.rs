@@ -127,10 +127,8 @@ pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 pub(super) fn damaged(path: &Path, what: &dyn std::fmt::Display) -> Failure {
-    let text = format!(
-        "{} is damaged: {what}; use another copy of it, or another backup",
-        path.display()
-    );
+    let text =
+        format!("{} is damaged: {what}; use another copy of it, or another backup", path.display());
     Failure::new(Exit::Data, text)
 }
 

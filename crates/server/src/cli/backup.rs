@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::ask::AskArgs;
+
 /// What can be done with backups.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BackupCommand {
@@ -20,15 +22,12 @@ pub(crate) enum BackupCommand {
 
 /// What to back up, and where to.
 #[derive(Args, Debug)]
+#[command(mut_arg("timeout_ms", |arg| arg
+    .default_value("600000")
+    .help("How long the node may be silent: it writes its state down first")))]
 pub(crate) struct CreateArgs {
-    /// The admin address of a node; any of the cluster.
-    #[arg(
-        long,
-        env = "RAFTLET_ADMIN_ADDR",
-        default_value = "127.0.0.1:7381",
-        value_name = "HOST:PORT"
-    )]
-    pub(crate) admin: String,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
     /// A group; may be said several times. Default: every group. Only a backup
     /// of all can be restored.
     #[arg(long, value_name = "G")]
@@ -41,13 +40,6 @@ pub(crate) struct CreateArgs {
     /// all: for a cluster that has lost its majority for good.
     #[arg(long)]
     pub(crate) stale: bool,
-    /// One JSON object instead of text.
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// How long the node may be silent: it writes its state down first.
-    #[arg(long, default_value_t = 600_000, value_name = "MS",
-          value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
-    pub(crate) timeout_ms: u64,
 }
 
 /// Which backup to look at.

@@ -2,11 +2,13 @@
 
 use clap::{Args, Subcommand};
 
+use crate::cli::ask::GroupsAskArgs;
+
 /// What can be done about members. Any node may be asked.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MemberCommand {
     /// List the members of every group.
-    List(AskArgs),
+    List(GroupsAskArgs),
     /// Add a learner by hand. `raftlet serve --join` does this by itself.
     Add(AddArgs),
     /// Make a learner a voter, once it has caught up.
@@ -18,30 +20,7 @@ pub(crate) enum MemberCommand {
     /// Say where a member is reached from now on.
     Update(UpdateArgs),
     /// Give up a change that waits for members to catch up.
-    Cancel(AskArgs),
-}
-
-/// Whom to ask, and how long to wait.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct AskArgs {
-    /// The admin address of a node.
-    #[arg(
-        long,
-        env = "RAFTLET_ADMIN_ADDR",
-        default_value = "127.0.0.1:7381",
-        value_name = "HOST:PORT"
-    )]
-    pub(crate) admin: String,
-    /// One group. Default: every group.
-    #[arg(long, value_name = "G")]
-    pub(crate) group: Option<u64>,
-    /// One JSON value instead of lines.
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// How long to wait for the answer. A change goes on all the same.
-    #[arg(long, default_value_t = 60_000, value_name = "MS",
-          value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
-    pub(crate) timeout_ms: u64,
+    Cancel(GroupsAskArgs),
 }
 
 /// A member, by its node id.
@@ -51,7 +30,7 @@ pub(crate) struct NodeArgs {
     #[arg(value_name = "N")]
     pub(crate) node: u64,
     #[command(flatten)]
-    pub(crate) ask: AskArgs,
+    pub(crate) ask: GroupsAskArgs,
 }
 
 /// A new member.
@@ -67,7 +46,7 @@ pub(crate) struct AddArgs {
     #[arg(long, value_name = "HEX")]
     pub(crate) incarnation: String,
     #[command(flatten)]
-    pub(crate) ask: AskArgs,
+    pub(crate) ask: GroupsAskArgs,
 }
 
 /// A member that moved.
@@ -80,5 +59,5 @@ pub(crate) struct UpdateArgs {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) peer_addr: String,
     #[command(flatten)]
-    pub(crate) ask: AskArgs,
+    pub(crate) ask: GroupsAskArgs,
 }

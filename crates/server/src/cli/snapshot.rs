@@ -3,6 +3,8 @@
 
 use clap::Args;
 
+use crate::cli::ask::GroupsAskArgs;
+
 /// When groups are written down, and how much of their logs stays.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SnapshotArgs {
@@ -33,25 +35,14 @@ pub(crate) struct SnapshotArgs {
     pub(crate) snapshot_bytes_per_second: u64,
 }
 
-/// Write groups down now and let their logs go, but for the tail.
+/// Write groups down now and let their logs go, but for the tail. Each node
+/// takes its own.
 #[derive(Args, Debug)]
+#[command(
+    mut_arg("group", |arg| arg.help("The group. Default: all that the node has")),
+    mut_arg("timeout_ms", |arg| arg.default_value("600000"))
+)]
 pub(crate) struct TakeSnapshotArgs {
-    /// The admin address of the node: each takes its own.
-    #[arg(
-        long,
-        env = "RAFTLET_ADMIN_ADDR",
-        default_value = "127.0.0.1:7381",
-        value_name = "HOST:PORT"
-    )]
-    pub(crate) admin: String,
-    /// The group. Default: all that the node has.
-    #[arg(long, value_name = "G")]
-    pub(crate) group: Option<u64>,
-    /// One JSON array instead of lines.
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// How long to wait for the answer.
-    #[arg(long, default_value_t = 600_000, value_name = "MS",
-          value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
-    pub(crate) timeout_ms: u64,
+    #[command(flatten)]
+    pub(crate) ask: GroupsAskArgs,
 }

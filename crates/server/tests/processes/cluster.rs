@@ -302,7 +302,8 @@ impl Cluster {
     }
 
     /// Waits until all running nodes serve under one leader and have applied
-    /// the same.
+    /// the same: their whole logs. Just after a start each has applied its
+    /// snapshot alone, and may know of a leader already.
     pub(crate) fn wait_ready(&mut self) {
         let running: Vec<usize> = (0..self.len()).filter(|at| self.nodes[*at].is_some()).collect();
         wait_until("all running nodes serve under one leader", || {
@@ -316,6 +317,7 @@ impl Cluster {
                 .map(|at| {
                     let group = self.status(*at)?["groups"].get(0)?.clone();
                     group["leader"].as_u64()?;
+                    (group["applied_index"] == group["last_index"]).then_some(())?;
                     Some(serde_json::json!([
                         group["leader"],
                         group["term"],

@@ -1,5 +1,7 @@
 //! Logs that are let go, and nodes that come back behind them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::client::bulk;
 use crate::cluster::{Cluster, raftlet, wait_until};
 use raftlet_kv::Reply;
@@ -15,13 +17,71 @@ fn number(cluster: &Cluster, at: usize, name: &str) -> u64 {
     group(cluster, at)[name].as_u64().unwrap_or(0)
 }
 
-/// Whether all nodes show one state at one index.
-fn agree(cluster: &Cluster) -> bool {
-    let shown: Vec<_> = (0..cluster.len())
-        .map(|at| group(cluster, at))
-        .map(|group| (group["state_digest"].clone(), group["digest_index"].clone()))
-        .collect();
-    shown.iter().all(|one| *one == shown[0] && !one.0.is_null())
+/// What a node shows of its state, and the entry of the log that it is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Shown {
+    digest: String,
+    index: u64,
+}
+
+impl Shown {
+    /// `None`: the node shows none yet.
+    fn by(cluster: &Cluster, at: usize) -> Option<Self> {
+        let group = group(cluster, at);
+        let index = group["digest_index"].as_u64().filter(|index| *index > 0)?;
+        Some(Self { digest: group["state_digest"].as_str()?.to_owned(), index })
+    }
+}
+
+/// What all nodes show at one index, once that is behind `after`. Nodes that
+/// have just started show what their snapshots hold, and that alike, until a
+/// leader has committed what follows in their logs.
+fn agreed(cluster: &Cluster, after: u64) -> Shown {
+    let mut agreed = None;
+    wait_until("all nodes show one state", || {
+        let shown: Option<Vec<Shown>> =
+            (0..cluster.len()).map(|at| Shown::by(cluster, at)).collect();
+        agreed = shown.and_then(|mut shown| {
+            let one = shown.pop()?;
+            (one.index > after && shown.iter().all(|other| *other == one)).then_some(one)
+        });
+        agreed.is_some()
+    });
+    agreed.unwrap()
+}
+
+/// Every key with what it holds, in text; read from one node, and true of all.
+fn contents(cluster: &Cluster, at: usize) -> BTreeMap<String, String> {
+    let mut client = cluster.client(at);
+    let Reply::Array(keys) = client.ask(&["KEYS", "*"]) else {
+        panic!("KEYS was refused");
+    };
+    let text = |reply: &Reply| match reply {
+        Reply::Bulk(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        other => format!("{other:?}"),
+    };
+    let mut held = |key: &str| {
+        let holds = match &client.ask(&["TYPE", key]) {
+            Reply::Simple(kind) => match &kind[..] {
+                b"hash" => client.ask(&["HGETALL", key]),
+                b"list" => client.ask(&["LRANGE", key, "0", "-1"]),
+                b"zset" => client.ask(&["ZRANGE", key, "0", "-1", "WITHSCORES"]),
+                _ => client.ask(&["GET", key]),
+            },
+            other => other.clone(),
+        };
+        let deadline = client.ask(&["PEXPIRETIME", key]);
+        format!("{} until {}", text(&holds), text(&deadline))
+    };
+    keys.iter().map(text).map(|key| (key.clone(), held(&key))).collect()
+}
+
+/// What differs, a line a key.
+fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let differs = |key: &&String| before.get(*key) != after.get(*key);
+    let line = |key: &String| format!("{key}: {:?}, then {:?}", before.get(key), after.get(key));
+    keys.into_iter().filter(differs).map(line).collect()
 }
 
 fn write(cluster: &Cluster, at: usize, keys: std::ops::Range<u32>) {
@@ -54,7 +114,7 @@ fn a_node_that_returns_behind_a_compacted_log_under_load_has_the_same_state() {
     cluster.start(away);
     write(&cluster, leader, 1_500..2_500);
     cluster.wait_ready();
-    wait_until("all nodes show one state", || agree(&cluster));
+    let before = agreed(&cluster, 0);
     assert!(number(&cluster, away, "base_index") > 800, "{}", group(&cluster, away));
     let mut client = cluster.client(away);
     assert_eq!(client.ask(&["HGET", "hash", "field"]), bulk("value"));
@@ -62,12 +122,17 @@ fn a_node_that_returns_behind_a_compacted_log_under_load_has_the_same_state() {
     assert_eq!(client.ask(&["GET", "k499"]), bulk("2499"));
 
     // All of them, from their own files.
-    let before = group(&cluster, leader)["state_digest"].clone();
+    let held = contents(&cluster, leader);
     cluster.kill_all();
     cluster.start_all();
     cluster.wait_ready();
-    wait_until("all nodes show one state again", || agree(&cluster));
-    assert_eq!(group(&cluster, away)["state_digest"], before);
+    let after = agreed(&cluster, before.index);
+    let differences = differences(&held, &contents(&cluster, away));
+    assert!(
+        after.digest == before.digest && differences.is_empty(),
+        "{before:?}, after a restart {after:?}:\n{}",
+        differences.join("\n")
+    );
 }
 
 #[test]

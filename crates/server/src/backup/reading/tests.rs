@@ -139,7 +139,8 @@ fn frames_that_are_sound_and_out_of_place_are_refused() {
         let mut bytes = MAGIC.to_vec();
         parts.iter().for_each(|part: &Bytes| bytes.extend_from_slice(part));
         let refused = read(&bytes, bytes.len()).unwrap_err();
-        let is_noticed_there = matches!(&refused, Broken::Damaged { what, .. } if !what.contains("ends"));
+        let is_noticed_there =
+            matches!(&refused, Broken::Damaged { what, .. } if !what.contains("ends"));
         assert!(is_noticed_there, "{what}: {refused}");
     }
 }
