@@ -4,7 +4,8 @@
 //! Where what is:
 //! - `cli.rs`, `config_file.rs`, `config.rs`: what an operator may say, and what
 //!   of it stands; `reference.rs`: completions and manual.
-//! - `node.rs`: a node put together; `bootstrap.rs`: its first start.
+//! - `node.rs`: a node put together; `bootstrap.rs`: its first start;
+//!   `groups.rs`: its groups, opened.
 //! - `clients.rs`, `host.rs`: what clients may ask about each other and the node.
 //! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
 //!   on `http.rs`.
@@ -35,6 +36,7 @@ mod descriptors;
 mod expiry;
 mod failure;
 mod flights;
+mod groups;
 mod handover;
 mod history;
 mod host;

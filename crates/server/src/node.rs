@@ -35,18 +35,17 @@ use crate::config::{self, Config, ListenAddr};
 use crate::descriptors;
 use crate::expiry;
 use crate::failure::{Exit, Failure, chain};
+use crate::groups;
 use crate::handover::{self, Order};
 use crate::keyspace::Keyspace;
 use crate::logging::Logging;
 use crate::neighbours::Neighbours;
 use crate::parent;
-use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
-use crate::replica::SizesOfAll;
+use crate::ports::{LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
 use crate::roster::{self, Follower, Told};
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
 use crate::supervisor;
-use crate::timing::Timing;
 use crate::view::{NodeView, Seen};
 use raftlet::core::{NodeId, Sender, Time};
 use raftlet::{NodeSeat, PortSet, ShardError, ShardOptions};
@@ -207,6 +206,7 @@ impl Parts {
             net: net.handle(),
             logging,
             founding: (home.cluster_name(), home.founders()),
+            damage_found: report.damage.len(),
         };
         let view = NodeView::new(identity, clock, seen);
         let (sink, refused) = ShardSink::new(seat(identity), Rc::clone(&shard), home.clone());
@@ -360,7 +360,7 @@ async fn leave_offices(
 /// Tasks that bring the log's time to deadlines. They end with the node.
 fn keep_times(keyspace: &Keyspace) {
     for (group, timing) in keyspace.timings() {
-        let draw = || hash_seed().ok();
+        let draw = || groups::hash_seed().ok();
         spawn_local(expiry::keep_time(group.clone(), Rc::clone(timing), draw));
     }
 }
@@ -533,17 +533,7 @@ async fn open_groups(
     (clock, net): (TokioClock, NetHandle),
     shard: &Shard,
 ) -> Result<Keyspace, Failure> {
-    let sizes = SizesOfAll::default();
-    let mut groups: Vec<(Group, Rc<Timing>)> = Vec::new();
-    for id in bootstrap::group_ids(config.slots) {
-        let timing = Rc::new(Timing::new(clock));
-        let replica = sizes.replica(hash_seed()?, Rc::clone(&timing));
-        let group = shard
-            .open(id, bootstrap::GENERATION, replica)
-            .await
-            .map_err(|error| data_failure(&error))?;
-        groups.push((group, timing));
-    }
+    let (groups, sizes) = groups::open(config.slots, clock, shard).await?;
     let info = NodeInfo {
         node_id: identity.node.get(),
         process_id: std::process::id(),
@@ -567,12 +557,6 @@ fn seed(seat: &Sender) -> u64 {
     let low = seat.incarnation.0 ^ (seat.incarnation.0 >> 64);
     let low = u64::try_from(low & u128::from(u64::MAX)).unwrap_or_default();
     low ^ seat.run.get().rotate_left(40) ^ seat.node.get().rotate_left(20)
-}
-
-/// Secret: a client that knew it could choose keys that collide.
-fn hash_seed() -> Result<u64, Failure> {
-    let random = random_incarnation().map_err(|error| data_failure(&error))?;
-    Ok(u64::try_from(random.0 >> 64).unwrap_or_default())
 }
 
 fn shard_failure(ended: Result<Result<(), ShardError>, JoinError>) -> Failure {

@@ -72,8 +72,7 @@ impl Follower {
                 self.look(&mut known, own);
                 self.net.set_peers(self.peers(&known));
             }
-            let is_stranger = !self.groups.is_empty()
-                && self.groups.iter().any(|group| group.members().1.is_empty());
+            let is_stranger = !self.groups.is_empty() && self.groups.iter().any(is_stranger_to);
             if is_stranger && looks.is_multiple_of(ASK_LOOKS) {
                 self.ask_in(&mut known, own).await;
             }
@@ -169,6 +168,12 @@ pub(crate) fn peers<'a>(
             remembered: remembered(node, incarnation),
         })
         .collect()
+}
+
+/// Whether a group waits for its first configuration. One that is out of service
+/// knows none and waits for nothing.
+fn is_stranger_to(group: &Group) -> bool {
+    group.members().1.is_empty() && group.status().halted.is_none()
 }
 
 /// Whom another node has told of: node, incarnation, peer address.

@@ -22,11 +22,11 @@ use crate::metrics::Metrics;
 use crate::ports::{Group, Shard, SharedLog};
 use crate::snapshots::{self, TakesSnapshots};
 use crate::status::{
-    ClientsStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, PeerStatus, Role,
-    SnapshotTransfer,
+    ClientsStatus, DamageStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, PeerStatus,
+    Role, SnapshotTransfer,
 };
 use raftlet::core::{Counters, GroupId, Liveness, NodeId, Role as CoreRole};
-use raftlet::{SnapshotProgress, SnapshotsStatus, StateDigest};
+use raftlet::{Halt, SnapshotProgress, SnapshotsStatus, StateDigest, StorageError};
 use raftlet_log::Identity;
 use raftlet_net::NetHandle;
 
@@ -39,6 +39,8 @@ pub(crate) struct Seen {
     pub(crate) logging: Logging,
     /// Name and first members of the cluster.
     pub(crate) founding: (String, String),
+    /// Damaged places that the start found in the log.
+    pub(crate) damage_found: usize,
 }
 
 /// A node as its admin port sees it.
@@ -51,6 +53,7 @@ pub(crate) struct NodeView {
     net: NetHandle,
     logging: Logging,
     founding: (String, String),
+    damage_found: usize,
     /// Set when the groups are open.
     keyspace: OnceCell<Rc<Keyspace>>,
     is_stopping: Cell<bool>,
@@ -65,7 +68,7 @@ pub(crate) struct NodeView {
 
 impl NodeView {
     pub(crate) fn new(identity: Identity, clock: TokioClock, seen: Seen) -> Self {
-        let Seen { log, shard, net, logging, founding } = seen;
+        let Seen { log, shard, net, logging, founding, damage_found } = seen;
         Self {
             identity,
             clock,
@@ -74,6 +77,7 @@ impl NodeView {
             net,
             logging,
             founding,
+            damage_found,
             keyspace: OnceCell::new(),
             is_stopping: Cell::new(false),
             waiting: RefCell::default(),
@@ -117,6 +121,7 @@ impl NodeView {
             writes_started_before_first_ack: shard.counters.writes_started_before_first_ack,
             memory_bytes: u64::try_from(shard.log_memory_bytes).unwrap_or(u64::MAX),
             memory_bytes_max: u64::try_from(shard.log_memory_bytes_max).unwrap_or(u64::MAX),
+            damage_found: u64::try_from(self.damage_found).unwrap_or(u64::MAX),
         }
     }
 
@@ -163,6 +168,7 @@ impl NodeView {
             transfers: transfers(&status.snapshots),
             state_digest: format!("{:016x}", digest.map_or(0, |digest| digest.digest)),
             digest_index: digest.map_or(0, |digest| digest.index.get()),
+            damage: damage(&status),
             members: status
                 .core
                 .members
@@ -175,6 +181,19 @@ impl NodeView {
                 .collect(),
         }
     }
+}
+
+/// What of a group is damaged here.
+fn damage(status: &raftlet::GroupStatus) -> Option<DamageStatus> {
+    if let Some(Halt::Storage(error @ StorageError::Damaged { .. })) = &status.halted {
+        return Some(DamageStatus { is_out: true, lost_until: 0, text: error.to_string() });
+    }
+    let (until, held) = (status.core.refill_until?, status.core.durable_index);
+    let text = format!(
+        "entries up to {until} were lost and are held again up to {held}: it gives no vote until a \
+         leader has sent all of them, which needs a majority of the others"
+    );
+    Some(DamageStatus { is_out: false, lost_until: until.get(), text })
 }
 
 /// What is under way, to other nodes first.

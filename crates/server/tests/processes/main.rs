@@ -20,6 +20,7 @@ mod client;
 mod clients;
 mod cluster;
 mod counters;
+mod damage;
 mod dashboard;
 mod demo;
 mod expiry;

@@ -4,9 +4,10 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use bytes::Bytes;
+
 use super::{Broken, Piece, Reading};
 use crate::backup::format::{self, BackupId, GroupHead, GroupSummary, Kind, MAGIC, Manifest};
-use bytes::Bytes;
 use raftlet::core::{ClusterId, Generation, GroupId, Index, LogId, Term};
 use raftlet::{GroupInfo, SnapshotInfo, SnapshotMeta};
 
