@@ -92,20 +92,41 @@ fn flip(file: &PathBuf, byte: usize, bit: u32) {
     fs::write(file, bytes).unwrap();
 }
 
-/// So many of these places, in frames that are not next to each other: of those
-/// the frame behind tells what the lost one held. The last ones are left out,
-/// behind which there is none.
-fn apart(places: &[(PathBuf, usize)], len: usize, draw: &mut Draw) -> Vec<(PathBuf, usize)> {
-    const BLOCK: usize = 4096;
+/// So many of these places of one log, in frames that are not next to each
+/// other: of those the frame behind tells what the lost one held. The last
+/// frames are left out, behind which there is none.
+fn apart(
+    (places, frames): (&[(PathBuf, usize)], &[(usize, u64)]),
+    len: usize,
+    draw: &mut Draw,
+) -> Vec<(PathBuf, usize)> {
+    let frame_of = |place: usize| {
+        let before = frames.iter().filter(|(offset, _)| *offset <= place);
+        before.map(|(_, frame)| *frame).max().unwrap()
+    };
+    let end = frame_of(usize::MAX) - 2;
     let mut chosen: Vec<(PathBuf, usize)> = Vec::new();
     while chosen.len() < len {
-        let place = &places[draw.below(places.len() - 4)];
-        let is_apart = |other: &(PathBuf, usize)| (other.1 / BLOCK).abs_diff(place.1 / BLOCK) > 2;
-        if chosen.iter().all(is_apart) {
+        let place = &places[draw.below(places.len())];
+        let frame = frame_of(place.1);
+        let is_apart = |other: &(PathBuf, usize)| frame_of(other.1).abs_diff(frame) > 1;
+        if frame < end && chosen.iter().all(is_apart) {
             chosen.push(place.clone());
         }
     }
     chosen
+}
+
+/// Where each frame of a log of a stopped node begins.
+fn frames(cluster: &Cluster, at: usize, log: &std::path::Path) -> Vec<(usize, u64)> {
+    let lines = dump(cluster, at);
+    let of_log = lines.iter().filter(|line| {
+        line["file"].as_str() == log.file_name().and_then(|name| name.to_str())
+            && number(line, "frame") > 0
+    });
+    let begin =
+        |line: &Value| (usize::try_from(number(line, "offset")).unwrap(), number(line, "frame"));
+    of_log.map(begin).collect()
 }
 
 /// Drawn from a seed: the same in every run.
@@ -225,7 +246,8 @@ fn flipped_bits_in_acknowledged_data_are_named_and_refilled_and_nobody_reads_a_w
             });
             assert_eq!(cluster.stop(victim).code(), Some(0), "{}", cluster.said(victim));
             let places = places(&cluster, victim, "value ");
-            for (file, place) in apart(&places, round % 3 + 1, &mut draw) {
+            let frames = frames(&cluster, victim, &places[0].0);
+            for (file, place) in apart((&places, &frames), round % 3 + 1, &mut draw) {
                 let byte = place + draw.below(14);
                 flip(&file, byte, u32::try_from(draw.below(8)).unwrap());
             }
