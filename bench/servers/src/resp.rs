@@ -86,6 +86,31 @@ impl Connection {
         }
         Ok(answers)
     }
+
+    /// Sends one request and waits for its answer, as it stands on the wire.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn ask(&mut self, request: &[u8]) -> Result<Vec<u8>, Failure> {
+        self.stream.write_all(request).await.map_err(|error| error.to_string())?;
+        loop {
+            if let Some(length) = answer_bytes(&self.read[..self.filled]) {
+                let answer = self.read[..length].to_vec();
+                self.read.copy_within(length..self.filled, 0);
+                self.filled -= length;
+                return Ok(answer);
+            }
+            if self.filled == self.read.len() {
+                self.read.resize(2 * self.read.len(), 0);
+            }
+            let room = &mut self.read[self.filled..];
+            let read = self.stream.read(room).await.map_err(|error| error.to_string())?;
+            if read == 0 {
+                return Err("the server closed the connection".to_owned());
+            }
+            self.filled += read;
+        }
+    }
 }
 
 /// Bytes of the answer in front, once it is whole: a line, or a bulk string.

@@ -64,6 +64,8 @@ pub struct Running {
     peer_ports: Vec<u16>,
     program: PathBuf,
     dir: PathBuf,
+    /// What nodes of ours are told besides.
+    flags: Vec<String>,
     /// The processes; a killed one stays until it is launched again.
     pub servers: Vec<Server>,
 }
@@ -74,6 +76,19 @@ impl Running {
     /// # Errors
     /// It does not start or does not get ready.
     pub async fn start(system: System, common: &Common, dir: &Path) -> Result<Self, Failure> {
+        Self::start_with(system, common, dir, Vec::new()).await
+    }
+
+    /// The same, with further flags for nodes of ours.
+    ///
+    /// # Errors
+    /// It does not start or does not get ready.
+    pub async fn start_with(
+        system: System,
+        common: &Common,
+        dir: &Path,
+        flags: Vec<String>,
+    ) -> Result<Self, Failure> {
         let (members, program) = match system {
             System::Raftlet => (MEMBERS, common.raftlet.clone()),
             System::Null => (MEMBERS, beside("null-replicator")?),
@@ -91,6 +106,7 @@ impl Running {
             peer_ports: ports[2 * members..].to_vec(),
             program,
             dir,
+            flags,
             servers: Vec::new(),
         };
         for at in 0..members {
@@ -137,6 +153,7 @@ impl Running {
                 command.args(["--peer-addr", &local(self.peer_ports[at])]);
                 command.args(["--admin-addr", &local(self.admin_ports[at])]);
                 command.args(["--initial-members", &members.join(",")]);
+                command.args(&self.flags);
             }
             System::Null => {
                 let _ = std::fs::create_dir_all(&data);

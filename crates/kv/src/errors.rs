@@ -220,6 +220,11 @@ pub enum Failure {
     /// Not done: the disk of the log is full.
     #[error("TRYAGAIN the disk that holds the log is full; nothing was executed, free space on it")]
     DiskFull,
+    /// Not done: the log on disk is at its limit.
+    #[error(
+        "TRYAGAIN the log is at --log-disk-max-mib; nothing was executed, snapshots let it go by themselves, else raise the limit"
+    )]
+    LogFull,
     /// Not done: the group's log has come to the end of its numbers.
     #[error(
         "ERR the log of the key's group is at its end; nothing was executed, move the data to a new cluster"
@@ -261,6 +266,7 @@ mod tests {
         Failure::Halted,
         Failure::TooLarge { bytes: 2, bytes_max: 1 },
         Failure::DiskFull,
+        Failure::LogFull,
         Failure::Exhausted,
         Failure::OutOfMemory,
         Failure::Unknown,

@@ -65,6 +65,9 @@ pub enum NotDone {
     /// The log's disk is full; nothing was written.
     #[error("the disk of this shard's log is full; free space, then try again")]
     NoSpace,
+    /// The log is at the limit that it was given; nothing was written.
+    #[error("this shard's log is at its limit; snapshots let it go, then try again; else raise it")]
+    LogFull,
     /// Index or term is at its end (rule 24).
     #[error("the group's index or term has reached its limit; move its data to a new group")]
     Exhausted,

@@ -52,6 +52,7 @@ mod proposal;
 mod reads;
 mod shard;
 mod snapshot;
+mod space;
 mod status;
 mod timers;
 mod transfer;
@@ -71,7 +72,7 @@ pub use options::{NodeSeat, ShardOptions};
 pub use port::{
     ApplyError, ChunkError, ChunkSource, Clock, Command, Compaction, DamagedRange, FailureDetector,
     GroupInfo, GroupWrite, Incoming, LoadedLog, NoChunks, NoSnapshots, Pin, Ports, Rpc,
-    SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_MAX, SNAPSHOT_META_BYTES_MAX, SnapshotInfo,
+    SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_MAX, SNAPSHOT_META_BYTES_MAX, Shortage, SnapshotInfo,
     SnapshotMeta, SnapshotReader, SnapshotWriter, Spawn, StateMachine, Storage, StorageError,
     WriteBatch,
 };

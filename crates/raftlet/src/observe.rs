@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use tracing::{debug, error, info, warn};
 
 use crate::error::Halt;
-use crate::port::StorageError;
+use crate::port::{Shortage, StorageError};
 use crate::timers::Slot;
 use raftlet_core::{Counters, Event, GroupId, Index, LogId, NodeId, Role, Term, TransferFailure};
 
@@ -56,8 +56,8 @@ pub(crate) enum Note {
     LostTail { group: GroupId, times: u64 },
     /// A message claimed what cannot be.
     Impossible { group: GroupId, times: u64 },
-    /// The log's disk is full, or has room again.
-    Full(bool),
+    /// New entries are refused for want of room, or not any more.
+    Full(Option<Shortage>),
 }
 
 /// Why leadership was given up.
@@ -75,7 +75,7 @@ pub(crate) struct Observer {
     /// Stalls and lost quorums of groups when they last gave up leading; of
     /// others there were none. At most one place for each group.
     given_up: BTreeMap<Slot, (u64, u64)>,
-    is_full: bool,
+    shortage: Option<Shortage>,
 }
 
 /// Alarms of a group, to be compared before and after.
@@ -135,10 +135,10 @@ impl Observer {
         }
     }
 
-    /// Notes that the log's disk is full, or has room.
-    pub(crate) fn note_full(&mut self, is_full: bool, notes: &mut Vec<Note>) {
-        if std::mem::replace(&mut self.is_full, is_full) != is_full {
-            notes.push(Note::Full(is_full));
+    /// Notes what room is short of, if of anything.
+    pub(crate) fn note_space(&mut self, shortage: Option<Shortage>, notes: &mut Vec<Note>) {
+        if std::mem::replace(&mut self.shortage, shortage) != shortage {
+            notes.push(Note::Full(shortage));
         }
     }
 
@@ -233,8 +233,13 @@ fn tell_one(note: Note) {
         Note::Impossible { group, times } => {
             warn!(group = group.get(), times, "a message claimed what cannot be");
         }
-        Note::Full(true) => warn!("the log's disk is full: writes are refused until it has room"),
-        Note::Full(false) => info!("the log's disk has room again"),
+        Note::Full(Some(Shortage::Device)) => {
+            warn!("the log's disk is full: writes are refused until it has room");
+        }
+        Note::Full(Some(Shortage::Limit)) => {
+            warn!("the log is at its limit: writes are refused until snapshots let it go");
+        }
+        Note::Full(None) => info!("the log has room again"),
     }
 }
 

@@ -24,8 +24,8 @@ pub use snapshot::{
 pub use spawn::Spawn;
 pub use state_machine::{ApplyError, ChunkError, ChunkSource, Command, NoChunks, StateMachine};
 pub use storage::{
-    Compaction, DamagedRange, GroupInfo, GroupWrite, LoadedLog, Pin, Storage, StorageError,
-    WriteBatch,
+    Compaction, DamagedRange, GroupInfo, GroupWrite, LoadedLog, Pin, Shortage, Storage,
+    StorageError, WriteBatch,
 };
 
 /// The ports of one shard, named together.

@@ -24,6 +24,7 @@ pub(crate) mod handle;
 mod open;
 pub(crate) mod signal;
 pub(crate) mod snapshots;
+pub(crate) mod space;
 pub(crate) mod state;
 mod transfers;
 mod turn;
@@ -142,6 +143,7 @@ impl<P: Ports> Shard<P> {
             loop {
                 let rang = wait(shared, write.as_mut(), &mut written, alarm.as_mut()).await;
                 let now = shared.now();
+                shared.ask_space(now, written.is_some());
                 shared.state.with(|state| {
                     state.turn(now, written.take());
                     state.swap_due(&mut fx);

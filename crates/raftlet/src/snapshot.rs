@@ -8,6 +8,7 @@
 //! Invariants
 //! - At most one snapshot of a group is being taken.
 //! - It covers only what is applied *and* durable in the own log (rule 8).
+//! - Where storage wants space no tail stays of what is in the way.
 //!
 //! Not here: writing it (`shard/snapshots/take.rs`), sending and receiving
 //! (`shard/snapshots/send.rs`, `shard/snapshots/receive.rs`).
@@ -42,6 +43,8 @@ pub(crate) struct Policy {
     taken_bytes: u64,
     /// The last entry of the current snapshot.
     taken: Index,
+    /// Storage wants the log up to here gone.
+    pinned: Index,
     /// Indexes and `applied_bytes` up to and with them, ascending.
     marks: VecDeque<(Index, u64)>,
     is_taking: bool,
@@ -99,6 +102,28 @@ impl Policy {
         !self.asked.is_empty() || (is_long && now >= self.rests_until)
     }
 
+    /// Storage wants the log up to `until` gone. Returns whether that is news.
+    pub(crate) fn pin(&mut self, until: Index) -> bool {
+        let is_news = until > self.pinned;
+        self.pinned = self.pinned.max(until);
+        is_news
+    }
+
+    /// Up to where storage wants the log gone.
+    pub(crate) const fn pinned(&self) -> Index {
+        self.pinned
+    }
+
+    /// Whether a log with this base is to be cut for space: not before all that
+    /// is in the way was applied, or it would be cut again and again.
+    pub(crate) fn is_in_the_way(&self, now: Time, base: Index, applied: Index) -> bool {
+        self.pinned > base
+            && self.pinned <= applied
+            && !self.is_taking
+            && !self.is_unsupported
+            && now >= self.rests_until
+    }
+
     /// A snapshot is begun; ended by [`on_taken`](Self::on_taken) or
     /// [`on_failed`](Self::on_failed).
     pub(crate) fn begin(&mut self) {
@@ -116,7 +141,8 @@ impl Policy {
             by_bytes.map_or(last.index, |(index, _)| *index).max(by_entries).min(last.index)
         };
         let (usual, longest) = (cut(1), cut(TAIL_STRETCH));
-        group.shared_index().clamp(longest.min(usual), usual)
+        let base = group.shared_index().clamp(longest.min(usual), usual);
+        base.max(self.pinned.min(last.index))
     }
 
     /// The snapshot up to `index` is the current one, taken here or received.

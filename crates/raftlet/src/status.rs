@@ -4,6 +4,7 @@
 
 use crate::error::Halt;
 use crate::histogram::Histogram;
+use crate::port::Shortage;
 use raftlet_core::{self as core, Generation, GroupId, Index, NodeId};
 
 /// A digest of a machine's state and the index up to which it was applied,
@@ -93,8 +94,12 @@ pub struct ShardStatus {
     pub inbox_bytes: usize,
     /// Their limit.
     pub inbox_bytes_max: usize,
-    /// Whether the log's disk was full at the last write.
+    /// Whether new entries are refused for want of room.
     pub is_full: bool,
+    /// What room is short of, while it is.
+    pub shortage: Option<Shortage>,
+    /// Groups that storage named as keeping space from it; 64 at most.
+    pub pinned_groups: usize,
     /// How long proposals took, from the turn that took one in to the one
     /// that applied it here. One of each applied batch is counted.
     pub proposal_times: Histogram,

@@ -423,6 +423,7 @@ fn outcome_of_proposal(error: ProposeError) -> Outcome {
         }
         NotDone::NoLeader | NotDone::NotLeader { .. } => Outcome::Failed(Failure::NoLeader),
         NotDone::NoSpace => Outcome::Failed(Failure::DiskFull),
+        NotDone::LogFull => Outcome::Failed(Failure::LogFull),
         NotDone::Exhausted => Outcome::Failed(Failure::Exhausted),
         NotDone::Stopped => Outcome::Failed(Failure::ShuttingDown),
         // Halted, and what a later version of the library adds: another node
@@ -466,6 +467,7 @@ mod tests {
             NotDone::NotLeader { leader: None },
             NotDone::Stopped,
             NotDone::NoSpace,
+            NotDone::LogFull,
             NotDone::Exhausted,
         ];
         for error in not_done {

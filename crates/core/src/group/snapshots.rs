@@ -42,6 +42,21 @@ impl Group {
         true
     }
 
+    /// Entries up to `base` that the current snapshot contains may leave the log
+    /// too: the tail that was kept for members a little behind. Returns whether
+    /// any do.
+    pub fn cut_tail(&mut self, now: Now, base: Index) -> bool {
+        self.state.now = now;
+        let (log, snapshot) = (&self.state.log, self.state.log.snapshot());
+        let base = base.min(snapshot.index);
+        let is_durable = self.state.durability.snapshot() == snapshot;
+        if self.is_halted() || !is_durable || base <= log.base().index {
+            return false;
+        }
+        self.state.compact(base, snapshot);
+        true
+    }
+
     /// A snapshot was received whole and is durable in its file. Returns whether
     /// it is taken: then [`Output::install`](crate::Output::install) follows,
     /// and the record that makes it current goes with the next hand-over.

@@ -153,7 +153,7 @@ fn run_command(
         "crash" => world.crash(node()?),
         "start" => world.start(node()?),
         "release-memory" => world.release_memory(node()?),
-        "snapshot" | "send-snapshot" | "keep-snapshot" | "sending-ended" => {
+        "snapshot" | "cut-tail" | "send-snapshot" | "keep-snapshot" | "sending-ended" => {
             printed.push_str(&snapshot_command(world, command, args));
         }
         _ => return print_command(world, command, args, printed),
@@ -167,6 +167,7 @@ fn snapshot_command(world: &mut World, command: &str, args: &[&str]) -> String {
             let tail = option(args, "tail").map_or(0, number);
             world.snapshot(number(args[0]), tail)
         }
+        "cut-tail" => world.cut_tail(number(args[0]), number(args[1])),
         "keep-snapshot" => {
             world.keep_snapshot(number(args[0]));
             String::new()

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use crate::cell::ShardCell;
 use crate::memory::clock::VirtualClock;
 use crate::port::{
-    Clock, Compaction, DamagedRange, GroupInfo, GroupWrite, SnapshotInfo, SnapshotMeta,
-    StorageError,
+    Clock, Compaction, DamagedRange, GroupInfo, GroupWrite, Pin, Shortage, SnapshotInfo,
+    SnapshotMeta, StorageError,
 };
 use raftlet_core::{Chunk, Generation, GroupId, HardState, Index, LogId};
 
@@ -42,6 +42,8 @@ pub(crate) struct Disk {
     pub(crate) latency: Duration,
     pub(crate) fault: Fault,
     pub(crate) writes: u64,
+    pub(crate) shortage: Option<Shortage>,
+    pub(crate) pins: Vec<Pin>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

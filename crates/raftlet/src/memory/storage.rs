@@ -16,8 +16,8 @@ use crate::memory::clock::VirtualClock;
 use crate::memory::disk::{Disk, Fault, Held, SharedDisk, truncate};
 use crate::memory::snapshots::{MemorySnapshotReader, MemorySnapshotWriter, failed};
 use crate::port::{
-    DamagedRange, GroupInfo, LoadedLog, SNAPSHOT_META_BYTES_MAX, SnapshotInfo, SnapshotMeta,
-    Storage, StorageError, WriteBatch,
+    DamagedRange, GroupInfo, LoadedLog, Pin, SNAPSHOT_META_BYTES_MAX, Shortage, SnapshotInfo,
+    SnapshotMeta, Storage, StorageError, WriteBatch,
 };
 use raftlet_core::{Chunk, Entries, EntryKind, GroupId, HardState, Index, LogId};
 
@@ -42,6 +42,16 @@ impl MemoryStorage {
     /// Writes find no space from now on.
     pub fn fill(&self) {
         self.disk.cell.with(|disk| disk.fault = Fault::Full);
+    }
+
+    /// New entries should wait from now on, or not any more; writes find room.
+    pub fn set_shortage(&self, shortage: Option<Shortage>) {
+        self.disk.cell.with(|disk| disk.shortage = shortage);
+    }
+
+    /// Names a group as keeping space up to this entry, until its log is cut.
+    pub fn pin(&self, group: GroupId, until: Index) {
+        self.disk.cell.with(|disk| disk.pins.push(Pin { group, bytes: 1, until }));
     }
 
     /// The device cannot be read from now on.
@@ -170,6 +180,20 @@ impl Storage for MemoryStorage {
         self.disk.take_time().await;
         self.disk.check_readable()?;
         Ok(self.disk.current(group).map(|held| MemorySnapshotReader::new(self.disk.clone(), held)))
+    }
+
+    fn pins(&self) -> Vec<Pin> {
+        self.disk.cell.with(|disk| {
+            let groups = &disk.groups;
+            disk.pins.retain(|pin| {
+                groups.get(&pin.group).is_none_or(|held| held.base.index < pin.until)
+            });
+            disk.pins.clone()
+        })
+    }
+
+    fn shortage(&self) -> Option<Shortage> {
+        self.disk.cell.with(|disk| disk.shortage)
     }
 }
 

@@ -8,6 +8,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event as Line, Metadata, Subscriber};
 
 use super::{Alarms, GaveUp, LEADER_LINES_MAX, Note, Observer, passed_power_of_two, tell};
+use crate::port::Shortage;
 use raftlet_core::{Counters, Event, GroupId, NodeId, Role, Term};
 
 /// Keeps lines as text: level, message, fields.
@@ -123,8 +124,9 @@ fn what_a_peer_can_repeat_is_told_ever_more_rarely() {
 #[test]
 fn a_full_disk_is_told_when_it_fills_and_when_it_has_room() {
     let (mut observer, mut notes) = (Observer::default(), Vec::new());
-    for is_full in [false, true, true, false, false] {
-        observer.note_full(is_full, &mut notes);
+    let (none, full, limited) = (None, Some(Shortage::Device), Some(Shortage::Limit));
+    for shortage in [none, full, full, limited, none, none] {
+        observer.note_space(shortage, &mut notes);
     }
-    assert_eq!(notes, [Note::Full(true), Note::Full(false)]);
+    assert_eq!(notes, [full, limited, none].map(Note::Full));
 }

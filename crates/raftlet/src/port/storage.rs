@@ -57,6 +57,16 @@ pub struct Pin {
     pub until: Index,
 }
 
+/// Why storage wants no new entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shortage {
+    /// The device is full, but for a reserve.
+    Device,
+    /// The log is at the limit that it was given.
+    Limit,
+}
+
 /// The changes of one write. A group may stand in it more than once; order
 /// counts.
 #[derive(Debug, Default)]
@@ -173,6 +183,9 @@ pub enum StorageError {
 ///    `refilled`.
 /// 10. When there is no room for entries, a write without entries still finds
 ///     some, within a bounded reserve (rule 9).
+/// 11. `shortage` names why no new entries should be brought; those that were
+///     on their way before still find room, within a bounded reserve. It ends
+///     by itself when there is room again.
 pub trait Storage: 'static {
     /// Writes snapshots; [`NoSnapshots`](crate::port::NoSnapshots) if there are
     /// none.
@@ -252,5 +265,10 @@ pub trait Storage: 'static {
     /// wanted.
     fn pins(&self) -> Vec<Pin> {
         Vec::new()
+    }
+
+    /// Why new entries should wait, while they should. Cheap to ask.
+    fn shortage(&self) -> Option<Shortage> {
+        None
     }
 }

@@ -102,12 +102,17 @@ impl<M: StateMachine> State<M> {
         let Some(member) = self.members.get_mut(slot) else {
             return;
         };
-        let (applied, core) = (member.applier.applied(), &member.core);
-        let is_due = member.policy.is_due(now.time, applied, &self.options);
+        let (applied, core) = (member.applier.applied(), &mut member.core);
+        let (base, current) = (core.base().index, core.snapshot().index);
+        let is_in_the_way = member.policy.is_in_the_way(now.time, base, applied);
+        let is_due = is_in_the_way || member.policy.is_due(now.time, applied, &self.options);
         if !is_due || member.halted.is_some() || member.applier.is_installing() {
             return;
         }
-        let current = core.snapshot().index;
+        if is_in_the_way && core.cut_tail(now, member.policy.pinned()) {
+            self.mark_dirty(slot);
+            return;
+        }
         if applied <= current {
             let asked = member.policy.take_asked();
             self.due.snapshots_ended.extend(asked.into_iter().map(|asked| (asked, Ok(current))));

@@ -30,6 +30,7 @@ use crate::port::{GroupInfo, Incoming, SnapshotMeta, StateMachine, StorageError}
 use crate::proposal::{Budget, Proposal};
 use crate::reads::ReadJob;
 use crate::shard::writer::Writer;
+use crate::space::Space;
 use crate::status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
 use crate::timers::{Slot, Timers};
 use crate::transfer::Transfers;
@@ -114,6 +115,7 @@ pub(crate) struct State<M: StateMachine> {
     pub(super) disowned: VecDeque<(Slot, Sender, Term)>,
     pub(super) changes: Changes,
     pub(super) couriers: Couriers,
+    pub(super) space: Space,
     pub(super) counters: ShardCounters,
     pub(super) observer: Observer,
     /// From the turn that took a proposal in to the one that applied it; one
@@ -155,6 +157,7 @@ impl<M: StateMachine> State<M> {
             disowned: VecDeque::new(),
             changes: Changes::default(),
             couriers: Couriers::default(),
+            space: Space::default(),
             counters: ShardCounters::default(),
             observer: Observer::default(),
             proposal_times: Histogram::default(),
@@ -335,8 +338,8 @@ impl<M: StateMachine> State<M> {
         if bytes > limit {
             return Err(NotDone::TooLarge { bytes, limit });
         }
-        if self.writer.is_full() {
-            return Err(NotDone::NoSpace);
+        if let Some(refusal) = self.space_refusal() {
+            return Err(refusal);
         }
         self.budget.admit(bytes)
     }
@@ -415,7 +418,9 @@ impl<M: StateMachine> State<M> {
             inbox_bytes_max: self.options.inbox_bytes_max,
             inbox_messages,
             inbox_bytes,
-            is_full: self.writer.is_full(),
+            is_full: self.space_refusal().is_some(),
+            shortage: self.shortage(),
+            pinned_groups: self.space.pinned(),
             proposal_times: self.proposal_times,
             counters: ShardCounters { messages_dropped: self.lanes.dropped(), ..self.counters },
         }

@@ -29,7 +29,7 @@ use crate::shard::snapshots::Piece;
 use crate::shard::state::{Completion, Phase, State};
 use crate::shard::writer::Durable;
 use crate::timers::Slot;
-use raftlet_core::{Body, Entries, Envelope, Event, Fetch, Message, Now, Role, Time};
+use raftlet_core::{Body, Entries, Envelope, Event, Fetch, Now, Role, Time};
 
 /// Inputs that one group gets before the next one's turn.
 const SHARE_INPUTS: usize = 256;
@@ -82,25 +82,25 @@ impl<M: StateMachine> State<M> {
     /// When a turn is due if nothing else happens first.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         let rare = [self.transfers.next_deadline(), self.changes.next_deadline()];
-        let own = [self.writer.next_deadline(), rare.into_iter().flatten().min()];
-        own.into_iter().chain([self.timers.next()]).flatten().min()
+        let own = [self.writer.next_deadline(), self.space.next_deadline()];
+        let rare = rare.into_iter().flatten().min();
+        own.into_iter().chain([rare]).chain([self.timers.next()]).flatten().min()
     }
 
     fn on_written(&mut self, now: Now, batch: WriteBatch, result: Result<(), StorageError>) {
         match result {
             Ok(()) => {
-                self.observer.note_full(false, &mut self.due.notes);
                 let (durable, waker) = self.writer.finish(batch);
                 self.due.wakers.extend(waker);
                 self.on_durable(now, durable);
             }
             Err(StorageError::NoSpace { .. }) => {
-                self.observer.note_full(true, &mut self.due.notes);
                 let waker = self.writer.refuse(now.time, batch);
                 self.due.wakers.extend(waker);
             }
             Err(error) => self.poison(now, &error),
         }
+        self.note_space();
     }
 
     fn on_durable(&mut self, now: Now, durable: Durable) {
@@ -200,7 +200,8 @@ impl<M: StateMachine> State<M> {
         let applied = member.applier.applied();
         let goes_on = member.applier.is_behind()
             || !member.held.is_empty()
-            || member.policy.is_due(now.time, applied, &self.options);
+            || member.policy.is_due(now.time, applied, &self.options)
+            || member.policy.is_in_the_way(now.time, member.core.base().index, applied);
         count_log_bytes(&mut self.log_bytes, member);
         if goes_on {
             self.mark_dirty(slot);
@@ -235,7 +236,8 @@ impl<M: StateMachine> State<M> {
 
     /// Takes one group's share. Returns inputs and bytes taken.
     fn take_share(&mut self, now: Now, slot: Slot, share: usize, bytes: usize) -> (usize, usize) {
-        let (Some(member), is_full) = (self.members.get_mut(slot), self.writer.is_full()) else {
+        let is_full = self.writer.is_full();
+        let Some(member) = self.members.get_mut(slot) else {
             return (0, 0);
         };
         let mut taken = 0;
@@ -248,7 +250,7 @@ impl<M: StateMachine> State<M> {
             };
             taken += 1;
             taken_bytes += size;
-            if is_full && brings_entries(&message) {
+            if self.space.refuses(is_full, &message) {
                 self.counters.appends_refused += 1;
                 continue;
             }
@@ -344,14 +346,15 @@ impl<M: StateMachine> State<M> {
 
     /// Hands a member what waits for it, then obeys its output.
     fn settle(&mut self, now: Now, slot: Slot) {
+        let refusal = self.space_refusal();
         let Some(member) = self.members.get_mut(slot) else {
             return;
         };
         self.counters.settled += 1;
         member.is_dirty = false;
         if member.halted.is_none() {
-            if self.writer.is_full() {
-                let error = ProposeError::NotDone(NotDone::NoSpace);
+            if let Some(refusal) = refusal {
+                let error = ProposeError::NotDone(refusal);
                 let refused = member.held.take_all().map(|held| held.end(Err(error.clone())));
                 self.due.ended.extend(refused);
             } else if self.writer.gathered_bytes() < self.options.gather_bytes_max {
@@ -515,14 +518,6 @@ impl<M: StateMachine> State<M> {
             member.is_dirty = true;
             self.dirty.push(slot);
         }
-    }
-}
-
-fn brings_entries(message: &Message) -> bool {
-    match &message.body {
-        Body::Append(append) => !append.entries.is_empty(),
-        Body::Forward(_) => true,
-        _ => false,
     }
 }
 

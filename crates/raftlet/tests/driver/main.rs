@@ -16,5 +16,6 @@ mod nemesis;
 mod proposals;
 mod reads;
 mod snapshots;
+mod space;
 mod terms;
 mod transfers;

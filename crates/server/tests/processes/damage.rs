@@ -65,9 +65,12 @@ fn key(of: u16, name: &str) -> String {
         .unwrap()
 }
 
+/// A log, and a byte in it.
+type Place = (PathBuf, usize);
+
 /// Where a node that is stopped keeps values that begin like this, in the log
 /// of its last run: each in a frame of its own, all of them acknowledged.
-fn places(cluster: &Cluster, at: usize, value: &str) -> Vec<(PathBuf, usize)> {
+fn places(cluster: &Cluster, at: usize, value: &str) -> Vec<Place> {
     let files = fs::read_dir(cluster.data_dir(at)).unwrap().flatten().map(|file| file.path());
     let is_log = |path: &PathBuf| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("log-"))
@@ -95,21 +98,17 @@ fn flip(file: &PathBuf, byte: usize, bit: u32) {
 /// So many of these places of one log, in frames that are not next to each
 /// other: of those the frame behind tells what the lost one held. The last
 /// frames are left out, behind which there is none.
-fn apart(
-    (places, frames): (&[(PathBuf, usize)], &[(usize, u64)]),
-    len: usize,
-    draw: &mut Draw,
-) -> Vec<(PathBuf, usize)> {
+fn apart((places, frames): (&[Place], &[(usize, u64)]), len: usize, draw: &mut Draw) -> Vec<Place> {
     let frame_of = |place: usize| {
         let before = frames.iter().filter(|(offset, _)| *offset <= place);
         before.map(|(_, frame)| *frame).max().unwrap()
     };
     let end = frame_of(usize::MAX) - 2;
-    let mut chosen: Vec<(PathBuf, usize)> = Vec::new();
+    let mut chosen: Vec<Place> = Vec::new();
     while chosen.len() < len {
         let place = &places[draw.below(places.len())];
         let frame = frame_of(place.1);
-        let is_apart = |other: &(PathBuf, usize)| frame_of(other.1).abs_diff(frame) > 1;
+        let is_apart = |other: &Place| frame_of(other.1).abs_diff(frame) > 1;
         if frame < end && chosen.iter().all(is_apart) {
             chosen.push(place.clone());
         }

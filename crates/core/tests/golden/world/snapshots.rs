@@ -56,6 +56,16 @@ impl World {
         format!("n{node} snapshot {last} {word}\n")
     }
 
+    /// Space is wanted: entries up to `base` may go.
+    pub(crate) fn cut_tail(&mut self, node: u64, base: u64) -> String {
+        let now = self.now();
+        let is_cut = self.group(node).cut_tail(now, Index::new(base));
+        self.pump(node);
+        self.settle();
+        let word = if is_cut { "cuts its tail" } else { "has nothing to cut" };
+        format!("n{node} {word}\n")
+    }
+
     /// What leaders want sent since the last time.
     pub(crate) fn take_wanted(&mut self) -> String {
         self.wanted

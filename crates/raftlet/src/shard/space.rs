@@ -1,0 +1,64 @@
+//! Room for the log: what storage says of it, and what follows.
+//!
+//! Storage is asked after each write, and from time to time while it wants
+//! something. Groups that keep space from it are written down and their logs
+//! cut, also when they are idle; while room is short no new entries are taken.
+//!
+//! Invariants
+//! - A proposal that is refused for want of room is in no log (rule 33).
+//!
+//! Not here: what is taken while room is short (`space.rs`), writing a group down (`shard/snapshots.rs`), a write that found no
+//! room at all (`shard/writer.rs`).
+
+use crate::error::NotDone;
+use crate::port::{Pin, Ports, Shortage, StateMachine, Storage};
+use crate::shard::Shared;
+use crate::shard::state::State;
+use raftlet_core::Now;
+
+impl<M: StateMachine> State<M> {
+    /// What storage said of room.
+    fn on_space(&mut self, now: Now, shortage: Option<Shortage>, pins: &[Pin]) {
+        let is_round = self.space.is_due(now.time);
+        self.space.on_said(now.time, shortage, pins.len());
+        self.note_space();
+        for pin in pins {
+            let Some(slot) = self.by_group.get(&pin.group).copied() else {
+                continue;
+            };
+            let is_news = self.members.get_mut(slot).is_some_and(|it| it.policy.pin(pin.until));
+            if is_news || is_round {
+                self.mark_dirty(slot);
+            }
+        }
+    }
+
+    /// What room is short of, while new entries are refused.
+    pub(crate) fn shortage(&self) -> Option<Shortage> {
+        self.space.shortage().or(self.writer.is_full().then_some(Shortage::Device))
+    }
+
+    /// Why a proposal may not be taken in now.
+    pub(crate) fn space_refusal(&self) -> Option<NotDone> {
+        self.shortage().map(|shortage| match shortage {
+            Shortage::Device => NotDone::NoSpace,
+            Shortage::Limit => NotDone::LogFull,
+        })
+    }
+
+    /// Tells what changed of room.
+    pub(super) fn note_space(&mut self) {
+        let shortage = self.shortage();
+        self.observer.note_space(shortage, &mut self.due.notes);
+    }
+}
+
+impl<P: Ports> Shared<P> {
+    /// Asks storage about room when a write has ended or it is time.
+    pub(in crate::shard) fn ask_space(&self, now: Now, has_written: bool) {
+        if has_written || self.state.with(|state| state.space.is_due(now.time)) {
+            let (shortage, pins) = (self.storage.shortage(), self.storage.pins());
+            self.state.with(|state| state.on_space(now, shortage, &pins));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What is known of room for the log, and what is taken while it is short.
+//!
+//! Invariant: what was appended before room became short is still written: a
+//! member whose machine were ahead of its own log for good could never be
+//! written down (rule 8), and so never free anything.
+//!
+//! Not here: asking storage and what follows (`shard/space.rs`).
+
+use crate::port::Shortage;
+use raftlet_core::{Body, Message, Time};
+
+/// How often storage is asked while it wants something.
+const ASK_NS: u64 = 200_000_000;
+/// Bytes of entries that a member still takes from leaders while room is short:
+/// the ends of logs that differ, and what opens terms, so that elections end and
+/// reads go on though no member has room. Well below what storage has reserved.
+const SHORT_APPEND_BYTES_MAX: usize = 1 << 20;
+/// What an entry counts at least: a block of a log that was written alone.
+const SHORT_APPEND_BYTES_MIN: usize = 4 << 10;
+
+/// What is known of room.
+#[derive(Debug)]
+pub(crate) struct Space {
+    shortage: Option<Shortage>,
+    pinned: usize,
+    /// Bytes of entries that leaders may still bring.
+    appends_left: usize,
+    ask_at: Option<Time>,
+}
+
+impl Default for Space {
+    fn default() -> Self {
+        // A start asks at once: the disk may be full already.
+        Self { shortage: None, pinned: 0, appends_left: 0, ask_at: Some(Time::ZERO) }
+    }
+}
+
+impl Space {
+    /// What storage has said, with how many groups it named.
+    pub(crate) fn on_said(&mut self, now: Time, shortage: Option<Shortage>, pinned: usize) {
+        if self.shortage.is_none() && shortage.is_some() {
+            self.appends_left = SHORT_APPEND_BYTES_MAX;
+        }
+        (self.shortage, self.pinned) = (shortage, pinned);
+        let wants = shortage.is_some() || pinned > 0;
+        self.ask_at = match self.ask_at {
+            Some(at) if wants && at > now => Some(at),
+            _ => wants.then(|| now.after_ns(ASK_NS)),
+        };
+    }
+
+    /// What room is short of, by storage's word.
+    pub(crate) const fn shortage(&self) -> Option<Shortage> {
+        self.shortage
+    }
+
+    /// When storage is asked again if nothing else happens first.
+    pub(crate) const fn next_deadline(&self) -> Option<Time> {
+        self.ask_at
+    }
+
+    /// Whether it is time to ask.
+    pub(crate) fn is_due(&self, now: Time) -> bool {
+        self.ask_at.is_some_and(|at| at <= now)
+    }
+
+    /// Groups that are in the way.
+    pub(crate) const fn pinned(&self) -> usize {
+        self.pinned
+    }
+
+    /// Whether a message may not be taken, because of the entries that it brings.
+    pub(crate) fn refuses(&mut self, is_full: bool, message: &Message) -> bool {
+        if !is_full && self.shortage.is_none() {
+            return false;
+        }
+        match &message.body {
+            Body::Forward(_) => true,
+            Body::Append(append) if append.entries.is_empty() => false,
+            Body::Append(_) if is_full => true,
+            Body::Append(append) => {
+                let bytes = append.entries.bytes_len().max(SHORT_APPEND_BYTES_MIN);
+                let left = self.appends_left.checked_sub(bytes);
+                self.appends_left = left.unwrap_or(self.appends_left);
+                left.is_none()
+            }
+            _ => false,
+        }
+    }
+}
