@@ -5,7 +5,7 @@
 //! - `cli.rs`, `config_file.rs`, `config.rs`: what an operator may say, and what
 //!   of it stands; `reference.rs`: completions and manual.
 //! - `node.rs`: a node put together; `bootstrap.rs`: its first start;
-//!   `groups.rs`: its groups, opened.
+//!   `groups.rs`: its groups, opened; `stop.rs`: its orderly end.
 //! - `clients.rs`, `host.rs`: what clients may ask about each other and the node.
 //! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
 //!   on `http.rs`.
@@ -33,6 +33,7 @@ mod config_file;
 mod dashboard;
 mod demo;
 mod descriptors;
+mod ended;
 mod expiry;
 mod failure;
 mod flights;
@@ -62,6 +63,7 @@ mod signal;
 mod sink;
 mod snapshots;
 mod status;
+mod stop;
 mod supervisor;
 mod timing;
 mod view;
