@@ -1,6 +1,6 @@
 //! The first start of a directory that was restored: groups out of a backup.
 //!
-//! The members meet in a roll call as those of any new cluster do (rule 5, D31),
+//! The members meet in a roll call as those of any new cluster do (rule 5, D32),
 //! under an id that only those have who were restored alike. The list they come
 //! to is written down first; then every group's state becomes its snapshot,
 //! which says that this list are the members, and one write of the log names all
