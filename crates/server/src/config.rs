@@ -106,9 +106,8 @@ impl Config {
             Some(members) if members.iter().any(|(id, _)| *id == node) => members,
             Some(_) => {
                 return Err(Failure::config(format!(
-                    "--initial-members does not list node {}, which is this one; add \
-                     {}=HOST:PORT to the list of every member, or correct --node-id",
-                    node.get(),
+                    "--initial-members does not list node {0}, which is this one; add \
+                     {0}=HOST:PORT to the list of every member, or correct --node-id",
                     node.get()
                 )));
             }
