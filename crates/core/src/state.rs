@@ -119,6 +119,7 @@ impl State {
         if refill.is_over(LogId { term, index }) {
             self.refill = None;
             self.durability.on_refilled();
+            self.event(Event::Refilled);
         }
     }
 

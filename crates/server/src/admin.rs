@@ -8,7 +8,7 @@
 //!   `admin/metrics.rs`: `/metrics`.
 //!   `admin/dashboard.rs`: `/` and what it asks.
 //!   `admin/leader.rs`: `/leader/transfer`. `admin/members.rs`: `/members`.
-//!   `admin/snapshot.rs`: `/snapshot`.
+//!   `admin/snapshot.rs`: `/snapshot`. `admin/backup.rs`: `/backup`.
 //!
 //! Invariants
 //! - At most [`CONNECTIONS_MAX`] connections at once, one more is closed
@@ -18,6 +18,7 @@
 //! Not here: what is asked of the node (`inspect.rs`, `view.rs`), the schema
 //! (`status.rs`), HTTP itself (`http.rs`).
 
+mod backup;
 mod dashboard;
 mod health;
 mod leader;
@@ -59,6 +60,7 @@ pub(crate) fn routes() -> Router<NodeView> {
         .and(leader::routes())
         .and(members::routes())
         .and(snapshot::routes())
+        .and(backup::routes())
 }
 
 /// Serves the port, and takes the samples that dashboards show, until dropped.

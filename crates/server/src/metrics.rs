@@ -75,6 +75,8 @@ impl Metrics {
         out.counter("clients_idle_closed_total", "Closed for silence.", clients.idle_closed);
         out.counter("commands_total", "Requests of clients taken.", clients.requests);
         out.gauge("keys", "Keys held, lapsed ones included.", self.keys);
+        let found = self.status.log.damage_found;
+        out.gauge("log_damage_found", "Damaged places that this start found.", found);
         out.gauge("keys_bytes", "What keys and values take, roughly.", self.used_bytes);
     }
 
@@ -93,6 +95,8 @@ impl Metrics {
         out.gauge("groups_led", "Groups led here.", led);
         out.gauge("groups_leaderless", "Groups that know no leader.", leaderless);
         out.gauge("groups_halted", "Groups that take no part any more.", halted);
+        let damaged = groups.iter().filter(|group| group.damage.is_some()).count();
+        out.gauge("groups_damaged", "Groups that the disk did not give back whole.", damaged);
         let terms = groups.iter().map(|group| group.term);
         out.gauge("term_max", "The highest term of a group.", terms.max().unwrap_or(0));
         let changes = self.shard.counters.leader_changes;
