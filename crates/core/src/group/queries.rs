@@ -228,7 +228,7 @@ impl Group {
             configuration_index: self.configuration_index(),
             catching_up: self.catching_up(),
             is_removed: self.is_removed(),
-            refill_until: self.state.refill.as_ref().map(|refill| refill.until()),
+            refill_until: self.state.refill().map(|refill| refill.until()),
         }
     }
 
