@@ -5,6 +5,9 @@
 
 use raftlet::core::{GroupId, Index, LogId, Term};
 
+/// The file that keeps room (`reserve.rs`).
+pub(crate) const RESERVE_NAME: &str = "RESERVE";
+
 /// The file name of a segment.
 pub(crate) fn segment_name(number: u64) -> String {
     format!("log-{number:016x}.wal")
@@ -53,7 +56,7 @@ pub(crate) fn read_name(file: &str) -> Named {
         return Named::Snapshot(group, last);
     }
     match file {
-        "IDENTITY" | "IDENTITY.new" | "LOCK" | "probe.tmp" => Named::Known,
+        "IDENTITY" | "IDENTITY.new" | "LOCK" | RESERVE_NAME | "probe.tmp" => Named::Known,
         _ => Named::Foreign,
     }
 }

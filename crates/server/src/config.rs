@@ -13,7 +13,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::serve::ServeArgs;
+use crate::cli::serve::{LimitArgs, ServeArgs};
 use crate::cli::snapshot::SnapshotArgs;
 use crate::failure::{Exit, Failure};
 use raftlet::core::{LeaseOptions, NodeId, Options, Settings};
@@ -63,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) log_memory_bytes_max: usize,
     /// Aimed at, not a bound.
     pub(crate) log_disk_bytes: u64,
+    /// Never exceeded.
+    pub(crate) log_disk_bytes_max: u64,
     pub(crate) clients_max: usize,
     pub(crate) client_idle: Option<Duration>,
     pub(crate) snapshots: SnapshotArgs,
@@ -138,6 +140,7 @@ impl Config {
             log_memory_bytes_max: usize::try_from(u64::from(args.limits.log_memory_mib) << 20)
                 .unwrap_or(usize::MAX),
             log_disk_bytes: u64::from(args.limits.log_disk_mib) << 20,
+            log_disk_bytes_max: log_disk_bytes_max(&args.limits)?,
             clients_max: usize::try_from(args.limits.clients_max).unwrap_or(usize::MAX),
             client_idle: (args.limits.client_idle_ms > 0)
                 .then(|| Duration::from_millis(args.limits.client_idle_ms)),
@@ -187,6 +190,19 @@ fn check_name(name: &str) -> Result<(), Failure> {
         )));
     }
     Ok(())
+}
+
+/// Between the two limits snapshots have time to be written.
+fn log_disk_bytes_max(limits: &LimitArgs) -> Result<u64, Failure> {
+    let soft = limits.log_disk_mib;
+    match limits.log_disk_max_mib {
+        0 => Ok((u64::from(soft) << 20) * 4),
+        hard if hard / 2 >= soft => Ok(u64::from(hard) << 20),
+        hard => Err(Failure::config(format!(
+            "--log-disk-max-mib {hard} is less than twice --log-disk-mib {soft}: writes would be \
+             refused whenever a snapshot is due; raise the one or lower the other"
+        ))),
+    }
 }
 
 fn group_options(args: &ServeArgs) -> Result<Options, Failure> {

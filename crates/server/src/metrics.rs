@@ -12,7 +12,7 @@ use std::fmt::{Display, Write};
 
 use crate::status::{NodeStatus, Role};
 use raftlet::core::{Counters, Liveness};
-use raftlet::{Histogram, ShardStatus};
+use raftlet::{Histogram, ShardStatus, Shortage};
 use raftlet_log::LogCounters;
 use raftlet_net::{NetStatus, PeerStats, PeerStatus};
 
@@ -147,7 +147,21 @@ impl Metrics {
         out.counter("log_no_space_total", "Writes refused by a full disk.", log.no_space);
         out.counter("log_cold_reads_total", "Reads of entries not in memory.", log.cold_reads);
         out.counter("log_cold_read_bytes_total", "Their bytes.", log.cold_read_bytes);
-        out.gauge("disk_full", "1 while the log finds no room.", u64::from(self.shard.is_full));
+        let is_limited = self.shard.shortage == Some(Shortage::Limit);
+        let is_full = self.shard.is_full && !is_limited;
+        out.gauge("disk_full", "1 while the log's disk has no room.", u64::from(is_full));
+        let help = "1 while the log is at its limit on disk.";
+        out.gauge("log_disk_limited", help, u64::from(is_limited));
+        out.gauge("log_disk_bytes", "Segments that make up the log.", memory.disk_bytes);
+        out.gauge("log_disk_bytes_soft", "What is aimed at.", memory.disk_bytes_soft);
+        out.gauge("log_disk_bytes_max", "Their limit.", memory.disk_bytes_max);
+        out.gauge("log_segments", "The number of those.", memory.segments);
+        out.gauge("log_spare_segments", "Freed files kept for use.", memory.spares);
+        let help = "Kept on disk for what must not wait.";
+        out.gauge("log_reserve_bytes", help, memory.reserve_bytes);
+        out.gauge("log_reserve_bytes_wanted", "What it should be.", memory.reserve_bytes_wanted);
+        let help = "Groups that keep old segments while space is wanted.";
+        out.gauge("log_pinning_groups", help, memory.pinned_groups);
         let help = "A write of the log with its flush, waiting for room included.";
         out.histogram("disk_wal_fsync_duration_seconds", help, &self.write_times);
         out.gauge("log_memory_bytes", "Recent entries in memory.", memory.memory_bytes);

@@ -23,6 +23,7 @@ mod dashboard;
 mod demo;
 mod expiry;
 mod failing_disk;
+mod full_disk;
 mod hostile;
 mod hosts;
 mod identity;
