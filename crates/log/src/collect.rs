@@ -146,7 +146,7 @@ impl<D: Disk> State<D> {
             return None;
         }
         let mut burden = Burden { segment, ..Burden::default() };
-        for (group, index) in &self.groups {
+        for (group, index) in self.groups.iter() {
             if index.state_segment == segment {
                 burden.states.push(*group);
             }
@@ -165,7 +165,7 @@ impl<D: Disk> State<D> {
 
     /// Adds the groups that only a snapshot gets out of a segment.
     fn name_pins(&self, segment: u64, pins: &mut Vec<Pin>) {
-        for (group, index) in &self.groups {
+        for (group, index) in self.groups.iter() {
             let held = index.spans.in_segment(segment);
             let Some(held) = held.filter(|held| held.bytes > MOVED_GROUP_BYTES_MAX) else {
                 continue;
