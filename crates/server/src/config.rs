@@ -38,6 +38,15 @@ pub(crate) struct ListenAddr {
     pub(crate) socket: SocketAddr,
 }
 
+/// How much log there may be on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogDisk {
+    /// Aimed at, not a bound.
+    pub(crate) bytes_soft: u64,
+    /// Never exceeded.
+    pub(crate) bytes_max: u64,
+}
+
 /// What a node is started with.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -64,10 +73,7 @@ pub(crate) struct Config {
     pub(crate) propose_timeout: Duration,
     pub(crate) stop_timeout: Duration,
     pub(crate) log_memory_bytes_max: usize,
-    /// Aimed at, not a bound.
-    pub(crate) log_disk_bytes: u64,
-    /// Never exceeded.
-    pub(crate) log_disk_bytes_max: u64,
+    pub(crate) log_disk: LogDisk,
     pub(crate) clients_max: usize,
     pub(crate) client_idle: Option<Duration>,
     pub(crate) snapshots: SnapshotArgs,
@@ -143,8 +149,7 @@ impl Config {
             snapshots: args.snapshots,
             log_memory_bytes_max: usize::try_from(u64::from(args.limits.log_memory_mib) << 20)
                 .unwrap_or(usize::MAX),
-            log_disk_bytes: u64::from(args.limits.log_disk_mib) << 20,
-            log_disk_bytes_max: log_disk_bytes_max(&args.limits)?,
+            log_disk: LogDisk::from_args(&args.limits)?,
             clients_max: usize::try_from(args.limits.clients_max).unwrap_or(usize::MAX),
             client_idle: (args.limits.client_idle_ms > 0)
                 .then(|| Duration::from_millis(args.limits.client_idle_ms)),
@@ -196,16 +201,19 @@ fn check_name(name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Between the two limits snapshots have time to be written.
-fn log_disk_bytes_max(limits: &LimitArgs) -> Result<u64, Failure> {
-    let soft = limits.log_disk_mib;
-    match limits.log_disk_max_mib {
-        0 => Ok((u64::from(soft) << 20) * 4),
-        hard if hard / 2 >= soft => Ok(u64::from(hard) << 20),
-        hard => Err(Failure::config(format!(
-            "--log-disk-max-mib {hard} is less than twice --log-disk-mib {soft}: writes would be \
-             refused whenever a snapshot is due; raise the one or lower the other"
-        ))),
+impl LogDisk {
+    /// Between the two limits snapshots have time to be written.
+    fn from_args(limits: &LimitArgs) -> Result<Self, Failure> {
+        let (soft, hard) = (limits.log_disk_mib, limits.log_disk_max_mib);
+        let bytes_soft = u64::from(soft) << 20;
+        match hard {
+            0 => Ok(Self { bytes_soft, bytes_max: bytes_soft * 4 }),
+            hard if hard / 2 >= soft => Ok(Self { bytes_soft, bytes_max: u64::from(hard) << 20 }),
+            hard => Err(Failure::config(format!(
+                "--log-disk-max-mib {hard} is less than twice --log-disk-mib {soft}: writes would \
+                 be refused whenever a snapshot is due; raise the one or lower the other"
+            ))),
+        }
     }
 }
 

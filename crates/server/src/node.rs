@@ -176,8 +176,8 @@ impl Parts {
             warn!("{warning}");
         }
         let log_options = LogOptions {
-            log_bytes_soft: config.log_disk_bytes,
-            log_bytes_hard: config.log_disk_bytes_max,
+            log_bytes_soft: config.log_disk.bytes_soft,
+            log_bytes_hard: config.log_disk.bytes_max,
             ..LogOptions::default()
         };
         let (log, report) = ShardLog::open(disk.clone(), home.clone(), &log_options)
