@@ -148,7 +148,7 @@ async fn make_way<D: Disk>(
             Named::Spare => true,
             Named::Segment(number) => number < oldest,
             Named::Snapshot(..) => is_sound,
-            Named::Known | Named::Foreign => false,
+            Named::Known | Named::Restore | Named::Foreign => false,
         };
         if !is_useless || disk.remove(&name).await.is_err() {
             recovered.leftovers.push(name);
