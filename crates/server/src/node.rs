@@ -176,8 +176,11 @@ impl Parts {
         for warning in home.warnings() {
             warn!("{warning}");
         }
-        let log_bytes_soft = config.log_disk_bytes;
-        let log_options = LogOptions { log_bytes_soft, ..LogOptions::default() };
+        let log_options = LogOptions {
+            log_bytes_soft: config.log_disk.bytes_soft,
+            log_bytes_hard: config.log_disk.bytes_max,
+            ..LogOptions::default()
+        };
         let (log, report) = ShardLog::open(disk.clone(), home.clone(), &log_options)
             .await
             .map_err(|error| data_failure(&error))?;
