@@ -18,6 +18,7 @@ use crate::cli::snapshot::SnapshotArgs;
 use crate::failure::{Exit, Failure};
 use raftlet::core::{LeaseOptions, NodeId, Options, Settings};
 use raftlet_kv::SlotMap;
+use raftlet_log::DiskMode;
 
 pub(crate) use access::Access;
 
@@ -63,6 +64,7 @@ pub(crate) struct Config {
     pub(crate) log_memory_bytes_max: usize,
     /// Aimed at, not a bound.
     pub(crate) log_disk_bytes: u64,
+    pub(crate) disk_mode: DiskMode,
     pub(crate) clients_max: usize,
     pub(crate) client_idle: Option<Duration>,
     pub(crate) snapshots: SnapshotArgs,
@@ -138,6 +140,7 @@ impl Config {
             log_memory_bytes_max: usize::try_from(u64::from(args.limits.log_memory_mib) << 20)
                 .unwrap_or(usize::MAX),
             log_disk_bytes: u64::from(args.limits.log_disk_mib) << 20,
+            disk_mode: args.limits.disk_mode.into(),
             clients_max: usize::try_from(args.limits.clients_max).unwrap_or(usize::MAX),
             client_idle: (args.limits.client_idle_ms > 0)
                 .then(|| Duration::from_millis(args.limits.client_idle_ms)),

@@ -51,7 +51,7 @@ use raftlet::core::{NodeId, Sender, Time};
 use raftlet::{NodeSeat, PortSet, ShardError, ShardOptions};
 use raftlet_kv::NodeInfo;
 use raftlet_log::{
-    Claims, DirLock, DiskMode, Home, Identity, LogOptions, RealDisk, RecoveryReport, ShardLog,
+    Claims, DirLock, Home, Identity, LogOptions, RealDisk, RecoveryReport, ShardLog,
     random_incarnation,
 };
 use raftlet_net::{
@@ -79,7 +79,7 @@ pub(crate) async fn serve(mut config: Config, logging: Logging) -> Result<(), Fa
     let clock = TokioClock::start();
     let lock = DirLock::acquire(&config.data_dir).map_err(|error| data_failure(&error))?;
     let doors = Doors::open(&config).await?;
-    let disk = RealDisk::open(lock, DiskMode::Probe).map_err(|error| data_failure(&error))?;
+    let disk = RealDisk::open(lock, config.disk_mode).map_err(|error| data_failure(&error))?;
     let parts = Parts::assemble(config, clock, disk, doors.peers, logging).await?;
     let local = LocalSet::new();
     local.run_until(parts.run(doors.clients, doors.admin, shutdown)).await
