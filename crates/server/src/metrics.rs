@@ -10,7 +10,7 @@
 
 use std::fmt::{Display, Write};
 
-use crate::status::{NodeStatus, Role};
+use crate::status::{GroupStatus, NodeStatus, Role};
 use raftlet::core::{Counters, Liveness};
 use raftlet::{Histogram, ShardStatus};
 use raftlet_log::LogCounters;
@@ -68,12 +68,15 @@ impl Metrics {
     fn put_groups(&self, out: &mut Exposition) {
         let groups = &self.status.groups;
         let led = groups.iter().filter(|group| group.role == Role::Leader).count();
-        let leaderless = groups.iter().filter(|group| group.leader.is_none()).count();
+        let removed = groups.iter().filter(|group| group.role == Role::Removed).count();
+        let is_lost = |group: &&GroupStatus| group.leader.is_none() && group.role != Role::Removed;
+        let leaderless = groups.iter().filter(is_lost).count();
         let halted = groups.iter().filter(|group| group.role == Role::Halted).count();
-        let has_leader = u64::from(!groups.is_empty() && leaderless == 0);
+        let has_leader = u64::from(groups.len() > removed && leaderless == 0);
         out.gauge("has_leader", "1 while every group here knows a leader.", has_leader);
         out.gauge("is_leader", "1 while a group is led here.", u64::from(led > 0));
-        out.gauge("groups", "Groups with a seat here.", groups.len());
+        out.gauge("groups", "Groups with a seat here.", groups.len() - removed);
+        out.gauge("groups_removed", "Groups whose seat here is gone.", removed);
         out.gauge("groups_led", "Groups led here.", led);
         out.gauge("groups_leaderless", "Groups that know no leader.", leaderless);
         out.gauge("groups_halted", "Groups that take no part any more.", halted);
