@@ -146,8 +146,7 @@ impl Config {
             log_disk_bytes: u64::from(args.limits.log_disk_mib) << 20,
             disk_mode: args.limits.disk_mode.into(),
             clients_max: usize::try_from(args.limits.clients_max).unwrap_or(usize::MAX),
-            client_idle: (args.limits.client_idle_ms > 0)
-                .then(|| Duration::from_millis(args.limits.client_idle_ms)),
+            client_idle: unless_never(args.limits.client_idle_ms),
             access: Access::from_args(&args.clients)?,
             data_dir: args.data_dir,
             exit_with_stdin: args.exit_with_stdin,
@@ -194,6 +193,11 @@ fn check_name(name: &str) -> Result<(), Failure> {
         )));
     }
     Ok(())
+}
+
+/// 0 is never.
+fn unless_never(ms: u64) -> Option<Duration> {
+    (ms > 0).then(|| Duration::from_millis(ms))
 }
 
 fn group_options(args: &ServeArgs) -> Result<Options, Failure> {

@@ -135,11 +135,15 @@ impl RealDisk {
     /// # Cancel safety
     /// Dropping the future stops the waiting and nothing else.
     pub async fn settled(&self) {
-        let lanes = [&self.0.log, &self.0.reads, &self.0.background];
+        let lanes = [&self.inner.log, &self.inner.reads, &self.inner.background];
         // Queued behind what is there, on all at once.
         let ends = lanes.map(|lane| lane.run(|| ()));
         for end in ends {
             end.await;
+        }
+        #[cfg(feature = "io-uring")]
+        if let Some(ring) = &self.ring {
+            ring.settled().await;
         }
     }
 
@@ -515,6 +519,9 @@ mod tests {
                 _ = last => {}
                 () = std::future::ready(()) => {}
             }
+            disk.settled().await;
+            let (read, _) = disk.read_at(&file, 0, Buffer::zeroed(4096)).await;
+            assert!(read.bytes().iter().all(|byte| *byte == 0), "it was settled, not written");
         });
     }
 

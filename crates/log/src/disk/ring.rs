@@ -11,10 +11,11 @@
 //!
 //! Not here: reads, and what may take its time. They stay on their threads.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,8 @@ pub(crate) struct Ring {
     /// `None` when dropped.
     proactor: RefCell<Option<Proactor>>,
     done: AsyncFd<OwnedFd>,
-    is_in_flight: Cell<bool>,
+    /// Shared with what the kernel holds, also when nobody waits for it.
+    held: Rc<()>,
 }
 
 impl Ring {
@@ -63,7 +65,7 @@ impl Ring {
             turn: Gate::default(),
             proactor: RefCell::new(Some(proactor)),
             done,
-            is_in_flight: Cell::new(false),
+            held: Rc::default(),
         })
     }
 
@@ -80,7 +82,10 @@ impl Ring {
         from: Buffer,
     ) -> (Buffer, io::Result<()>) {
         let _turn = self.turn.enter().await;
-        let mut rest = Rest { buffer: from, done: 0 };
+        if let Err(error) = self.quiet().await {
+            return (from, Err(error));
+        }
+        let mut rest = Rest { buffer: from, done: 0, _held: Rc::clone(&self.held) };
         loop {
             if rest.as_init().is_empty() {
                 return (rest.buffer, Ok(()));
@@ -101,33 +106,51 @@ impl Ring {
         }
     }
 
+    /// Ends when every write that was asked for has ended, also those that
+    /// their callers gave up.
+    pub(crate) async fn settled(&self) {
+        let _turn = self.turn.enter().await;
+        // A broken ring ends nothing any more.
+        let _ = self.quiet().await;
+    }
+
+    /// Waits for a write that was given up.
+    async fn quiet(&self) -> io::Result<()> {
+        while Rc::strong_count(&self.held) > 1 {
+            self.poll().await?;
+            if Rc::strong_count(&self.held) > 1 {
+                self.done.readable().await?.clear_ready();
+            }
+        }
+        Ok(())
+    }
+
     async fn run(&self, write: Write) -> io::Result<BufResult<usize, Write>> {
-        self.is_in_flight.set(true);
         let mut key = match self.with(|proactor| proactor.push(write))? {
             PushEntry::Ready(ended) => return Ok(ended),
             PushEntry::Pending(key) => key,
         };
         loop {
-            let turned = self.with(|proactor| proactor.poll(Some(Duration::ZERO)))?;
-            match turned {
-                // Handed over, perhaps done.
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
-                // The kernel is short of something, and says so at once.
-                Err(error) if is_passing(&error) => {
-                    yield_now().await;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            }
+            self.poll().await?;
             match self.with(|proactor| proactor.pop(key))? {
-                PushEntry::Ready(ended) => {
-                    self.is_in_flight.set(false);
-                    return Ok(ended);
-                }
+                PushEntry::Ready(ended) => return Ok(ended),
                 PushEntry::Pending(waiting) => key = waiting,
             }
             self.done.readable().await?.clear_ready();
+        }
+    }
+
+    /// Hands over what was pushed, and takes what is done.
+    async fn poll(&self) -> io::Result<()> {
+        loop {
+            match self.with(|proactor| proactor.poll(Some(Duration::ZERO)))? {
+                Ok(()) => return Ok(()),
+                // Handed over; nothing is done yet.
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(()),
+                // The kernel is short of something, and says so at once.
+                Err(error) if is_passing(&error) => yield_now().await,
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -145,7 +168,7 @@ fn is_passing(error: &io::Error) -> bool {
 impl Drop for Ring {
     fn drop(&mut self) {
         // The kernel may still read the buffer: neither is ever given back.
-        if self.is_in_flight.get() {
+        if Rc::strong_count(&self.held) > 1 {
             std::mem::forget(self.proactor.take());
         }
     }
@@ -153,7 +176,7 @@ impl Drop for Ring {
 
 impl fmt::Debug for Ring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ring").field("is_in_flight", &self.is_in_flight).finish_non_exhaustive()
+        f.debug_struct("Ring").finish_non_exhaustive()
     }
 }
 
@@ -182,6 +205,7 @@ impl AsFd for Descriptor {
 struct Rest {
     buffer: Buffer,
     done: usize,
+    _held: Rc<()>,
 }
 
 impl IoBuf for Rest {
