@@ -31,8 +31,10 @@ fn counts(report: &Value) -> BTreeMap<String, f64> {
         counts.insert(name, row["instructions"].as_f64().unwrap_or(f64::NAN));
     }
     for row in report["memory"].as_array().into_iter().flatten().filter(|row| is_ours(row)) {
-        counts
-            .insert("bytes per fresh member".to_owned(), row["fresh"].as_f64().unwrap_or(f64::NAN));
+        for state in ["fresh", "elected"] {
+            let bytes = row[state].as_f64().unwrap_or(f64::NAN);
+            counts.insert(format!("bytes per {state} member"), bytes);
+        }
     }
     counts
 }

@@ -15,8 +15,8 @@ use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, KEPT_ENTRIES, Load, Meter
 use raftlet::Incoming;
 use raftlet_core::{
     Arena, Configuration, Envelope, Generation, Group, GroupId, HardState, Incarnation, Index,
-    Liveness, LogId, Member, MemberRole, NodeId, Now, Options, Output, Restored, Role, Run, Seat,
-    Sender, Settings, Term, Ticket, Time, WallMs,
+    Liveness, LogId, Member, MemberRole, Message, NodeId, Now, Options, Output, Restored, Role,
+    Run, Seat, Sender, Settings, Term, Ticket, Time, WallMs,
 };
 use raftlet_net::{BatchReader, append_to_batch, encoded_bytes};
 
@@ -46,6 +46,8 @@ pub(crate) struct World {
     arenas: Vec<Arena>,
     out: Output,
     encoder: Option<BytesMut>,
+    /// What a frame held, as the transport reads it.
+    decoded: Vec<Incoming>,
     pub(crate) messages: u64,
 }
 
@@ -114,6 +116,7 @@ impl World {
             arenas: (0..members).map(|_| Arena::default()).collect(),
             out: Output::default(),
             encoder: wire.then(BytesMut::new),
+            decoded: Vec::new(),
             messages: 0,
         }
     }
@@ -141,7 +144,7 @@ impl World {
     fn deliver(&mut self, home: usize, from: usize) {
         let sender = node(from as u64);
         let sender = Sender { node: sender, incarnation: incarnation(sender), run: RUN };
-        let Self { seats, arenas, now, .. } = self;
+        let Self { seats, arenas, now, decoded, .. } = self;
         let place = |to: NodeId| usize::try_from(to.get() - 1).expect("few");
         let mut sent = mem::take(&mut seats[home + from].sent);
         for Envelope { to, message } in &mut sent {
@@ -153,9 +156,14 @@ impl World {
         let mut encoded = mem::take(&mut seats[home + from].encoded);
         for (to, bytes) in encoded.drain(..) {
             let to = place(to);
-            let decoded = BatchReader::new(&bytes).next().expect("one message");
-            let mut decoded = decoded.expect("what was sent");
-            seats[home + to].group.step(*now, &mut arenas[to], sender, &mut decoded.message);
+            let mut batch = BatchReader::new(&bytes);
+            while let Some(read) = batch.read_onto(decoded) {
+                read.expect("what was sent");
+            }
+            for Incoming { message, .. } in &mut *decoded {
+                seats[home + to].group.step(*now, &mut arenas[to], sender, message);
+            }
+            decoded.clear();
         }
         seats[home + from].encoded = encoded;
     }
@@ -187,9 +195,10 @@ impl World {
             None => std::mem::swap(sent, &mut out.messages),
             Some(buffer) => {
                 let group = group.seat().group;
-                for Envelope { to, message } in out.messages.drain(..) {
-                    encoded.push((to, encode(buffer, &Incoming { group, message })));
+                for Envelope { to, message } in &out.messages {
+                    encoded.push((*to, encode(buffer, group, message)));
                 }
+                out.messages.clear();
             }
         }
         if let Some(index) = out.committed {
@@ -274,12 +283,12 @@ impl World {
     }
 }
 
-fn encode(buffer: &mut BytesMut, incoming: &Incoming) -> Bytes {
-    let bytes = encoded_bytes(incoming).expect("within the format's limits");
+fn encode(buffer: &mut BytesMut, group: GroupId, message: &Message) -> Bytes {
+    let bytes = encoded_bytes(message).expect("within the format's limits");
     if buffer.capacity() < bytes + LENGTH_BYTES {
         *buffer = BytesMut::with_capacity((bytes + LENGTH_BYTES).max(RECEIVE_BLOCK_BYTES));
     }
-    append_to_batch(incoming, bytes, buffer);
+    append_to_batch(group, message, bytes, buffer);
     buffer.split().freeze()
 }
 

@@ -1,7 +1,9 @@
 //! What happened in a group, counted.
 //!
 //! Plain numbers that only grow within a run. The driver turns them into
-//! metrics; the core never logs.
+//! metrics; the core never logs. A member that nothing was counted of holds none.
+
+use std::ops::{Deref, DerefMut};
 
 /// Counts since the start of this run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,4 +43,46 @@ pub struct Counters {
     pub entries_fetched: u64,
     /// Snapshots of a leader that took the place of this member's log.
     pub snapshots_installed: u64,
+}
+
+impl Counters {
+    /// Nothing happened yet.
+    const NONE: Self = Self {
+        campaigns: 0,
+        elections_won: 0,
+        quorum_lost: 0,
+        stalls: 0,
+        other_generation: 0,
+        stale_term: 0,
+        stale: 0,
+        stranger: 0,
+        impossible: 0,
+        lost_tails: 0,
+        rejects: 0,
+        throttled: 0,
+        entries_truncated: 0,
+        appends_sent: 0,
+        entries_fetched: 0,
+        snapshots_installed: 0,
+    };
+}
+
+/// A member's counters: there from the first count on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts(Option<Box<Counters>>);
+
+impl Deref for Counts {
+    type Target = Counters;
+
+    fn deref(&self) -> &Counters {
+        static NONE: Counters = Counters::NONE;
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl DerefMut for Counts {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Counters {
+        self.0.get_or_insert_default()
+    }
 }

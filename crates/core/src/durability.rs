@@ -11,19 +11,36 @@
 //! - The completion of a ticket includes all earlier ones: storage applies
 //!   hand-overs in order.
 
-use std::collections::VecDeque;
-
-use crate::ids::{Index, LogId, Ticket};
+use crate::ids::{Index, LogId, NodeId, Term, Ticket};
 use crate::mutants;
 use crate::output::HardState;
 use crate::snapshot::Compaction;
 use crate::time::Time;
 
+/// Term and vote in two words; node 0 names nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Packed {
+    term: Term,
+    vote: NodeId,
+}
+
+impl From<HardState> for Packed {
+    fn from(HardState { term, vote }: HardState) -> Self {
+        Self { term, vote: vote.unwrap_or_default() }
+    }
+}
+
+impl From<Packed> for HardState {
+    fn from(Packed { term, vote }: Packed) -> Self {
+        Self { term, vote: (vote != NodeId::default()).then_some(vote) }
+    }
+}
+
 /// One hand-over that is not known to be durable yet.
 #[derive(Clone, Copy, Debug)]
 struct Handed {
     ticket: Ticket,
-    hard_state: HardState,
+    hard_state: Packed,
     last: Index,
     position: u64,
     at: Time,
@@ -34,13 +51,13 @@ struct Handed {
 pub(crate) struct Durability {
     /// Entries up to here are durable.
     index: Index,
-    hard_state: HardState,
+    hard_state: Packed,
     /// The leader's window position that is durable (`leader/progress.rs`).
     position: u64,
-    outstanding: VecDeque<Handed>,
+    /// In the order of tickets. Many end with one write.
+    outstanding: Vec<Handed>,
     /// Entries up to here have been handed out.
     handed: Index,
-    handed_hard_state: HardState,
     /// Rare, and larger than a place for it.
     ends: Option<Box<Ends>>,
     next: Ticket,
@@ -77,12 +94,12 @@ impl Ends {
         self.truncate_from.is_some() || self.compact.is_some() || self.refilled
     }
 
-    fn hand_out(&mut self, ticket: Ticket) -> (Option<Index>, Option<Compaction>) {
+    fn hand_out(&mut self, ticket: Ticket) -> (Option<Index>, Option<Compaction>, bool) {
         let compact = self.compact.take();
         if let Some(last) = compact.and_then(|compact| compact.snapshot) {
             self.handed = Some((ticket, last));
         }
-        (self.truncate_from.take(), compact)
+        (self.truncate_from.take(), compact, std::mem::take(&mut self.refilled))
     }
 }
 
@@ -92,9 +109,8 @@ impl Durability {
         Self {
             ends: (snapshot.index > Index::ZERO).then(|| Box::new(ends)),
             index,
-            hard_state,
+            hard_state: hard_state.into(),
             handed: index,
-            handed_hard_state: hard_state,
             next: Ticket::new(1),
             ..Self::default()
         }
@@ -107,12 +123,17 @@ impl Durability {
 
     /// Term and vote that would survive a crash now.
     pub(crate) fn hard_state(&self) -> HardState {
-        self.hard_state
+        self.hard_state.into()
+    }
+
+    /// The term that would survive a crash now.
+    pub(crate) fn term(&self) -> Term {
+        self.hard_state.term
     }
 
     /// When the oldest hand-over left that has not ended.
     pub(crate) fn oldest_unfinished(&self) -> Option<Time> {
-        self.outstanding.front().map(|handed| handed.at)
+        self.outstanding.first().map(|handed| handed.at)
     }
 
     /// The window position up to which the leader's messages are durable.
@@ -192,17 +213,18 @@ impl Durability {
         position: u64,
         now: Time,
     ) -> Option<Due> {
-        let changed = hard_state != self.handed_hard_state;
+        let handed = self.outstanding.last().map_or(self.hard_state, |handed| handed.hard_state);
+        let packed = Packed::from(hard_state);
+        let changed = packed != handed;
         let are_ends_due = self.ends.as_ref().is_some_and(|ends| ends.are_due());
         if !changed && !are_ends_due && last <= self.handed {
             return None;
         }
         let ticket = self.next;
-        let (truncate_from, compact) = match &mut self.ends {
+        let (truncate_from, compact, refilled) = match &mut self.ends {
             Some(ends) => ends.hand_out(ticket),
-            None => (None, None),
+            None => (None, None, false),
         };
-        let refilled = self.ends.as_mut().is_some_and(|ends| std::mem::take(&mut ends.refilled));
         let due = Due {
             ticket,
             hard_state: changed.then_some(hard_state),
@@ -215,15 +237,14 @@ impl Durability {
             // A group that only elects holds no more than this.
             self.outstanding.reserve_exact(1);
         }
-        self.outstanding.push_back(Handed {
+        self.outstanding.push(Handed {
             ticket: due.ticket,
-            hard_state,
+            hard_state: packed,
             last,
             position,
             at: now,
         });
         self.handed = last;
-        self.handed_hard_state = hard_state;
         self.next = due.ticket.next();
         Some(due)
     }
@@ -249,20 +270,24 @@ impl Durability {
 
     /// Everything up to `ticket` is durable. Returns whether that was news.
     pub(crate) fn on_persisted(&mut self, ticket: Ticket) -> bool {
-        let mut news = false;
-        while let Some(handed) = self.outstanding.front().filter(|h| h.ticket <= ticket) {
+        let mut ended = 0;
+        for handed in self.outstanding.iter().take_while(|handed| handed.ticket <= ticket) {
             self.hard_state = handed.hard_state;
             self.index = self.index.max(handed.last);
             self.position = self.position.max(handed.position);
-            self.outstanding.pop_front();
-            news = true;
+            ended += 1;
+        }
+        if ended == self.outstanding.len() {
+            self.outstanding.clear();
+        } else {
+            self.outstanding.drain(..ended);
         }
         if let Some(ends) = &mut self.ends
             && let Some((_, last)) = ends.handed.take_if(|(handed, _)| *handed <= ticket)
         {
             ends.durable = last;
         }
-        news
+        ended > 0
     }
 }
 

@@ -292,7 +292,8 @@ impl Chunk {
     /// The last entry's index.
     #[must_use]
     pub fn last(&self) -> Index {
-        self.first.plus(u64::from(self.marks.len) - 1)
+        // Made of indexes that are not exhausted: no need to check again.
+        Index::new(self.first.get() + u64::from(self.marks.len) - 1)
     }
 
     /// The term of all its entries.
@@ -538,6 +539,12 @@ impl Entries {
     /// The chunks in order.
     pub fn chunks(&self) -> impl Iterator<Item = &Chunk> {
         self.head.iter().chain(self.rest())
+    }
+
+    /// How many chunks.
+    #[must_use]
+    pub fn chunks_len(&self) -> usize {
+        usize::from(self.head.is_some()) + self.rest().len()
     }
 
     /// The chunks in order, owned.

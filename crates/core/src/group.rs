@@ -21,7 +21,7 @@
 use std::rc::Rc;
 
 use crate::candidate::{Candidate, Tally};
-use crate::counters::Counters;
+use crate::counters::Counts;
 use crate::durability::Durability;
 use crate::entry::arena::Arena;
 use crate::entry::{Entries, Seal};
@@ -91,7 +91,6 @@ pub struct Group {
     /// Rare and large.
     owed_vote: Option<Box<OwedVote>>,
     reads: Reads,
-    campaigns: u64,
 }
 
 impl Group {
@@ -135,7 +134,8 @@ impl Group {
             promised_until: Time::ZERO,
             liveness: Box::default(),
             effects: Effects::default(),
-            counters: Counters::default(),
+            counters: Counts::default(),
+            campaigns: 0,
             is_dismissed: false,
             refill: None,
         };
@@ -161,7 +161,6 @@ impl Group {
             state,
             owed_vote: None,
             reads: Reads::default(),
-            campaigns: 0,
         })
     }
 
@@ -387,9 +386,11 @@ impl Group {
     pub fn next_deadline(&self) -> Option<Time> {
         match &self.role {
             RoleState::Follower(follower) => {
-                let reads = self.reads.next_deadline(&self.state);
-                let reads = reads.filter(|_| follower.leader.is_some());
-                [follower.next_deadline(&self.state), reads].into_iter().flatten().min()
+                let own = follower.next_deadline(&self.state);
+                if self.reads.len() == 0 || follower.leader.is_none() {
+                    return own;
+                }
+                [own, self.reads.next_deadline(&self.state)].into_iter().flatten().min()
             }
             RoleState::Candidate(candidate) => candidate.next_deadline(&self.state),
             RoleState::Leader(leader) => leader.next_deadline(&self.state),
@@ -411,8 +412,9 @@ impl Group {
             self.become_follower(patience);
             return;
         }
-        self.campaigns += 1;
-        let candidate = Candidate::pre(&mut self.state, self.campaigns);
+        self.state.campaigns += 1;
+        let campaign = self.state.campaigns;
+        let candidate = Candidate::pre(&mut self.state, campaign);
         self.role = RoleState::Candidate(Box::new(candidate));
         self.reads.restart();
         self.office(Role::PreCandidate, None);

@@ -324,15 +324,15 @@ impl Leader {
 
     pub(crate) fn next_deadline(&self, state: &State) -> Option<Time> {
         let round = self.reads.round();
-        let contacts = self.peers.iter().filter_map(|peer| peer.contact_at(state, round));
-        let silences = self
-            .peers
-            .iter()
-            .filter_map(|peer| peer.silence_at(state))
-            .filter(|at| *at > state.time());
+        let mut next = state.stall_at().unwrap_or(Time::MAX);
+        for peer in &self.peers {
+            next = next.min(peer.due_at(state, round));
+        }
         let give_up = self.change.as_ref().map(|change| change.give_up_at(state));
-        let rare = [state.stall_at(), self.transfer_at(), give_up].into_iter().flatten();
-        contacts.chain(silences).chain(rare).min()
+        for at in [self.transfer_at(), give_up].into_iter().flatten() {
+            next = next.min(at);
+        }
+        (next < Time::MAX).then_some(next)
     }
 
     /// Sends what all inputs since the last drain made due.
@@ -386,7 +386,7 @@ impl Leader {
     /// have may leave memory.
     pub(crate) fn live_matched(&self, state: &State) -> Index {
         let is_live = |peer: &&Peer| peer.liveness != Liveness::Suspected;
-        let live = self.peers.iter().filter(is_live).filter(|peer| peer.farewell.is_none());
+        let live = self.peers.iter().filter(is_live).filter(|peer| peer.farewell().is_none());
         let live = live.filter(|peer| !peer.awaits_snapshot());
         live.map(|peer| peer.matched).min().unwrap_or(state.commit)
     }

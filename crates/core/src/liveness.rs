@@ -18,3 +18,25 @@ pub enum Liveness {
     /// Silent, or its connection was reset and does not reopen.
     Suspected,
 }
+
+/// What a detector says, if it says anything, in one word: members of thousands
+/// of groups each keep it of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told(Run);
+
+impl Told {
+    /// No process starts so often.
+    const SUSPECTED: Self = Self(Run::new(u64::MAX));
+
+    pub(crate) fn of(liveness: Liveness) -> Option<Self> {
+        match liveness {
+            Liveness::Unknown => None,
+            Liveness::Alive { run } => Some(Self(run)),
+            Liveness::Suspected => Some(Self::SUSPECTED),
+        }
+    }
+
+    pub(crate) fn liveness(self) -> Liveness {
+        if self == Self::SUSPECTED { Liveness::Suspected } else { Liveness::Alive { run: self.0 } }
+    }
+}

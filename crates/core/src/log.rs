@@ -25,6 +25,10 @@ use crate::mutants;
 /// under way to a disk or a member that keeps up.
 const NEAR_LEN: usize = 8;
 
+/// Runs up to which room is made for one at a time: a group at rest has seen
+/// the bootstrap and an election.
+const RUNS_FEW: usize = 4;
+
 /// A chunk and where its bytes end, counted from the start of this run: sums
 /// over ranges are then differences.
 #[derive(Clone, Debug)]
@@ -178,6 +182,9 @@ impl Log {
             self.configurations.extend(configurations_of(&chunk)?);
         }
         if chunk.term() > self.last.term || self.runs.is_empty() {
+            if self.runs.len() < RUNS_FEW {
+                self.runs.reserve_exact(1);
+            }
             self.runs.push(LogId { term: chunk.term(), index: chunk.first() });
         }
         self.last = LogId { term: chunk.term(), index: chunk.last() };

@@ -14,6 +14,8 @@
 //! effect at which point of the log (`log.rs`).
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
@@ -72,17 +74,36 @@ pub enum ConfigurationError {
 }
 
 /// The members of a group: one set, or two while joint.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Configuration {
+///
+/// A clone shares them: thousands of groups of the same members hold them once.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Configuration(Option<Arc<Sets>>);
+
+/// `outgoing` is empty unless joint.
+#[derive(Debug, PartialEq, Eq)]
+struct Sets {
     members: Vec<Member>,
     outgoing: Vec<Member>,
+}
+
+impl fmt::Debug for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Configuration")
+            .field("members", &self.members())
+            .field("outgoing", &self.outgoing())
+            .finish()
+    }
 }
 
 impl Configuration {
     /// Nobody: what a member knows before its first configuration entry.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { members: Vec::new(), outgoing: Vec::new() }
+        Self(None)
+    }
+
+    fn of(members: Vec<Member>, outgoing: Vec<Member>) -> Self {
+        Self(Some(Arc::new(Sets { members, outgoing })))
     }
 
     /// A configuration of one set, in the order of node ids.
@@ -90,7 +111,7 @@ impl Configuration {
     /// # Errors
     /// [`ConfigurationError`] says what is wrong with the set.
     pub fn new(members: Vec<Member>) -> Result<Self, ConfigurationError> {
-        Ok(Self { members: checked_set(members)?, outgoing: Vec::new() })
+        Ok(Self::of(checked_set(members)?, Vec::new()))
     }
 
     /// A joint configuration on the way from `outgoing` to `members` (§4.3).
@@ -98,7 +119,7 @@ impl Configuration {
     /// # Errors
     /// [`ConfigurationError`] says what is wrong with either set.
     pub fn joint(outgoing: Vec<Member>, members: Vec<Member>) -> Result<Self, ConfigurationError> {
-        let joint = Self { members: checked_set(members)?, outgoing: checked_set(outgoing)? };
+        let joint = Self::of(checked_set(members)?, checked_set(outgoing)?);
         if joint.nodes().count() > MEMBERS_MAX {
             return Err(ConfigurationError::TooLarge);
         }
@@ -108,32 +129,32 @@ impl Configuration {
     /// The members; while joint those of the incoming set.
     #[must_use]
     pub fn members(&self) -> &[Member] {
-        &self.members
+        self.0.as_ref().map_or(&[], |sets| &sets.members)
     }
 
     /// The outgoing set; empty unless joint.
     #[must_use]
     pub fn outgoing(&self) -> &[Member] {
-        &self.outgoing
+        self.0.as_ref().map_or(&[], |sets| &sets.outgoing)
     }
 
     /// Whether both sets must agree.
     #[must_use]
     pub fn is_joint(&self) -> bool {
-        !self.outgoing.is_empty()
+        !self.outgoing().is_empty()
     }
 
     /// Whether nobody is known yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.0.is_none()
     }
 
     /// Every node of either set, each once, in order of id. Where both sets
     /// have it, the incoming entry.
     pub fn nodes(&self) -> impl Iterator<Item = &Member> {
-        let mut all: Vec<&Member> = self.members.iter().collect();
-        all.extend(self.outgoing.iter().filter(|out| !contains(&self.members, out.node)));
+        let mut all: Vec<&Member> = self.members().iter().collect();
+        all.extend(self.outgoing().iter().filter(|out| !contains(self.members(), out.node)));
         all.sort_by_key(|member| member.node);
         all.into_iter()
     }
@@ -141,15 +162,15 @@ impl Configuration {
     /// The seat of `node` in either set, the incoming one first.
     #[must_use]
     pub fn find(&self, node: NodeId) -> Option<&Member> {
-        self.members.iter().chain(&self.outgoing).find(|member| member.node == node)
+        self.members().iter().chain(self.outgoing()).find(|member| member.node == node)
     }
 
     /// Whether `node` counts in any of the sets.
     #[must_use]
     pub fn is_voter(&self, node: NodeId) -> bool {
-        self.members
+        self.members()
             .iter()
-            .chain(&self.outgoing)
+            .chain(self.outgoing())
             .any(|member| member.node == node && member.role == Role::Voter)
     }
 
@@ -158,7 +179,7 @@ impl Configuration {
     /// address}, little endian. Equal configurations encode equally.
     pub fn encode(&self, into: &mut Vec<u8>) {
         into.put_u8(VERSION);
-        for set in [&self.members, &self.outgoing] {
+        for set in [self.members(), self.outgoing()] {
             into.put_u8(u8::try_from(set.len()).expect("MEMBERS_MAX fits u8"));
             for member in set {
                 into.put_u64_le(member.node.get());
@@ -189,7 +210,7 @@ impl Configuration {
             return Err(malformed);
         }
         if outgoing.is_empty() {
-            return Ok(Self { members, outgoing });
+            return Ok(Self::of(members, outgoing));
         }
         Self::joint(outgoing, members)
     }

@@ -12,11 +12,11 @@
 use std::mem;
 use std::rc::Rc;
 
-use crate::counters::Counters;
+use crate::counters::Counts;
 use crate::durability::Durability;
 use crate::entry::{Entries, Seal};
 use crate::ids::{Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Sender, Term};
-use crate::liveness::Liveness;
+use crate::liveness::{Liveness, Told};
 use crate::log::Log;
 use crate::membership::Configuration;
 use crate::message::{Body, Message};
@@ -63,9 +63,12 @@ pub(crate) struct State {
     /// read under a lease meanwhile (`leader/lease.rs`).
     pub(crate) promised_until: Time,
     /// What the failure detector says of other members: few, and seldom others.
-    pub(crate) liveness: Box<[(NodeId, Liveness)]>,
+    /// Those it says nothing of are not here.
+    pub(crate) liveness: Box<[(NodeId, Told)]>,
     pub(crate) effects: Effects,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Counts,
+    /// Numbers this run's campaigns.
+    pub(crate) campaigns: u64,
     /// Its removal is committed: it neither asks nor campaigns (rule 22).
     pub(crate) is_dismissed: bool,
     /// Entries are lost that it may have acknowledged. Rare.
@@ -187,12 +190,13 @@ impl State {
     pub(crate) fn note_liveness(&mut self, node: NodeId, liveness: Liveness) {
         let is_member = self.configuration().find(node).is_some();
         let others = mem::take(&mut self.liveness).into_iter().filter(|(known, _)| *known != node);
-        self.liveness = others.chain(is_member.then_some((node, liveness))).collect();
+        let told = Told::of(liveness).filter(|_| is_member).map(|told| (node, told));
+        self.liveness = others.chain(told).collect();
     }
 
     pub(crate) fn liveness_of(&self, node: NodeId) -> Liveness {
         let known = self.liveness.iter().find(|(known, _)| *known == node);
-        known.map_or(Liveness::Unknown, |(_, liveness)| *liveness)
+        known.map_or(Liveness::Unknown, |(_, told)| told.liveness())
     }
 
     /// The nodes of every other member, each once.
@@ -207,7 +211,7 @@ impl State {
 
     /// Whether the current term would survive a crash.
     pub(crate) fn is_term_durable(&self) -> bool {
-        self.durability.hard_state().term == self.term
+        self.durability.term() == self.term
     }
 
     /// Sends a message of the current term; drops it while that term is not

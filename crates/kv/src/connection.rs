@@ -198,28 +198,27 @@ impl Connection {
     fn accept(&mut self, now_ms: u64, node: &mut dyn Node) -> bool {
         let accepted_before = self.requests_accepted;
         while !self.is_closing && self.may_accept() {
-            let (request_bytes, step) = match self.parser.next_request(&mut self.input) {
-                Ok(None) => break,
-                Ok(Some(args)) => {
-                    let handled = (args.held_bytes(), self.session.handle(&args, node));
-                    self.parser.reuse(args);
-                    handled
-                }
-                Err(error) => {
-                    self.session.count_unreadable(error);
-                    let action = Action::Close(Some(error.reply()));
-                    let version = self.session.version();
-                    (0, Step { action, version, is_muted: false })
-                }
-            };
-            self.requests_accepted += 1;
-            let form = Form {
+            let form = |step: &Step, request_bytes| Form {
                 version: step.version,
                 is_muted: step.is_muted,
                 arrived_ms: now_ms,
                 request_bytes,
             };
-            self.enqueue(form, step.action);
+            match self.parser.next_request(&mut self.input) {
+                Ok(None) => break,
+                Ok(Some(args)) => {
+                    let step = self.session.handle(&args, node);
+                    self.enqueue(form(&step, args.held_bytes()), step.action);
+                    self.parser.reuse(args);
+                }
+                Err(error) => {
+                    self.session.count_unreadable(error);
+                    let action = Action::Close(Some(error.reply()));
+                    let step = Step { action, version: self.session.version(), is_muted: false };
+                    self.enqueue(form(&step, 0), step.action);
+                }
+            }
+            self.requests_accepted += 1;
             if self.is_confined == self.session.is_authenticated() {
                 self.adjust_limits();
             }

@@ -40,20 +40,29 @@ pub(crate) fn push_i64(out: &mut Vec<u8>, value: i64) {
     push_u64(out, value.unsigned_abs());
 }
 
+/// Bytes of the longest number without a sign.
+pub(crate) const DIGITS_MAX: usize = 20;
+
 /// Appends `value` as decimal text.
-pub(crate) fn push_u64(out: &mut Vec<u8>, mut value: u64) {
-    let start = out.len();
-    loop {
-        let digit = u8::try_from(value % 10).unwrap_or_default();
-        out.push(b'0' + digit);
+pub(crate) fn push_u64(out: &mut Vec<u8>, value: u64) {
+    let mut digits = [0; DIGITS_MAX];
+    let start = fill_back(&mut digits, value);
+    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+}
+
+/// Writes `value` as decimal text to the end of `places`, which are enough.
+/// Returns where it starts.
+pub(crate) fn fill_back(places: &mut [u8], mut value: u64) -> usize {
+    let mut start = places.len();
+    for place in places.iter_mut().rev() {
+        *place = b'0' + u8::try_from(value % 10).unwrap_or_default();
+        start -= 1;
         value /= 10;
         if value == 0 {
             break;
         }
     }
-    if let Some(digits) = out.get_mut(start..) {
-        digits.reverse();
-    }
+    start
 }
 
 /// Appends a length as decimal text.

@@ -295,7 +295,8 @@ impl Pipeline {
                 let slot = slots.get(position(*first_request, *request))?;
                 Some((Ticket { request: *request, group }, &slot.answer))
             });
-            let work = if is_ordered { proposals(answers) } else { reads(answers) };
+            let len = lane.waiting.len();
+            let work = if is_ordered { proposals(answers, len) } else { reads(answers, len) };
             lane.under_way.append(&mut lane.waiting);
             batches.push(Batch { group, work });
         }
@@ -308,10 +309,14 @@ impl Pipeline {
         let Some(lane) = self.lanes.get_mut(&group) else {
             return;
         };
-        let Some(at) = lane.under_way.iter().position(|started| *started == request) else {
+        // Mostly they end in the order in which they were started.
+        if lane.under_way.front() == Some(&request) {
+            lane.under_way.pop_front();
+        } else if let Some(at) = lane.under_way.iter().position(|started| *started == request) {
+            lane.under_way.remove(at);
+        } else {
             return;
-        };
-        lane.under_way.remove(at);
+        }
         let is_effective = match &outcome {
             Outcome::Done(_) => true,
             Outcome::Refused => false,
@@ -440,11 +445,12 @@ impl Pipeline {
         output_bytes_max: usize,
         reply_bytes_max: usize,
     ) -> bool {
-        let len_before = self.slots.len();
-        while out.len() < output_bytes_max
-            && self.slots.front().is_some_and(|slot| slot.answer.is_known())
-            && let Some(slot) = self.slots.pop_front()
-        {
+        let mut written = 0;
+        for slot in &self.slots {
+            if out.len() >= output_bytes_max || !slot.answer.is_known() {
+                break;
+            }
+            written += 1;
             self.first_request = self.first_request.wrapping_add(1);
             self.held_bytes = self.held_bytes.saturating_sub(slot.held_bytes);
             self.payload_bytes = self.payload_bytes.saturating_sub(slot.answer.payload_bytes());
@@ -479,7 +485,9 @@ impl Pipeline {
                 | Answer::Gather(_) => {}
             }
         }
-        self.slots.len() < len_before
+        // Together, where they lie.
+        self.slots.drain(..written);
+        written > 0
     }
 }
 
@@ -537,7 +545,7 @@ fn failure_of_read(failure: Failure) -> Failure {
     if failure.is_surely_not_done() { failure } else { Failure::NotCommitted }
 }
 
-fn reads<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {
+fn reads<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>, len: usize) -> Work {
     let query = |answer: &Answer| match answer {
         Answer::Read(query) | Answer::Watch(query) => Some(query.clone()),
         Answer::Gather(gather) => match &gather.work {
@@ -550,10 +558,12 @@ fn reads<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {
         | Answer::Executed(..)
         | Answer::Response(_) => None,
     };
-    Work::Read(answers.filter_map(|(ticket, answer)| Some((ticket, query(answer)?))).collect())
+    let mut queries = Vec::with_capacity(len);
+    queries.extend(answers.filter_map(|(ticket, answer)| Some((ticket, query(answer)?))));
+    Work::Read(queries)
 }
 
-fn proposals<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {
+fn proposals<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>, len: usize) -> Work {
     let command = |answer: &Answer| match answer {
         Answer::Write(command) | Answer::Execution(command, _) => Some(command.clone()),
         Answer::Read(query) | Answer::Watch(query) => Some(Command::Query(query.clone())),
@@ -563,7 +573,9 @@ fn proposals<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>) -> Work {
         }),
         Answer::Reply(_) | Answer::Response(_) | Answer::Executed(..) => None,
     };
-    Work::Propose(answers.filter_map(|(ticket, answer)| Some((ticket, command(answer)?))).collect())
+    let mut commands = Vec::with_capacity(len);
+    commands.extend(answers.filter_map(|(ticket, answer)| Some((ticket, command(answer)?))));
+    Work::Propose(commands)
 }
 
 #[cfg(test)]

@@ -170,6 +170,13 @@ impl Session {
         }
         let action = match self.request(args, node) {
             Err(refusal) => Action::Answer(self.refuse(args, refusal)),
+            // What nearly all are; `decide` would say the same.
+            Ok((group, Request::Write(command))) if !self.transaction.is_queueing() => {
+                Action::Write(group, command)
+            }
+            Ok((group, Request::Read(query))) if !self.transaction.is_queueing() => {
+                Action::Read(group, query)
+            }
             Ok((group, request)) if self.transaction.is_queueing() => {
                 self.decide_in_transaction(group, request, args.held_bytes(), node)
             }

@@ -265,7 +265,7 @@ impl Store {
         let old = match self.entries.get_mut(key) {
             Some(slot) => Some(std::mem::replace(slot, entry)),
             None => {
-                self.entries.insert(key.into(), entry);
+                self.entries.insert(key, entry);
                 None
             }
         };
@@ -291,7 +291,30 @@ impl Store {
 
     /// As [`Self::put`], with a string.
     fn put_string(&mut self, key: &[u8], bytes: &[u8], deadline: Option<Deadline>) {
-        self.put(key, Value::String(Bytes::copy_from_slice(bytes)), deadline);
+        if deadline.is_some() || !self.overwrite(key, bytes) {
+            self.put(key, Value::String(Bytes::copy_from_slice(bytes)), deadline);
+        }
+    }
+
+    /// Writes a string over the one that a key holds, where that is as long, has
+    /// no deadline and is nobody else's: no allocation, and the accounts stay.
+    fn overwrite(&mut self, key: &[u8], bytes: &[u8]) -> bool {
+        if self.captured.is_some() {
+            return false;
+        }
+        let entry = self.entries.get_mut(key).filter(|entry| entry.deadline.is_none());
+        let Some(entry) = entry else {
+            return false;
+        };
+        if !entry.value.overwrite(bytes) {
+            return false;
+        }
+        let before = entry.part;
+        entry.refresh(key, self.index);
+        let after = entry.part;
+        self.digest.remove(before);
+        self.digest.add(after);
+        true
     }
 
     /// Gives a key another string, or its first; it keeps its deadline.

@@ -67,6 +67,27 @@ pub(crate) struct Contents {
 }
 
 impl Value {
+    /// Takes over `bytes` if it is a string of as many that nobody else holds.
+    pub(crate) fn overwrite(&mut self, bytes: &[u8]) -> bool {
+        let Self::String(held) = self else {
+            return false;
+        };
+        if held.len() != bytes.len() {
+            return false;
+        }
+        match std::mem::take(held).try_into_mut() {
+            Ok(mut own) => {
+                own.copy_from_slice(bytes);
+                *held = own.freeze();
+                true
+            }
+            Err(shared) => {
+                *held = shared;
+                false
+            }
+        }
+    }
+
     /// What `TYPE` calls it.
     pub(crate) fn type_name(&self) -> &'static str {
         match self {

@@ -148,7 +148,8 @@ impl<D: Disk> Shared<D> {
         let count = plan.frames.len();
         let mut written = Vec::with_capacity(count);
         for (at, items) in plan.frames.into_iter().enumerate() {
-            let (buffer, file, place) = self.encode(&items, at + 1 < count);
+            let is_continued = at + 1 < count;
+            let (buffer, file, place) = self.encode(&items, is_continued);
             let bytes = buffer.len();
             let offset = offset_of(place.block);
             let reach = Reach::Durable;
@@ -157,12 +158,20 @@ impl<D: Disk> Shared<D> {
                 return Err(self.poison(&error));
             }
             let frame = self.advance(&items, &place, (buffer, bytes), purpose);
+            if is_continued {
+                // The next frame of the batch links back to this one.
+                self.note_last_frame(&items, frame.frame);
+            }
             written.push((items, frame));
         }
         let mut state = self.state.borrow_mut();
         for (items, frame) in &written {
             for item in items {
-                let former = state.groups.get(&item.group()).and_then(|index| index.snapshot);
+                let former = match item {
+                    Item::Snapshot { group, .. } => state.groups.get(group),
+                    _ => None,
+                };
+                let former = former.and_then(|index| index.snapshot);
                 crate::recovery::apply(&mut state.groups, item, frame)
                     .expect("the plan was checked against the index");
                 if let Item::Snapshot { group, last } = item {
@@ -236,9 +245,6 @@ impl<D: Disk> Shared<D> {
         state.directory.clear();
         for item in items {
             item.note(&mut state.directory);
-            if let Some(group) = state.groups.get_mut(&item.group()) {
-                group.last_frame = frame.frame;
-            }
         }
         let counters = &mut state.counters;
         match purpose {
@@ -256,6 +262,16 @@ impl<D: Disk> Shared<D> {
             state.buffer = Some(buffer);
         }
         frame
+    }
+
+    /// These groups have records in a frame whose batch is not whole yet.
+    fn note_last_frame(&self, items: &[Item], frame: u64) {
+        let mut state = self.state.borrow_mut();
+        for item in items {
+            if let Some(group) = state.groups.get_mut(&item.group()) {
+                group.last_frame = frame;
+            }
+        }
     }
 
     /// Writes a mark behind the last frame: whoever finds it knows that frame

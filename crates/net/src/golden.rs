@@ -117,9 +117,9 @@ fn message_frames() -> Vec<(&'static str, BytesMut)> {
             group: GroupId::new(3),
             message: Message { generation: Generation::new(4), term: Term::new(5), body },
         };
-        let bytes = encoded_bytes(&incoming).unwrap();
+        let bytes = encoded_bytes(&incoming.message).unwrap();
         let frame = framed(FrameKind::Messages, seal, |into| {
-            append_to_batch(&incoming, bytes, into);
+            append_to_batch(incoming.group, &incoming.message, bytes, into);
         });
         (name, frame)
     };

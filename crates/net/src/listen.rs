@@ -270,13 +270,14 @@ impl<S: Sink> Accepting<S> {
         let is_member = link.peer.is_member(link.sender.incarnation);
         let (mut received, mut refused, mut unexpected) = (0, 0, 0);
         let mut end = Ok(());
-        for message in BatchReader::new(&frame.body) {
-            match message {
-                Ok(_) if !is_member => unexpected += 1,
-                Ok(message) => {
-                    received += 1;
-                    messages.push(message);
+        let mut batch = BatchReader::new(&frame.body);
+        while let Some(read) = batch.read_onto(messages) {
+            match read {
+                Ok(()) if !is_member => {
+                    messages.pop();
+                    unexpected += 1;
                 }
+                Ok(()) => received += 1,
                 Err(MessageError::Batch) => end = Err(ConnectionError::Batch),
                 Err(_) => refused += 1,
             }

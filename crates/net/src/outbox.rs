@@ -129,7 +129,7 @@ impl Outbox {
         };
         let mut open = self.open_segment();
         for incoming in messages.drain(..) {
-            let Some(bytes) = encoded_bytes(&incoming) else {
+            let Some(bytes) = encoded_bytes(&incoming.message) else {
                 stats.dropped_oversized += 1;
                 continue;
             };
@@ -243,7 +243,7 @@ impl Open {
         if self.frame.is_none() {
             self.frame = Some(frame::begin(&mut self.segment));
         }
-        append_to_batch(incoming, bytes, &mut self.segment);
+        append_to_batch(incoming.group, &incoming.message, bytes, &mut self.segment);
         stats.messages_sent += 1;
     }
 

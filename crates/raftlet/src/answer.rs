@@ -85,14 +85,20 @@ impl<T> Future for Waiting<T> {
     type Output = Option<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        // Made and replaced outside of the cell: a waker is a caller's value.
-        let waker = cx.waker().clone();
-        let (polled, former) = self.0.with(|slot| match slot.value.take() {
-            Some(value) => (Poll::Ready(Some(value)), Some(waker)),
-            None if slot.state == SlotState::Closed => (Poll::Ready(None), Some(waker)),
-            None => (Poll::Pending, slot.waker.replace(waker)),
+        let polled = self.0.with(|slot| match slot.value.take() {
+            Some(value) => Poll::Ready(Some(value)),
+            None if slot.state == SlotState::Closed => Poll::Ready(None),
+            None => Poll::Pending,
         });
-        drop(former);
+        let is_known = |slot: &mut Slot<T>| {
+            slot.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+        };
+        if polled.is_pending() && !self.0.with(is_known) {
+            // Made and dropped outside of the cell: a waker is a caller's value.
+            let waker = cx.waker().clone();
+            let former = self.0.with(|slot| slot.waker.replace(waker));
+            drop(former);
+        }
         polled
     }
 }

@@ -40,27 +40,20 @@ const ENCODING_BYTES: usize = 1 << 10;
 /// Work for one group.
 #[derive(Debug)]
 pub(crate) enum Job {
-    Propose(Ticket, Command<Bytes>),
+    /// Proposed together and in this order; the answers come together.
+    Propose(Vec<(Ticket, Command<Bytes>)>),
     Read(Vec<(Ticket, Query<Bytes>)>),
 }
 
 /// How work ended.
 #[derive(Debug)]
-pub(crate) enum Settled {
-    One(Ticket, Outcome),
-    All(Vec<(Ticket, Outcome)>),
-}
+pub(crate) struct Settled(Vec<(Ticket, Outcome)>);
 
 impl Settled {
     /// Tells the connection that waits.
     pub(crate) fn tell(self, connection: &mut Connection) {
-        match self {
-            Self::One(ticket, outcome) => connection.complete(ticket, outcome),
-            Self::All(outcomes) => {
-                for (ticket, outcome) in outcomes {
-                    connection.complete(ticket, outcome);
-                }
-            }
+        for (ticket, outcome) in self.0 {
+            connection.complete(ticket, outcome);
         }
     }
 }
@@ -152,21 +145,16 @@ impl Keyspace {
         let index = usize::from(index.number());
         let group = self.groups.get(index);
         match (group, job) {
-            (Some(group), Job::Propose(ticket, command)) => {
-                let outcome = match group.propose(command).await {
-                    Ok(response) => Outcome::Done(response),
-                    Err(error) => outcome_of_proposal(error),
-                };
-                Settled::One(ticket, outcome)
-            }
+            (Some(group), Job::Propose(commands)) => propose(group, commands).await,
             (Some(group), Job::Read(queries)) => {
                 let timing = self.timings.get(index);
                 let clock_ms = timing.and_then(|timing| expiry::leader_clock_ms(group, timing));
                 read(group, queries, clock_ms.unwrap_or_default()).await
             }
             // The slot map names no group beyond the ones that were opened.
-            (None, Job::Propose(ticket, _)) => {
-                Settled::One(ticket, Outcome::Failed(Failure::Halted))
+            (None, Job::Propose(commands)) => {
+                let tickets = commands.into_iter().map(|(ticket, _)| ticket);
+                refuse_all(tickets, &Outcome::Failed(Failure::Halted))
             }
             (None, Job::Read(queries)) => {
                 let tickets = queries.into_iter().map(|(ticket, _)| ticket);
@@ -360,6 +348,23 @@ fn increment(counter: &Cell<u64>) {
     counter.set(counter.get().wrapping_add(1));
 }
 
+/// Proposes all of them, then waits: what is proposed together commits together.
+async fn propose(group: &Group, commands: Vec<(Ticket, Command<Bytes>)>) -> Settled {
+    let mut proposed = Vec::with_capacity(commands.len());
+    for (ticket, command) in commands {
+        proposed.push((ticket, group.propose(command)));
+    }
+    let mut outcomes = Vec::with_capacity(proposed.len());
+    for (ticket, proposing) in proposed {
+        let outcome = match proposing.await {
+            Ok(response) => Outcome::Done(response),
+            Err(error) => outcome_of_proposal(error),
+        };
+        outcomes.push((ticket, outcome));
+    }
+    Settled(outcomes)
+}
+
 /// Asks all of one state. `clock_ms` is what the leader's clock is believed to
 /// show: a question that meets a key which has lapsed by that becomes an entry
 /// (rule 31).
@@ -378,7 +383,7 @@ async fn read(group: &Group, queries: Vec<(Ticket, Query<Bytes>)>, clock_ms: u64
         (answers, lapsing)
     });
     match answered.await {
-        Ok((answers, lapsing)) if lapsing.is_empty() => Settled::All(answers),
+        Ok((answers, lapsing)) if lapsing.is_empty() => Settled(answers),
         Ok((mut answers, lapsing)) => {
             // Proposed together, then awaited: one round for all.
             let proposed: Vec<_> = lapsing
@@ -392,7 +397,7 @@ async fn read(group: &Group, queries: Vec<(Ticket, Query<Bytes>)>, clock_ms: u64
                 };
                 answers.push((ticket, outcome));
             }
-            Settled::All(answers)
+            Settled(answers)
         }
         Err(error) => refuse_all(tickets.into_iter(), &outcome_of_read(&error)),
     }
@@ -408,7 +413,7 @@ fn outcome_of_asking(error: ProposeError) -> Outcome {
 }
 
 fn refuse_all(tickets: impl Iterator<Item = Ticket>, outcome: &Outcome) -> Settled {
-    Settled::All(tickets.map(|ticket| (ticket, outcome.clone())).collect())
+    Settled(tickets.map(|ticket| (ticket, outcome.clone())).collect())
 }
 
 fn outcome_of_proposal(error: ProposeError) -> Outcome {

@@ -37,6 +37,10 @@ use raftlet_kv::{Batch, Connection, ConnectionInfo, GroupIndex, Output, Work};
 /// Bytes that one read from a socket takes: 64 connections that pipeline 16
 /// small requests each make a turn of about the size of a log write.
 const READ_BYTES: usize = 16 << 10;
+/// Proposals that are answered together. Each wake of a session looks at every
+/// flight, so requests should not fly alone; in a long pipeline the first ones
+/// should not wait for the last.
+const FLIGHT_LEN_MAX: usize = 64;
 /// Reply memory above this is given back once it is written.
 const OUTPUT_KEPT_BYTES: usize = 64 << 10;
 /// Between two attempts of requests that were surely not executed.
@@ -196,9 +200,16 @@ impl<'a> Session<'a> {
                 };
                 match work {
                     Work::Read(queries) => launch(Job::Read(queries)),
-                    Work::Propose(commands) => commands
-                        .into_iter()
-                        .for_each(|(ticket, command)| launch(Job::Propose(ticket, command))),
+                    Work::Propose(commands) if commands.len() <= FLIGHT_LEN_MAX => {
+                        launch(Job::Propose(commands));
+                    }
+                    Work::Propose(commands) => {
+                        let mut commands = commands.into_iter();
+                        while commands.len() > 0 {
+                            let together = commands.by_ref().take(FLIGHT_LEN_MAX);
+                            launch(Job::Propose(together.collect()));
+                        }
+                    }
                 }
             }
             Poll::Ready(settled)

@@ -7,7 +7,7 @@
 //! counts: what else ran on the machine falls out.
 
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -133,7 +133,8 @@ fn filled(items: u64, value_bytes: u64, is_hash: bool) -> Machine {
                 })
                 .collect();
             let mut steps = Steps::new();
-            let applying = machine.apply(&entries, &mut Vec::new());
+            let mut responses = Vec::new();
+            let applying = machine.apply(&entries, &mut responses);
             run(applying, &mut steps, &mut 0).expect("it applies what it has encoded");
             payloads.clear();
         }
@@ -178,6 +179,13 @@ struct Chunks(VecDeque<Bytes>);
 
 impl ChunkSource for Chunks {
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, ChunkError> {
+        // As of a disk: not there at once.
+        let mut is_asked = false;
+        poll_fn(|_| {
+            let was_asked = std::mem::replace(&mut is_asked, true);
+            if was_asked { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
         Ok(self.0.pop_front())
     }
 }

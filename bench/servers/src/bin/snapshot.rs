@@ -150,6 +150,8 @@ async fn run(cli: &Cli, state: State, dir: &Path) -> Result<Value, Failure> {
     let since = Instant::now();
     fill(cli, state, running.client_ports[leader]).await?;
     eprintln!("  filled in {:.0} s", since.elapsed().as_secs_f64());
+    // On a laden machine it may be another by now.
+    let leader = running.leader(WITHIN).await?;
     let member = (leader + 1) % running.servers.len();
     let scene = Scene { running, leader, member, phases: Shared::default() };
     scene.converged().await?;

@@ -150,7 +150,7 @@ impl Group {
         }
         // Those who stay would get into the successor's way.
         for peer in leader.peers() {
-            if successor.is_none() || peer.farewell.is_some() {
+            if successor.is_none() || peer.farewell().is_some() {
                 self.state.send(peer.node, Body::NotLeader { leader: None });
             }
         }

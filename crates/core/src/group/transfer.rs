@@ -62,7 +62,7 @@ impl Group {
             self.state.counters.stale += 1;
             return;
         }
-        self.campaigns += 1;
+        self.state.campaigns += 1;
         self.reads.restart();
         self.stand_for_election(VoteKind::Transfer);
     }
@@ -73,7 +73,8 @@ impl Group {
         self.state.adopt_term(self.state.term.next());
         self.state.vote = Some(self.state.seat.node);
         self.state.counters.campaigns += 1;
-        let candidate = Candidate::real(&mut self.state, self.campaigns, kind);
+        let campaign = self.state.campaigns;
+        let candidate = Candidate::real(&mut self.state, campaign, kind);
         self.role = RoleState::Candidate(Box::new(candidate));
         self.office(Role::Candidate, None);
     }

@@ -87,23 +87,30 @@ pub(crate) struct Peer {
     /// The highest position that an ack carried: unlike `acked`, never moved by
     /// this side.
     answered: u64,
-    /// Since when a message waits for an answer.
-    unanswered: Option<Time>,
+    /// Since when a message waits for an answer; [`Time::MAX`] while none does.
+    unanswered: Time,
     sent_at: Time,
     entries_sent_at: Time,
     /// It is time to ask for a sign of life.
     contact: bool,
-    fetch: Option<FetchId>,
-    /// When storage last could not give what was wanted.
-    fetch_failed_at: Time,
     run: Run,
     /// What the failure detector says of its node.
     pub(crate) liveness: Liveness,
+    /// Its calendar and when that arrived; 0 while it is unknown.
+    wall: (WallMs, Time),
+    seldom: Option<Box<Seldom>>,
+}
+
+/// What few members' progress has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seldom {
+    fetch: Option<FetchId>,
+    /// When storage last could not give what was wanted.
+    fetch_failed_at: Time,
     /// Until then it is told of commits at once: its callers wait for them.
     eager_until: Time,
-    wall: Option<(WallMs, Time)>,
     /// Set once it has lost its seat.
-    pub(crate) farewell: Option<Farewell>,
+    farewell: Option<Farewell>,
 }
 
 impl Peer {
@@ -137,18 +144,47 @@ impl Peer {
             acked: 0,
             window: state.settings.window_units,
             answered: 0,
-            unanswered: None,
+            unanswered: Time::MAX,
             sent_at: state.time(),
             entries_sent_at: Time::ZERO,
             contact: false,
-            fetch: None,
-            fetch_failed_at: Time::ZERO,
             run,
             liveness,
-            eager_until: Time::ZERO,
-            wall: None,
-            farewell: None,
+            wall: (WallMs(0), Time::ZERO),
+            seldom: None,
         }
+    }
+
+    fn seldom(&self) -> Seldom {
+        self.seldom.as_ref().map_or_else(Seldom::default, |seldom| **seldom)
+    }
+
+    fn seldom_mut(&mut self) -> &mut Seldom {
+        self.seldom.get_or_insert_default()
+    }
+
+    /// Set once it has lost its seat.
+    pub(crate) fn farewell(&self) -> Option<Farewell> {
+        self.seldom.as_ref()?.farewell
+    }
+
+    /// It has lost its seat.
+    pub(crate) fn part(&mut self, farewell: Farewell) {
+        self.seldom_mut().farewell = Some(farewell);
+    }
+
+    fn has_fetch(&self) -> bool {
+        self.seldom.as_ref().is_some_and(|seldom| seldom.fetch.is_some())
+    }
+
+    fn drop_fetch(&mut self) {
+        if let Some(seldom) = &mut self.seldom {
+            seldom.fetch = None;
+        }
+    }
+
+    fn is_unanswered(&self) -> bool {
+        self.unanswered < Time::MAX
     }
 
     /// Window units sent to it so far.
@@ -178,21 +214,21 @@ impl Peer {
 
     /// Its calendar now, as far as its last ack tells.
     pub(crate) fn wall(&self, now: Time) -> Option<WallMs> {
-        let (wall, at) = self.wall?;
-        Some(WallMs(wall.0.saturating_add(now.since(at) / 1_000_000)))
+        let (wall, at) = self.wall;
+        let passed_ms = now.since(at) / 1_000_000;
+        (wall.0 > 0).then(|| WallMs(wall.0.saturating_add(passed_ms)))
     }
 
     /// Its callers wait for commits: tell it at once for a while.
     pub(crate) fn be_eager(&mut self, state: &State) {
-        self.eager_until = state.time().after_ns(state.settings.election_timeout_ns);
+        self.seldom_mut().eager_until = state.time().after_ns(state.settings.election_timeout_ns);
     }
 
     /// Whether it answered what it was asked within an election timeout
     /// (rule 20).
     pub(crate) fn is_responsive(&self, state: &State) -> bool {
-        let timeout = state.settings.election_timeout_ns;
-        let answers = self.unanswered.is_none_or(|since| state.time().since(since) < timeout);
-        answers && !self.has_lost_tail
+        let silent_ns = state.time().since(self.unanswered);
+        silent_ns < state.settings.election_timeout_ns && !self.has_lost_tail
     }
 
     /// How far it counts towards a commit.
@@ -206,14 +242,17 @@ impl Peer {
         if self.has_lost_tail { Round::default() } else { self.round }
     }
 
-    /// When its silence would count, if it went on.
-    pub(crate) fn silence_at(&self, state: &State) -> Option<Time> {
-        self.unanswered.map(|since| since.after_ns(state.settings.election_timeout_ns))
+    /// When to look after it if nothing else happens: to contact it, or because
+    /// its silence would count. [`Time::MAX`] while neither will be.
+    pub(crate) fn due_at(&self, state: &State, round: Round) -> Time {
+        let contact = self.contact_at(state, round).unwrap_or(Time::MAX);
+        let silence = self.unanswered.after_ns(state.settings.election_timeout_ns);
+        if silence > state.time() { contact.min(silence) } else { contact }
     }
 
     /// Whether something is open between leader and member.
     fn is_open(&self, state: &State, round: Round) -> bool {
-        self.unanswered.is_some()
+        self.is_unanswered()
             || self.matched < state.log.last().index
             || self.commit < state.commit
             || self.round < round
@@ -226,7 +265,7 @@ impl Peer {
         let interval = state.settings.heartbeat_interval_ns;
         // Heartbeats for other reasons don't put off what storage owes.
         let since = match self.mode {
-            Mode::SnapshotNeeded => self.fetch_failed_at,
+            Mode::SnapshotNeeded => self.seldom().fetch_failed_at,
             Mode::Probe { .. } | Mode::Pipeline | Mode::Snapshot => self.sent_at,
         };
         self.is_open(state, round).then(|| since.after_ns(interval))
@@ -275,7 +314,7 @@ impl Peer {
     fn probe_from(&mut self, next: Index) {
         self.mode = Mode::Probe { outstanding: false };
         self.next = next.max(self.matched.next());
-        self.fetch = None;
+        self.drop_fetch();
     }
 
     /// Sends what is due: entries as far as the window lets, else a heartbeat
@@ -284,7 +323,7 @@ impl Peer {
         let sent_before = state.effects.messages.len();
         // The detector may be wrong: who is suspected but answers everything gets
         // entries, or a leader in office could commit nothing (rule 20).
-        if self.liveness != Liveness::Suspected || self.unanswered.is_none() {
+        if self.liveness != Liveness::Suspected || !self.is_unanswered() {
             self.send_entries(state, circular, fetches);
         }
         let sent = state.effects.messages.len() > sent_before;
@@ -300,7 +339,7 @@ impl Peer {
     fn is_commit_news_due(&self, state: &State) -> bool {
         self.commit_sent < state.commit
             && self.matched >= state.commit
-            && state.time() < self.eager_until
+            && state.time() < self.seldom().eager_until
     }
 
     fn send_entries(&mut self, state: &mut State, circular: Circular, fetches: &mut u64) {
@@ -328,9 +367,9 @@ impl Peer {
 
     fn has_room(&self) -> bool {
         match self.mode {
-            Mode::Probe { outstanding } => !outstanding && self.fetch.is_none(),
+            Mode::Probe { outstanding } => !outstanding && !self.has_fetch(),
             Mode::Pipeline => {
-                self.fetch.is_none() && self.sent.saturating_sub(self.acked) < self.window
+                !self.has_fetch() && self.sent.saturating_sub(self.acked) < self.window
             }
             Mode::SnapshotNeeded | Mode::Snapshot => false,
         }
@@ -339,13 +378,13 @@ impl Peer {
     fn fetch(&mut self, state: &mut State, bytes_max: usize, fetches: &mut u64) {
         *fetches += 1;
         let id = FetchId(*fetches);
-        self.fetch = Some(id);
+        self.seldom_mut().fetch = Some(id);
         let last = state.log.memory_first().previous();
         state.effects.rare().fetches.push(Fetch { id, first: self.next, last, bytes_max });
     }
 
     pub(crate) fn is_fetching(&self, id: FetchId) -> bool {
-        self.fetch == Some(id)
+        self.seldom.as_ref().is_some_and(|seldom| seldom.fetch == Some(id))
     }
 
     /// Entries that had left memory; `None` when storage has them no more.
@@ -355,7 +394,7 @@ impl Peer {
         circular: Circular,
         entries: Option<Entries>,
     ) {
-        self.fetch = None;
+        self.drop_fetch();
         if self.is_behind_base(state) {
             // The log moved on meanwhile; the next flush sees to it.
             return;
@@ -368,12 +407,17 @@ impl Peer {
         };
         // Nothing, or not what was asked for: asked for again after a while.
         let Some(entries) = entries.filter(known) else {
-            self.mode = Mode::SnapshotNeeded;
-            self.fetch_failed_at = state.time();
+            self.need_snapshot(state);
             return;
         };
         state.counters.entries_fetched += entries.len();
         self.send(state, circular, self.next.previous(), entries);
+    }
+
+    /// Storage or a snapshot did not help: tried again after a while.
+    fn need_snapshot(&mut self, state: &State) {
+        self.mode = Mode::SnapshotNeeded;
+        self.seldom_mut().fetch_failed_at = state.time();
     }
 
     /// A heartbeat claims only a proven position, so nobody refuses it; while
@@ -402,7 +446,7 @@ impl Peer {
                 }
             }
         }
-        self.unanswered.get_or_insert(now);
+        self.unanswered = self.unanswered.min(now);
         self.sent_at = now;
         self.round_sent = circular.round;
         self.commit_sent = state.commit;
@@ -452,7 +496,7 @@ impl Peer {
         self.acked += news;
         self.window = self.window.saturating_add(news).min(state.settings.window_units);
         self.run = self.run.max(run);
-        self.wall = Some((ack.wall, now));
+        self.wall = (ack.wall, now);
         let before = self.matched;
         match ack.outcome {
             AckOutcome::Matches { verified, durable } => {
@@ -469,7 +513,7 @@ impl Peer {
         // What is still under way was sent later: its silence counts from now.
         self.answered = self.answered.max(ack.position);
         let all_answered = self.answered == self.sent && self.round == self.round_sent;
-        self.unanswered = if all_answered { None } else { Some(now) };
+        self.unanswered = if all_answered { Time::MAX } else { now };
         self.matched > before
     }
 
@@ -489,7 +533,7 @@ impl Peer {
                 // A heartbeat came through and found entries missing that were
                 // sent long enough before: they are lost.
                 let interval = state.settings.heartbeat_interval_ns;
-                if state.time().since(self.entries_sent_at) >= interval && self.fetch.is_none() {
+                if state.time().since(self.entries_sent_at) >= interval && !self.has_fetch() {
                     self.lose(verified.next());
                 }
             }
@@ -499,7 +543,7 @@ impl Peer {
         self.next = self.next.max(self.matched.next());
         if self.next != before {
             // What is being fetched is no longer what comes next.
-            self.fetch = None;
+            self.drop_fetch();
         }
     }
 

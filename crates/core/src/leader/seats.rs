@@ -19,9 +19,12 @@ use crate::state::State;
 /// Election timeouts during which a removed member is told of it.
 const FAREWELL_TIMEOUTS: u64 = 10;
 
-/// Seats that were left, for what must outlive them within a leadership.
+/// Seats that were left, for what must outlive them within a leadership. Rare.
 #[derive(Debug, Default)]
-pub(crate) struct Departed {
+pub(crate) struct Departed(Option<Box<Left>>);
+
+#[derive(Debug, Default)]
+struct Left {
     /// Window units sent to anybody who left: who comes back goes on from
     /// there, or its acks would seem to name what was never sent.
     sent: u64,
@@ -40,8 +43,8 @@ impl Leader {
         for peer in &mut self.peers {
             let seat = configuration.find(peer.node);
             let stays = seat.is_some_and(|member| member.incarnation == peer.incarnation);
-            if !stays && peer.farewell.is_none() {
-                peer.farewell = Some(Farewell { configuration: index, until });
+            if !stays && peer.farewell().is_none() {
+                peer.part(Farewell { configuration: index, until });
                 self.departed.note(peer);
             }
         }
@@ -50,7 +53,7 @@ impl Leader {
             let seated = self.peers.iter().position(|peer| peer.node == member.node);
             let (node, incarnation) = (member.node, member.incarnation);
             match seated.and_then(|at| self.peers.get_mut(at)) {
-                Some(peer) if peer.farewell.is_none() => {}
+                Some(peer) if peer.farewell().is_none() => {}
                 Some(peer) => {
                     // It was sent to since it left.
                     self.departed.note(peer);
@@ -63,35 +66,45 @@ impl Leader {
 
     /// Whether a node is fed that has lost its seat: its answers are heard.
     pub(crate) fn is_telling(&self, node: NodeId) -> bool {
-        self.departed.is_telling
-            && self.peers.iter().any(|peer| peer.node == node && peer.farewell.is_some())
+        self.departed.is_telling()
+            && self.peers.iter().any(|peer| peer.node == node && peer.farewell().is_some())
     }
 
     /// Forgets seats whose members know that they left, or have had their time.
     pub(crate) fn clear_seats(&mut self, state: &State) {
-        if !self.departed.is_telling {
+        if !self.departed.is_telling() {
             return;
         }
         let now = state.time();
         let departed = &mut self.departed;
         self.peers.retain(|peer| {
-            let left = peer.farewell.filter(|it| it.until <= now || peer.knows(it.configuration));
+            let left = peer.farewell().filter(|it| it.until <= now || peer.knows(it.configuration));
             if left.is_some() {
                 departed.note(peer);
             }
             left.is_none()
         });
-        self.departed.is_telling = self.peers.iter().any(|peer| peer.farewell.is_some());
+        let is_telling = self.peers.iter().any(|peer| peer.farewell().is_some());
+        self.departed.left().is_telling = is_telling;
     }
 }
 
 impl Departed {
+    fn left(&mut self) -> &mut Left {
+        self.0.get_or_insert_default()
+    }
+
+    fn is_telling(&self) -> bool {
+        self.0.as_ref().is_some_and(|left| left.is_telling)
+    }
+
     fn note(&mut self, peer: &Peer) {
-        self.is_telling = true;
-        self.sent = self.sent.max(peer.sent());
+        let left = self.left();
+        left.is_telling = true;
+        left.sent = left.sent.max(peer.sent());
         let seat = (peer.node, peer.incarnation);
-        if peer.has_lost_tail() && self.lost.len() < MEMBERS_MAX && !self.lost.contains(&seat) {
-            self.lost.push(seat);
+        if peer.has_lost_tail() && left.lost.len() < MEMBERS_MAX && !left.lost.contains(&seat) {
+            left.lost.push(seat);
         }
     }
 
@@ -99,9 +112,11 @@ impl Departed {
         let (index, _) = state.log.configuration();
         let since = if mutants::is_active(113) { Index::ZERO } else { index };
         let mut peer = Peer::new(node, incarnation, since, index, state);
-        peer.go_on_from(self.sent);
-        if self.lost.contains(&(node, incarnation)) {
-            peer.disown();
+        if let Some(left) = &self.0 {
+            peer.go_on_from(left.sent);
+            if left.lost.contains(&(node, incarnation)) {
+                peer.disown();
+            }
         }
         peer
     }

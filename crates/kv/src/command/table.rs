@@ -73,7 +73,7 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Row> {
     let mut place = hash(name);
     loop {
         let row = PLACES.get(place % PLACES_LEN).copied().flatten()?;
-        if row.name.as_bytes().eq_ignore_ascii_case(name) {
+        if is_name_of(row, name) {
             return Some(row);
         }
         place += 1;
@@ -84,6 +84,13 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Row> {
 pub(crate) fn find_subcommand(container: &Row, name: &[u8]) -> Option<&'static Row> {
     let mut rows = container.subcommands.iter();
     rows.find(|row| row.own_name().as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// Names of rows are in lower case.
+#[inline]
+fn is_name_of(row: &Row, name: &[u8]) -> bool {
+    let own = row.name.as_bytes();
+    own.len() == name.len() && own.iter().zip(name).all(|(a, b)| *a == b.to_ascii_lowercase())
 }
 
 /// Alike for a letter in both cases; below `PLACES_LEN`.

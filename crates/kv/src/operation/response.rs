@@ -133,7 +133,16 @@ impl Response {
 
     /// Payload bytes its reply will have, headers aside.
     #[must_use]
+    #[inline]
     pub fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Ok | Self::Integer(_) => 0,
+            Self::Value(value) => value.as_ref().map_or(0, Bytes::len),
+            other => other.payload_bytes_of_rare(),
+        }
+    }
+
+    fn payload_bytes_of_rare(&self) -> usize {
         match self {
             Self::Ok | Self::Integer(_) | Self::Versions(_) | Self::Refused(_) => 0,
             Self::Executed(responses) => {
@@ -152,7 +161,7 @@ impl Response {
     /// Writes this as the reply to the client.
     pub fn write(&self, writer: &mut ReplyWriter<'_>) {
         match self {
-            Self::Ok => writer.simple(b"OK"),
+            Self::Ok => writer.ok(),
             Self::Integer(value) => writer.integer(*value),
             Self::Value(value) => write_value(writer, value.as_ref()),
             Self::Values(values) => {

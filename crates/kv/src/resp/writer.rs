@@ -29,6 +29,11 @@ impl<'a> ReplyWriter<'a> {
         self.line(b'+', text);
     }
 
+    /// `+OK`.
+    pub fn ok(&mut self) {
+        self.out.extend_from_slice(b"+OK\r\n");
+    }
+
     /// `-text`. The text starts with its prefix (`ERR`, `CLUSTERDOWN`, ...).
     pub fn error(&mut self, text: &[u8]) {
         self.line(b'-', text);
@@ -189,9 +194,17 @@ impl<'a> ReplyWriter<'a> {
     }
 
     fn header(&mut self, kind: u8, len: usize) {
-        self.out.push(kind);
-        decimal::push_len(self.out, len);
-        self.end_line();
+        // Made from its end, so that it is appended at once.
+        let mut line = [0; decimal::DIGITS_MAX + 3];
+        let (digits, end) = line.split_at_mut(decimal::DIGITS_MAX + 1);
+        end.copy_from_slice(b"\r\n");
+        // No supported target has a `usize` wider than 64 bits.
+        let len = u64::try_from(len).unwrap_or(u64::MAX);
+        let start = decimal::fill_back(digits, len).saturating_sub(1);
+        if let Some(first) = digits.get_mut(start) {
+            *first = kind;
+        }
+        self.out.extend_from_slice(line.get(start..).unwrap_or_default());
     }
 
     fn line(&mut self, kind: u8, text: &[u8]) {

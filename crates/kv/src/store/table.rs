@@ -20,7 +20,11 @@
 //!
 //! Not here: what the values are.
 
+mod own_key;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::store::table::own_key::OwnKey;
 
 /// Bits of a position. A cursor of a client is a position and a group of 14
 /// bits, and some clients keep cursors in 53 bits. Keys of one position are
@@ -47,7 +51,7 @@ pub(super) struct Table<V> {
 #[derive(Debug)]
 struct Item<V> {
     hash: u64,
-    key: Box<[u8]>,
+    key: OwnKey,
     value: V,
 }
 
@@ -68,16 +72,20 @@ impl<V> Table<V> {
     pub(super) fn reseed(&mut self, seed: u64) {
         let old = std::mem::replace(self, Self::new(seed));
         for item in old.buckets.into_iter().flatten() {
-            self.insert(item.key, item.value);
+            self.insert_own(item.key, item.value);
         }
     }
 
     /// Puts in a key that is not there.
-    pub(super) fn insert(&mut self, key: Box<[u8]>, value: V) {
+    pub(super) fn insert(&mut self, key: &[u8], value: V) {
+        self.insert_own(OwnKey::from(key), value);
+    }
+
+    fn insert_own(&mut self, key: OwnKey, value: V) {
         let hash = self.hash(&key);
         let bucket = self.bucket_of(hash);
         if let Some(bucket) = self.buckets.get_mut(bucket) {
-            debug_assert!(bucket.iter().all(|item| item.key != key), "a key is there twice");
+            debug_assert!(bucket.iter().all(|item| *item.key != *key), "a key is there twice");
             // Buckets are many and small: spare room in each would be most of
             // the table.
             bucket.reserve_exact(1);
@@ -274,7 +282,7 @@ mod tests {
                 *value = step;
                 model.insert(key, step);
             } else {
-                table.insert(key.clone(), step);
+                table.insert(&key, step);
                 assert_eq!(model.insert(key, step), None);
             }
             assert_eq!(table.len(), model.len());
@@ -297,7 +305,7 @@ mod tests {
         for seed in 0..30 {
             let mut table = Table::new(seed);
             for number in 0..500 {
-                table.insert(key(number), number);
+                table.insert(&key(number), number);
             }
             let mut met = Vec::new();
             let mut position = Some(0);
@@ -310,7 +318,7 @@ mod tests {
                 // The table triples and shrinks below what it was.
                 for number in 0..20 {
                     if step % 100 < 50 {
-                        table.insert(key(1_000 + step * 20 + number), 1_000);
+                        table.insert(&key(1_000 + step * 20 + number), 1_000);
                     } else {
                         table.remove(&key(1_000 + (step - 50) * 20 + number));
                     }
@@ -326,8 +334,8 @@ mod tests {
         let mut one = Table::new(3);
         let mut other = Table::new(4);
         for number in 0..1_000 {
-            one.insert(key(number), number);
-            other.insert(key(2_000 - number), 2_000 - number);
+            one.insert(&key(number), number);
+            other.insert(&key(2_000 - number), 2_000 - number);
         }
         other.reseed(3);
         for number in 1_000..=2_000 {
@@ -335,7 +343,7 @@ mod tests {
         }
         for number in 0..1_000 {
             other.remove(&key(number));
-            other.insert(key(number), number);
+            other.insert(&key(number), number);
         }
         assert_eq!(walked_all(&one), walked_all(&other));
         assert!(!walked_all(&one).is_sorted(), "the order of a walk is that of the keys");
@@ -344,7 +352,7 @@ mod tests {
     #[test]
     fn positions_past_the_end_hold_nothing() {
         let mut table = Table::new(1);
-        table.insert(key(1), 1);
+        table.insert(&key(1), 1);
         for position in [POSITION_END, u64::MAX] {
             assert_eq!(walked(&table, position), (Vec::new(), None));
         }

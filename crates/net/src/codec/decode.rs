@@ -37,10 +37,14 @@ impl<'a> BatchReader<'a> {
     }
 }
 
-impl Iterator for BatchReader<'_> {
-    type Item = Result<Incoming, MessageError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl BatchReader<'_> {
+    /// Reads the next message onto the end of `into`; `None` behind the last.
+    /// The hot path: an iterator would move a message several times over.
+    ///
+    /// # Errors
+    /// [`MessageError`] says what is wrong with it; nothing was added then.
+    #[inline]
+    pub fn read_onto(&mut self, into: &mut Vec<Incoming>) -> Option<Result<(), MessageError>> {
         if self.rest.remaining() == 0 {
             return None;
         }
@@ -52,7 +56,17 @@ impl Iterator for BatchReader<'_> {
             return Some(Err(MessageError::Batch));
         };
         self.rest = rest;
-        Some(decode(self.batch, message))
+        Some(decode(self.batch, message, into))
+    }
+}
+
+impl Iterator for BatchReader<'_> {
+    type Item = Result<Incoming, MessageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut one = Vec::with_capacity(1);
+        let read = self.read_onto(&mut one)?;
+        Some(read.map(|()| one.pop().expect("just read")))
     }
 }
 
@@ -62,11 +76,14 @@ impl Iterator for BatchReader<'_> {
 /// # Errors
 /// [`MessageError`] says what is wrong with it.
 pub fn decode_message(bytes: &Bytes) -> Result<Incoming, MessageError> {
-    decode(bytes, bytes)
+    let mut one = Vec::with_capacity(1);
+    decode(bytes, bytes, &mut one)?;
+    Ok(one.pop().expect("just read"))
 }
 
-/// Reads `message`, a part of `owner`; what it carries shares `owner`'s memory.
-fn decode(owner: &Bytes, message: &[u8]) -> Result<Incoming, MessageError> {
+/// Reads `message`, a part of `owner`, onto the end of `into`; what it carries
+/// shares `owner`'s memory.
+fn decode(owner: &Bytes, message: &[u8], into: &mut Vec<Incoming>) -> Result<(), MessageError> {
     const _: () = assert!(LENGTH_BYTES == size_of::<u32>());
     if message.len() > MESSAGE_BYTES_MAX {
         return Err(limit("message", message.len()));
@@ -74,12 +91,10 @@ fn decode(owner: &Bytes, message: &[u8]) -> Result<Incoming, MessageError> {
     // Fields of fixed length are taken as one: their bounds are checked once.
     let mut fields = Fields::new(message);
     let mut header = Fields::new(fields.fixed::<HEADER_BYTES>()?);
-    let kind = header.u8()?;
+    let [kind, reserved @ ..] = *header.fixed::<4>()?;
     let kind = Kind::from_byte(kind).ok_or(MessageError::Kind(kind))?;
-    for reserved in header.take(3)? {
-        if *reserved != 0 {
-            return Err(value("reserved", *reserved));
-        }
+    if let Some(found) = reserved.into_iter().find(|byte| *byte != 0) {
+        return Err(value("reserved", found));
     }
     let group = GroupId::new(header.u64()?);
     let generation = Generation::new(header.u64()?);
@@ -88,6 +103,22 @@ fn decode(owner: &Bytes, message: &[u8]) -> Result<Incoming, MessageError> {
     let body = match kind {
         Kind::Append => Body::Append(append(owner, (group, generation), fields)?),
         Kind::Ack => Body::Ack(ack(fields)?),
+        kind => seldom(owner, kind, fields)?,
+    };
+    match fields.remaining() {
+        0 => {
+            into.push(Incoming { group, message: Message { generation, term, body } });
+            Ok(())
+        }
+        bytes => Err(MessageError::Trailing { bytes }),
+    }
+}
+
+/// The kinds that steady replication does not send.
+#[inline(never)]
+fn seldom(owner: &Bytes, kind: Kind, fields: &mut Fields<'_>) -> Result<Body, MessageError> {
+    Ok(match kind {
+        Kind::Append | Kind::Ack => unreachable!("read by decode"),
         Kind::VoteRequest => Body::VoteRequest(vote_request(fields)?),
         Kind::VoteReply => Body::VoteReply(vote_reply(fields)?),
         Kind::Probe => Body::Probe,
@@ -100,11 +131,7 @@ fn decode(owner: &Bytes, message: &[u8]) -> Result<Incoming, MessageError> {
         Kind::Membership => membership(fields)?,
         Kind::Snapshot => Body::Snapshot(snapshot::part(owner, fields)?),
         Kind::SnapshotAck => Body::SnapshotAck(snapshot::ack(fields)?),
-    };
-    match fields.remaining() {
-        0 => Ok(Incoming { group, message: Message { generation, term, body } }),
-        bytes => Err(MessageError::Trailing { bytes }),
-    }
+    })
 }
 
 #[inline]

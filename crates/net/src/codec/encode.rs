@@ -14,15 +14,16 @@ use super::{
 };
 use raftlet::Incoming;
 use raftlet::core::{
-    ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Forward, ForwardOutcome,
-    ForwardReply, Membership, NodeId, PAYLOAD_BYTES_MAX, VoteKind, VoteReply, VoteRequest,
+    ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Chunk, Forward,
+    ForwardOutcome, ForwardReply, GroupId, Membership, Message, NodeId, PAYLOAD_BYTES_MAX,
+    VoteKind, VoteReply, VoteRequest,
 };
 
 /// Bytes that a message will occupy without its length prefix; `None` when it
 /// is beyond the format's limits and cannot be sent.
 #[must_use]
-pub fn encoded_bytes(incoming: &Incoming) -> Option<usize> {
-    let fields = match &incoming.message.body {
+pub fn encoded_bytes(message: &Message) -> Option<usize> {
+    let fields = match &message.body {
         Body::Append(append) => append_bytes(append),
         Body::Ack(ack) => match ack.outcome {
             AckOutcome::Matches { .. } => ACK_FIXED_BYTES + 16,
@@ -55,27 +56,145 @@ pub fn encoded_bytes(incoming: &Incoming) -> Option<usize> {
 /// # Panics
 /// When [`encoded_bytes`] is `None` for it: callers refuse those before.
 pub fn encode_message(incoming: &Incoming, into: &mut BytesMut) {
-    let bytes = encoded_bytes(incoming).expect("a message beyond the format's limits");
+    let bytes = encoded_bytes(&incoming.message).expect("a message beyond the format's limits");
     into.reserve(bytes);
-    write_message(incoming, None, into);
+    write_message(incoming.group, &incoming.message, None, into);
 }
 
-/// Appends a message behind its length, as a batch holds it. `bytes` is its
-/// [`encoded_bytes`].
+/// Appends a message of a group behind its length, as a batch holds it. `bytes`
+/// is its [`encoded_bytes`].
 ///
 /// # Panics
 /// When `bytes` is beyond the format's limits.
-pub fn append_to_batch(incoming: &Incoming, bytes: usize, into: &mut BytesMut) {
+pub fn append_to_batch(group: GroupId, message: &Message, bytes: usize, into: &mut BytesMut) {
     let length = u32::try_from(bytes).expect("MESSAGE_BYTES_MAX fits u32");
     into.reserve(LENGTH_BYTES + bytes);
-    write_message(incoming, Some(length), into);
+    write_message(group, message, Some(length), into);
 }
 
-/// Fixed fields of the largest kind, with length prefix: those of an append.
+/// Fixed fields of the largest kind, with length prefix.
 const FIXED_BYTES_MAX: usize = 128;
 
-fn write_message(incoming: &Incoming, length: Option<u32>, into: &mut BytesMut) {
-    let message = &incoming.message;
+fn write_message(group: GroupId, message: &Message, length: Option<u32>, into: &mut BytesMut) {
+    match &message.body {
+        Body::Append(append) => write_append(group, message, append, length, into),
+        Body::Ack(ack) => write_ack(group, message, ack, length, into),
+        _ => write_other(group, message, length, into),
+    }
+}
+
+/// What steady replication sends is words from end to end: they are gathered
+/// and copied once.
+struct Words<const N: usize> {
+    words: [u64; N],
+    len: usize,
+}
+
+impl<const N: usize> Words<N> {
+    /// Begins with what stands before the fields of each kind. Room for the
+    /// length is there whether it is written or not.
+    #[inline]
+    fn begin(kind: Kind, group: GroupId, message: &Message, length: Option<u32>) -> Self {
+        let mut words = Self { words: [0; N], len: 0 };
+        words.push(u64::from(length.unwrap_or(0)) | u64::from(kind.byte()) << 32);
+        words.push(group.get());
+        words.push(message.generation.get());
+        words.push(message.term.get());
+        words
+    }
+
+    #[inline]
+    fn push(&mut self, word: u64) {
+        if let Some(place) = self.words.get_mut(self.len) {
+            *place = word;
+        }
+        self.len += 1;
+    }
+
+    #[inline]
+    fn write(&self, length: Option<u32>, into: &mut BytesMut) {
+        debug_assert!(self.len <= N, "more words than there is room for");
+        let bytes = self.words.map(u64::to_le_bytes);
+        let skipped = if length.is_some() { 0 } else { LENGTH_BYTES };
+        into.put_slice(bytes.as_flattened().get(skipped..self.len * 8).unwrap_or_default());
+    }
+}
+
+/// Words of an append and of its first chunk's header, length and kind first.
+const APPEND_WORDS: usize = 4 + APPEND_FIXED_BYTES / 8 + CHUNK_HEADER_BYTES / 8;
+
+fn write_append(
+    group: GroupId,
+    message: &Message,
+    append: &Append,
+    length: Option<u32>,
+    into: &mut BytesMut,
+) {
+    let mut words = Words::<APPEND_WORDS>::begin(Kind::Append, group, message, length);
+    words.push(append.previous.index.get());
+    words.push(append.previous.term.get());
+    words.push(append.commit.get());
+    words.push(append.round.get());
+    words.push(append.configuration.get());
+    words.push(append.position);
+    let mut chunks = append.entries.chunks();
+    let Some(first) = chunks.next() else {
+        words.push(0);
+        words.write(length, into);
+        return;
+    };
+    words.push(u64::from(count(append.entries.chunks_len())));
+    for word in chunk_words(first) {
+        words.push(word);
+    }
+    words.write(length, into);
+    into.put_slice(first.bytes());
+    for chunk in chunks {
+        into.put_slice(chunk_words(chunk).map(u64::to_le_bytes).as_flattened());
+        into.put_slice(chunk.bytes());
+    }
+}
+
+/// What stands in front of a chunk's entries.
+#[inline]
+fn chunk_words(chunk: &Chunk) -> [u64; CHUNK_HEADER_BYTES / 8] {
+    let lengths = u64::from(chunk.len()) | u64::from(count(chunk.bytes().len())) << 32;
+    [chunk.first().get(), chunk.term().get(), lengths]
+}
+
+/// Words of the longest ack, length and kind first.
+const ACK_WORDS: usize = 4 + ACK_FIXED_BYTES / 8 + 3;
+
+fn write_ack(
+    group: GroupId,
+    message: &Message,
+    ack: &Ack,
+    length: Option<u32>,
+    into: &mut BytesMut,
+) {
+    let mut words = Words::<ACK_WORDS>::begin(Kind::Ack, group, message, length);
+    words.push(ack.round.get());
+    words.push(ack.configuration.get());
+    words.push(ack.position);
+    words.push(ack.commit.get());
+    words.push(ack.wall.0);
+    match ack.outcome {
+        AckOutcome::Matches { verified, durable } => {
+            words.push(1);
+            words.push(verified.get());
+            words.push(durable.get());
+        }
+        AckOutcome::Rejects { previous, hint } => {
+            words.push(2);
+            words.push(previous.get());
+            words.push(hint.index.get());
+            words.push(hint.term.get());
+        }
+    }
+    words.write(length, into);
+}
+
+fn write_other(group: GroupId, message: &Message, length: Option<u32>, into: &mut BytesMut) {
     let mut fixed = [0; FIXED_BYTES_MAX];
     let mut rest = &mut fixed[..];
     if let Some(length) = length {
@@ -83,14 +202,13 @@ fn write_message(incoming: &Incoming, length: Option<u32>, into: &mut BytesMut) 
     }
     rest.put_u8(kind(&message.body).byte());
     rest.put_bytes(0, 3);
-    rest.put_u64_le(incoming.group.get());
+    rest.put_u64_le(group.get());
     rest.put_u64_le(message.generation.get());
     rest.put_u64_le(message.term.get());
     put_fixed(&message.body, &mut rest);
     let used = FIXED_BYTES_MAX - rest.len();
     into.put_slice(fixed.get(..used).expect("within the array"));
     match &message.body {
-        Body::Append(append) => put_chunks(append, into),
         Body::VoteRequest(request) => into.put_slice(request.address.as_bytes()),
         Body::Forward(forward) => put_commands(forward, into),
         Body::Membership(said) => into.put_slice(&membership(said)),
@@ -120,8 +238,8 @@ const fn kind(body: &Body) -> Kind {
 
 fn put_fixed(body: &Body, into: &mut &mut [u8]) {
     match body {
-        Body::Append(append) => put_append(append, into),
-        Body::Ack(ack) => put_ack(ack, into),
+        // Written as words.
+        Body::Append(_) | Body::Ack(_) => {}
         Body::VoteRequest(request) => put_vote_request(request, into),
         Body::VoteReply(reply) => put_vote_reply(reply, into),
         Body::Probe => {}
@@ -145,35 +263,6 @@ fn put_fixed(body: &Body, into: &mut &mut [u8]) {
         Body::Membership(said) => into.put_u32_le(count(membership(said).len())),
         Body::Snapshot(part) => snapshot::put_part(part, into),
         Body::SnapshotAck(ack) => snapshot::put_ack(ack, into),
-    }
-}
-
-fn put_append(append: &Append, into: &mut &mut [u8]) {
-    put_log_id(append.previous, into);
-    into.put_u64_le(append.commit.get());
-    into.put_u64_le(append.round.get());
-    into.put_u64_le(append.configuration.get());
-    into.put_u64_le(append.position);
-    into.put_u64_le(u64::from(count(append.entries.chunks().count())));
-}
-
-fn put_ack(ack: &Ack, into: &mut &mut [u8]) {
-    into.put_u64_le(ack.round.get());
-    into.put_u64_le(ack.configuration.get());
-    into.put_u64_le(ack.position);
-    into.put_u64_le(ack.commit.get());
-    into.put_u64_le(ack.wall.0);
-    match ack.outcome {
-        AckOutcome::Matches { verified, durable } => {
-            into.put_u64_le(1);
-            into.put_u64_le(verified.get());
-            into.put_u64_le(durable.get());
-        }
-        AckOutcome::Rejects { previous, hint } => {
-            into.put_u64_le(2);
-            into.put_u64_le(previous.get());
-            put_log_id(hint, into);
-        }
     }
 }
 
@@ -203,19 +292,6 @@ fn put_forward_reply(reply: &ForwardReply, into: &mut &mut [u8]) {
             into.put_u8(2);
             put_node(leader, into);
         }
-    }
-}
-
-fn put_chunks(append: &Append, into: &mut BytesMut) {
-    for chunk in append.entries.chunks() {
-        let mut header = [0; CHUNK_HEADER_BYTES];
-        let mut rest = &mut header[..];
-        rest.put_u64_le(chunk.first().get());
-        rest.put_u64_le(chunk.term().get());
-        rest.put_u32_le(chunk.len());
-        rest.put_u32_le(count(chunk.bytes().len()));
-        into.put_slice(&header);
-        into.put_slice(chunk.bytes());
     }
 }
 

@@ -23,7 +23,7 @@ fn every_message_survives_the_wire_and_has_the_length_foretold() {
         for _ in 0..200 {
             let message = samples.of_kind(kind);
             let bytes = encoded(&message);
-            assert_eq!(encoded_bytes(&message), Some(bytes.len()));
+            assert_eq!(encoded_bytes(&message.message), Some(bytes.len()));
             assert_eq!(decode_message(&bytes), Ok(message));
         }
     }
@@ -162,11 +162,11 @@ fn what_no_receiver_takes_is_never_encoded() {
         last: raftlet::core::LogId::default(),
         address: "a".repeat(261),
     });
-    assert_eq!(encoded_bytes(&message), None);
+    assert_eq!(encoded_bytes(&message.message), None);
     let megabyte = Bytes::from(vec![0; 1 << 20]);
     message.message.body =
         Body::Forward(Forward { first_sequence: 1, commands: vec![megabyte; 9] });
-    assert_eq!(encoded_bytes(&message), None);
+    assert_eq!(encoded_bytes(&message.message), None);
 }
 
 #[test]
@@ -195,7 +195,8 @@ fn a_batch_goes_on_behind_a_wrong_message_and_ends_at_a_wrong_length() {
     let (first, second) = (samples.of_kind(5), samples.of_kind(7));
     let mut batch = BytesMut::new();
     for message in [&first, &first, &second] {
-        append_to_batch(message, encoded_bytes(message).unwrap(), &mut batch);
+        let bytes = encoded_bytes(&message.message).unwrap();
+        append_to_batch(message.group, &message.message, bytes, &mut batch);
     }
     // The kind of the message in the middle: 4 + 28 bytes are in front of it.
     batch[32 + 4] = 99;

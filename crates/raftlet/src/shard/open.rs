@@ -94,6 +94,11 @@ impl<P: Ports> Shard<P> {
         let meta = snapshot.map(|(meta, _)| meta);
         let lost = log.damage.map(|damage| damage.last);
         let mut restored = restored(group, hard_state, log)?;
+        self.shared.state.with(|state| {
+            for (_, configuration) in &mut restored.configurations {
+                state.share(configuration);
+            }
+        });
         restored.machine = machine.durable_index();
         restored.refill = lost;
         let start = start(group, &mut restored, meta.as_ref())?;

@@ -35,7 +35,8 @@ use crate::status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
 use crate::timers::{Slot, Timers};
 use crate::transfer::Transfers;
 use raftlet_core::{
-    Arena, Generation, GroupId, Liveness, LogId, NodeId, Now, Output, Sender, Settings, Term, Time,
+    Arena, Configuration, Generation, GroupId, Liveness, LogId, NodeId, Now, Output, Sender,
+    Settings, Term, Time,
 };
 
 /// Proposals are copied into blocks of this size.
@@ -123,6 +124,8 @@ pub(crate) struct State<M: StateMachine> {
     /// From the turn that took a proposal in to the one that applied it; one
     /// a batch.
     pub(super) proposal_times: Histogram,
+    /// Of the group opened last.
+    configuration: Configuration,
     pub(super) now: Now,
 }
 
@@ -130,6 +133,7 @@ impl<M: StateMachine> State<M> {
     pub(crate) fn new(settings: ShardSettings) -> Self {
         let ShardSettings { options, group } = settings;
         Self {
+            configuration: Configuration::empty(),
             group_settings: Rc::new(group),
             phase: Phase::New,
             stop_asked: false,
@@ -272,6 +276,15 @@ impl<M: StateMachine> State<M> {
         assert_eq!(self.members.len(), slot + 1, "lanes and members go together");
         self.tell_liveness(now, slot);
         slot
+    }
+
+    /// Most groups of a shard have the same members: they hold them once.
+    pub(crate) fn share(&mut self, configuration: &mut Configuration) {
+        if *configuration == self.configuration {
+            configuration.clone_from(&self.configuration);
+        } else {
+            self.configuration.clone_from(configuration);
+        }
     }
 
     pub(crate) fn is_open(&self, group: GroupId) -> bool {

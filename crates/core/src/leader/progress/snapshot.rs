@@ -29,7 +29,7 @@ impl Peer {
             return true;
         }
         self.mode = Mode::Snapshot;
-        self.fetch = None;
+        self.drop_fetch();
         state.effects.rare().snapshots.push(self.node);
         false
     }
@@ -53,8 +53,7 @@ impl Peer {
     /// base may have moved beyond what was sent.
     pub(crate) fn on_snapshot_ended(&mut self, state: &State) {
         if self.mode == Mode::Snapshot {
-            self.mode = Mode::SnapshotNeeded;
-            self.fetch_failed_at = state.time();
+            self.need_snapshot(state);
         }
     }
 
