@@ -9,12 +9,16 @@ export async function endure(seconds, incr, get) {
       acknowledged += 1;
     } catch (error) {
       const text = String(error.message ?? error);
-      if (/^(CLUSTERDOWN|TRYAGAIN)/.test(text)) refused += 1;
-      else if (/^UNKNOWN|closed|Connection|ECONN|timeout|timed out/i.test(text)) unknown += 1;
+      if (/CLUSTERDOWN|TRYAGAIN/.test(text)) refused += 1;
+      else if (/UNKNOWN|closed|Connection|ECONN|timeout|timed out|startup nodes|slots cache/i.test(text)) unknown += 1;
       else throw error;
     }
   }
-  const value = Number(await get());
+  // A client may still have to notice that a node is back.
+  let value = NaN;
+  for (let tries = 0; tries < 50 && Number.isNaN(value); tries += 1) {
+    value = await get().then(Number, () => new Promise((wake) => setTimeout(wake, 100, NaN)));
+  }
   if (!(acknowledged > 0 && acknowledged <= value && value <= acknowledged + unknown)) {
     throw new Error(`${acknowledged} acknowledged, ${unknown} unknown, ${value} counted`);
   }

@@ -34,7 +34,10 @@ if (mode === "basic") {
     await cluster.close();
   }
 } else {
-  const client = createClient({ url: url(first) });
+  const client =
+    mode === "endure"
+      ? createClient({ url: url(first) })
+      : createCluster({ rootNodes: [{ url: url(first) }], maxCommandRedirections: 0 });
   client.on("error", () => {});
   await client.connect();
   const key = `endure:node:${process.hrtime.bigint()}`;

@@ -69,8 +69,17 @@ def basic(leader, follower):
         assert cluster.dbsize() > 0
 
 
-def endure(port, seconds):
-    client = redis.Redis(port=port, retry=Retry(NoBackoff(), 0))
+def eventually(ask):
+    """A client may still have to notice that a node is back."""
+    for _ in range(50):
+        try:
+            return ask()
+        except (redis.RedisError, redis.exceptions.RedisClusterException):
+            time.sleep(0.1)
+    return ask()
+
+
+def endure(client, seconds):
     key = f"endure:{time.time_ns()}"
     acknowledged = unknown = refused = 0
     end = time.monotonic() + seconds
@@ -78,26 +87,32 @@ def endure(port, seconds):
         try:
             client.incr(key)
             acknowledged += 1
-        except redis.RedisError as error:
+        except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
             text = str(error)
-            if text.startswith(SURELY_NOT_DONE) or type(error).__name__ in (
+            if any(word in text for word in SURELY_NOT_DONE) or type(error).__name__ in (
                 "ClusterDownError",
                 "TryAgainError",
             ):
                 refused += 1
             elif text.startswith("UNKNOWN") or isinstance(
-                error, (redis.ConnectionError, redis.TimeoutError)
+                error,
+                (redis.ConnectionError, redis.TimeoutError, redis.exceptions.RedisClusterException),
             ):
                 unknown += 1
             else:
                 raise
-    value = int(client.get(key))
+    value = int(eventually(lambda: client.get(key)))
     assert acknowledged <= value <= acknowledged + unknown, (acknowledged, unknown, value)
     assert acknowledged > 0
     print(f"{acknowledged} acknowledged, {unknown} unknown, {refused} refused, {value} counted")
 
 
+port, last = int(sys.argv[2]), int(sys.argv[3])
+# What a client repeats by itself cannot be counted.
+once = Retry(NoBackoff(), 0)
 if sys.argv[1] == "basic":
-    basic(int(sys.argv[2]), int(sys.argv[3]))
+    basic(port, last)
+elif sys.argv[1] == "endure":
+    endure(redis.Redis(port=port, retry=once), last)
 else:
-    endure(int(sys.argv[2]), int(sys.argv[3]))
+    endure(RedisCluster(host="127.0.0.1", port=port, retry=once), last)

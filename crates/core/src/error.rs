@@ -24,6 +24,10 @@ pub enum ProposeError {
     /// It leads and is handing leadership over (rule 25).
     #[error("this member is handing leadership over; try again when another leads")]
     Transferring,
+    /// It has just begun to lead, after an outage: until its first entry is
+    /// committed it cannot tell the log's time (D12).
+    #[error("this leader does not know the log's time yet; try again once its term is committed")]
+    Settling,
     /// The leader holds as many uncommitted bytes as it may.
     #[error("{held} bytes wait for a quorum, {limit} are allowed; try again when some committed")]
     Busy {

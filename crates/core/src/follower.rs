@@ -24,7 +24,7 @@ use crate::message::{Ack, AckOutcome, Append, Body};
 use crate::mutants;
 use crate::output::Event;
 use crate::state::State;
-use crate::time::Time;
+use crate::time::{Pace, Time};
 
 /// When the next acknowledgement is owed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -384,6 +384,7 @@ fn accept(state: &mut State, chunk: Chunk, verified: Index) -> bool {
     let Some(news) = news else {
         return true;
     };
+    state.pace = Pace::of(news.log_time_ms(), state.time());
     match state.log.append(news) {
         Ok(configured) => {
             if configured {

@@ -42,7 +42,7 @@ use crate::refill::Refill;
 use crate::rng::Rng;
 use crate::snapshot::{Compaction, Snapshot};
 use crate::state::{Seat, State};
-use crate::time::{Now, Time};
+use crate::time::{Now, Pace, Time};
 use crate::votes::OwedVote;
 
 /// What survived of a member. The default is one that never wrote anything.
@@ -131,6 +131,7 @@ impl Group {
             commit: Index::ZERO,
             applied: Index::ZERO,
             position: 0,
+            pace: Pace::default(),
             promised_until: Time::ZERO,
             liveness: Box::default(),
             effects: Effects::default(),
@@ -459,6 +460,8 @@ impl Group {
             for read in leader.reads.take_local() {
                 self.reads.push(read);
             }
+            let log_time_ms = leader.log_time_ms(&self.state, self.state.now);
+            self.state.pace = Pace::of(log_time_ms, self.state.time());
         }
         self.reads.restart();
         let follower = Follower::new(&mut self.state, patience_ns);

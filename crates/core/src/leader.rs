@@ -69,7 +69,7 @@ pub(crate) struct Leader {
 impl Leader {
     /// Takes office: appends the no-op and sets out to probe everybody.
     pub(crate) fn new(state: &mut State) -> Self {
-        let clock = LogClock::new(state.log.last_log_time_ms(), state.time());
+        let clock = LogClock::new(state);
         let noop = state.log.last().index.next();
         let mut leader = Self {
             noop,
@@ -146,6 +146,9 @@ impl Leader {
         check_commands(state, commands.clone())?;
         if self.is_changing && self.is_leaving(state) {
             return Err(ProposeError::NotLeader { leader: None, term: state.term });
+        }
+        if self.clock.is_settling() && state.commit < self.noop {
+            return Err(ProposeError::Settling);
         }
         let log_time_ms = self.stamp(state);
         let first = LogId { term: state.term, index: state.log.last().index.next() };

@@ -256,4 +256,6 @@ pub enum Event {
         /// The first entry that is gone.
         from: LogId,
     },
+    /// A leader has sent again what storage had lost: this member votes.
+    Refilled,
 }

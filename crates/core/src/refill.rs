@@ -31,6 +31,11 @@ impl Refill {
         (until > last).then_some(Self { until, term })
     }
 
+    /// The last entry that was held.
+    pub(crate) const fn until(&self) -> Index {
+        self.until
+    }
+
     /// Whether a log that is durable up to this entry is whole again.
     pub(crate) fn is_over(&self, durable: LogId) -> bool {
         durable.index >= self.until || durable.term > self.term

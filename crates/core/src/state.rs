@@ -25,7 +25,7 @@ use crate::options::Settings;
 use crate::output::{Effects, Envelope, Event, HardState, Output, Persist};
 use crate::refill::Refill;
 use crate::rng::Rng;
-use crate::time::{Now, Time};
+use crate::time::{Now, Pace, Time};
 
 /// Which seat of which group a member has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub(crate) struct State {
     pub(crate) applied: Index,
     /// The window position of the last append accepted from a leader.
     pub(crate) position: u64,
+    /// What a leader makes its first stamp from.
+    pub(crate) pace: Pace,
     /// Until then no vote is given out of this member's own will: a leader may
     /// read under a lease meanwhile (`leader/lease.rs`).
     pub(crate) promised_until: Time,
@@ -117,6 +119,7 @@ impl State {
         if refill.is_over(LogId { term, index }) {
             self.refill = None;
             self.durability.on_refilled();
+            self.event(Event::Refilled);
         }
     }
 

@@ -6,6 +6,7 @@
 //! about safety or elections (D12).
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// Nanoseconds on the node's monotonic clock, from an origin of its own choice.
@@ -78,4 +79,25 @@ pub struct Now {
     pub time: Time,
     /// The calendar.
     pub wall: WallMs,
+}
+
+/// How far the log's time is ahead of the own monotonic clock, as of the last
+/// entries that this member took in this run: milliseconds, wrapping.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace(Option<NonZeroU64>);
+
+impl Pace {
+    /// The log's time was this just now.
+    pub(crate) fn of(log_time_ms: u64, now: Time) -> Self {
+        Self(NonZeroU64::new(log_time_ms.wrapping_sub(whole_ms(now))))
+    }
+
+    /// What it is now; `None`: no entries were taken yet.
+    pub(crate) fn log_time_ms(self, now: Time) -> Option<u64> {
+        Some(self.0?.get().wrapping_add(whole_ms(now)))
+    }
+}
+
+fn whole_ms(time: Time) -> u64 {
+    time.ns() / 1_000_000
 }

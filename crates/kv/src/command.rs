@@ -26,7 +26,7 @@ use crate::resp::ProtocolVersion;
 use crate::resp::args::Args;
 use crate::resp::reply::Reply;
 use crate::scripts::Script;
-use crate::slot::{GroupIndex, SlotMap};
+use crate::slot::{GroupIndex, Slot, SlotMap};
 use crate::{decimal, errors};
 
 /// What a request asks for, its arguments checked.
@@ -52,6 +52,8 @@ pub(crate) enum Request {
     Time,
     /// How many more disks every acknowledged write is on.
     Wait,
+    /// The same, and how many of the asked node's.
+    WaitAof,
     /// `INFO`, with lower-case names of sections; none means all.
     Info(Vec<String>),
     /// A question to the group that holds the keys.
@@ -60,6 +62,8 @@ pub(crate) enum Request {
     ReadEveryGroup(Query<Bytes>),
     /// A step of a walk over all keys of all groups.
     Scan(ScanRequest),
+    /// A question to the group that has a slot.
+    InSlot(Slot, Query<Bytes>),
     /// A change in the group that holds the keys.
     Write(Command<Bytes>),
     /// A change in all groups.

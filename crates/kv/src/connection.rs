@@ -182,6 +182,13 @@ impl Connection {
         waiting.saturating_add(self.pipeline.held_bytes()).saturating_add(self.session.held_bytes())
     }
 
+    /// How many commands are queued since `MULTI`, and roughly their bytes, with
+    /// those of watched keys.
+    #[must_use]
+    pub fn transaction_fill(&self) -> (usize, usize) {
+        self.session.transaction_fill()
+    }
+
     /// Requests accepted since the connection began.
     #[must_use]
     pub fn requests_accepted(&self) -> u64 {

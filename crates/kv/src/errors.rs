@@ -28,6 +28,9 @@ pub(crate) const NO_PASSWORD_CONFIGURED: &str = "ERR AUTH <password> called with
      configured for the default user. Are you sure your configuration is correct?";
 pub(crate) const TIMEOUT_NOT_AN_INTEGER: &str = "ERR timeout is not an integer or out of range";
 pub(crate) const NEGATIVE_TIMEOUT: &str = "ERR timeout is negative";
+pub(crate) const OUT_OF_POSITIVE_RANGE: &str = "ERR value is out of range, must be positive";
+pub(crate) const INVALID_SLOT: &str = "ERR Invalid slot";
+pub(crate) const INVALID_SLOT_OR_LEN: &str = "ERR Invalid slot or number of keys";
 pub(crate) const NO_SUCH_CLIENT: &str = "ERR No such client";
 pub(crate) const INVALID_CLIENT_ID: &str = "ERR Invalid client ID";
 pub(crate) const CLIENT_ID_NOT_POSITIVE: &str = "ERR client-id should be greater than 0";

@@ -112,6 +112,7 @@ pub use session::ConnectionInfo;
 pub use session::password::Password;
 pub use session::refusals::Refusals;
 pub use slot::{GroupIndex, GroupsLenError, SLOTS_LEN, Slot, SlotMap};
+pub use store::ending::SnapshotEnd;
 pub use store::{Applied, Store};
 pub use value::list::End;
 pub use value::score::Score;

@@ -142,6 +142,11 @@ impl Session {
         self.transaction.held_bytes()
     }
 
+    /// How many commands are queued, and what they keep.
+    pub(crate) fn transaction_fill(&self) -> (usize, usize) {
+        (self.transaction.queued_len().unwrap_or_default(), self.transaction.held_bytes())
+    }
+
     /// Refuses writes that grow the data from now on, or no longer.
     pub(crate) fn set_out_of_memory(&mut self, is_out_of_memory: bool) {
         self.is_out_of_memory = is_out_of_memory;
@@ -237,7 +242,11 @@ impl Session {
         if let Request::Script(ScriptRequest::EvalSha { digest, keys, arguments }) = request {
             request = scripting::evaluated(&digest, keys, &arguments, node);
         }
-        let group = row.group(args, self.slots)?;
+        let mut group = row.group(args, self.slots)?;
+        if let Request::InSlot(slot, query) = request {
+            group = self.slots.group_of(slot);
+            request = Request::Read(query);
+        }
         if self.transaction.is_queueing() && row.flags.contains(&"denyoom") {
             self.transaction.set_may_grow();
         }
@@ -351,10 +360,8 @@ impl Session {
             }
             Request::Script(request) => scripting::answer(request, node),
             // On a majority's disks, of which one is not a replica.
-            Request::Wait => {
-                let replicas_len = node.cluster().nodes.len() / 2;
-                Reply::Integer(i64::try_from(replicas_len).unwrap_or(i64::MAX))
-            }
+            Request::Wait => replicas(node),
+            Request::WaitAof => Reply::Array(vec![Reply::Integer(1), replicas(node)]),
             Request::Cluster(request) => cluster::answer(&request, &node.cluster(), self.slots),
             Request::Clients(ClientsRequest::List(filter)) => {
                 clients::list(&self.clients(node), &filter)
@@ -371,6 +378,7 @@ impl Session {
             | Request::Read(_)
             | Request::ReadEveryGroup(_)
             | Request::Scan(_)
+            | Request::InSlot(..)
             | Request::Write(_)
             | Request::WriteEveryGroup(_) => Reply::error(errors::NOT_IN_TRANSACTION),
         }
@@ -547,6 +555,11 @@ impl Session {
         node.kill_clients(&others);
         if mine.is_empty() { Action::Answer(reply) } else { Action::Close(Some(reply)) }
     }
+}
+
+/// How many disks besides one have what was acknowledged.
+fn replicas(node: &mut dyn Node) -> Reply {
+    Reply::Integer(i64::try_from(node.cluster().nodes.len() / 2).unwrap_or(i64::MAX))
 }
 
 /// Seconds and microseconds.

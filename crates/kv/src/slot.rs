@@ -23,6 +23,11 @@ impl Slot {
         Self(crc16(hash_tag(key)) % SLOTS_LEN)
     }
 
+    /// The slot of a number, if there is one.
+    pub(crate) fn numbered(number: u16) -> Option<Self> {
+        (number < SLOTS_LEN).then_some(Self(number))
+    }
+
     /// The slot's number.
     #[must_use]
     pub fn number(self) -> u16 {

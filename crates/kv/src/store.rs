@@ -26,6 +26,7 @@ mod combination;
 mod deadlines;
 mod digest;
 mod elements;
+pub(crate) mod ending;
 pub(crate) mod entry;
 mod hash;
 mod key;

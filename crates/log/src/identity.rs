@@ -34,6 +34,7 @@
 //! transport).
 
 mod file;
+mod restore;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -48,6 +49,7 @@ use crate::names::{self, Named};
 use raftlet::core::{ClusterId, Incarnation, NUMBER_MAX, NodeId, Run, Sender};
 
 pub(crate) use file::{Contents, FILE_NAME};
+pub use restore::{FOUNDING_NAME, RESTORE_NAME, RESTORE_PART_NAME, restored_cluster_id};
 
 /// Peers whose runs are remembered: all members a node can meet (64 a group),
 /// four times over for replaced ones. A new one above that is refused.
@@ -140,6 +142,17 @@ pub enum IdentityError {
         /// The directory.
         place: String,
         /// A file in it.
+        file: String,
+    },
+    /// A backup was copied into it, and the copying never ended.
+    #[error(
+        "{place} holds {file} of a restore that did not finish; empty the directory and run \
+         `raftlet backup restore` again"
+    )]
+    Unfinished {
+        /// The directory.
+        place: String,
+        /// A file of the restore.
         file: String,
     },
     /// A claim beyond the limits.
@@ -255,6 +268,20 @@ impl<D: Disk> Home<D> {
         claims: &Claims,
         incarnation: impl FnOnce() -> Result<Incarnation, IdentityError>,
     ) -> Result<Self, IdentityError> {
+        Self::open_in(disk, claims, None, incarnation).await
+    }
+
+    /// As [`open`](Self::open); a new directory is founded in `cluster`, where
+    /// one that runs already is joined: its id may be a restored one's.
+    ///
+    /// # Errors
+    /// As of `open`.
+    pub async fn open_in(
+        disk: D,
+        claims: &Claims,
+        cluster: Option<ClusterId>,
+        incarnation: impl FnOnce() -> Result<Incarnation, IdentityError>,
+    ) -> Result<Self, IdentityError> {
         check_limits(claims)?;
         let files = disk.list().await?;
         if files.iter().any(|file| file.name == FILE_NAME) {
@@ -264,25 +291,27 @@ impl<D: Disk> Home<D> {
         let is_taken = |name: &str| match names::read_name(name) {
             Named::Segment(_) | Named::Snapshot(..) => true,
             Named::Foreign => !name.starts_with('.'),
-            Named::Spare | Named::Known => false,
+            Named::Spare | Named::Known | Named::Restore => false,
         };
+        let is_restore = |name: &str| names::read_name(name) == Named::Restore;
+        if let Some(file) = files.iter().find(|file| is_restore(&file.name)) {
+            return Err(IdentityError::Unfinished { place: disk.place(), file: file.name.clone() });
+        }
         if let Some(file) = files.into_iter().find(|file| is_taken(&file.name)) {
             return Err(IdentityError::NotEmpty { place: disk.place(), file: file.name });
         }
-        Self::found(disk, claims, incarnation()?).await
+        let cluster =
+            cluster.unwrap_or_else(|| cluster_id(&claims.cluster_name, &claims.initial_members));
+        Self::found(disk, claims, cluster, incarnation()?).await
     }
 
     async fn found(
         disk: D,
         claims: &Claims,
+        cluster: ClusterId,
         incarnation: Incarnation,
     ) -> Result<Self, IdentityError> {
-        let identity = Identity {
-            cluster: cluster_id(&claims.cluster_name, &claims.initial_members),
-            node: claims.node,
-            incarnation,
-            run: Run::new(1),
-        };
+        let identity = Identity { cluster, node: claims.node, incarnation, run: Run::new(1) };
         let contents = Contents {
             version: 2,
             identity,

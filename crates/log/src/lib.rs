@@ -64,8 +64,9 @@ pub use disk::real::{DiskMode, RealDisk};
 pub use disk::{Disk, DiskError};
 pub use error::{Affected, Damage, OpenError};
 pub use identity::{
-    CLUSTER_NAME_BYTES_MAX, Claims, Home, Identity, IdentityError, MEMBERS_BYTES_MAX, PEERS_MAX,
-    RunRefused, cluster_id, random_incarnation,
+    CLUSTER_NAME_BYTES_MAX, Claims, FOUNDING_NAME, Home, Identity, IdentityError,
+    MEMBERS_BYTES_MAX, PEERS_MAX, RESTORE_NAME, RESTORE_PART_NAME, RunRefused, cluster_id,
+    random_incarnation, restored_cluster_id,
 };
 pub use options::{LogCounters, LogOptions};
 pub use recovery::{HarmedGroup, RecoveryReport, TailState};

@@ -34,6 +34,8 @@ pub(crate) enum Named {
     Spare,
     /// A snapshot that was finished.
     Snapshot(GroupId, LogId),
+    /// The backup that this directory is to begin with, or part of it.
+    Restore,
     /// Something else of this data directory.
     Known,
     /// Nothing that this program made.
@@ -53,7 +55,10 @@ pub(crate) fn read_name(file: &str) -> Named {
         return Named::Snapshot(group, last);
     }
     match file {
-        "IDENTITY" | "IDENTITY.new" | "LOCK" | "probe.tmp" => Named::Known,
+        "RESTORE" | "RESTORE.part" => Named::Restore,
+        "IDENTITY" | "IDENTITY.new" | "FOUNDING" | "FOUNDING.part" | "LOCK" | "probe.tmp" => {
+            Named::Known
+        }
         _ => Named::Foreign,
     }
 }

@@ -123,7 +123,11 @@ impl std::fmt::Display for HarmedGroup {
                  node id on an empty directory"
             );
         }
-        write!(f, ": it neither votes nor acknowledges until a leader has sent them again")
+        write!(
+            f,
+            ": it gives no vote until a leader has sent them again, which needs nothing but this \
+             node running and a majority of the others"
+        )
     }
 }
 

@@ -160,7 +160,8 @@ impl<M: StateMachine> Member<M> {
             Err(
                 core::ProposeError::Busy { .. }
                 | core::ProposeError::NotLeader { .. }
-                | core::ProposeError::Transferring,
+                | core::ProposeError::Transferring
+                | core::ProposeError::Settling,
             ) => return false,
             Err(core::ProposeError::TooLarge { bytes, limit }) => {
                 NotDone::TooLarge { bytes, limit }

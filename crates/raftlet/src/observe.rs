@@ -46,6 +46,8 @@ pub(crate) enum Note {
     NotTransferred { group: GroupId, why: TransferFailure },
     /// A later leader's entries took the place of ours.
     Truncated { group: GroupId, from: LogId },
+    /// What storage had lost of the group is there again.
+    Refilled { group: GroupId },
     /// The group takes no part any more.
     Halted { group: GroupId, halt: Halt },
     /// Storage failed, and with it every group of the shard (rule 9).
@@ -129,6 +131,7 @@ impl Observer {
             }
             Event::NotTransferred { why } => notes.push(Note::NotTransferred { group, why: *why }),
             Event::Truncated { from } => notes.push(Note::Truncated { group, from: *from }),
+            Event::Refilled => notes.push(Note::Refilled { group }),
         }
     }
 
@@ -212,6 +215,9 @@ fn tell_one(note: Note) {
             let (term, index) = (from.term.get(), from.index.get());
             debug!(group = group.get(), term, index, "a later leader's entries replace ours");
         }
+        Note::Refilled { group } => {
+            info!(group = group.get(), "holds again what was damaged, and votes");
+        }
         Note::Halted { group, halt } => {
             error!(group = group.get(), why = %halt, "takes no part any more");
         }
@@ -221,7 +227,8 @@ fn tell_one(note: Note) {
         Note::LostTail { group, times } => error!(
             group = group.get(),
             times,
-            "a member came back without entries it had acknowledged: an old copy of its disk"
+            "a member came back without entries it had acknowledged: its disk is damaged, or an old \
+             copy"
         ),
         Note::Impossible { group, times } => {
             warn!(group = group.get(), times, "a message claimed what cannot be");

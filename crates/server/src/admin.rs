@@ -8,7 +8,7 @@
 //!   `admin/metrics.rs`: `/metrics`.
 //!   `admin/dashboard.rs`: `/` and what it asks.
 //!   `admin/leader.rs`: `/leader/transfer`. `admin/members.rs`: `/members`.
-//!   `admin/snapshot.rs`: `/snapshot`.
+//!   `admin/snapshot.rs`: `/snapshot`. `admin/backup.rs`: `/backup`.
 //!
 //! Invariants
 //! - At most [`CONNECTIONS_MAX`] connections at once, one more is closed
@@ -18,6 +18,7 @@
 //! Not here: what is asked of the node (`inspect.rs`, `view.rs`), the schema
 //! (`status.rs`), HTTP itself (`http.rs`).
 
+mod backup;
 mod dashboard;
 mod health;
 mod leader;
@@ -35,14 +36,13 @@ use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::debug;
 
+use crate::fill::CONNECTIONS_MAX;
 use crate::history::SAMPLE_EVERY;
 use crate::http;
 use crate::inspect::Inspect;
 use crate::view::NodeView;
 pub(crate) use router::Router;
 
-/// Admin connections at once: dashboards, probes, scrapers and some people.
-const CONNECTIONS_MAX: usize = 64;
 /// Above so many none stays open behind its answer: idle ones must not shut
 /// out who has something to ask.
 const KEPT_MAX: usize = CONNECTIONS_MAX / 2;
@@ -60,6 +60,7 @@ pub(crate) fn routes() -> Router<NodeView> {
         .and(leader::routes())
         .and(members::routes())
         .and(snapshot::routes())
+        .and(backup::routes())
 }
 
 /// Serves the port, and takes the samples that dashboards show, until dropped.
@@ -79,7 +80,7 @@ async fn take_samples(node: &impl Inspect) {
     }
 }
 
-async fn accept<N: 'static>(listener: TcpListener, node: Rc<N>, router: Router<N>) {
+async fn accept<N: Inspect>(listener: TcpListener, node: Rc<N>, router: Router<N>) {
     let router = Rc::new(router);
     loop {
         let stream = match listener.accept().await {
@@ -95,6 +96,7 @@ async fn accept<N: 'static>(listener: TcpListener, node: Rc<N>, router: Router<N
             continue;
         }
         let (node, router) = (Rc::clone(&node), Rc::clone(&router));
+        node.admin_fill().connections.update(|open| open + 1);
         tokio::task::spawn_local(async move {
             let answered = http::serve(stream, async |request| {
                 let is_crowded = Rc::strong_count(&router) > KEPT_MAX;
@@ -104,6 +106,7 @@ async fn accept<N: 'static>(listener: TcpListener, node: Rc<N>, router: Router<N
             if let Err(error) = answered {
                 debug!(%error, "a connection to the admin port broke");
             }
+            node.admin_fill().connections.update(|open| open.saturating_sub(1));
         });
     }
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tracing::info;
 
-use crate::config::Config;
+use crate::backup::founding::Founding;
+use crate::config::{Config, InitialMember};
 use crate::failure::{Exit, Failure};
 use crate::ports::{Shard, SharedLog};
 use crate::supervisor;
@@ -59,7 +60,9 @@ pub(crate) async fn stored(
     log: &SharedLog,
     slots: SlotMap,
     is_founder: bool,
+    founding: &Founding,
 ) -> Result<Stored, Failure> {
+    founding.check(slots)?;
     let failed = |error: raftlet::StorageError| {
         Failure::caused(Exit::Data, "the log cannot be read", &error)
     };
@@ -71,8 +74,12 @@ pub(crate) async fn stored(
         .map(|GroupInfo { group, .. }| group)
         .collect();
     let wanted: Vec<GroupId> = group_ids(slots).collect();
+    let founders = founding.list().map(<[RollCallMember]>::to_vec);
     let Some(some) = present.first() else {
-        return Ok(Stored::Nothing);
+        return Ok(match founders {
+            None => Stored::Nothing,
+            Some(list) => Stored::Some { first: Some(list.clone()), latest: list, missing: wanted },
+        });
     };
     // Who joined later gets one group after the other, in any order.
     let mut missing = Vec::new();
@@ -85,7 +92,7 @@ pub(crate) async fn stored(
         Configuration::decode(bytes).ok().map(|configuration| list_of(&configuration))
     };
     let first = loaded.configurations.first().filter(|(index, _)| *index == Index::FIRST);
-    let first = first.and_then(list);
+    let first = founders.or_else(|| first.and_then(list));
     // Compacted, or of one who joined: then nothing can be missing but groups
     // that are still to come.
     let latest = match loaded.configurations.last().and_then(list) {
@@ -145,19 +152,23 @@ fn check_groups(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> 
 /// node's peer address, and members look for it elsewhere.
 pub(crate) fn check_list(
     config: &Config,
-    cluster: ClusterId,
+    (cluster, founders): (ClusterId, &[InitialMember]),
     stored: &Stored,
-    is_founder: bool,
+    founding: &Founding,
 ) -> Result<(), Failure> {
+    let is_founder = founders.iter().any(|(node, _)| *node == config.node);
+    let is_same_list = if founding.is_restored() {
+        config.initial_members == founders
+    } else {
+        cluster_id(&config.cluster_name, &config.initial_members) == cluster
+    };
     match stored {
         Stored::Nothing if !is_founder => Ok(()),
-        Stored::Nothing if cluster_id(&config.cluster_name, &config.initial_members) != cluster => {
-            Err(Failure::config(format!(
-                "--initial-members is not the list that {0} was founded with, and its cluster has \
+        Stored::Nothing if !is_same_list => Err(Failure::config(format!(
+            "--initial-members is not the list that {0} was founded with, and its cluster has \
                  not begun; repeat the first start's flags, or remove {0}, which holds nothing yet",
-                config.data_dir.display()
-            )))
-        }
+            config.data_dir.display()
+        ))),
         Stored::Some { latest, .. } if latest.len() > 1 && !config.is_peer_said => {
             let known = latest.iter().find(|member| member.node == config.node);
             match known.filter(|member| member.address != config.peer.text) {
@@ -209,15 +220,32 @@ pub(crate) async fn roll_call(net: &NetHandle, view: &NodeView) -> Vec<RollCallM
     }
 }
 
-/// Writes entry 1 of the groups that lack it.
+/// Makes the groups that are missing: from the backup that the directory was
+/// restored with, else with entry 1 alone.
 ///
 /// # Errors
-/// The log refuses.
-pub(crate) async fn write(
-    shard: &Shard,
-    groups: &[GroupId],
+/// The log refuses, or the backup is damaged.
+pub(crate) async fn begin(
+    (shard, log): (&Shard, &SharedLog),
+    founding: &mut Founding,
+    missing: &[GroupId],
     list: &[RollCallMember],
 ) -> Result<(), Failure> {
+    if !founding.is_restored() {
+        return write(shard, missing, list).await;
+    }
+    if founding.list().is_none() {
+        founding.close(list)?;
+    }
+    if !missing.is_empty() {
+        founding.write(log).await?;
+    }
+    founding.end();
+    Ok(())
+}
+
+/// Writes entry 1 of the groups that lack it.
+async fn write(shard: &Shard, groups: &[GroupId], list: &[RollCallMember]) -> Result<(), Failure> {
     let members = list.iter().map(|member| Member {
         node: member.node,
         incarnation: member.incarnation,

@@ -11,6 +11,7 @@
 //! Not here: what the commands do.
 
 pub(crate) mod ask;
+pub(crate) mod backup;
 pub(crate) mod clients;
 pub(crate) mod config;
 pub(crate) mod demo;
@@ -25,6 +26,7 @@ pub(crate) mod status;
 
 use clap::{Parser, Subcommand};
 
+use backup::BackupCommand;
 use config::ConfigArgs;
 use demo::DemoArgs;
 use leader::LeaderCommand;
@@ -68,6 +70,10 @@ pub(crate) enum Command {
     Member(MemberCommand),
     /// Write groups down now and let their logs go.
     Snapshot(TakeSnapshotArgs),
+    /// Take a cluster's data out of it, look at that, and begin a new cluster
+    /// with it.
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Start a cluster, kill its leader under load, and judge what clients saw.
     Demo(DemoArgs),
     /// Print what a shell needs to complete this command line.

@@ -13,6 +13,7 @@ use std::rc::{Rc, Weak};
 
 use tokio::sync::Notify;
 
+use crate::fill::{ClientFill, ClientsFill};
 use raftlet_kv::{ClientInfo, Connection};
 
 /// The clients that are connected now.
@@ -35,6 +36,8 @@ struct Entry {
     local_addr: String,
     since_ms: u64,
     heard_ms: Cell<u64>,
+    /// Replies that its socket has not taken.
+    output_bytes: Cell<usize>,
     connection: RefCell<Weak<RefCell<Connection>>>,
     killed: Notify,
 }
@@ -52,6 +55,7 @@ impl Clients {
             local_addr: local_addr.to_owned(),
             since_ms: now_ms,
             heard_ms: Cell::new(now_ms),
+            output_bytes: Cell::new(0),
             connection: RefCell::default(),
             killed: Notify::new(),
         });
@@ -80,6 +84,25 @@ impl Clients {
         described.collect()
     }
 
+    /// What they make the node hold. One that is being served at this moment
+    /// is left out.
+    pub(crate) fn fill(&self) -> ClientsFill {
+        let mut fill = ClientsFill::default();
+        for entry in self.entries.borrow().values() {
+            let Some(connection) = entry.connection.borrow().upgrade() else { continue };
+            let Ok(connection) = connection.try_borrow() else { continue };
+            let (transaction_len, transaction_bytes) = connection.transaction_fill();
+            fill.add(ClientFill {
+                pipeline_len: connection.unanswered_len(),
+                held_bytes: connection.held_bytes(),
+                output_bytes: entry.output_bytes.get(),
+                transaction_len,
+                transaction_bytes,
+            });
+        }
+        fill
+    }
+
     /// Ends those of these numbers, once they have what they are owed.
     pub(crate) fn kill(&self, ids: &[u64]) {
         let entries = self.entries.borrow();
@@ -98,6 +121,11 @@ impl Seat {
     /// The client was heard.
     pub(crate) fn heard(&self, now_ms: u64) {
         self.entry.heard_ms.set(now_ms);
+    }
+
+    /// So much was written out for it that its socket has not taken.
+    pub(crate) fn owes(&self, output_bytes: usize) {
+        self.entry.output_bytes.set(output_bytes);
     }
 
     /// When it was last heard.
@@ -144,7 +172,12 @@ mod tests {
         assert_eq!((first.id, first.age_s, first.idle_s), (7, 4, 2));
         assert_eq!((first.peer_addr.as_str(), first.state.protocol), ("a:1", 2));
         assert_eq!((second.id, second.state.protocol), (9, 0));
+        connection.borrow_mut().input().extend_from_slice(b"half a request");
+        seat.owes(100);
+        let fill = clients.fill();
+        assert_eq!((fill.held_bytes, fill.fullest.output_bytes), (114, 100));
         let _served = connection.borrow_mut();
+        assert_eq!(clients.fill().held_bytes, 0);
         assert_eq!(clients.list(9_999)[0].state.protocol, 0);
         drop(other);
         assert_eq!(clients.list(9_999).len(), 1);

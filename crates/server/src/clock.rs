@@ -3,7 +3,13 @@
 //! Everything else in the house takes time as an argument. [`TokioClock`] is
 //! the clock port of production: monotonic from the start of the process, and
 //! the calendar beside it, which decides nothing but stamps (D12).
+//!
+//! In builds with debug assertions, which are those of tests, the calendar can
+//! be put wrong while the node runs ([`TEST_CALENDAR`]). Other builds know
+//! nothing of it.
 
+use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use raftlet::Clock;
@@ -54,9 +60,21 @@ impl Clock for TokioClock {
     }
 }
 
+/// Names a file that holds by how many milliseconds the calendar is ahead.
+const TEST_CALENDAR: &str = "RAFTLET_TEST_CALENDAR";
+
 /// The calendar. Before 1970 it is 1970.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub(crate) fn wall() -> WallMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    WallMs(if cfg!(debug_assertions) { ms.saturating_add_signed(ahead_ms()) } else { ms })
+}
+
+/// By how much a test has put the calendar ahead. What it can't read is nothing.
+fn ahead_ms() -> i64 {
+    static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let file = FILE.get_or_init(|| std::env::var_os(TEST_CALENDAR).map(PathBuf::from));
+    let text = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::cli::serve::ServeArgs;
 use crate::cli::snapshot::SnapshotArgs;
 use crate::failure::{Exit, Failure};
-use raftlet::core::{LeaseOptions, NodeId, Options, Settings};
+use raftlet::core::{ClusterId, LeaseOptions, NodeId, Options, Settings};
 use raftlet_kv::SlotMap;
 use raftlet_log::DiskMode;
 
@@ -60,6 +60,9 @@ pub(crate) struct Config {
     /// How long it may not serve yet.
     pub(crate) join_timeout: Duration,
     pub(crate) cluster_name: String,
+    /// Of the cluster to join, once it was told: it need not follow from name
+    /// and first members.
+    pub(crate) cluster: Option<ClusterId>,
     pub(crate) slots: SlotMap,
     pub(crate) group: Options,
     pub(crate) propose_timeout: Duration,
@@ -105,9 +108,8 @@ impl Config {
             Some(members) if members.iter().any(|(id, _)| *id == node) => members,
             Some(_) => {
                 return Err(Failure::config(format!(
-                    "--initial-members does not list node {}, which is this one; add \
-                     {}=HOST:PORT to the list of every member, or correct --node-id",
-                    node.get(),
+                    "--initial-members does not list node {0}, which is this one; add \
+                     {0}=HOST:PORT to the list of every member, or correct --node-id",
                     node.get()
                 )));
             }
@@ -135,6 +137,7 @@ impl Config {
             client,
             initial_members,
             join: args.join.clone(),
+            cluster: None,
             join_timeout: Duration::from_millis(args.join_timeout_ms),
             slots,
             group: group_options(&args)?,
@@ -183,7 +186,11 @@ fn node_id(number: u64) -> Result<NodeId, Failure> {
     Ok(NodeId::new(number))
 }
 
-fn check_name(name: &str) -> Result<(), Failure> {
+/// Checks the name of a cluster.
+///
+/// # Errors
+/// It cannot stand.
+pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
     let printable = name.chars().all(|char| !char.is_control() && !char.is_whitespace());
     if name.is_empty() || name.len() > CLUSTER_NAME_BYTES_MAX || !printable {
         return Err(Failure::config(format!(

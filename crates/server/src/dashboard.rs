@@ -11,7 +11,7 @@
 //!
 //! Invariants
 //! - Nobody is asked while nobody looks; one feed serves all who do.
-//! - At most [`WATCHERS_MAX`] live pages; a page that is too slow misses
+//! - At most `WATCHERS_MAX` (`fill.rs`) live pages; a page that is too slow misses
 //!   pictures, it does not hold them (rule 42).
 //! - The page is `dashboard/page.html` alone, and may load nothing from
 //!   elsewhere.
@@ -33,8 +33,6 @@ pub(crate) use gather::{NodeReport, gather};
 const ANSWER_WITHIN: Duration = Duration::from_millis(400);
 /// Between two pictures of the cluster.
 const FEED_EVERY: Duration = Duration::from_millis(500);
-/// Live pages of one node: a wall and some people.
-const WATCHERS_MAX: usize = 16;
 
 /// The page; `NONCE` stands where its own style and script prove that they are
 /// its own.

@@ -4,7 +4,8 @@
 //! - `http/request.rs`: a request's head, from bytes, pure.
 //! - `http/response.rs`: an answer, to bytes.
 //! - `http/connection.rs`: one connection: requests in, answers out, limits.
-//! - `http/client.rs`: one request of ours to another node's admin port.
+//! - `http/client.rs`: one request of ours to another node's admin port;
+//!   `http/download.rs`: one with an answer that does not fit memory.
 //!
 //! Heads are parsed by `httparse`; what they mean is decided here. Bodies come
 //! with a `Content-Length`; a chunked one is refused by name.
@@ -18,10 +19,12 @@
 
 mod client;
 mod connection;
+mod download;
 mod request;
 mod response;
 
 pub(crate) use client::{get, post};
 pub(crate) use connection::serve;
+pub(crate) use download::{Answer, Download, download};
 pub(crate) use request::{Method, Request};
 pub(crate) use response::{Response, Status};

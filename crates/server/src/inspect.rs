@@ -4,6 +4,7 @@
 //! Invariant: answering asks nobody; it is what this node knows now.
 
 use crate::cli::logging::LogLevel;
+use crate::fill::AdminFill;
 use crate::history::Sample;
 use crate::logging::Line;
 use crate::metrics::Metrics;
@@ -19,6 +20,8 @@ pub(crate) trait Inspect: 'static {
     fn is_stopping(&self) -> bool;
     /// All that it counts.
     fn metrics(&self) -> Metrics;
+    /// What the admin port's users fill; who counts them sets it.
+    fn admin_fill(&self) -> &AdminFill;
     /// The last lines of the log that were news, behind number `after`.
     fn news(&self, after: u64) -> Vec<Line>;
     /// Takes a sample of how it does.
@@ -36,6 +39,7 @@ pub(crate) mod fake {
 
     use super::Inspect;
     use crate::cli::logging::LogLevel;
+    use crate::fill::AdminFill;
     use crate::history::Sample;
     use crate::logging::Line;
     use crate::metrics::Metrics;
@@ -47,6 +51,7 @@ pub(crate) mod fake {
         pub(crate) is_stopping: bool,
         pub(crate) status: NodeStatus,
         pub(crate) log_level: Cell<Option<LogLevel>>,
+        pub(crate) admin_fill: AdminFill,
     }
 
     impl Inspect for Fake {
@@ -64,6 +69,10 @@ pub(crate) mod fake {
 
         fn metrics(&self) -> Metrics {
             Metrics { status: self.status(), ..Metrics::default() }
+        }
+
+        fn admin_fill(&self) -> &AdminFill {
+            &self.admin_fill
         }
 
         fn news(&self, after: u64) -> Vec<Line> {

@@ -200,6 +200,11 @@ impl Keyspace {
         &self.client_list
     }
 
+    /// What keys and values may take; 0: as much as they like.
+    pub(crate) fn memory_bytes_max(&self) -> u64 {
+        self.memory_bytes_max.get()
+    }
+
     /// Whether keys and values take more than they may.
     pub(crate) fn is_out_of_memory(&self) -> bool {
         let limit = self.memory_bytes_max.get();

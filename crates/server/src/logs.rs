@@ -5,12 +5,11 @@
 //! findings that the next start repairs by itself are shown and end with 0.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
 use serde_json::{Value, json};
 
+use crate::bar::Bar;
 use crate::cli::log::{DumpArgs, LogArgs, LogCommand};
 use crate::failure::{Exit, Failure, chain};
 use crate::print;
@@ -18,9 +17,6 @@ use raftlet_log::inspect::{
     Depth, DumpLine, InspectError, ReadOnlyDir, Severity, Survey, dump, inspect,
 };
 use raftlet_log::{LogOptions, block_on};
-
-const BAR_EVERY: Duration = Duration::from_millis(100);
-const BAR_LEN: u64 = 30;
 
 /// Does what was asked.
 pub(crate) fn run(command: &LogCommand) -> Result<(), Failure> {
@@ -42,9 +38,9 @@ fn refused(error: &InspectError) -> Failure {
 fn verify(args: &LogArgs) -> Result<(), Failure> {
     let dir = open(args)?;
     let total = dir.bytes().unwrap_or(0);
-    let bar = Bar::start(dir.bytes_read(), total);
+    let bar = Bar::start(dir.bytes_read(), Arc::new(AtomicU64::new(total)));
     let surveyed = block_on(inspect(&dir, &LogOptions::default(), Depth::All));
-    bar.end();
+    drop(bar);
     let surveyed = surveyed.map_err(|error| refused(&error));
     let survey = match surveyed {
         Ok(survey) => survey,
@@ -208,56 +204,4 @@ fn object(line: &DumpLine) -> String {
         "text": line.text,
     })
     .to_string()
-}
-
-/// How far the reading is: one line on a terminal, nothing elsewhere.
-struct Bar {
-    is_over: Arc<AtomicBool>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-impl Bar {
-    fn start(read: Arc<AtomicU64>, total: u64) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let over = Arc::clone(&is_over);
-        let draw = move || {
-            while !over.load(Ordering::Relaxed) {
-                print::replace_line(&bar(read.load(Ordering::Relaxed), total));
-                thread::park_timeout(BAR_EVERY);
-            }
-            print::replace_line("");
-        };
-        // Without a thread there is no bar, and nothing else is lost.
-        let thread = thread::Builder::new().name("raftlet-bar".to_owned()).spawn(draw).ok();
-        Self { is_over, thread }
-    }
-
-    fn end(self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread {
-            thread.thread().unpark();
-            let _ = thread.join();
-        }
-    }
-}
-
-fn bar(read: u64, total: u64) -> String {
-    let total = total.max(1);
-    let filled = read.min(total) * BAR_LEN / total;
-    let bar: String = (0..BAR_LEN).map(|at| if at < filled { '█' } else { '░' }).collect();
-    format!("  {bar} {:>3} %  {} of {} MiB", read.min(total) * 100 / total, read >> 20, total >> 20)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bar;
-
-    #[test]
-    fn the_bar_is_full_when_all_is_read_and_never_longer() {
-        for (read, percent) in [(0, "  0 %"), (50, " 50 %"), (100, "100 %"), (170, "100 %")] {
-            let line = bar(read, 100);
-            assert!(line.contains(percent), "{line}");
-            assert_eq!(line.chars().filter(|c| "█░".contains(*c)).count(), 30);
-        }
-    }
 }

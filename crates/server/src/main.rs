@@ -4,13 +4,13 @@
 //! Where what is:
 //! - `cli.rs`, `config_file.rs`, `config.rs`: what an operator may say, and what
 //!   of it stands; `reference.rs`: completions and manual.
-//! - `node.rs`: a node put together; `bootstrap.rs`: its first start; `stop.rs`:
-//!   its orderly end.
+//! - `node.rs`: a node put together; `bootstrap.rs`: its first start;
+//!   `groups.rs`: its groups, opened; `stop.rs`: its orderly end.
 //! - `clients.rs`, `host.rs`: what clients may ask about each other and the node.
 //! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
 //!   on `http.rs`.
 //! - `ask.rs`: the `status` command; `lead.rs`: `leader transfer`; `member.rs`:
-//!   `member`; `logs.rs`: `log`; `demo.rs`: the demo.
+//!   `member`; `logs.rs`: `log`; `backup.rs`: `backup`; `demo.rs`: the demo.
 //! - `members.rs`: members listed and changed; `roster.rs`: whom a node knows,
 //!   and how it joins.
 //! - `failure.rs`, `print.rs`, `logging.rs`: how the program ends and what it
@@ -21,6 +21,8 @@
 
 mod admin;
 mod ask;
+mod backup;
+mod bar;
 mod bootstrap;
 mod cli;
 mod client;
@@ -34,7 +36,9 @@ mod descriptors;
 mod ended;
 mod expiry;
 mod failure;
+mod fill;
 mod flights;
+mod groups;
 mod handover;
 mod history;
 mod host;
@@ -103,6 +107,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::Log(command) => logs::run(&command),
             Command::Member(command) => member::run(&command).await,
             Command::Snapshot(args) => snapshots::ask(&args).await,
+            Command::Backup(command) => backup::run(&command).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Completions(args) => {
                 reference::completions(args.shell);

@@ -8,11 +8,15 @@
 //! Invariant: the number of series does not depend on groups, keys or clients,
 //! only on members: sums over groups and the worst of them, labels for peers.
 
+mod fill;
+
 use std::fmt::{Display, Write};
 
+use crate::fill::ClientsFill;
 use crate::status::{GroupStatus, NodeStatus, Role};
 use raftlet::core::{Counters, Liveness};
 use raftlet::{Histogram, ShardStatus};
+use raftlet_kv::Limits;
 use raftlet_log::LogCounters;
 use raftlet_net::{NetStatus, PeerStats, PeerStatus};
 
@@ -33,6 +37,14 @@ pub(crate) struct Metrics {
     pub(crate) clients_max: u64,
     pub(crate) keys: u64,
     pub(crate) used_bytes: u64,
+    /// 0: no limit.
+    pub(crate) memory_bytes_max: u64,
+    pub(crate) clients_fill: ClientsFill,
+    /// What each client is held to.
+    pub(crate) limits: Limits,
+    pub(crate) scripts_loaded: usize,
+    pub(crate) admin_connections: usize,
+    pub(crate) dashboard_watchers: usize,
 }
 
 impl Metrics {
@@ -40,6 +52,7 @@ impl Metrics {
     pub(crate) fn render(&self) -> String {
         let mut out = Exposition::default();
         self.put_node(&mut out);
+        self.put_fill(&mut out);
         self.put_groups(&mut out);
         self.put_requests(&mut out);
         self.put_log(&mut out);
@@ -62,6 +75,8 @@ impl Metrics {
         out.counter("clients_idle_closed_total", "Closed for silence.", clients.idle_closed);
         out.counter("commands_total", "Requests of clients taken.", clients.requests);
         out.gauge("keys", "Keys held, lapsed ones included.", self.keys);
+        let found = self.status.log.damage_found;
+        out.gauge("log_damage_found", "Damaged places that this start found.", found);
         out.gauge("keys_bytes", "What keys and values take, roughly.", self.used_bytes);
     }
 
@@ -80,6 +95,8 @@ impl Metrics {
         out.gauge("groups_led", "Groups led here.", led);
         out.gauge("groups_leaderless", "Groups that know no leader.", leaderless);
         out.gauge("groups_halted", "Groups that take no part any more.", halted);
+        let damaged = groups.iter().filter(|group| group.damage.is_some()).count();
+        out.gauge("groups_damaged", "Groups that the disk did not give back whole.", damaged);
         let terms = groups.iter().map(|group| group.term);
         out.gauge("term_max", "The highest term of a group.", terms.max().unwrap_or(0));
         let changes = self.shard.counters.leader_changes;

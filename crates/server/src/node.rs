@@ -22,6 +22,7 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tracing::{error, info, warn};
 
 use crate::admin;
+use crate::backup::founding::Founding;
 use crate::bootstrap::{self, Stored};
 use crate::client;
 use crate::clock::TokioClock;
@@ -30,17 +31,16 @@ use crate::descriptors;
 use crate::ended::{part_failure, shard_failure};
 use crate::expiry;
 use crate::failure::{Exit, Failure, chain};
+use crate::groups;
 use crate::keyspace::Keyspace;
 use crate::logging::Logging;
 use crate::neighbours::Neighbours;
-use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
-use crate::replica::SizesOfAll;
+use crate::ports::{LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
 use crate::roster::{self, Follower, Told};
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
 use crate::stop::{Ending, Orders};
 use crate::supervisor;
-use crate::timing::Timing;
 use crate::view::{NodeView, Seen};
 use raftlet::core::{NodeId, Sender, Time};
 use raftlet::{NodeSeat, PortSet, ShardOptions};
@@ -152,6 +152,7 @@ struct Parts {
     /// Tells that peers refuse this node's identity.
     refused: oneshot::Receiver<Failure>,
     home: Home<RealDisk>,
+    founding: Founding,
     disk: RealDisk,
     is_first_start: bool,
 }
@@ -169,7 +170,7 @@ impl Parts {
             node: config.node,
             initial_members: config.initial_members.clone(),
         };
-        let home = Home::open(disk.clone(), &claims, random_incarnation)
+        let home = Home::open_in(disk.clone(), &claims, config.cluster, random_incarnation)
             .await
             .map_err(|error| data_failure(&error))?;
         for warning in home.warnings() {
@@ -185,15 +186,16 @@ impl Parts {
         let identity = home.identity();
         let founders = config::parse_members(&home.founders())?;
         let is_founder = founders.iter().any(|(node, _)| *node == identity.node);
-        let stored = bootstrap::stored(&log, config.slots, is_founder).await?;
-        bootstrap::check_list(&config, identity.cluster, &stored, is_founder)?;
+        let mut founding = Founding::look(&config.data_dir)?;
+        let stored = bootstrap::stored(&log, config.slots, is_founder, &founding).await?;
+        bootstrap::check_list(&config, (identity.cluster, &founders), &stored, &founding)?;
         let options = net_options(&config, identity, &stored, (&home, &told, is_founder));
         let time: raftlet_net::TimeSource = Rc::new(move || Time::from_ns(clock.elapsed_ns()));
         let net = Net::new(peers, options, time)
             .map_err(|error| Failure::caused(Exit::Config, "--initial-members", &error))?;
         let shard = Rc::new(new_shard(&config, identity, clock, &log, &net)?);
         if let Stored::Some { first: Some(list), missing, .. } = &stored {
-            bootstrap::write(&shard, missing, list).await?;
+            bootstrap::begin((&shard, &log), &mut founding, missing, list).await?;
         }
         let seen = Seen {
             log: log.clone(),
@@ -201,6 +203,7 @@ impl Parts {
             net: net.handle(),
             logging,
             founding: (home.cluster_name(), home.founders()),
+            damage_found: report.damage.len(),
         };
         let view = NodeView::new(identity, clock, seen);
         let (sink, refused) = ShardSink::new(seat(identity), Rc::clone(&shard), home.clone());
@@ -215,6 +218,7 @@ impl Parts {
             view: Rc::new(view),
             refused,
             home,
+            founding,
             disk,
             is_first_start: stored == Stored::Nothing && is_founder,
         })
@@ -244,7 +248,8 @@ impl Parts {
                 order = orders.next() => return order,
             };
             let groups: Vec<_> = bootstrap::group_ids(self.config.slots).collect();
-            bootstrap::write(&self.shard, &groups, &list).await?;
+            let (places, mut founding) = ((&*self.shard, &self.log), self.founding);
+            bootstrap::begin(places, &mut founding, &groups, &list).await?;
             net.roll_call_written();
             info!(members = list.len(), "a new cluster begins");
         }
@@ -316,7 +321,7 @@ fn follower(
 /// Tasks that bring the log's time to deadlines. They end with the node.
 fn keep_times(keyspace: &Keyspace) {
     for (group, timing) in keyspace.timings() {
-        let draw = || hash_seed().ok();
+        let draw = || groups::hash_seed().ok();
         spawn_local(expiry::keep_time(group.clone(), Rc::clone(timing), draw));
     }
 }
@@ -448,17 +453,7 @@ async fn open_groups(
     (clock, net): (TokioClock, NetHandle),
     shard: &Shard,
 ) -> Result<Keyspace, Failure> {
-    let sizes = SizesOfAll::default();
-    let mut groups: Vec<(Group, Rc<Timing>)> = Vec::new();
-    for id in bootstrap::group_ids(config.slots) {
-        let timing = Rc::new(Timing::new(clock));
-        let replica = sizes.replica(hash_seed()?, Rc::clone(&timing));
-        let group = shard
-            .open(id, bootstrap::GENERATION, replica)
-            .await
-            .map_err(|error| data_failure(&error))?;
-        groups.push((group, timing));
-    }
+    let (groups, sizes) = groups::open(config.slots, clock, shard).await?;
     let info = NodeInfo {
         node_id: identity.node.get(),
         process_id: std::process::id(),
@@ -482,10 +477,4 @@ fn seed(seat: &Sender) -> u64 {
     let low = seat.incarnation.0 ^ (seat.incarnation.0 >> 64);
     let low = u64::try_from(low & u128::from(u64::MAX)).unwrap_or_default();
     low ^ seat.run.get().rotate_left(40) ^ seat.node.get().rotate_left(20)
-}
-
-/// Secret: a client that knew it could choose keys that collide.
-fn hash_seed() -> Result<u64, Failure> {
-    let random = random_incarnation().map_err(|error| data_failure(&error))?;
-    Ok(u64::try_from(random.0 >> 64).unwrap_or_default())
 }

@@ -24,7 +24,7 @@ use crate::member;
 use crate::members::{self, Op, Order, Roster};
 use crate::ports::{Group, Shard};
 use crate::supervisor;
-use raftlet::core::{Incarnation, NodeId, Sender};
+use raftlet::core::{ClusterId, Incarnation, NodeId, Sender};
 use raftlet_kv::SlotMap;
 use raftlet_log::{Home, RealDisk};
 use raftlet_net::{NetHandle, PeerOptions};
@@ -76,8 +76,7 @@ impl Follower {
                 self.look(&mut known, own);
                 self.net.set_peers(self.peers(&known));
             }
-            let is_stranger = !self.groups.is_empty()
-                && self.groups.iter().any(|group| group.members().1.is_empty());
+            let is_stranger = !self.groups.is_empty() && self.groups.iter().any(is_stranger_to);
             if is_stranger && looks.is_multiple_of(ASK_LOOKS) {
                 self.ask_in(&mut known, own).await;
             }
@@ -175,6 +174,12 @@ pub(crate) fn peers<'a>(
         .collect()
 }
 
+/// Whether a group waits for its first configuration. One that is out of service
+/// knows none and waits for nothing.
+fn is_stranger_to(group: &Group) -> bool {
+    group.members().1.is_empty() && group.status().halted.is_none()
+}
+
 /// Whom another node has told of: node, incarnation, peer address.
 pub(crate) type Told = Vec<(NodeId, Incarnation, String)>;
 
@@ -219,6 +224,7 @@ pub(crate) async fn learn(config: &mut Config, waiting: &RefCell<String>) -> Res
         .map_err(|error| Failure::caused(Exit::Config, &format!("--join {join}"), &error))?;
     config.initial_members = config::parse_members(&roster.founders)?;
     config.cluster_name.clone_from(&roster.cluster_name);
+    config.cluster = u128::from_str_radix(&roster.cluster_id, 16).ok().map(ClusterId);
     let is_founder = config.initial_members.iter().any(|(node, _)| *node == config.node);
     if is_founder && !has_begun {
         return Err(Failure::config(format!(

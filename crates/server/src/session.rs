@@ -245,6 +245,7 @@ impl<'a> Session<'a> {
         if replies.is_empty() {
             replies.shrink_to(OUTPUT_KEPT_BYTES);
         }
+        self.seat.owes(replies.len());
         Ok(was_full && replies.len() < self.output_bytes_max)
     }
 
@@ -260,6 +261,7 @@ impl<'a> Session<'a> {
         }
         let written = ready!(Pin::new(writer).poll_write(cx, replies))?;
         drop(replies.drain(..written));
+        self.seat.owes(replies.len());
         Poll::Ready(Ok(()))
     }
 

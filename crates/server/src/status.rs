@@ -77,6 +77,9 @@ pub(crate) struct LogStatus {
     pub(crate) memory_bytes: u64,
     /// Its limit, `--log-memory-mib`.
     pub(crate) memory_bytes_max: u64,
+    /// Damaged places that this start found in it, healed ones included.
+    #[serde(default)]
+    pub(crate) damage_found: u64,
 }
 
 /// The client port since the start.
@@ -143,8 +146,23 @@ pub(crate) struct GroupStatus {
     /// 16 hexadecimal digits; equal on members at an equal `digest_index`.
     pub(crate) state_digest: String,
     pub(crate) digest_index: u64,
+    /// What of it is damaged here (rule 10); absent when it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) damage: Option<DamageStatus>,
     /// In order of node id.
     pub(crate) members: Vec<MemberStatus>,
+}
+
+/// A group that this node's disk did not give back whole.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct DamageStatus {
+    /// Whether it takes no part until its member is replaced. Otherwise a leader
+    /// sends again what was lost, and until then it gives no vote.
+    pub(crate) is_out: bool,
+    /// The last entry that was lost; `durable_index` tells how far it is again.
+    pub(crate) lost_until: u64,
+    /// What, where, remedy.
+    pub(crate) text: String,
 }
 
 /// A snapshot on its way.
@@ -254,6 +272,9 @@ impl NodeStatus {
                 group.state_digest,
                 group.digest_index,
             ));
+            if let Some(damage) = &group.damage {
+                text.push_str(&format!("         damaged: {}\n", damage.text));
+            }
             for transfer in &group.transfers {
                 text.push_str(&format!(
                     "         snapshot {} node {}: {} of {} parts\n",
@@ -305,7 +326,9 @@ fn duration(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClientsStatus, GroupStatus, LogStatus, NodeStatus, PeerStatus, Role};
+    use super::{
+        ClientsStatus, DamageStatus, GroupStatus, LogStatus, NodeStatus, PeerStatus, Role,
+    };
 
     fn node() -> NodeStatus {
         NodeStatus {
@@ -340,6 +363,11 @@ mod tests {
                 transfers: Vec::new(),
                 state_digest: "ab".repeat(8),
                 digest_index: 7,
+                damage: Some(DamageStatus {
+                    is_out: false,
+                    lost_until: 9,
+                    text: "entries up to 9 were lost".to_owned(),
+                }),
                 members: Vec::new(),
             }],
         }

@@ -6,8 +6,13 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::backup::give::{self, GivesBackups, Refused, Streams};
 use crate::cli::logging::LogLevel;
 use crate::clock::TokioClock;
+use crate::fill::AdminFill;
 use crate::handover::{self, HandsOver, Order, Outcome};
 use crate::history::{History, Reading, Sample};
 use crate::inspect::Inspect;
@@ -18,11 +23,11 @@ use crate::metrics::Metrics;
 use crate::ports::{Group, Shard, SharedLog};
 use crate::snapshots::{self, TakesSnapshots};
 use crate::status::{
-    ClientsStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, PeerStatus, Role,
-    SnapshotTransfer,
+    ClientsStatus, DamageStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, PeerStatus,
+    Role, SnapshotTransfer,
 };
 use raftlet::core::{Counters, GroupId, Liveness, NodeId, Role as CoreRole};
-use raftlet::{SnapshotProgress, SnapshotsStatus, StateDigest};
+use raftlet::{Halt, SnapshotProgress, SnapshotsStatus, StateDigest, StorageError};
 use raftlet_log::Identity;
 use raftlet_net::NetHandle;
 
@@ -35,6 +40,8 @@ pub(crate) struct Seen {
     pub(crate) logging: Logging,
     /// Name and first members of the cluster.
     pub(crate) founding: (String, String),
+    /// Damaged places that the start found in the log.
+    pub(crate) damage_found: usize,
 }
 
 /// A node as its admin port sees it.
@@ -47,6 +54,7 @@ pub(crate) struct NodeView {
     net: NetHandle,
     logging: Logging,
     founding: (String, String),
+    damage_found: usize,
     /// Set when the groups are open.
     keyspace: OnceCell<Rc<Keyspace>>,
     is_stopping: Cell<bool>,
@@ -56,11 +64,13 @@ pub(crate) struct NodeView {
     /// out with a batch has none at that moment.
     digests: RefCell<BTreeMap<GroupId, StateDigest>>,
     history: History,
+    admin_fill: AdminFill,
+    backups: Streams,
 }
 
 impl NodeView {
     pub(crate) fn new(identity: Identity, clock: TokioClock, seen: Seen) -> Self {
-        let Seen { log, shard, net, logging, founding } = seen;
+        let Seen { log, shard, net, logging, founding, damage_found } = seen;
         Self {
             identity,
             clock,
@@ -69,11 +79,14 @@ impl NodeView {
             net,
             logging,
             founding,
+            damage_found,
             keyspace: OnceCell::new(),
             is_stopping: Cell::new(false),
             waiting: RefCell::default(),
             digests: RefCell::new(BTreeMap::new()),
             history: History::default(),
+            admin_fill: AdminFill::default(),
+            backups: Streams::default(),
         }
     }
 
@@ -111,6 +124,7 @@ impl NodeView {
             writes_started_before_first_ack: shard.counters.writes_started_before_first_ack,
             memory_bytes: u64::try_from(shard.log_memory_bytes).unwrap_or(u64::MAX),
             memory_bytes_max: u64::try_from(shard.log_memory_bytes_max).unwrap_or(u64::MAX),
+            damage_found: u64::try_from(self.damage_found).unwrap_or(u64::MAX),
         }
     }
 
@@ -158,6 +172,7 @@ impl NodeView {
             transfers: transfers(&status.snapshots),
             state_digest: format!("{:016x}", digest.map_or(0, |digest| digest.digest)),
             digest_index: digest.map_or(0, |digest| digest.index.get()),
+            damage: damage(&status),
             members: status
                 .core
                 .members
@@ -172,6 +187,19 @@ impl NodeView {
     }
 }
 
+/// What of a group is damaged here.
+fn damage(status: &raftlet::GroupStatus) -> Option<DamageStatus> {
+    if let Some(Halt::Storage(error @ StorageError::Damaged { .. })) = &status.halted {
+        return Some(DamageStatus { is_out: true, lost_until: 0, text: error.to_string() });
+    }
+    let (until, held) = (status.core.refill_until?, status.core.durable_index);
+    let text = format!(
+        "entries up to {until} were lost and are held again up to {held}: it gives no vote until a \
+         leader has sent all of them, which needs a majority of the others"
+    );
+    Some(DamageStatus { is_out: false, lost_until: until.get(), text })
+}
+
 /// What is under way, to other nodes first.
 fn transfers(snapshots: &SnapshotsStatus) -> Vec<SnapshotTransfer> {
     let transfer = |progress: &SnapshotProgress, is_received| SnapshotTransfer {
@@ -182,6 +210,13 @@ fn transfers(snapshots: &SnapshotsStatus) -> Vec<SnapshotTransfer> {
     };
     let sent = snapshots.sending.iter().map(|progress| transfer(progress, false));
     sent.chain(snapshots.receiving.iter().map(|progress| transfer(progress, true))).collect()
+}
+
+impl GivesBackups for NodeView {
+    async fn give_backup(&self, order: give::Order) -> Result<mpsc::Receiver<Bytes>, Refused> {
+        let groups = self.keyspace.get().map_or(&[][..], |keyspace| keyspace.groups());
+        give::give(groups, &self.log, &self.backups, order).await
+    }
 }
 
 impl TakesSnapshots for NodeView {
@@ -256,6 +291,10 @@ impl Inspect for NodeView {
         self.logging.recent().since(after)
     }
 
+    fn admin_fill(&self) -> &AdminFill {
+        &self.admin_fill
+    }
+
     fn metrics(&self) -> Metrics {
         let keyspace = self.keyspace.get();
         let groups = keyspace.map_or(&[][..], |keyspace| keyspace.groups());
@@ -271,6 +310,14 @@ impl Inspect for NodeView {
             clients_max: info.clients_len_max,
             keys: info.keys_len,
             used_bytes: info.used_memory_bytes,
+            memory_bytes_max: keyspace.map_or(0, |keyspace| keyspace.memory_bytes_max()),
+            clients_fill: keyspace
+                .map(|keyspace| keyspace.client_list().fill())
+                .unwrap_or_default(),
+            limits: keyspace.map(|keyspace| keyspace.limits()).unwrap_or_default(),
+            scripts_loaded: keyspace.map_or(0, |keyspace| keyspace.scripts().borrow().loaded_len()),
+            admin_connections: self.admin_fill.connections.get(),
+            dashboard_watchers: self.admin_fill.watchers.get(),
         }
     }
 

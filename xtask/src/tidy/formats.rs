@@ -14,7 +14,8 @@ use super::{Finding, House};
 use crate::rust::Source;
 use crate::tree::Tree;
 
-const DOCUMENTS: [&str; 3] = ["docs/format-kv-snapshot.md", "docs/format-log.md", "docs/wire.md"];
+const DOCUMENTS: [&str; 4] =
+    ["docs/format-backup.md", "docs/format-kv-snapshot.md", "docs/format-log.md", "docs/wire.md"];
 const MARK: &str = "format-hash:";
 
 pub(super) fn check(house: &House<'_>) -> Vec<Finding> {

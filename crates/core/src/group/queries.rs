@@ -57,6 +57,9 @@ pub struct Status {
     pub catching_up: Vec<CatchUp>,
     /// Whether this member's own removal is committed.
     pub is_removed: bool,
+    /// Storage lost entries; this one was the last. Until a leader has sent them
+    /// again this member gives no vote (rule 10).
+    pub refill_until: Option<Index>,
 }
 
 impl Group {
@@ -223,6 +226,7 @@ impl Group {
             configuration_index: self.configuration_index(),
             catching_up: self.catching_up(),
             is_removed: self.is_removed(),
+            refill_until: self.state.refill.as_ref().map(|refill| refill.until()),
         }
     }
 

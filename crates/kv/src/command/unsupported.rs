@@ -45,7 +45,7 @@ static UNSUPPORTED: &[(&str, &str)] = &[
     ("raftlet replicates by its own protocol", "migrate psync replconf sync"),
     (
         "a write is on a majority's disks before it is acknowledged",
-        "bgrewriteaof bgsave lastsave save waitaof",
+        "bgrewriteaof bgsave lastsave save",
     ),
     ("send SIGTERM to the process", "shutdown"),
     ("use the flags of `raftlet serve`", "module"),
@@ -58,10 +58,6 @@ static UNSUPPORTED: &[(&str, &str)] = &[
 /// The same of subcommands, where the table has the container.
 static UNSUPPORTED_SUBCOMMANDS: &[(&str, &str)] = &[
     ("no client is ever paused", "client|pause"),
-    (
-        "SCAN and its MATCH walk a slot's keys as well",
-        "cluster|countkeysinslot cluster|getkeysinslot",
-    ),
     (
         "slots are dealt to groups at first start, `raftlet status` shows who leads",
         "cluster|addslots cluster|addslotsrange cluster|delslots cluster|delslotsrange \

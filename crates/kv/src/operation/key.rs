@@ -37,6 +37,13 @@ pub enum KeyQuery<B> {
     },
     /// Some keys, and where to go on.
     Scan(Box<KeyScan<B>>),
+    /// How many keys a slot has, or some of them.
+    InSlot {
+        /// Of the slots this group has.
+        slot: u16,
+        /// So many keys at most; `None`: only how many there are.
+        len_max: Option<u64>,
+    },
     /// How a value would be stored in Redis.
     Encoding {
         /// Its key.

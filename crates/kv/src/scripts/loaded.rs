@@ -18,6 +18,15 @@ const SPELLINGS_LEN_MAX: usize = 256;
 pub struct Scripts(VecDeque<([u8; 20], Script)>);
 
 impl Scripts {
+    /// How many spellings are remembered at most.
+    pub const LEN_MAX: usize = SPELLINGS_LEN_MAX;
+
+    /// How many spellings are remembered.
+    #[must_use]
+    pub fn loaded_len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn find(&self, digest: &[u8; 20]) -> Option<Script> {
         let loaded = self.0.iter().find(|(known, _)| known == digest);
         Script::of_digest(digest).or(loaded.map(|(_, script)| *script))

@@ -3,8 +3,9 @@
 //! Redis knows masters, each with ranges of slots, and replicas. Here a node
 //! may lead some groups and follow in others, and serves every key whoever
 //! leads. So a *master* is a node that leads at least one group; its slots are
-//! those groups'; the others are shown as replicas of a leader. Only leaders
-//! are listed with slots: some clients file each node under one role.
+//! those groups'; a node that leads nothing is shown as a replica of each
+//! leader, so that a client knows whom to ask once its leader is dead. A leader
+//! is nobody's replica: some clients file each node under one role.
 //!
 //! Invariant: every slot is listed with a node that serves it. If a leader is
 //! unknown, or where clients reach it, that is the node that is asked: it
@@ -92,41 +93,58 @@ impl View<'_> {
         nodes
     }
 
+    /// Nodes that live and lead nothing; clients may be sent to them, too.
+    fn replicas(&self) -> Vec<u64> {
+        let masters = self.ranges_by_node();
+        let idle = self.info.nodes.iter().filter(|node| {
+            let is_met = self.place_of(node.node_id).is_some();
+            node.is_alive && is_met && !masters.contains_key(&node.node_id)
+        });
+        idle.map(|node| node.node_id).collect()
+    }
+
     fn slots(&self) -> Reply {
-        let rows = self.ranges().into_iter().map(|(range, node)| {
+        let replicas = self.replicas();
+        let described = |node: u64| {
             let place = self.place_of(node);
             Reply::Array(vec![
-                first(&range),
-                last(&range),
-                Reply::Array(vec![
-                    Reply::Bulk(place.as_ref().map_or("", |it| it.host).to_owned().into()),
-                    Reply::Integer(place.map_or(0, |it| i64::from(it.port))),
-                    Reply::Bulk(self.id_of(node).into()),
-                    Reply::Map(Vec::new()),
-                ]),
+                Reply::Bulk(place.as_ref().map_or("", |it| it.host).to_owned().into()),
+                Reply::Integer(place.map_or(0, |it| i64::from(it.port))),
+                Reply::Bulk(self.id_of(node).into()),
+                Reply::Map(Vec::new()),
             ])
+        };
+        let rows = self.ranges().into_iter().map(|(range, master)| {
+            let mut row = vec![first(&range), last(&range), described(master)];
+            row.extend(replicas.iter().map(|node| described(*node)));
+            Reply::Array(row)
         });
         Reply::Array(rows.collect())
     }
 
     fn shards(&self) -> Reply {
         let text = Reply::bulk_static;
-        let shards = self.ranges_by_node().into_iter().map(|(node, ranges)| {
-            let bounds = ranges.iter().flat_map(|range| [first(range), last(range)]);
+        let replicas = self.replicas();
+        let described = |node: u64, role: &'static str| {
             let host = self.place_of(node).map_or("", |it| it.host).to_owned();
             let port = self.place_of(node).map_or(0, |it| i64::from(it.port));
-            let described = Reply::Map(vec![
+            Reply::Map(vec![
                 (text("id"), Reply::Bulk(self.id_of(node).into())),
                 (text("port"), Reply::Integer(port)),
                 (text("ip"), Reply::Bulk(host.clone().into())),
                 (text("endpoint"), Reply::Bulk(host.into())),
-                (text("role"), text("master")),
+                (text("role"), text(role)),
                 (text("replication-offset"), Reply::Integer(0)),
                 (text("health"), text("online")),
-            ]);
+            ])
+        };
+        let shards = self.ranges_by_node().into_iter().map(|(master, ranges)| {
+            let bounds = ranges.iter().flat_map(|range| [first(range), last(range)]);
+            let mut nodes = vec![described(master, "master")];
+            nodes.extend(replicas.iter().map(|node| described(*node, "replica")));
             Reply::Map(vec![
                 (text("slots"), Reply::Array(bounds.collect())),
-                (text("nodes"), Reply::Array(vec![described])),
+                (text("nodes"), Reply::Array(nodes)),
             ])
         });
         Reply::Array(shards.collect())
@@ -233,6 +251,29 @@ mod tests {
         let ranges = view(&info, 4).ranges();
         assert_eq!(ranges, [(0..4_096, 2), (4_096..8_192, 1), (8_192..16_384, 2)]);
         assert!(view(&info, 4).info_text().contains("cluster_state:fail\r\n"));
+    }
+
+    /// Else a client of the cluster knows nobody once its leader is dead.
+    #[test]
+    fn who_lives_and_leads_nothing_is_listed_behind_each_leader_and_no_leader_is() {
+        let mut info = info();
+        let nodes_of = |info: &ClusterInfo| {
+            let Reply::Array(rows) = view(info, 4).slots() else { panic!("rows") };
+            let ports = rows.into_iter().map(|row| {
+                let Reply::Array(fields) = row else { panic!("a row") };
+                let port = |node: &Reply| match node {
+                    Reply::Array(node) => node[1].clone(),
+                    other => panic!("not a node: {other:?}"),
+                };
+                fields.iter().skip(2).map(port).collect::<Vec<_>>()
+            });
+            ports.collect::<Vec<_>>()
+        };
+        let [one, two, three] = [7_001, 7_002, 7_003].map(Reply::Integer);
+        assert_eq!(nodes_of(&info), [[one.clone()], [two.clone()], [one.clone()]]);
+        info.nodes[2].is_alive = true;
+        info.leaders[2] = Some(1);
+        assert_eq!(nodes_of(&info), [[one, two, three]]);
     }
 
     #[test]

@@ -36,6 +36,14 @@ pub(super) fn answer<B: AsRef<[u8]>>(view: &View<'_>, query: &KeyQuery<B>) -> Re
         KeyQuery::RandomKey { seed } => Response::Value(scan::random_key(view, *seed)),
         KeyQuery::Keys { pattern } => Response::Values(scan::keys(view, pattern.as_ref())),
         KeyQuery::Scan(scan) => scan::scan(view, scan).into(),
+        KeyQuery::InSlot { slot, len_max: None } => {
+            Response::count(scan::in_slot(view, *slot, usize::MAX).len())
+        }
+        KeyQuery::InSlot { slot, len_max: Some(len_max) } => {
+            let len_max = usize::try_from(*len_max).unwrap_or(usize::MAX);
+            let keys = scan::in_slot(view, *slot, len_max);
+            Response::Values(keys.into_iter().map(Some).collect())
+        }
         KeyQuery::Encoding { key } => match live(key) {
             None => Response::Value(None),
             Some(entry) => Reply::bulk_static(entry.value.encoding()).into(),

@@ -10,6 +10,7 @@ use crate::decimal;
 use crate::glob;
 use crate::operation::key::KeyScan;
 use crate::resp::reply::Reply;
+use crate::slot::Slot;
 use crate::store::entry::Entry;
 use crate::store::table::POSITION_BITS;
 use crate::store::view::View;
@@ -31,6 +32,25 @@ pub(super) fn keys(view: &View<'_>, pattern: &[u8]) -> Vec<Option<Bytes>> {
         found.extend(met.drain(..).filter(fits).map(|(key, _)| key));
     }
     found.into_values().into_iter().map(Some).collect()
+}
+
+/// Live keys of a slot, as many as there are up to `len_max`. There is no list
+/// of them: it looks at all keys of the group.
+pub(super) fn in_slot(view: &View<'_>, slot: u16, len_max: usize) -> Vec<Bytes> {
+    let mut found = Keys::default();
+    let mut met = Vec::new();
+    let mut position = Some(0);
+    while let Some(from) = position
+        && found.len() < len_max
+    {
+        position = view.store.entries.walk(from, &mut met);
+        let fits = |(key, entry): &(&[u8], &Entry)| {
+            Slot::of(key).number() == slot && !entry.has_lapsed(view.store.log_time_ms)
+        };
+        let room = len_max - found.len();
+        found.extend(met.drain(..).filter(fits).map(|(key, _)| key).take(room));
+    }
+    found.into_values()
 }
 
 /// One step of a walk: the next cursor, and keys.
@@ -100,6 +120,10 @@ struct Keys {
 }
 
 impl Keys {
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     fn extend<'a>(&mut self, keys: impl Iterator<Item = &'a [u8]>) {
         for key in keys {
             self.bytes.extend_from_slice(key);

@@ -87,15 +87,18 @@ impl Client {
 #[test]
 fn the_cluster_is_told_as_clients_route_by_it() {
     let mut client = Client::new();
-    let id = format!("{}1{:016x}", "0".repeat(23), 2);
-    assert_eq!(
-        client.ask("CLUSTER SLOTS\n"),
-        format!("*1|*3|:0|:16383|*4|$2|h2|:7002|$40|{id}|*0|")
-    );
+    let id = |node: u64| format!("{}1{node:016x}", "0".repeat(23));
+    // The leader, and behind it those to ask when it is dead.
+    let described = |node: u64| format!("*4|$2|h{node}|:{}|$40|{}|*0|", 7_000 + node, id(node));
+    let nodes = [2, 1, 3].map(described).concat();
+    assert_eq!(client.ask("CLUSTER SLOTS\n"), format!("*1|*5|:0|:16383|{nodes}"));
     let shards = client.ask("HELLO 3\nCLUSTER SHARDS\n");
+    let leader = id(2);
     assert!(
-        shards.contains(&format!("*1|%2|$5|slots|*2|:0|:16383|$5|nodes|*1|%7|$2|id|$40|{id}|"))
+        shards.contains(&format!("*1|%2|$5|slots|*2|:0|:16383|$5|nodes|*3|%7|$2|id|$40|{leader}|"))
     );
+    let roles = ["master", "replica", "replica"].map(|role| shards.find(&format!("|{role}|")));
+    assert!(roles.iter().all(Option::is_some) && roles.is_sorted(), "{shards}");
     let text = client.ask("CLUSTER INFO\n");
     assert!(text.starts_with('=') && text.contains("|cluster_state:ok|"), "{text}");
     assert_eq!(client.ask("CLUSTER KEYSLOT foo\n"), ":12182|");

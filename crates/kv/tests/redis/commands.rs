@@ -119,7 +119,6 @@ fn what_redis_has_and_raftlet_has_not_is_refused_by_name() {
         ),
         ("CLUSTER MEET h 1", "-ERR CLUSTER MEET is not supported by raftlet: members are added"),
         ("REPLICAOF h 1", "-ERR REPLICAOF is not supported by raftlet: use any node"),
-        ("WAITAOF 0 0 0", "-ERR WAITAOF is not supported by raftlet: a write is on a majority"),
         ("CLIENT TRACKING ON", "-ERR CLIENT TRACKING is not supported by raftlet: there are no"),
         ("SAVE", "-ERR SAVE is not supported by raftlet: a write is on a majority's disks"),
         ("GETBIT a 1", "-ERR GETBIT is not supported by raftlet: use GETRANGE and SETRANGE"),
@@ -296,4 +295,44 @@ fn compare_and_set_sets_only_what_it_compared() {
     ] {
         assert_eq!(node.ask(format!("{request}\r\n")), answer, "{request}");
     }
+}
+
+#[test]
+fn keys_of_a_slot_are_counted_and_shown_at_the_group_that_has_it() {
+    for groups_len in [1, 5] {
+        let mut node = Node::with(Limits::default(), groups_len);
+        assert_eq!(node.ask("SET {a}1 x\r\nSET {a}2 x\r\nSET b x\r\n"), "+OK|+OK|+OK|");
+        let slot = node.ask("CLUSTER KEYSLOT a\r\n");
+        let slot = slot.trim_start_matches(':').trim_end_matches('|');
+        assert_eq!(node.ask(format!("CLUSTER COUNTKEYSINSLOT {slot}\r\n")), ":2|");
+        let some =
+            |node: &mut Node, len: u32| node.ask(format!("CLUSTER GETKEYSINSLOT {slot} {len}\r\n"));
+        assert_eq!(some(&mut node, 0), "*0|");
+        assert!(some(&mut node, 1).starts_with("*1|$4|{a}"));
+        assert!(some(&mut node, 9).starts_with("*2|$4|{a}"));
+        // Queued, and as an entry behind a write.
+        let queued = node.ask(format!("MULTI\r\nCLUSTER COUNTKEYSINSLOT {slot}\r\nEXEC\r\n"));
+        assert_eq!(queued, "+OK|+QUEUED|*1|:2|");
+        let behind = node.ask(format!("DEL {{a}}1\r\nCLUSTER COUNTKEYSINSLOT {slot}\r\n"));
+        assert_eq!(behind, ":1|:1|");
+    }
+    let mut node = Node::new();
+    for (request, reply) in [
+        ("COUNTKEYSINSLOT 16384", "-ERR Invalid slot|"),
+        ("COUNTKEYSINSLOT -1", "-ERR Invalid slot|"),
+        ("COUNTKEYSINSLOT x", "-ERR value is not an integer or out of range|"),
+        ("GETKEYSINSLOT 0 -1", "-ERR Invalid slot or number of keys|"),
+        ("GETKEYSINSLOT 16384 1", "-ERR Invalid slot or number of keys|"),
+    ] {
+        assert_eq!(node.ask(format!("CLUSTER {request}\r\n")), reply, "{request}");
+    }
+}
+
+#[test]
+fn who_waits_for_disks_is_told_of_the_majority_that_has_it_already() {
+    let mut node = Node::new();
+    assert_eq!(node.ask("WAITAOF 1 0 100\r\n"), "*2|:1|:0|");
+    assert_eq!(node.ask("WAITAOF 1 0 -1\r\n"), "-ERR timeout is negative|");
+    let refused = node.ask("WAITAOF -1 0 0\r\n");
+    assert_eq!(refused, "-ERR value is out of range, must be positive|");
 }

@@ -15,6 +15,7 @@
 #![expect(clippy::indexing_slicing, reason = "what is not there fails the test")]
 
 mod compare;
+mod crowd;
 mod elements;
 mod hashes;
 mod keys;
@@ -29,7 +30,7 @@ mod unordered;
 use bytes::{Bytes, BytesMut};
 
 use self::random::Random;
-use self::server::RedisServer;
+pub use self::server::RedisServer;
 use crate::node::Node;
 use raftlet_kv::{ReplyParser, push_request};
 
@@ -77,7 +78,8 @@ fn random_commands_get_the_replies_of_redis() {
             if differences.len() < TOLD_MAX
                 && let Some(told) = difference(&mut redis, version, &requests)
             {
-                let told = shortened(&mut redis, version, (requests, told));
+                let differs = |fewer: &[Request]| difference(&mut redis, version, fewer);
+                let told = shortened((requests, told), differs);
                 differences.push(format!("RESP{version}, case {case}: {told}"));
             }
         }
@@ -117,10 +119,9 @@ fn difference(redis: &mut RedisServer, version: &str, requests: &[Request]) -> O
 }
 
 /// What is told of as few of the requests as still make a difference.
-fn shortened(
-    redis: &mut RedisServer,
-    version: &str,
-    (mut requests, mut told): (Vec<Request>, String),
+fn shortened<T: Clone>(
+    (mut requests, mut told): (Vec<T>, String),
+    mut difference: impl FnMut(&[T]) -> Option<String>,
 ) -> String {
     let mut step = requests.len() / 2;
     while step > 0 {
@@ -128,7 +129,7 @@ fn shortened(
         while start < requests.len() {
             let end = (start + step).min(requests.len());
             let fewer = [&requests[..start], &requests[end..]].concat();
-            match difference(redis, version, &fewer) {
+            match difference(&fewer) {
                 Some(still) => (requests, told) = (fewer, still),
                 None => start = end,
             }

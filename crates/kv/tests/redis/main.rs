@@ -12,6 +12,7 @@ mod differential;
 mod fuzz;
 mod handshakes;
 mod hostile;
+mod listing;
 mod machine;
 mod node;
 mod ordering;

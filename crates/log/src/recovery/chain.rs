@@ -108,7 +108,7 @@ pub(crate) async fn list<D: Disk>(place: &Place<D>) -> Result<Listing, OpenError
             }
             Named::Spare => listing.spares.push(file.name),
             Named::Snapshot(group, last) => listing.snapshots.push((group, last)),
-            Named::Known => {}
+            Named::Known | Named::Restore => {}
             Named::Foreign => {
                 let warning = format!("{} is not a file of this program; it is ignored", file.name);
                 listing.warnings.push(warning);

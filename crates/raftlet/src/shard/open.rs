@@ -7,7 +7,8 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use crate::applier::Start;
-use crate::error::{BootstrapError, OpenError};
+use crate::error::{BootstrapError, Halt, OpenError};
+use crate::options::NodeSeat;
 use crate::port::{
     FailureDetector, GroupInfo, GroupWrite, LoadedLog, Ports, SnapshotMeta, StateMachine, Storage,
     StorageError, WriteBatch,
@@ -105,13 +106,7 @@ impl<P: Ports> Shard<P> {
         // Another `open` may have been faster.
         self.check_openable(group)?;
         let shared = &self.shared;
-        let seat = Seat {
-            group,
-            generation,
-            node: shared.seat.node,
-            incarnation: shared.seat.incarnation,
-            run: shared.seat.run,
-        };
+        let seat = self.seat(group, generation);
         let now = shared.now();
         let (settings, seed) = shared.state.with(|state| {
             let seed = seed_of(state.options.seed, group, shared.seat.node.get());
@@ -131,6 +126,40 @@ impl<P: Ports> Shard<P> {
         let slot = shared.state.with(|state| state.add(now, core, (machine, start)));
         shared.signal.raise();
         Ok(Group::new(shared, slot))
+    }
+
+    /// Opens a group that storage cannot give back, so that its shard serves the
+    /// others: halted from the start, it takes no part, and whoever asks it for
+    /// something is told the cause. Storage is not touched.
+    ///
+    /// # Errors
+    /// [`OpenError`]; it is not open then.
+    pub fn open_damaged(
+        &self,
+        group: GroupId,
+        generation: Generation,
+        machine: P::Machine,
+        cause: StorageError,
+    ) -> Result<Group<P>, OpenError> {
+        self.check_openable(group)?;
+        let shared = &self.shared;
+        let now = shared.now();
+        let settings = shared.state.with(|state| std::rc::Rc::clone(&state.group_settings));
+        let nothing = Restored::default();
+        let core = core::Group::new(settings, self.seat(group, generation), nothing, 0, now)
+            .map_err(|source| OpenError::Restore { group, source })?;
+        let slot = shared.state.with(|state| {
+            let slot = state.add(now, core, (machine, Start::default()));
+            state.halt(now, slot, &Halt::Storage(cause));
+            slot
+        });
+        shared.signal.raise();
+        Ok(Group::new(shared, slot))
+    }
+
+    fn seat(&self, group: GroupId, generation: Generation) -> Seat {
+        let NodeSeat { node, incarnation, run } = self.shared.seat;
+        Seat { group, generation, node, incarnation, run }
     }
 
     /// Asks storage once which groups it holds.

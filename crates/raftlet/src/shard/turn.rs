@@ -424,7 +424,7 @@ impl<M: StateMachine> State<M> {
                     let ended = self.transfers.on_failure(slot, why);
                     self.due.transfers_ended.extend(ended);
                 }
-                Event::Truncated { .. } => {}
+                Event::Truncated { .. } | Event::Refilled => {}
             }
         }
         member.advance_apply(now.time, &self.options, &mut self.due);

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::dashboard::{FEED_EVERY, WATCHERS_MAX, gather};
+use crate::dashboard::{FEED_EVERY, gather};
+use crate::fill::WATCHERS_MAX;
 use crate::inspect::Inspect;
 
 /// Pictures that wait for a page to take them; it misses the next ones.
@@ -38,20 +39,21 @@ impl Watchers {
         // The channel is new, so there is room.
         let _ = page.try_send(Bytes::from_static(PRELUDE));
         pages.push(page);
+        node.admin_fill().watchers.set(pages.len());
         if !self.is_fed.replace(true) {
             tokio::task::spawn_local(feed(Fed(Rc::clone(self)), Rc::clone(node)));
         }
         Some(pictures)
     }
 
-    /// Shows a picture to all. Whether anybody looks.
-    fn show(&self, picture: &Bytes) -> bool {
+    /// Shows a picture to all. How many look.
+    fn show(&self, picture: &Bytes) -> usize {
         let mut pages = self.pages.borrow_mut();
         // A page that has not taken the last ones misses this one.
         pages.retain(|page| {
             !matches!(page.try_send(picture.clone()), Err(mpsc::error::TrySendError::Closed(_)))
         });
-        !pages.is_empty()
+        pages.len()
     }
 }
 
@@ -73,7 +75,9 @@ async fn feed<N: Inspect>(fed: Fed, node: Rc<N>) {
         let cluster = gather(&node, false).await;
         // Plain data; what does not serialize is not shown.
         let json = serde_json::to_string(&cluster).unwrap_or_default();
-        if !fed.0.show(&Bytes::from(format!("data: {json}\n\n"))) {
+        let watchers_len = fed.0.show(&Bytes::from(format!("data: {json}\n\n")));
+        node.admin_fill().watchers.set(watchers_len);
+        if watchers_len == 0 {
             return;
         }
     }

@@ -1,6 +1,7 @@
 //! Claims about what Prometheus is told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::{Metrics, Seconds};
 use crate::status::{GroupStatus, NodeStatus, Role};
@@ -93,6 +94,53 @@ fn each_metric_is_explained_to_operators() {
     let missing: Vec<&str> =
         names.filter(|name| !OPERATIONS.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "docs/operations.md does not explain {missing:?}");
+}
+
+/// Names of limits: constants of our crates outside of the demo, which is a
+/// client, and the settings of a connection.
+fn bounds(dir: &Path, names: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("demo") {
+            bounds(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let constants = text.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| {
+                let (_, behind) = line.split_once("const ")?;
+                Some(behind.split_once(':')?.0)
+            });
+            names.extend(constants.filter(|name| name.ends_with("_MAX")).map(str::to_owned));
+            if path.ends_with("limits.rs") {
+                let fields =
+                    text.lines().filter_map(|line| line.strip_prefix("    pub ")?.split_once(':'));
+                let fields = fields.map(|(name, _)| name).filter(|name| name.ends_with("_max"));
+                names.extend(fields.map(str::to_owned));
+            }
+        }
+    }
+}
+
+/// Rule 42.
+#[test]
+fn each_bound_is_listed_with_the_metric_that_shows_its_fill() {
+    let mut named = BTreeSet::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    bounds(&root.join("src"), &mut named);
+    bounds(&root.join("../kv/src"), &mut named);
+    let (_, table) = OPERATIONS.split_once("## Every bound").unwrap();
+    let (mut listed, mut metrics_of) = (BTreeSet::new(), BTreeSet::new());
+    for row in table.lines().filter_map(|line| line.strip_prefix("| `")) {
+        let (name, behind) = row.split_once('`').unwrap();
+        listed.insert(name.to_owned());
+        let fill = behind.rsplit(" | ").next().unwrap();
+        metrics_of.extend(fill.split('`').filter(|word| word.starts_with("raftlet_")));
+    }
+    let missing: Vec<&String> = named.difference(&listed).collect();
+    assert!(missing.is_empty(), "docs/operations.md does not list {missing:?}");
+    let text = metrics(1).render();
+    for metric in metrics_of {
+        assert!(text.contains(&format!("# TYPE {metric} ")), "there is no {metric}");
+    }
 }
 
 #[test]

@@ -201,12 +201,15 @@ impl Cluster {
         self.dir.path().join(format!("node-{}.log", at + 1))
     }
 
+    /// The first members, as every node is told.
+    pub(crate) fn initial_members(&self) -> String {
+        let member = |at| format!("{}={}:{}", at + 1, self.ip(at), self.peer_port(at));
+        (0..self.founders).map(member).collect::<Vec<_>>().join(",")
+    }
+
     /// The command line that starts a node.
     pub(crate) fn command(&self, at: usize) -> Command {
         let ([client, peer, admin], ip) = (self.ports[at], self.ip(at));
-        let members: Vec<String> = (0..self.founders)
-            .map(|at| format!("{}={}:{}", at + 1, self.ip(at), self.peer_port(at)))
-            .collect();
         let mut command = match &self.hosts {
             Some(hosts) => hosts.inside(at, &raftlet()),
             None => raftlet(),
@@ -220,7 +223,7 @@ impl Cluster {
             .arg(self.data_dir(at))
             .args(&self.flags);
         if at < self.founders {
-            command.args(["--initial-members", &members.join(",")]);
+            command.args(["--initial-members", &self.initial_members()]);
         }
         if self.hosts.is_some() {
             command.arg("--insecure-bind");

@@ -14,11 +14,14 @@
     reason = "what does not hold ends the test"
 )]
 
+mod backups;
 mod browser;
+mod calendars;
 mod client;
 mod clients;
 mod cluster;
 mod counters;
+mod damage;
 mod dashboard;
 mod demo;
 mod expiry;

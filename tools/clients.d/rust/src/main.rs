@@ -21,7 +21,15 @@ async fn main() -> Outcome {
             }
             Ok(())
         }
-        ["fred", "endure", port, seconds] => fred_endure(port, seconds.parse()?).await,
+        ["redis-rs", "endure-cluster", port, seconds] => {
+            redis_cluster_endure(port, seconds.parse()?)
+        }
+        ["fred", "endure", port, seconds] => {
+            fred_endure(fred_client(port, "redis").await?, seconds.parse()?).await
+        }
+        ["fred", "endure-cluster", port, seconds] => {
+            fred_endure(fred_client(port, "redis-cluster").await?, seconds.parse()?).await
+        }
         _ => Err("usage: raftlet-clients redis-rs|fred basic|endure PORT ...".into()),
     }
 }
@@ -109,15 +117,42 @@ fn redis_endure(port: &str, seconds: u64) -> Outcome {
     count.judge(connection.get(&key)?)
 }
 
-async fn fred_client(port: &str) -> Result<fred::clients::Client, Box<dyn std::error::Error>> {
-    let config = fred::types::config::Config::from_url(&format!("redis://127.0.0.1:{port}"))?;
-    let client = fred::types::Builder::from_config(config).build()?;
+/// The same through the client for clusters, which goes to whoever leads. What
+/// it would repeat by itself cannot be counted.
+fn redis_cluster_endure(port: &str, seconds: u64) -> Outcome {
+    let node = format!("redis://127.0.0.1:{port}/");
+    let client = redis::cluster::ClusterClient::builder(vec![node]).retries(0).build()?;
+    let mut connection = client.get_connection()?;
+    let (key, mut count) = (key("rs-cluster"), Count::default());
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < end {
+        match connection.incr::<_, _, i64>(&key, 1) {
+            Ok(_) => count.acknowledged += 1,
+            Err(error) => {
+                count.note(&error.to_string())?;
+                if let Ok(again) = client.get_connection() {
+                    connection = again;
+                }
+            }
+        }
+    }
+    count.judge(connection.get(&key)?)
+}
+
+async fn fred_client(
+    port: &str,
+    scheme: &str,
+) -> Result<fred::clients::Client, Box<dyn std::error::Error>> {
+    let config = fred::types::config::Config::from_url(&format!("{scheme}://127.0.0.1:{port}"))?;
+    let mut builder = fred::types::Builder::from_config(config);
+    builder.with_connection_config(|config| config.max_command_attempts = 1);
+    let client = builder.build()?;
     client.init().await?;
     Ok(client)
 }
 
 async fn fred_basic(port: &str) -> Outcome {
-    let client = fred_client(port).await?;
+    let client = fred_client(port, "redis").await?;
     let prefix = format!("fred{port}:");
     let (s, n) = (format!("{prefix}s"), format!("{prefix}n"));
     let _: () = client.del(vec![s.clone(), n.clone()]).await?;
@@ -143,8 +178,7 @@ async fn fred_basic(port: &str) -> Outcome {
     Ok(())
 }
 
-async fn fred_endure(port: &str, seconds: u64) -> Outcome {
-    let client = fred_client(port).await?;
+async fn fred_endure(client: fred::clients::Client, seconds: u64) -> Outcome {
     let (key, mut count) = (key("fred"), Count::default());
     let end = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < end {

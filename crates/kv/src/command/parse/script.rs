@@ -72,6 +72,10 @@ pub(crate) fn kill(_: &Args) -> Parsed {
     Err(Reply::error(errors::NO_SCRIPT_RUNS))
 }
 
+pub(crate) fn function_help(_: &Args) -> Parsed {
+    table(TableRequest::Help("function"))
+}
+
 pub(crate) fn help(_: &Args) -> Parsed {
     table(TableRequest::Help("script"))
 }

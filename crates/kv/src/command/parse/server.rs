@@ -84,6 +84,20 @@ pub(crate) fn wait(args: &Args) -> Parsed {
     }
 }
 
+/// `WAITAOF numlocal numreplicas timeout`, of Redis 7.2.
+pub(crate) fn waitaof(args: &Args) -> Parsed {
+    for position in [1, 2] {
+        if integer(args, position)? < 0 {
+            return Err(Reply::error(errors::OUT_OF_POSITIVE_RANGE));
+        }
+    }
+    match args.get(3).and_then(decimal::parse_i64) {
+        None => Err(Reply::error(errors::TIMEOUT_NOT_AN_INTEGER)),
+        Some(..0) => Err(Reply::error(errors::NEGATIVE_TIMEOUT)),
+        Some(0..) => Ok(Request::WaitAof),
+    }
+}
+
 pub(crate) fn config_get(args: &Args) -> Parsed {
     Ok(Request::Config(ConfigRequest::Get(args.bytes_from(2).collect())))
 }

@@ -32,6 +32,15 @@ pub(super) static ROWS: &[Row] = &[
 ];
 
 static CLUSTER: &[Row] = &[
+    Row::new("cluster|countkeysinslot", 3, parse::countkeysinslot)
+        .flags(STALE)
+        .categories(SLOW)
+        .doc("cluster", "3.0.0", "Return the number of local keys in the specified hash slot"),
+    Row::new("cluster|getkeysinslot", 4, parse::getkeysinslot).flags(STALE).categories(SLOW).doc(
+        "cluster",
+        "3.0.0",
+        "Return local key names in the specified hash slot",
+    ),
     Row::new("cluster|help", 2, parse::help).flags(&["loading", "stale"]).categories(SLOW).doc(
         "cluster",
         "5.0.0",

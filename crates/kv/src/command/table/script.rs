@@ -33,6 +33,10 @@ static FUNCTION: &[Row] = &[
         .flags(&["write", "noscript"])
         .categories(&["write", "slow", "scripting"])
         .doc("scripting", "7.0.0", "Deleting all functions"),
+    Row::new("function|help", 2, parse::function_help)
+        .flags(&["loading", "stale"])
+        .categories(SLOW)
+        .doc("scripting", "7.0.0", "Show helpful text about the different subcommands"),
     Row::new("function|list", -2, parse::function_list).flags(&["noscript"]).categories(SLOW).doc(
         "scripting",
         "7.0.0",

@@ -33,6 +33,11 @@ pub(super) static ROWS: &[Row] = &[
         "Wait for the synchronous replication of all the write commands sent in the context of \
          the current connection",
     ),
+    Row::new("waitaof", 4, parse::waitaof).flags(&["noscript"]).categories(SLOW_CONNECTION).doc(
+        "generic",
+        "7.2.0",
+        "Wait until the write commands of the current connection are on disks",
+    ),
 ];
 
 const ADMIN: &[&str] = &["admin", "noscript", "loading", "stale"];

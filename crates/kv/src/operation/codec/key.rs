@@ -25,6 +25,8 @@
 //!  11 memory_usage bytes key
 //!  12 frequency    bytes key
 //!  13 versions     list of bytes key
+//!  14 in_slot      u64 slot
+//!  15 some_in_slot u64 slot, u64 len_max
 //! ```
 
 use crate::operation::codec::DecodeError;
@@ -51,6 +53,8 @@ const IDLETIME: u8 = 10;
 const MEMORY_USAGE: u8 = 11;
 const FREQUENCY: u8 = 12;
 const VERSIONS: u8 = 13;
+const IN_SLOT: u8 = 14;
+const SOME_IN_SLOT: u8 = 15;
 
 pub(super) fn encode_command<B: AsRef<[u8]>>(command: &KeyCommand<B>, out: &mut Vec<u8>) {
     match command {
@@ -157,6 +161,15 @@ pub(super) fn encode_query<B: AsRef<[u8]>>(query: &KeyQuery<B>, out: &mut Vec<u8
             out.push(VERSIONS);
             push_list(out, keys);
         }
+        KeyQuery::InSlot { slot, len_max: None } => {
+            out.push(IN_SLOT);
+            push_u64(out, (*slot).into());
+        }
+        KeyQuery::InSlot { slot, len_max: Some(len_max) } => {
+            out.push(SOME_IN_SLOT);
+            push_u64(out, (*slot).into());
+            push_u64(out, *len_max);
+        }
     }
 }
 
@@ -186,11 +199,13 @@ pub(super) fn decode_query<'a>(reader: &mut Reader<'a>) -> Result<KeyQuery<&'a [
         MEMORY_USAGE => KeyQuery::MemoryUsage { key: reader.bytes()? },
         FREQUENCY => KeyQuery::Frequency { key: reader.bytes()? },
         VERSIONS => KeyQuery::Versions { keys: reader.list(Reader::bytes)? },
+        IN_SLOT => KeyQuery::InSlot { slot: small(reader)?, len_max: None },
+        SOME_IN_SLOT => KeyQuery::InSlot { slot: small(reader)?, len_max: Some(reader.u64()?) },
         found => return Err(DecodeError::UnknownKind { found, offset }),
     })
 }
 
-/// A number of groups; what can't be one is as good as any other.
+/// A number of groups or slots; what can't be one is as good as any other.
 fn small(reader: &mut Reader<'_>) -> Result<u16, DecodeError> {
     Ok(u16::try_from(reader.u64()?).unwrap_or(u16::MAX))
 }
@@ -252,6 +267,14 @@ fn query_samples() -> Vec<(crate::Command<&'static [u8]>, &'static str)> {
         (Query::DbSize, r"\x02 \x02\x02"),
         (Query::Type { key: k }, r"\x02 \x02\x03\x01\x00\x00\x00k"),
         (Query::Deadline { key: k, form }, r"\x02 \x02\x04\x01\x00\x00\x00k\x01\x00"),
+        (
+            Query::InSlot { slot: 258, len_max: None },
+            r"\x02 \x02\x0e\x02\x01\x00\x00\x00\x00\x00\x00",
+        ),
+        (
+            Query::InSlot { slot: 258, len_max: Some(3) },
+            r"\x02 \x02\x0f\x02\x01\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00",
+        ),
         (Query::RandomKey { seed: 7 }, r"\x02 \x02\x05\x07\x00\x00\x00\x00\x00\x00\x00"),
         (Query::Keys { pattern: b"*" }, r"\x02 \x02\x06\x01\x00\x00\x00*"),
         (
