@@ -27,8 +27,6 @@ pub(crate) mod lane;
 pub(crate) mod lock;
 pub mod memory;
 pub mod real;
-#[cfg(feature = "io-uring")]
-mod ring;
 
 use std::fmt;
 use std::future::Future;

@@ -13,12 +13,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::serve::ServeArgs;
+use crate::cli::serve::{DiskChoice, ServeArgs};
 use crate::cli::snapshot::SnapshotArgs;
 use crate::failure::{Exit, Failure};
 use raftlet::core::{ClusterId, LeaseOptions, NodeId, Options, Settings};
 use raftlet_kv::SlotMap;
-use raftlet_log::DiskMode;
 
 pub(crate) use access::Access;
 
@@ -70,7 +69,7 @@ pub(crate) struct Config {
     pub(crate) log_memory_bytes_max: usize,
     /// Aimed at, not a bound.
     pub(crate) log_disk_bytes: u64,
-    pub(crate) disk_mode: DiskMode,
+    pub(crate) disk_mode: DiskChoice,
     pub(crate) clients_max: usize,
     pub(crate) client_idle: Option<Duration>,
     pub(crate) snapshots: SnapshotArgs,
@@ -147,7 +146,7 @@ impl Config {
             log_memory_bytes_max: usize::try_from(u64::from(args.limits.log_memory_mib) << 20)
                 .unwrap_or(usize::MAX),
             log_disk_bytes: u64::from(args.limits.log_disk_mib) << 20,
-            disk_mode: args.limits.disk_mode.into(),
+            disk_mode: args.limits.disk_mode,
             clients_max: usize::try_from(args.limits.clients_max).unwrap_or(usize::MAX),
             client_idle: unless_never(args.limits.client_idle_ms),
             access: Access::from_args(&args.clients)?,

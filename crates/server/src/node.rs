@@ -70,7 +70,7 @@ pub(crate) async fn serve(mut config: Config, logging: Logging) -> Result<(), Fa
     let clock = TokioClock::start();
     let lock = DirLock::acquire(&config.data_dir).map_err(|error| data_failure(&error))?;
     let doors = Doors::open(&config).await?;
-    let disk = RealDisk::open(lock, config.disk_mode).map_err(|error| data_failure(&error))?;
+    let disk = ring::disk(lock, config.disk_mode).map_err(|error| data_failure(&error))?;
     let waiting = RefCell::default();
     let told = tokio::select! {
         told = roster::learn(&mut config, &waiting) => told?,

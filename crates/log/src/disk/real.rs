@@ -3,8 +3,7 @@
 //! Three threads a shard, each a lane (`disk/lane.rs`): one for the writes of the log, one
 //! for reads, one for everything that may take its time (files made, filled,
 //! renamed, flushed). So no append waits behind a read or behind zero filling.
-//! With the feature `io-uring`, and where asked for and possible, the log's writes
-//! need no thread (`disk/ring.rs`).
+//! An embedder may bring a way of its own for the log's writes, [`LogWriter`].
 //!
 //! Durable writes are made in the better of two modes, tried out at open with
 //! a real write that is read back:
@@ -15,12 +14,14 @@
 //!   drops its pages first, so that recovery judges by the disk: after a failed
 //!   flush the cache shows bytes that never reached it.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-#[cfg(feature = "io-uring")]
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -29,8 +30,6 @@ use rustix::fs::{Advice, OFlags, fadvise};
 use crate::disk::buffer::{ALIGNMENT_BYTES, Buffer};
 use crate::disk::lane::{Completion, Lane};
 use crate::disk::lock::{DirLock, sync_directory};
-#[cfg(feature = "io-uring")]
-use crate::disk::ring::{Descriptor, Ring};
 use crate::disk::{Disk, DiskError, FileInfo, Reach};
 use crate::width::u64_from;
 
@@ -44,11 +43,6 @@ pub enum DiskMode {
     Direct,
     /// Buffered, for comparison and for tests.
     Buffered,
-    /// As [`Probe`](Self::Probe), and where that is direct the log's writes go by
-    /// io_uring, if the kernel allows it. To be opened, and used, on a thread of a
-    /// tokio runtime with its I/O enabled.
-    #[cfg(feature = "io-uring")]
-    Ring,
 }
 
 /// A directory of a Linux file system. Clones are the same disk; the last one
@@ -56,8 +50,7 @@ pub enum DiskMode {
 #[derive(Clone, Debug)]
 pub struct RealDisk {
     inner: Arc<Inner>,
-    #[cfg(feature = "io-uring")]
-    ring: Option<Rc<Ring>>,
+    writer: Option<Rc<dyn LogWriter>>,
 }
 
 #[derive(Debug)]
@@ -79,17 +72,41 @@ pub struct RealFile {
     plain: File,
 }
 
-#[cfg(feature = "io-uring")]
-impl RealFile {
-    /// For writes that flush, where there is such a descriptor.
-    pub(crate) fn durable_or_plain(&self) -> &File {
-        self.durable.as_ref().unwrap_or(&self.plain)
-    }
+/// Which of a file's descriptors to write to; keeps it open.
+#[derive(Clone, Debug)]
+pub struct Descriptor {
+    file: Arc<RealFile>,
+    reach: Reach,
+}
 
-    /// For all else.
-    pub(crate) const fn plain(&self) -> &File {
-        &self.plain
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let durable = if self.reach == Reach::Durable { self.file.durable.as_ref() } else { None };
+        durable.unwrap_or(&self.file.plain).as_fd()
     }
+}
+
+/// A write under way; dropping it stops waiting and nothing else.
+pub type Writing<'a> = Pin<Box<dyn Future<Output = (Buffer, io::Result<()>)> + 'a>>;
+
+/// Another way of the log's writes to the device than a thread, for a disk in
+/// direct mode.
+///
+/// Laws
+/// 1. `write` writes the whole buffer and gives it back. What it is given
+///    flushes with each write where that is asked for; it adds nothing.
+/// 2. Writes take effect in the order of their first polls, also behind one
+///    that its caller gave up.
+/// 3. The thread that polls is never held up by the device.
+pub trait LogWriter: fmt::Debug {
+    /// What it is, for status.
+    fn name(&self) -> &'static str;
+
+    /// Writes a buffer at `offset`.
+    fn write(&self, to: Descriptor, offset: u64, from: Buffer) -> Writing<'_>;
+
+    /// Ends when all writes have ended, also those that were given up.
+    fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + '_>>;
 }
 
 const PROBE_NAME: &str = "probe.tmp";
@@ -106,7 +123,7 @@ impl RealDisk {
         let is_direct = match mode {
             DiskMode::Buffered => probe(dir, false).map(|()| false),
             DiskMode::Direct => probe(dir, true).map(|()| true),
-            _ => match probe(dir, true) {
+            DiskMode::Probe => match probe(dir, true) {
                 Ok(()) => Ok(true),
                 Err(_) => probe(dir, false).map(|()| false),
             },
@@ -123,11 +140,20 @@ impl RealDisk {
             background: lane("raftlet-prepare")?,
             lock,
         });
-        Ok(Self {
-            #[cfg(feature = "io-uring")]
-            ring: ring(mode, &inner),
-            inner,
-        })
+        Ok(Self { inner, writer: None })
+    }
+
+    /// Whether writes go past the page cache.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        self.inner.is_direct
+    }
+
+    /// The same disk with another way for the log's writes. Clones made before
+    /// keep theirs.
+    #[must_use]
+    pub fn written_by(self, writer: Rc<dyn LogWriter>) -> Self {
+        Self { writer: Some(writer), ..self }
     }
 
     /// Ends when everything that was handed over so far has ended.
@@ -141,20 +167,13 @@ impl RealDisk {
         for end in ends {
             end.await;
         }
-        #[cfg(feature = "io-uring")]
-        if let Some(ring) = &self.ring {
-            ring.settled().await;
+        if let Some(writer) = &self.writer {
+            writer.settled().await;
         }
     }
 
     fn dir(&self) -> Arc<PathBuf> {
         Arc::clone(&self.inner.dir)
-    }
-
-    /// The ring that takes such a write, if one does.
-    #[cfg(feature = "io-uring")]
-    fn ring_for(&self, reach: Reach) -> Option<Rc<Ring>> {
-        if reach == Reach::Background { None } else { self.ring.clone() }
     }
 }
 
@@ -162,11 +181,11 @@ impl Disk for RealDisk {
     type File = Arc<RealFile>;
 
     fn mode(&self) -> &'static str {
-        #[cfg(feature = "io-uring")]
-        if self.ring.is_some() {
-            return "direct, io_uring";
+        match &self.writer {
+            Some(writer) => writer.name(),
+            None if self.inner.is_direct => "direct",
+            None => "buffered",
         }
-        if self.inner.is_direct { "direct" } else { "buffered" }
     }
 
     fn place(&self) -> String {
@@ -230,9 +249,11 @@ impl Disk for RealDisk {
     ) -> impl Future<Output = (Buffer, Result<(), DiskError>)> {
         let disk = self.clone();
         async move {
-            #[cfg(feature = "io-uring")]
-            if let Some(ring) = disk.ring_for(reach) {
-                return write_by(&ring, file, offset, from, reach).await;
+            if let Some(writer) = disk.writer.filter(|_| reach != Reach::Background) {
+                let to = Descriptor { file: Arc::clone(file), reach };
+                let (buffer, written) = writer.write(to, offset, from).await;
+                let failed = |error| DiskError::from_io("write", &file.name, offset, &error);
+                return (buffer, written.map_err(failed));
             }
             let writing = Arc::clone(file);
             let lane = match reach {
@@ -293,31 +314,6 @@ impl Disk for RealDisk {
                 .map_err(|error| DiskError::from_io("sync", &dir.to_string_lossy(), 0, &error))
         }))
     }
-}
-
-/// A ring, where one is wanted and can be had, and writes are direct.
-#[cfg(feature = "io-uring")]
-fn ring(mode: DiskMode, inner: &Inner) -> Option<Rc<Ring>> {
-    let is_wanted = mode == DiskMode::Ring && inner.is_direct;
-    // Refused by many a sandbox; then there is the thread.
-    is_wanted.then(Ring::open)?.ok().map(Rc::new)
-}
-
-#[cfg(feature = "io-uring")]
-async fn write_by(
-    ring: &Ring,
-    file: &Arc<RealFile>,
-    offset: u64,
-    from: Buffer,
-    reach: Reach,
-) -> (Buffer, Result<(), DiskError>) {
-    let descriptor = match reach {
-        Reach::Durable => Descriptor::Durable(Arc::clone(file)),
-        Reach::Cache | Reach::Background => Descriptor::Plain(Arc::clone(file)),
-    };
-    let (buffer, written) = ring.write(descriptor, offset, from).await;
-    let failed = |error| DiskError::from_io("write", &file.name, offset, &error);
-    (buffer, written.map_err(failed))
 }
 
 /// The one error of a thread that is gone.
@@ -449,80 +445,6 @@ mod tests {
             let lock = DirLock::acquire(dir.path()).unwrap();
             check(&RealDisk::open(lock, mode).unwrap());
         }
-    }
-
-    /// The same by io_uring, where this machine has it: else the thread.
-    #[cfg(feature = "io-uring")]
-    #[test]
-    fn a_ring_writes_what_a_thread_writes_in_order() {
-        let dir = tempfile::tempdir().unwrap();
-        let lock = DirLock::acquire(dir.path()).unwrap();
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_all().build().unwrap().block_on(async {
-            let disk = RealDisk::open(lock, DiskMode::Ring).unwrap();
-            println!("writes are {}", disk.mode());
-            let file = disk.create("a").await.unwrap();
-            let mut blocks = Vec::new();
-            for number in 0..64 {
-                let mut block = Buffer::zeroed(8192);
-                block.bytes_mut().fill(number);
-                blocks.push(block);
-            }
-            // Each overwrites half of the one before.
-            for (number, block) in (0..).zip(blocks) {
-                let reach = if number % 3 == 0 { Reach::Cache } else { Reach::Durable };
-                let writing = disk.write_at(&file, number * 4096, block, reach);
-                let (block, result) = writing.await;
-                result.unwrap();
-                assert_eq!(block.len(), 8192);
-            }
-            let (read, bytes) = disk.read_at(&file, 0, Buffer::zeroed(65 * 4096)).await;
-            assert_eq!(bytes.unwrap(), 65 * 4096);
-            for (number, block) in (0..=63).chain([63]).zip(read.bytes().chunks(4096)) {
-                assert!(block.iter().all(|byte| *byte == number), "block {number}");
-            }
-        });
-    }
-
-    /// A write that its caller gave up may still be under way: the next one
-    /// must find the ring in order, and the end must not take the buffer away.
-    #[cfg(feature = "io-uring")]
-    #[test]
-    fn a_write_by_ring_that_was_given_up_disturbs_no_later_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let lock = DirLock::acquire(dir.path()).unwrap();
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_all().build().unwrap().block_on(async {
-            let disk = RealDisk::open(lock, DiskMode::Ring).unwrap();
-            let file = disk.create("a").await.unwrap();
-            for number in 0..32 {
-                let mut given_up = Buffer::zeroed(4096);
-                given_up.bytes_mut().fill(255);
-                let giving_up = disk.write_at(&file, 0, given_up, Reach::Durable);
-                let polled_once = tokio::select! {
-                    biased;
-                    done = giving_up => Some(done),
-                    () = std::future::ready(()) => None,
-                };
-                drop(polled_once);
-                let mut block = Buffer::zeroed(4096);
-                block.bytes_mut().fill(number);
-                let (_, result) = disk.write_at(&file, 4096, block, Reach::Durable).await;
-                result.unwrap();
-                let (read, bytes) = disk.read_at(&file, 4096, Buffer::zeroed(4096)).await;
-                assert_eq!(bytes.unwrap(), 4096);
-                assert!(read.bytes().iter().all(|byte| *byte == number), "{number}");
-            }
-            let last = disk.write_at(&file, 0, Buffer::zeroed(4096), Reach::Durable);
-            tokio::select! {
-                biased;
-                _ = last => {}
-                () = std::future::ready(()) => {}
-            }
-            disk.settled().await;
-            let (read, _) = disk.read_at(&file, 0, Buffer::zeroed(4096)).await;
-            assert!(read.bytes().iter().all(|byte| *byte == 0), "it was settled, not written");
-        });
     }
 
     #[test]

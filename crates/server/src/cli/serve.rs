@@ -13,7 +13,6 @@ use clap::{Args, ValueEnum};
 use crate::cli::clients::ClientArgs;
 use crate::cli::logging::LoggingArgs;
 use crate::cli::snapshot::SnapshotArgs;
-use raftlet_log::DiskMode;
 
 /// How the log's writes reach the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,16 +23,6 @@ pub(crate) enum DiskChoice {
     Direct,
     /// Through the page cache.
     Buffered,
-}
-
-impl From<DiskChoice> for DiskMode {
-    fn from(choice: DiskChoice) -> Self {
-        match choice {
-            DiskChoice::Auto => Self::Ring,
-            DiskChoice::Direct => Self::Direct,
-            DiskChoice::Buffered => Self::Buffered,
-        }
-    }
 }
 
 /// One node. Without flags: a cluster of its own on loopback.

@@ -14,9 +14,9 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use compio_buf::{BufResult, IntoInner, IoBuf};
@@ -25,19 +25,41 @@ use compio_driver::{Proactor, ProactorBuilder, PushEntry};
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 use tokio::task::yield_now;
 
-use crate::disk::buffer::Buffer;
-use crate::disk::real::RealFile;
-use crate::gate::Gate;
-use crate::width::u64_from;
+use crate::cli::serve::DiskChoice;
+use raftlet_log::disk::buffer::Buffer;
+use raftlet_log::{Descriptor, DirLock, DiskError, DiskMode, LogWriter, RealDisk, Writing};
+
+/// Opens a node's disk, its log's writes on a ring if that is wanted and can be
+/// had: many a sandbox forbids it.
+///
+/// # Errors
+/// No way of writing that is allowed passes its trial.
+pub(crate) fn disk(lock: DirLock, choice: DiskChoice) -> Result<RealDisk, DiskError> {
+    let mode = match choice {
+        DiskChoice::Auto => DiskMode::Probe,
+        DiskChoice::Direct => DiskMode::Direct,
+        DiskChoice::Buffered => DiskMode::Buffered,
+    };
+    let disk = RealDisk::open(lock, mode)?;
+    if choice != DiskChoice::Auto || !disk.is_direct() {
+        return Ok(disk);
+    }
+    Ok(match Ring::open() {
+        Ok(ring) => disk.written_by(Rc::new(ring)),
+        Err(_) => disk,
+    })
+}
 
 /// One write, the kernel's notice, and room for both.
 const ENTRIES: u32 = 8;
 
 /// A ring of one shard, on its thread.
 pub(crate) struct Ring {
-    turn: Gate,
+    /// One write after the other, in the order of asking.
+    turn: Mutex<()>,
     /// `None` when dropped.
     proactor: RefCell<Option<Proactor>>,
     done: AsyncFd<OwnedFd>,
@@ -62,7 +84,7 @@ impl Ring {
         )]
         let done = AsyncFd::new(bell)?;
         Ok(Self {
-            turn: Gate::default(),
+            turn: Mutex::new(()),
             proactor: RefCell::new(Some(proactor)),
             done,
             held: Rc::default(),
@@ -75,13 +97,13 @@ impl Ring {
     /// # Cancel safety
     /// Dropped after its first poll, what was handed to the kernel is written
     /// all the same.
-    pub(crate) async fn write(
+    async fn write_all(
         &self,
         file: Descriptor,
         offset: u64,
         from: Buffer,
     ) -> (Buffer, io::Result<()>) {
-        let _turn = self.turn.enter().await;
+        let _turn = self.turn.lock().await;
         if let Err(error) = self.quiet().await {
             return (from, Err(error));
         }
@@ -90,7 +112,7 @@ impl Ring {
             if rest.as_init().is_empty() {
                 return (rest.buffer, Ok(()));
             }
-            let at = offset + u64_from(rest.done);
+            let at = offset.saturating_add(u64::try_from(rest.done).unwrap_or(u64::MAX));
             let (back, written) = match self.run(WriteAt::new(file.clone(), at, rest)).await {
                 Ok(BufResult(written, back)) => (back, written),
                 // The kernel may still hold the buffer.
@@ -108,8 +130,8 @@ impl Ring {
 
     /// Ends when every write that was asked for has ended, also those that
     /// their callers gave up.
-    pub(crate) async fn settled(&self) {
-        let _turn = self.turn.enter().await;
+    async fn all_ended(&self) {
+        let _turn = self.turn.lock().await;
         // A broken ring ends nothing any more.
         let _ = self.quiet().await;
     }
@@ -165,6 +187,20 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 
+impl LogWriter for Ring {
+    fn name(&self) -> &'static str {
+        "direct, io_uring"
+    }
+
+    fn write(&self, to: Descriptor, offset: u64, from: Buffer) -> Writing<'_> {
+        Box::pin(self.write_all(to, offset, from))
+    }
+
+    fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        Box::pin(self.all_ended())
+    }
+}
+
 impl Drop for Ring {
     fn drop(&mut self) {
         // The kernel may still read the buffer: neither is ever given back.
@@ -182,24 +218,6 @@ impl fmt::Debug for Ring {
 
 type Write = WriteAt<Rest, Descriptor>;
 
-/// Which of a file's descriptors to write to; keeps it open.
-#[derive(Clone, Debug)]
-pub(crate) enum Descriptor {
-    /// Flushes with every write.
-    Durable(Arc<RealFile>),
-    /// Into the device's cache.
-    Plain(Arc<RealFile>),
-}
-
-impl AsFd for Descriptor {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Durable(file) => file.durable_or_plain().as_fd(),
-            Self::Plain(file) => file.plain().as_fd(),
-        }
-    }
-}
-
 /// What of a buffer is still to be written.
 #[derive(Debug)]
 struct Rest {
@@ -216,10 +234,86 @@ impl IoBuf for Rest {
 
 #[cfg(test)]
 mod tests {
-    use super::Ring;
+    use super::{Ring, disk};
+    use crate::cli::serve::DiskChoice;
+    use raftlet_log::DirLock;
+    use raftlet_log::disk::buffer::Buffer;
+    use raftlet_log::disk::{Disk, Reach};
 
     #[test]
     fn outside_of_a_runtime_there_is_no_ring() {
         assert!(Ring::open().is_err());
+    }
+
+    /// The same by io_uring, where this machine has it: else the thread.
+    #[test]
+    fn a_ring_writes_what_a_thread_writes_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = DirLock::acquire(dir.path()).unwrap();
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap().block_on(async {
+            let disk = disk(lock, DiskChoice::Auto).unwrap();
+            println!("writes are {}", disk.mode());
+            let file = disk.create("a").await.unwrap();
+            let mut blocks = Vec::new();
+            for number in 0..64 {
+                let mut block = Buffer::zeroed(8192);
+                block.bytes_mut().fill(number);
+                blocks.push(block);
+            }
+            // Each overwrites half of the one before.
+            for (number, block) in (0..).zip(blocks) {
+                let reach = if number % 3 == 0 { Reach::Cache } else { Reach::Durable };
+                let writing = disk.write_at(&file, number * 4096, block, reach);
+                let (block, result) = writing.await;
+                result.unwrap();
+                assert_eq!(block.len(), 8192);
+            }
+            let (read, bytes) = disk.read_at(&file, 0, Buffer::zeroed(65 * 4096)).await;
+            assert_eq!(bytes.unwrap(), 65 * 4096);
+            for (number, block) in (0..=63).chain([63]).zip(read.bytes().chunks(4096)) {
+                assert!(block.iter().all(|byte| *byte == number), "block {number}");
+            }
+        });
+    }
+
+    /// A write that its caller gave up may still be under way: the next one
+    /// must find the ring in order, and the end must not take the buffer away.
+    #[test]
+    fn a_write_by_ring_that_was_given_up_disturbs_no_later_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = DirLock::acquire(dir.path()).unwrap();
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap().block_on(async {
+            let disk = disk(lock, DiskChoice::Auto).unwrap();
+            let file = disk.create("a").await.unwrap();
+            for number in 0..32 {
+                let mut given_up = Buffer::zeroed(4096);
+                given_up.bytes_mut().fill(255);
+                let giving_up = disk.write_at(&file, 0, given_up, Reach::Durable);
+                let polled_once = tokio::select! {
+                    biased;
+                    done = giving_up => Some(done),
+                    () = std::future::ready(()) => None,
+                };
+                drop(polled_once);
+                let mut block = Buffer::zeroed(4096);
+                block.bytes_mut().fill(number);
+                let (_, result) = disk.write_at(&file, 4096, block, Reach::Durable).await;
+                result.unwrap();
+                let (read, bytes) = disk.read_at(&file, 4096, Buffer::zeroed(4096)).await;
+                assert_eq!(bytes.unwrap(), 4096);
+                assert!(read.bytes().iter().all(|byte| *byte == number), "{number}");
+            }
+            let last = disk.write_at(&file, 0, Buffer::zeroed(4096), Reach::Durable);
+            tokio::select! {
+                biased;
+                _ = last => {}
+                () = std::future::ready(()) => {}
+            }
+            disk.settled().await;
+            let (read, _) = disk.read_at(&file, 0, Buffer::zeroed(4096)).await;
+            assert!(read.bytes().iter().all(|byte| *byte == 0), "it was settled, not written");
+        });
     }
 }
