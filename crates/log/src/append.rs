@@ -18,6 +18,7 @@ use crate::names;
 use crate::plan::{Plan, frame_bytes_max, plan};
 use crate::record::{Item, put_echo, put_link};
 use crate::recovery::SegmentRef;
+use crate::reserve::Share;
 use crate::scan::offset_of;
 use crate::segment::FIRST_BLOCK;
 use crate::shard_log::{Chore, Segment, Shared, State};
@@ -120,14 +121,19 @@ impl<D: Disk> Shared<D> {
                 let segment = state.active.number;
                 let plan = plan(batch, &state.groups, segment);
                 let blocks = plan.blocks_max(echo_of(&state).len());
-                let reserve = if plan.has_entries { self.sizes.reserve } else { 0 };
-                let need = Need { blocks, more: plan.blocks_more_max(), reserve };
+                // What opens a term may have the room of votes: without it no
+                // election would end, and no read be answered.
+                let is_short = state.shortage(&self.sizes).is_some();
+                let may_wait = plan.has_entries && (!is_short || plan.brings_commands());
+                let reserve = if may_wait { self.sizes.reserve } else { 0 };
+                let share = if may_wait { Share::Quarter } else { Share::All };
+                let need = Need { blocks, more: plan.blocks_more_max(), reserve, share };
                 (plan, need, segment)
             };
             if plan.frames.is_empty() {
                 return Ok(plan);
             }
-            if plan.has_entries {
+            if need.share != Share::All {
                 self.check_limit(need.blocks).await?;
             }
             self.make_room(&need).await?;
@@ -323,9 +329,13 @@ impl<D: Disk> Shared<D> {
             }
             if let Err(error) = self.prepare_for(need).await {
                 if error.is_no_space() {
+                    self.state.borrow_mut().on_prepared(true);
                     let has_freed = self.purge().await.map_err(|error| self.poison(&error))?;
                     if self.drop_spare() || has_freed {
                         self.do_chores().await;
+                        continue;
+                    }
+                    if self.give_way(self.step_bytes(need.whole()), need.share).await {
                         continue;
                     }
                     return Err(self.no_space(need.blocks, error.to_string()));
@@ -385,6 +395,8 @@ pub(crate) struct Need {
     pub(crate) more: u32,
     /// Blocks to be left for others.
     pub(crate) reserve: u32,
+    /// What it may have of the reserve on disk.
+    pub(crate) share: Share,
 }
 
 impl Need {
@@ -415,6 +427,7 @@ impl<D: Disk> State<D> {
         let number = finished.number;
         self.finished.push(SegmentRef { number, end, is_self_contained: true });
         self.is_burden_unknown = true;
+        self.reserve.is_due = true;
         if end < finished.filled / CUT_FRACTION * (CUT_FRACTION - 1) {
             let bytes = offset_of(end);
             self.after_link.push(Chore::Cut { number, file: finished.file, bytes });

@@ -14,6 +14,10 @@
 //! Moving is for garbage: a segment that is live by half or more is not moved,
 //! its groups are named instead. So moving never writes more than was freed.
 //!
+//! Where room is short all of this is done below the limit too, except that
+//! statements which fill a segment by half are not moved round and round; and
+//! where the segment in use has taken all the room, it ends early.
+//!
 //! Order: what is moved is durable → `IDENTITY` says in both copies which
 //! segment is the oldest needed → the older files are used again or removed.
 //! Killed between any two, the next start ends alike.
@@ -22,12 +26,15 @@ use crate::append::{Need, Purpose, echo_of};
 use crate::block::BLOCK_BYTES;
 use crate::disk::{Disk, DiskError};
 use crate::frame::{FRAME_BYTES_SOFT, blocks_for};
-use crate::index::oldest_needed;
 use crate::index::spans::Held;
+use crate::index::{Groups, oldest_needed};
 use crate::names;
+use crate::options::Sizes;
 use crate::plan::{Plan, frame_bytes_max};
 use crate::prepare::not_no_space;
 use crate::record::{Item, STATE_BYTES_MAX};
+use crate::recovery::SegmentRef;
+use crate::reserve::Share;
 use crate::shard_log::{Chore, Shared, Spare, State};
 use crate::width::{u32_from, u64_from, usize_from};
 use raftlet::core::{Chunk, GroupId, Index};
@@ -39,9 +46,12 @@ const MOVED_GROUP_BYTES_MAX: u64 = 64 << 10;
 const MOVED_FRAME_BYTES_MAX: usize = FRAME_BYTES_SOFT / 16;
 /// Groups named at once; the next are named when these are gone.
 const PINS_MAX: usize = 64;
+/// Segments behind the oldest whose groups are named with it: one at a time
+/// would be slower than a log that grows.
+const PIN_SEGMENTS_MAX: usize = 8;
 /// Free files kept for use: as many as one compaction of a log of four segments
 /// frees at once.
-const SPARES_MAX: usize = 4;
+pub(crate) const SPARES_MAX: usize = 4;
 
 /// What keeps a segment.
 #[derive(Debug, Default)]
@@ -52,6 +62,8 @@ struct Burden {
     /// Groups with a little in it.
     small: Vec<(GroupId, Held)>,
     pins: Vec<Pin>,
+    /// It is the one in use, and ends so that it can be freed.
+    is_retiring: bool,
 }
 
 impl<D: Disk> State<D> {
@@ -68,20 +80,20 @@ impl<D: Disk> State<D> {
             // all known.
             return 0;
         }
-        let needed = oldest_needed(&self.groups).unwrap_or(u64::MAX);
-        let mut count = self.finished.partition_point(|segment| segment.number < needed);
-        // A segment of the old format says nothing of groups that began before.
-        while self.finished.get(count).is_some_and(|next| !next.is_self_contained) && count > 0 {
-            count -= 1;
-        }
-        count
+        free_segments(&self.finished, &self.groups)
     }
 
-    /// What keeps the oldest segment that is not free, if the log is too large.
-    fn burden(&self, soft_bytes: u64) -> Option<Burden> {
+    /// What keeps the oldest segment that is not free, if the log is too large
+    /// or there is no room for more.
+    fn burden(&self, sizes: &Sizes) -> Option<Burden> {
+        let is_short = self.shortage(sizes).is_some();
+        let soft_bytes = if is_short { 0 } else { sizes.soft_bytes };
         let free = self.free_count();
         let freed: u64 = self.finished.iter().take(free).map(|it| u64::from(it.end)).sum();
         let kept = self.log_bytes() - freed * u64_from(BLOCK_BYTES);
+        if is_short && free == self.finished.len() {
+            return self.burden_in_use(sizes);
+        }
         let target = self.finished.get(free).filter(|_| kept > soft_bytes)?;
         let mut burden = Burden { segment: target.number, ..Burden::default() };
         let mut small_bytes = 0;
@@ -99,7 +111,13 @@ impl<D: Disk> State<D> {
                 burden.pins.push(Pin { group: *group, bytes: held.bytes, until: held.until });
             }
         }
-        if small_bytes > u64::from(target.end) * u64_from(BLOCK_BYTES) / 2 {
+        let half = u64::from(target.end) * u64_from(BLOCK_BYTES) / 2;
+        let stated_bytes = u64_from(burden.states.len() * STATE_BYTES_MAX);
+        let is_dense = is_short && small_bytes + stated_bytes > half;
+        if is_dense {
+            burden.states.clear();
+        }
+        if small_bytes > half || is_dense {
             let pin = |(group, held): (GroupId, Held)| Pin {
                 group,
                 bytes: held.bytes,
@@ -108,8 +126,57 @@ impl<D: Disk> State<D> {
             burden.pins.extend(burden.small.drain(..).map(pin));
         }
         burden.pins.sort_by_key(|pin| std::cmp::Reverse(pin.bytes));
+        let mut left = kept - u64::from(target.end) * u64_from(BLOCK_BYTES);
+        for next in self.finished.iter().skip(free + 1).take(PIN_SEGMENTS_MAX) {
+            if left <= soft_bytes || burden.pins.len() >= PINS_MAX {
+                break;
+            }
+            left -= u64::from(next.end) * u64_from(BLOCK_BYTES);
+            self.name_pins(next.number, &mut burden.pins);
+        }
         burden.pins.truncate(PINS_MAX);
         Some(burden)
+    }
+
+    /// Where the segment in use has taken all room there is: all its groups are
+    /// named, and when nothing of them is left in it, it ends.
+    fn burden_in_use(&self, sizes: &Sizes) -> Option<Burden> {
+        let segment = self.active.number;
+        if self.next_block <= sizes.prepare || self.link.is_some() {
+            return None;
+        }
+        let mut burden = Burden { segment, ..Burden::default() };
+        for (group, index) in self.groups.iter() {
+            if index.state_segment == segment {
+                burden.states.push(*group);
+            }
+            if let Some(held) = index.spans.in_segment(segment) {
+                burden.pins.push(Pin { group: *group, bytes: held.bytes, until: held.until });
+            }
+        }
+        burden.is_retiring = burden.pins.is_empty();
+        if !burden.is_retiring {
+            burden.states.clear();
+        }
+        burden.pins.sort_by_key(|pin| std::cmp::Reverse(pin.bytes));
+        burden.pins.truncate(PINS_MAX);
+        Some(burden)
+    }
+
+    /// Adds the groups that only a snapshot gets out of a segment.
+    fn name_pins(&self, segment: u64, pins: &mut Vec<Pin>) {
+        for (group, index) in self.groups.iter() {
+            let held = index.spans.in_segment(segment);
+            let Some(held) = held.filter(|held| held.bytes > MOVED_GROUP_BYTES_MAX) else {
+                continue;
+            };
+            match pins.iter_mut().find(|pin| pin.group == *group) {
+                Some(pin) => pin.until = pin.until.max(held.until),
+                None => {
+                    pins.push(Pin { group: *group, bytes: held.bytes, until: held.until });
+                }
+            }
+        }
     }
 
     /// A free file that nobody reads any more.
@@ -125,6 +192,17 @@ impl<D: Disk> State<D> {
         };
         self.pins.iter().filter(is_held).copied().collect()
     }
+}
+
+/// How many of a log's finished segments no group needs.
+pub(crate) fn free_segments(finished: &[SegmentRef], groups: &Groups) -> usize {
+    let needed = oldest_needed(groups).unwrap_or(u64::MAX);
+    let mut count = finished.partition_point(|segment| segment.number < needed);
+    // A segment of the old format says nothing of groups that began before.
+    while finished.get(count).is_some_and(|next| !next.is_self_contained) && count > 0 {
+        count -= 1;
+    }
+    count
 }
 
 impl<D: Disk> Shared<D> {
@@ -182,7 +260,7 @@ impl<D: Disk> Shared<D> {
             if !std::mem::take(&mut state.is_burden_unknown) {
                 return Ok(false);
             }
-            let burden = state.burden(self.sizes.soft_bytes);
+            let burden = state.burden(&self.sizes);
             state.pins = burden.as_ref().map(|burden| burden.pins.clone()).unwrap_or_default();
             burden
         };
@@ -190,7 +268,7 @@ impl<D: Disk> Shared<D> {
             return Ok(false);
         };
         let moves = self.read_moves(&burden).await?;
-        if moves.is_empty() && burden.states.is_empty() {
+        if moves.is_empty() && burden.states.is_empty() && !burden.is_retiring {
             return Ok(false);
         }
         self.write_moves(&burden, &moves).await?;
@@ -222,6 +300,29 @@ impl<D: Disk> Shared<D> {
         Ok(moves)
     }
 
+    /// Ends the segment in use here, in favour of a next one; called inside the
+    /// `device` gate.
+    async fn retire(&self, burden: &Burden) -> Result<(), StorageError> {
+        let (need, blocks) = {
+            let mut state = self.state.borrow_mut();
+            if state.active.number != burden.segment {
+                return Ok(());
+            }
+            let bytes = (burden.states.len() * STATE_BYTES_MAX).min(MOVED_FRAME_BYTES_MAX);
+            let more = u32_from(blocks_for(bytes + echo_of(&state).len()));
+            let reserve = self.sizes.reserve;
+            let end = state.next_block;
+            let blocks = std::mem::replace(&mut state.active.blocks, end);
+            (Need { blocks: 1, more, reserve, share: Share::Half }, blocks)
+        };
+        let room = self.make_room(&need).await;
+        let mut state = self.state.borrow_mut();
+        if state.active.number == burden.segment {
+            state.active.blocks = blocks;
+        }
+        room
+    }
+
     /// Writes them, as far as they still count.
     async fn write_moves(
         &self,
@@ -230,6 +331,9 @@ impl<D: Disk> Shared<D> {
     ) -> Result<(), StorageError> {
         let _alone = self.device.enter().await;
         self.check()?;
+        if burden.is_retiring {
+            self.retire(burden).await?;
+        }
         loop {
             let (items, need, segment) = {
                 let state = self.state.borrow();
@@ -237,7 +341,11 @@ impl<D: Disk> Shared<D> {
                 let echo = echo_of(&state).len();
                 let blocks = u32_from(blocks_for(frame_bytes_max(&items, echo)));
                 let more = u32_from(blocks_for(items.len() * STATE_BYTES_MAX));
-                (items, Need { blocks, more, reserve: 0 }, state.active.number)
+                // On a full device what is moved must not take the room of votes.
+                let is_short = state.shortage(&self.sizes).is_some();
+                let reserve = if is_short { self.sizes.reserve } else { 0 };
+                let need = Need { blocks, more, reserve, share: Share::Half };
+                (items, need, state.active.number)
             };
             if items.is_empty() {
                 return Ok(());

@@ -139,6 +139,14 @@ pub trait Disk: Clone + fmt::Debug + 'static {
     /// Makes durable what was written to the file before.
     fn flush(&self, file: &Self::File) -> impl Future<Output = Result<(), DiskError>>;
 
+    /// Takes room for `bytes` of the file in all, of which those beyond its
+    /// end read as zeros. After an error part of it may be taken.
+    fn allocate(
+        &self,
+        file: &Self::File,
+        bytes: u64,
+    ) -> impl Future<Output = Result<(), DiskError>>;
+
     /// Cuts the file off behind `bytes`.
     fn truncate(
         &self,

@@ -47,6 +47,8 @@ mod prepare;
 mod read;
 mod record;
 mod recovery;
+mod reserve;
+mod room;
 mod scan;
 mod segment;
 mod shard_log;
@@ -71,7 +73,7 @@ pub use identity::{
 pub use options::{LogCounters, LogOptions};
 pub use recovery::{HarmedGroup, RecoveryReport, TailState};
 pub use segment::FORMAT_VERSION;
-pub use shard_log::ShardLog;
+pub use shard_log::{LogSpace, ShardLog};
 pub use snapshot::SNAPSHOT_FORMAT_VERSION;
 pub use snapshot::reader::LogSnapshotReader;
 pub use snapshot::writer::LogSnapshotWriter;

@@ -5,6 +5,9 @@
 
 use raftlet::core::{GroupId, Index, LogId, Term};
 
+/// The file that keeps room (`reserve.rs`).
+pub(crate) const RESERVE_NAME: &str = "RESERVE";
+
 /// The file name of a segment.
 pub(crate) fn segment_name(number: u64) -> String {
     format!("log-{number:016x}.wal")
@@ -56,9 +59,8 @@ pub(crate) fn read_name(file: &str) -> Named {
     }
     match file {
         "RESTORE" | "RESTORE.part" => Named::Restore,
-        "IDENTITY" | "IDENTITY.new" | "FOUNDING" | "FOUNDING.part" | "LOCK" | "probe.tmp" => {
-            Named::Known
-        }
+        "IDENTITY" | "IDENTITY.new" | "FOUNDING" | "FOUNDING.part" | "LOCK" | RESERVE_NAME
+        | "probe.tmp" => Named::Known,
         _ => Named::Foreign,
     }
 }

@@ -6,30 +6,43 @@
 //! for frames again. What the judgement relies on is flushed before: a killed
 //! process may have left its last write in the device's cache.
 //!
-//! Order: recovery (read-only) → flush → segment made, named, noted → link
-//! durable → the former segment's unused end cut off, leftovers removed. Killed
-//! between any two, the next start ends in the same state.
+//! Order: recovery (read-only) → flush → what is surely of no use removed →
+//! segment made, named, noted → link durable → the former segment's unused end
+//! cut off, other leftovers removed → reserve. Killed between any two, the next
+//! start ends in the same state.
+//!
+//! A full disk does not keep a log from opening: files of no use go first, a
+//! segment that nobody needs becomes the first one, and else the reserve gives
+//! way (`reserve.rs`).
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::append::{Purpose, echo_of};
-use crate::disk::Disk;
+use crate::collect::{SPARES_MAX, free_segments};
+use crate::disk::{Disk, DiskError};
 use crate::error::OpenError;
 use crate::gate::{Bell, Gate};
 use crate::identity::Home;
-use crate::names;
+use crate::index::Groups;
+use crate::names::{self, Named};
 use crate::options::{LogCounters, LogOptions, Sizes};
 use crate::plan::{Packer, Plan};
 use crate::record::{Ending, Item, Link};
 use crate::recovery::losses::{Harmed, Remedy};
 use crate::recovery::{Recovered, RecoveryReport, recover};
+use crate::reserve::{Reserve, Share};
 use crate::scan::offset_of;
 use crate::segment::{self, FIRST_BLOCK};
-use crate::shard_log::{Chore, Segment, ShardLog, Shared, State};
+use crate::shard_log::{Chore, Segment, ShardLog, Shared, Spare, State};
 use crate::wanted::Snapshots;
-use raftlet::core::Generation;
+use raftlet::core::{Generation, GroupId};
+
+/// Blocks of a first segment for more than its link where the device is full:
+/// terms and votes of some elections. A start that is repeated must not use the
+/// reserve up.
+const LEAN_BLOCKS: u32 = 16;
 
 impl<D: Disk> ShardLog<D> {
     /// Reads what survived and makes the log ready to write.
@@ -43,27 +56,29 @@ impl<D: Disk> ShardLog<D> {
         options: &LogOptions,
     ) -> Result<(Self, RecoveryReport), OpenError> {
         let sizes = Sizes::from(options);
-        let recovered = recover(&disk, &home, &sizes).await?;
+        let mut recovered = recover(&disk, &home, &sizes).await?;
         let report = recovered.report.clone();
         let mut counters = LogCounters::default();
         if let Some(file) = &recovered.newest_file {
             disk.flush(file).await.map_err(OpenError::Unwritable)?;
             counters.prepare_flushes += 1;
         }
+        let mut spares = make_way(&disk, &home, &mut recovered).await?;
+        let largest = largest_snapshot(&disk, &sizes, &recovered.groups).await;
+        let mut reserve = Reserve::find(&disk, &sizes, largest).await;
         let number = recovered.highest_number + 1;
-        let name = names::spare_name(number);
-        let file = disk.create(&name).await.map_err(OpenError::from_write)?;
+        let (file, written) = first_file(&disk, number, spares.pop(), &mut reserve).await?;
         let incarnation = home.identity().incarnation;
         let first = Segment {
             number,
             stamp: segment::stamp(incarnation, sizes.shard, number),
             file,
-            blocks: sizes.first,
-            filled: 0,
-            written: 0,
+            blocks: sizes.first.max(written),
+            filled: written,
+            written,
         };
         let harmed = recovered.harmed.clone();
-        let state = begin(recovered, first, counters);
+        let state = begin(recovered, first, (spares, reserve), counters);
         let log = Self(Rc::new(Shared {
             disk,
             home,
@@ -71,6 +86,7 @@ impl<D: Disk> ShardLog<D> {
             state: RefCell::new(state),
             device: Gate::default(),
             prepare: Gate::default(),
+            reserving: Gate::default(),
             bell: Rc::new(Bell::default()),
         }));
         log.0.start(&harmed).await?;
@@ -85,13 +101,17 @@ impl<D: Disk> Shared<D> {
         let plan = about(harmed);
         let needed = plan.blocks_max(echo_of(&self.state.borrow()).len());
         first.blocks = first.blocks.max(FIRST_BLOCK + needed + 1);
-        let blocks = self.sizes.prepare.max(FIRST_BLOCK + needed + 1);
-        self.fill(&mut first, blocks).await.map_err(OpenError::from_write)?;
-        self.publish(&mut first).await.map_err(OpenError::from_write)?;
+        let mut blocks = self.sizes.prepare.max(FIRST_BLOCK + needed + 1);
+        while let Err(error) = self.make_first(&mut first, blocks).await {
+            blocks = FIRST_BLOCK + needed + LEAN_BLOCKS;
+            if !error.is_no_space() || !self.give_way(offset_of(blocks), Share::All).await {
+                return Err(OpenError::from_write(error));
+            }
+        }
         let number = first.number;
         self.state.borrow_mut().active = first;
         if let Err(error) = self.write_frames(plan, Purpose::Batch).await {
-            return Err(OpenError::Unwritable(crate::disk::DiskError {
+            return Err(OpenError::Unwritable(DiskError {
                 operation: "write",
                 file: names::segment_name(number),
                 offset: offset_of(FIRST_BLOCK),
@@ -100,8 +120,99 @@ impl<D: Disk> Shared<D> {
             }));
         }
         self.do_chores().await;
+        self.mend_reserve().await;
         Ok(())
     }
+
+    /// Fills the first segment up to `blocks` and gives it its name.
+    async fn make_first(&self, first: &mut Segment<D>, blocks: u32) -> Result<(), DiskError> {
+        self.fill(first, blocks.saturating_sub(first.filled)).await?;
+        self.publish(first).await
+    }
+}
+
+/// Removes files that are of no use whatever this run does, and lets go of
+/// segments that nobody needs; returns some of those, to be used again. Where
+/// something is damaged all of that waits until the link says so.
+async fn make_way<D: Disk>(
+    disk: &D,
+    home: &Home<D>,
+    recovered: &mut Recovered<D>,
+) -> Result<Vec<Spare>, OpenError> {
+    let is_sound = recovered.harmed.is_empty()
+        && recovered.report.damage.is_empty()
+        && !recovered.has_unknown_losses;
+    let oldest = home.oldest_segment();
+    for name in std::mem::take(&mut recovered.leftovers) {
+        let is_useless = match names::read_name(&name) {
+            Named::Spare => true,
+            Named::Segment(number) => number < oldest,
+            Named::Snapshot(..) => is_sound,
+            Named::Known | Named::Restore | Named::Foreign => false,
+        };
+        if !is_useless || disk.remove(&name).await.is_err() {
+            recovered.leftovers.push(name);
+        }
+    }
+    // The newest one holds the end that the link names.
+    let ended = recovered.segments.len().saturating_sub(1);
+    let free = free_segments(&recovered.segments, &recovered.groups).min(ended);
+    let oldest = recovered.segments.get(free).copied();
+    let Some(oldest) = oldest.filter(|_| free > 0 && is_sound) else {
+        return Ok(Vec::new());
+    };
+    home.note_oldest_segment(oldest.number).await.map_err(OpenError::Unwritable)?;
+    let freed = recovered.segments.drain(..free);
+    let mut spares: Vec<Spare> =
+        freed.map(|freed| Spare { number: freed.number, blocks: freed.end }).collect();
+    for spare in spares.split_off(spares.len().min(SPARES_MAX)) {
+        recovered.leftovers.push(names::segment_name(spare.number));
+    }
+    Ok(spares)
+}
+
+/// The file of a run's first segment, and how much of it is written.
+async fn first_file<D: Disk>(
+    disk: &D,
+    number: u64,
+    spare: Option<Spare>,
+    reserve: &mut Reserve<D>,
+) -> Result<(D::File, u32), OpenError> {
+    let name = names::spare_name(number);
+    if let Some(spare) = spare {
+        let freed = names::segment_name(spare.number);
+        disk.rename(&freed, &name).await.map_err(OpenError::from_write)?;
+        let file = disk.open(&name).await.map_err(OpenError::Unreadable)?;
+        return Ok((file, spare.blocks));
+    }
+    loop {
+        match disk.create(&name).await {
+            Ok(file) => return Ok((file, 0)),
+            Err(error) if error.is_no_space() && reserve.give_way(disk, 0, Share::All).await => {}
+            Err(error) => return Err(OpenError::from_write(error)),
+        }
+    }
+}
+
+/// Whose current snapshot is the largest, with its bytes. What cannot be told
+/// is learnt from the next one.
+async fn largest_snapshot<D: Disk>(
+    disk: &D,
+    sizes: &Sizes,
+    groups: &Groups,
+) -> Option<(GroupId, u64)> {
+    if sizes.reserve_file == 0 {
+        return None;
+    }
+    let files = disk.list().await.ok()?;
+    let sizes = files.into_iter().filter_map(|file| match names::read_name(&file.name) {
+        Named::Snapshot(group, last) => {
+            let is_current = groups.get(&group).is_some_and(|it| it.snapshot == Some(last));
+            is_current.then_some((group, file.bytes))
+        }
+        _ => None,
+    });
+    sizes.max_by_key(|(_, bytes)| *bytes)
 }
 
 /// The first frames of a run: its link, and what damage means for groups, so
@@ -127,7 +238,12 @@ fn about(harmed: &[Harmed]) -> Plan {
 }
 
 /// The state from which a run starts.
-fn begin<D: Disk>(recovered: Recovered<D>, first: Segment<D>, counters: LogCounters) -> State<D> {
+fn begin<D: Disk>(
+    recovered: Recovered<D>,
+    first: Segment<D>,
+    (spares, reserve): (Vec<Spare>, Reserve<D>),
+    counters: LogCounters,
+) -> State<D> {
     let newest = recovered.segments.last().copied();
     let link = Link {
         predecessor: newest.map_or(0, |newest| newest.number),
@@ -163,7 +279,9 @@ fn begin<D: Disk>(recovered: Recovered<D>, first: Segment<D>, counters: LogCount
         chores: Vec::new(),
         next: None,
         fresh: None,
-        spares: Vec::new(),
+        spares,
+        reserve,
+        was_short: false,
         readers: BTreeMap::new(),
         pins: Vec::new(),
         has_unknown_losses: recovered.has_unknown_losses,

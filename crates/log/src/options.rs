@@ -23,12 +23,18 @@ pub struct LogOptions {
     /// Bytes of prepared space that entries leave to votes and truncations
     /// when the disk is full (rule 9). Default 256 KiB.
     pub reserve_bytes: u64,
+    /// Bytes of room on disk that are kept for votes, compactions, a start and
+    /// one snapshot when the device is full (rule 9), besides room for the
+    /// largest snapshot. A quarter of `log_bytes_soft` at most; 0 keeps none.
+    /// Default 16 MiB: a batch on its way, a snapshot's and a start's steps.
+    pub reserve_file_bytes: u64,
     /// Bytes of log above which space is wanted: idle and cold groups are
     /// written again, groups with more are named by `pins`. Segments have a
     /// quarter of it at most. Default 512 MiB.
     pub log_bytes_soft: u64,
     /// Bytes of log above which entries are refused with `NoSpace`; votes,
-    /// truncations and compactions go on. Default: no such limit.
+    /// truncations and compactions go on. An eighth before it, 8 MiB at most,
+    /// the log calls itself short. Default: no such limit.
     pub log_bytes_hard: u64,
 }
 
@@ -41,6 +47,7 @@ impl Default for LogOptions {
             prepare_bytes: 1 << 20,
             throttle_bytes: 128 << 10,
             reserve_bytes: 256 << 10,
+            reserve_file_bytes: 16 << 20,
             log_bytes_soft: 512 << 20,
             log_bytes_hard: u64::MAX,
         }
@@ -56,6 +63,7 @@ pub(crate) struct Sizes {
     pub(crate) prepare: u32,
     pub(crate) throttle: u32,
     pub(crate) reserve: u32,
+    pub(crate) reserve_file: u64,
     pub(crate) soft_bytes: u64,
     pub(crate) hard_bytes: u64,
 }
@@ -75,6 +83,8 @@ impl From<&LogOptions> for Sizes {
             prepare: blocks(options.prepare_bytes, 4).min(16 << 10),
             throttle: blocks(options.throttle_bytes, 1).min(16 << 10),
             reserve: blocks(options.reserve_bytes, 0).min(first / 2),
+            reserve_file: u64::from(blocks(options.reserve_file_bytes.min(quarter), 0))
+                * u64_from(BLOCK_BYTES),
             soft_bytes: options.log_bytes_soft,
             hard_bytes: options.log_bytes_hard,
         }

@@ -17,7 +17,7 @@ use crate::frame::{FRAME_BYTES_SOFT, FRAME_OVERHEAD_BYTES, blocks_for};
 use crate::index::Groups;
 use crate::record::{Item, RECORD_OVERHEAD_BYTES, STATE_BYTES_MAX};
 use crate::width::u32_from;
-use raftlet::core::{Chunk, Generation, GroupId, Index};
+use raftlet::core::{Chunk, EntryKind, Generation, GroupId, Index};
 use raftlet::{Compaction, GroupWrite, WriteBatch};
 
 /// The frames of one batch, in order.
@@ -31,6 +31,16 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Whether any of its entries is a command.
+    pub(crate) fn brings_commands(&self) -> bool {
+        self.frames.iter().flatten().any(|item| match item {
+            Item::Entries { chunk, .. } => {
+                chunk.entries().any(|entry| entry.kind == EntryKind::Command)
+            }
+            _ => false,
+        })
+    }
+
     /// Blocks that the statements of all other groups need besides, where the
     /// batch begins a segment.
     pub(crate) fn blocks_more_max(&self) -> u32 {

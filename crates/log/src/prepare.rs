@@ -143,11 +143,12 @@ impl<D: Disk> Shared<D> {
         if self.check().is_err() {
             return Turn::Poisoned;
         }
+        self.note_shortage();
         self.do_chores().await;
         match self.collect().await {
-            Ok(false) => {}
+            // What is free is freed all the same.
+            Ok(false) | Err(StorageError::NoSpace { .. }) => {}
             Ok(true) => return Turn::Stepped { is_urgent: self.is_far_above_limit() },
-            Err(StorageError::NoSpace { .. }) => return Turn::Full,
             Err(_) => return Turn::Poisoned,
         }
         let _alone = self.prepare.enter().await;
@@ -155,27 +156,52 @@ impl<D: Disk> Shared<D> {
             self.poison(&error);
             return Turn::Poisoned;
         }
+        if self.mend_reserve().await {
+            self.state.borrow_mut().is_burden_unknown = true;
+            return Turn::Full;
+        }
         let step = self.background_step();
         let result = match step {
             None => self.make_fresh(0).await,
             Some(Some(target)) => self.step(target, self.sizes.throttle).await,
-            Some(None) => return Turn::Idle,
+            Some(None) => {
+                self.state.borrow_mut().on_prepared(false);
+                return Turn::Idle;
+            }
         };
         match result {
             Ok(()) => {
-                let state = self.state.borrow();
+                let mut state = self.state.borrow_mut();
+                state.on_prepared(false);
                 let next = state.next.as_ref().map_or(0, |next| next.written);
                 let ahead = state.active.written.saturating_sub(state.next_block) + next;
                 Turn::Stepped {
                     is_urgent: ahead < self.sizes.throttle * LOW_STEPS && state.is_writing,
                 }
             }
-            Err(error) if error.is_no_space() => Turn::Full,
+            // A file of no use is worth more as space.
+            Err(error) if error.is_no_space() && self.drop_spare() => {
+                Turn::Stepped { is_urgent: false }
+            }
+            Err(error) if error.is_no_space() => {
+                let mut state = self.state.borrow_mut();
+                state.on_prepared(true);
+                state.is_burden_unknown |= state.shortage(&self.sizes).is_some();
+                Turn::Full
+            }
             Err(error) => {
                 self.poison(&error);
                 Turn::Poisoned
             }
         }
+    }
+
+    /// What keeps segments is another question when room is short.
+    fn note_shortage(&self) {
+        let mut state = self.state.borrow_mut();
+        let is_short = state.shortage(&self.sizes).is_some();
+        state.is_burden_unknown |= is_short != state.was_short;
+        state.was_short = is_short;
     }
 
     fn is_far_above_limit(&self) -> bool {

@@ -23,10 +23,11 @@ use crate::index::{self, Groups};
 use crate::options::{LogCounters, Sizes};
 use crate::record::Link;
 use crate::recovery::SegmentRef;
+use crate::reserve::Reserve;
 use crate::wanted::Snapshots;
 use crate::width::u64_from;
 use raftlet::core::{GroupId, LogId};
-use raftlet::{Pin, StorageError};
+use raftlet::{Pin, Shortage, StorageError};
 
 /// The log of one shard; an implementation of `raftlet::Storage`.
 #[derive(Debug)]
@@ -54,6 +55,29 @@ pub(crate) enum Chore<D: Disk> {
     Remove { name: String },
     /// Remove a snapshot, unless it is wanted again.
     RemoveSnapshot { group: GroupId, last: LogId },
+}
+
+/// What the log takes of the disk, and may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogSpace {
+    /// Bytes of the segments that make up the log.
+    pub bytes: u64,
+    /// Above it space is wanted.
+    pub bytes_soft: u64,
+    /// Above it entries are refused.
+    pub bytes_hard: u64,
+    /// Segments that make up the log.
+    pub segments: u64,
+    /// Files of freed segments, to be used again.
+    pub spares: u64,
+    /// Bytes kept for what must not wait on a full device.
+    pub reserve_bytes: u64,
+    /// Bytes that should be kept.
+    pub reserve_bytes_wanted: u64,
+    /// Groups that keep the oldest segment while space is wanted; 64 at most.
+    pub pinned_groups: u64,
+    /// Why new entries should wait.
+    pub shortage: Option<Shortage>,
 }
 
 /// The file of a segment that is not part of the log any more.
@@ -89,6 +113,10 @@ pub(crate) struct State<D: Disk> {
     pub(crate) highest_number: u64,
     /// Files of freed segments, to be used again.
     pub(crate) spares: Vec<Spare>,
+    /// Room for what must not wait.
+    pub(crate) reserve: Reserve<D>,
+    /// Whether room was short when maintenance last looked.
+    pub(crate) was_short: bool,
     /// Cold reads under way, by segment.
     pub(crate) readers: BTreeMap<u64, u32>,
     /// Lost frames may have held groups that nothing else names: whoever is
@@ -116,6 +144,8 @@ pub(crate) struct Shared<D: Disk> {
     pub(crate) state: RefCell<State<D>>,
     pub(crate) device: Gate,
     pub(crate) prepare: Gate,
+    /// One at a time changes the reserve; entered inside `prepare` or alone.
+    pub(crate) reserving: Gate,
     pub(crate) bell: Rc<Bell>,
 }
 
@@ -136,6 +166,24 @@ impl<D: Disk> ShardLog<D> {
     #[must_use]
     pub fn poison(&self) -> Option<String> {
         self.0.state.borrow().poison.clone()
+    }
+
+    /// What the log takes of the disk, and may take.
+    #[must_use]
+    pub fn space(&self) -> LogSpace {
+        let (state, sizes) = (self.0.state.borrow(), &self.0.sizes);
+        let (reserve_bytes, reserve_bytes_wanted) = state.reserve_bytes();
+        LogSpace {
+            bytes: state.log_bytes(),
+            bytes_soft: sizes.soft_bytes,
+            bytes_hard: sizes.hard_bytes,
+            segments: u64_from(state.finished.len()) + 1,
+            spares: u64_from(state.spares.len()),
+            reserve_bytes,
+            reserve_bytes_wanted,
+            pinned_groups: u64_from(state.current_pins().len()),
+            shortage: state.shortage(sizes),
+        }
     }
 
     /// Bytes of the segments that make up the log.

@@ -11,8 +11,8 @@ use crate::snapshot::reader::LogSnapshotReader;
 use crate::snapshot::writer::LogSnapshotWriter;
 use raftlet::core::{Entries, GroupId, HardState, Index};
 use raftlet::{
-    DamagedRange, GroupInfo, LoadedLog, Pin, SnapshotInfo, SnapshotMeta, SnapshotReader, Storage,
-    StorageError, WriteBatch,
+    DamagedRange, GroupInfo, LoadedLog, Pin, Shortage, SnapshotInfo, SnapshotMeta, SnapshotReader,
+    Storage, StorageError, WriteBatch,
 };
 
 impl<D: Disk> Storage for ShardLog<D> {
@@ -113,6 +113,10 @@ impl<D: Disk> Storage for ShardLog<D> {
 
     fn pins(&self) -> Vec<Pin> {
         self.0.state.borrow().current_pins()
+    }
+
+    fn shortage(&self) -> Option<Shortage> {
+        self.0.state.borrow().shortage(&self.0.sizes)
     }
 }
 

@@ -7,13 +7,13 @@
 //! Not here: asking storage and what follows (`shard/space.rs`).
 
 use crate::port::Shortage;
-use raftlet_core::{Body, Message, Time};
+use raftlet_core::{Append, Body, EntryKind, Message, Time};
 
 /// How often storage is asked while it wants something.
 const ASK_NS: u64 = 200_000_000;
 /// Bytes of entries that a member still takes from leaders while room is short:
-/// the ends of logs that differ, and what opens terms, so that elections end and
-/// reads go on though no member has room. Well below what storage has reserved.
+/// the ends of logs that differ, so that elections end and reads go on though no
+/// member has room. Well below what storage has reserved.
 const SHORT_APPEND_BYTES_MAX: usize = 1 << 20;
 /// What an entry counts at least: a block of a log that was written alone.
 const SHORT_APPEND_BYTES_MIN: usize = 4 << 10;
@@ -78,6 +78,9 @@ impl Space {
             Body::Forward(_) => true,
             Body::Append(append) if append.entries.is_empty() => false,
             Body::Append(_) if is_full => true,
+            // What opens terms and changes members: few, and without them no
+            // election ends.
+            Body::Append(append) if !brings_commands(append) => false,
             Body::Append(append) => {
                 let bytes = append.entries.bytes_len().max(SHORT_APPEND_BYTES_MIN);
                 let left = self.appends_left.checked_sub(bytes);
@@ -87,4 +90,8 @@ impl Space {
             _ => false,
         }
     }
+}
+
+fn brings_commands(append: &Append) -> bool {
+    append.entries.iter().any(|entry| entry.kind == EntryKind::Command)
 }

@@ -13,7 +13,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::serve::{DiskChoice, ServeArgs};
+use crate::cli::serve::{DiskChoice, LimitArgs, ServeArgs};
 use crate::cli::snapshot::SnapshotArgs;
 use crate::failure::{Exit, Failure};
 use raftlet::core::{ClusterId, LeaseOptions, NodeId, Options, Settings};
@@ -36,6 +36,15 @@ pub(crate) type InitialMember = (NodeId, String);
 pub(crate) struct ListenAddr {
     pub(crate) text: String,
     pub(crate) socket: SocketAddr,
+}
+
+/// How much log there may be on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogDisk {
+    /// Aimed at, not a bound.
+    pub(crate) bytes_soft: u64,
+    /// Never exceeded.
+    pub(crate) bytes_max: u64,
 }
 
 /// What a node is started with.
@@ -67,8 +76,7 @@ pub(crate) struct Config {
     pub(crate) propose_timeout: Duration,
     pub(crate) stop_timeout: Duration,
     pub(crate) log_memory_bytes_max: usize,
-    /// Aimed at, not a bound.
-    pub(crate) log_disk_bytes: u64,
+    pub(crate) log_disk: LogDisk,
     pub(crate) disk_mode: DiskChoice,
     pub(crate) clients_max: usize,
     pub(crate) client_idle: Option<Duration>,
@@ -145,7 +153,7 @@ impl Config {
             snapshots: args.snapshots,
             log_memory_bytes_max: usize::try_from(u64::from(args.limits.log_memory_mib) << 20)
                 .unwrap_or(usize::MAX),
-            log_disk_bytes: u64::from(args.limits.log_disk_mib) << 20,
+            log_disk: LogDisk::from_args(&args.limits)?,
             disk_mode: args.limits.disk_mode,
             clients_max: usize::try_from(args.limits.clients_max).unwrap_or(usize::MAX),
             client_idle: unless_never(args.limits.client_idle_ms),
@@ -204,6 +212,22 @@ pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
 /// 0 is never.
 fn unless_never(ms: u64) -> Option<Duration> {
     (ms > 0).then(|| Duration::from_millis(ms))
+}
+
+impl LogDisk {
+    /// Between the two limits snapshots have time to be written.
+    fn from_args(limits: &LimitArgs) -> Result<Self, Failure> {
+        let (soft, hard) = (limits.log_disk_mib, limits.log_disk_max_mib);
+        let bytes_soft = u64::from(soft) << 20;
+        match hard {
+            0 => Ok(Self { bytes_soft, bytes_max: bytes_soft * 4 }),
+            hard if hard / 2 >= soft => Ok(Self { bytes_soft, bytes_max: u64::from(hard) << 20 }),
+            hard => Err(Failure::config(format!(
+                "--log-disk-max-mib {hard} is less than twice --log-disk-mib {soft}: writes would \
+                 be refused whenever a snapshot is due; raise the one or lower the other"
+            ))),
+        }
+    }
 }
 
 fn group_options(args: &ServeArgs) -> Result<Options, Failure> {

@@ -36,6 +36,7 @@ use crate::keyspace::Keyspace;
 use crate::logging::Logging;
 use crate::neighbours::Neighbours;
 use crate::ports::{LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
+use crate::ring;
 use crate::roster::{self, Follower, Told};
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
@@ -176,8 +177,11 @@ impl Parts {
         for warning in home.warnings() {
             warn!("{warning}");
         }
-        let log_bytes_soft = config.log_disk_bytes;
-        let log_options = LogOptions { log_bytes_soft, ..LogOptions::default() };
+        let log_options = LogOptions {
+            log_bytes_soft: config.log_disk.bytes_soft,
+            log_bytes_hard: config.log_disk.bytes_max,
+            ..LogOptions::default()
+        };
         let (log, report) = ShardLog::open(disk.clone(), home.clone(), &log_options)
             .await
             .map_err(|error| data_failure(&error))?;

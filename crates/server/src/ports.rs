@@ -11,8 +11,8 @@ use crate::clock::TokioClock;
 use crate::replica::Replica;
 use raftlet::core::{Entries, GroupId, HardState, Index};
 use raftlet::{
-    GroupInfo, Histogram, LoadedLog, Pin, Ports, SnapshotInfo, SnapshotMeta, Spawn, Storage,
-    StorageError, WriteBatch,
+    GroupInfo, Histogram, LoadedLog, Pin, Ports, Shortage, SnapshotInfo, SnapshotMeta, Spawn,
+    Storage, StorageError, WriteBatch,
 };
 use raftlet_log::{LogSnapshotReader, LogSnapshotWriter, RealDisk, ShardLog};
 use raftlet_net::{NetDetector, NetRpc};
@@ -142,5 +142,9 @@ impl Storage for SharedLog {
 
     fn pins(&self) -> Vec<Pin> {
         self.0.pins()
+    }
+
+    fn shortage(&self) -> Option<Shortage> {
+        self.0.shortage()
     }
 }

@@ -77,6 +77,33 @@ pub(crate) struct LogStatus {
     pub(crate) memory_bytes: u64,
     /// Its limit, `--log-memory-mib`.
     pub(crate) memory_bytes_max: u64,
+    /// Bytes of the segments that make up the log.
+    #[serde(default)]
+    pub(crate) disk_bytes: u64,
+    /// Aimed at, `--log-disk-mib`.
+    #[serde(default)]
+    pub(crate) disk_bytes_soft: u64,
+    /// Never exceeded, `--log-disk-max-mib`.
+    #[serde(default)]
+    pub(crate) disk_bytes_max: u64,
+    /// Those segments.
+    #[serde(default)]
+    pub(crate) segments: u64,
+    /// Files of freed segments, kept for use.
+    #[serde(default)]
+    pub(crate) spares: u64,
+    /// Kept for what must not wait when the disk is full.
+    #[serde(default)]
+    pub(crate) reserve_bytes: u64,
+    /// What should be kept.
+    #[serde(default)]
+    pub(crate) reserve_bytes_wanted: u64,
+    /// Groups that keep the oldest segments while space is wanted; 64 at most.
+    #[serde(default)]
+    pub(crate) pinned_groups: u64,
+    /// Why writes are refused: `disk full` or `log at its limit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shortage: Option<String>,
     /// Damaged places that this start found in it, healed ones included.
     #[serde(default)]
     pub(crate) damage_found: u64,
@@ -243,6 +270,7 @@ impl NodeStatus {
         let mut text = format!(
             "node {}   cluster {}   up {}   disk {}\n\
              log: {} writes, {} flushes, {} marks, {} preparing; memory {} of {} KiB\n\
+             log on disk: {} of {} MiB, at most {}, in {} segments; reserve {} of {} MiB{}\n\
              clients: {} connected, {} requests so far\n\n\
              group  role           term  leader      commit     applied  digest            at\n",
             self.node_id,
@@ -255,6 +283,16 @@ impl NodeStatus {
             self.log.prepare_flushes,
             self.log.memory_bytes >> 10,
             self.log.memory_bytes_max >> 10,
+            self.log.disk_bytes >> 20,
+            self.log.disk_bytes_soft >> 20,
+            self.log.disk_bytes_max >> 20,
+            self.log.segments,
+            self.log.reserve_bytes >> 20,
+            self.log.reserve_bytes_wanted >> 20,
+            self.log
+                .shortage
+                .as_ref()
+                .map_or_else(String::new, |why| format!("; writes are refused: {why}")),
             self.clients.connected,
             self.clients.requests,
         );

@@ -27,7 +27,7 @@ use crate::status::{
     Role, SnapshotTransfer,
 };
 use raftlet::core::{Counters, GroupId, Liveness, NodeId, Role as CoreRole};
-use raftlet::{Halt, SnapshotProgress, SnapshotsStatus, StateDigest, StorageError};
+use raftlet::{Halt, Shortage, SnapshotProgress, SnapshotsStatus, StateDigest, StorageError};
 use raftlet_log::Identity;
 use raftlet_net::NetHandle;
 
@@ -116,6 +116,7 @@ impl NodeView {
 
     fn log_status(&self) -> LogStatus {
         let (log, shard) = (self.log.0.counters(), self.shard.status());
+        let space = self.log.0.space();
         LogStatus {
             log_writes: log.log_writes,
             log_flushes: log.log_flushes,
@@ -124,6 +125,18 @@ impl NodeView {
             writes_started_before_first_ack: shard.counters.writes_started_before_first_ack,
             memory_bytes: u64::try_from(shard.log_memory_bytes).unwrap_or(u64::MAX),
             memory_bytes_max: u64::try_from(shard.log_memory_bytes_max).unwrap_or(u64::MAX),
+            disk_bytes: space.bytes,
+            disk_bytes_soft: space.bytes_soft,
+            disk_bytes_max: space.bytes_hard,
+            segments: space.segments,
+            spares: space.spares,
+            reserve_bytes: space.reserve_bytes,
+            reserve_bytes_wanted: space.reserve_bytes_wanted,
+            pinned_groups: space.pinned_groups,
+            shortage: shard.shortage.map(|shortage| match shortage {
+                Shortage::Limit => "log at its limit".to_owned(),
+                _ => "disk full".to_owned(),
+            }),
             damage_found: u64::try_from(self.damage_found).unwrap_or(u64::MAX),
         }
     }

@@ -65,6 +65,9 @@ const START_WITHIN: Duration = Duration::from_secs(60);
 const BREATH: Duration = Duration::from_secs(5);
 /// An attempt of a client; it goes to another node then.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+/// The same after a kill: a node without leader may hold a request for seconds,
+/// and whoever waits for it measures its own patience.
+const RESUME_WITHIN: Duration = Duration::from_millis(250);
 const CONNECT_WITHIN: Duration = Duration::from_millis(250);
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
@@ -290,8 +293,8 @@ async fn write(
             counted.sent += 1;
             request(&mut bytes, &[b"SET", &name(*key), &value(counted.sent, value_bytes)]);
         }
-        let answers =
-            tokio::time::timeout(ANSWER_WITHIN, open.exchange(&bytes, count as u64)).await;
+        let within = if shared.borrow().is_waiting() { RESUME_WITHIN } else { ANSWER_WITHIN };
+        let answers = tokio::time::timeout(within, open.exchange(&bytes, count as u64)).await;
         let answers = answers.ok().and_then(Result::ok);
         if !shared.borrow_mut().take(&keys, begun, answers) {
             connection = None;
@@ -301,6 +304,11 @@ async fn write(
 }
 
 impl Shared {
+    /// Whether all nodes were killed and none has acknowledged anything since.
+    fn is_waiting(&self) -> bool {
+        self.waited_since.is_some() && self.first_after.is_none()
+    }
+
     /// What a client was answered; `None` where the connection broke. Returns
     /// whether all was acknowledged.
     fn take(&mut self, keys: &[usize], begun: Instant, answers: Option<Answers>) -> bool {

@@ -333,6 +333,15 @@ impl Disk for MemoryDisk {
         self.run(("flush", &file.name, 0), begin).await
     }
 
+    async fn allocate(&self, file: &Self::File, bytes: u64) -> Result<(), DiskError> {
+        let begin = |world: &mut World| {
+            world.check(file)?;
+            world.allocate(file.id, &file.name, bytes)?;
+            Ok(Effect::Nothing)
+        };
+        self.run(("allocate", &file.name, bytes), begin).await
+    }
+
     async fn truncate(&self, file: &Self::File, bytes: u64) -> Result<(), DiskError> {
         let begin = |world: &mut World| {
             world.check(file)?;

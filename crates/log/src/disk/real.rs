@@ -25,7 +25,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustix::fs::{Advice, OFlags, fadvise};
+use rustix::fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate};
+use rustix::io::Errno;
 
 use crate::disk::buffer::{ALIGNMENT_BYTES, Buffer};
 use crate::disk::lane::{Completion, Lane};
@@ -110,6 +111,8 @@ pub trait LogWriter: fmt::Debug {
 }
 
 const PROBE_NAME: &str = "probe.tmp";
+/// Written at a time where nothing can be allocated.
+const ZEROS_BYTES: usize = 1 << 20;
 
 impl RealDisk {
     /// Uses a locked directory. The lock is given up with the disk's last
@@ -278,6 +281,18 @@ impl Disk for RealDisk {
         }))
     }
 
+    fn allocate(
+        &self,
+        file: &Self::File,
+        bytes: u64,
+    ) -> impl Future<Output = Result<(), DiskError>> {
+        let file = Arc::clone(file);
+        ended(self.inner.background.run(move || {
+            allocate(&file, bytes)
+                .map_err(|error| DiskError::from_io("allocate", &file.name, bytes, &error))
+        }))
+    }
+
     fn truncate(
         &self,
         file: &Self::File,
@@ -404,6 +419,23 @@ fn write_all(file: &RealFile, offset: u64, bytes: &[u8], reach: Reach) -> io::Re
     }
 }
 
+/// Where the file system cannot allocate, zeros are written.
+fn allocate(file: &RealFile, bytes: u64) -> io::Result<()> {
+    match fallocate(&file.plain, FallocateFlags::empty(), 0, bytes) {
+        Ok(()) => return Ok(()),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let zeros = Buffer::zeroed(ZEROS_BYTES);
+    let mut end = file.plain.metadata()?.len();
+    while end < bytes {
+        let step = usize::try_from(bytes - end).unwrap_or(ZEROS_BYTES).min(ZEROS_BYTES);
+        file.plain.write_all_at(zeros.bytes().get(..step).unwrap_or_default(), end)?;
+        end += u64_from(step);
+    }
+    Ok(())
+}
+
 /// Tries a mode: writes a block, reads it back, removes it.
 fn probe(dir: &Path, is_direct: bool) -> Result<(), DiskError> {
     let path = dir.join(PROBE_NAME);
@@ -422,7 +454,12 @@ fn probe_file(path: &Path, is_direct: bool) -> io::Result<()> {
     for (byte, pattern) in buffer.bytes_mut().iter_mut().zip((0..=250).cycle()) {
         *byte = pattern;
     }
-    write_all(&file, 0, buffer.bytes(), Reach::Durable)?;
+    match write_all(&file, 0, buffer.bytes(), Reach::Durable) {
+        // It was opened in this mode, and a full disk must not keep a node from
+        // starting.
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(()),
+        written => written?,
+    }
     let (read, result) = read_all(&file, 0, Buffer::zeroed(ALIGNMENT_BYTES));
     let is_whole = result.is_ok_and(|bytes| bytes == ALIGNMENT_BYTES);
     if !is_whole || read.bytes() != buffer.bytes() {

@@ -196,6 +196,10 @@ impl Disk for ReadOnlyDir {
         ready(refused("flush", &file.name))
     }
 
+    fn allocate(&self, file: &Self::File, _: u64) -> impl Future<Output = Result<(), DiskError>> {
+        ready(refused("allocate", &file.name))
+    }
+
     fn truncate(&self, file: &Self::File, _: u64) -> impl Future<Output = Result<(), DiskError>> {
         ready(refused("cut", &file.name))
     }

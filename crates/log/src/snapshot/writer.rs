@@ -13,6 +13,7 @@ use crate::block::BLOCK_BYTES;
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError, Reach};
 use crate::names;
+use crate::reserve::Share;
 use crate::shard_log::{Chore, Shared};
 use crate::snapshot::{TABLE_NUMBER, Title, Trailer, encode_head, encode_slot, slot_bytes};
 use crate::width::{u32_from, u64_from};
@@ -60,7 +61,12 @@ impl<D: Disk> LogSnapshotWriter<D> {
         let title = Title::new(&shared.home.identity(), shared.sizes.shard, group, meta.last);
         let nth = shared.state.borrow_mut().next_part();
         let part = names::part_name(group.group, meta.last, nth);
-        let file = shared.disk.create(&part).await;
+        let file = loop {
+            match shared.disk.create(&part).await {
+                Err(error) if error.is_no_space() && shared.give_way(0, Share::Half).await => {}
+                made => break made,
+            }
+        };
         let file = file.map_err(|error| shared.snapshot_failed(group.group, bytes, &error))?;
         let mut writer = Self {
             shared,
@@ -88,8 +94,16 @@ impl<D: Disk> LogSnapshotWriter<D> {
         buffer.set_len(len);
         fill(buffer.bytes_mut());
         let reach = Reach::Background;
-        let written = self.shared.disk.write_at(&self.file, self.offset, buffer, reach).await;
-        let (buffer, result) = written;
+        let result = loop {
+            let written = self.shared.disk.write_at(&self.file, self.offset, buffer, reach).await;
+            let result = written.1;
+            buffer = written.0;
+            // It is what lets the log go: room was kept for it.
+            let is_full = result.as_ref().is_err_and(DiskError::is_no_space);
+            if !is_full || !self.shared.give_way(u64_from(len), Share::Half).await {
+                break result;
+            }
+        };
         self.buffer = Some(buffer);
         result.map_err(|error| self.failed(len, &error))?;
         self.offset += u64_from(len);
@@ -140,6 +154,9 @@ impl<D: Disk> LogSnapshotWriter<D> {
         let mut state = self.shared.state.borrow_mut();
         state.counters.snapshot_flushes += 1;
         state.on_snapshot_finished(group, last);
+        state.on_snapshot_size(group, self.offset);
+        drop(state);
+        self.shared.bell.ring();
         Ok(())
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn small() -> LogOptions {
         prepare_bytes: 12 * block,
         throttle_bytes: 2 * block,
         reserve_bytes: block,
+        reserve_file_bytes: 0,
         ..LogOptions::default()
     }
 }
@@ -106,6 +107,8 @@ pub(crate) struct Change {
     pub(crate) snapshot: Option<(u64, u64)>,
     /// First index, term, payloads.
     pub(crate) entries: Option<(u64, u64, Vec<Vec<u8>>)>,
+    /// They are no commands: each opens a term.
+    pub(crate) are_noops: bool,
 }
 
 impl Change {
@@ -173,7 +176,7 @@ impl Change {
         let entries = self.entries.as_ref().map_or(Entries::none(), |(first, term, payloads)| {
             let first = LogId { term: Term::new(*term), index: Index::new(*first) };
             let entries = payloads.iter().map(|payload| NewEntry {
-                kind: EntryKind::Command,
+                kind: if self.are_noops { EntryKind::Noop } else { EntryKind::Command },
                 log_time_ms: 1000 + term,
                 origin: None,
                 payload,

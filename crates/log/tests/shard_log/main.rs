@@ -13,6 +13,8 @@ mod fixture;
 mod golden;
 mod life;
 mod looking;
+mod many;
 mod purge;
 mod snapshots;
+mod space;
 mod sweep;

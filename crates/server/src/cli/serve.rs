@@ -126,9 +126,8 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "RAFTLET_LOG_MEMORY_MIB", default_value_t = 64, value_name = "MIB",
           value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub(crate) log_memory_mib: u32,
-    /// Log on disk that is aimed at: above it cold entries of idle groups are
-    /// written again so that old segments can be used anew. Snapshots come by
-    /// limits of their own.
+    /// Log on disk that is aimed at: above it groups that keep old segments
+    /// are written down, also idle ones, so that the segments can be used anew.
     #[arg(long, env = "RAFTLET_LOG_DISK_MIB", default_value_t = 512, value_name = "MIB",
           value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
     pub(crate) log_disk_mib: u32,
@@ -143,6 +142,12 @@ pub(crate) struct LimitArgs {
         hide_possible_values = true
     )]
     pub(crate) disk_mode: DiskChoice,
+    /// Log on disk at most: shortly before it writes are refused, by name, until
+    /// snapshots have let the log go; votes and reads go on. At least twice
+    /// --log-disk-mib; 0: four times.
+    #[arg(long, env = "RAFTLET_LOG_DISK_MAX_MIB", default_value_t = 0, value_name = "MIB",
+          value_parser = clap::value_parser!(u32).range(0..=4_194_304))]
+    pub(crate) log_disk_max_mib: u32,
     /// Silence after which a leader is replaced. Above ten round trips.
     #[arg(long, env = "RAFTLET_ELECTION_TIMEOUT_MS", default_value_t = 500, value_name = "MS",
           value_parser = clap::value_parser!(u64).range(10..=600_000))]

@@ -27,6 +27,7 @@ mod demo;
 mod expiry;
 mod failing_disk;
 mod free_port;
+mod full_disk;
 mod hostile;
 mod hosts;
 mod identity;

@@ -368,6 +368,18 @@ impl World {
         Ok(())
     }
 
+    /// Grows a file by zeros.
+    pub(crate) fn allocate(
+        &mut self,
+        file: u64,
+        name: &str,
+        bytes: u64,
+    ) -> Result<(), io::ErrorKind> {
+        let len = self.files.get(&file).map_or(0, |file| u64_from(file.seen.len()));
+        let zeros = vec![0; usize_from(bytes.saturating_sub(len))];
+        self.write(file, name, len, &zeros)
+    }
+
     /// Moves what an operation wrote to another place.
     fn displace(&mut self, operation: u64, blocks: u64) {
         for file in self.files.values_mut() {

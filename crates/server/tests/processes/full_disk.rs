@@ -1,0 +1,222 @@
+//! Real file systems without room: writes are refused by name, all else goes
+//! on, also after a restart, and it ends by itself (rule 9).
+//!
+//! Needs root, `mkfs.ext4` and loop devices; where they are missing the tests
+//! say so and end.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::client::{bulk, error_text};
+use crate::cluster::{Cluster, wait_until};
+use raftlet_kv::Reply;
+
+/// A small file system of its own.
+struct SmallDisk {
+    dir: TempDir,
+    is_mounted: bool,
+}
+
+impl SmallDisk {
+    /// # Errors
+    /// What this machine does not allow.
+    fn new(mib: u32) -> Result<Self, String> {
+        let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let mut disk = Self { dir, is_mounted: false };
+        let (image, mount) = (disk.dir.path().join("disk.img"), disk.mount());
+        std::fs::create_dir_all(&mount).map_err(|error| error.to_string())?;
+        run("truncate", &["-s".as_ref(), format!("{mib}M").as_ref(), &image])?;
+        // Nothing kept back for root, who runs the nodes.
+        run("mkfs.ext4", &["-q".as_ref(), "-F".as_ref(), "-m".as_ref(), "0".as_ref(), &image])?;
+        run("mount", &["-o".as_ref(), "loop".as_ref(), &image, &mount])?;
+        disk.is_mounted = true;
+        Ok(disk)
+    }
+
+    fn mount(&self) -> PathBuf {
+        self.dir.path().join("disk")
+    }
+
+    fn others(&self) -> PathBuf {
+        self.mount().join("of-others")
+    }
+
+    /// Somebody else takes all that is free.
+    fn grab(&self) {
+        let mut file = File::options().create(true).append(true).open(self.others()).unwrap();
+        for bytes in [1 << 20, 64 << 10, 4 << 10] {
+            while file.write_all(&vec![7; bytes]).is_ok() {}
+        }
+        let _ = file.sync_all();
+    }
+
+    fn give_back(&self) {
+        std::fs::remove_file(self.others()).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        if self.is_mounted {
+            let _ = run("umount", &["-l".as_ref(), &self.mount()]);
+        }
+    }
+}
+
+fn run(program: &str, args: &[&Path]) -> Result<(), String> {
+    let output = Command::new(program).args(args).output();
+    let output = output.map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}
+
+/// Nodes with a small disk each; `None`, and why, where the machine allows none.
+fn on_small_disks(nodes: usize, mib: u32) -> Option<(Cluster, Vec<SmallDisk>)> {
+    let disks: Result<Vec<SmallDisk>, String> = (0..nodes).map(|_| SmallDisk::new(mib)).collect();
+    let disks = match disks {
+        Ok(disks) => disks,
+        Err(why) => {
+            eprintln!("not run here, no small file system can be made: {why}");
+            return None;
+        }
+    };
+    let mut cluster = Cluster::new(nodes);
+    for (at, disk) in disks.iter().enumerate() {
+        cluster.keep_data_in(at, disk.mount().join("data"));
+    }
+    Some((cluster, disks))
+}
+
+/// Why a node refuses writes.
+fn shortage(cluster: &Cluster, at: usize) -> Option<String> {
+    cluster.status(at)?["log"]["shortage"].as_str().map(str::to_owned)
+}
+
+/// One write at the leader; whether it was acknowledged, or else the error.
+fn write(cluster: &Cluster, key: &str, value: &str) -> Result<(), String> {
+    let mut client = cluster.client(cluster.leader());
+    match client.try_ask(&["SET", key, value]) {
+        Ok(Reply::Simple(_)) => Ok(()),
+        Ok(reply) => Err(error_text(&reply)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Starts nodes on full disks, where little is left of what they keep, until
+/// none can help itself by letting its log go.
+fn exhaust(cluster: &mut Cluster, disks: &[SmallDisk]) {
+    const LOOKS: u32 = 50;
+    wait_until("no node has room", || {
+        cluster.kill_all();
+        for (at, disk) in disks.iter().enumerate() {
+            let reserve = File::options().write(true).open(cluster.data_dir(at).join("RESERVE"));
+            reserve.unwrap().set_len(1 << 20).unwrap();
+            disk.grab();
+        }
+        cluster.start_all();
+        cluster.wait_ready();
+        let (mut looks, mut short) = (0, 0);
+        wait_until("it is clear who has room", || {
+            disks.iter().for_each(SmallDisk::grab);
+            let all = (0..disks.len()).all(|at| shortage(cluster, at).is_some());
+            looks += 1;
+            short = if all { short + 1 } else { 0 };
+            short == LOOKS || looks == 4 * LOOKS
+        });
+        short == LOOKS
+    });
+}
+
+#[test]
+fn nodes_whose_disks_others_have_filled_vote_read_start_and_go_on_when_there_is_room() {
+    let Some((mut cluster, disks)) = on_small_disks(3, 64) else { return };
+    cluster.flags(&["--log-disk-mib", "16", "--propose-timeout-ms", "2000"]);
+    cluster.start_all();
+    cluster.wait_ready();
+    let large = "v".repeat(100_000);
+    let (mut acknowledged, mut sent) = (0, 0);
+    wait_until("a full disk is told", || {
+        disks.iter().for_each(SmallDisk::grab);
+        sent += 1;
+        let written = write(&cluster, "k", &format!("{sent} {large}"));
+        match &written {
+            Ok(()) => acknowledged = sent,
+            Err(text) if text.starts_with("TRYAGAIN the disk that holds the log is full") => {}
+            // Its followers were full first.
+            Err(text) => assert!(text.starts_with("UNKNOWN "), "{text}"),
+        }
+        written.is_err_and(|text| text.starts_with("TRYAGAIN "))
+    });
+    assert!(acknowledged > 0);
+    assert!((0..3).any(|at| cluster.said(at).contains("the log's disk is full")));
+    // What was acknowledged, or unknown and later.
+    let check = |cluster: &Cluster, at: usize| {
+        let reply = cluster.client(at).ask(&["GET", "k"]);
+        let Reply::Bulk(value) = &reply else { panic!("node {}: {reply:?}", at + 1) };
+        let number = String::from_utf8_lossy(value).split(' ').next().unwrap().parse::<i32>();
+        assert!((acknowledged..=sent).contains(&number.unwrap()), "node {}: {reply:?}", at + 1);
+    };
+    (0..3).for_each(|at| check(&cluster, at));
+    exhaust(&mut cluster, &disks);
+    for at in 0..3 {
+        check(&cluster, at);
+        let refused = cluster.client(at).ask(&["SET", "k", "refused"]);
+        assert!(error_text(&refused).starts_with("TRYAGAIN the disk"), "{refused:?}");
+    }
+    for round in 0..4 {
+        let leader = cluster.leader();
+        let at = if round % 2 == 0 { leader } else { (leader + 1) % 3 };
+        cluster.kill(at);
+        disks.iter().for_each(SmallDisk::grab);
+        wait_until("another leads", || cluster.leader() != at);
+        check(&cluster, (at + 1) % 3);
+        cluster.start(at);
+        cluster.wait_ready();
+        check(&cluster, at);
+    }
+    disks.iter().for_each(SmallDisk::give_back);
+    wait_until("writes go on by themselves", || write(&cluster, "k", "after").is_ok());
+    wait_until("every node has room", || (0..3).all(|at| shortage(&cluster, at).is_none()));
+    for at in 0..3 {
+        assert_eq!(cluster.client(at).ask(&["GET", "k"]), bulk("after"));
+    }
+}
+
+#[test]
+fn a_log_that_has_filled_its_disk_frees_it_by_itself() {
+    let Some((mut cluster, _disks)) = on_small_disks(1, 64) else { return };
+    // Aimed at is more than there is, and snapshots come by no limit of theirs.
+    cluster.flags(&["--log-disk-mib", "512", "--snapshot-log-bytes", "1073741824"]);
+    cluster.start(0);
+    cluster.wait_ready();
+    let large = "v".repeat(50_000);
+    let mut client = cluster.client(0);
+    let (mut refusals, mut last) = (0, [0; 20]);
+    for number in 0..2_500_usize {
+        let at = number % last.len();
+        let (key, value) = (at.to_string(), format!("{number} {large}"));
+        wait_until("a write is acknowledged", || {
+            let reply = client.ask(&["SET", &key, &value]);
+            let text = error_text(&reply);
+            assert!(reply == Reply::OK || text.starts_with("TRYAGAIN the disk"), "{reply:?}");
+            refusals += usize::from(reply != Reply::OK);
+            reply == Reply::OK
+        });
+        last[at] = number;
+    }
+    eprintln!("{refusals} refusals among 2500 writes of 50 kB on a disk of 64 MiB");
+    cluster.kill(0);
+    cluster.start(0);
+    cluster.wait_ready();
+    let mut client = cluster.client(0);
+    for (at, number) in last.into_iter().enumerate() {
+        let value = bulk(&format!("{number} {large}"));
+        assert_eq!(client.ask(&["GET", &at.to_string()]), value);
+    }
+}
