@@ -2,7 +2,7 @@
 //!
 //! A write is handed to the kernel by the thread that makes it, and the kernel
 //! rings an eventfd when it is done: the shard's runtime waits for sockets and
-//! disk at once. What a hand-over to a thread and back costs is saved (D34).
+//! disk at once. What a hand-over to a thread and back costs is saved (D35).
 //! Even a disk that hangs does not hold the shard up: what cannot be done at
 //! once is given to a worker of the kernel.
 //!
