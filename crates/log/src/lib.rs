@@ -62,7 +62,7 @@ pub use data_dir::{DataDirError, open_data_dir};
 pub use disk::lane::block_on;
 pub use disk::lock::{DirLock, LockError};
 pub use disk::memory::MemoryDisk;
-pub use disk::real::{DiskMode, RealDisk};
+pub use disk::real::{Descriptor, DiskMode, LogWriter, RealDisk, Writing};
 pub use disk::{Disk, DiskError};
 pub use error::{Affected, Damage, OpenError};
 pub use identity::{

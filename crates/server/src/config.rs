@@ -13,7 +13,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::serve::{LimitArgs, ServeArgs};
+use crate::cli::serve::{DiskChoice, LimitArgs, ServeArgs};
 use crate::cli::snapshot::SnapshotArgs;
 use crate::failure::{Exit, Failure};
 use raftlet::core::{ClusterId, LeaseOptions, NodeId, Options, Settings};
@@ -77,6 +77,7 @@ pub(crate) struct Config {
     pub(crate) stop_timeout: Duration,
     pub(crate) log_memory_bytes_max: usize,
     pub(crate) log_disk: LogDisk,
+    pub(crate) disk_mode: DiskChoice,
     pub(crate) clients_max: usize,
     pub(crate) client_idle: Option<Duration>,
     pub(crate) snapshots: SnapshotArgs,
@@ -153,9 +154,9 @@ impl Config {
             log_memory_bytes_max: usize::try_from(u64::from(args.limits.log_memory_mib) << 20)
                 .unwrap_or(usize::MAX),
             log_disk: LogDisk::from_args(&args.limits)?,
+            disk_mode: args.limits.disk_mode,
             clients_max: usize::try_from(args.limits.clients_max).unwrap_or(usize::MAX),
-            client_idle: (args.limits.client_idle_ms > 0)
-                .then(|| Duration::from_millis(args.limits.client_idle_ms)),
+            client_idle: unless_never(args.limits.client_idle_ms),
             access: Access::from_args(&args.clients)?,
             data_dir: args.data_dir,
             exit_with_stdin: args.exit_with_stdin,
@@ -206,6 +207,11 @@ pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
         )));
     }
     Ok(())
+}
+
+/// 0 is never.
+fn unless_never(ms: u64) -> Option<Duration> {
+    (ms > 0).then(|| Duration::from_millis(ms))
 }
 
 impl LogDisk {

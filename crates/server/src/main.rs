@@ -58,6 +58,7 @@ mod ports;
 mod print;
 mod reference;
 mod replica;
+mod ring;
 mod roster;
 mod session;
 mod signal;

@@ -36,6 +36,7 @@ use crate::keyspace::Keyspace;
 use crate::logging::Logging;
 use crate::neighbours::Neighbours;
 use crate::ports::{LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
+use crate::ring;
 use crate::roster::{self, Follower, Told};
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
@@ -46,7 +47,7 @@ use raftlet::core::{NodeId, Sender, Time};
 use raftlet::{NodeSeat, PortSet, ShardOptions};
 use raftlet_kv::NodeInfo;
 use raftlet_log::{
-    Claims, DirLock, DiskMode, Home, Identity, LogOptions, RealDisk, RecoveryReport, ShardLog,
+    Claims, DirLock, Home, Identity, LogOptions, RealDisk, RecoveryReport, ShardLog,
     random_incarnation,
 };
 use raftlet_net::{
@@ -70,7 +71,7 @@ pub(crate) async fn serve(mut config: Config, logging: Logging) -> Result<(), Fa
     let clock = TokioClock::start();
     let lock = DirLock::acquire(&config.data_dir).map_err(|error| data_failure(&error))?;
     let doors = Doors::open(&config).await?;
-    let disk = RealDisk::open(lock, DiskMode::Probe).map_err(|error| data_failure(&error))?;
+    let disk = ring::disk(lock, config.disk_mode).map_err(|error| data_failure(&error))?;
     let waiting = RefCell::default();
     let told = tokio::select! {
         told = roster::learn(&mut config, &waiting) => told?,

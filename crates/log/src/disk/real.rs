@@ -3,6 +3,7 @@
 //! Three threads a shard, each a lane (`disk/lane.rs`): one for the writes of the log, one
 //! for reads, one for everything that may take its time (files made, filled,
 //! renamed, flushed). So no append waits behind a read or behind zero filling.
+//! An embedder may bring a way of its own for the log's writes, [`LogWriter`].
 //!
 //! Durable writes are made in the better of two modes, tried out at open with
 //! a real write that is read back:
@@ -12,15 +13,16 @@
 //!   overlays and network file systems). Opening a file then flushes it and
 //!   drops its pages first, so that recovery judges by the disk: after a failed
 //!   flush the cache shows bytes that never reached it.
-//!
-//! Not here: io_uring. Containers often forbid it, and it saves about 10 µs of
-//! CPU a write; the trait leaves room for it.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rustix::fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate};
@@ -47,7 +49,10 @@ pub enum DiskMode {
 /// A directory of a Linux file system. Clones are the same disk; the last one
 /// dropped waits for the operations in flight.
 #[derive(Clone, Debug)]
-pub struct RealDisk(Arc<Inner>);
+pub struct RealDisk {
+    inner: Arc<Inner>,
+    writer: Option<Rc<dyn LogWriter>>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -66,6 +71,43 @@ pub struct RealFile {
     name: String,
     durable: Option<File>,
     plain: File,
+}
+
+/// Which of a file's descriptors to write to; keeps it open.
+#[derive(Clone, Debug)]
+pub struct Descriptor {
+    file: Arc<RealFile>,
+    reach: Reach,
+}
+
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let durable = if self.reach == Reach::Durable { self.file.durable.as_ref() } else { None };
+        durable.unwrap_or(&self.file.plain).as_fd()
+    }
+}
+
+/// A write under way; dropping it stops waiting and nothing else.
+pub type Writing<'a> = Pin<Box<dyn Future<Output = (Buffer, io::Result<()>)> + 'a>>;
+
+/// Another way of the log's writes to the device than a thread, for a disk in
+/// direct mode.
+///
+/// Laws
+/// 1. `write` writes the whole buffer and gives it back. What it is given
+///    flushes with each write where that is asked for; it adds nothing.
+/// 2. Writes take effect in the order of their first polls, also behind one
+///    that its caller gave up.
+/// 3. The thread that polls is never held up by the device.
+pub trait LogWriter: fmt::Debug {
+    /// What it is, for status.
+    fn name(&self) -> &'static str;
+
+    /// Writes a buffer at `offset`.
+    fn write(&self, to: Descriptor, offset: u64, from: Buffer) -> Writing<'_>;
+
+    /// Ends when all writes have ended, also those that were given up.
+    fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + '_>>;
 }
 
 const PROBE_NAME: &str = "probe.tmp";
@@ -93,14 +135,28 @@ impl RealDisk {
             Lane::start(name)
                 .map_err(|error| DiskError::from_io("start a thread for", name, 0, &error))
         };
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             dir: Arc::new(dir.to_owned()),
             is_direct,
             log: lane("raftlet-log")?,
             reads: lane("raftlet-read")?,
             background: lane("raftlet-prepare")?,
             lock,
-        })))
+        });
+        Ok(Self { inner, writer: None })
+    }
+
+    /// Whether writes go past the page cache.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        self.inner.is_direct
+    }
+
+    /// The same disk with another way for the log's writes. Clones made before
+    /// keep theirs.
+    #[must_use]
+    pub fn written_by(self, writer: Rc<dyn LogWriter>) -> Self {
+        Self { writer: Some(writer), ..self }
     }
 
     /// Ends when everything that was handed over so far has ended.
@@ -108,16 +164,19 @@ impl RealDisk {
     /// # Cancel safety
     /// Dropping the future stops the waiting and nothing else.
     pub async fn settled(&self) {
-        let lanes = [&self.0.log, &self.0.reads, &self.0.background];
+        let lanes = [&self.inner.log, &self.inner.reads, &self.inner.background];
         // Queued behind what is there, on all at once.
         let ends = lanes.map(|lane| lane.run(|| ()));
         for end in ends {
             end.await;
         }
+        if let Some(writer) = &self.writer {
+            writer.settled().await;
+        }
     }
 
     fn dir(&self) -> Arc<PathBuf> {
-        Arc::clone(&self.0.dir)
+        Arc::clone(&self.inner.dir)
     }
 }
 
@@ -125,24 +184,28 @@ impl Disk for RealDisk {
     type File = Arc<RealFile>;
 
     fn mode(&self) -> &'static str {
-        if self.0.is_direct { "direct" } else { "buffered" }
+        match &self.writer {
+            Some(writer) => writer.name(),
+            None if self.inner.is_direct => "direct",
+            None => "buffered",
+        }
     }
 
     fn place(&self) -> String {
-        self.0.lock.path().to_string_lossy().into_owned()
+        self.inner.lock.path().to_string_lossy().into_owned()
     }
 
     fn list(&self) -> impl Future<Output = Result<Vec<FileInfo>, DiskError>> {
         let dir = self.dir();
-        ended(self.0.background.run(move || {
+        ended(self.inner.background.run(move || {
             list(&dir)
                 .map_err(|error| DiskError::from_io("list", &dir.to_string_lossy(), 0, &error))
         }))
     }
 
     fn create(&self, name: &str) -> impl Future<Output = Result<Self::File, DiskError>> {
-        let (dir, is_direct, name) = (self.dir(), self.0.is_direct, name.to_owned());
-        ended(self.0.background.run(move || {
+        let (dir, is_direct, name) = (self.dir(), self.inner.is_direct, name.to_owned());
+        ended(self.inner.background.run(move || {
             let path = dir.join(&name);
             OpenOptions::new()
                 .write(true)
@@ -155,8 +218,8 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, name: &str) -> impl Future<Output = Result<Self::File, DiskError>> {
-        let (dir, is_direct, name) = (self.dir(), self.0.is_direct, name.to_owned());
-        ended(self.0.reads.run(move || {
+        let (dir, is_direct, name) = (self.dir(), self.inner.is_direct, name.to_owned());
+        ended(self.inner.reads.run(move || {
             open_both(&dir.join(&name), &name, is_direct)
                 .and_then(|file| {
                     if !is_direct {
@@ -176,7 +239,7 @@ impl Disk for RealDisk {
         into: Buffer,
     ) -> impl Future<Output = (Buffer, Result<usize, DiskError>)> {
         let reading = Arc::clone(file);
-        let done = self.0.reads.run(move || read_all(&reading, offset, into));
+        let done = self.inner.reads.run(move || read_all(&reading, offset, into));
         with_buffer(done, "read", file, offset)
     }
 
@@ -187,22 +250,31 @@ impl Disk for RealDisk {
         from: Buffer,
         reach: Reach,
     ) -> impl Future<Output = (Buffer, Result<(), DiskError>)> {
-        let writing = Arc::clone(file);
-        let lane = match reach {
-            Reach::Durable | Reach::Cache => &self.0.log,
-            Reach::Background => &self.0.background,
-        };
-        let done = lane.run(move || {
-            let result = write_all(&writing, offset, from.bytes(), reach)
-                .map_err(|error| DiskError::from_io("write", &writing.name, offset, &error));
-            (from, result)
-        });
-        with_buffer(done, "write", file, offset)
+        let disk = self.clone();
+        async move {
+            if let Some(writer) = disk.writer.filter(|_| reach != Reach::Background) {
+                let to = Descriptor { file: Arc::clone(file), reach };
+                let (buffer, written) = writer.write(to, offset, from).await;
+                let failed = |error| DiskError::from_io("write", &file.name, offset, &error);
+                return (buffer, written.map_err(failed));
+            }
+            let writing = Arc::clone(file);
+            let lane = match reach {
+                Reach::Durable | Reach::Cache => &disk.inner.log,
+                Reach::Background => &disk.inner.background,
+            };
+            let done = lane.run(move || {
+                let result = write_all(&writing, offset, from.bytes(), reach)
+                    .map_err(|error| DiskError::from_io("write", &writing.name, offset, &error));
+                (from, result)
+            });
+            with_buffer(done, "write", file, offset).await
+        }
     }
 
     fn flush(&self, file: &Self::File) -> impl Future<Output = Result<(), DiskError>> {
         let file = Arc::clone(file);
-        ended(self.0.background.run(move || {
+        ended(self.inner.background.run(move || {
             file.plain
                 .sync_data()
                 .map_err(|error| DiskError::from_io("flush", &file.name, 0, &error))
@@ -215,7 +287,7 @@ impl Disk for RealDisk {
         bytes: u64,
     ) -> impl Future<Output = Result<(), DiskError>> {
         let file = Arc::clone(file);
-        ended(self.0.background.run(move || {
+        ended(self.inner.background.run(move || {
             allocate(&file, bytes)
                 .map_err(|error| DiskError::from_io("allocate", &file.name, bytes, &error))
         }))
@@ -227,7 +299,7 @@ impl Disk for RealDisk {
         bytes: u64,
     ) -> impl Future<Output = Result<(), DiskError>> {
         let file = Arc::clone(file);
-        ended(self.0.background.run(move || {
+        ended(self.inner.background.run(move || {
             file.plain
                 .set_len(bytes)
                 .map_err(|error| DiskError::from_io("cut", &file.name, bytes, &error))
@@ -236,7 +308,7 @@ impl Disk for RealDisk {
 
     fn rename(&self, from: &str, to: &str) -> impl Future<Output = Result<(), DiskError>> {
         let (dir, from, to) = (self.dir(), from.to_owned(), to.to_owned());
-        ended(self.0.background.run(move || {
+        ended(self.inner.background.run(move || {
             fs::rename(dir.join(&from), dir.join(&to))
                 .map_err(|error| DiskError::from_io("rename", &from, 0, &error))
         }))
@@ -244,7 +316,7 @@ impl Disk for RealDisk {
 
     fn remove(&self, name: &str) -> impl Future<Output = Result<(), DiskError>> {
         let (dir, name) = (self.dir(), name.to_owned());
-        ended(self.0.background.run(move || {
+        ended(self.inner.background.run(move || {
             fs::remove_file(dir.join(&name))
                 .map_err(|error| DiskError::from_io("remove", &name, 0, &error))
         }))
@@ -252,7 +324,7 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self) -> impl Future<Output = Result<(), DiskError>> {
         let dir = self.dir();
-        ended(self.0.background.run(move || {
+        ended(self.inner.background.run(move || {
             sync_directory(&dir)
                 .map_err(|error| DiskError::from_io("sync", &dir.to_string_lossy(), 0, &error))
         }))

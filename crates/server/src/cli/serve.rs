@@ -7,12 +7,23 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
 use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
 
 use crate::cli::clients::ClientArgs;
 use crate::cli::logging::LoggingArgs;
 use crate::cli::snapshot::SnapshotArgs;
+
+/// How the log's writes reach the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiskChoice {
+    /// The fastest that works here.
+    Auto,
+    /// Direct, by a thread.
+    Direct,
+    /// Through the page cache.
+    Buffered,
+}
 
 /// One node. Without flags: a cluster of its own on loopback.
 #[derive(Args, Clone, Debug)]
@@ -120,6 +131,17 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "RAFTLET_LOG_DISK_MIB", default_value_t = 512, value_name = "MIB",
           value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
     pub(crate) log_disk_mib: u32,
+    /// How the log's writes reach the disk. `auto`: the fastest way that works
+    /// here, io_uring if the kernel allows it; `direct`: by a thread of their own;
+    /// `buffered`: through the page cache, with a flush.
+    #[arg(
+        long,
+        env = "RAFTLET_DISK_MODE",
+        default_value = "auto",
+        value_name = "MODE",
+        hide_possible_values = true
+    )]
+    pub(crate) disk_mode: DiskChoice,
     /// Log on disk at most: shortly before it writes are refused, by name, until
     /// snapshots have let the log go; votes and reads go on. At least twice
     /// --log-disk-mib; 0: four times.
