@@ -1,7 +1,7 @@
 //! Gives way to a voter that should lead rather: one of higher priority.
 //!
 //! Priorities stand in the configuration, so all members know them alike. They
-//! are a preference and no condition (D35): whoever
+//! are a preference and no condition (D36): whoever
 //! can be elected leads, and hands over where a better one can do without harm.
 //! So a majority that can talk is never without a leader for the sake of a
 //! preference, and a member of priority 0 leads only while nobody else can.
