@@ -31,6 +31,9 @@ pub struct Counters {
     /// Members that came back without entries that they had acknowledged to
     /// this leader: their disk is an old copy. An alarm (rule 4).
     pub lost_tails: u64,
+    /// Digests of other members that differed from the own at the same index.
+    /// An alarm.
+    pub divergences: u64,
     /// Appends refused because the logs did not meet.
     pub rejects: u64,
     /// Appends not accepted because too many entries wait for the disk.
@@ -58,6 +61,7 @@ impl Counters {
         stranger: 0,
         impossible: 0,
         lost_tails: 0,
+        divergences: 0,
         rejects: 0,
         throttled: 0,
         entries_truncated: 0,

@@ -56,6 +56,9 @@ pub const ENTRY_BYTES_MAX: usize = HEADER_BYTES + ORIGIN_BYTES + PAYLOAD_BYTES_M
 /// Entries of one chunk; bounds what one turn's proposals become.
 pub const CHUNK_LEN_MAX: usize = 1 << 16;
 
+/// What the chain of an empty log is. Not 0, which stands for unknown.
+pub const CHAIN_START: u64 = 0x6368_6169_6e2d_3031;
+
 const FLAG_ORIGIN: u8 = 1;
 /// Sets entry checksums apart from those of blocks and frames.
 const HEADER_SEED: u64 = 0x656e_7472_792d_6873;
@@ -336,6 +339,26 @@ impl Chunk {
     #[must_use]
     pub fn entries(&self) -> ChunkEntries<'_> {
         ChunkEntries { index: self.first, term: self.term, rest: &self.bytes }
+    }
+
+    /// Checks its entries once more where they are used (rule 11), and links them
+    /// into a digest of all entries before them: each by its two checksums, which
+    /// cover position, header and payload. However a log is cut into chunks, its
+    /// chain is the same.
+    ///
+    /// # Errors
+    /// [`EntryError`] names the first entry that is not what it was: the memory
+    /// that it was kept in is damaged.
+    pub fn chain(&self, seal: Seal, chain: u64) -> Result<u64, EntryError> {
+        let mut chain = chain;
+        let mut rest = &*self.bytes;
+        let mut at = LogId { term: self.term, index: self.first };
+        while let Some(sums) = rest.first_chunk::<8>() {
+            chain = mix64(chain, u64::from_le_bytes(*sums));
+            (_, rest) = verify_entry(seal, at, rest)?;
+            at.index = at.index.next();
+        }
+        Ok(chain)
     }
 
     /// The part from `index` on; `None` when all lie before it.

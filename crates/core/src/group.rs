@@ -15,7 +15,7 @@
 //!
 //! Not here: messages of others (`group/messages.rs`), questions
 //! (`group/queries.rs`), snapshots (`group/snapshots.rs`), leadership transfers
-//! (`group/transfer.rs`), the protocol itself (`follower.rs`, `candidate.rs`,
+//! (`group/transfer.rs`), checkpoints (`group/checkpoints.rs`), the protocol itself (`follower.rs`, `candidate.rs`,
 //! `leader.rs`, `votes.rs`, `reads.rs`).
 
 use std::cmp::Reverse;
@@ -552,6 +552,7 @@ fn first_patience_ns(state: &mut State) -> u64 {
     earlier.saturating_mul(state.settings.election_timeout_ns / 4)
 }
 
+mod checkpoints;
 mod membership;
 mod messages;
 pub(crate) mod queries;

@@ -15,6 +15,7 @@
 //!   of them should lead.
 //! - `log.rs`, `durability.rs`, `quorum.rs`: what a member has, what its disk
 //!   has, what a majority has.
+//! - `checkpoint.rs`: whether members hold the same.
 //! - `snapshot.rs`, `group/snapshots.rs`: what stands for the front of a log.
 //!
 //! Sections (§) are those of Ongaro's dissertation, "Consensus: Bridging
@@ -22,6 +23,7 @@
 
 mod candidate;
 mod change;
+mod checkpoint;
 mod checksum;
 mod counters;
 mod durability;
@@ -50,12 +52,13 @@ mod time;
 mod votes;
 
 pub use change::{CatchUp, Change};
+pub use checkpoint::{CHECKPOINT_ENTRIES, Checkpoint, Diverged, Divergence};
 pub use checksum::crc32c;
 pub use counters::Counters;
 pub use entry::arena::Arena;
 pub use entry::{
-    CHUNK_LEN_MAX, Chunk, ChunkEntries, ENTRY_BYTES_MAX, Entries, Entry, EntryError, EntryKind,
-    HEADER_BYTES, NewEntry, Origin, PAYLOAD_BYTES_MAX, Seal,
+    CHAIN_START, CHUNK_LEN_MAX, Chunk, ChunkEntries, ENTRY_BYTES_MAX, Entries, Entry, EntryError,
+    EntryKind, HEADER_BYTES, NewEntry, Origin, PAYLOAD_BYTES_MAX, Seal,
 };
 pub use error::{ChangeError, ProposeError, ReadError, TransferError};
 pub use genesis::genesis;

@@ -342,6 +342,21 @@ mod tests {
     }
 
     #[test]
+    fn a_joint_configuration_knows_where_the_members_of_both_sets_are() {
+        let moved = Member { address: "elsewhere:1".to_owned(), ..member(2, Role::Voter) };
+        let joint = Configuration::joint(
+            vec![member(1, Role::Voter), member(2, Role::Voter)],
+            vec![moved, member(3, Role::Voter)],
+        )
+        .unwrap();
+        let mut bytes = Vec::new();
+        joint.encode(&mut bytes);
+        let restarted = Configuration::decode(&bytes).unwrap();
+        let known: Vec<_> = restarted.nodes().map(|m| (m.node.get(), &*m.address)).collect();
+        assert_eq!(known, [(1, "host-1:70"), (2, "elsewhere:1"), (3, "host-3:70")]);
+    }
+
+    #[test]
     fn empty_voterless_nil_and_doubled_sets_are_refused_by_name() {
         let refused = |members: Vec<Member>| Configuration::new(members).unwrap_err();
         assert_eq!(refused(vec![]), ConfigurationError::NoVoter);

@@ -10,6 +10,7 @@
 
 use bytes::Bytes;
 
+use crate::checkpoint::Checkpoint;
 use crate::entry::Entries;
 use crate::ids::{Generation, Index, LogId, NodeId, ReadId, Round, Run, Term};
 use crate::snapshot::{SnapshotAck, SnapshotPart};
@@ -84,6 +85,9 @@ pub enum Body {
     Snapshot(SnapshotPart),
     /// The answer, which is the driver's too.
     SnapshotAck(SnapshotAck),
+    /// Member to leader, and back where it differs: what it holds at an index.
+    /// Late ones are compared or fall out, like any.
+    Checkpoint(Checkpoint),
 }
 
 /// Entries for a follower, or none: then it is a heartbeat.

@@ -100,6 +100,7 @@ mutants! {
     123 "M123" "I58" "a pre-vote is given although the leader is heard";
     124 "M124" "W07" "a leader keeps its office from who should lead rather";
     125 "M125" "I58" "an equal of the leader counts as who should lead rather";
+    126 "M126" "W08" "digests that differ are not noticed";
 }
 
 /// The mutants of this build; none in a usual one.

@@ -11,6 +11,7 @@
 
 use std::mem;
 
+use crate::checkpoint::Diverged;
 use crate::entry::Entries;
 use crate::ids::{Index, LogId, NodeId, ReadId, Term, Ticket};
 use crate::message::Message;
@@ -250,6 +251,8 @@ pub enum Event {
         /// Why.
         why: TransferFailure,
     },
+    /// Another member's digest differs at the same index: an alarm, and no more.
+    Diverged(Diverged),
     /// Entries were replaced by a later leader's: proposals at and behind
     /// this place may still be alive elsewhere.
     Truncated {

@@ -1,8 +1,10 @@
 //! What few members have of their state: one place for all of it, so that a
 //! member at rest pays a word.
 //!
-//! Not here: what it is for (`refill.rs`, `leader/preference.rs`).
+//! Not here: what it is for (`refill.rs`, `checkpoint.rs`,
+//! `leader/preference.rs`).
 
+use crate::checkpoint::Checkpoints;
 use crate::refill::Refill;
 use crate::time::Time;
 
@@ -13,6 +15,8 @@ pub(crate) struct Seldom {
     pub(crate) refill: Option<Refill>,
     /// It gave way to who should lead rather.
     pub(crate) given_way: Option<GivenWay>,
+    /// Digests of what it applied, once that is much.
+    pub(crate) checkpoints: Checkpoints,
 }
 
 /// Hand-overs by preference, kept over a member's offices.

@@ -13,12 +13,12 @@
 use std::rc::Rc;
 
 use raftlet_core::{
-    Ack, AckOutcome, Append, Arena, Body, Change, Chunk, Configuration, Entries, EntryKind,
-    Forward, ForwardOutcome, ForwardReply, Generation, Group, GroupId, HardState, Incarnation,
-    Index, Liveness, LogId, Member, MemberRole, Membership, Message, NewEntry, NodeId, Now,
-    Options, Output, PRIORITY_DEFAULT, ReadId, Restored, Round, Run, Seal, Seat, Sender, Settings,
-    Snapshot, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind, VoteReply,
-    VoteRequest, WallMs, genesis,
+    Ack, AckOutcome, Append, Arena, Body, Change, Checkpoint, Chunk, Configuration, Entries,
+    EntryKind, Forward, ForwardOutcome, ForwardReply, Generation, Group, GroupId, HardState,
+    Incarnation, Index, Liveness, LogId, Member, MemberRole, Membership, Message, NewEntry, NodeId,
+    Now, Options, Output, PRIORITY_DEFAULT, ReadId, Restored, Round, Run, Seal, Seat, Sender,
+    Settings, Snapshot, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind,
+    VoteReply, VoteRequest, WallMs, genesis,
 };
 
 const GROUP: GroupId = GroupId::new(1);
@@ -131,6 +131,11 @@ impl Random {
                 number: self.number(),
                 checksum: 0,
                 bytes: bytes::Bytes::new(),
+            }),
+            10 if self.flip() => Body::Checkpoint(Checkpoint {
+                index: Index::new(self.number()),
+                log: self.number(),
+                state: self.number(),
             }),
             10 => Body::SnapshotAck(SnapshotAck {
                 last: self.log_id(),

@@ -71,10 +71,11 @@ pub(crate) enum Kind {
     Membership = 12,
     Snapshot = 13,
     SnapshotAck = 14,
+    Checkpoint = 15,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Append,
         Self::Ack,
         Self::VoteRequest,
@@ -89,6 +90,7 @@ impl Kind {
         Self::Membership,
         Self::Snapshot,
         Self::SnapshotAck,
+        Self::Checkpoint,
     ];
 
     pub(crate) const fn byte(self) -> u8 {

@@ -18,8 +18,8 @@ use crate::introduction::NodeAddresses;
 use crate::rollcall::{Showing, Shown};
 use raftlet::Incoming;
 use raftlet::core::{
-    Ack, AckOutcome, Append, Arena, Body, Chunk, ClusterId, Configuration, EntryKind, Forward,
-    ForwardOutcome, ForwardReply, Generation, GroupId, Incarnation, Index, LogId, Member,
+    Ack, AckOutcome, Append, Arena, Body, Checkpoint, Chunk, ClusterId, Configuration, EntryKind,
+    Forward, ForwardOutcome, ForwardReply, Generation, GroupId, Incarnation, Index, LogId, Member,
     MemberRole, Membership, Message, NewEntry, NodeId, Origin, PRIORITY_DEFAULT, ReadId, Round,
     Run, Seal, Sender, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind, VoteReply,
     VoteRequest, WallMs,
@@ -214,6 +214,10 @@ fn rare_bodies() -> Vec<(&'static str, Body)> {
         ("forward", Body::Forward(forward)),
         ("forward-appended", forwarded(ForwardOutcome::Appended { first: Index::new(12) })),
         ("forward-refused", forwarded(ForwardOutcome::Refused { leader: None })),
+        (
+            "checkpoint",
+            Body::Checkpoint(Checkpoint { index: Index::new(4096), log: 0xc4a1, state: 0x57a7e }),
+        ),
         ("take-over", Body::TakeOver { last: log_id(13, 5) }),
     ]
     .into_iter()

@@ -15,13 +15,20 @@
 //!   the replicated window (rule 33). The window moves with every entry, also
 //!   those that the machine skips (rule 14).
 //!
+//! - An entry is checked against its checksums when it is applied, the last of
+//!   the places where that is done (rule 11).
+//!
 //! Not here: who is told (`member.rs`), polling and spawning (`shard/act.rs`).
 
 use crate::error::Halt;
+use crate::library::Library;
 use crate::options::ShardOptions;
 use crate::port::{Command, SnapshotMeta, StateMachine, StorageError};
-use crate::window::{Verdict, Window};
-use raftlet_core::{self as core, Entries, Entry, EntryKind, Index, LogId, Time};
+use crate::window::Verdict;
+use raftlet_core::{
+    self as core, CHECKPOINT_ENTRIES, Checkpoint, Entries, Entry, EntryError, EntryKind, GroupId,
+    Index, LogId, Seal, Time,
+};
 
 /// How long storage that could not read rests before it is asked again.
 const READ_PAUSE_NS: u64 = 100_000_000;
@@ -31,7 +38,7 @@ pub(crate) struct Applier<M: StateMachine> {
     machine: Option<Box<M>>,
     applied: Index,
     committed: Index,
-    window: Window,
+    library: Library,
     /// Log time of what is applied, milliseconds.
     log_time_ms: u64,
     /// The machine has applied up to here by itself (rule 14).
@@ -47,7 +54,7 @@ pub(crate) struct Applier<M: StateMachine> {
 pub(crate) struct Start {
     /// The library's own state is that of this index; behind it the log is read.
     pub(crate) applied: Index,
-    pub(crate) window: Window,
+    pub(crate) library: Library,
     pub(crate) log_time_ms: u64,
     /// The machine's own durable state is that of this index.
     pub(crate) has_applied: Index,
@@ -56,9 +63,9 @@ pub(crate) struct Start {
 impl Start {
     /// From what a snapshot says of the library; `None` when it does not decode.
     pub(crate) fn behind(meta: &SnapshotMeta) -> Option<Self> {
-        let window = Window::decode(&meta.library)?;
+        let library = Library::decode(&meta.library)?;
         let applied = meta.last.index;
-        Some(Self { applied, window, log_time_ms: meta.log_time_ms, has_applied: applied })
+        Some(Self { applied, library, log_time_ms: meta.log_time_ms, has_applied: applied })
     }
 }
 
@@ -100,6 +107,11 @@ pub(crate) struct Job<M: StateMachine> {
     /// The machine has what is at or before this index.
     pub(crate) has_applied: Index,
     pub(crate) responses: Vec<M::Response>,
+    pub(crate) group: GroupId,
+    /// What its entries are sealed with.
+    pub(crate) seal: Seal,
+    /// Digest of all entries before it; of all up to its end once it came back.
+    pub(crate) chain: Option<u64>,
 }
 
 /// A batch that came back.
@@ -110,12 +122,12 @@ pub(crate) struct Applied<M: StateMachine> {
 
 impl<M: StateMachine> Applier<M> {
     pub(crate) fn new(machine: M, start: Start) -> Self {
-        let Start { applied, window, log_time_ms, has_applied } = start;
+        let Start { applied, library, log_time_ms, has_applied } = start;
         Self {
             machine: Some(Box::new(machine)),
             applied,
             committed: applied,
-            window,
+            library,
             log_time_ms,
             has_applied,
             install: None,
@@ -150,14 +162,14 @@ impl<M: StateMachine> Applier<M> {
 
     /// The library's own state as of what is applied, for a snapshot.
     pub(crate) fn library(&self) -> (Vec<u8>, u64) {
-        (self.window.encode(), self.log_time_ms)
+        (self.library.encode(), self.log_time_ms)
     }
 
     /// The machine came back, restored from what `start` tells of.
     pub(crate) fn on_restored(&mut self, machine: Box<M>, start: Start) {
         self.machine = Some(machine);
         self.applied = start.applied;
-        self.window = start.window;
+        self.library = start.library;
         self.log_time_ms = start.log_time_ms;
         self.has_applied = start.has_applied;
         // Another may have been received meanwhile.
@@ -201,7 +213,9 @@ impl<M: StateMachine> Applier<M> {
         }
         let first = self.applied.next();
         let entries_max = u64::try_from(options.apply_entries_max).unwrap_or(u64::MAX);
-        let behind = (self.committed - self.applied).min(entries_max);
+        // A batch ends at a checkpoint, so that there is a state of exactly there.
+        let to_checkpoint = CHECKPOINT_ENTRIES - self.applied.get() % CHECKPOINT_ENTRIES;
+        let behind = (self.committed - self.applied).min(entries_max).min(to_checkpoint);
         let last = self.applied.plus(behind);
         let entries = match std::mem::replace(&mut self.source, Source::Memory) {
             Source::Read(entries) => Some(entries),
@@ -220,9 +234,17 @@ impl<M: StateMachine> Applier<M> {
         assert_eq!(entries.first(), Some(first), "a gap before the applied log");
         let without_effect = self.decide(&entries);
         let machine = self.machine.take().expect("looked at above");
-        let responses = std::mem::take(&mut self.spare);
-        let has_applied = self.has_applied;
-        Next::Apply(Job { machine, entries, without_effect, has_applied, responses })
+        let seat = group.seat();
+        Next::Apply(Job {
+            machine,
+            entries,
+            without_effect,
+            has_applied: self.has_applied,
+            responses: std::mem::take(&mut self.spare),
+            group: seat.group,
+            seal: Seal::new(seat.group, seat.generation),
+            chain: self.library.chain,
+        })
     }
 
     /// Which of the entries the window refuses.
@@ -233,7 +255,7 @@ impl<M: StateMachine> Applier<M> {
         }
         for entry in entries.iter() {
             if let Some(origin) = &entry.origin
-                && self.window.admit(entry.index, origin) == Verdict::NoEffect
+                && self.library.window.admit(entry.index, origin) == Verdict::NoEffect
             {
                 without_effect.push(entry.index);
             }
@@ -277,10 +299,20 @@ impl<M: StateMachine> Applier<M> {
     }
 
     /// Takes the machine back after a batch.
-    pub(crate) fn on_applied(&mut self, machine: Box<M>, last: Index, spare: Vec<M::Response>) {
-        self.machine = Some(machine);
+    pub(crate) fn on_applied(&mut self, job: Job<M>, last: Index) {
+        self.machine = Some(job.machine);
         self.applied = last;
-        self.spare = spare;
+        self.library.chain = job.chain;
+        self.spare = job.responses;
+    }
+
+    /// What is held here at this moment, where that is a checkpoint (D3).
+    pub(crate) fn checkpoint(&self) -> Option<Checkpoint> {
+        let index = self.applied;
+        let machine = self.machine.as_ref().filter(|_| is_checkpoint(index))?;
+        // A machine with durable state of its own may be ahead.
+        let state = if index >= self.has_applied { machine.digest() } else { 0 };
+        Some(Checkpoint { index, log: self.library.chain.unwrap_or(0), state })
     }
 
     /// Lends the machine for reads; `None` while a batch is under way.
@@ -294,6 +326,11 @@ impl<M: StateMachine> Applier<M> {
     }
 }
 
+/// Whether members compare what they hold there.
+pub(crate) const fn is_checkpoint(index: Index) -> bool {
+    index.get() > 0 && index.get().is_multiple_of(CHECKPOINT_ENTRIES)
+}
+
 /// Whether an entry reaches the machine.
 pub(crate) fn has_effect(entry: &Entry<'_>, without_effect: &[Index], has_applied: Index) -> bool {
     entry.kind == EntryKind::Command
@@ -303,6 +340,11 @@ pub(crate) fn has_effect(entry: &Entry<'_>, without_effect: &[Index], has_applie
 
 /// Runs one batch through the machine it brings.
 pub(crate) async fn apply<M: StateMachine>(mut job: Job<M>) -> Applied<M> {
+    if let Err(error) = check(&mut job) {
+        let (group, detail) = (job.group, format!("in memory, before it was applied: {error}"));
+        let result = Err(Halt::Storage(StorageError::Damaged { group, detail }));
+        return Applied { job, result };
+    }
     let mut commands = Vec::new();
     for entry in job.entries.iter() {
         if has_effect(&entry, &job.without_effect, job.has_applied) {
@@ -329,4 +371,86 @@ pub(crate) async fn apply<M: StateMachine>(mut job: Job<M>) -> Applied<M> {
         });
     }
     Applied { job, result }
+}
+
+/// Checks a batch where it is used, and links it into the chain.
+fn check<M: StateMachine>(job: &mut Job<M>) -> Result<(), EntryError> {
+    let mut chain = job.chain.unwrap_or(0);
+    for chunk in job.entries.chunks() {
+        chain = chunk.chain(job.seal, chain)?;
+    }
+    job.chain = job.chain.map(|_| chain);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::{Job, apply};
+    use crate::error::Halt;
+    use crate::port::{ApplyError, Command, StateMachine, StorageError};
+    use raftlet_core::{
+        Arena, CHAIN_START, Chunk, EntryKind, Generation, GroupId, Index, LogId, NewEntry, Seal,
+        Term,
+    };
+
+    /// Counts what it is given.
+    #[derive(Default)]
+    struct Counting(usize);
+
+    impl StateMachine for Counting {
+        type Command = ();
+        type Response = ();
+
+        fn encode(_: &(), _: &mut Vec<u8>) {}
+
+        async fn apply(
+            &mut self,
+            commands: &[Command<'_>],
+            responses: &mut Vec<()>,
+        ) -> Result<(), ApplyError> {
+            self.0 += commands.len();
+            responses.resize(commands.len(), ());
+            Ok(())
+        }
+    }
+
+    /// A batch sealed for one group, applied in another's name: what damage of a
+    /// header between log and machine looks like.
+    fn applied(sealed_for: u64) -> (usize, Option<u64>, Result<(), Halt>) {
+        let (group, generation) = (GroupId::new(7), Generation::new(1));
+        let at = LogId { term: Term::new(2), index: Index::new(5) };
+        let entry =
+            NewEntry { kind: EntryKind::Command, log_time_ms: 0, origin: None, payload: b"x" };
+        let made_with = Seal::new(GroupId::new(sealed_for), generation);
+        let chunk = Chunk::encode(&mut Arena::new(64), made_with, at, std::iter::once(entry));
+        let job = Job {
+            machine: Box::new(Counting::default()),
+            entries: chunk.into(),
+            without_effect: Vec::new(),
+            has_applied: Index::ZERO,
+            responses: Vec::new(),
+            group,
+            seal: Seal::new(group, generation),
+            chain: Some(CHAIN_START),
+        };
+        let ended = pin!(apply(job)).poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(applied) = ended else { panic!("it waits for nothing") };
+        (applied.job.machine.0, applied.job.chain, applied.result)
+    }
+
+    #[test]
+    fn damage_between_log_and_machine_is_found_before_the_machine() {
+        let (given, chain, result) = applied(7);
+        assert!(given == 1 && result.is_ok() && chain != Some(CHAIN_START));
+        let (given, _, result) = applied(8);
+        assert_eq!(given, 0);
+        let Err(Halt::Storage(StorageError::Damaged { group, detail })) = result else {
+            panic!("{result:?}");
+        };
+        assert!(group == GroupId::new(7) && detail.contains("entry 5"), "{detail}");
+    }
 }

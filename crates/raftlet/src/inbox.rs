@@ -223,6 +223,7 @@ pub(crate) fn message_bytes(message: &Message) -> usize {
         | Body::Read { .. }
         | Body::ReadReply { .. }
         | Body::TakeOver { .. }
+        | Body::Checkpoint(_)
         | Body::SnapshotAck(_)
         | Body::ForwardReply(_) => 0,
     };

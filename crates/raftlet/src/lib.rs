@@ -43,6 +43,7 @@ mod error;
 mod forward;
 mod histogram;
 mod inbox;
+mod library;
 mod member;
 pub mod memory;
 mod observe;

@@ -307,17 +307,23 @@ impl<M: StateMachine> Member<M> {
         if self.waiters.is_empty() && self.forwards.is_empty() {
             due.unclaimed.append(&mut job.responses);
         } else {
-            let mut responses = job.responses.drain(..);
+            let mut responses = std::mem::take(&mut job.responses);
+            let mut drained = responses.drain(..);
             for entry in job.entries.iter() {
                 let effective = has_effect(&entry, &job.without_effect, job.has_applied);
-                let response = if effective { responses.next() } else { None };
+                let response = if effective { drained.next() } else { None };
                 self.end_applied(&entry, response, due);
             }
+            drop(drained);
+            job.responses = responses;
         }
         self.policy.on_applied(last, job.entries.bytes_len(), options);
-        self.applier.on_applied(job.machine, last, job.responses);
+        self.applier.on_applied(job, last);
         if self.halted.is_none() {
             self.core.on_applied(last);
+            if let Some(checkpoint) = self.applier.checkpoint() {
+                self.core.on_checkpoint(checkpoint);
+            }
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 //!
 //! | level | what |
 //! | --- | --- |
-//! | error | somebody must act: a group halted, a member lost what it had acknowledged |
+//! | error | somebody must act: a group halted, members hold different states, a member lost what it had acknowledged |
 //! | warn | leadership given up for want of a quorum or of a disk, a full disk, messages that cannot be |
 //! | info | who leads, once a group and term |
 //! | debug | campaigns, configurations, truncations |
@@ -26,10 +26,16 @@ use tracing::{debug, error, info, warn};
 use crate::error::Halt;
 use crate::port::{Shortage, StorageError};
 use crate::timers::Slot;
-use raftlet_core::{Counters, Event, GroupId, Index, LogId, NodeId, Role, Term, TransferFailure};
+use raftlet_core::{
+    Counters, Diverged, Divergence, Event, GroupId, Index, LogId, NodeId, Role, Term,
+    TransferFailure,
+};
 
 /// Groups of one turn whose leaders are told one by one at `info`.
 const LEADER_LINES_MAX: usize = 8;
+
+/// Differences that are told one by one; later ones ever more rarely.
+const DIVERGENCE_LINES: u64 = 8;
 
 /// Something worth a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +60,8 @@ pub(crate) enum Note {
     Poisoned { error: StorageError },
     /// A member came back without what it had acknowledged (rule 4).
     LostTail { group: GroupId, times: u64 },
+    /// Another member holds something else at the same index (D3).
+    Diverged { group: GroupId, diverged: Diverged, times: u64 },
     /// A message claimed what cannot be.
     Impossible { group: GroupId, times: u64 },
     /// New entries are refused for want of room, or not any more.
@@ -130,6 +138,10 @@ impl Observer {
                 notes.push(Note::Removed { group, as_of: *as_of });
             }
             Event::NotTransferred { why } => notes.push(Note::NotTransferred { group, why: *why }),
+            Event::Diverged(diverged) => {
+                let times = counters.divergences;
+                notes.push(Note::Diverged { group, diverged: *diverged, times });
+            }
             Event::Truncated { from } => notes.push(Note::Truncated { group, from: *from }),
             Event::Refilled => notes.push(Note::Refilled { group }),
         }
@@ -230,6 +242,17 @@ fn tell_one(note: Note) {
             "a member came back without entries it had acknowledged: its disk is damaged, or an old \
              copy"
         ),
+        Note::Diverged { group, diverged: Diverged { node, index, what }, times }
+            if times < DIVERGENCE_LINES || times.is_power_of_two() =>
+        {
+            let (group, node, index) = (group.get(), node.get(), index.get());
+            let what = match what {
+                Divergence::Log => "the log applied",
+                Divergence::State => "the state after the same log",
+            };
+            error!(group, node, index, what, times, "that member differs from this one");
+        }
+        Note::Diverged { .. } => {}
         Note::Impossible { group, times } => {
             warn!(group = group.get(), times, "a message claimed what cannot be");
         }

@@ -109,6 +109,8 @@ impl Metrics {
         out.counter("disk_stalls_total", "Leadership given up: the disk hung.", count.stalls);
         let tails = count.lost_tails;
         out.counter("lost_tails_total", "Members back without what they acknowledged.", tails);
+        let diverged = count.divergences;
+        out.counter("divergences_total", "Members that hold another state.", diverged);
         let impossible = count.impossible;
         out.counter("messages_impossible_total", "Messages that cannot be.", impossible);
         out.counter("messages_stranger_total", "Messages of no member.", count.stranger);

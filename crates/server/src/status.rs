@@ -176,6 +176,9 @@ pub(crate) struct GroupStatus {
     /// What of it is damaged here (rule 10); absent when it is whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) damage: Option<DamageStatus>,
+    /// Nodes that held something else when last compared: an alarm.
+    #[serde(default)]
+    pub(crate) diverged: Vec<Divergence>,
     /// In order of node id.
     pub(crate) members: Vec<MemberStatus>,
 }
@@ -190,6 +193,16 @@ pub(crate) struct DamageStatus {
     pub(crate) lost_until: u64,
     /// What, where, remedy.
     pub(crate) text: String,
+}
+
+/// A node whose digest differs from this one's.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct Divergence {
+    pub(crate) node_id: u64,
+    /// At this index.
+    pub(crate) index: u64,
+    /// Whether the logs applied differ, else the states after the same log.
+    pub(crate) is_log: bool,
 }
 
 /// A snapshot on its way.
@@ -409,6 +422,7 @@ mod tests {
                     lost_until: 9,
                     text: "entries up to 9 were lost".to_owned(),
                 }),
+                diverged: vec![],
                 members: Vec::new(),
             }],
         }

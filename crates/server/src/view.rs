@@ -23,10 +23,10 @@ use crate::metrics::Metrics;
 use crate::ports::{Group, Shard, SharedLog};
 use crate::snapshots::{self, TakesSnapshots};
 use crate::status::{
-    ClientsStatus, DamageStatus, GroupStatus, LogStatus, MemberStatus, NodeStatus, PeerStatus,
-    Role, SnapshotTransfer,
+    ClientsStatus, DamageStatus, Divergence, GroupStatus, LogStatus, MemberStatus, NodeStatus,
+    PeerStatus, Role, SnapshotTransfer,
 };
-use raftlet::core::{Counters, GroupId, Liveness, NodeId, Role as CoreRole};
+use raftlet::core::{Counters, Diverged, GroupId, Liveness, NodeId, Role as CoreRole};
 use raftlet::{Halt, Shortage, SnapshotProgress, SnapshotsStatus, StateDigest, StorageError};
 use raftlet_log::Identity;
 use raftlet_net::NetHandle;
@@ -186,6 +186,7 @@ impl NodeView {
             state_digest: format!("{:016x}", digest.map_or(0, |digest| digest.digest)),
             digest_index: digest.map_or(0, |digest| digest.index.get()),
             damage: damage(&status),
+            diverged: status.core.diverged.iter().map(divergence).collect(),
             members: status
                 .core
                 .members
@@ -356,6 +357,15 @@ impl Inspect for NodeView {
     }
 }
 
+/// A member that holds something else.
+fn divergence(diverged: &Diverged) -> Divergence {
+    Divergence {
+        node_id: diverged.node.get(),
+        index: diverged.index.get(),
+        is_log: diverged.what == raftlet::core::Divergence::Log,
+    }
+}
+
 /// What metrics tell of the counters of two groups.
 fn sum(a: Counters, b: Counters) -> Counters {
     Counters {
@@ -364,6 +374,7 @@ fn sum(a: Counters, b: Counters) -> Counters {
         quorum_lost: a.quorum_lost + b.quorum_lost,
         stalls: a.stalls + b.stalls,
         lost_tails: a.lost_tails + b.lost_tails,
+        divergences: a.divergences + b.divergences,
         impossible: a.impossible + b.impossible,
         stranger: a.stranger + b.stranger,
         entries_truncated: a.entries_truncated + b.entries_truncated,

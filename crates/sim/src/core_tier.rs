@@ -15,11 +15,12 @@
 //!   applies and fetches for them, `snapshots.rs` takes and sends
 //!   snapshots; `clients.rs` and `changes.rs` ask; `mischief.rs` breaks, as
 //!   often as `wheel.rs` says;
-//!   `healing.rs` is the second phase.
+//!   `healing.rs` is the second phase, `checkpoints.rs` compares digests.
 //! - `network.rs`, `clock.rs`, `image.rs`, `member.rs` are what it is made of.
 //! - `judge.rs` watches; `invariants.rs` lists what must hold.
 
 mod changes;
+mod checkpoints;
 mod clients;
 mod clock;
 mod driver;

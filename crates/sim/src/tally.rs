@@ -151,6 +151,8 @@ marks! {
     Removed = "members_removed",
     /// A truncation took a configuration.
     ConfigurationTruncated = "configurations_truncated",
+    /// A member named another whose digest differs.
+    Diverged = "divergences_named",
     /// A third phase began: links were cut for good.
     Severed = "severed",
     /// A second phase ended well.

@@ -47,6 +47,8 @@ fn no_seed_of_the_smoke_batch_violates_an_invariant() {
         Mark::SnapshotTaken,
         Mark::SnapshotInstalled,
         Mark::Severed,
+        Mark::Preferred,
+        Mark::Diverged,
         Mark::Healed,
     ] {
         assert!(tally.get(mark) > 0, "{mark:?} never happened");

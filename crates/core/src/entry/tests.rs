@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{CHUNK_LEN_MAX, Chunk, Entries, EntryError, EntryKind, NewEntry, Origin, Seal};
+use super::{
+    CHAIN_START, CHUNK_LEN_MAX, Chunk, Entries, EntryError, EntryKind, NewEntry, Origin, Seal,
+};
 use crate::entry::arena::Arena;
 use crate::ids::{Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Term};
 
@@ -118,4 +120,30 @@ fn one_block_serves_many_chunks_and_a_large_one_gets_its_own() {
     let big = Chunk::encode(&mut arena, seal(), at(2), [entry(&large)].into_iter());
     assert_eq!(small.entries().next().unwrap().payload, b"a");
     assert_eq!(big.entries().next().unwrap().payload, large);
+}
+
+#[test]
+fn the_chain_of_a_log_is_the_same_however_it_is_cut_and_another_for_another_entry() {
+    let chunk = sample(10);
+    let whole = chunk.chain(seal(), CHAIN_START).unwrap();
+    for cut in [11, 12] {
+        let head = chunk.until(Index::new(cut - 1)).unwrap();
+        let tail = chunk.from(Index::new(cut)).unwrap();
+        let first = head.chain(seal(), CHAIN_START).unwrap();
+        assert_ne!(first, whole);
+        assert_eq!(tail.chain(seal(), first), Ok(whole), "cut before {cut}");
+    }
+    assert_ne!(chunk.chain(seal(), 1).unwrap(), whole, "another log before it");
+    assert_ne!(sample(11).chain(seal(), CHAIN_START).unwrap(), whole, "another place");
+}
+
+#[test]
+fn damage_in_memory_is_found_where_entries_are_used() {
+    let chunk = sample(10);
+    for position in 0..chunk.bytes().len() {
+        let mut bytes = chunk.bytes().to_vec();
+        bytes[position] ^= 16;
+        let damaged = Chunk { bytes: bytes.into(), ..chunk.clone() };
+        assert!(damaged.chain(seal(), CHAIN_START).is_err(), "byte {position}");
+    }
 }

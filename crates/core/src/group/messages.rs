@@ -187,6 +187,7 @@ impl Group {
             }
             // The driver counts what arrived; the acks tell what it came to.
             Body::SnapshotAck(_) => {}
+            Body::Checkpoint(checkpoint) => self.on_others_checkpoint(from, *checkpoint),
             Body::Ack(ack) => match &mut self.role {
                 RoleState::Leader(leader) => leader.on_ack(&mut self.state, from, ack),
                 _ => self.state.counters.stale += 1,

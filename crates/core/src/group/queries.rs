@@ -1,6 +1,7 @@
 //! What may be asked of a member without changing it.
 
 use crate::change::CatchUp;
+use crate::checkpoint::Diverged;
 use crate::counters::Counters;
 use crate::entry::Entries;
 use crate::group::{Group, RoleState};
@@ -62,6 +63,8 @@ pub struct Status {
     /// Storage lost entries; this one was the last. Until a leader has sent them
     /// again this member gives no vote (rule 10).
     pub refill_until: Option<Index>,
+    /// Members whose digests differed from this one's when last compared.
+    pub diverged: Vec<Diverged>,
 }
 
 impl Group {
@@ -229,6 +232,7 @@ impl Group {
             catching_up: self.catching_up(),
             is_removed: self.is_removed(),
             refill_until: self.state.refill().map(|refill| refill.until()),
+            diverged: self.diverged().to_vec(),
         }
     }
 

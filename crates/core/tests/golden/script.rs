@@ -19,6 +19,7 @@
 //! say FROM->TO KIND ..       a message made by hand arrives (`forge.rs`)
 //! read N ID | forget N ID
 //! transfer N [M]            N hands leadership over, to M
+//! checkpoint N index=I [log=L] [state=S]   what N holds at an index
 //! deadline N                 its deadline passes now
 //! liveness N of M alive[=RUN]|suspected|unknown
 //! join N [incarnation=I]     a node with an empty disk
@@ -144,6 +145,7 @@ fn run_command(
             let to = args.get(1).map(|word| number(word));
             printed.push_str(&world.transfer(node()?, to));
         }
+        "checkpoint" => world.checkpoint(node()?, args),
         "deadline" => world.deadline(node()?),
         "liveness" => world.set_liveness(node()?, number(args[2]), args[3]),
         "join" => world.join(node()?, args),

@@ -12,10 +12,10 @@ use crate::members::{self, listed};
 use crate::telling::{describe, name};
 use crate::words::{number, option};
 use raftlet_core::{
-    Arena, Body, Chunk, Configuration, EntryKind, Event, Forward, Generation, Group, GroupId,
-    HardState, Incarnation, Index, LeaseOptions, Liveness, LogId, Membership, Message, NewEntry,
-    NodeId, Now, Options, Output, Persist, ReadId, Run, Seal, Seat, Sender, Settings, Term, Time,
-    WallMs, genesis,
+    Arena, Body, Checkpoint, Chunk, Configuration, Diverged, EntryKind, Event, Forward, Generation,
+    Group, GroupId, HardState, Incarnation, Index, LeaseOptions, Liveness, LogId, Membership,
+    Message, NewEntry, NodeId, Now, Options, Output, Persist, ReadId, Run, Seal, Seat, Sender,
+    Settings, Term, Time, WallMs, genesis,
 };
 
 mod changes;
@@ -358,6 +358,9 @@ impl World {
             if let Event::NotTransferred { why } = event {
                 self.events.push(format!("n{node} keeps leading: {why:?}"));
             }
+            if let Event::Diverged(Diverged { node: other, index, what }) = event {
+                self.events.push(format!("n{node}: n{other} differs at {index}, {what:?}"));
+            }
         }
         let now = self.now();
         for fetch in out.fetches.drain(..) {
@@ -518,6 +521,16 @@ impl World {
             return format!("n{to} is silent\n");
         }
         answers.iter().map(|m| format!("n{to}->n{} {}\n", m.to, describe(&m.message))).collect()
+    }
+
+    /// `checkpoint N index=I [log=L] [state=S]`: what N holds at an index.
+    pub(crate) fn checkpoint(&mut self, node: u64, args: &[&str]) {
+        let value = |name| option(args, name).map_or(0, number);
+        let index = Index::new(value("index"));
+        let checkpoint = Checkpoint { index, log: value("log"), state: value("state") };
+        self.group(node).on_checkpoint(checkpoint);
+        self.pump(node);
+        self.settle();
     }
 
     pub(crate) fn transfer(&mut self, node: u64, to: Option<u64>) -> String {

@@ -12,10 +12,10 @@ use super::{
 use crate::fields::Fields;
 use raftlet::Incoming;
 use raftlet::core::{
-    ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Chunk, Entries, Forward,
-    ForwardOutcome, ForwardReply, Generation, GroupId, Index, MEMBERSHIP_BYTES_MAX, Membership,
-    Message, NodeId, PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal, VoteKind, VoteReply, VoteRequest,
-    WallMs,
+    ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Checkpoint, Chunk, Entries,
+    Forward, ForwardOutcome, ForwardReply, Generation, GroupId, Index, MEMBERSHIP_BYTES_MAX,
+    Membership, Message, NodeId, PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal, VoteKind, VoteReply,
+    VoteRequest, WallMs,
 };
 
 /// Walks the messages of a batch.
@@ -131,6 +131,11 @@ fn seldom(owner: &Bytes, kind: Kind, fields: &mut Fields<'_>) -> Result<Body, Me
         Kind::Membership => membership(fields)?,
         Kind::Snapshot => Body::Snapshot(snapshot::part(owner, fields)?),
         Kind::SnapshotAck => Body::SnapshotAck(snapshot::ack(fields)?),
+        Kind::Checkpoint => Body::Checkpoint(Checkpoint {
+            index: index(fields, "index")?,
+            log: fields.u64()?,
+            state: fields.u64()?,
+        }),
     })
 }
 

@@ -46,6 +46,7 @@ pub fn encoded_bytes(message: &Message) -> Option<usize> {
         Body::Membership(said) => 4 + membership(said).len(),
         Body::Snapshot(part) => snapshot::part_bytes(part)?,
         Body::SnapshotAck(_) => snapshot::ACK_BYTES,
+        Body::Checkpoint(_) => 24,
     };
     let bytes = HEADER_BYTES.checked_add(fields)?;
     (bytes <= MESSAGE_BYTES_MAX).then_some(bytes)
@@ -233,6 +234,7 @@ const fn kind(body: &Body) -> Kind {
         Body::Membership(_) => Kind::Membership,
         Body::Snapshot(_) => Kind::Snapshot,
         Body::SnapshotAck(_) => Kind::SnapshotAck,
+        Body::Checkpoint(_) => Kind::Checkpoint,
     }
 }
 
@@ -263,6 +265,11 @@ fn put_fixed(body: &Body, into: &mut &mut [u8]) {
         Body::Membership(said) => into.put_u32_le(count(membership(said).len())),
         Body::Snapshot(part) => snapshot::put_part(part, into),
         Body::SnapshotAck(ack) => snapshot::put_ack(ack, into),
+        Body::Checkpoint(checkpoint) => {
+            into.put_u64_le(checkpoint.index.get());
+            into.put_u64_le(checkpoint.log);
+            into.put_u64_le(checkpoint.state);
+        }
     }
 }
 

@@ -5,11 +5,11 @@ use bytes::Bytes;
 use crate::random::Random;
 use raftlet::Incoming;
 use raftlet::core::{
-    Ack, AckOutcome, Append, Arena, Body, Change, ChangeError, Chunk, Configuration, Entries,
-    EntryKind, Forward, ForwardOutcome, ForwardReply, Generation, GroupId, Incarnation, Index,
-    LogId, Member, MemberRole, Membership, Message, NUMBER_MAX, NewEntry, NodeId, Origin, ReadId,
-    Round, Run, Seal, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, VoteKind, VoteReply,
-    VoteRequest, WallMs,
+    Ack, AckOutcome, Append, Arena, Body, Change, ChangeError, Checkpoint, Chunk, Configuration,
+    Entries, EntryKind, Forward, ForwardOutcome, ForwardReply, Generation, GroupId, Incarnation,
+    Index, LogId, Member, MemberRole, Membership, Message, NUMBER_MAX, NewEntry, NodeId, Origin,
+    ReadId, Round, Run, Seal, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, VoteKind,
+    VoteReply, VoteRequest, WallMs,
 };
 
 /// How many kinds [`Samples::of_kind`] tells apart.
@@ -58,6 +58,11 @@ impl Samples {
             12 => Body::TakeOver { last: self.log_id() },
             13 => Body::Membership(Box::new(self.membership())),
             14 => Body::Snapshot(self.snapshot_part()),
+            18 => Body::Checkpoint(Checkpoint {
+                index: self.index(),
+                log: self.random.next(),
+                state: self.random.next(),
+            }),
             _ => Body::SnapshotAck(SnapshotAck {
                 last: self.log_id(),
                 outcome: match kind {

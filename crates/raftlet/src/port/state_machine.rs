@@ -128,6 +128,15 @@ pub trait StateMachine: 'static {
 
     /// A digest of the state, equal on members that applied the same commands;
     /// 0 when the machine has none.
+    ///
+    /// The shard asks for it after every
+    /// [`CHECKPOINT_ENTRIES`](crate::core::CHECKPOINT_ENTRIES)th entry, between two
+    /// applies, and members compare: keep it up to date while applying, or take
+    /// it of a part. One that differs at the same index is an alarm (an error
+    /// line, `divergences` among the counters, [`Status::diverged`]), and nothing
+    /// is done about it: which member is wrong two numbers cannot tell.
+    ///
+    /// [`Status::diverged`]: crate::core::Status::diverged
     fn digest(&self) -> u64 {
         0
     }

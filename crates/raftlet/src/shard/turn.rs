@@ -18,7 +18,7 @@
 //!
 //! Not here: waiting, ports and wakers (`shard.rs`, `shard/act.rs`).
 
-use crate::applier::Applied;
+use crate::applier::{Applied, is_checkpoint};
 use crate::effects::{Purpose, StorageRead};
 use crate::error::{Halt, NotDone, ProposeError, ReadError};
 use crate::member::Member;
@@ -201,6 +201,7 @@ impl<M: StateMachine> State<M> {
         let applied = member.applier.applied();
         let goes_on = member.applier.is_behind()
             || !member.held.is_empty()
+            || is_checkpoint(applied)
             || member.policy.is_due(now.time, applied, &self.options)
             || member.policy.is_in_the_way(now.time, member.core.base().index, applied);
         self.is_backlogged |= member.applier.is_behind();
@@ -424,7 +425,7 @@ impl<M: StateMachine> State<M> {
                     let ended = self.transfers.on_failure(slot, why);
                     self.due.transfers_ended.extend(ended);
                 }
-                Event::Truncated { .. } | Event::Refilled => {}
+                Event::Diverged(_) | Event::Truncated { .. } | Event::Refilled => {}
             }
         }
         member.advance_apply(now.time, &self.options, &mut self.due);

@@ -52,6 +52,8 @@ pub(crate) struct Switches {
     pub(crate) fails: Cell<bool>,
     /// The next apply gives one response too few.
     pub(crate) keeps_one: Cell<bool>,
+    /// What is applied is not what is kept.
+    pub(crate) twists: Cell<bool>,
 }
 
 impl Switches {
@@ -89,7 +91,11 @@ impl StateMachine for Ledger {
                 let detail = "told to fail".to_owned();
                 return Err(ApplyError { index: command.index, detail });
             }
-            self.lines.push(String::from_utf8_lossy(command.payload).into_owned());
+            let mut line = String::from_utf8_lossy(command.payload).into_owned();
+            if self.switches.twists.get() {
+                line.push('?');
+            }
+            self.lines.push(line);
             responses.push(self.lines.len());
         }
         if self.switches.keeps_one.get() {

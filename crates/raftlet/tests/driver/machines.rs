@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cluster::{Cluster, now_or_never};
-use raftlet::core::Index;
+use raftlet::core::{CHECKPOINT_ENTRIES, Divergence, Index};
 use raftlet::{Halt, NotDone, ProposeError, ReadError, Unknown};
 
 #[test]
@@ -87,4 +87,61 @@ fn digest_and_applied_index_are_of_one_moment() {
     assert!(cluster.group(follower).status().applied_index > Index::ZERO);
     cluster.live(follower).switches.release();
     cluster.settled();
+}
+
+#[test]
+fn a_member_whose_machine_comes_apart_is_named_within_one_interval() {
+    let cluster = Cluster::voters(3);
+    let (leader, follower, other) = cluster.leader_and_followers();
+    cluster.outcome(leader, "alike").unwrap();
+    cluster.run_ms(200);
+    cluster.live(follower).switches.twists.set(true);
+    cluster.outcome(leader, "twisted").unwrap();
+    cluster.run_ms(200);
+    cluster.live(follower).switches.twists.set(false);
+    let named = |id: u64| {
+        let status = cluster.group(id).status();
+        let one = |it: &raftlet::core::Diverged| (it.node.get(), it.index.get(), it.what);
+        status.core.diverged.iter().map(one).collect::<Vec<_>>()
+    };
+    assert!([leader, follower, other].iter().all(|id| named(*id).is_empty()));
+    let proposals: Vec<_> =
+        (0..CHECKPOINT_ENTRIES).map(|n| cluster.propose(leader, &n.to_string())).collect();
+    for proposal in proposals {
+        cluster.executor.block_on(proposal).unwrap();
+    }
+    cluster.run_ms(1_000);
+    let state = Divergence::State;
+    assert_eq!(named(leader), [(follower, CHECKPOINT_ENTRIES, state)]);
+    assert_eq!(named(follower), [(leader, CHECKPOINT_ENTRIES, state)]);
+    assert_eq!(named(other), []);
+    assert_eq!(cluster.group(leader).status().counters.divergences, 1);
+    // An alarm, and nothing else: the group goes on.
+    cluster.outcome(follower, "on").unwrap();
+}
+
+#[test]
+fn members_that_applied_the_same_have_equal_digests_over_restarts_and_snapshots() {
+    let mut cluster = Cluster::voters(3);
+    let (leader, follower, other) = cluster.leader_and_followers();
+    let write = |cluster: &Cluster, len: u64| {
+        let proposals: Vec<_> = (0..len).map(|n| cluster.propose(leader, &n.to_string())).collect();
+        for proposal in proposals {
+            cluster.executor.block_on(proposal).unwrap();
+        }
+    };
+    write(&cluster, 1_000);
+    cluster.executor.block_on(cluster.group(follower).snapshot()).unwrap();
+    cluster.kill(follower);
+    cluster.kill(other);
+    cluster.start(follower);
+    cluster.start(other);
+    cluster.run_ms(2_000);
+    write(&cluster, CHECKPOINT_ENTRIES);
+    cluster.run_ms(1_000);
+    for id in [leader, follower, other] {
+        let status = cluster.group(id).status();
+        assert!(status.applied_index.get() > CHECKPOINT_ENTRIES);
+        assert_eq!((status.core.diverged.len(), status.counters.divergences), (0, 0));
+    }
 }

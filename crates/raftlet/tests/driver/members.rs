@@ -134,3 +134,22 @@ fn who_waits_at_a_member_that_is_removed_ends_unknown_or_done() {
     );
     assert!(is_told, "{ended:?}");
 }
+
+#[test]
+fn who_asks_for_its_own_removal_gets_an_end_as_follower_and_as_leader() {
+    let c = Cluster::voters(5);
+    let leader = c.leader();
+    c.outcome(leader, "x").unwrap();
+    let follower = leader % 5 + 1;
+    for id in [follower, leader] {
+        let ended = c.executor.block_on(c.group(id).remove(NodeId::new(id)));
+        // Its leader says so, or it learns first that it holds no seat.
+        let is_end = matches!(ended, Ok(_) | Err(ChangeError::NoLeader | ChangeError::Unknown));
+        assert!(is_end, "{ended:?}");
+        c.run_ms(1_000);
+    }
+    let others: Vec<u64> = (1..=5).filter(|id| *id != leader && *id != follower).collect();
+    c.run_ms(3_000);
+    assert_eq!(voters(&c, others[0]), others);
+    c.outcome(others[1], "y").unwrap();
+}

@@ -173,6 +173,7 @@ impl World {
         };
         driver.applied = index;
         driver.applied_digest = record.digest;
+        self.check_point(seat, index, record);
         self.complete(seat, index, record)?;
         if record.term > before {
             self.bury(seat, record.term);

@@ -48,6 +48,7 @@ impl World {
             self.read_on(seat)?;
             self.await_agreement("after a fresh read", fresh)?;
         }
+        self.await_named()?;
         self.idle()?;
         self.judge.tally.mark(Mark::Healed);
         Ok(())
@@ -121,7 +122,7 @@ impl World {
 
     /// The members that must recover: of whoever leads the latest term, as far
     /// as they are not lost.
-    fn core(&self) -> impl Iterator<Item = &Member> {
+    pub(super) fn core(&self) -> impl Iterator<Item = &Member> {
         let leaders = self.members.iter().filter(|member| is_leader(member));
         let leader = leaders.max_by_key(|member| member.view.term);
         let configuration = leader.and_then(|leader| leader.group.as_ref()?.configuration().into());
@@ -155,7 +156,7 @@ impl World {
     }
 
     /// A random member of those that must recover.
-    fn some_seat(&mut self) -> usize {
+    pub(super) fn some_seat(&mut self) -> usize {
         loop {
             let seat = self.random.mischief.index(self.members.len());
             let node = self.members[seat].node;
@@ -166,7 +167,7 @@ impl World {
     }
 
     /// Lets things happen until everybody agrees on a log of at least `len`.
-    fn await_agreement(&mut self, when: &str, len: Index) -> Result<(), Violation> {
+    pub(super) fn await_agreement(&mut self, when: &str, len: Index) -> Result<(), Violation> {
         let deadline = self.now + HEALING_TIMEOUTS * self.plan.timeout_ns();
         loop {
             // Agreement changes slowly and is dear to look for.

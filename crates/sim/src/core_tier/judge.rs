@@ -204,6 +204,7 @@ impl Judge {
             Body::Forward(_)
             | Body::Snapshot(_)
             | Body::SnapshotAck(_)
+            | Body::Checkpoint(_)
             | Body::Probe
             | Body::NotLeader { .. }
             | Body::Membership(_)

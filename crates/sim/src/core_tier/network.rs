@@ -219,7 +219,7 @@ pub(crate) fn kind(body: &Body) -> u64 {
         Body::Read { .. } => 6,
         Body::ReadReply { .. } => 7,
         Body::Forward(_) => 8,
-        Body::ForwardReply(_) | Body::Snapshot(_) | Body::SnapshotAck(_) => 9,
+        Body::ForwardReply(_) | Body::Snapshot(_) | Body::SnapshotAck(_) | Body::Checkpoint(_) => 9,
         Body::TakeOver { .. } => 10,
         Body::Membership(_) => 11,
     }

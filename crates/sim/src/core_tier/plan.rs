@@ -31,6 +31,8 @@ pub struct Plan {
     pub healing: Healing,
     /// Who should lead rather, by seat; empty where nobody should.
     pub priorities: Vec<u8>,
+    /// Whose machine's state is another than the log makes it.
+    pub rotten: Option<usize>,
 }
 
 /// Nodes beside the first voters; with them there are 7 at most.
@@ -183,16 +185,21 @@ impl Plan {
             },
             options,
             priorities: Vec::new(),
+            rotten: None,
         };
         plan.with_changes(&mut Random::new(seed, CHANGES_STREAM))
             .with_preferences(&mut Random::new(seed, PREFERENCES_STREAM))
     }
 
-    /// In a third of the runs some members should lead rather than others.
+    /// In a third of the runs some members should lead rather than others, and
+    /// in an eighth one member's state comes apart.
     fn with_preferences(mut self, random: &mut Random) -> Self {
         if random.below(3) == 0 {
             let draw = |_| [0, 50, 100, 100, 200][random.index(5)];
             self.priorities = (0..self.seats()).map(draw).collect();
+        }
+        if random.below(8) == 0 {
+            self.rotten = Some(random.index(self.seats()));
         }
         self
     }

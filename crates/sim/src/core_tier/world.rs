@@ -271,6 +271,7 @@ impl World {
         let judged = self.judge.on_drain(&mut self.members, seat, &out);
         self.members[seat].inputs = 0;
         let judged = judged.and_then(|change| {
+            self.judge_divergences(seat, &out)?;
             self.judge.on_leases(&self.members, self.now)?;
             Ok(change)
         });
