@@ -15,8 +15,8 @@ use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, KEPT_ENTRIES, Load, Meter
 use raftlet::Incoming;
 use raftlet_core::{
     Arena, Configuration, Envelope, Generation, Group, GroupId, HardState, Incarnation, Index,
-    Liveness, LogId, Member, MemberRole, Message, NodeId, Now, Options, Output, Restored, Role,
-    Run, Seat, Sender, Settings, Term, Ticket, Time, WallMs,
+    Liveness, LogId, Member, MemberRole, Message, NodeId, Now, Options, Output, PRIORITY_DEFAULT,
+    Restored, Role, Run, Seat, Sender, Settings, Term, Ticket, Time, WallMs,
 };
 use raftlet_net::{BatchReader, append_to_batch, encoded_bytes};
 
@@ -75,7 +75,7 @@ impl World {
                 .map(|at| Member {
                     node: node(at),
                     incarnation: incarnation(node(at)),
-                    role: MemberRole::Voter,
+                    priority: PRIORITY_DEFAULT, role: MemberRole::Voter,
                     address: String::new(),
                 })
                 .collect(),

@@ -196,7 +196,7 @@ impl Follower {
     fn follow(&mut self, state: &mut State, from: Sender) {
         self.leader = Some(from.node);
         self.leader_run = from.run;
-        self.patience_ns = state.draw_timeout_ns();
+        self.patience_ns = state.draw_patience_ns();
         let (term, leader) = (state.term, self.leader);
         state.event(Event::Office { role: crate::output::Role::Follower, term, leader });
     }
@@ -213,6 +213,7 @@ impl Follower {
         // Short, because the cause is known and pre-votes are free; spread,
         // because every follower learns of it in the same moment.
         self.patience_ns = state.rng.below(state.settings.election_timeout_ns / 8);
+        self.patience_ns = self.patience_ns.saturating_add(state.deference_ns());
         let term = state.term;
         state.event(Event::Office { role: crate::output::Role::Follower, term, leader: None });
     }

@@ -18,6 +18,7 @@
 //! (`group/transfer.rs`), the protocol itself (`follower.rs`, `candidate.rs`,
 //! `leader.rs`, `votes.rs`, `reads.rs`).
 
+use std::cmp::Reverse;
 use std::rc::Rc;
 
 use crate::candidate::{Candidate, Tally};
@@ -138,12 +139,12 @@ impl Group {
             counters: Counts::default(),
             campaigns: 0,
             is_dismissed: false,
-            refill: None,
+            seldom: None,
         };
         if let Some(until) = lost {
-            state.refill = Refill::needed(until, last, hard_state.term).map(Box::new);
-            if state.refill.is_none() {
-                state.durability.on_refilled();
+            match Refill::needed(until, last, hard_state.term) {
+                Some(refill) => state.seldom().refill = Some(refill),
+                None => state.durability.on_refilled(),
             }
         }
         // Neither was ever anything but committed (rule 14).
@@ -409,7 +410,7 @@ impl Group {
 
     fn campaign(&mut self) {
         if !self.state.is_electable() {
-            let patience = self.state.draw_timeout_ns();
+            let patience = self.state.draw_patience_ns();
             self.become_follower(patience);
             return;
         }
@@ -432,7 +433,7 @@ impl Group {
             (Tally::Won, VoteKind::Real | VoteKind::Transfer) => self.lead(),
             (Tally::Lost, _) => {
                 // Shorter than silence: who was refused knows that others live.
-                let patience = self.state.draw_timeout_ns() / 4;
+                let patience = self.state.draw_timeout_ns() / 4 + self.state.deference_ns();
                 self.become_follower(patience);
             }
         }
@@ -451,7 +452,7 @@ impl Group {
 
     /// No quorum answers: stop leading, in the same term.
     fn step_down(&mut self) {
-        let patience = self.state.draw_timeout_ns();
+        let patience = self.state.draw_patience_ns();
         self.become_follower(patience);
     }
 
@@ -534,17 +535,21 @@ fn first_patience_ns(state: &mut State) -> u64 {
     if voters == [state.seat.node] {
         return 0;
     }
-    let rank = voters.iter().position(|node| *node == state.seat.node);
-    match rank.and_then(|rank| u64::try_from(rank).ok()).filter(|_| is_fresh(state)) {
-        // All of a fresh group agree who goes first; the id of the group spreads
-        // the leaders of many groups over the nodes.
-        Some(rank) => {
-            let voters = u64::try_from(voters.len()).unwrap_or(1);
-            let turn = (rank + state.seat.group.get()) % voters;
-            turn.saturating_mul(state.settings.election_timeout_ns / 4)
-        }
-        None => state.draw_timeout_ns(),
+    if !is_fresh(state) || !voters.contains(&state.seat.node) {
+        return state.draw_patience_ns();
     }
+    // All of a fresh group agree who goes first: who should lead rather, and
+    // among equals the id of the group spreads the leaders of many groups.
+    let len = u64::try_from(voters.len()).unwrap_or(1);
+    let turn = |node: NodeId| {
+        let rank = voters.iter().position(|voter| *voter == node);
+        let rank = rank.and_then(|rank| u64::try_from(rank).ok()).unwrap_or_default();
+        (Reverse(configuration.priority(node)), (rank + state.seat.group.get()) % len)
+    };
+    let own = turn(state.seat.node);
+    let earlier = voters.iter().filter(|node| turn(**node) < own).count();
+    let earlier = u64::try_from(earlier).unwrap_or(len);
+    earlier.saturating_mul(state.settings.election_timeout_ns / 4)
 }
 
 mod membership;

@@ -11,7 +11,7 @@
 //!
 //! Not here: one member's progress (`leader/progress.rs`), reads
 //! (`leader/reads.rs`, `leader/lease.rs`), stamps (`leader/clock.rs`), handing over
-//! (`leader/transfer.rs`), changes of the members (`leader/change.rs`) and of
+//! (`leader/transfer.rs`, `leader/preference.rs`), changes of the members (`leader/change.rs`) and of
 //! their seats (`leader/seats.rs`).
 
 use crate::entry::arena::Arena;
@@ -21,6 +21,7 @@ use crate::ids::{Index, LogId, NodeId, ReadId, Round, Run, Sender};
 use crate::leader::change::{Ended, Pending};
 use crate::leader::clock::LogClock;
 use crate::leader::lease::Lease;
+use crate::leader::preference::Preference;
 use crate::leader::progress::{Circular, Peer};
 use crate::leader::reads::LeaderReads;
 use crate::leader::seats::Departed;
@@ -36,6 +37,7 @@ use crate::time::{Now, Time, WallMs};
 pub(crate) mod change;
 pub(crate) mod clock;
 mod lease;
+mod preference;
 pub(crate) mod progress;
 pub(crate) mod reads;
 pub(crate) mod seats;
@@ -64,6 +66,7 @@ pub(crate) struct Leader {
     /// How the last change ended that never came to a vote.
     ended: Option<Box<Ended>>,
     departed: Departed,
+    preference: Preference,
 }
 
 impl Leader {
@@ -85,8 +88,10 @@ impl Leader {
             change: None,
             ended: None,
             departed: Departed::default(),
+            preference: Preference::default(),
         };
         leader.seat_peers(state, noop);
+        leader.take_office(state);
         let log_time_ms = leader.stamp(state);
         let entry = NewEntry { kind: EntryKind::Noop, log_time_ms, origin: None, payload: &[] };
         if mutants::is_active(31) {
@@ -311,6 +316,7 @@ impl Leader {
         }
         self.on_change_deadline(state);
         self.clear_seats(state);
+        self.on_preference_deadline(state);
         true
     }
 
@@ -332,7 +338,8 @@ impl Leader {
             next = next.min(peer.due_at(state, round));
         }
         let give_up = self.change.as_ref().map(|change| change.give_up_at(state));
-        for at in [self.transfer_at(), give_up].into_iter().flatten() {
+        let rare = [self.transfer_at(), give_up, self.preference_at(state)];
+        for at in rare.into_iter().flatten() {
             next = next.min(at);
         }
         (next < Time::MAX).then_some(next)

@@ -11,7 +11,8 @@
 //! - `group.rs`: inputs, dispatch by role, drain.
 //! - `follower.rs`, `candidate.rs`, `votes.rs`, `leader.rs`, `reads.rs`: the
 //!   protocol, one role or concern a file, over what all share (`state.rs`).
-//! - `leader/change.rs`: how members change.
+//! - `leader/change.rs`, `leader/preference.rs`: how members change, and who
+//!   of them should lead.
 //! - `log.rs`, `durability.rs`, `quorum.rs`: what a member has, what its disk
 //!   has, what a majority has.
 //! - `snapshot.rs`, `group/snapshots.rs`: what stands for the front of a log.
@@ -42,6 +43,7 @@ mod quorum;
 mod reads;
 mod refill;
 mod rng;
+mod seldom;
 mod snapshot;
 mod state;
 mod time;
@@ -66,7 +68,8 @@ pub use ids::{
 pub use liveness::Liveness;
 pub use log::RestoreError;
 pub use membership::{
-    ADDRESS_BYTES_MAX, Configuration, ConfigurationError, MEMBERS_MAX, Member, Role as MemberRole,
+    ADDRESS_BYTES_MAX, Configuration, ConfigurationError, MEMBERS_MAX, Member, PRIORITY_DEFAULT,
+    Role as MemberRole,
 };
 pub use message::membership::{MEMBERSHIP_BYTES_MAX, Membership};
 pub use message::{

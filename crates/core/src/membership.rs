@@ -28,7 +28,14 @@ pub const MEMBERS_MAX: usize = 64;
 /// Bytes of a member's address: a host name has at most 253, a port 5.
 pub const ADDRESS_BYTES_MAX: usize = 260;
 
+/// Version where every member has [`PRIORITY_DEFAULT`]: what the first nodes of
+/// this program read as well.
 const VERSION: u8 = 1;
+/// Version with a priority behind each role.
+const VERSION_PRIORITIES: u8 = 2;
+/// The priority of a member of which nobody says otherwise: room above and
+/// below it.
+pub const PRIORITY_DEFAULT: u8 = 100;
 
 /// Whether a member counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +55,9 @@ pub struct Member {
     pub incarnation: Incarnation,
     /// Voter or learner.
     pub role: Role,
+    /// Who of the voters should lead: the higher, the rather. A preference and
+    /// no condition (`leader/preference.rs`).
+    pub priority: u8,
     /// Where other members reach it, `host:port`.
     pub address: String,
 }
@@ -174,11 +184,23 @@ impl Configuration {
             .any(|member| member.node == node && member.role == Role::Voter)
     }
 
+    /// The priority of `node`, the lowest where it has no seat.
+    pub(crate) fn priority(&self, node: NodeId) -> u8 {
+        self.find(node).map_or(0, |member| member.priority)
+    }
+
+    fn has_priorities(&self) -> bool {
+        let mut all = self.members().iter().chain(self.outgoing());
+        all.any(|member| member.priority != PRIORITY_DEFAULT)
+    }
+
     /// Appends the encoded form: version, then each set as a count and its
-    /// members {node u64, incarnation u128, role u8, address length u16,
-    /// address}, little endian. Equal configurations encode equally.
+    /// members {node u64, incarnation u128, role u8, priority u8 in version 2,
+    /// address length u16, address}, little endian. Version 2 stands only where
+    /// some priority is not the default, so equal configurations encode equally.
     pub fn encode(&self, into: &mut Vec<u8>) {
-        into.put_u8(VERSION);
+        let has_priorities = self.has_priorities();
+        into.put_u8(if has_priorities { VERSION_PRIORITIES } else { VERSION });
         for set in [self.members(), self.outgoing()] {
             into.put_u8(u8::try_from(set.len()).expect("MEMBERS_MAX fits u8"));
             for member in set {
@@ -188,6 +210,9 @@ impl Configuration {
                     Role::Voter => 1,
                     Role::Learner => 2,
                 });
+                if has_priorities {
+                    into.put_u8(member.priority);
+                }
                 let address = member.address.as_bytes();
                 into.put_u16_le(u16::try_from(address.len()).expect("checked at creation"));
                 into.put_slice(address);
@@ -201,18 +226,23 @@ impl Configuration {
     /// [`ConfigurationError::Malformed`], or what is wrong with the sets.
     pub fn decode(mut bytes: &[u8]) -> Result<Self, ConfigurationError> {
         let malformed = ConfigurationError::Malformed;
-        if bytes.try_get_u8().map_err(|_| malformed)? != VERSION {
-            return Err(malformed);
-        }
-        let members = checked_set(decode_set(&mut bytes).ok_or(malformed)?)?;
-        let outgoing = decode_set(&mut bytes).ok_or(malformed)?;
+        let has_priorities = match bytes.try_get_u8().map_err(|_| malformed)? {
+            VERSION => false,
+            VERSION_PRIORITIES => true,
+            _ => return Err(malformed),
+        };
+        let members = checked_set(decode_set(&mut bytes, has_priorities).ok_or(malformed)?)?;
+        let outgoing = decode_set(&mut bytes, has_priorities).ok_or(malformed)?;
         if !bytes.is_empty() {
             return Err(malformed);
         }
-        if outgoing.is_empty() {
-            return Ok(Self::of(members, outgoing));
-        }
-        Self::joint(outgoing, members)
+        let decoded = if outgoing.is_empty() {
+            Self::of(members, outgoing)
+        } else {
+            Self::joint(outgoing, members)?
+        };
+        // One form for each.
+        if decoded.has_priorities() == has_priorities { Ok(decoded) } else { Err(malformed) }
     }
 }
 
@@ -242,7 +272,7 @@ fn checked_set(mut members: Vec<Member>) -> Result<Vec<Member>, ConfigurationErr
     Ok(members)
 }
 
-fn decode_set(bytes: &mut &[u8]) -> Option<Vec<Member>> {
+fn decode_set(bytes: &mut &[u8], has_priorities: bool) -> Option<Vec<Member>> {
     let count = usize::from(bytes.try_get_u8().ok()?);
     let mut members = Vec::with_capacity(count.min(MEMBERS_MAX));
     for _ in 0..count {
@@ -253,18 +283,19 @@ fn decode_set(bytes: &mut &[u8]) -> Option<Vec<Member>> {
             2 => Role::Learner,
             _ => return None,
         };
+        let priority = if has_priorities { bytes.try_get_u8().ok()? } else { PRIORITY_DEFAULT };
         let len = usize::from(bytes.try_get_u16_le().ok()?);
         let (address, rest) = bytes.split_at_checked(len)?;
         *bytes = rest;
         let address = String::from_utf8(address.to_vec()).ok()?;
-        members.push(Member { node, incarnation, role, address });
+        members.push(Member { node, incarnation, role, priority, address });
     }
     Some(members)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Configuration, ConfigurationError, Member, Role};
+    use super::{Configuration, ConfigurationError, Member, PRIORITY_DEFAULT, Role};
     use crate::ids::{Incarnation, NodeId};
 
     fn member(node: u64, role: Role) -> Member {
@@ -272,23 +303,42 @@ mod tests {
             node: NodeId::new(node),
             incarnation: Incarnation(u128::from(node) << 70 | 7),
             role,
+            priority: PRIORITY_DEFAULT,
             address: format!("host-{node}:70"),
         }
     }
 
     #[test]
     fn a_configuration_survives_its_encoding_and_no_prefix_of_it_passes() {
-        let joint = Configuration::joint(
-            vec![member(1, Role::Voter), member(2, Role::Voter)],
-            vec![member(3, Role::Voter), member(2, Role::Learner)],
-        )
-        .unwrap();
-        let mut bytes = Vec::new();
-        joint.encode(&mut bytes);
-        assert_eq!(Configuration::decode(&bytes).unwrap(), joint);
-        for cut in 0..bytes.len() {
-            assert!(Configuration::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        for priority in [PRIORITY_DEFAULT, 0, u8::MAX] {
+            let third = Member { priority, ..member(3, Role::Voter) };
+            let joint = Configuration::joint(
+                vec![member(1, Role::Voter), member(2, Role::Voter)],
+                vec![third, member(2, Role::Learner)],
+            )
+            .unwrap();
+            let mut bytes = Vec::new();
+            joint.encode(&mut bytes);
+            assert_eq!(Configuration::decode(&bytes).unwrap(), joint);
+            for cut in 0..bytes.len() {
+                assert!(Configuration::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+            }
         }
+    }
+
+    #[test]
+    fn without_priorities_a_configuration_has_the_bytes_it_always_had_and_no_others() {
+        let plain = Configuration::new(vec![member(1, Role::Voter)]).unwrap();
+        let mut bytes = Vec::new();
+        plain.encode(&mut bytes);
+        assert_eq!(bytes[0], 1);
+        // The same in the form that has a place for priorities.
+        let mut other = bytes.clone();
+        (other[0], other[1]) = (2, 1);
+        other.insert(1 + 1 + 8 + 16 + 1, PRIORITY_DEFAULT);
+        assert_eq!(Configuration::decode(&other), Err(ConfigurationError::Malformed));
+        other[1 + 1 + 8 + 16 + 1] = 7;
+        assert_eq!(Configuration::decode(&other).unwrap().members()[0].priority, 7);
     }
 
     #[test]

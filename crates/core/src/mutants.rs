@@ -98,6 +98,8 @@ mutants! {
     121 "M121" "I40" "a leader goes on appending while it hands over";
     122 "M122" "I39" "a suspicion ends a voter's promise";
     123 "M123" "I58" "a pre-vote is given although the leader is heard";
+    124 "M124" "W07" "a leader keeps its office from who should lead rather";
+    125 "M125" "I58" "an equal of the leader counts as who should lead rather";
 }
 
 /// The mutants of this build; none in a usual one.

@@ -76,6 +76,7 @@ mod tests {
                 node: NodeId::new(*node),
                 incarnation: Incarnation(1),
                 role,
+                priority: crate::membership::PRIORITY_DEFAULT,
                 address: String::new(),
             }
         };

@@ -18,13 +18,14 @@ use crate::entry::{Entries, Seal};
 use crate::ids::{Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Sender, Term};
 use crate::liveness::{Liveness, Told};
 use crate::log::Log;
-use crate::membership::Configuration;
+use crate::membership::{Configuration, Member, Role};
 use crate::message::{Body, Message};
 use crate::mutants;
 use crate::options::Settings;
 use crate::output::{Effects, Envelope, Event, HardState, Output, Persist};
 use crate::refill::Refill;
 use crate::rng::Rng;
+use crate::seldom::{GivenWay, Seldom};
 use crate::time::{Now, Pace, Time};
 
 /// Which seat of which group a member has.
@@ -73,8 +74,7 @@ pub(crate) struct State {
     pub(crate) campaigns: u64,
     /// Its removal is committed: it neither asks nor campaigns (rule 22).
     pub(crate) is_dismissed: bool,
-    /// Entries are lost that it may have acknowledged. Rare.
-    pub(crate) refill: Option<Box<Refill>>,
+    pub(crate) seldom: Option<Box<Seldom>>,
 }
 
 impl State {
@@ -109,15 +109,34 @@ impl State {
         self.time() < self.promised_until
     }
 
+    /// Room for what is seldom.
+    pub(crate) fn seldom(&mut self) -> &mut Seldom {
+        self.seldom.get_or_insert_default()
+    }
+
+    /// What is lost and not back yet.
+    pub(crate) fn refill(&self) -> Option<Refill> {
+        self.seldom.as_ref()?.refill
+    }
+
+    /// Its last hand-over by preference, in whichever office.
+    pub(crate) fn given_way(&self) -> Option<GivenWay> {
+        self.seldom.as_ref()?.given_way
+    }
+
+    pub(crate) fn give_way(&mut self, given: GivenWay) {
+        self.seldom().given_way = Some(given);
+    }
+
     /// What was lost may be durable again.
     pub(crate) fn end_refill(&mut self) {
-        let Some(refill) = &self.refill else {
+        let Some(refill) = self.refill() else {
             return;
         };
         let index = self.durability.index();
         let term = self.log.term_at(index).unwrap_or_default();
         if refill.is_over(LogId { term, index }) {
-            self.refill = None;
+            self.seldom().refill = None;
             self.durability.on_refilled();
             self.event(Event::Refilled);
         }
@@ -139,7 +158,7 @@ impl State {
             || (index > self.commit && self.log.former_configuration().is_some_and(seats));
         is_seated
             && !self.is_dismissed
-            && self.refill.is_none()
+            && self.refill().is_none()
             && !self.is_stalled()
             && !self.term.is_exhausted()
             && !self.term.next().is_exhausted()
@@ -281,6 +300,29 @@ impl State {
             entries,
             refilled: due.refilled,
         });
+    }
+
+    /// How long a follower waits before it campaigns: an election timeout, and
+    /// longer where others should lead rather.
+    pub(crate) fn draw_patience_ns(&mut self) -> u64 {
+        self.draw_timeout_ns().saturating_add(self.deference_ns())
+    }
+
+    /// What voters of higher priority have as a start over this member: an
+    /// eighth of an election timeout each, as long as a takeover takes. Those
+    /// that are down give none, and few are enough (`leader/preference.rs`).
+    pub(crate) fn deference_ns(&self) -> u64 {
+        let configuration = self.configuration();
+        // Who holds no seat defers to nobody: it may be the only electable one.
+        let own = configuration.find(self.seat.node).map_or(u8::MAX, |seat| seat.priority);
+        let is_rather = |member: &&Member| {
+            member.priority > own
+                && member.role == Role::Voter
+                && self.liveness_of(member.node) != Liveness::Suspected
+        };
+        let rather = configuration.members().iter().filter(is_rather).take(4).count();
+        let eighth = self.settings.election_timeout_ns / 8;
+        eighth.saturating_mul(u64::try_from(rather).unwrap_or(4))
     }
 
     /// An election timeout drawn anew: one to two times the setting, so that

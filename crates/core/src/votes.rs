@@ -33,7 +33,7 @@ pub(crate) fn answer_pre_vote(
 ) {
     let granted = term > state.term
         && !trusts_leader
-        && state.refill.is_none()
+        && state.refill().is_none()
         && is_log_good_enough(request.last, state.log.last());
     let reply = VoteReply { kind: VoteKind::Pre, campaign: request.campaign, granted };
     // A grant echoes the term asked for, a refusal tells the own: a candidate
@@ -50,7 +50,7 @@ pub(crate) fn answer_pre_vote(
 pub(crate) fn decide(state: &mut State, from: Sender, request: &VoteRequest) -> Option<OwedVote> {
     let is_free = state.vote.is_none_or(|vote| vote == from.node) || mutants::is_active(3);
     // Who lost entries does not know how good its log was.
-    let is_whole = state.refill.is_none();
+    let is_whole = state.refill().is_none();
     if !is_free || !is_whole || !is_log_good_enough(request.last, state.log.last()) {
         refuse(state, from, request);
         return None;

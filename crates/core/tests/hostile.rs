@@ -16,9 +16,9 @@ use raftlet_core::{
     Ack, AckOutcome, Append, Arena, Body, Change, Chunk, Configuration, Entries, EntryKind,
     Forward, ForwardOutcome, ForwardReply, Generation, Group, GroupId, HardState, Incarnation,
     Index, Liveness, LogId, Member, MemberRole, Membership, Message, NewEntry, NodeId, Now,
-    Options, Output, ReadId, Restored, Round, Run, Seal, Seat, Sender, Settings, Snapshot,
-    SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind, VoteReply, VoteRequest,
-    WallMs, genesis,
+    Options, Output, PRIORITY_DEFAULT, ReadId, Restored, Round, Run, Seal, Seat, Sender, Settings,
+    Snapshot, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind, VoteReply,
+    VoteRequest, WallMs, genesis,
 };
 
 const GROUP: GroupId = GroupId::new(1);
@@ -201,6 +201,7 @@ fn configuration(voters: u64) -> Configuration {
         node: NodeId::new(node),
         incarnation: Incarnation(u128::from(node)),
         role: MemberRole::Voter,
+        priority: if voters.is_multiple_of(2) { PRIORITY_DEFAULT } else { node.to_le_bytes()[0] },
         address: String::new(),
     };
     Configuration::new((1..=voters).map(member).collect()).unwrap()

@@ -20,9 +20,9 @@ use raftlet::Incoming;
 use raftlet::core::{
     Ack, AckOutcome, Append, Arena, Body, Chunk, ClusterId, Configuration, EntryKind, Forward,
     ForwardOutcome, ForwardReply, Generation, GroupId, Incarnation, Index, LogId, Member,
-    MemberRole, Membership, Message, NewEntry, NodeId, Origin, ReadId, Round, Run, Seal, Sender,
-    SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind, VoteReply, VoteRequest,
-    WallMs,
+    MemberRole, Membership, Message, NewEntry, NodeId, Origin, PRIORITY_DEFAULT, ReadId, Round,
+    Run, Seal, Sender, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind, VoteReply,
+    VoteRequest, WallMs,
 };
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/wire-1.txt");
@@ -177,6 +177,7 @@ fn membership() -> Membership {
         node: NodeId::new(node),
         incarnation: Incarnation(u128::from(node) << 100 | 5),
         role,
+        priority: PRIORITY_DEFAULT,
         address: format!("host-{node}:70"),
     };
     let members = vec![member(1, MemberRole::Voter), member(2, MemberRole::Learner)];

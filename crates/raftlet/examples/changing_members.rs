@@ -8,7 +8,8 @@ use std::error::Error;
 use std::rc::Rc;
 
 use raftlet::core::{
-    Configuration, Generation, GroupId, Incarnation, Member, MemberRole, NodeId, Run, Sender,
+    Configuration, Generation, GroupId, Incarnation, Member, MemberRole, NodeId, PRIORITY_DEFAULT,
+    Run, Sender,
 };
 use raftlet::memory::{Executor, ManualDetector, MemoryPorts, MemoryStorage, Network, Owner};
 use raftlet::{
@@ -47,6 +48,7 @@ fn member(id: u64) -> Member {
     Member {
         node: NodeId::new(id),
         incarnation: Incarnation(u128::from(id) << 64 | 7),
+        priority: PRIORITY_DEFAULT,
         role: MemberRole::Voter,
         address: format!("node-{id}:7380"),
     }

@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use raftlet::core::{
     Chunk, Configuration, Entries, EntryKind, Generation, GroupId, HardState, Incarnation, Index,
-    LogId, Member, MemberRole, NodeId, Run, Sender,
+    LogId, Member, MemberRole, NodeId, PRIORITY_DEFAULT, Run, Sender,
 };
 use raftlet::memory::{Executor, ManualDetector, Owner, Spawner, VirtualClock};
 use raftlet::{
@@ -182,6 +182,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let members = (1..=3).map(|node| Member {
         node: NodeId::new(node),
         incarnation: incarnation(node),
+        priority: PRIORITY_DEFAULT,
         role: MemberRole::Voter,
         address: format!("node-{node}.example:7380"),
     });

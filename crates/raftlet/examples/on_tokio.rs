@@ -284,6 +284,7 @@ async fn roll_call(net: &NetHandle) -> Configuration {
         node: met.node,
         incarnation: met.incarnation,
         role: MemberRole::Voter,
+        priority: raftlet::core::PRIORITY_DEFAULT,
         address: met.address,
     });
     Configuration::new(members.collect()).expect("a roll call has no doubles and no empty list")

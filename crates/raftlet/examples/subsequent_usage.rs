@@ -12,7 +12,8 @@ use std::error::Error;
 use std::rc::Rc;
 
 use raftlet::core::{
-    Configuration, Generation, GroupId, Incarnation, Member, MemberRole, NodeId, Run, Sender,
+    Configuration, Generation, GroupId, Incarnation, Member, MemberRole, NodeId, PRIORITY_DEFAULT,
+    Run, Sender,
 };
 use raftlet::memory::{Executor, ManualDetector, MemoryPorts, MemoryStorage, Network, Owner};
 use raftlet::{
@@ -77,8 +78,13 @@ fn start(
     let shard = Rc::new(Shard::<Mine>::new(ShardOptions::default(), seat, ports)?);
     if run == 1 {
         let address = "node-1.example:7380".to_owned();
-        let member =
-            Member { node: NODE, incarnation: INCARNATION, role: MemberRole::Voter, address };
+        let member = Member {
+            node: NODE,
+            incarnation: INCARNATION,
+            priority: PRIORITY_DEFAULT,
+            role: MemberRole::Voter,
+            address,
+        };
         let configuration = Configuration::new(vec![member])?;
         executor.block_on(shard.bootstrap(GROUP, GENERATION, &configuration))?;
     }

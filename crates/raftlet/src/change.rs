@@ -37,8 +37,8 @@ pub(crate) enum Wish {
     Role(NodeId, MemberRole),
     /// This member no more.
     Remove(NodeId),
-    /// This member at another address.
-    Address(NodeId, String),
+    /// This member at another address, or of another priority, or both.
+    Update(NodeId, Option<String>, Option<u8>),
     /// No change after all.
     Cancel,
 }
@@ -54,8 +54,10 @@ impl Wish {
         match self {
             Self::Set(expected, wanted) => return Ok((*expected, wanted.clone())),
             Self::Role(node, role) => seat_of(&mut members, *node)?.role = *role,
-            Self::Address(node, address) => {
-                seat_of(&mut members, *node)?.address.clone_from(address);
+            Self::Update(node, address, priority) => {
+                let seat = seat_of(&mut members, *node)?;
+                address.iter().for_each(|address| seat.address.clone_from(address));
+                seat.priority = priority.unwrap_or(seat.priority);
             }
             Self::Remove(node) => members.retain(|member| member.node != *node),
             Self::Add(member) => match seat_of(&mut members, member.node) {
@@ -211,6 +213,7 @@ mod tests {
     use crate::error::ChangeError;
     use raftlet_core::{
         self as core, Configuration, Incarnation, Index, Member, MemberRole, NodeId,
+        PRIORITY_DEFAULT,
     };
 
     fn member(node: u64, role: MemberRole) -> Member {
@@ -218,6 +221,7 @@ mod tests {
             node: NodeId::new(node),
             incarnation: Incarnation(u128::from(node)),
             role,
+            priority: PRIORITY_DEFAULT,
             address: format!("n{node}:1"),
         }
     }
@@ -239,8 +243,11 @@ mod tests {
         assert_eq!(set(demoted), [at(1, true), at(2, false)]);
         assert_eq!(set(Wish::Remove(NodeId::new(2))), [at(1, true)]);
         assert_eq!(set(Wish::Remove(NodeId::new(9))), [at(1, true), at(2, true)]);
-        let moved = set(Wish::Address(NodeId::new(1), "else:2".to_owned()));
+        let first = NodeId::new(1);
+        let moved = set(Wish::Update(first, Some("else:2".to_owned()), None));
         assert_eq!(moved, [(1, true, "else:2".to_owned()), at(2, true)]);
+        let rather = Wish::Update(first, None, Some(7)).question(Index::new(4), &current).unwrap();
+        assert_eq!((rather.1[0].priority, &*rather.1[0].address), (7, "n1:1"));
         // Adding who is there changes nothing, not even its role.
         assert_eq!(set(Wish::Add(member(2, MemberRole::Learner))), [at(1, true), at(2, true)]);
         let node = NodeId::new(9);

@@ -20,7 +20,9 @@ use crate::failure::{Exit, Failure};
 use crate::ports::{Shard, SharedLog};
 use crate::supervisor;
 use crate::view::NodeView;
-use raftlet::core::{ClusterId, Configuration, Generation, GroupId, Index, Member, MemberRole};
+use raftlet::core::{
+    ClusterId, Configuration, Generation, GroupId, Index, Member, MemberRole, PRIORITY_DEFAULT,
+};
 use raftlet::{GroupInfo, Storage};
 use raftlet_kv::SlotMap;
 use raftlet_log::cluster_id;
@@ -250,6 +252,7 @@ async fn write(shard: &Shard, groups: &[GroupId], list: &[RollCallMember]) -> Re
         node: member.node,
         incarnation: member.incarnation,
         role: MemberRole::Voter,
+        priority: PRIORITY_DEFAULT,
         address: member.address.clone(),
     });
     let configuration = Configuration::new(members.collect())

@@ -21,6 +21,7 @@ pub(crate) async fn run(command: &MemberCommand) -> Result<(), Failure> {
         op,
         node,
         address: String::new(),
+        priority: None,
         incarnation: String::new(),
         group: args.group,
     };
@@ -37,14 +38,15 @@ pub(crate) async fn run(command: &MemberCommand) -> Result<(), Failure> {
             change(order(Op::Remove, args.node, &args.ask), &args.ask).await
         }
         MemberCommand::Update(args) => {
-            let address = args.peer_addr.clone();
+            let address = args.peer_addr.clone().unwrap_or_default();
             let order = order(Op::Update, args.node, &args.ask);
-            change(Order { address, ..order }, &args.ask).await
+            change(Order { address, priority: args.priority, ..order }, &args.ask).await
         }
         MemberCommand::Add(args) => {
             let (address, incarnation) = (args.peer_addr.clone(), args.incarnation.clone());
             let order = order(Op::Add, args.node, &args.ask);
-            change(Order { address, incarnation, ..order }, &args.ask).await
+            let priority = Some(args.priority);
+            change(Order { address, incarnation, priority, ..order }, &args.ask).await
         }
     }
 }
@@ -121,8 +123,8 @@ fn table(group: &GroupMembers) -> String {
         for member in set {
             let _ = write!(
                 text,
-                "  node {:<4} {:<8} {:<22} incarnation {}{note}",
-                member.node, member.role, member.address, member.incarnation
+                "  node {:<4} {:<8} {:<22} priority {:<3} incarnation {}{note}",
+                member.node, member.role, member.address, member.priority, member.incarnation
             );
             let waits = group.catching_up.iter().find(|wait| wait.node == member.node);
             if let Some(wait) = waits {
@@ -144,6 +146,7 @@ mod tests {
         let member = |node, role: &str| MemberLine {
             node,
             role: role.to_owned(),
+            priority: 100,
             address: format!("h{node}:1"),
             incarnation: "00ff".to_owned(),
         };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ports::Group;
 use raftlet::ChangeError;
-use raftlet::core::{self, Incarnation, Index, Member, MemberRole, NodeId};
+use raftlet::core::{self, Incarnation, Index, Member, MemberRole, NodeId, PRIORITY_DEFAULT};
 
 /// The change before this one is committed within some flushes as a rule: a
 /// script that gives one order after the other need not know. A change that
@@ -42,6 +42,9 @@ pub(crate) struct Order {
     /// Where other nodes connect to it: to add and to update.
     #[serde(default)]
     pub(crate) address: String,
+    /// Who should lead rather, the higher: to add and to update.
+    #[serde(default)]
+    pub(crate) priority: Option<u8>,
     /// Of its data directory, hexadecimal: to add.
     #[serde(default)]
     pub(crate) incarnation: String,
@@ -91,6 +94,9 @@ pub(crate) struct MemberLine {
     pub(crate) node: u64,
     /// `voter` or `learner`.
     pub(crate) role: String,
+    /// Who should lead rather: the higher.
+    #[serde(default = "priority_default")]
+    pub(crate) priority: u8,
     pub(crate) address: String,
     pub(crate) incarnation: String,
 }
@@ -100,6 +106,11 @@ pub(crate) struct CatchingUp {
     pub(crate) node: u64,
     pub(crate) matched: u64,
     pub(crate) goal: u64,
+}
+
+/// Of members of nodes that do not tell one.
+const fn priority_default() -> u8 {
+    PRIORITY_DEFAULT
 }
 
 /// A node that knows members and can be asked to change them.
@@ -123,6 +134,7 @@ pub(crate) fn of_group(group: &Group) -> GroupMembers {
             MemberRole::Voter => "voter".to_owned(),
             MemberRole::Learner => "learner".to_owned(),
         },
+        priority: member.priority,
         address: member.address.clone(),
         incarnation: format!("{:032x}", member.incarnation.0),
     };
@@ -162,8 +174,11 @@ pub(crate) async fn change(groups: &[Group], order: &Order) -> Result<Vec<Outcom
     if order.node == 0 && order.op != Op::Cancel {
         return Err("say which node; ids start at 1".to_owned());
     }
-    if order.address.is_empty() && matches!(order.op, Op::Add | Op::Update) {
+    if order.address.is_empty() && order.op == Op::Add {
         return Err("say where other nodes connect to it, HOST:PORT".to_owned());
+    }
+    if order.address.is_empty() && order.priority.is_none() && order.op == Op::Update {
+        return Err("say where other nodes connect to it, HOST:PORT, or its priority".to_owned());
     }
     let incarnation = match (order.op, incarnation(&order.incarnation)) {
         (Op::Add, None) => {
@@ -174,13 +189,15 @@ pub(crate) async fn change(groups: &[Group], order: &Order) -> Result<Vec<Outcom
         (_, known) => known.unwrap_or_default(),
     };
     let address = order.address.clone();
-    let member = Member { node, incarnation, role: MemberRole::Learner, address };
+    let priority = order.priority.unwrap_or(PRIORITY_DEFAULT);
+    let moved = Some(address.clone()).filter(|address| !address.is_empty());
+    let member = Member { node, incarnation, role: MemberRole::Learner, priority, address };
     let begin = |group: &Group| match order.op {
         Op::Add => group.add_learner(member.clone()),
         Op::Promote => group.promote(node),
         Op::Demote => group.demote(node),
         Op::Remove => group.remove(node),
-        Op::Update => group.update_address(node, member.address.clone()),
+        Op::Update => group.update_member(node, moved.clone(), order.priority),
         Op::Cancel => group.cancel_change(),
     };
     let ids = groups.iter().map(|group| (group.status().group.get(), group));

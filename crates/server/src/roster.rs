@@ -124,6 +124,7 @@ impl Follower {
             op: Op::Add,
             node: own.get(),
             address: self.address.clone(),
+            priority: None,
             incarnation: format!("{:032x}", self.home.identity().incarnation.0),
             group: None,
         };
@@ -307,6 +308,7 @@ mod tests {
         let line = |node, incarnation: &str| MemberLine {
             node,
             role: "voter".to_owned(),
+            priority: 100,
             address: "h:1".to_owned(),
             incarnation: incarnation.to_owned(),
         };

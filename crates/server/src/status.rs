@@ -227,6 +227,9 @@ pub(crate) struct MemberStatus {
     /// Known to a leader; 0 on others.
     pub(crate) match_index: u64,
     pub(crate) alive: bool,
+    /// Who should lead rather: the higher; 0 from nodes that do not tell.
+    #[serde(default)]
+    pub(crate) priority: u8,
 }
 
 impl NodeStatus {

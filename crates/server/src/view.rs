@@ -193,6 +193,7 @@ impl NodeView {
                 .map(|member| MemberStatus {
                     node_id: member.node.get(),
                     match_index: member.match_index.get(),
+                    priority: member.priority,
                     alive: member.is_alive,
                 })
                 .collect(),

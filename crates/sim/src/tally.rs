@@ -115,6 +115,8 @@ marks! {
     Lease = "steps_under_a_lease",
     /// A leader with a lease was cut off.
     Trap = "traps_for_leases",
+    /// A leader gave way to who should lead rather, after faults had ended.
+    Preferred = "offices_given_to_who_should_lead",
     /// A leader began to hand over.
     Transfer = "transfers",
     /// A member was told to take over.

@@ -130,7 +130,7 @@ impl Group {
         }
         self.state.is_dismissed = true;
         self.state.event(Event::Removed { as_of });
-        let patience = self.state.draw_timeout_ns();
+        let patience = self.state.draw_patience_ns();
         self.become_follower(patience);
     }
 

@@ -99,7 +99,7 @@ impl Group {
         let owed = votes::decide(&mut self.state, from, request);
         if owed.is_some() {
             // Who gave a vote is patient with its candidate (§3.4).
-            let patience = self.state.draw_timeout_ns();
+            let patience = self.state.draw_patience_ns();
             self.become_follower(patience);
         }
         if let Some(owed) = owed {
@@ -144,7 +144,7 @@ impl Group {
             RoleState::Follower(follower) => follower.patience_left_ns(&self.state),
             _ => None,
         };
-        let patience = waited.unwrap_or_else(|| self.state.draw_timeout_ns());
+        let patience = waited.unwrap_or_else(|| self.state.draw_patience_ns());
         self.become_follower(patience);
     }
 
@@ -214,7 +214,7 @@ impl Group {
     /// Somebody leads this term: who campaigned in it gives up.
     fn yield_to_leader(&mut self) {
         if let RoleState::Candidate(_) = &self.role {
-            let patience = self.state.draw_timeout_ns();
+            let patience = self.state.draw_patience_ns();
             self.become_follower(patience);
         }
     }

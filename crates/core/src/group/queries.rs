@@ -19,6 +19,8 @@ pub struct MemberStatus {
     pub node: NodeId,
     /// Whether it counts.
     pub is_voter: bool,
+    /// Who should lead rather: the higher.
+    pub priority: u8,
     /// Up to here it is known to have the log durably. Known by the leader;
     /// elsewhere only the own one is, others are 0.
     pub match_index: Index,
@@ -226,7 +228,7 @@ impl Group {
             configuration_index: self.configuration_index(),
             catching_up: self.catching_up(),
             is_removed: self.is_removed(),
-            refill_until: self.state.refill.as_ref().map(|refill| refill.until()),
+            refill_until: self.state.refill().map(|refill| refill.until()),
         }
     }
 
@@ -235,6 +237,7 @@ impl Group {
         let status = |node| MemberStatus {
             node,
             is_voter: configuration.is_voter(node),
+            priority: configuration.priority(node),
             match_index: self.match_index(node),
             is_alive: node == self.state.seat.node
                 || matches!(self.state.liveness_of(node), Liveness::Alive { .. }),

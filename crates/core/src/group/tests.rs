@@ -41,6 +41,7 @@ fn configuration(nodes: u64) -> Configuration {
         node: NodeId::new(node),
         incarnation: Incarnation(u128::from(node)),
         role: MemberRole::Voter,
+        priority: crate::membership::PRIORITY_DEFAULT,
         address: format!("n{node}:1"),
     };
     Configuration::new((1..=nodes).map(member).collect()).unwrap()

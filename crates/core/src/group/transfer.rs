@@ -7,8 +7,10 @@ use crate::candidate::Candidate;
 use crate::error::TransferError;
 use crate::group::{Group, RoleState};
 use crate::ids::{LogId, NodeId, Sender, Term};
+use crate::liveness::Liveness;
 use crate::message::VoteKind;
 use crate::output::Role;
+use crate::quorum;
 use crate::time::Now;
 
 impl Group {
@@ -58,7 +60,11 @@ impl Group {
             _ => false,
         };
         let is_level = self.state.log.last() >= last;
-        if !is_followed || !is_level || !self.state.is_electable() {
+        // Who cannot reach a quorum would cost an election and win none.
+        let reaches_quorum = quorum::reached(self.state.configuration(), |member| {
+            self.state.liveness_of(member.node) != Liveness::Suspected
+        });
+        if !is_followed || !is_level || !reaches_quorum || !self.state.is_electable() {
             self.state.counters.stale += 1;
             return;
         }

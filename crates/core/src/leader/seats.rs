@@ -37,6 +37,7 @@ struct Left {
 impl Leader {
     /// Gives every other member of the configuration in effect a seat.
     pub(crate) fn reseat(&mut self, state: &State) {
+        self.look_for_preferred(state);
         let (index, configuration) = state.log.configuration();
         let timeout = state.settings.election_timeout_ns;
         let until = state.time().after_ns(timeout.saturating_mul(FAREWELL_TIMEOUTS));

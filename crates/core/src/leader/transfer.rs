@@ -20,6 +20,8 @@
 //!
 //! Not here: the successor's side (`group/transfer.rs`).
 
+use std::cmp::Reverse;
+
 use crate::error::TransferError;
 use crate::ids::NodeId;
 use crate::leader::Leader;
@@ -41,6 +43,8 @@ pub(crate) struct Transfer {
     ends_at: Time,
     told: Option<NodeId>,
     tell_at: Time,
+    /// Nobody asked for it (`leader/preference.rs`).
+    is_preference: bool,
 }
 
 impl Leader {
@@ -62,7 +66,8 @@ impl Leader {
             }
             Some(_) | None => {}
         }
-        if self.transfer.as_ref().is_some_and(|transfer| transfer.wanted == to) {
+        let is_asked = |it: &Transfer| it.wanted == to && !it.is_preference;
+        if self.transfer.as_ref().is_some_and(|transfer| is_asked(transfer)) {
             return Ok(());
         }
         let now = state.time();
@@ -71,8 +76,22 @@ impl Leader {
             ends_at: now.after_ns(state.settings.election_timeout_ns),
             told: None,
             tell_at: now,
+            is_preference: false,
         }));
         Ok(())
+    }
+
+    /// Hands over to `to` because it should lead rather, with less patience than
+    /// where somebody asked for it: clients wait meanwhile.
+    pub(super) fn prefer(&mut self, state: &State, to: NodeId) {
+        let now = state.time();
+        self.transfer = Some(Box::new(Transfer {
+            wanted: Some(to),
+            ends_at: now.after_ns(state.settings.heartbeat_interval_ns.saturating_mul(2)),
+            told: None,
+            tell_at: now,
+            is_preference: true,
+        }));
     }
 
     pub(crate) fn is_transferring(&self) -> bool {
@@ -96,6 +115,9 @@ impl Leader {
         let is_lost = transfer.wanted.is_some_and(|node| !may_succeed(configuration, node));
         if is_lost || now >= transfer.ends_at {
             let why = if is_lost { TransferFailure::NotVoter } else { TransferFailure::TimedOut };
+            if transfer.is_preference {
+                Self::on_not_preferred(state);
+            }
             self.transfer = None;
             state.event(Event::NotTransferred { why });
             return;
@@ -123,8 +145,9 @@ impl Leader {
         let ready = ready.filter(|node| self.is_ready(state, *node));
         let is_vouched_for =
             |node: &NodeId| matches!(state.liveness_of(*node), Liveness::Alive { .. });
+        let rather = |node: &NodeId| Reverse(state.configuration().priority(*node));
         // The first of the best, so that the choice is the same every time.
-        ready.min_by_key(|node| (!is_vouched_for(node), *node))
+        ready.min_by_key(|node| (!is_vouched_for(node), rather(node), *node))
     }
 
     /// Whether a voter could win at once: it lives and holds the whole log.
@@ -139,6 +162,6 @@ impl Leader {
 }
 
 /// Whether a node will be a voter for some time: while joint, of the new set.
-fn may_succeed(configuration: &Configuration, node: NodeId) -> bool {
+pub(super) fn may_succeed(configuration: &Configuration, node: NodeId) -> bool {
     configuration.members().iter().any(|member| member.node == node && member.role == Role::Voter)
 }

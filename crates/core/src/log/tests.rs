@@ -210,6 +210,7 @@ fn configuration(node: u64) -> Configuration {
     let member = Member {
         node: crate::ids::NodeId::new(node),
         incarnation: crate::ids::Incarnation(1),
+        priority: crate::membership::PRIORITY_DEFAULT,
         role: Role::Voter,
         address: String::new(),
     };

@@ -22,7 +22,7 @@ use crate::ids::{Index, LogId, NUMBER_MAX, NodeId, Run, Term};
 use crate::membership::{ADDRESS_BYTES_MAX, Configuration, ConfigurationError, MEMBERS_MAX};
 
 /// Bytes of the longest such message: an ask for a full set.
-pub const MEMBERSHIP_BYTES_MAX: usize = 64 + MEMBERS_MAX * (27 + ADDRESS_BYTES_MAX);
+pub const MEMBERSHIP_BYTES_MAX: usize = 64 + MEMBERS_MAX * (28 + ADDRESS_BYTES_MAX);
 
 /// About membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,6 +226,7 @@ mod tests {
             node: NodeId::new(node),
             incarnation: Incarnation(u128::from(node)),
             role: Role::Voter,
+            priority: u8::MAX,
             address: "a".repeat(ADDRESS_BYTES_MAX),
         };
         let full = (1..=u64::try_from(MEMBERS_MAX).unwrap()).map(member).collect();

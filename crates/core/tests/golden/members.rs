@@ -1,7 +1,7 @@
 //! Sets of members in words.
 //!
 //! ```text
-//! voters=1,2 learners=3 [address.2=new-n2:1] [incarnation.3=77]
+//! voters=1,2 learners=3 [address.2=new-n2:1] [incarnation.3=77] [priority.1=200]
 //! ```
 
 use std::fmt::Write;
@@ -9,6 +9,7 @@ use std::fmt::Write;
 use crate::words::{number, option};
 use raftlet_core::{
     Change, ChangeError, Configuration, Group, Incarnation, Member, MemberRole, Membership, NodeId,
+    PRIORITY_DEFAULT,
 };
 
 /// The members that the words list; addresses and incarnations are those that
@@ -21,6 +22,8 @@ pub(crate) fn listed(words: &[&str]) -> Vec<Member> {
             incarnation: option(words, &format!("incarnation.{id}"))
                 .map_or(Incarnation(u128::from(number(id))), |own| Incarnation(number(own).into())),
             role,
+            priority: option(words, &format!("priority.{id}"))
+                .map_or(PRIORITY_DEFAULT, |own| u8::try_from(number(own)).unwrap()),
             address: option(words, &format!("address.{id}"))
                 .map_or_else(|| format!("n{id}:1"), str::to_owned),
         })
@@ -39,6 +42,9 @@ fn told(set: &[Member]) -> String {
     }
     for member in set.iter().filter(|m| m.address != format!("n{}:1", m.node)) {
         write!(text, " {}@{}", member.node, member.address).unwrap();
+    }
+    for member in set.iter().filter(|member| member.priority != PRIORITY_DEFAULT) {
+        write!(text, " {} priority {}", member.node, member.priority).unwrap();
     }
     text
 }

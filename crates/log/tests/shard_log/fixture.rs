@@ -392,6 +392,7 @@ pub(crate) fn configuration_write(group: u64) -> (GroupWrite, Vec<u8>) {
         node: NodeId::new(1),
         incarnation: Incarnation(9),
         role: raftlet::core::MemberRole::Voter,
+        priority: raftlet::core::PRIORITY_DEFAULT,
         address: "host-1:7000".to_owned(),
     };
     let mut payload = Vec::new();

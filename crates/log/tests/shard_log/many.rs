@@ -117,8 +117,13 @@ impl Node {
         };
         let seat = NodeSeat { node, incarnation, run: Run::new(run) };
         let shard = Rc::new(Shard::new(ShardOptions::default(), seat, ports).unwrap());
-        let member =
-            Member { node, incarnation, role: MemberRole::Voter, address: "node-1:1".to_owned() };
+        let member = Member {
+            node,
+            incarnation,
+            role: MemberRole::Voter,
+            priority: raftlet::core::PRIORITY_DEFAULT,
+            address: "node-1:1".to_owned(),
+        };
         let members = Configuration::new(vec![member]).unwrap();
         let groups = (1..=IDLE_GROUPS + 1).map(|id| {
             let id = GroupId::new(id);

@@ -188,6 +188,7 @@ impl Samples {
                     node: NodeId::new(node),
                     incarnation: Incarnation(u128::from(self.random.next()) << 9),
                     role: MemberRole::Voter,
+                    priority: self.byte(),
                     address: format!("höst-{node}:7000"),
                 });
                 let target = Configuration::new(members.collect()).expect("voters");

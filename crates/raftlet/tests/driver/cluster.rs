@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use raftlet::core::{
     Configuration, Generation, GroupId, Incarnation, Index, Liveness, Member, MemberRole, NodeId,
-    Role, Run, Sender,
+    PRIORITY_DEFAULT, Role, Run, Sender,
 };
 use raftlet::memory::{Executor, ManualDetector, MemoryPorts, MemoryStorage, Network, Owner};
 use raftlet::{
@@ -365,6 +365,7 @@ pub(crate) fn configuration(voters: u64) -> Configuration {
         node: NodeId::new(id),
         incarnation: incarnation(id),
         role: MemberRole::Voter,
+        priority: PRIORITY_DEFAULT,
         address: format!("node-{id}:1"),
     };
     Configuration::new((1..=voters).map(member).collect()).unwrap()

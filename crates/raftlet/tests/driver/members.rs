@@ -1,13 +1,19 @@
 //! Members that come and go, through handles.
 
 use crate::cluster::{Cluster, incarnation};
-use raftlet::core::{self, Member, MemberRole, NodeId};
+use raftlet::core::{self, Member, MemberRole, NodeId, PRIORITY_DEFAULT};
 use raftlet::{ChangeError, NotDone, ProposeError, ReadError, Unknown};
 
 fn learner(id: u64) -> Member {
     let role = MemberRole::Learner;
     let address = format!("node-{id}:1");
-    Member { node: NodeId::new(id), incarnation: incarnation(id), role, address }
+    Member {
+        node: NodeId::new(id),
+        incarnation: incarnation(id),
+        role,
+        priority: PRIORITY_DEFAULT,
+        address,
+    }
 }
 
 fn voters(c: &Cluster, id: u64) -> Vec<u64> {

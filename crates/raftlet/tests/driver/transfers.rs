@@ -87,3 +87,29 @@ fn a_transfer_ends_with_its_shard() {
     let late = cluster.group(leader).transfer_leadership(None);
     assert_eq!(cluster.executor.block_on(late), Err(TransferError::Stopped));
 }
+
+#[test]
+fn a_leader_gives_way_to_the_voter_that_should_lead_and_no_proposal_is_lost() {
+    let cluster = Cluster::voters(3);
+    let (leader, follower, other) = cluster.leader_and_followers();
+    cluster.outcome(leader, "before").unwrap();
+    let preferred = cluster.group(follower).set_priority(NodeId::new(other), 200);
+    cluster.executor.block_on(preferred).unwrap();
+    let term = cluster.group(leader).status().core.term;
+    let mut proposals = Vec::new();
+    for n in 0..200 {
+        proposals.push(cluster.propose([leader, follower, other][n % 3], &n.to_string()));
+        cluster.run_ms(20);
+    }
+    assert_eq!(cluster.leader(), other);
+    for proposal in proposals {
+        cluster.executor.block_on(proposal).unwrap();
+    }
+    assert_eq!(cluster.settled().len(), 201);
+    // One hand-over, and it stays so.
+    cluster.run_ms(60_000);
+    let status = cluster.group(follower).status().core;
+    assert_eq!((status.leader, status.term), (Some(NodeId::new(other)), term.next()));
+    let seen = status.members.iter().find(|member| member.node == NodeId::new(other));
+    assert_eq!(seen.map(|member| member.priority), Some(200));
+}

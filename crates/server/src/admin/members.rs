@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! {"op": "add", "node": 4, "address": "h:1", "incarnation": "…"}
-//! {"op": "promote", "node": 4}           demote, remove, update, cancel; "group": G
+//! {"op": "promote", "node": 4}           demote, remove, cancel; "group": G
+//! {"op": "update", "node": 4, "address": "h:2", "priority": 200}   either or both
 //! [{"group": 1, "index": 17, "error": null}]
 //! ```
 //!

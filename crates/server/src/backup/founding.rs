@@ -30,7 +30,7 @@ use crate::backup::reading::{Piece, Reading};
 use crate::backup::verify::{READ_BYTES, damaged};
 use crate::failure::{Exit, Failure};
 use crate::ports::SharedLog;
-use raftlet::core::{Configuration, HardState, Member, MemberRole, crc32c};
+use raftlet::core::{Configuration, HardState, Member, MemberRole, PRIORITY_DEFAULT, crc32c};
 use raftlet::{
     Compaction, GroupWrite, SnapshotMeta, SnapshotWriter, Storage, StorageError, WriteBatch,
 };
@@ -231,6 +231,7 @@ fn configuration(list: &[RollCallMember]) -> Result<Configuration, Failure> {
         node: member.node,
         incarnation: member.incarnation,
         role: MemberRole::Voter,
+        priority: PRIORITY_DEFAULT,
         address: member.address.clone(),
     });
     Configuration::new(members.collect())

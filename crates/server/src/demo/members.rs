@@ -213,6 +213,7 @@ impl<'a> Replacement<'a> {
             let order = Order {
                 op,
                 node: id(about),
+                priority: None,
                 address: String::new(),
                 incarnation: String::new(),
                 group: None,
@@ -317,6 +318,7 @@ mod tests {
         let line = |(node, role): &(u64, &str)| MemberLine {
             node: *node,
             role: (*role).to_owned(),
+            priority: 100,
             address: String::new(),
             incarnation: String::new(),
         };

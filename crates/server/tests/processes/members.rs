@@ -165,7 +165,27 @@ fn what_cannot_be_done_to_members_is_said_in_words() {
     // What is so already is done.
     assert!(member(&cluster, 1, &["remove", "9"]).unwrap().contains("done"));
     assert!(member(&cluster, 2, &["promote", "3"]).unwrap().contains("done"));
+    assert!(refused(&["update", "2"]).contains("--peer-addr"));
     assert!(error_text(&cluster.client(0).ask(&["SET", "k", "v"])).is_empty());
+}
+
+#[test]
+fn leadership_moves_to_the_member_that_an_operator_prefers_and_writes_go_on() {
+    let cluster = Cluster::started(3);
+    let (leader, preferred) = (cluster.leader(), cluster.follower());
+    let node = (preferred + 1).to_string();
+    let said = member(&cluster, leader, &["update", &node, "--priority", "200"]).unwrap();
+    assert!(said.contains("done"), "{said}");
+    let list = member(&cluster, leader, &["list"]).unwrap();
+    let line = list.lines().find(|line| line.contains(&format!("node {node} ")));
+    assert!(line.is_some_and(|line| line.contains("priority 200")), "{list}");
+    let mut client = cluster.client(leader);
+    let mut written = 0;
+    wait_until("the preferred node leads", || {
+        written += u64::from(!client.ask(&["INCR", "n"]).is_error());
+        cluster.leader() == preferred
+    });
+    assert_eq!(cluster.client(preferred).ask(&["GET", "n"]), bulk(&written.to_string()));
 }
 
 #[test]

@@ -14,7 +14,9 @@ use super::roster::{Wish, node_at, seated};
 use super::world::World;
 use crate::random::Random;
 use crate::tally::Mark;
-use raftlet::core::{Change, ChangeError, Event, Index, Liveness, MemberRole, Output};
+use raftlet::core::{
+    Change, ChangeError, Event, Index, Liveness, MemberRole, Output, PRIORITY_DEFAULT,
+};
 
 impl World {
     /// Somebody is asked for other members, or to forget about it.
@@ -33,10 +35,12 @@ impl World {
         let again = self.wish.clone().filter(|_| what < 4);
         let wish = match again {
             Some(wish) => wish,
-            None => match draw(&mut self.random.clients, &self.members, seat) {
-                Some(wish) => wish,
-                None => return Ok(()),
-            },
+            None => {
+                match draw(&mut self.random.clients, &self.members, &self.plan.priorities, seat) {
+                    Some(wish) => wish,
+                    None => return Ok(()),
+                }
+            }
         };
         self.wish = Some(wish.clone());
         self.change_on(seat, wish)
@@ -106,7 +110,7 @@ impl World {
     }
 }
 
-fn draw(random: &mut Random, members: &[Member], seat: usize) -> Option<Wish> {
+fn draw(random: &mut Random, members: &[Member], priorities: &[u8], seat: usize) -> Option<Wish> {
     let group = members[seat].group.as_ref()?;
     let current = group.configuration();
     if current.is_empty() {
@@ -134,7 +138,12 @@ fn draw(random: &mut Random, members: &[Member], seat: usize) -> Option<Wish> {
     let renumber = random.below(16) == 0;
     let members = roles.iter().enumerate().filter_map(|(seat, role)| Some((seat, (*role)?)));
     let members = members.map(|(seat, role)| {
-        let mut member = seated(seat, role);
+        let known = current.find(node_at(seat)).map(|member| member.priority);
+        let own = priorities.get(seat).copied().unwrap_or(PRIORITY_DEFAULT);
+        let mut member = seated(seat, role, known.unwrap_or(own));
+        if !priorities.is_empty() && random.below(8) == 0 {
+            member.priority = priorities[random.index(priorities.len())];
+        }
         if renumber {
             member.address = format!("n{}:{}", member.node, 2 + random.below(9));
         }

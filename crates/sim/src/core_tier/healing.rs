@@ -24,6 +24,9 @@ const HEALING_TIMEOUTS: u64 = 40;
 /// Steps of the whole second phase: a catch-up of thousands of entries one by
 /// one takes tens of thousands.
 const HEALING_STEPS: u64 = 300_000;
+/// Election timeouts until whoever should lead rather does: the longest tenure
+/// of a leader that has tried before, twice, and a takeover.
+const PREFERRED_TIMEOUTS: u64 = 2 * 64 + HEALING_TIMEOUTS;
 /// How long the group is left alone at the end.
 const IDLE_TIMEOUTS: u64 = 20;
 
@@ -35,6 +38,7 @@ impl World {
         // A late word to take over may still change who leads.
         self.pass(2 * self.plan.timeout_ns())?;
         self.await_agreement("after late messages", Index::ZERO)?;
+        self.await_preferred()?;
         for _ in 0..2 {
             let fresh = self.judge.committed_len().next();
             let seat = self.some_seat();
@@ -167,6 +171,10 @@ impl World {
         loop {
             // Agreement changes slowly and is dear to look for.
             for _ in 0..16 {
+                // What comes after a pause may be a leader that gives way.
+                if self.is_quiet() && self.disagreement(len).is_none() {
+                    return Ok(());
+                }
                 self.happen_next()?;
             }
             let Some(disagreement) = self.disagreement(len) else {
@@ -178,6 +186,39 @@ impl World {
                 format!("{timeouts} election timeouts {when}: {disagreement}")
             })?;
         }
+    }
+
+    /// Lets things happen until nobody should lead rather than the leader.
+    fn await_preferred(&mut self) -> Result<(), Violation> {
+        if self.is_led_by_preferred() {
+            return Ok(());
+        }
+        let deadline = self.now + PREFERRED_TIMEOUTS * self.plan.timeout_ns();
+        while !self.is_led_by_preferred() {
+            self.happen_next()?;
+            ensure(self.now < deadline, invariants::PREFERRED_LEADS, || {
+                let (term, leader) = self.leadership();
+                format!("{leader:?} still leads term {term} though others should rather")
+            })?;
+        }
+        self.judge.tally.mark(Mark::Preferred);
+        // Not what this phase is measured by.
+        self.calm_since = self.steps;
+        self.await_agreement("under who should lead", Index::ZERO)
+    }
+
+    fn is_led_by_preferred(&self) -> bool {
+        let Some(leader) = self.core().find(|member| is_leader(member)) else {
+            return false;
+        };
+        let Some(group) = &leader.group else {
+            return false;
+        };
+        let set = group.configuration().members();
+        let priority = |node| set.iter().find(|seat| seat.node == node).map(|seat| seat.priority);
+        let is_voter = |node| group.configuration().is_voter(node);
+        let others = self.core().filter(|member| is_voter(member.node));
+        others.filter_map(|member| priority(member.node)).max() <= priority(leader.node)
     }
 
     /// What those that must recover do not agree on, if anything.

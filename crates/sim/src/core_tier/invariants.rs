@@ -88,6 +88,7 @@ claims! {
     STATUS_IS_TRUE = "W02" "what a core tells about itself is what it handed out";
     VOTERS_ARE_LEVEL = "W05" "who becomes a voter holds what the log held when that was asked for";
     ACKS_ARE_FENCED = "W06" "acks of an earlier membership move no match index";
+    PREFERRED_LEADS = "W07" "when faults end, whoever should lead rather takes over, and it stays so";
     NO_PANIC = "W03" "no input makes a core panic";
     STARTS = "W04" "a core starts on whatever survived";
 }

@@ -29,6 +29,8 @@ pub struct Plan {
     pub clients: ClientLoad,
     /// How the second phase heals.
     pub healing: Healing,
+    /// Who should lead rather, by seat; empty where nobody should.
+    pub priorities: Vec<u8>,
 }
 
 /// Nodes beside the first voters; with them there are 7 at most.
@@ -180,8 +182,19 @@ impl Plan {
                 _ => Healing::AllVouched,
             },
             options,
+            priorities: Vec::new(),
         };
         plan.with_changes(&mut Random::new(seed, CHANGES_STREAM))
+            .with_preferences(&mut Random::new(seed, PREFERENCES_STREAM))
+    }
+
+    /// In a third of the runs some members should lead rather than others.
+    fn with_preferences(mut self, random: &mut Random) -> Self {
+        if random.below(3) == 0 {
+            let draw = |_| [0, 50, 100, 100, 200][random.index(5)];
+            self.priorities = (0..self.seats()).map(draw).collect();
+        }
+        self
     }
 
     /// In half of the runs the members change. All of them recover then: which
@@ -366,6 +379,8 @@ fn nanoseconds(duration: Duration) -> u64 {
 const STREAM: u64 = 1;
 /// The stream that changes of the members are drawn from.
 const CHANGES_STREAM: u64 = 2;
+/// The stream that priorities are drawn from.
+const PREFERENCES_STREAM: u64 = 3;
 /// Voters, learners and spare nodes together.
 const SEATS_MAX: usize = 7;
 

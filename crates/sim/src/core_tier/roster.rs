@@ -25,9 +25,15 @@ pub(crate) fn incarnation_of(seat: usize) -> Incarnation {
 }
 
 /// A node's seat in a configuration.
-pub(crate) fn seated(seat: usize, role: MemberRole) -> Member {
+pub(crate) fn seated(seat: usize, role: MemberRole, priority: u8) -> Member {
     let node = node_at(seat);
-    Member { node, incarnation: incarnation_of(seat), role, address: format!("n{node}:1") }
+    Member {
+        node,
+        incarnation: incarnation_of(seat),
+        role,
+        priority,
+        address: format!("n{node}:1"),
+    }
 }
 
 /// Whether a majority of each active set holds.

@@ -29,7 +29,7 @@ use crate::tally::Mark;
 use crate::trace::Trace;
 use raftlet::core::{
     Arena, Body, Configuration, Generation, Group, GroupId, Index, Liveness, MemberRole, Message,
-    NodeId, Now, Output, Run, Seat, Settings, Term, Time, VoteKind, genesis,
+    NodeId, Now, Output, PRIORITY_DEFAULT, Run, Seat, Settings, Term, Time, VoteKind, genesis,
 };
 
 /// The whole simulated world.
@@ -91,7 +91,7 @@ impl World {
             mischief: Random::new(seed, 13),
             clients: Random::new(seed, 14),
         };
-        let first = first_change(plan.voters, plan.cast.learners);
+        let first = first_change(&plan);
         let seats = plan.seats();
         let members = (0..seats)
             .map(|seat| {
@@ -216,6 +216,12 @@ impl World {
         let mut due = mem::take(&mut self.queue).into_sorted_vec();
         due.reverse();
         due.into_iter().map(|due| due.event).collect()
+    }
+
+    /// Whether nothing happens for an election timeout.
+    pub(super) fn is_quiet(&self) -> bool {
+        let next = self.queue.peek();
+        next.is_none_or(|due| due.at > self.now.saturating_add(self.plan.timeout_ns()))
     }
 
     /// Gives an input to a core that is up.
@@ -569,9 +575,11 @@ impl World {
 }
 
 /// Entry 1 with its hard state, alike on all members of the first hour.
-fn first_change(voters: usize, learners: usize) -> Change {
-    let role = |seat| if seat < voters { MemberRole::Voter } else { MemberRole::Learner };
-    let members = (0..voters + learners).map(|seat| seated(seat, role(seat))).collect();
+fn first_change(plan: &Plan) -> Change {
+    let role = |seat| if seat < plan.voters { MemberRole::Voter } else { MemberRole::Learner };
+    let priority = |seat| plan.priorities.get(seat).copied().unwrap_or(PRIORITY_DEFAULT);
+    let seats = 0..plan.voters + plan.cast.learners;
+    let members = seats.map(|seat| seated(seat, role(seat), priority(seat))).collect();
     let configuration = Configuration::new(members).expect("voters, each once");
     let entries = genesis(GROUP, GENERATION, &configuration);
     Change {

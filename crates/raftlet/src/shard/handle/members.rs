@@ -68,7 +68,28 @@ impl<P: Ports> Group<P> {
 
     /// Says where a member is reached from now on, under its id.
     pub fn update_address(&self, node: NodeId, address: String) -> Changing {
-        self.change(Wish::Address(node, address))
+        self.update_member(node, Some(address), None)
+    }
+
+    /// Says whether a voter should lead rather than others: the higher, the
+    /// rather; [`PRIORITY_DEFAULT`](crate::core::PRIORITY_DEFAULT) where nothing
+    /// was said. A preference and no condition: whoever can be elected leads, and
+    /// gives way to a better one that keeps up, after four election timeouts in
+    /// office at least. So a transfer to a voter of lower priority does not last;
+    /// change the priority first. All members alike know it, from the log.
+    pub fn set_priority(&self, node: NodeId, priority: u8) -> Changing {
+        self.update_member(node, None, Some(priority))
+    }
+
+    /// [`update_address`](Self::update_address) and
+    /// [`set_priority`](Self::set_priority) in one change; what is `None` stays.
+    pub fn update_member(
+        &self,
+        node: NodeId,
+        address: Option<String>,
+        priority: Option<u8>,
+    ) -> Changing {
+        self.change(Wish::Update(node, address, priority))
     }
 
     /// Gives up the change that waits for members to catch up; those that it
