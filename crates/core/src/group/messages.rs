@@ -156,13 +156,23 @@ impl Group {
                 return;
             }
         }
-        let is_ack = matches!(body, Body::Ack(_));
+        let is_late = match body {
+            Body::Ack(_) => mutants::is_active(25),
+            Body::TakeOver { .. } => mutants::is_active(65),
+            Body::VoteReply(reply) if term > self.state.term => {
+                if reply.kind == VoteKind::Pre && mutants::is_active(12) {
+                    return;
+                }
+                false
+            }
+            _ => false,
+        };
         if term > self.state.term {
             if mutants::is_active(15) && matches!(self.role, RoleState::Leader(_)) {
                 return;
             }
             self.adopt(term);
-        } else if term < self.state.term && !(is_ack && mutants::is_active(25)) {
+        } else if term < self.state.term && !is_late {
             self.state.counters.stale_term += 1;
             self.answer_stale(from, body);
             return;
@@ -273,9 +283,12 @@ impl Group {
         if let RoleState::Candidate(candidate) = &mut self.role {
             candidate.on_vote_reply(&mut self.state, from.node, term, reply);
             self.count_votes();
-        } else {
-            self.state.counters.stale += 1;
+            return;
         }
+        if mutants::is_active(11) && reply.granted && matches!(self.role, RoleState::Leader(_)) {
+            self.stand_for_election(VoteKind::Real);
+        }
+        self.state.counters.stale += 1;
     }
 
     fn on_read_reply(&mut self, from: Sender, run: Run, read: ReadId, index: Option<Index>) {

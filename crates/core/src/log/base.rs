@@ -73,10 +73,11 @@ impl Log {
         self.runs.clear();
         self.runs.push(last);
         self.last = last;
-        self.configurations.clear();
+        let is_later = |at: Index| mutants::is_active(41) && at > snapshot.configuration_index;
+        self.configurations.retain(|(at, _)| is_later(*at));
         if !mutants::is_active(40) {
             let configured = (snapshot.configuration_index, snapshot.configuration.clone());
-            self.configurations.push(configured);
+            self.configurations.insert(0, configured);
         }
         self.last_log_time_ms = self.last_log_time_ms.max(snapshot.log_time_ms);
         self.head = Some(Box::new(Head { base: last, snapshot: last }));
