@@ -34,8 +34,12 @@ fn under_way(cluster: &Cluster) -> usize {
     cluster.queue.iter().filter(|(_, _, message)| is_full(&message.body)).count()
 }
 
-/// Plays one combination; returns how long the member took to be level.
-fn play(fates: &[Fate]) -> u64 {
+/// Election timeouts until both are level: where all are lost the leader gives
+/// up, and somebody is elected anew.
+const LEVEL_TIMEOUTS: u64 = 6;
+
+/// Plays one combination.
+fn play(fates: &[Fate]) {
     let mut cluster = two_members();
     let leader = cluster.leaders()[0];
     let mut last = Index::ZERO;
@@ -43,8 +47,9 @@ fn play(fates: &[Fate]) -> u64 {
         last = cluster.propose(leader, &[n]).index;
     }
     let (mut next, mut copies, began) = (fates.iter(), 0, cluster.time_ms);
-    while cluster.committed != [last; 2] {
-        assert!(cluster.time_ms < began + 1_500, "not level after {fates:?}");
+    while cluster.committed.iter().any(|committed| *committed < last) {
+        let passed_ms = cluster.time_ms - began;
+        assert!(passed_ms < LEVEL_TIMEOUTS * 500, "not level after {fates:?}");
         while !cluster.queue.is_empty() {
             assert!(under_way(&cluster) <= WINDOW + copies, "{fates:?}");
             match next.next().copied().unwrap_or(Fate::Arrives) {
@@ -60,18 +65,13 @@ fn play(fates: &[Fate]) -> u64 {
         }
         cluster.step_ms();
     }
-    cluster.time_ms - began
 }
 
 #[test]
 fn whatever_happens_to_the_first_messages_the_member_is_level_soon() {
-    let mut longest_ms = 0;
     for combination in 0..3_usize.pow(FATED) {
         let fates: Vec<Fate> =
             (0..FATED).map(|at| FATES[combination / 3_usize.pow(at) % 3]).collect();
-        longest_ms = longest_ms.max(play(&fates));
+        play(&fates);
     }
-    // A loss at each of four turns costs a heartbeat interval; the news of the
-    // commit one more.
-    assert!(longest_ms <= 600, "{longest_ms} ms");
 }
