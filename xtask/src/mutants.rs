@@ -133,6 +133,7 @@ pub(crate) fn run(
         unbroken.push(Run::of(&simulator, &Value::Null, settings)?);
     }
     let mut suites: Vec<String> = listed.iter().map(|mutant| text(mutant, "suite")).collect();
+    suites.sort();
     suites.dedup();
     suites.retain(|suite| suite != SIMULATION);
     let mut tests = Vec::new();

@@ -76,7 +76,7 @@ impl Known {
 pub(super) fn check(house: &House<'_>) -> Vec<Finding> {
     let known = Known::read(house.tree);
     let mut findings = gaps(house.tree, &known);
-    for section in untested(house.tree) {
+    for section in untested(house.tree, &known) {
         let message = format!("code follows §{section}, and no test or golden script names it");
         findings.push(Finding::new("citations", SECTIONS, 0, message));
     }
@@ -96,8 +96,8 @@ pub(crate) fn citing(tree: &Tree) -> impl Iterator<Item = &File> {
     files.filter(|file| file.is_rust() || file.path.starts_with(SCRIPTS))
 }
 
-/// Sections that code follows and no test names.
-fn untested(tree: &Tree) -> BTreeSet<String> {
+/// Known sections that code follows and no test names.
+fn untested(tree: &Tree, known: &Known) -> BTreeSet<String> {
     let (mut followed, mut tested) = (BTreeSet::new(), BTreeSet::new());
     for cited in citing(tree).flat_map(citations) {
         if let Citation::Section(number) = cited.citation {
@@ -105,7 +105,7 @@ fn untested(tree: &Tree) -> BTreeSet<String> {
             place.insert(number);
         }
     }
-    followed.difference(&tested).cloned().collect()
+    followed.difference(&tested).filter(|it| known.sections.contains(*it)).cloned().collect()
 }
 
 /// Numbers are never reused, so the lists have no holes.
