@@ -85,7 +85,7 @@ impl<D: Disk> State<D> {
         let target = self.finished.get(free).filter(|_| kept > soft_bytes)?;
         let mut burden = Burden { segment: target.number, ..Burden::default() };
         let mut small_bytes = 0;
-        for (group, index) in &self.groups {
+        for (group, index) in self.groups.iter() {
             if index.state_segment == target.number {
                 burden.states.push(*group);
             }

@@ -64,6 +64,11 @@ impl Harm {
     }
 }
 
+/// The last of `len` entries, at least one.
+fn last_of(first: LogId, len: u32) -> Index {
+    Index::new(first.index.get().saturating_add(u64::from(len))).previous()
+}
+
 /// What a frame did to one group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trace {
@@ -110,6 +115,22 @@ impl Directory {
             self.traces.push(Trace { group, ..Trace::default() });
         }
         self.traces.last_mut()
+    }
+
+    /// Notes `len` entries from `first` on.
+    pub(crate) fn note_entries(&mut self, group: GroupId, first: LogId, len: u32) {
+        if let Some(trace) = self.trace(group) {
+            let from = trace.entries.map_or(first.index, |(from, ..)| from);
+            trace.entries = Some((from, last_of(first, len), first.term));
+        }
+    }
+
+    /// Notes `len` entries from `first` on that were written again.
+    pub(crate) fn note_moved(&mut self, group: GroupId, first: LogId, len: u32) {
+        if let Some(trace) = self.trace(group) {
+            let from = trace.moved.map_or(first.index, |(from, ..)| from);
+            trace.moved = Some((from, last_of(first, len), first.term));
+        }
     }
 
     /// The body of the echo.

@@ -121,7 +121,7 @@ impl Encoder {
 }
 
 /// The payload of a frame, put together again.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Payload {
     bytes: Bytes,
     records_at: usize,

@@ -40,7 +40,7 @@ impl<D: Disk> Shared<D> {
         let (seal, spans, active_file, buffer) = {
             let mut state = self.state.borrow_mut();
             let index = state.groups.get(&group).ok_or_else(|| missing.clone())?;
-            let spans = index.spans.stretch(first, last, wanted_blocks).to_vec();
+            let spans = index.spans.stretch(first, last, wanted_blocks);
             let seal = Seal::new(group, index.generation);
             let active = &state.active;
             let is_active = spans.first().is_some_and(|span| span.segment == active.number);
@@ -58,22 +58,31 @@ impl<D: Disk> Shared<D> {
         };
         let incarnation = self.home.identity().incarnation;
         let stamp = segment::stamp(incarnation, self.sizes.shard, start.segment);
-        let mut scan =
-            Scan::new(&self.disk, file, &name, stamp, READ_BYTES).within(end.end, buffer);
+        let mut scan = Scan::new(&self.disk, file, &name, stamp, READ_BYTES)
+            .within(end.end, buffer)
+            .growing_from(wanted_blocks + SLACK_BLOCKS);
         let wanted = Wanted { group, seal, first, last, bytes_max };
-        let found = collect(&mut scan, &spans, &wanted).await;
+        let mut ended_at = start.block;
+        let found = collect(&mut scan, &spans, &wanted, &mut ended_at).await;
         let mut state = self.state.borrow_mut();
         state.counters.cold_reads += 1;
         state.counters.cold_read_bytes += scan.bytes_read;
         // A disk that is gone gives none back.
         state.read_buffer = scan.into_buffer().filter(|it| it.capacity() == READ_BYTES);
         let found = found?;
-        if found.is_empty() {
+        let Some(last) = found.last() else {
             return Err(missing);
+        };
+        if let Some(index) = state.groups.get_mut(&group) {
+            index.spans.ended_at(last.index.next(), start.segment, ended_at);
         }
         Ok(found)
     }
 }
+
+/// Blocks that the first read takes beyond what is asked for: the frame that ends
+/// it may begin before, and others share it.
+const SLACK_BLOCKS: u32 = 16;
 
 /// Keeps a segment's file from being used again.
 struct Reading<'a, D: Disk> {
@@ -109,17 +118,18 @@ struct Wanted {
     bytes_max: usize,
 }
 
-/// Scans spans until enough is found.
+/// Scans spans until enough is found; says at which frame it ended.
 async fn collect<D: Disk>(
     scan: &mut Scan<D>,
     spans: &[Span],
     wanted: &Wanted,
+    ended_at: &mut u32,
 ) -> Result<Entries, StorageError> {
     let mut found = Entries::none();
     for span in spans {
         // What a frame holds behind the span's end was replaced.
         let of_span = Wanted { last: wanted.last.min(span.last), ..*wanted };
-        if !collect_span(scan, span, &of_span, &mut found).await? {
+        if !collect_span(scan, span, &of_span, &mut found, ended_at).await? {
             break;
         }
     }
@@ -132,9 +142,11 @@ async fn collect_span<D: Disk>(
     span: &Span,
     wanted: &Wanted,
     found: &mut Entries,
+    ended_at: &mut u32,
 ) -> Result<bool, StorageError> {
     let mut at = span.block;
     while at < span.end {
+        *ended_at = at;
         let frame = scan.frame(at).await.map_err(|error| unreadable(&error))?;
         let Some(frame) = frame.filter(|frame| frame.header.kind == Kind::Frame) else {
             let what = "a frame that was durable cannot be read".to_owned();

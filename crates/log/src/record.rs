@@ -165,13 +165,11 @@ impl Item {
             Self::Truncate { from, .. } => trace.truncate_from = Some(*from),
             Self::Compact { base, .. } => trace.compact = Some(*base),
             Self::Snapshot { last, .. } => trace.snapshot = Some(*last),
-            Self::Entries { chunk, .. } => {
-                let first = trace.entries.map_or(chunk.first(), |(first, ..)| first);
-                trace.entries = Some((first, chunk.last(), chunk.term()));
+            Self::Entries { group, chunk } => {
+                directory.note_entries(*group, first_of(chunk), chunk.len());
             }
-            Self::Moved { chunk, .. } => {
-                let first = trace.moved.map_or(chunk.first(), |(first, ..)| first);
-                trace.moved = Some((first, chunk.last(), chunk.term()));
+            Self::Moved { group, chunk } => {
+                directory.note_moved(*group, first_of(chunk), chunk.len());
             }
             Self::State { state, .. } => {
                 trace.life = Some((state.generation, Some(state.last)));
@@ -273,6 +271,10 @@ fn put_head(into: &mut Vec<u8>, group: u64, kind: u8, len: usize, back_link: u64
     varint::put(into, back_link);
 }
 
+fn first_of(chunk: &Chunk) -> LogId {
+    LogId { term: chunk.term(), index: chunk.first() }
+}
+
 fn put_chunk(into: &mut Vec<u8>, chunk: &Chunk) {
     put_log_id(into, LogId { term: chunk.term(), index: chunk.first() });
     varint::put(into, u64::from(chunk.len()));
@@ -311,6 +313,30 @@ pub(crate) enum Record {
     Refilled { group: GroupId },
 }
 
+impl Record {
+    /// Notes what the record did, for the echo; entries from their head alone.
+    pub(crate) fn note(self, directory: &mut Directory) {
+        let item = match self {
+            Self::Link(_) | Self::Echo(_) => return,
+            Self::Entries { group, first, len, .. } => {
+                return directory.note_entries(group, first, len);
+            }
+            Self::Moved { group, first, len, .. } => {
+                return directory.note_moved(group, first, len);
+            }
+            Self::Group { group, generation } => Item::Group { group, generation },
+            Self::HardState { group, state } => Item::HardState { group, state },
+            Self::Truncate { group, from } => Item::Truncate { group, from },
+            Self::Compact { group, base } => Item::Compact { group, base },
+            Self::Snapshot { group, last } => Item::Snapshot { group, last },
+            Self::State { group, state } => Item::State { group, state },
+            Self::Damage { group, harm } => Item::Damage { group, harm },
+            Self::Refilled { group } => Item::Refilled { group },
+        };
+        item.note(directory);
+    }
+}
+
 /// Why bytes under a sound checksum are not records of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RecordError {
@@ -325,12 +351,45 @@ pub(crate) struct Records {
     at: usize,
     /// Of the record that was read last.
     pub(crate) back_link: u64,
+    /// Echoes and links are passed over: most readers have no use for them, and
+    /// an echo names as many groups as the frame before it has.
+    skips_own: bool,
 }
 
 impl Records {
     /// The records from byte `at` of the payload on.
     pub(crate) fn new(payload: Bytes, at: usize) -> Self {
-        Self { payload, at, back_link: 0 }
+        Self { payload, at, back_link: 0, skips_own: false }
+    }
+
+    /// Only the records of groups.
+    pub(crate) fn of_groups(mut self) -> Self {
+        self.skips_own = true;
+        self
+    }
+
+    /// Passes over what concerns the log itself.
+    fn skip_own(&mut self) {
+        while self.skips_own {
+            let Some(rest) = self.payload.get(self.at..) else {
+                return;
+            };
+            let mut from = rest;
+            let (Some(0), Some((&(LINK | ECHO), after))) =
+                (varint::take(&mut from), from.split_first())
+            else {
+                return;
+            };
+            from = after;
+            let len = varint::take(&mut from).map(usize_from);
+            let (Some(len), Some(_)) = (len, varint::take(&mut from)) else {
+                return;
+            };
+            if from.len() < len {
+                return;
+            }
+            self.at += rest.len() - from.len() + len;
+        }
     }
 
     fn read(&mut self) -> Result<Record, RecordError> {
@@ -387,6 +446,7 @@ impl Iterator for Records {
     type Item = Result<Record, RecordError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        self.skip_own();
         if self.at >= self.payload.len() {
             return None;
         }

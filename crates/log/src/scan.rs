@@ -1,8 +1,13 @@
 //! Reading a segment block by block, in large reads and fixed memory.
 //!
-//! A [`Scan`] holds one buffer and the payload of one frame. It only tells
-//! what is there; what that means is judged by `recovery.rs` at start and by
+//! A [`Scan`] holds one buffer, a second one where it reads ahead, and the
+//! payload of one frame. It only tells what is there; what that means is judged by `recovery.rs` at start and by
 //! `read.rs` afterwards.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
 
 use bytes::Bytes;
 
@@ -40,8 +45,34 @@ pub(crate) struct Scan<D: Disk> {
     /// The first block in the buffer, and how many whole ones it has.
     start: u32,
     held: u32,
+    /// Blocks that one read takes; more with each, up to all of the buffer.
+    step: u32,
+    /// The next read, under way while what was read is looked at.
+    ahead: Option<Ahead>,
+    reads_ahead: bool,
+    /// The buffer that is not in use.
+    spare: Option<Buffer>,
     /// Bytes read so far, for the report.
     pub(crate) bytes_read: u64,
+}
+
+type ReadResult = (Buffer, Result<usize, DiskError>);
+
+/// A read that was begun before it is needed.
+struct Ahead {
+    at: u32,
+    reading: Reading,
+}
+
+enum Reading {
+    Underway(Pin<Box<dyn Future<Output = ReadResult>>>),
+    Done(ReadResult),
+}
+
+impl fmt::Debug for Ahead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a read from block {} on", self.at)
+    }
 }
 
 impl<D: Disk> Scan<D> {
@@ -57,8 +88,26 @@ impl<D: Disk> Scan<D> {
             limit: u32::MAX,
             start: 0,
             held: 0,
+            step: u32::MAX,
+            ahead: None,
+            reads_ahead: false,
+            spare: None,
             bytes_read: 0,
         }
+    }
+
+    /// Begins with reads of so many blocks and doubles them: for whoever is likely
+    /// to find all in the first.
+    pub(crate) fn growing_from(mut self, blocks: u32) -> Self {
+        self.step = blocks;
+        self
+    }
+
+    /// Begins the next read while the one before is looked at: for whoever reads
+    /// on to the end.
+    pub(crate) fn ahead(mut self) -> Self {
+        self.reads_ahead = true;
+        self
     }
 
     /// Reads nothing from block `limit` on, and into a buffer that is at hand.
@@ -96,20 +145,55 @@ impl<D: Disk> Scan<D> {
     }
 
     async fn fill(&mut self, at: u32) -> Result<(), DiskError> {
-        let mut buffer = match self.buffer.take() {
-            Some(buffer) => buffer,
-            None => Buffer::zeroed(self.read_bytes),
+        self.held = 0;
+        let former = self.buffer.take();
+        let ahead = self.ahead.take().filter(|ahead| ahead.at == at);
+        let (buffer, read) = match ahead.map(|ahead| ahead.reading) {
+            Some(reading) => {
+                self.spare = former;
+                match reading {
+                    Reading::Done(result) => result,
+                    Reading::Underway(reading) => reading.await,
+                }
+            }
+            None => self.read(at, former).await,
         };
-        let wanted = usize_from(offset_of(self.limit.saturating_sub(at)));
-        buffer.set_len(buffer.capacity().min(wanted));
-        let offset = offset_of(at);
-        let (buffer, read) = self.disk.read_at(&self.file, offset, buffer).await;
+        let wanted = buffer.len();
         self.buffer = Some(buffer);
+        self.step = self.step.saturating_mul(2);
         let read = read?;
         self.bytes_read += u64_from(read);
         self.start = at;
         self.held = u32_from(read / BLOCK_BYTES);
+        if self.reads_ahead && read == wanted {
+            self.begin_ahead(at + self.held).await;
+        }
         Ok(())
+    }
+
+    /// Reads from block `at` on, into a buffer that is at hand. The read is begun
+    /// when this is first polled.
+    fn read(
+        &self,
+        at: u32,
+        buffer: Option<Buffer>,
+    ) -> impl Future<Output = ReadResult> + 'static + use<D> {
+        let mut buffer = buffer.unwrap_or_else(|| Buffer::zeroed(self.read_bytes));
+        let wanted = usize_from(offset_of(self.limit.saturating_sub(at).min(self.step)));
+        buffer.set_len(buffer.capacity().min(wanted));
+        let (disk, file) = (self.disk.clone(), self.file.clone());
+        async move { disk.read_at(&file, offset_of(at), buffer).await }
+    }
+
+    async fn begin_ahead(&mut self, at: u32) {
+        let buffer = self.spare.take();
+        let mut reading = Box::pin(self.read(at, buffer));
+        let polled = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await;
+        let reading = match polled {
+            Poll::Ready(result) => Reading::Done(result),
+            Poll::Pending => Reading::Underway(reading),
+        };
+        self.ahead = Some(Ahead { at, reading });
     }
 
     /// What stands at this place; `None` beyond the end of the file.

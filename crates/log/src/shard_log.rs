@@ -19,7 +19,7 @@ use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError};
 use crate::gate::{Bell, Gate};
 use crate::identity::Home;
-use crate::index::Groups;
+use crate::index::{self, Groups};
 use crate::options::{LogCounters, Sizes};
 use crate::record::Link;
 use crate::recovery::SegmentRef;
@@ -142,6 +142,13 @@ impl<D: Disk> ShardLog<D> {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.0.state.borrow().log_bytes()
+    }
+
+    /// Bytes of memory that the index takes, about: of each group, and of each
+    /// segment that the group has entries in (`index.rs`).
+    #[must_use]
+    pub fn index_bytes(&self) -> u64 {
+        index::bytes(&self.0.state.borrow().groups)
     }
 
     /// Segments that make up the log.

@@ -21,7 +21,22 @@ pub(crate) fn put(into: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Takes a number off the front; `None` when there is no well-formed one.
+#[inline]
 pub(crate) fn take(from: &mut &[u8]) -> Option<u64> {
+    match **from {
+        [low @ ..=0x7f, ref rest @ ..] => {
+            *from = rest;
+            Some(u64::from(low))
+        }
+        [low, high @ 1..=0x7f, ref rest @ ..] => {
+            *from = rest;
+            Some(u64::from(low & 0x7f) | u64::from(high) << 7)
+        }
+        _ => take_long(from),
+    }
+}
+
+fn take_long(from: &mut &[u8]) -> Option<u64> {
     let mut number = 0u64;
     for at in 0..VARINT_BYTES_MAX {
         let (byte, rest) = from.split_first()?;

@@ -11,10 +11,12 @@
 use crate::index::FrameAt;
 use raftlet::core::Index;
 
-/// A span longer than this is closed: one read of a span takes about as much.
-const SPAN_BLOCKS_MAX: u32 = 64;
-/// Unless it has fewer entries: 48 B of index an entry would be too much.
-const SPAN_LEN_MIN: u64 = 32;
+/// A span longer than this is closed: a group has 16 in a segment of 64 MiB, and
+/// the first of a run of reads passes over 2 MiB in vain in the middle.
+const SPAN_BLOCKS_MAX: u32 = 1024;
+/// Unless it has fewer entries: what is found faster would not be worth its
+/// place in memory.
+const SPAN_LEN_MIN: u64 = 256;
 
 /// A stretch of a segment that holds these entries of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,27 +47,63 @@ impl Span {
 /// The spans of a group.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spans {
-    spans: Vec<Span>,
+    /// The last one, when it was the last thing that changed: found without a
+    /// step behind a pointer.
+    open: Option<Span>,
     is_cut: bool,
+    /// Those before it.
+    closed: Vec<Span>,
+    /// Where a read ended.
+    resume: Option<Resume>,
+}
+
+/// Where the next entry to be read stands: the reads of an applier, or to a
+/// member that is behind, go on where the one before ended.
+#[derive(Clone, Copy, Debug)]
+struct Resume {
+    next: Index,
+    segment: u64,
+    block: u32,
 }
 
 impl Spans {
+    fn all(&self) -> impl Iterator<Item = &Span> {
+        self.closed.iter().chain(&self.open)
+    }
+
+    /// All of them, to be changed; where reads ended is forgotten.
+    fn settled(&mut self) -> &mut Vec<Span> {
+        self.resume = None;
+        self.closed.extend(self.open.take());
+        &mut self.closed
+    }
+
     /// Bytes of the entries, about.
     pub(crate) fn bytes(&self) -> u64 {
-        self.spans.iter().map(|span| span.bytes).sum()
+        self.all().map(|span| span.bytes).sum()
+    }
+
+    /// Gives back memory that is not used.
+    pub(crate) fn shrink(&mut self) {
+        self.closed.shrink_to_fit();
+    }
+
+    /// Bytes of memory behind this.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.closed.capacity() * size_of::<Span>()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.spans.is_empty()
+        self.open.is_none() && self.closed.is_empty()
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.spans.len()
+        self.all().count()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.spans.clear();
+        self.settled().clear();
         self.is_cut = true;
     }
 
@@ -77,8 +115,9 @@ impl Spans {
 
     /// Removes what stands at `from` and behind.
     pub(crate) fn truncate(&mut self, from: Index) {
-        self.spans.retain(|span| span.first < from);
-        if let Some(span) = self.spans.last_mut() {
+        let spans = self.settled();
+        spans.retain(|span| span.first < from);
+        if let Some(span) = spans.last_mut() {
             span.clip(span.first, from.previous());
         }
         self.is_cut = true;
@@ -86,16 +125,21 @@ impl Spans {
 
     /// Removes what stands before `first`.
     pub(crate) fn compact(&mut self, first: Index) {
-        self.spans.retain(|span| span.last >= first);
-        if let Some(span) = self.spans.first_mut() {
+        let spans = self.settled();
+        spans.retain(|span| span.last >= first);
+        if let Some(span) = spans.first_mut() {
             span.clip(first, span.last);
         }
+        spans.shrink_to(2 * spans.len());
     }
 
     /// Adds entries behind all others.
     pub(crate) fn append(&mut self, first: Index, last: Index, bytes: u64, at: &FrameAt) {
         let was_cut = std::mem::take(&mut self.is_cut);
-        if let Some(span) = self.spans.last_mut() {
+        if self.open.is_none() {
+            self.open = self.closed.pop();
+        }
+        if let Some(span) = &mut self.open {
             let is_small = at.end.saturating_sub(span.block) <= SPAN_BLOCKS_MAX
                 || span.last - span.first < SPAN_LEN_MIN;
             let follows = span.last.next() == first && span.end <= at.end;
@@ -106,13 +150,14 @@ impl Spans {
                 return;
             }
         }
-        self.spans.push(Span::new(first, last, bytes, at));
+        self.closed.extend(self.open.replace(Span::new(first, last, bytes, at)));
     }
 
     /// Puts entries that were written again at a place of their own.
     pub(crate) fn replace(&mut self, first: Index, last: Index, bytes: u64, at: &FrameAt) {
-        let mut spans = Vec::with_capacity(self.spans.len() + 2);
-        for span in &self.spans {
+        let former = self.settled();
+        let mut spans = Vec::with_capacity(former.len() + 2);
+        for span in former.iter() {
             if span.first < first {
                 let mut before = *span;
                 before.clip(span.first, first.previous());
@@ -126,7 +171,7 @@ impl Spans {
         }
         let place = spans.partition_point(|span| span.first < first);
         spans.insert(place, Span::new(first, last, bytes, at));
-        self.spans = spans;
+        self.closed = spans;
         // What comes next goes on elsewhere.
         self.is_cut = true;
     }
@@ -134,7 +179,7 @@ impl Spans {
     /// The first entry from `first` to `last` that stands nowhere.
     pub(crate) fn hole(&self, first: Index, last: Index) -> Option<Index> {
         let mut next = first;
-        for span in self.spans.iter().filter(|span| span.last >= first) {
+        for span in self.all().filter(|span| span.last >= first) {
             if span.first > next {
                 break;
             }
@@ -145,24 +190,30 @@ impl Spans {
 
     /// Whether any entry from `first` to `last` stands somewhere.
     pub(crate) fn holds_any(&self, first: Index, last: Index) -> bool {
-        self.spans.iter().any(|span| span.first <= last && span.last >= first)
+        self.all().any(|span| span.first <= last && span.last >= first)
     }
 
     pub(crate) fn holds(&self, index: Index) -> bool {
-        let at = self.spans.partition_point(|span| span.last < index);
-        self.spans.get(at).is_some_and(|span| span.first <= index)
+        self.from(index).next().is_some_and(|span| span.first <= index)
+    }
+
+    /// Those that end at `index` or behind.
+    fn from(&self, index: Index) -> impl Iterator<Item = &Span> {
+        let at = self.closed.partition_point(|span| span.last < index);
+        let open = self.open.as_ref().filter(|span| span.last >= index);
+        self.closed.get(at..).unwrap_or_default().iter().chain(open)
     }
 
     /// The oldest segment with an entry.
     pub(crate) fn oldest_segment(&self) -> Option<u64> {
-        self.spans.iter().map(|span| span.segment).min()
+        self.all().map(|span| span.segment).min()
     }
 
     /// Of what stands in a segment: the first unbroken range, its bytes, and
     /// the last entry of all.
     pub(crate) fn in_segment(&self, segment: u64) -> Option<Held> {
         let mut held: Option<Held> = None;
-        for span in self.spans.iter().filter(|span| span.segment == segment) {
+        for span in self.all().filter(|span| span.segment == segment) {
             match &mut held {
                 None => {
                     held = Some(Held {
@@ -188,26 +239,38 @@ impl Spans {
     pub(crate) fn all_in(&self, segment: u64, first: Index, last: Index) -> bool {
         let touched = |span: &&Span| span.first <= last && span.last >= first;
         self.hole(first, last).is_none()
-            && self.spans.iter().filter(touched).all(|span| span.segment == segment)
+            && self.all().filter(touched).all(|span| span.segment == segment)
     }
 
     /// The spans from the one that holds `first` on: of one segment, up to
-    /// `last`, and no more of them than are worth about `blocks` blocks.
-    pub(crate) fn stretch(&self, first: Index, last: Index, blocks: u32) -> &[Span] {
-        let from = self.spans.partition_point(|span| span.last < first);
-        let spans = self.spans.get(from..).unwrap_or_default();
-        let Some(start) = spans.first().filter(|span| span.first <= first) else {
-            return &[];
+    /// `last`, and no more of them than are worth about `blocks` blocks. The
+    /// first begins where the read before ended, if that was right before
+    /// `first`.
+    pub(crate) fn stretch(&self, first: Index, last: Index, blocks: u32) -> Vec<Span> {
+        let mut spans = self.from(first).copied();
+        let Some(mut start) = spans.next().filter(|span| span.first <= first) else {
+            return Vec::new();
         };
+        let here = |it: &Resume| it.next == first && it.segment == start.segment;
+        if let Some(resume) = self.resume.filter(here)
+            && (start.block..start.end).contains(&resume.block)
+        {
+            start.block = resume.block;
+        }
         let until = start.block.saturating_add(blocks);
         let mut next = start.block;
-        let goes_on = |span: &&Span| {
+        let goes_on = |span: &Span| {
             let is_ahead = span.block >= next && span.block < until;
             next = span.block;
             span.segment == start.segment && span.first <= last && is_ahead
         };
-        let len = spans.iter().take_while(goes_on).count().max(1);
-        spans.get(..len).unwrap_or_default()
+        std::iter::once(start).chain(spans.take_while(goes_on)).collect()
+    }
+
+    /// A read ended before entry `next`, which stands in the frame at `block`
+    /// of the segment, or behind it.
+    pub(crate) fn ended_at(&mut self, next: Index, segment: u64, block: u32) {
+        self.resume = Some(Resume { next, segment, block });
     }
 }
 

@@ -112,7 +112,7 @@ pub async fn inspect<D: Disk>(
         notice(format!("{name} holds nothing that counts; the next start removes it"))
     }));
     let mut snapshots = Vec::new();
-    for (group, index) in &recovered.groups {
+    for (group, index) in recovered.groups.iter() {
         let Some(last) = index.snapshot else {
             continue;
         };

@@ -35,7 +35,7 @@ fn batch(writes: Vec<GroupWrite>) -> WriteBatch {
 #[test]
 fn of_several_hard_states_of_a_group_only_the_last_is_written() {
     let writes = vec![write(1, entries(1, 1, 10)), write(2, entries(2, 1, 10))];
-    let plan = plan(&batch(writes), &Groups::new(), 1);
+    let plan = plan(&batch(writes), &Groups::default(), 1);
     let states: Vec<u64> = plan.frames[0]
         .iter()
         .filter_map(|item| match item {
@@ -49,7 +49,7 @@ fn of_several_hard_states_of_a_group_only_the_last_is_written() {
 #[test]
 fn a_large_batch_becomes_frames_below_the_soft_limit_without_losing_an_entry() {
     let writes = vec![write(1, entries(1, 40, 100_000)), write(1, entries(41, 1, 10))];
-    let plan = plan(&batch(writes), &Groups::new(), 1);
+    let plan = plan(&batch(writes), &Groups::default(), 1);
     assert!(plan.frames.len() >= 4, "{} frames", plan.frames.len());
     let mut next = Index::FIRST;
     for frame in &plan.frames {
@@ -72,7 +72,7 @@ fn one_oversized_entry_has_a_frame_to_itself() {
         write(1, entries(2, 1, 4 << 20)),
         write(1, entries(3, 1, 10)),
     ];
-    let plan = plan(&batch(writes), &Groups::new(), 1);
+    let plan = plan(&batch(writes), &Groups::default(), 1);
     let lens: Vec<usize> = plan.frames.iter().map(Vec::len).collect();
     assert_eq!(plan.frames.len(), 3);
     assert_eq!(lens[1], 1);
@@ -81,6 +81,6 @@ fn one_oversized_entry_has_a_frame_to_itself() {
 
 #[test]
 fn a_batch_without_changes_has_no_frame() {
-    let plan = plan(&batch(vec![]), &Groups::new(), 1);
+    let plan = plan(&batch(vec![]), &Groups::default(), 1);
     assert!(plan.frames.is_empty() && !plan.has_entries);
 }

@@ -5,12 +5,16 @@
 //! - A segment that is missing, foreign or doubled is an error by name.
 //! - A segment is void only if its first frame was torn, which is judged as
 //!   strictly as any tail, or if a later link passed over it.
+//! - A segment whose first frame is lost has lost its link. Then the next older
+//!   segment with a frame comes before it, and the numbers of frames tell
+//!   whether anything between them is missing (`recovery/replay.rs`).
 
 use crate::block::{BLOCK_BYTES, Kind, Verdict};
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
 use crate::names::{self, Named};
 use crate::record::{Ending, Link, Record};
+use crate::recovery::replay::next_whole;
 use crate::recovery::{Place, damaged, unknown_format, unreadable_record};
 use crate::scan::Scan;
 use crate::segment::{FIRST_BLOCK, Head, HeadError};
@@ -51,10 +55,27 @@ pub(crate) struct Linked {
     pub(crate) number: u64,
     pub(crate) bytes: u64,
     pub(crate) run: Option<Run>,
-    pub(crate) link: Link,
-    /// The number of its first frame.
-    pub(crate) first_frame: u64,
+    /// Its link and the number of its first frame; `None` when that is lost.
+    pub(crate) first: Option<(Link, u64)>,
     pub(crate) is_self_contained: bool,
+}
+
+impl Linked {
+    /// How the segment before ended, if that is known.
+    pub(crate) fn link(&self) -> Option<&Link> {
+        self.first.as_ref().map(|(link, _)| link)
+    }
+}
+
+/// Which segment is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// The newest one with a frame.
+    Newest,
+    /// The one that a link names.
+    Named(u64),
+    /// The next one with a frame: the link to it is lost.
+    Next,
 }
 
 /// The log, and the files beside it that hold nothing.
@@ -155,62 +176,93 @@ fn check_owner<D: Disk>(
     }
 }
 
-/// Follows the links from the newest segment with a whole first frame.
+/// Follows the links from the newest segment with a frame.
 pub(crate) async fn follow<D: Disk>(
     place: &Place<D>,
     listing: &mut Listing,
 ) -> Result<Chain, OpenError> {
     let mut chain = Chain { segments: Vec::new(), void: Vec::new(), stale: Vec::new() };
     let mut oldest_live = place.home.oldest_segment();
+    let mut wanted = Wanted::Newest;
     for listed in listing.segments.iter().rev() {
         if listed.number < oldest_live {
             chain.stale.push(listed.number);
             continue;
         }
-        let wanted = chain.segments.last().map(|newer: &Linked| newer.link.predecessor);
-        if wanted.is_some_and(|wanted| listed.number > wanted) {
-            chain.void.push(listed.number);
-            continue;
-        }
-        if wanted.is_some_and(|wanted| listed.number < wanted) {
-            break;
+        match wanted {
+            Wanted::Named(wanted) if listed.number > wanted => {
+                chain.void.push(listed.number);
+                continue;
+            }
+            Wanted::Named(wanted) if listed.number < wanted => break,
+            Wanted::Named(_) | Wanted::Newest | Wanted::Next => {}
         }
         listing.warnings.extend(listed.warnings.iter().cloned());
         let head = listed.head.clone()?;
         let mut scan = place.scan(listed.number, listed.bytes, PEEK_BYTES).await?;
-        match first_link(&mut scan).await? {
-            Some((link, first_frame)) => {
-                oldest_live = oldest_live.max(link.oldest_live);
-                chain.segments.push(Linked {
-                    number: listed.number,
-                    bytes: listed.bytes,
-                    run: head.map(|head| head.run),
-                    link,
-                    first_frame,
-                    is_self_contained: head.is_some_and(|head| head.version >= 2),
-                });
-            }
-            None if wanted.is_none() => {
-                check_void(&mut scan, listed, head).await?;
-                chain.void.push(listed.number);
-            }
-            None => {
-                let what = "its first frame cannot be read, though a later segment follows it";
-                return Err(damaged(&mut scan, FIRST_BLOCK, 0, what.to_owned()).await);
-            }
+        let first = first_link(&mut scan).await?;
+        if first.is_none() && is_void(&mut scan, listed, head.as_ref(), wanted).await? {
+            chain.void.push(listed.number);
+            continue;
         }
+        if let Some((link, _)) = &first {
+            oldest_live = oldest_live.max(link.oldest_live);
+        }
+        wanted = first.as_ref().map_or(Wanted::Next, |(link, _)| Wanted::Named(link.predecessor));
+        chain.segments.push(Linked {
+            number: listed.number,
+            bytes: listed.bytes,
+            run: head.as_ref().map(|head| head.run),
+            first,
+            is_self_contained: head.is_some_and(|head| head.version >= 2),
+        });
     }
     if let Some(oldest) = chain.segments.last() {
-        let missing = oldest.link.predecessor;
-        if missing != 0 && oldest.number > oldest_live {
-            return Err(OpenError::MissingSegment {
-                file: names::segment_name(missing),
-                named_by: names::segment_name(oldest.number),
-            });
-        }
+        check_oldest(place, oldest, oldest_live).await?;
     }
     chain.segments.reverse();
     Ok(chain)
+}
+
+/// Whether a segment without a whole first frame holds nothing that counts;
+/// if not, that frame is lost.
+async fn is_void<D: Disk>(
+    scan: &mut Scan<D>,
+    listed: &Listed,
+    head: Option<&Head>,
+    wanted: Wanted,
+) -> Result<bool, OpenError> {
+    let has_frames = next_whole(scan, FIRST_BLOCK, 0, u32::MAX).await?.is_some();
+    match wanted {
+        // A link says that it had frames.
+        Wanted::Named(_) => Ok(false),
+        _ if has_frames => Ok(false),
+        Wanted::Newest => check_void(scan, listed, head).await.map(|()| true),
+        // If it had any, their numbers will be missed.
+        Wanted::Next => Ok(true),
+    }
+}
+
+/// Nothing that is needed comes before the oldest segment that was found.
+async fn check_oldest<D: Disk>(
+    place: &Place<D>,
+    oldest: &Linked,
+    oldest_live: u64,
+) -> Result<(), OpenError> {
+    let is_first = oldest.number <= oldest_live.max(1);
+    match oldest.link() {
+        Some(link) if link.predecessor != 0 && !is_first => Err(OpenError::MissingSegment {
+            file: names::segment_name(link.predecessor),
+            named_by: names::segment_name(oldest.number),
+        }),
+        None if !is_first => {
+            let mut scan = place.scan(oldest.number, oldest.bytes, PEEK_BYTES).await?;
+            let what = "its first frame cannot be read, and which segment comes before it is \
+                        not known";
+            Err(damaged(&mut scan, FIRST_BLOCK, 0, what.to_owned()).await)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The link in the first frame, and that frame's number; `None` when the frame
@@ -247,7 +299,7 @@ fn is_sound<D: Disk>(scan: &Scan<D>, link: &Link) -> bool {
 async fn check_void<D: Disk>(
     scan: &mut Scan<D>,
     listed: &Listed,
-    head: Option<Head>,
+    head: Option<&Head>,
 ) -> Result<(), OpenError> {
     let not_void = |at: u32, what: &str| {
         OpenError::Damaged(Box::new(Damage {

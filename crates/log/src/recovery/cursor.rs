@@ -1,8 +1,9 @@
 //! Where a replay stands: the groups as far as they are read, and the batch
 //! that is not whole yet.
 //!
-//! Records of a batch are held back until its last frame was read, so that a
-//! batch counts whole or not at all.
+//! Records of a batch of several frames are held back until its last one was
+//! read, so that a batch counts whole or not at all. A frame that is a batch of
+//! its own, as nearly all are, is taken in record by record.
 //!
 //! Not here: what lost frames held (`recovery/loss.rs`).
 
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use crate::directory::{Directory, Trace};
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
+use crate::frame::Payload;
 use crate::index::{FrameAt, Groups, Misfit};
 use crate::record::{Item, Record};
 use crate::recovery::losses::Losses;
@@ -22,9 +24,9 @@ use raftlet::core::{Chunk, Generation, GroupId, Index, LogId, Seal};
 #[derive(Debug, Default)]
 pub(crate) struct Cursor {
     pub(crate) groups: Groups,
-    /// The last frame that counts, and what it did.
+    /// The last frame that counts, and where it is told what it did.
     pub(crate) last_frame: u64,
-    pub(crate) directory: Directory,
+    pub(crate) did: Did,
     /// The first block behind it.
     pub(crate) end: u32,
     /// Records of a batch that is not whole yet.
@@ -32,6 +34,35 @@ pub(crate) struct Cursor {
     /// Whether this segment holds a record that counts.
     pub(crate) has_records: bool,
     pub(crate) losses: Losses,
+}
+
+/// Where it is told what the last frame did. Only that of the log's last frame
+/// is ever asked for, so frames before it are not taken down.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Did {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// In the frame.
+    Frame(Payload),
+    /// In the echo behind it: the frame is lost.
+    Echo(Directory),
+}
+
+impl Did {
+    /// What it did.
+    pub(crate) fn directory(self) -> Directory {
+        let payload = match self {
+            Self::Nothing => return Directory::default(),
+            Self::Echo(directory) => return directory,
+            Self::Frame(payload) => payload,
+        };
+        let mut directory = Directory::default();
+        for record in payload.records().of_groups().flatten() {
+            record.note(&mut directory);
+        }
+        directory
+    }
 }
 
 /// A record of a batch that is not whole yet.
@@ -68,6 +99,10 @@ impl Cursor {
     ) -> Result<(), OpenError> {
         let at = FrameAt { segment, frame: frame.header.frame, block, end: frame.end };
         report.frames += 1;
+        let is_alone = !frame.payload.is_continued && self.held_back.is_empty();
+        if is_alone && !self.losses.has_any() {
+            return self.take_alone(scan, at, frame, report);
+        }
         let before = self.held_back.len();
         let mut records = frame.payload.records();
         while let Some(record) = records.next() {
@@ -91,7 +126,33 @@ impl Cursor {
             }
             return Ok(());
         }
-        self.settle(scan, at)
+        self.settle(scan, at, frame.payload.clone())
+    }
+
+    /// Takes in a frame that is a batch of its own, while nothing is lost.
+    fn take_alone<D: Disk>(
+        &mut self,
+        scan: &Scan<D>,
+        at: FrameAt,
+        frame: &Frame,
+        report: &mut RecoveryReport,
+    ) -> Result<(), OpenError> {
+        for record in frame.payload.records().of_groups() {
+            let record = record.map_err(|error| unreadable_record(scan, at.block, error))?;
+            let Some(what) = self.verify(scan, at.block, record, report)? else {
+                continue;
+            };
+            self.has_records = true;
+            let (group, result) = match what {
+                What::Item(item) => (item.group(), apply(&mut self.groups, &item, &at)),
+                What::Lost(trace) => (trace.group, self.lose_trace(&trace, &at)),
+            };
+            result.map_err(|error| misfit(scan, at.block, group, error))?;
+        }
+        self.did = Did::Frame(frame.payload.clone());
+        self.last_frame = at.frame;
+        self.end = at.end;
+        Ok(())
     }
 
     /// Entries become chunks only when every checksum holds.
@@ -194,16 +255,17 @@ impl Cursor {
     }
 
     /// A batch is whole: it counts.
-    fn settle<D: Disk>(&mut self, scan: &Scan<D>, last: FrameAt) -> Result<(), OpenError> {
-        self.directory.clear();
+    fn settle<D: Disk>(
+        &mut self,
+        scan: &Scan<D>,
+        last: FrameAt,
+        payload: Payload,
+    ) -> Result<(), OpenError> {
         self.has_records |= !self.held_back.is_empty();
         for held in std::mem::take(&mut self.held_back) {
             let at = held.at;
             let (group, result) = match held.what {
                 What::Item(item) => {
-                    if at.frame == last.frame {
-                        item.note(&mut self.directory);
-                    }
                     let group = item.group();
                     self.reconcile(&item, &at, held.back_link);
                     (group, apply(&mut self.groups, &item, &at))
@@ -212,6 +274,7 @@ impl Cursor {
             };
             result.map_err(|error| misfit(scan, at.block, group, error))?;
         }
+        self.did = Did::Frame(payload);
         self.last_frame = last.frame;
         self.end = last.end;
         Ok(())
@@ -220,7 +283,8 @@ impl Cursor {
     /// Frames behind were durable, so those of the batch that were read were.
     pub(crate) fn settle_held<D: Disk>(&mut self, scan: &Scan<D>) -> Result<(), OpenError> {
         match self.held_back.last().map(|held| held.at) {
-            Some(last) => self.settle(scan, last),
+            // What it did is told by the echo of what follows.
+            Some(last) => self.settle(scan, last, Payload::default()),
             None => Ok(()),
         }
     }
@@ -228,7 +292,7 @@ impl Cursor {
 
 /// Follows one record, when it is replayed and when it was written.
 pub(crate) fn apply(groups: &mut Groups, item: &Item, at: &FrameAt) -> Result<(), Misfit> {
-    let group = groups.entry(item.group()).or_default();
+    let group = groups.or_default(item.group());
     group.last_frame = at.frame;
     match item {
         Item::Group { generation, .. } => {

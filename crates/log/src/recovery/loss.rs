@@ -24,7 +24,7 @@ use crate::directory::{Directory, Harm, Trace};
 use crate::index::{FrameAt, Misfit};
 use crate::record::Item;
 use crate::recovery::RecoveryReport;
-use crate::recovery::cursor::Cursor;
+use crate::recovery::cursor::{Cursor, Did};
 use crate::recovery::losses::{Gap, Harmed, Remedy};
 use raftlet::core::{GroupId, Index, LogId};
 
@@ -52,8 +52,7 @@ impl Cursor {
             let named = |group: &GroupId| {
                 count == 1 && echo.is_some_and(|echo| echo.traces.iter().any(|t| t.group == *group))
             };
-            let others: Vec<GroupId> =
-                self.groups.keys().copied().filter(|group| !named(group)).collect();
+            let others: Vec<GroupId> = self.groups.keys().filter(|group| !named(group)).collect();
             self.losses.doubted.extend(others);
         }
         let traces = echo.map(|echo| echo.traces.as_slice()).unwrap_or_default();
@@ -68,7 +67,7 @@ impl Cursor {
             _ => format!("frames {} to {} cannot be read", gap.first, gap.last),
         };
         self.losses.note(gap.file, gap.offset, what, traces, report);
-        self.directory = echo.cloned().unwrap_or_default();
+        self.did = echo.cloned().map_or(Did::Nothing, Did::Echo);
     }
 
     /// Does what a lost frame did to a group, as far as its echo says.
@@ -79,7 +78,7 @@ impl Cursor {
             self.losses.orphans.insert(group);
             return Ok(());
         }
-        let index = self.groups.entry(group).or_default();
+        let index = self.groups.or_default(group);
         if let Some((generation, last)) = trace.life
             && (!is_known || generation > index.generation)
         {
@@ -123,10 +122,10 @@ impl Cursor {
         let is_whole = matches!(item, Item::Group { .. } | Item::State { .. });
         if is_whole || matches!(item, Item::Entries { .. }) {
             if self.losses.endless.remove(&group) {
-                self.groups.entry(group).or_default().make_fit(item);
+                self.groups.or_default(group).make_fit(item);
             }
         } else if self.losses.endless.contains(&group) {
-            self.groups.entry(group).or_default().make_fit(item);
+            self.groups.or_default(group).make_fit(item);
         }
         if is_whole || matches!(item, Item::HardState { .. }) {
             self.losses.voteless.remove(&group);
@@ -137,10 +136,14 @@ impl Cursor {
     /// files that are there.
     pub(crate) fn harmed(&mut self, snapshots: &[(GroupId, LogId)]) -> Vec<Harmed> {
         for orphan in std::mem::take(&mut self.losses.orphans) {
-            self.groups.entry(orphan).or_default().harm.is_lost = true;
+            self.groups.or_default(orphan).harm.is_lost = true;
         }
         let mut harmed = Vec::new();
-        for (group, index) in &mut self.groups {
+        let groups: Vec<GroupId> = self.groups.keys().collect();
+        for group in &groups {
+            let Some(index) = self.groups.get_mut(group) else {
+                continue;
+            };
             let hole = index.complete();
             let is_lost = index.harm.is_lost
                 || self.losses.voteless.contains(group)

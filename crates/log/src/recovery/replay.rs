@@ -8,7 +8,7 @@ use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
 use crate::index::{FrameAt, Groups};
-use crate::record::Ending;
+use crate::record::{Ending, Link};
 use crate::recovery::chain::{Chain, Linked, Listing};
 use crate::recovery::cursor::Cursor;
 use crate::recovery::losses::{Gap, Harmed};
@@ -42,12 +42,12 @@ pub(crate) async fn replay<D: Disk>(
     report: &mut RecoveryReport,
 ) -> Result<Replayed<D>, OpenError> {
     let mut cursor = Cursor::default();
-    if let Some(oldest) = chain.segments.first() {
+    if let Some(link) = chain.segments.first().and_then(Linked::link) {
         // What came before is not needed any more.
-        cursor.last_frame = oldest.link.last_frame;
+        cursor.last_frame = link.last_frame;
     }
     let mut replayed = Replayed {
-        groups: Groups::new(),
+        groups: Groups::default(),
         segments: Vec::new(),
         newest_file: None,
         last_frame: 0,
@@ -58,21 +58,36 @@ pub(crate) async fn replay<D: Disk>(
         has_unknown_losses: false,
     };
     for (at, linked) in chain.segments.iter().enumerate() {
-        let mut scan = place.scan(linked.number, linked.bytes, READ_BYTES).await?;
+        let mut scan = place.scan(linked.number, linked.bytes, READ_BYTES).await?.ahead();
         let successor = chain.segments.get(at + 1);
-        check_first(&mut scan, linked, &cursor).await?;
         cursor.has_records = false;
-        match successor {
-            Some(successor) => sealed(&mut scan, linked, successor, &mut cursor, report).await?,
-            None => replayed.ending = newest(&mut scan, linked, &mut cursor, report).await?,
+        let did = cursor.did.clone();
+        let start = match linked.first {
+            Some((link, first_frame)) => {
+                check_first(&mut scan, (&link, first_frame), &cursor).await?;
+                FIRST_BLOCK
+            }
+            None => find_first(&mut scan, linked, at == 0, &mut cursor, report).await?,
+        };
+        match successor.map(Linked::link) {
+            Some(Some(link)) => {
+                let end = (link.end_block, link.last_frame);
+                sealed(&mut scan, linked, (start, end), &mut cursor, report).await?;
+            }
+            Some(None) => open_ended(&mut scan, linked, start, &mut cursor, report).await?,
+            None => replayed.ending = newest(&mut scan, linked, start, &mut cursor, report).await?,
         }
         report.bytes_read += scan.bytes_read;
         if successor.is_none() {
             report.last_run = linked.run;
-            if !cursor.has_records && report.garbled_blocks == 0 {
-                replayed.ending = linked.link.ending;
+            if let Some(link) = linked.link()
+                && !cursor.has_records
+                && report.garbled_blocks == 0
+            {
+                replayed.ending = link.ending;
                 replayed.passed_over = Some(linked.number);
-                cursor.last_frame = linked.link.last_frame;
+                cursor.last_frame = link.last_frame;
+                cursor.did = did;
                 break;
             }
         }
@@ -89,37 +104,106 @@ pub(crate) async fn replay<D: Disk>(
     replayed.has_unknown_losses = cursor.losses.is_inexact;
     replayed.groups = cursor.groups;
     replayed.last_frame = cursor.last_frame;
-    replayed.directory = cursor.directory;
+    replayed.directory = cursor.did.directory();
     Ok(replayed)
 }
 
 /// A segment starts with the frame behind the last one that its link counts.
 async fn check_first<D: Disk>(
     scan: &mut Scan<D>,
-    linked: &Linked,
+    (link, first_frame): (&Link, u64),
     cursor: &Cursor,
 ) -> Result<(), OpenError> {
-    let is_next = linked.first_frame == cursor.last_frame + 1;
-    if is_next && linked.link.last_frame == cursor.last_frame {
+    let is_next = first_frame == cursor.last_frame + 1;
+    if is_next && link.last_frame == cursor.last_frame {
         return Ok(());
     }
     let what = format!(
-        "it starts with frame {} behind frame {}, but the log before it ends with frame {}",
-        linked.first_frame, linked.link.last_frame, cursor.last_frame
+        "it starts with frame {first_frame} behind frame {}, but the log before it ends with \
+         frame {}",
+        link.last_frame, cursor.last_frame
     );
-    Err(damaged(scan, FIRST_BLOCK, linked.first_frame, what).await)
+    Err(damaged(scan, FIRST_BLOCK, first_frame, what).await)
+}
+
+/// Where a segment goes on whose first frame is lost, and with it what that
+/// said of the segment before.
+async fn find_first<D: Disk>(
+    scan: &mut Scan<D>,
+    linked: &Linked,
+    is_oldest: bool,
+    cursor: &mut Cursor,
+    report: &mut RecoveryReport,
+) -> Result<u32, OpenError> {
+    let Some((block, frame)) = next_whole(scan, FIRST_BLOCK, 0, u32::MAX).await? else {
+        // Its successor tells how far it went.
+        return Ok(FIRST_BLOCK);
+    };
+    let last = frame.header.frame - 1;
+    if is_oldest {
+        // More than one block may have held more than one frame: then the echo
+        // behind them does not tell of all.
+        let is_one = block == FIRST_BLOCK + 1;
+        cursor.last_frame = last.saturating_sub(if is_one { 1 } else { 2 });
+    }
+    if cursor.next_frame() > last {
+        let what = format!(
+            "its first frame cannot be read, and frame {} behind it does not follow from the \
+             log before it, which ends with frame {}",
+            frame.header.frame, cursor.last_frame
+        );
+        return Err(damaged(scan, FIRST_BLOCK, last, what).await);
+    }
+    lose(scan, linked, cursor, (FIRST_BLOCK, last))?;
+    at_mark(&frame, block, cursor, report);
+    Ok(block)
+}
+
+/// A segment whose end nobody tells, since its successor lost its first frame:
+/// whatever frames there are. What is missing behind them is missed by number.
+async fn open_ended<D: Disk>(
+    scan: &mut Scan<D>,
+    linked: &Linked,
+    start: u32,
+    cursor: &mut Cursor,
+    report: &mut RecoveryReport,
+) -> Result<(), OpenError> {
+    let mut at = start;
+    loop {
+        let number = cursor.next_frame();
+        let found = scan.frame(at).await.map_err(OpenError::Unreadable)?;
+        if let Some(frame) = expected(found, number) {
+            cursor.take(scan, linked.number, at, &frame, report)?;
+            at = frame.end;
+            continue;
+        }
+        let Some((block, frame)) = next_whole(scan, at, number, u32::MAX).await? else {
+            cursor.end = at;
+            return Ok(());
+        };
+        lose(scan, linked, cursor, (at, frame.header.frame - 1))?;
+        at = block;
+        at_mark(&frame, at, cursor, report);
+    }
+}
+
+/// A mark behind lost frames tells what the last of them did.
+fn at_mark(frame: &Frame, at: u32, cursor: &mut Cursor, report: &mut RecoveryReport) {
+    if frame.header.kind == Kind::Mark {
+        cursor.attribute(echo_in(frame).as_ref(), report);
+        cursor.end = at;
+    }
 }
 
 /// A segment whose end its successor knows: whole up to there.
 async fn sealed<D: Disk>(
     scan: &mut Scan<D>,
     linked: &Linked,
-    successor: &Linked,
+    (start, (end, last_frame)): (u32, (u32, u64)),
     cursor: &mut Cursor,
     report: &mut RecoveryReport,
 ) -> Result<(), OpenError> {
-    let (end, last_frame) = (successor.link.end_block, successor.link.last_frame);
-    let mut at = FIRST_BLOCK;
+    let mut at = start;
     while at < end {
         let number = cursor.next_frame();
         let found = scan.frame(at).await.map_err(OpenError::Unreadable)?;
@@ -153,10 +237,11 @@ async fn sealed<D: Disk>(
 async fn newest<D: Disk>(
     scan: &mut Scan<D>,
     linked: &Linked,
+    start: u32,
     cursor: &mut Cursor,
     report: &mut RecoveryReport,
 ) -> Result<Ending, OpenError> {
-    let mut at = FIRST_BLOCK;
+    let mut at = start;
     let tail = loop {
         let number = cursor.next_frame();
         let found = scan.frame(at).await.map_err(OpenError::Unreadable)?;
@@ -179,10 +264,7 @@ async fn newest<D: Disk>(
         check_extent(scan, linked, &frame)?;
         lose(scan, linked, cursor, (at, frame.header.frame - 1))?;
         at = block;
-        if frame.header.kind == Kind::Mark {
-            cursor.attribute(echo_in(&frame).as_ref(), report);
-            cursor.end = at;
-        }
+        at_mark(&frame, at, cursor, report);
     };
     let had_part = !cursor.held_back.is_empty();
     report.garbled_blocks = tail.garbled_blocks;
@@ -217,7 +299,7 @@ fn lose<D: Disk>(
 
 /// The first whole frame or mark behind block `at` that comes after frame
 /// `number`, and its block.
-async fn next_whole<D: Disk>(
+pub(crate) async fn next_whole<D: Disk>(
     scan: &mut Scan<D>,
     at: u32,
     number: u64,

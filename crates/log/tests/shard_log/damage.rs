@@ -244,3 +244,19 @@ fn a_harmed_log_that_crashes_while_it_is_opened_ends_alike() {
         block_on(verdict_of(&log, &report, &model, "crashed"));
     }
 }
+
+#[test]
+fn a_frame_lost_behind_starts_that_wrote_nothing_is_still_told() {
+    // A run that wrote nothing is passed over by the next one, which must say
+    // again what the last frame before did.
+    let (disk, model) = log_of(&script());
+    for _ in 0..2 {
+        drop(open(&disk));
+        disk.kill();
+    }
+    spoil(&disk, 3);
+    let (log, report) = open(&disk);
+    assert_eq!(report.harmed, vec![harm(1, Some((6, 6)), false)]);
+    let verdict = block_on(verdict_of(&log, &report, &model, "behind empty runs"));
+    assert_eq!(verdict, Verdict::Harmed);
+}

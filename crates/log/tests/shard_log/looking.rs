@@ -123,8 +123,14 @@ fn a_dump_shows_every_record_also_of_a_log_that_would_not_open() {
     for wanted in ["link to segment", "entries 1 to 10 of term 1", "is life 1", "snapshot 5@1"] {
         assert!(whole.iter().any(|line| line.text.contains(wanted)), "{wanted}: {whole:?}");
     }
-    // Without its first frame the segment is no part of a log.
+    // A log whose end is cut off is refused.
     spoil(dir.path(), "log-", 2 * BLOCK + 100);
+    let files = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let mut segments: Vec<_> = files.filter(|path| path.extension().is_some()).collect();
+    segments.retain(|path| path.to_string_lossy().contains("log-"));
+    let newest = segments.iter().max().unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(newest).unwrap();
+    file.set_len(file.metadata().unwrap().len() - BLOCK as u64).unwrap();
     assert!(survey(dir.path(), Depth::Log).is_err());
     let spoilt = lines(dir.path());
     assert!(spoilt.iter().any(|line| line.text.contains("damaged")), "{spoilt:?}");

@@ -2,7 +2,7 @@
 //! without an error. The gate tries a part of the bytes; all of them:
 //! `RAFTLET_ALL=1 cargo test --release -p raftlet-log sweep -- --nocapture`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 
 use crate::crash::{Hurried, nudge, wants_all};
@@ -27,6 +27,14 @@ fn tiny() -> LogOptions {
 /// four groups, one of them idle; a frame of more than one block; a mark at the
 /// end.
 fn small_log() -> (MemoryDisk, Model) {
+    let (disk, model, _) = small_log_with_past();
+    (disk, model)
+}
+
+/// The same, and every block that ever stood at a place of a segment: files are
+/// used again under other numbers.
+fn small_log_with_past() -> (MemoryDisk, Model, BTreeMap<usize, BTreeSet<Vec<u8>>>) {
+    let mut past: BTreeMap<usize, BTreeSet<Vec<u8>>> = BTreeMap::new();
     let disk = MemoryDisk::new();
     let mut model = Model::new();
     let script = [
@@ -48,13 +56,19 @@ fn small_log() -> (MemoryDisk, Model) {
             write(&log, changes).await.unwrap();
             apply(&mut model, changes);
             nudge(maintenance.as_mut()).await;
+            for (name, _) in segments(&disk) {
+                let content = disk.bytes(&name).unwrap();
+                for (place, block) in content.chunks(BLOCK).enumerate() {
+                    past.entry(place).or_default().insert(block.to_vec());
+                }
+            }
         }
         assert!(log.segments() >= 3, "{} segments", log.segments());
         let counters = log.counters();
         assert!(counters.move_writes > 0 && counters.segments_freed > 0, "{counters:?}");
         log.close().await.unwrap();
     });
-    (disk, model)
+    (disk, model, past)
 }
 
 /// Starts on the disk; fails the test on a log that is not the acknowledged one.
@@ -132,6 +146,8 @@ fn every_flipped_byte_is_harmless_or_told_or_refused() {
             let verdict = judge(&copy, &model, || format!("{name} byte {at}"));
             let is_found = verdict != Verdict::Whole;
             assert_eq!(is_found, holds_frame(&content, at / BLOCK), "{name} byte {at}");
+            // One bad block is always kept to the groups that it held.
+            assert!(verdict != Verdict::Refused, "{name} byte {at}");
             tally.add(verdict);
         }
         tally.print(&name);
@@ -141,6 +157,7 @@ fn every_flipped_byte_is_harmless_or_told_or_refused() {
 #[test]
 fn every_cut_is_harmless_or_told_or_refused() {
     let (disk, model) = small_log();
+    let (newest, _) = newest(&disk);
     let mut tally = Tally::default();
     for (name, bytes) in segments(&disk) {
         let content = disk.bytes(&name).unwrap();
@@ -151,6 +168,8 @@ fn every_cut_is_harmless_or_told_or_refused() {
             copy.edit(&name, |content| content.truncate(len)).unwrap();
             let verdict = judge(&copy, &model, || format!("{name} cut to {len}"));
             assert!(verdict != Verdict::Whole || len >= needed, "{name} cut to {len}");
+            // What follows tells what is missing, unless nothing does.
+            assert_eq!(verdict == Verdict::Refused, name >= newest, "{name} cut to {len}");
             tally.add(verdict);
         }
     }
@@ -199,8 +218,7 @@ fn every_pair_of_bad_blocks_is_harmless_or_told_or_refused() {
 
 #[test]
 fn blocks_of_other_places_segments_and_times_never_pass_for_what_belongs_there() {
-    // Each block replaced by each other one, by zeros, and by
-    // what stood at its place three writes before.
+    // Each block replaced by each other one.
     let (disk, model) = small_log();
     let blocks = blocks(&disk);
     let mut tally = Tally::default();
@@ -224,12 +242,52 @@ fn blocks_of_other_places_segments_and_times_never_pass_for_what_belongs_there()
 }
 
 #[test]
+fn writes_that_were_lost_are_told_whatever_stood_there_before() {
+    // Each run of blocks of a segment, as if none of its writes had reached the
+    // disk: zeros, or what ever stood there in this or a former use of a file.
+    let (disk, model, past) = small_log_with_past();
+    let (newest, mark) = newest(&disk);
+    let (mut lost, mut stale) = (Tally::default(), Tally::default());
+    for (name, bytes) in segments(&disk) {
+        let content = disk.bytes(&name).unwrap();
+        for (from, to) in (0..bytes / BLOCK).flat_map(|from| (from..8).map(move |to| (from, to))) {
+            let copy = disk.fork();
+            let end = bytes.min((to + 1) * BLOCK);
+            copy.edit(&name, |content| content[from * BLOCK..end].fill(0));
+            let what = || format!("{name} blocks {from} to {to} never written");
+            // The end of the log with its mark: as if it had been shorter.
+            if name == newest && to >= mark && (1..=mark).contains(&from) {
+                continue;
+            }
+            let verdict = judge(&copy, &model, what);
+            let is_hit = (from..end / BLOCK).any(|block| holds_frame(&content, block));
+            assert!(verdict != Verdict::Whole || !is_hit, "{}", what());
+            lost.add(verdict);
+        }
+        for place in 0..bytes / BLOCK {
+            let now = &content[place * BLOCK..][..BLOCK];
+            for (at, former) in past[&place].iter().enumerate().filter(|(_, it)| *it != now) {
+                let copy = disk.fork();
+                copy.edit(&name, |it| it[place * BLOCK..][..BLOCK].copy_from_slice(former));
+                let what = || format!("{name} block {place} as in state {at}");
+                let verdict = judge(&copy, &model, what);
+                assert!(verdict != Verdict::Whole || !holds_frame(&content, place), "{}", what());
+                stale.add(verdict);
+            }
+        }
+    }
+    lost.print("lost writes");
+    stale.print("stale blocks");
+    let trials = |tally: &Tally| tally.0.values().sum::<u64>();
+    assert!(trials(&lost) > 100 && trials(&stale) > 100);
+}
+
+#[test]
 fn a_refused_start_changes_nothing_of_the_log() {
     let (disk, _) = small_log();
-    for (name, _) in segments(&disk) {
-        // First frames hold the links: without them there is no log.
-        disk.edit(&name, |content| content[2 * BLOCK + 50] ^= 1);
-    }
+    // The end of the log is cut off: nothing behind tells what it held.
+    let (newest, _) = newest(&disk);
+    disk.edit(&newest, |content| content.truncate(3 * BLOCK));
     let before: Vec<_> = disk.names().iter().map(|name| disk.bytes(name)).collect();
     assert!(block_on(start(&disk, &tiny())).is_err());
     let after: Vec<_> = disk.names().iter().map(|name| disk.bytes(name)).collect();
