@@ -89,10 +89,23 @@ impl Running {
         dir: &Path,
         flags: Vec<String>,
     ) -> Result<Self, Failure> {
+        Self::start_members(system, common, dir, (MEMBERS, flags)).await
+    }
+
+    /// The same, with so many members where the system has several.
+    ///
+    /// # Errors
+    /// It does not start or does not get ready.
+    pub async fn start_members(
+        system: System,
+        common: &Common,
+        dir: &Path,
+        (members, flags): (usize, Vec<String>),
+    ) -> Result<Self, Failure> {
         let (members, program) = match system {
-            System::Raftlet => (MEMBERS, common.raftlet.clone()),
-            System::Null => (MEMBERS, beside("null-replicator")?),
-            System::Etcd => (MEMBERS, common.etcd.clone()),
+            System::Raftlet => (members, common.raftlet.clone()),
+            System::Null => (members, beside("null-replicator")?),
+            System::Etcd => (members, common.etcd.clone()),
             System::RedisAlways | System::RedisEverysec => (1, common.redis.clone()),
         };
         check_exists(&program)?;
@@ -160,7 +173,7 @@ impl Running {
                 command.arg("--file").arg(data.join("log"));
                 let ports = &self.client_ports;
                 command.args(["--listen", &ports[at].to_string()]);
-                if at == 0 {
+                if at == 0 && ports.len() > 2 {
                     command.args(["--followers", &format!("{},{}", ports[1], ports[2])]);
                 }
             }

@@ -98,6 +98,9 @@ mutants! {
     121 "M121" "I40" "a leader goes on appending while it hands over";
     122 "M122" "I39" "a suspicion ends a voter's promise";
     123 "M123" "I58" "a pre-vote is given although the leader is heard";
+    130 "M130" "W07" "a member that lost entries votes before they are there again";
+    131 "M131" "W07" "lost entries count as there again with the next write";
+    132 "M132" "I15" "lost entries are acknowledged before they are there again";
 }
 
 /// The mutants of this build; none in a usual one.

@@ -203,6 +203,29 @@ impl<D: Disk> Scan<D> {
         Ok(block.map(|block| block::judge(block, stamp, at)))
     }
 
+    /// The first whole frame or mark behind block `at` and before `limit` that comes
+    /// after frame `number`, and its block.
+    pub(crate) async fn next_whole(
+        &mut self,
+        at: u32,
+        number: u64,
+        limit: u32,
+    ) -> Result<Option<(u32, Frame)>, DiskError> {
+        for at in at + 1..limit {
+            let Some(verdict) = self.judge(at).await? else {
+                break;
+            };
+            if let Verdict::Valid(header) = verdict
+                && header.frame > number
+                && header.index == 0
+                && let Some(frame) = self.frame(at).await?
+            {
+                return Ok(Some((at, frame)));
+            }
+        }
+        Ok(None)
+    }
+
     /// The frame or mark that starts here, when all of it is valid.
     pub(crate) async fn frame(&mut self, at: u32) -> Result<Option<Frame>, DiskError> {
         let stamp = self.stamp;

@@ -14,7 +14,6 @@ use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
 use crate::names::{self, Named};
 use crate::record::{Ending, Link, Record};
-use crate::recovery::replay::next_whole;
 use crate::recovery::{Place, damaged, unknown_format, unreadable_record};
 use crate::scan::Scan;
 use crate::segment::{FIRST_BLOCK, Head, HeadError};
@@ -232,7 +231,8 @@ async fn is_void<D: Disk>(
     head: Option<&Head>,
     wanted: Wanted,
 ) -> Result<bool, OpenError> {
-    let has_frames = next_whole(scan, FIRST_BLOCK, 0, u32::MAX).await?.is_some();
+    let has_frames =
+        scan.next_whole(FIRST_BLOCK, 0, u32::MAX).await.map_err(OpenError::Unreadable)?.is_some();
     match wanted {
         // A link says that it had frames.
         Wanted::Named(_) => Ok(false),

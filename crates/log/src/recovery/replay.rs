@@ -3,7 +3,7 @@
 //!
 //! Not here: what a frame does (`recovery/cursor.rs`).
 
-use crate::block::{BLOCK_BYTES, Kind, Verdict};
+use crate::block::{BLOCK_BYTES, Kind};
 use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
@@ -135,7 +135,9 @@ async fn find_first<D: Disk>(
     cursor: &mut Cursor,
     report: &mut RecoveryReport,
 ) -> Result<u32, OpenError> {
-    let Some((block, frame)) = next_whole(scan, FIRST_BLOCK, 0, u32::MAX).await? else {
+    let Some((block, frame)) =
+        scan.next_whole(FIRST_BLOCK, 0, u32::MAX).await.map_err(OpenError::Unreadable)?
+    else {
         // Its successor tells how far it went.
         return Ok(FIRST_BLOCK);
     };
@@ -177,7 +179,9 @@ async fn open_ended<D: Disk>(
             at = frame.end;
             continue;
         }
-        let Some((block, frame)) = next_whole(scan, at, number, u32::MAX).await? else {
+        let Some((block, frame)) =
+            scan.next_whole(at, number, u32::MAX).await.map_err(OpenError::Unreadable)?
+        else {
             cursor.end = at;
             return Ok(());
         };
@@ -209,7 +213,7 @@ async fn sealed<D: Disk>(
         let found = scan.frame(at).await.map_err(OpenError::Unreadable)?;
         let frame = match expected(found, number) {
             Some(frame) => frame,
-            None => match next_whole(scan, at, number, end).await? {
+            None => match scan.next_whole(at, number, end).await.map_err(OpenError::Unreadable)? {
                 Some((block, frame)) if frame.header.frame <= last_frame => {
                     lose(scan, linked, cursor, (at, frame.header.frame - 1))?;
                     at = block;
@@ -258,7 +262,9 @@ async fn newest<D: Disk>(
             judged => break judged?,
         };
         // Frames are lost. A whole one behind them, or a mark, tells which.
-        let Some((block, frame)) = next_whole(scan, at, number, u32::MAX).await? else {
+        let Some((block, frame)) =
+            scan.next_whole(at, number, u32::MAX).await.map_err(OpenError::Unreadable)?
+        else {
             return Err(OpenError::Damaged(damage));
         };
         check_extent(scan, linked, &frame)?;
@@ -295,31 +301,6 @@ fn lose<D: Disk>(
         offset: offset_of(at),
     });
     Ok(())
-}
-
-/// The first whole frame or mark behind block `at` that comes after frame
-/// `number`, and its block.
-pub(crate) async fn next_whole<D: Disk>(
-    scan: &mut Scan<D>,
-    at: u32,
-    number: u64,
-    limit: u32,
-) -> Result<Option<(u32, Frame)>, OpenError> {
-    let mut at = at + 1;
-    while at < limit {
-        let Some(verdict) = scan.judge(at).await.map_err(OpenError::Unreadable)? else {
-            break;
-        };
-        if let Verdict::Valid(header) = verdict
-            && header.frame > number
-            && header.index == 0
-            && let Some(frame) = scan.frame(at).await.map_err(OpenError::Unreadable)?
-        {
-            return Ok(Some((at, frame)));
-        }
-        at += 1;
-    }
-    Ok(None)
 }
 
 fn state(tail: &Tail, had_part: bool) -> TailState {

@@ -72,6 +72,9 @@ pub struct MemberFaults {
     pub down_ns: u64,
     /// All crash at once instead of one. Per crash.
     pub blackout: u64,
+    /// The disk of a member that crashes loses the end of its log. Per crash; one
+    /// member at a time, where others can refill it.
+    pub damage: u64,
     /// A member's storage fails, and it halts. Per step.
     pub poison: u64,
     /// A member stands still for up to `pause_ns`. Per step.
@@ -181,7 +184,17 @@ impl Plan {
             },
             options,
         };
-        plan.with_changes(&mut Random::new(seed, CHANGES_STREAM))
+        plan.with_changes(&mut Random::new(seed, CHANGES_STREAM)).with_enough_to_refill()
+    }
+
+    /// A harmed member gives no vote: disks are damaged only where the others can
+    /// elect without it to the end.
+    fn with_enough_to_refill(mut self) -> Self {
+        let all_heal = matches!(self.healing, Healing::AllVouched | Healing::AllUnvouched);
+        if self.voters < 3 || self.clients.change > 0 || !all_heal {
+            self.members.damage = 0;
+        }
+        self
     }
 
     /// In half of the runs the members change. All of them recover then: which
@@ -265,6 +278,7 @@ impl MemberFaults {
             crash: rate(300, 20_000),
             down_ns,
             blackout: rate(10_000, 500_000),
+            damage: rate(20_000, 800_000),
             poison: rate(100, 2_000),
             pause: rate(300, 10_000),
             pause_ns,
