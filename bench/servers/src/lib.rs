@@ -4,6 +4,8 @@
 //! - `process.rs`: a server as a child process that never outlives the table.
 //! - `systems.rs`: how each system is started and who leads it.
 //! - `resp.rs`, `grpc.rs`: one request and its answer on one connection.
+//! - `link.rs`: a link between members that can be cut.
+//! - `watch.rs`: latencies by phases, pauses and memory, as seen from outside.
 //! - `load.rs`: the closed loop, alike for all, and what it measured.
 //!
 //! Invariants
@@ -13,11 +15,13 @@
 //!   operation.
 
 pub mod grpc;
+pub mod link;
 pub mod load;
 pub mod options;
 pub mod process;
 pub mod resp;
 pub mod systems;
+pub mod watch;
 
 /// Why something could not be measured, for a person.
 pub type Failure = String;

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::link::Link;
 use crate::options::Common;
 use crate::process::{Server, free_ports};
 use crate::{Failure, grpc, resp};
@@ -62,12 +63,22 @@ pub struct Running {
     pub client_ports: Vec<u16>,
     admin_ports: Vec<u16>,
     peer_ports: Vec<u16>,
+    setting: Setting,
     program: PathBuf,
     dir: PathBuf,
-    /// What nodes of ours are told besides.
-    flags: Vec<String>,
+    /// In front of the members' ports for each other, where that was asked for.
+    pub links: Vec<Link>,
     /// The processes; a killed one stays until it is launched again.
     pub servers: Vec<Server>,
+}
+
+/// How a cluster of ours differs from one started without further words.
+#[derive(Clone, Debug, Default)]
+pub struct Setting {
+    /// Flags of every member.
+    pub flags: Vec<String>,
+    /// Each member is reached by the others over a link of its own.
+    pub is_linked: bool,
 }
 
 impl Running {
@@ -76,7 +87,7 @@ impl Running {
     /// # Errors
     /// It does not start or does not get ready.
     pub async fn start(system: System, common: &Common, dir: &Path) -> Result<Self, Failure> {
-        Self::start_with(system, common, dir, Vec::new()).await
+        Self::start_as(system, Setting::default(), common, dir).await
     }
 
     /// The same, with further flags for nodes of ours.
@@ -89,6 +100,7 @@ impl Running {
         dir: &Path,
         flags: Vec<String>,
     ) -> Result<Self, Failure> {
+<<<<<<< HEAD
         Self::start_members(system, common, dir, (MEMBERS, flags)).await
     }
 
@@ -101,6 +113,20 @@ impl Running {
         common: &Common,
         dir: &Path,
         (members, flags): (usize, Vec<String>),
+=======
+        Self::start_as(system, Setting { flags, is_linked: false }, common, dir).await
+    }
+
+    /// The same, in a setting, which is only for ours.
+    ///
+    /// # Errors
+    /// It does not start or does not get ready.
+    pub async fn start_as(
+        system: System,
+        setting: Setting,
+        common: &Common,
+        dir: &Path,
+>>>>>>> 50de99573c02691060bb2a4146823ce5d3305e78
     ) -> Result<Self, Failure> {
         let (members, program) = match system {
             System::Raftlet => (members, common.raftlet.clone()),
@@ -117,11 +143,16 @@ impl Running {
             client_ports: ports[..members].to_vec(),
             admin_ports: ports[members..2 * members].to_vec(),
             peer_ports: ports[2 * members..].to_vec(),
+            links: Vec::new(),
+            setting,
             program,
             dir,
-            flags,
             servers: Vec::new(),
         };
+        if running.setting.is_linked {
+            let links: Result<_, _> = running.peer_ports.iter().map(|&to| Link::to(to)).collect();
+            running.links = links?;
+        }
         for at in 0..members {
             let server = running.spawn(at)?;
             running.servers.push(server);
@@ -155,7 +186,11 @@ impl Running {
         let mut command = Command::new(&self.program);
         let data = self.member_dir(at);
         let local = |port: u16| format!("127.0.0.1:{port}");
-        let peers = self.peer_ports.iter().zip(1..);
+        let doors: Vec<u16> = match &self.links[..] {
+            [] => self.peer_ports.clone(),
+            links => links.iter().map(Link::port).collect(),
+        };
+        let peers = doors.iter().zip(1..);
         match self.system {
             System::Raftlet => {
                 let members: Vec<String> =
@@ -166,7 +201,7 @@ impl Running {
                 command.args(["--peer-addr", &local(self.peer_ports[at])]);
                 command.args(["--admin-addr", &local(self.admin_ports[at])]);
                 command.args(["--initial-members", &members.join(",")]);
-                command.args(&self.flags);
+                command.args(&self.setting.flags);
             }
             System::Null => {
                 let _ = std::fs::create_dir_all(&data);
@@ -259,15 +294,64 @@ impl Running {
     /// # Errors
     /// It does not answer.
     pub async fn status(&self, at: usize) -> Result<Value, Failure> {
+        let body = self.get(at, "/status").await?;
+        serde_json::from_str(&body).map_err(|error| error.to_string())
+    }
+
+    /// Something else of a node of ours.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn get(&self, at: usize, path: &str) -> Result<String, Failure> {
+        self.exchange(at, &format!("GET {path} HTTP/1.1\r\n"), "").await
+    }
+
+    /// Tells a node of ours something, in JSON.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn post(&self, at: usize, path: &str, json: &str) -> Result<String, Failure> {
+        let length = json.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n"
+        );
+        self.exchange(at, &head, json).await
+    }
+
+    async fn exchange(&self, at: usize, head: &str, body: &str) -> Result<String, Failure> {
         let text = |error: std::io::Error| error.to_string();
         let address = ("127.0.0.1", self.admin_ports[at]);
         let mut stream = TcpStream::connect(address).await.map_err(text)?;
-        let request = b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        stream.write_all(request).await.map_err(text)?;
+        let request = format!("{head}Host: localhost\r\nConnection: close\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).await.map_err(text)?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.map_err(text)?;
         let (_, body) = answer.split_once("\r\n\r\n").ok_or("no body")?;
-        serde_json::from_str(body).map_err(|error| error.to_string())
+        Ok(body.to_owned())
+    }
+
+    /// Starts one more node of ours, which joins by the first.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn join(&mut self) -> Result<usize, Failure> {
+        let at = self.servers.len();
+        let [client, admin, peer] = free_ports(3)?[..] else {
+            return Err("no free ports".to_owned());
+        };
+        let local = |port: u16| format!("127.0.0.1:{port}");
+        let mut command = Command::new(&self.program);
+        command.arg("serve").args(["--node-id", &(at + 1).to_string()]);
+        command.arg("--data-dir").arg(self.member_dir(at));
+        command.args(["--client-addr", &local(client), "--peer-addr", &local(peer)]);
+        command.args(["--admin-addr", &local(admin), "--join", &local(self.admin_ports[0])]);
+        command.args(&self.setting.flags);
+        self.client_ports.push(client);
+        self.admin_ports.push(admin);
+        self.peer_ports.push(peer);
+        let log = self.dir.join(format!("{at}.log"));
+        self.servers.push(Server::start(&command, &log)?);
+        Ok(at)
     }
 
     /// CPU of all its processes so far, microseconds.

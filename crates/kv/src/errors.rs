@@ -207,6 +207,11 @@ pub enum Failure {
         "CLUSTERDOWN this node's member of the key's group is halted, `raftlet status` tells why; nothing was executed, use another node"
     )]
     Halted,
+    /// Not done: this node holds no seat in the key's group any more.
+    #[error(
+        "CLUSTERDOWN this node was removed from the cluster; nothing was executed, use another node, CLUSTER NODES names them"
+    )]
+    Removed,
     /// Not done: one entry of the log can't hold it.
     #[error(
         "ERR the command takes {bytes} bytes, an entry of the log at most {bytes_max}; nothing was executed, send less at once"
@@ -264,6 +269,7 @@ mod tests {
         Failure::Overloaded,
         Failure::ShuttingDown,
         Failure::Halted,
+        Failure::Removed,
         Failure::TooLarge { bytes: 2, bytes_max: 1 },
         Failure::DiskFull,
         Failure::LogFull,

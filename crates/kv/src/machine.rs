@@ -9,13 +9,15 @@
 //! (`operation/codec.rs`).
 
 use std::cell::{Ref, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
 use bytes::Bytes;
 
 use crate::operation::Command;
 use crate::operation::response::Response;
-use crate::store::capture::CaptureId;
+use crate::store::capture::{CaptureId, Step};
 use crate::store::snapshot::{Restoring, SnapshotError};
 use crate::store::{Applied, Store};
 use raftlet::{ApplyError, ChunkError, ChunkSource, StateMachine};
@@ -130,9 +132,17 @@ impl StateMachine for Machine {
 
     async fn restore(&mut self, chunks: &mut impl ChunkSource) -> Result<(), ChunkError> {
         let failed = |error: SnapshotError| ChunkError { detail: error.to_string() };
+        // The old state first: there is no room for two.
+        let mut ruin = self.store.replace(Store::new(self.hash_seed)).into_ruin();
+        while ruin.shed() {
+            breathe().await;
+        }
         let mut restoring = Restoring::new(self.hash_seed);
         while let Some(chunk) = chunks.next_chunk().await? {
-            restoring.push(&chunk).map_err(failed)?;
+            restoring.push(&chunk);
+            while restoring.step().map_err(failed)? {
+                breathe().await;
+            }
         }
         let store = restoring.finish().map_err(failed)?;
         self.store.replace(store);
@@ -152,9 +162,28 @@ struct Pages {
 
 impl ChunkSource for Pages {
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, ChunkError> {
-        let chunk = self.store.borrow_mut().next_chunk(self.id);
-        chunk.map_err(|error| ChunkError { detail: error.to_string() })
+        loop {
+            let step = self.store.borrow_mut().read_out(self.id);
+            match step.map_err(|error| ChunkError { detail: error.to_string() })? {
+                Step::Chunk(chunk) => return Ok(Some(chunk)),
+                Step::End => return Ok(None),
+                Step::More => breathe().await,
+            }
+        }
     }
+}
+
+/// Lets the thread's other tasks run once.
+async fn breathe() {
+    let mut has_yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Drop for Pages {

@@ -32,6 +32,7 @@ mod key;
 mod lcs;
 mod list;
 mod lock;
+pub(crate) mod ruin;
 mod scan;
 mod set;
 pub(crate) mod snapshot;
@@ -214,7 +215,7 @@ impl Store {
                 if !self.is_seeded {
                     self.is_seeded = true;
                     // Keys change their places: a capture would lose its own.
-                    self.captured = None;
+                    self.end_any_capture();
                     self.entries.reseed(*seed);
                 }
                 Response::Ok
@@ -235,6 +236,7 @@ impl Store {
             self.save(&key);
             if let Some(entry) = self.entries.remove(&key) {
                 self.count_out(&key, &entry);
+                self.let_go(entry.value);
             }
         }
     }
@@ -260,15 +262,29 @@ impl Store {
         if self.captured.is_some() {
             self.save(key);
         }
-        let entry = Entry::new(key, value, deadline, version);
+        let mut entry = Entry::new(key, value, deadline, version);
         self.count_in(key, &entry);
+<<<<<<< HEAD
         let old = self.entries.put(key, entry);
+=======
+        if self.captured.is_some() {
+            self.on_put(key, &mut entry.value);
+        }
+        let old = match self.entries.get_mut(key) {
+            Some(slot) => Some(std::mem::replace(slot, entry)),
+            None => {
+                self.entries.insert(key.into(), entry);
+                None
+            }
+        };
+>>>>>>> 50de99573c02691060bb2a4146823ce5d3305e78
         let old_deadline = old.as_ref().and_then(|old| old.deadline);
         if old_deadline.is_some() || deadline.is_some() {
             self.deadlines.change(key, old_deadline, deadline);
         }
         if let Some(old) = old {
             self.count_out(key, &old);
+            self.let_go(old.value);
         }
     }
 
@@ -313,17 +329,22 @@ impl Store {
         if self.captured.is_some() {
             self.save(key);
         }
-        let entry = self.entries.remove(key)?;
+        let mut entry = self.entries.remove(key)?;
         self.count_out(key, &entry);
         if entry.deadline.is_some() {
             self.deadlines.change(key, entry.deadline, None);
         }
-        (!entry.has_lapsed(self.log_time_ms)).then_some(entry)
+        if entry.has_lapsed(self.log_time_ms) {
+            self.let_go(entry.value);
+            return None;
+        }
+        self.on_taken(&mut entry.value);
+        Some(entry)
     }
 
     /// Whether there was something to remove.
     fn remove(&mut self, key: &[u8]) -> bool {
-        self.take(key).is_some()
+        self.take(key).map(|entry| self.let_go(entry.value)).is_some()
     }
 
     /// Changes the collection of a key in place, or an empty one if the key
@@ -359,6 +380,7 @@ impl Store {
             self.digest.remove(before.0);
             self.digest.add(after.0);
             self.used_bytes = self.used_bytes.saturating_sub(before.1).saturating_add(after.1);
+            self.fetch_ahead(key);
             if is_empty {
                 self.remove(key);
             }

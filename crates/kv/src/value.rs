@@ -13,6 +13,7 @@ pub(crate) mod element;
 pub(crate) mod hash;
 pub(crate) mod index_map;
 pub(crate) mod list;
+pub(crate) mod moment;
 pub(crate) mod random;
 pub(crate) mod ranking;
 pub(crate) mod score;
@@ -25,6 +26,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::decimal;
 use crate::value::hash::Hash;
 use crate::value::list::List;
+use crate::value::moment::Watched;
 use crate::value::set::Set;
 use crate::value::sorted_set::SortedSet;
 
@@ -104,6 +106,28 @@ impl Value {
                 i32::MAX.into()
             }
             _ => 1,
+        }
+    }
+
+    /// As something that is read out in pieces; a string is not.
+    pub(crate) fn watched(&mut self) -> Option<&mut dyn Watched> {
+        Some(match self {
+            Self::String(_) => return None,
+            Self::Hash(hash) => hash.as_mut(),
+            Self::Set(set) => set.as_mut(),
+            Self::List(list) => list.as_mut(),
+            Self::SortedSet(set) => set.as_mut(),
+        })
+    }
+
+    /// Elements of a collection; 1 of a string.
+    pub(crate) fn elements_len(&self) -> usize {
+        match self {
+            Self::String(_) => 1,
+            Self::Hash(hash) => hash.len(),
+            Self::Set(set) => set.len(),
+            Self::List(list) => list.len(),
+            Self::SortedSet(set) => set.len(),
         }
     }
 

@@ -80,7 +80,8 @@ pub use shard::{
     Changing, Group, Inbox, PortSet, Proposing, Reading, Shard, Snapshotting, Transferring,
 };
 pub use status::{
-    GroupStatus, ShardCounters, ShardStatus, SnapshotProgress, SnapshotsStatus, StateDigest,
+    GroupStatus, ShardCounters, ShardStatus, SnapshotFills, SnapshotProgress, SnapshotsStatus,
+    StateDigest,
 };
 
 /// The README's example, so that it compiles and runs.

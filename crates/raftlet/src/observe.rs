@@ -203,7 +203,7 @@ fn tell_one(note: Note) {
         }
         Note::Removed { group, as_of } => {
             let index = as_of.index.get();
-            info!(group = group.get(), index, "holds no seat any more");
+            warn!(group = group.get(), index, "this node was removed from the group");
         }
         Note::NotTransferred { group, why } => {
             info!(group = group.get(), ?why, "leadership was not transferred");

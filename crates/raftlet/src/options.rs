@@ -56,7 +56,7 @@ pub struct ShardOptions {
     /// Bytes of commands that one propose call, forward or append to the log
     /// takes. Default 1 MiB; one larger command goes alone.
     pub chunk_bytes_max: usize,
-    /// Entries handed to the state machine at once. Default 4 096.
+    /// Entries handed to the state machine at once: a millisecond or two. Default 1 024.
     pub apply_entries_max: usize,
     /// Bytes handed to the state machine at once. Default 1 MiB.
     pub apply_bytes_max: usize,
@@ -100,7 +100,7 @@ impl Default for ShardOptions {
             turn_bytes_max: 8 << 20,
             gather_bytes_max: 8 << 20,
             chunk_bytes_max: 1 << 20,
-            apply_entries_max: 1 << 12,
+            apply_entries_max: 1 << 10,
             apply_bytes_max: 1 << 20,
             fetches_max: 16,
             snapshot_log_bytes: 64 << 20,

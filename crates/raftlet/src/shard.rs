@@ -184,6 +184,11 @@ async fn wait<P: Ports>(
 ) -> bool {
     let has_work = written.is_some() || shared.state.with(|state| state.has_work());
     let mut has_yielded = false;
+    if has_work && shared.state.with(|state| state.is_backlogged) {
+        // Turns full of applies one after the other: as after a snapshot.
+        shared.clock.pause().await;
+        has_yielded = true;
+    }
     poll_fn(|cx| {
         let is_called = shared.signal.take(cx);
         if written.is_none() {

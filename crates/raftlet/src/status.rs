@@ -94,6 +94,14 @@ pub struct ShardStatus {
     pub inbox_bytes: usize,
     /// Their limit.
     pub inbox_bytes_max: usize,
+    /// Reads from storage that wait for their turn.
+    pub storage_reads_waiting: usize,
+    /// Reads from storage under way.
+    pub storage_reads_under_way: usize,
+    /// Their limit.
+    pub storage_reads_max: usize,
+    /// Snapshots that are written, sent and received.
+    pub snapshots: SnapshotFills,
     /// Whether new entries are refused for want of room.
     pub is_full: bool,
     /// What room is short of, while it is.
@@ -105,6 +113,37 @@ pub struct ShardStatus {
     pub proposal_times: Histogram,
     /// Counts since the start of this run.
     pub counters: ShardCounters,
+}
+
+/// How much of what snapshots may take of a shard is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotFills {
+    /// Machines that are being written down.
+    pub taking: usize,
+    /// Their limit.
+    pub taking_max: usize,
+    /// Groups whose snapshot is due and waits for another's.
+    pub takes_waiting: usize,
+    /// Transfers to other members.
+    pub sending: usize,
+    /// Transfers from leaders.
+    pub receiving: usize,
+    /// The limit of both, each for itself.
+    pub transfers_max: usize,
+    /// Members that wait for a transfer to begin.
+    pub sends_waiting: usize,
+    /// Parts that arrived and wait to be written.
+    pub parts_waiting: usize,
+    /// Their limit, of all transfers together.
+    pub parts_waiting_max: usize,
+    /// Parts of the transfers to other members.
+    pub parts_sending: u64,
+    /// Those of them that have arrived.
+    pub parts_sent: u64,
+    /// Parts of the transfers from leaders.
+    pub parts_receiving: u64,
+    /// Those of them that are written.
+    pub parts_received: u64,
 }
 
 /// What happened on a shard since the start of this run.
@@ -151,6 +190,14 @@ pub struct ShardCounters {
     pub snapshots_failed: u64,
     /// Parts of snapshots sent, repetitions included.
     pub snapshot_parts_sent: u64,
+    /// Their bytes.
+    pub snapshot_bytes_sent: u64,
+    /// Parts of them that had been sent before.
+    pub snapshot_parts_repeated: u64,
+    /// Their bytes.
+    pub snapshot_bytes_repeated: u64,
+    /// Times that a transfer did not move for a while, as when its link is cut.
+    pub snapshot_stalls: u64,
     /// Parts of snapshots that arrived and were of no use: late, double,
     /// damaged, or one too many at once.
     pub snapshot_parts_dropped: u64,

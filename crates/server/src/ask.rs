@@ -32,13 +32,15 @@ pub(crate) async fn status(args: &StatusArgs) -> Result<(), Failure> {
             Exit::Unhealthy,
             match &node.waiting {
                 Some(waiting) => format!("node {} is not ready: {waiting}", node.node_id),
-                None => format!(
-                    "node {} is not ready: a group knows no leader or lags behind; see its groups \
-                     above",
-                    node.node_id
-                ),
+                None => format!("node {} is not ready: {}", node.node_id, reasons(&node)),
             },
         ));
     }
     Ok(())
+}
+
+/// What keeps a node from being ready.
+fn reasons(node: &NodeStatus) -> String {
+    let failed: Vec<String> = node.readiness().into_iter().filter_map(|(_, why)| why).collect();
+    failed.join("; ")
 }

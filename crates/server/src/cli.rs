@@ -37,7 +37,8 @@ use status::StatusArgs;
 
 /// What scripts branch on; `failure.rs` decides.
 const ENDINGS: &str = "Exit codes: 0 done, 1 failed while running, 2 usage, 3 flags or members \
-that cannot stand, 4 data directory, 5 address taken, 6 nobody answers, 7 not ready";
+that cannot stand, 4 data directory, 5 address taken, 6 nobody answers, 7 not ready, 8 stopped \
+before all had ended";
 
 /// Keeps a Redis-protocol keyspace on several machines and never loses an
 /// acknowledged write.

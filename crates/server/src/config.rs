@@ -56,10 +56,13 @@ pub(crate) struct Config {
     pub(crate) initial_members: Vec<InitialMember>,
     /// The admin address of a node of the cluster to join.
     pub(crate) join: Option<String>,
+    /// How long it may not serve yet.
+    pub(crate) join_timeout: Duration,
     pub(crate) cluster_name: String,
     pub(crate) slots: SlotMap,
     pub(crate) group: Options,
     pub(crate) propose_timeout: Duration,
+    pub(crate) stop_timeout: Duration,
     pub(crate) log_memory_bytes_max: usize,
     /// Aimed at, not a bound.
     pub(crate) log_disk_bytes: u64,
@@ -86,16 +89,15 @@ impl Config {
         }
         let slots = SlotMap::new(args.groups)
             .map_err(|error| Failure::caused(Exit::Config, "--groups", &error))?;
-        let listed = args.initial_members.as_deref().map(parse_members);
-        let listed = listed.transpose()?;
+        let listed = listed(&args)?;
         let own_listed = listed.iter().flatten().find(|(id, _)| *id == node);
         let peer_addr = match (&args.peer_addr, own_listed) {
             (Some(address), _) => address.clone(),
             (None, Some((_, own))) => own.clone(),
             (None, None) => PEER_ADDR_DEFAULT.to_owned(),
         };
+        let is_peer_said = args.peer_addr.is_some() || listed.is_some();
         let initial_members = match listed {
-            // Its cluster's are learnt from there.
             None if args.join.is_some() => Vec::new(),
             None => vec![(node, peer_addr.clone())],
             Some(members) if members.iter().any(|(id, _)| *id == node) => members,
@@ -115,7 +117,7 @@ impl Config {
         Ok(Self {
             node,
             cluster_name: args.cluster_name.clone(),
-            is_peer_said: args.peer_addr.is_some() || args.initial_members.is_some(),
+            is_peer_said,
             peer: listen("--peer-addr", &peer_addr)?,
             advertised_client: advertised(
                 "--advertise-client-addr",
@@ -131,9 +133,11 @@ impl Config {
             client,
             initial_members,
             join: args.join.clone(),
+            join_timeout: Duration::from_millis(args.join_timeout_ms),
             slots,
             group: group_options(&args)?,
             propose_timeout: Duration::from_millis(args.limits.propose_timeout_ms),
+            stop_timeout: Duration::from_millis(args.limits.stop_timeout_ms),
             snapshots: args.snapshots,
             log_memory_bytes_max: usize::try_from(u64::from(args.limits.log_memory_mib) << 20)
                 .unwrap_or(usize::MAX),
@@ -214,6 +218,13 @@ fn group_options(args: &ServeArgs) -> Result<Options, Failure> {
     Settings::try_from(options.clone())
         .map_err(|error| Failure::caused(Exit::Config, "options do not fit together", &error))?;
     Ok(options)
+}
+
+/// The first members as listed. One that joins learns them from there; the list
+/// may be a variable that was set for others.
+fn listed(args: &ServeArgs) -> Result<Option<Vec<InitialMember>>, Failure> {
+    let listed = args.initial_members.as_deref().filter(|_| args.join.is_none());
+    listed.map(parse_members).transpose()
 }
 
 /// `1=host:port,2=host:port`, any order; in order of id afterwards.

@@ -3,7 +3,7 @@
 //!
 //! Nodes are processes of their own (`cluster.rs`, `process.rs`). Clients ask
 //! through the client ports only (`workload.rs`, `plan.rs`); meanwhile
-//! `outages.rs` kills and restarts. In the end every key is read, the nodes
+//! `outages.rs` kills and restarts, or `members.rs` replaces every node. In the end every key is read, the nodes
 //! must agree, and `verdict.rs` decides. `report.rs` tells.
 //!
 //! Invariants
@@ -14,6 +14,7 @@
 mod cluster;
 mod connection;
 mod layout;
+mod members;
 mod outages;
 mod plan;
 mod prober;
@@ -34,6 +35,7 @@ use crate::cli::demo::DemoArgs;
 use crate::clock::{TokioClock, wall};
 use crate::demo::cluster::Cluster;
 use crate::demo::layout::Layout;
+use crate::demo::members::{FOUNDERS_MIN, MemberLog, Replacement, SPARES};
 use crate::demo::outages::{OutageLog, Outages};
 use crate::demo::plan::KeySpace;
 use crate::demo::report::{Report, Setting};
@@ -54,7 +56,7 @@ const STALLED_AFTER: Duration = Duration::from_secs(120);
 /// A broken promise, or why there is no verdict.
 pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
     let place = Place::choose(args.data_dir.as_deref(), args.keep)?;
-    let layout = Layout::open(&place.dir, usize::from(args.nodes), args.groups)?;
+    let layout = layout(&args, &place)?;
     let clock = TokioClock::start();
     let mut cluster = Cluster::new(layout, clock, args.keep);
     let mut shutdown = Shutdown::listen()?;
@@ -84,7 +86,11 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
     }
     let finding = result.inspect_err(|_| place.keep_for_inspection())?;
     if finding.verdict.is_good() {
-        place.remove();
+        if finding.report.is_slow() {
+            place.keep_for_inspection();
+        } else {
+            place.remove();
+        }
         return Ok(());
     }
     place.keep_for_inspection();
@@ -113,13 +119,22 @@ async fn judged_run(
     };
     let tag = format!("{:x}", wall().0);
     let clients = usize::from(args.clients);
-    let space = KeySpace::new(tag, clients, args.ops, args.kill_all > 0);
-    let addresses = cluster.layout().client_addresses();
-    let workload = Rc::new(Workload::new(clock, addresses, space, args.ops));
+    // Of members that change nobody knows beforehand how long it takes.
+    let ops = if args.members { u64::MAX } else { args.ops };
+    let space = KeySpace::new(tag, clients, ops, args.kill_all > 0);
+    let mut addresses = cluster.layout().client_addresses();
+    addresses.truncate(cluster.layout().founders());
+    let workload = Rc::new(Workload::new(clock, addresses, space, ops));
     let began_ns = clock.elapsed_ns();
-    let log = tokio::select! {
-        log = under_load(args, clock, cluster, &workload, outages) => log?,
-        () = progress::draw(clock, &workload) => OutageLog::default(),
+    let done = if args.members {
+        let replacement = Replacement::new(clock, cluster, &workload);
+        Done::Members(under_load(args, cluster, &workload, replacement.run()).await?)
+    } else {
+        let outages = outages.run(clock, cluster, &workload);
+        Done::Outages(tokio::select! {
+            log = under_load(args, cluster, &workload, outages) => log?,
+            () = progress::draw(clock, &workload) => OutageLog::default(),
+        })
     };
     let took_ms = clock.elapsed_ns().saturating_sub(began_ns) / 1_000_000;
     let converged = cluster.converged(CONVERGED_WITHIN).await?;
@@ -128,18 +143,43 @@ async fn judged_run(
     let verdict = Verdict::of(&record.history, &at_the_end, converged)?;
     let data_bytes = cluster.layout().data_bytes();
     let setting = setting(args, &verdict, took_ms, data_bytes);
-    let report = Report::new(setting, &record, &log);
+    let report = match &done {
+        Done::Outages(log) => Report::new(setting, &record, log),
+        Done::Members(log) => {
+            Report::new(setting, &record, &OutageLog::default()).with_members(log, &record.history)
+        }
+    };
     Ok(Finding { verdict, report, took_ms, data_bytes })
 }
 
-/// Clients and outages side by side, until both are done.
-async fn under_load(
+/// What was done to the cluster.
+enum Done {
+    Outages(OutageLog),
+    Members(MemberLog),
+}
+
+/// The nodes' place: with room for those that join.
+fn layout(args: &DemoArgs, place: &Place) -> Result<Layout, Failure> {
+    let nodes = usize::from(args.nodes);
+    if !args.members {
+        return Layout::open(&place.dir, nodes, args.groups);
+    }
+    if nodes < FOUNDERS_MIN {
+        return Err(Failure::config(format!(
+            "--members needs --nodes {FOUNDERS_MIN} at least: one of them is wiped, and the others \
+             must be a majority"
+        )));
+    }
+    Ok(Layout::open(&place.dir, nodes + SPARES, args.groups)?.with_spares(SPARES))
+}
+
+/// Clients, and what is done to the cluster, side by side until both are done.
+async fn under_load<T>(
     args: &DemoArgs,
-    clock: TokioClock,
     cluster: &Cluster,
     workload: &Rc<Workload>,
-    outages: Outages,
-) -> Result<OutageLog, Failure> {
+    doing: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     let mut clients = JoinSet::new();
     for slot in 0..usize::from(args.clients) {
         clients.spawn_local(Rc::clone(workload).client(args.seed, slot));
@@ -150,9 +190,9 @@ async fn under_load(
         }
         Ok(())
     };
-    let work = async { tokio::try_join!(outages.run(clock, cluster, workload), all_clients) };
+    let work = async { tokio::try_join!(doing, all_clients) };
     tokio::select! {
-        ended = work => ended.map(|(log, ())| log),
+        ended = work => ended.map(|(done, ())| done),
         () = stalled(workload) => Err(Failure::unreachable(format!(
             "no operation completed within {} s; the nodes' logs are in {}",
             STALLED_AFTER.as_secs(),
@@ -265,7 +305,7 @@ impl Place {
     fn keep_for_inspection(&self) {
         if self.is_ours {
             print::note(&format!(
-                "raftlet: data and logs of the failed demo are in {}",
+                "raftlet: data and logs of this demo are kept in {}",
                 self.dir.display()
             ));
         }

@@ -25,6 +25,8 @@ pub(crate) enum Exit {
     Unreachable = 6,
     /// It answered and is not well.
     Unhealthy = 7,
+    /// Told to stop, and not all of it ended in time.
+    Unfinished = 8,
 }
 
 impl Exit {
@@ -36,6 +38,7 @@ impl Exit {
             Self::Bind => 5,
             Self::Unreachable => 6,
             Self::Unhealthy => 7,
+            Self::Unfinished => 8,
         })
     }
 }

@@ -64,6 +64,11 @@ pub(crate) async fn hand_over(groups: &[Group], order: Order) -> Vec<Outcome> {
 }
 
 fn outcome(group: &Group, result: Result<NodeId, TransferError>) -> Outcome {
+    let result = match result {
+        // As asked, and so it is done.
+        Err(TransferError::Refused(core::TransferError::LeadsAlready { node })) => Ok(node),
+        result => result,
+    };
     let leader = match &result {
         Err(TransferError::Refused(core::TransferError::NotLeader { leader, .. })) => *leader,
         _ => None,

@@ -426,6 +426,7 @@ fn outcome_of_proposal(error: ProposeError) -> Outcome {
         NotDone::LogFull => Outcome::Failed(Failure::LogFull),
         NotDone::Exhausted => Outcome::Failed(Failure::Exhausted),
         NotDone::Stopped => Outcome::Failed(Failure::ShuttingDown),
+        NotDone::NotMember => Outcome::Failed(Failure::Removed),
         // Halted, and what a later version of the library adds: another node
         // may do better.
         _ => Outcome::Failed(Failure::Halted),
@@ -438,6 +439,7 @@ fn outcome_of_read(error: &ReadError) -> Outcome {
         ReadError::Busy { .. } => Outcome::Refused,
         ReadError::TimedOut => Outcome::Failed(Failure::NoLeader),
         ReadError::Stopped => Outcome::Failed(Failure::ShuttingDown),
+        ReadError::NotMember => Outcome::Failed(Failure::Removed),
         _ => Outcome::Failed(Failure::Halted),
     }
 }
@@ -469,6 +471,7 @@ mod tests {
             NotDone::NoSpace,
             NotDone::LogFull,
             NotDone::Exhausted,
+            NotDone::NotMember,
         ];
         for error in not_done {
             let outcome = outcome_of_proposal(ProposeError::NotDone(error));
@@ -476,6 +479,19 @@ mod tests {
                 panic!("{outcome:?}");
             };
             assert!(failure.is_surely_not_done());
+        }
+    }
+
+    #[test]
+    fn who_asks_a_removed_node_is_told_so_and_sent_elsewhere() {
+        let answers = [
+            outcome_of_proposal(NotDone::NotMember.into()),
+            outcome_of_read(&ReadError::NotMember),
+        ];
+        for answer in &answers {
+            let text = text(answer);
+            assert!(text.starts_with("CLUSTERDOWN this node was removed"), "{text}");
+            assert!(text.contains("another node"), "{text}");
         }
     }
 

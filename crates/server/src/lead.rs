@@ -50,6 +50,9 @@ async fn ask(admin: &str, order: Order, args: &TransferArgs) -> Result<Vec<Outco
 
 fn table(outcomes: &[Outcome]) -> String {
     let line = |outcome: &Outcome| match (outcome.to, &outcome.error) {
+        (Some(to), _) if to == outcome.from => {
+            format!("group {}: node {to} leads already", outcome.group)
+        }
         (Some(to), _) => format!("group {}: node {to} leads, not {}", outcome.group, outcome.from),
         (None, error) => {
             let why = error.as_deref().unwrap_or("it did not say why");
@@ -80,7 +83,11 @@ mod tests {
             error: Some("nobody took over in time".to_owned()),
             ..moved.clone()
         };
-        let text = table(&[moved, stayed]);
-        assert_eq!(text, "group 1: node 2 leads, not 1\ngroup 2: node 1: nobody took over in time");
+        let already = Outcome { group: 3, from: 2, ..moved.clone() };
+        let text = table(&[moved, stayed, already]);
+        assert_eq!(
+            text,
+            "group 1: node 2 leads, not 1\ngroup 2: node 1: nobody took over in time\ngroup 3: node 2 leads already"
+        );
     }
 }

@@ -4,7 +4,8 @@
 //! Where what is:
 //! - `cli.rs`, `config_file.rs`, `config.rs`: what an operator may say, and what
 //!   of it stands; `reference.rs`: completions and manual.
-//! - `node.rs`: a node put together; `bootstrap.rs`: its first start.
+//! - `node.rs`: a node put together; `bootstrap.rs`: its first start; `stop.rs`:
+//!   its orderly end.
 //! - `clients.rs`, `host.rs`: what clients may ask about each other and the node.
 //! - `client.rs`, `session.rs`: client connections; `admin.rs`: the admin port,
 //!   on `http.rs`.
@@ -30,6 +31,7 @@ mod config_file;
 mod dashboard;
 mod demo;
 mod descriptors;
+mod ended;
 mod expiry;
 mod failure;
 mod flights;
@@ -58,6 +60,7 @@ mod signal;
 mod sink;
 mod snapshots;
 mod status;
+mod stop;
 mod supervisor;
 mod timing;
 mod view;

@@ -5,10 +5,19 @@
 //!
 //! Not here: how a group does it (`raftlet`), the bytes (`admin/members.rs`).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ports::Group;
-use raftlet::core::{Incarnation, Member, MemberRole, NodeId};
+use raftlet::ChangeError;
+use raftlet::core::{self, Incarnation, Index, Member, MemberRole, NodeId};
+
+/// The change before this one is committed within some flushes as a rule: a
+/// script that gives one order after the other need not know. A change that
+/// waits for members to catch up lasts longer, and is refused by its name.
+const SETTLE_PAUSE: Duration = Duration::from_millis(50);
+const SETTLE_TRIES: u32 = 40;
 
 /// What an operator wants done.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -133,6 +142,11 @@ pub(crate) fn of_group(group: &Group) -> GroupMembers {
     }
 }
 
+/// Whether another change is in the way.
+fn is_unsettled(result: &Result<Index, ChangeError>) -> bool {
+    matches!(result, Err(ChangeError::Refused(core::ChangeError::InProgress { .. })))
+}
+
 /// A number as it is printed.
 pub(crate) fn incarnation(text: &str) -> Option<Incarnation> {
     let number = u128::from_str_radix(text.trim(), 16).ok()?;
@@ -172,13 +186,20 @@ pub(crate) async fn change(groups: &[Group], order: &Order) -> Result<Vec<Outcom
     let ids = groups.iter().map(|group| (group.status().group.get(), group));
     let meant = ids.filter(|(id, _)| order.group.is_none_or(|meant| meant == *id));
     // The call begins each; awaiting one after the other waits for the slowest.
-    let begun: Vec<_> = meant.map(|(id, group)| (id, begin(group))).collect();
+    let begun: Vec<_> = meant.map(|(id, group)| (id, group, begin(group))).collect();
     if begun.is_empty() {
         return Err("no such group on this node, or it does not serve yet".to_owned());
     }
     let mut outcomes = Vec::with_capacity(begun.len());
-    for (group, changing) in begun {
-        let result = changing.await;
+    for (group, of, changing) in begun {
+        let mut result = changing.await;
+        for _ in 0..SETTLE_TRIES {
+            if !is_unsettled(&result) {
+                break;
+            }
+            tokio::time::sleep(SETTLE_PAUSE).await;
+            result = begin(of).await;
+        }
         outcomes.push(Outcome {
             group,
             index: result.as_ref().ok().map(|index| index.get()),

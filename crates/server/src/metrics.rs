@@ -10,7 +10,7 @@
 
 use std::fmt::{Display, Write};
 
-use crate::status::{NodeStatus, Role};
+use crate::status::{GroupStatus, NodeStatus, Role};
 use raftlet::core::{Counters, Liveness};
 use raftlet::{Histogram, ShardStatus};
 use raftlet_log::LogCounters;
@@ -43,6 +43,7 @@ impl Metrics {
         self.put_groups(&mut out);
         self.put_requests(&mut out);
         self.put_log(&mut out);
+        self.put_snapshots(&mut out);
         self.put_network(&mut out);
         out.0
     }
@@ -67,12 +68,15 @@ impl Metrics {
     fn put_groups(&self, out: &mut Exposition) {
         let groups = &self.status.groups;
         let led = groups.iter().filter(|group| group.role == Role::Leader).count();
-        let leaderless = groups.iter().filter(|group| group.leader.is_none()).count();
+        let removed = groups.iter().filter(|group| group.role == Role::Removed).count();
+        let is_lost = |group: &&GroupStatus| group.leader.is_none() && group.role != Role::Removed;
+        let leaderless = groups.iter().filter(is_lost).count();
         let halted = groups.iter().filter(|group| group.role == Role::Halted).count();
-        let has_leader = u64::from(!groups.is_empty() && leaderless == 0);
+        let has_leader = u64::from(groups.len() > removed && leaderless == 0);
         out.gauge("has_leader", "1 while every group here knows a leader.", has_leader);
         out.gauge("is_leader", "1 while a group is led here.", u64::from(led > 0));
-        out.gauge("groups", "Groups with a seat here.", groups.len());
+        out.gauge("groups", "Groups with a seat here.", groups.len() - removed);
+        out.gauge("groups_removed", "Groups whose seat here is gone.", removed);
         out.gauge("groups_led", "Groups led here.", led);
         out.gauge("groups_leaderless", "Groups that know no leader.", leaderless);
         out.gauge("groups_halted", "Groups that take no part any more.", halted);
@@ -152,6 +156,41 @@ impl Metrics {
         out.histogram("disk_wal_fsync_duration_seconds", help, &self.write_times);
         out.gauge("log_memory_bytes", "Recent entries in memory.", memory.memory_bytes);
         out.gauge("log_memory_bytes_max", "Their limit.", memory.memory_bytes_max);
+    }
+
+    fn put_snapshots(&self, out: &mut Exposition) {
+        let (fills, counters) = (&self.shard.snapshots, &self.shard.counters);
+        out.counter("snapshots_taken_total", "Written down here.", counters.snapshots_taken);
+        out.counter("snapshots_failed_total", "Not written.", counters.snapshots_failed);
+        out.gauge("snapshots_taking", "Being written down.", fills.taking);
+        out.gauge("snapshots_taking_max", "Their limit.", fills.taking_max);
+        out.gauge("snapshots_due", "Wait to be written down.", fills.takes_waiting);
+        out.gauge("snapshot_sends", "On their way to members.", fills.sending);
+        out.gauge("snapshot_sends_max", "Their limit.", fills.transfers_max);
+        out.gauge("snapshot_sends_waiting", "Wait for one of these.", fills.sends_waiting);
+        out.gauge("snapshot_send_parts", "Parts of those sent.", fills.parts_sending);
+        out.gauge("snapshot_send_parts_done", "Arrived of them.", fills.parts_sent);
+        out.gauge("snapshot_receives", "On their way from leaders.", fills.receiving);
+        out.gauge("snapshot_receives_max", "Their limit.", fills.transfers_max);
+        out.gauge("snapshot_receive_parts", "Parts of those received.", fills.parts_receiving);
+        out.gauge("snapshot_receive_parts_done", "Written of them.", fills.parts_received);
+        out.gauge("snapshot_parts_waiting", "Arrived, not written.", fills.parts_waiting);
+        out.gauge("snapshot_parts_waiting_max", "Their limit.", fills.parts_waiting_max);
+        let (sent, bytes) = (counters.snapshot_parts_sent, counters.snapshot_bytes_sent);
+        out.counter("snapshot_parts_sent_total", "Parts sent, repeated included.", sent);
+        out.counter("snapshot_sent_bytes_total", "Their bytes.", bytes);
+        let repeated = counters.snapshot_parts_repeated;
+        out.counter("snapshot_parts_repeated_total", "Of these, sent before.", repeated);
+        let bytes = counters.snapshot_bytes_repeated;
+        out.counter("snapshot_repeated_bytes_total", "Their bytes.", bytes);
+        let dropped = counters.snapshot_parts_dropped;
+        out.counter("snapshot_parts_dropped_total", "Arrived and of no use.", dropped);
+        let stalls = counters.snapshot_stalls;
+        out.counter("snapshot_stalls_total", "Half seconds without progress.", stalls);
+        let reads = &self.shard;
+        out.gauge("storage_reads", "Reads of old entries.", reads.storage_reads_under_way);
+        out.gauge("storage_reads_max", "Their limit.", reads.storage_reads_max);
+        out.gauge("storage_reads_waiting", "Wait for these.", reads.storage_reads_waiting);
     }
 
     fn put_network(&self, out: &mut Exposition) {

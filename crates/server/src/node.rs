@@ -1,29 +1,24 @@
 //! A node put together: data directory, transport, shard, ports for clients
-//! and for operators, and its orderly end.
+//! and for operators.
 //!
 //! Order of a start (rule 1): the directory is locked and the ports are taken;
 //! the identity is checked and this run made durable; the log is recovered;
 //! then the transport speaks. On a first start the roll call follows
 //! (`bootstrap.rs`), then the groups open and clients are served.
 //!
-//! Order of a stop (rule 36): groups led here get another leader; no more
-//! connections and requests; what was accepted ends, within [`STOP_WITHIN`]; the
-//! shard ends; the log is closed. Where nobody took over, peers see the closed
-//! connections and replace the leader at once.
-//!
 //! Everything is one task set on one thread; when a part of it ends unasked or
 //! panics, the node ends with it (rule 44): peers see the closed connections,
 //! and clients are still told how what they asked for ended (rules 9, 33).
 //!
-//! Not here: what any of the parts does.
+//! Not here: what any of the parts does; the orderly end (`stop.rs`).
 
-use std::pin::pin;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinError, JoinHandle, LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tracing::{error, info, warn};
 
 use crate::admin;
@@ -32,23 +27,23 @@ use crate::client;
 use crate::clock::TokioClock;
 use crate::config::{self, Config, ListenAddr};
 use crate::descriptors;
+use crate::ended::{part_failure, shard_failure};
 use crate::expiry;
 use crate::failure::{Exit, Failure, chain};
-use crate::handover::{self, Order};
 use crate::keyspace::Keyspace;
 use crate::logging::Logging;
 use crate::neighbours::Neighbours;
-use crate::parent;
 use crate::ports::{Group, LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
 use crate::replica::SizesOfAll;
 use crate::roster::{self, Follower, Told};
 use crate::signal::Shutdown;
 use crate::sink::ShardSink;
+use crate::stop::{Ending, Orders};
 use crate::supervisor;
 use crate::timing::Timing;
 use crate::view::{NodeView, Seen};
 use raftlet::core::{NodeId, Sender, Time};
-use raftlet::{NodeSeat, PortSet, ShardError, ShardOptions};
+use raftlet::{NodeSeat, PortSet, ShardOptions};
 use raftlet_kv::NodeInfo;
 use raftlet_log::{
     Claims, DirLock, DiskMode, Home, Identity, LogOptions, RealDisk, RecoveryReport, ShardLog,
@@ -59,10 +54,6 @@ use raftlet_net::{
     RollCallMember, RollCallStart,
 };
 
-/// What was accepted may take this long to end after SIGTERM.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
-/// The shard's last turn, and the log's last write.
-const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// The last answers of a node that broke. They wait for nothing but clients.
 const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
@@ -74,13 +65,19 @@ pub(crate) async fn serve(mut config: Config, logging: Logging) -> Result<(), Fa
     for warning in config.exposed() {
         warn!("{warning}");
     }
-    let shutdown = Shutdown::listen()?;
+    let mut shutdown = Shutdown::listen()?;
     config.clients_max = descriptors::clients_max(config.clients_max);
     let clock = TokioClock::start();
     let lock = DirLock::acquire(&config.data_dir).map_err(|error| data_failure(&error))?;
     let doors = Doors::open(&config).await?;
     let disk = RealDisk::open(lock, DiskMode::Probe).map_err(|error| data_failure(&error))?;
-    let parts = Parts::assemble(config, clock, disk, doors.peers, logging).await?;
+    let waiting = RefCell::default();
+    let told = tokio::select! {
+        told = roster::learn(&mut config, &waiting) => told?,
+        () = client::refuse_all(&doors.clients, || waiting.borrow().clone()) => Told::new(),
+        () = shutdown.asked() => return Ok(()),
+    };
+    let parts = Parts::assemble((config, told), clock, disk, doors.peers, logging).await?;
     let local = LocalSet::new();
     local.run_until(parts.run(doors.clients, doors.admin, shutdown)).await
 }
@@ -155,18 +152,18 @@ struct Parts {
     /// Tells that peers refuse this node's identity.
     refused: oneshot::Receiver<Failure>,
     home: Home<RealDisk>,
+    disk: RealDisk,
     is_first_start: bool,
 }
 
 impl Parts {
     async fn assemble(
-        mut config: Config,
+        (config, told): (Config, Told),
         clock: TokioClock,
         disk: RealDisk,
         peers: NetListener,
         logging: Logging,
     ) -> Result<Self, Failure> {
-        let told = roster::learn(&mut config).await?;
         let claims = Claims {
             cluster_name: config.cluster_name.clone(),
             node: config.node,
@@ -180,7 +177,7 @@ impl Parts {
         }
         let log_bytes_soft = config.log_disk_bytes;
         let log_options = LogOptions { log_bytes_soft, ..LogOptions::default() };
-        let (log, report) = ShardLog::open(disk, home.clone(), &log_options)
+        let (log, report) = ShardLog::open(disk.clone(), home.clone(), &log_options)
             .await
             .map_err(|error| data_failure(&error))?;
         tell(&report);
@@ -218,6 +215,7 @@ impl Parts {
             view: Rc::new(view),
             refused,
             home,
+            disk,
             is_first_start: stored == Stored::Nothing && is_founder,
         })
     }
@@ -280,22 +278,10 @@ impl Parts {
             let _ = tokio::time::timeout(LAST_ANSWERS_WITHIN, serving).await;
             return Err(failure);
         }
-        info!("stopping");
-        leave_offices(&offices, &mut shard_loop, &mut orders).await?;
-        // The receiver is the serving task's, which is there.
-        let _ = stop.send(true);
-        tokio::select! {
-            _ = tokio::time::timeout(STOP_WITHIN, &mut serving) => {}
-            ended = &mut shard_loop => return Err(shard_failure(ended)),
-            // Asked twice: quickly then.
-            order = orders.next() => order?,
-        }
-        self.shard.stop();
-        // Both end at once unless the disk hangs; then the next start recovers.
-        let _ = tokio::time::timeout(CLOSE_WITHIN, shard_loop).await;
-        let _ = tokio::time::timeout(CLOSE_WITHIN, self.log.0.close()).await;
-        info!("stopped");
-        Ok(())
+        let within = self.config.stop_timeout;
+        let (keyspace, shard, log, disk) = (offices, self.shard, self.log, self.disk);
+        let ending = Ending { keyspace, shard, log, disk, stop, within };
+        ending.run(serving, shard_loop, &mut orders).await
     }
 }
 
@@ -327,31 +313,6 @@ fn follower(
     }
 }
 
-/// Hands over all groups that this node leads. Each ends by itself: with its
-/// successor, or a few election timeouts later.
-async fn leave_offices(
-    keyspace: &Keyspace,
-    shard_loop: &mut ShardLoop,
-    orders: &mut Orders,
-) -> Result<(), Failure> {
-    let outcomes = tokio::select! {
-        outcomes = handover::hand_over(keyspace.groups(), Order::default()) => outcomes,
-        ended = shard_loop => return Err(shard_failure(ended)),
-        // Asked twice: quickly then.
-        order = orders.next() => return order,
-    };
-    let handed_over = outcomes.iter().filter(|outcome| outcome.error.is_none()).count();
-    if handed_over > 0 {
-        info!(groups = handed_over, "handed over");
-    }
-    for outcome in outcomes {
-        if let Some(error) = outcome.error {
-            warn!(group = outcome.group, "not handed over: {error}");
-        }
-    }
-    Ok(())
-}
-
 /// Tasks that bring the log's time to deadlines. They end with the node.
 fn keep_times(keyspace: &Keyspace) {
     for (group, timing) in keyspace.timings() {
@@ -359,8 +320,6 @@ fn keep_times(keyspace: &Keyspace) {
         spawn_local(expiry::keep_time(group.clone(), Rc::clone(timing), draw));
     }
 }
-
-type ShardLoop = JoinHandle<Result<(), ShardError>>;
 
 /// Tasks that never end by themselves.
 struct Tasks {
@@ -386,45 +345,6 @@ impl Tasks {
                 )),
                 None => part_failure("log's maintenance", ended),
             },
-        }
-    }
-}
-
-/// What ends a node from outside.
-struct Orders {
-    shutdown: Shutdown,
-    parent: Option<oneshot::Receiver<()>>,
-    refused: Option<oneshot::Receiver<Failure>>,
-}
-
-impl Orders {
-    fn new(shutdown: Shutdown, config: &Config, refused: oneshot::Receiver<Failure>) -> Self {
-        Self { shutdown, parent: config.exit_with_stdin.then(parent::gone), refused: Some(refused) }
-    }
-
-    /// Waits for the next order to stop; an error is one to stop at once.
-    async fn next(&mut self) -> Result<(), Failure> {
-        let mut parent = pin!(told(&mut self.parent));
-        let mut refused = pin!(told(&mut self.refused));
-        tokio::select! {
-            () = self.shutdown.asked() => Ok(()),
-            _ = &mut parent => Ok(()),
-            failure = &mut refused => match failure {
-                Some(failure) => Err(failure),
-                None => std::future::pending().await,
-            },
-        }
-    }
-}
-
-/// What a sender tells, once; never again, and never when there is none.
-async fn told<T>(receiver: &mut Option<oneshot::Receiver<T>>) -> Option<T> {
-    match receiver {
-        None => std::future::pending().await,
-        Some(waiting) => {
-            let value = waiting.await.ok();
-            *receiver = None;
-            value
         }
     }
 }
@@ -568,26 +488,4 @@ fn seed(seat: &Sender) -> u64 {
 fn hash_seed() -> Result<u64, Failure> {
     let random = random_incarnation().map_err(|error| data_failure(&error))?;
     Ok(u64::try_from(random.0 >> 64).unwrap_or_default())
-}
-
-fn shard_failure(ended: Result<Result<(), ShardError>, JoinError>) -> Failure {
-    match ended {
-        Ok(Err(error)) => Failure::new(Exit::Runtime, chain(&error)),
-        Ok(Ok(())) => Failure::runtime("the shard ended unasked; start the node again"),
-        Err(error) => broken_part("shard", &error),
-    }
-}
-
-fn part_failure(part: &str, ended: Result<(), JoinError>) -> Failure {
-    match ended {
-        Ok(()) => Failure::runtime(format!("the {part} ended unasked; start the node again")),
-        Err(error) => broken_part(part, &error),
-    }
-}
-
-fn broken_part(part: &str, error: &JoinError) -> Failure {
-    Failure::runtime(format!(
-        "the {part} broke ({error}); its last words are above, please report them; start the \
-         node again"
-    ))
 }

@@ -11,6 +11,7 @@
 //!
 //! Not here: how members change (`members.rs`).
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,10 +19,11 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use crate::config::{self, Config};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::member;
 use crate::members::{self, Op, Order, Roster};
 use crate::ports::{Group, Shard};
+use crate::supervisor;
 use raftlet::core::{Incarnation, NodeId, Sender};
 use raftlet_kv::SlotMap;
 use raftlet_log::{Home, RealDisk};
@@ -34,6 +36,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LINGER_LOOKS: u32 = 200;
 /// Looks between two askings to be let in.
 const ASK_LOOKS: u32 = 20;
+/// Between two askings whether the cluster serves.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// For one answer of the node that a node joins by.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -185,37 +189,38 @@ pub(crate) fn told(roster: &Roster) -> Told {
 }
 
 /// Of the cluster that this node joins: what its flags would say otherwise, and
-/// the members. At a later start nobody may answer any more.
+/// the members. At a later start nobody may answer any more, or the one who
+/// does waits for this very node to make a quorum: then its own log knows.
+/// `waiting` says what for meanwhile.
 ///
 /// # Errors
-/// Nobody answers at the first start; or the id was used there before.
-pub(crate) async fn learn(config: &mut Config) -> Result<Told, Failure> {
-    let Some(join) = &config.join else {
+/// Nobody serves in time at the first start; or the id was used there before.
+///
+/// # Cancel safety
+/// Dropped, it has changed nothing.
+pub(crate) async fn learn(config: &mut Config, waiting: &RefCell<String>) -> Result<Told, Failure> {
+    let Some(join) = config.join.clone() else {
         return Ok(Vec::new());
     };
-    let roster = match member::fetch(join, ANSWER_WITHIN).await {
-        Ok(roster) => roster,
-        Err(failure) if config.data_dir.join("IDENTITY").exists() => {
-            warn!("starts without what --join would tell: {failure}");
-            return Ok(Vec::new());
+    let has_begun = config.data_dir.join("IDENTITY").exists();
+    let roster = if has_begun {
+        match serving_roster(&join).await {
+            Ok(roster) => roster,
+            Err(why) => {
+                warn!("starts without what --join would tell: {why}");
+                return Ok(Vec::new());
+            }
         }
-        Err(failure) => return Err(failure),
+    } else {
+        first_roster(&join, config.join_timeout, waiting).await?
     };
-    if roster.groups.is_empty() && config.data_dir.join("IDENTITY").exists() {
-        // It may be waiting for this very node to make a quorum.
-        warn!("starts without what --join would tell: {join} does not serve yet");
-        return Ok(Vec::new());
-    }
     let groups = u64::try_from(roster.groups.len()).unwrap_or(u64::MAX);
-    config.slots = SlotMap::new(groups).map_err(|_| {
-        Failure::config(format!(
-            "--join {join}: that node does not serve yet; try again when it does"
-        ))
-    })?;
+    config.slots = SlotMap::new(groups)
+        .map_err(|error| Failure::caused(Exit::Config, &format!("--join {join}"), &error))?;
     config.initial_members = config::parse_members(&roster.founders)?;
     config.cluster_name.clone_from(&roster.cluster_name);
     let is_founder = config.initial_members.iter().any(|(node, _)| *node == config.node);
-    if is_founder && !config.data_dir.join("IDENTITY").exists() {
+    if is_founder && !has_begun {
         return Err(Failure::config(format!(
             "--node-id {} was a first member of that cluster, and ids are never used again; say \
              another",
@@ -224,6 +229,49 @@ pub(crate) async fn learn(config: &mut Config) -> Result<Told, Failure> {
     }
     info!(cluster = roster.cluster_name, groups = roster.groups.len(), "joins a cluster");
     Ok(told(&roster))
+}
+
+/// What a node tells of the cluster, once it serves.
+///
+/// # Errors
+/// In words: nobody answers there, or it does not serve yet.
+async fn serving_roster(admin: &str) -> Result<Roster, String> {
+    match member::fetch(admin, ANSWER_WITHIN).await {
+        Ok(roster) if roster.groups.is_empty() => Err(format!("{admin} does not serve yet")),
+        Ok(roster) => Ok(roster),
+        Err(failure) => Err(failure.message),
+    }
+}
+
+/// The same, asked again until somebody serves.
+async fn first_roster(
+    admin: &str,
+    within: Duration,
+    waiting: &RefCell<String>,
+) -> Result<Roster, Failure> {
+    let asking = async {
+        loop {
+            let why = match serving_roster(admin).await {
+                Ok(roster) => return roster,
+                Err(why) => why,
+            };
+            let text = format!("waits for the cluster that it joins: {why}");
+            if *waiting.borrow() != text {
+                info!("{text}");
+                supervisor::waiting(&text);
+                waiting.replace(text);
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    };
+    tokio::time::timeout(within, asking).await.map_err(|_| {
+        Failure::unreachable(format!(
+            "--join {admin}: {}, for {} ms now; start the cluster, or name the admin address of \
+             one of its nodes; --join-timeout-ms waits longer",
+            waiting.borrow(),
+            within.as_millis()
+        ))
+    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,11 @@ use serde::{Deserialize, Serialize};
 /// itself ready: some milliseconds of work.
 const APPLY_LAG_MAX: u64 = 10_000;
 
+/// What there is to do about it, for a person.
+const REMOVED: &str = "holds no seat here any more: this node was removed from the cluster. Stop \
+                       it; it can only come back under a new id, with --join, on an empty \
+                       directory";
+
 /// A node.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct NodeStatus {
@@ -166,6 +171,8 @@ pub(crate) enum Role {
     Leader,
     /// Acts no more: its storage failed or its machine broke.
     Halted,
+    /// Holds no seat any more: the node was removed from the group.
+    Removed,
 }
 
 /// Another member as this one sees it.
@@ -185,7 +192,7 @@ impl NodeStatus {
 
     /// What it takes to serve: each condition by name, and why it does not
     /// hold where it doesn't.
-    pub(crate) fn readiness(&self) -> [(&'static str, Option<String>); 4] {
+    pub(crate) fn readiness(&self) -> [(&'static str, Option<String>); 5] {
         let groups = self
             .waiting
             .clone()
@@ -199,13 +206,16 @@ impl NodeStatus {
             };
             Some(format!("group {} {what}{others}", first.group))
         };
+        // Who was removed looks for none.
+        let is_lost = |group: &GroupStatus| group.leader.is_none() && group.role != Role::Removed;
         let lags = |group: &GroupStatus| {
             group.commit_index.saturating_sub(group.applied_index) > APPLY_LAG_MAX
         };
         [
             ("groups", groups),
             ("halted", first("takes no part any more", &|group| group.role == Role::Halted)),
-            ("leader", first("knows no leader", &|group| group.leader.is_none())),
+            ("member", first(REMOVED, &|group| group.role == Role::Removed)),
+            ("leader", first("knows no leader", &is_lost)),
             ("apply", first("has much to apply", &lags)),
         ]
     }
@@ -279,6 +289,7 @@ impl Role {
             Self::Candidate => "candidate",
             Self::Leader => "leader",
             Self::Halted => "halted",
+            Self::Removed => "removed",
         }
     }
 }
@@ -347,6 +358,11 @@ mod tests {
         let mut leaderless = node();
         leaderless.groups[0].leader = None;
         assert!(!leaderless.is_ready());
+        let mut removed = leaderless;
+        removed.groups[0].role = Role::Removed;
+        let failed: Vec<_> =
+            removed.readiness().into_iter().filter(|(_, why)| why.is_some()).collect();
+        assert!(matches!(&failed[..], [("member", Some(why))] if why.contains("was removed")));
         let mut behind = node();
         behind.groups[0].commit_index += super::APPLY_LAG_MAX + 1;
         assert!(!behind.is_ready());

@@ -138,6 +138,7 @@ impl NodeView {
         let digest = digests.get(&status.group);
         let role = match (&status.halted, status.core.role) {
             (Some(_), _) => Role::Halted,
+            (None, _) if status.core.is_removed => Role::Removed,
             (None, CoreRole::Follower) => Role::Follower,
             (None, CoreRole::PreCandidate) => Role::PreCandidate,
             (None, CoreRole::Candidate) => Role::Candidate,

@@ -11,14 +11,22 @@
 //! a write             free      | old entry is written out, then changed
 //! ```
 //!
+//! A large collection is not written out in one go, neither in its turn nor
+//! ahead of it. It gets a moment of its own (`value/moment.rs`), goes on being
+//! changed, renamed or removed, and is read out in pieces.
+//!
 //! Invariants
 //! - Every key of the moment is written out, as it was then. One that is looked
-//!   at for a change and not changed may come twice, alike.
+//!   at for a change and not changed may come twice, alike, unless it is large.
 //! - A store has one capture at a time; a newer one, or a restore, ends it.
+//! - One step is bounded in keys and elements, and in bytes but for one string
+//!   or small collection ([`STEP_ITEMS_MAX`], [`STEP_BYTES`]).
 //! - What was written out and not fetched is bounded: beyond
 //!   [`PENDING_BYTES_MAX`] the capture gives up, and the store goes on.
 //!
 //! Not here: the bytes (`store/snapshot.rs`).
+
+use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
@@ -26,12 +34,20 @@ use crate::store::Store;
 use crate::store::entry::Entry;
 use crate::store::snapshot;
 use crate::store::table::Table;
+use crate::value::Value;
+use crate::value::moment::{self, MomentId, PieceMax};
 use raftlet::core::Index;
 
-/// A chunk is cut at this size: some 0.2 ms of walking and copying.
+/// A chunk: few of them make a gigabyte, and one is a small message.
 const CHUNK_BYTES: usize = 256 << 10;
-/// A chunk is never larger; the library takes as much.
-const CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Keys, elements and buckets that a step meets at most: some 0.1 ms of cache
+/// misses. Other work of the shard goes between two steps.
+const STEP_ITEMS_MAX: usize = 512;
+/// A step ends behind the key or element that reaches it: 20 µs of copying.
+const STEP_BYTES: usize = 64 << 10;
+/// A collection of more elements, or of more bytes, is read out in pieces.
+const WHOLE_LEN_MAX: usize = STEP_ITEMS_MAX;
+const WHOLE_BYTES_MAX: u64 = 64 << 10;
 /// Entries written out ahead of who fetches them. A disk that writes 100 MB/s
 /// keeps up with as many bytes of *first* overwrites a second.
 const PENDING_BYTES_MAX: usize = 256 << 20;
@@ -49,6 +65,20 @@ pub(crate) enum CaptureError {
     /// More was overwritten than fetched.
     #[error("{PENDING_BYTES_MAX} bytes were overwritten faster than the snapshot was written")]
     TooSlow,
+    /// A bug: a collection that was being read out is nowhere.
+    #[error("a collection left the keyspace without the snapshot being told; please report it")]
+    Lost,
+}
+
+/// What a step came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The next chunk.
+    Chunk(Bytes),
+    /// None yet: go on.
+    More,
+    /// There are no more.
+    End,
 }
 
 /// A store as of one moment.
@@ -61,18 +91,119 @@ pub(super) struct Capture {
     position: Option<u64>,
     /// All keys were taken out since: they are walked here.
     detached: Option<Table<Entry>>,
+    /// Large collections that are being read out, oldest first.
+    open: VecDeque<Open>,
+    /// How many there were.
+    opened: u32,
+    /// Read out and in nobody's hands: dropped bit by bit.
+    ruins: Vec<Value>,
     keys: u64,
     digest: u64,
-    pending: BytesMut,
+    pending: Chunks,
     is_ended: bool,
     failure: Option<CaptureError>,
 }
 
+/// A large collection that is being read out.
+#[derive(Debug)]
+struct Open {
+    number: u32,
+    place: Place,
+}
+
+/// Where it is now.
+#[derive(Debug)]
+enum Place {
+    /// What this key holds.
+    Key(Box<[u8]>),
+    /// On its way to another key, within one command.
+    Away,
+    /// Its key is gone, or holds something else: here.
+    Here(Value),
+}
+
+/// Bytes on their way out.
+#[derive(Debug, Default)]
+struct Chunks {
+    full: VecDeque<Bytes>,
+    last: BytesMut,
+    full_bytes: usize,
+}
+
+impl Chunks {
+    /// Appends what `put` puts.
+    fn put(&mut self, put: impl FnOnce(&mut BytesMut)) {
+        put(&mut self.last);
+        while self.last.len() >= CHUNK_BYTES {
+            self.full.push_back(self.last.split_to(CHUNK_BYTES).freeze());
+            self.full_bytes += CHUNK_BYTES;
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.full_bytes + self.last.len()
+    }
+
+    fn take_full(&mut self) -> Option<Bytes> {
+        let full = self.full.pop_front()?;
+        self.full_bytes -= full.len();
+        Some(full)
+    }
+
+    /// What is left when no more comes.
+    fn take_last(&mut self) -> Option<Bytes> {
+        (!self.last.is_empty()).then(|| std::mem::take(&mut self.last).freeze())
+    }
+}
+
 impl Capture {
-    /// Writes an entry out unless it is of later.
-    fn write(&mut self, key: &[u8], entry: &Entry) {
-        if entry.version <= self.index {
-            snapshot::put_entry(key, entry, &mut self.pending);
+    /// Writes an entry out, or begins to, unless it is of later.
+    fn write(&mut self, key: &[u8], entry: &mut Entry) {
+        if entry.version > self.index {
+            return;
+        }
+        if !is_large(entry) {
+            self.pending.put(|into| snapshot::put_entry(key, entry, into));
+            return;
+        }
+        if self.number_of(&mut entry.value).is_some() {
+            return;
+        }
+        let number = self.opened;
+        self.opened += 1;
+        self.pending.put(|into| snapshot::put_opening(number, key, entry, into));
+        if let Some(watched) = entry.value.watched() {
+            moment::begin(watched, MomentId { capture: self.id.0, number });
+        }
+        self.open.push_back(Open { number, place: Place::Key(key.into()) });
+    }
+
+    /// Which of the collections that are being read out this is.
+    fn number_of(&self, value: &mut Value) -> Option<u32> {
+        let id = value.watched()?.watch().id()?;
+        (id.capture == self.id.0 && self.failure.is_none()).then_some(id.number)
+    }
+
+    /// Takes over what a collection has written out ahead of its turn.
+    fn collect(&mut self, number: u32, value: &mut Value) {
+        let ahead = value.watched().map(|watched| watched.watch().take_ahead());
+        for piece in ahead.unwrap_or_default() {
+            self.pending.put(|into| snapshot::put_piece(number, &piece, into));
+        }
+        self.bound();
+    }
+
+    /// A collection that is being read out is somewhere else from now on.
+    fn move_to(&mut self, number: u32, place: Place) {
+        if let Some(open) = self.open.iter_mut().find(|open| open.number == number) {
+            open.place = place;
+        }
+    }
+
+    fn bound(&mut self) {
+        if self.pending.bytes() > PENDING_BYTES_MAX {
+            self.failure = Some(CaptureError::TooSlow);
+            self.pending = Chunks::default();
         }
     }
 
@@ -83,35 +214,113 @@ impl Capture {
             && self.position.is_some_and(|next| position >= next)
     }
 
-    /// Walks until a chunk is full, or all is walked.
-    fn walk(&mut self, entries: &Table<Entry>) {
-        let detached = self.detached.take();
-        let mut met = Vec::new();
-        while let Some(position) = self.position
-            && self.pending.len() < CHUNK_BYTES
-        {
-            self.position = detached.as_ref().unwrap_or(entries).walk(position, &mut met);
-            for (key, entry) in met.drain(..) {
-                self.write(key, entry);
+    /// Reads a little further. What was begun goes first, or collections that
+    /// are being changed would be more and more.
+    fn step(&mut self, entries: &mut Table<Entry>) {
+        let before = self.pending.bytes();
+        let mut items = 0;
+        while items < STEP_ITEMS_MAX && self.pending.bytes() < before + STEP_BYTES {
+            let mut detached = self.detached.take();
+            let of = detached.as_mut().unwrap_or(&mut *entries);
+            let met = if self.open.is_empty() { self.walk(of) } else { self.read_piece(of) };
+            self.detached = detached;
+            match met {
+                Some(met) => items += met,
+                None => break,
             }
         }
-        drop(met);
-        self.detached = detached;
+        self.clear_ruins();
     }
+
+    /// Walks one bucket; how much was met, `None` behind the last.
+    fn walk(&mut self, entries: &mut Table<Entry>) -> Option<usize> {
+        let mut met = Vec::new();
+        self.position = entries.walk(self.position?, &mut met);
+        let mut large: Vec<Box<[u8]>> = Vec::new();
+        let mut items = 1;
+        for (key, entry) in met {
+            if entry.version > self.index {
+                items += 1;
+            } else if is_large(entry) {
+                large.push(key.into());
+            } else {
+                items += entry.value.elements_len();
+                self.pending.put(|into| snapshot::put_entry(key, entry, into));
+            }
+        }
+        for key in large {
+            if let Some(entry) = entries.get_mut(&key) {
+                self.write(&key, entry);
+            }
+        }
+        Some(items)
+    }
+
+    /// Reads out a piece of the collection that was begun first; how many
+    /// elements it has.
+    fn read_piece(&mut self, entries: &mut Table<Entry>) -> Option<usize> {
+        let capture = self.id.0;
+        let open = self.open.front_mut()?;
+        let number = open.number;
+        let value = match &mut open.place {
+            Place::Key(key) => entries.get_mut(key).map(|entry| &mut entry.value),
+            Place::Here(value) => Some(value),
+            Place::Away => None,
+        };
+        let mut watched = value.and_then(Value::watched);
+        let id = watched.as_mut().and_then(|watched| watched.watch().id());
+        let Some(watched) = watched.filter(|_| id == Some(MomentId { capture, number })) else {
+            self.failure = Some(CaptureError::Lost);
+            return None;
+        };
+        let len = u32::try_from(STEP_ITEMS_MAX).unwrap_or(u32::MAX);
+        let piece = moment::walk(watched, PieceMax { len, bytes: STEP_BYTES });
+        if let Some(piece) = piece {
+            self.pending.put(|into| snapshot::put_piece(number, &piece, into));
+            return Some(usize::try_from(piece.len).unwrap_or(usize::MAX));
+        }
+        watched.watch().end();
+        if let Some(Open { place: Place::Here(value), .. }) = self.open.pop_front() {
+            self.ruins.push(value);
+        }
+        Some(1)
+    }
+
+    fn clear_ruins(&mut self) {
+        if let Some(ruin) = self.ruins.last_mut()
+            && !ruin.watched().is_some_and(|watched| watched.shed(STEP_ITEMS_MAX))
+        {
+            self.ruins.pop();
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.position.is_none() && self.open.is_empty()
+    }
+}
+
+/// Whether an entry is read out in pieces.
+fn is_large(entry: &Entry) -> bool {
+    let len = entry.value.elements_len();
+    len > WHOLE_LEN_MAX || (len > 1 && entry.used_bytes(&[]) > WHOLE_BYTES_MAX)
 }
 
 impl Store {
     /// Begins a capture of this moment.
     pub(crate) fn capture(&mut self) -> CaptureId {
+        self.end_any_capture();
         self.captures += 1;
         let id = CaptureId(self.captures);
-        let mut pending = BytesMut::new();
-        snapshot::put_head(self, &mut pending);
+        let mut pending = Chunks::default();
+        pending.put(|into| snapshot::put_head(self, into));
         self.captured = Some(Box::new(Capture {
             id,
             index: self.index,
             position: Some(0),
             detached: None,
+            open: VecDeque::new(),
+            opened: 0,
+            ruins: Vec::new(),
             keys: u64::try_from(self.entries.len()).unwrap_or(u64::MAX),
             digest: self.digest(),
             pending,
@@ -121,44 +330,67 @@ impl Store {
         id
     }
 
-    /// The next chunk of a capture; `None` behind the last.
+    /// Reads a capture out a little further.
     ///
     /// # Errors
     /// [`CaptureError`]: there will be no more.
-    pub(crate) fn next_chunk(&mut self, id: CaptureId) -> Result<Option<Bytes>, CaptureError> {
+    pub(crate) fn read_out(&mut self, id: CaptureId) -> Result<Step, CaptureError> {
         let captured = self.captured.as_mut().filter(|captured| captured.id == id);
         let captured = captured.ok_or(CaptureError::Replaced)?;
         if let Some(failure) = captured.failure {
             return Err(failure);
         }
-        captured.walk(&self.entries);
-        if captured.position.is_none() && !captured.is_ended {
-            captured.is_ended = true;
-            snapshot::put_end(captured.keys, captured.digest, &mut captured.pending);
+        if let Some(chunk) = captured.pending.take_full() {
+            return Ok(Step::Chunk(chunk));
         }
-        let len = captured.pending.len().min(CHUNK_BYTES_MAX);
-        Ok((len > 0).then(|| captured.pending.split_to(len).freeze()))
+        if captured.is_ended {
+            return Ok(captured.pending.take_last().map_or(Step::End, Step::Chunk));
+        }
+        captured.step(&mut self.entries);
+        if let Some(failure) = captured.failure {
+            return Err(failure);
+        }
+        if captured.is_done() {
+            captured.is_ended = true;
+            let (keys, digest) = (captured.keys, captured.digest);
+            captured.pending.put(|into| snapshot::put_end(keys, digest, into));
+        }
+        Ok(Step::More)
     }
 
     /// Nobody reads it any more.
     pub(crate) fn end_capture(&mut self, id: CaptureId) {
-        self.captured.take_if(|captured| captured.id == id);
+        if self.captured.as_ref().is_some_and(|captured| captured.id == id) {
+            self.end_any_capture();
+        }
     }
 
-    /// A key is about to change: what it holds is written out first if it is of
-    /// the captured moment and its turn has not come.
+    /// Collections that are being read out are left alone from now on.
+    pub(super) fn end_any_capture(&mut self) {
+        let Some(captured) = self.captured.take() else {
+            return;
+        };
+        for open in captured.open {
+            if let Place::Key(key) = open.place
+                && let Some(entry) = self.entries.get_mut(&key)
+                && let Some(watched) = entry.value.watched()
+            {
+                watched.watch().end();
+            }
+        }
+    }
+
+    /// A key is about to change: what it holds is written out first, or begins
+    /// to be, if it is of the captured moment and its turn has not come.
     pub(super) fn save(&mut self, key: &[u8]) {
         let Some(captured) = &mut self.captured else {
             return;
         };
         if captured.awaits(self.entries.position(key))
-            && let Some(entry) = self.entries.get(key)
+            && let Some(entry) = self.entries.get_mut(key)
         {
             captured.write(key, entry);
-            if captured.pending.len() > PENDING_BYTES_MAX {
-                captured.failure = Some(CaptureError::TooSlow);
-                captured.pending = BytesMut::new();
-            }
+            captured.bound();
         }
     }
 
@@ -170,29 +402,75 @@ impl Store {
             captured.detached = Some(entries);
         }
     }
+
+    /// A collection was changed in place: what it wrote out ahead is fetched.
+    pub(super) fn fetch_ahead(&mut self, key: &[u8]) {
+        let Some(captured) = &mut self.captured else {
+            return;
+        };
+        if let Some(entry) = self.entries.get_mut(key)
+            && let Some(number) = captured.number_of(&mut entry.value)
+        {
+            captured.collect(number, &mut entry.value);
+        }
+    }
+
+    /// A value was taken out of its key, and goes to another one or is let go.
+    pub(super) fn on_taken(&mut self, value: &mut Value) {
+        if let Some(captured) = &mut self.captured
+            && let Some(number) = captured.number_of(value)
+        {
+            captured.move_to(number, Place::Away);
+        }
+    }
+
+    /// A key has got this value.
+    pub(super) fn on_put(&mut self, key: &[u8], value: &mut Value) {
+        if let Some(captured) = &mut self.captured
+            && let Some(number) = captured.number_of(value)
+        {
+            captured.move_to(number, Place::Key(key.into()));
+        }
+    }
+
+    /// Nobody needs this value but a capture that reads it out.
+    pub(super) fn let_go(&mut self, mut value: Value) {
+        if let Some(captured) = &mut self.captured
+            && let Some(number) = captured.number_of(&mut value)
+        {
+            captured.move_to(number, Place::Here(value));
+        }
+    }
 }
 
 #[cfg(test)]
 impl Store {
-    /// Walks one bucket.
-    pub(super) fn step(&mut self, id: CaptureId) {
+    /// Walks one bucket, or reads one piece of `piece_len` elements.
+    pub(super) fn step_little(&mut self, id: CaptureId) {
         let captured = self.captured.as_mut().filter(|captured| captured.id == id).unwrap();
-        let mut met = Vec::new();
-        let detached = captured.detached.take();
-        if let Some(position) = captured.position {
-            let entries = detached.as_ref().unwrap_or(&self.entries);
-            captured.position = entries.walk(position, &mut met);
-            for (key, entry) in met {
-                captured.write(key, entry);
-            }
+        let mut detached = captured.detached.take();
+        let entries = detached.as_mut().unwrap_or(&mut self.entries);
+        if captured.open.is_empty() {
+            captured.walk(entries);
+        } else {
+            captured.read_piece(entries);
         }
         captured.detached = detached;
     }
 
-    /// Whether all is walked.
+    /// How many collections were read out in pieces.
+    pub(super) fn opened(&self, id: CaptureId) -> u32 {
+        self.captured.as_ref().filter(|captured| captured.id == id).unwrap().opened
+    }
+
+    /// Bytes that nobody has fetched.
+    pub(super) fn pending_bytes(&self, id: CaptureId) -> usize {
+        self.captured.as_ref().filter(|captured| captured.id == id).unwrap().pending.bytes()
+    }
+
+    /// Whether all is walked and read.
     pub(super) fn is_walked(&self, id: CaptureId) -> bool {
-        let captured = self.captured.as_ref().filter(|captured| captured.id == id).unwrap();
-        captured.position.is_none()
+        self.captured.as_ref().filter(|captured| captured.id == id).unwrap().is_done()
     }
 }
 

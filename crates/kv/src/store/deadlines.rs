@@ -36,6 +36,12 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
+    /// Drops up to `len` of them. False: none are left.
+    pub(super) fn shed(&mut self, len: usize) -> bool {
+        let dropped = (0..len).map_while(|_| self.keys.pop_first()).count();
+        dropped > 0
+    }
+
     pub(super) fn len(&self) -> usize {
         self.keys.len()
     }

@@ -4,8 +4,14 @@
 //! ```text
 //! head     "raftlet kv\n" · version u16 · seeded u8 · seed u64 · log time u64 · index u64
 //! entry    length u32 · kind u8 · deadline u64 · version u64 · key · value
+//! opening  length u32 · 6 u8 · number u32 · kind u8 · elements u64 · deadline u64
+//!          · version u64 · key
+//! piece    length u32 · 7 u8 · number u32 · position u64 · elements u32 · these
 //! end      length u32 · 0 u8 · keys u64 · digest u64
 //! ```
+//!
+//! A large collection is an opening and pieces. Those of one number make it up,
+//! each element once, in any order; others may stand between.
 //!
 //! A byte string is its length (u32) and itself. The bytes come in chunks that
 //! may end anywhere; the chunks' checksums are those of the file and the wire.
@@ -13,21 +19,27 @@
 //! Invariant: a stream makes a store only as a whole, with as many keys and the
 //! same digest as the one that was captured.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::store::Store;
 use crate::store::deadlines::Deadline;
 use crate::store::entry::Entry;
 use crate::value::Value;
+use crate::value::element::put_bytes;
 use crate::value::hash::Hash;
-use crate::value::list::{End, List};
+use crate::value::list::End;
+use crate::value::moment::Piece;
 use crate::value::score::Score;
 use crate::value::set::Set;
 use crate::value::sorted_set::SortedSet;
 use raftlet::core::Index;
 
 const MAGIC: &[u8] = b"raftlet kv\n";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+/// Version 1 had no pieces.
+const VERSION_MIN: u16 = 1;
 /// Bytes of the head.
 const HEAD_BYTES: usize = MAGIC.len() + 2 + 1 + 24;
 /// Bytes of a record's length.
@@ -39,6 +51,11 @@ const HASH: u8 = 2;
 const SET: u8 = 3;
 const LIST: u8 = 4;
 const SORTED_SET: u8 = 5;
+const OPENING: u8 = 6;
+const PIECE: u8 = 7;
+
+/// Elements that a step of restoring takes at most beyond one record: some 50 µs.
+const STEP_ITEMS_MAX: usize = 256;
 
 /// Why bytes are no snapshot of a store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,13 +98,7 @@ pub(super) fn put_head(store: &Store, into: &mut BytesMut) {
 pub(super) fn put_entry(key: &[u8], entry: &Entry, into: &mut BytesMut) {
     let start = into.len();
     into.put_u32_le(0);
-    into.put_u8(match entry.value {
-        Value::String(_) => STRING,
-        Value::Hash(_) => HASH,
-        Value::Set(_) => SET,
-        Value::List(_) => LIST,
-        Value::SortedSet(_) => SORTED_SET,
-    });
+    into.put_u8(kind_of(&entry.value));
     into.put_u64_le(entry.deadline.map_or(0, Deadline::ms));
     into.put_u64_le(entry.version.get());
     put_bytes(key, into);
@@ -119,6 +130,42 @@ pub(super) fn put_entry(key: &[u8], entry: &Entry, into: &mut BytesMut) {
     finish(start, into);
 }
 
+/// Appends what is said of a large collection before its pieces.
+pub(super) fn put_opening(number: u32, key: &[u8], entry: &Entry, into: &mut BytesMut) {
+    let start = into.len();
+    into.put_u32_le(0);
+    into.put_u8(OPENING);
+    into.put_u32_le(number);
+    into.put_u8(kind_of(&entry.value));
+    into.put_u64_le(u64::try_from(entry.value.elements_len()).unwrap_or(u64::MAX));
+    into.put_u64_le(entry.deadline.map_or(0, Deadline::ms));
+    into.put_u64_le(entry.version.get());
+    put_bytes(key, into);
+    finish(start, into);
+}
+
+/// Appends some of its elements.
+pub(super) fn put_piece(number: u32, piece: &Piece, into: &mut BytesMut) {
+    let start = into.len();
+    into.put_u32_le(0);
+    into.put_u8(PIECE);
+    into.put_u32_le(number);
+    into.put_u64_le(piece.first);
+    into.put_u32_le(piece.len);
+    into.put_slice(&piece.bytes);
+    finish(start, into);
+}
+
+fn kind_of(value: &Value) -> u8 {
+    match value {
+        Value::String(_) => STRING,
+        Value::Hash(_) => HASH,
+        Value::Set(_) => SET,
+        Value::List(_) => LIST,
+        Value::SortedSet(_) => SORTED_SET,
+    }
+}
+
 /// Ends the bytes of a store.
 pub(super) fn put_end(keys: u64, digest: u64, into: &mut BytesMut) {
     let start = into.len();
@@ -131,17 +178,11 @@ pub(super) fn put_end(keys: u64, digest: u64, into: &mut BytesMut) {
 
 fn finish(start: usize, into: &mut BytesMut) {
     let len = into.len() - start - LENGTH_BYTES;
-    // A collection above 4 GiB cannot be written: nor can its command be applied
-    // on any machine this runs on.
+    // Strings and pieces are far below 4 GiB: a command is.
     let len = u32::try_from(len).unwrap_or(u32::MAX);
     if let Some(field) = into.get_mut(start..start + LENGTH_BYTES) {
         field.copy_from_slice(&len.to_le_bytes());
     }
-}
-
-fn put_bytes(bytes: &[u8], into: &mut BytesMut) {
-    put_len(bytes.len(), into);
-    into.put_slice(bytes);
 }
 
 fn put_len(len: usize, into: &mut BytesMut) {
@@ -156,45 +197,75 @@ pub(crate) struct Restoring {
     rest: BytesMut,
     has_head: bool,
     records: u64,
+    /// Large collections of which elements are missing, by number.
+    open: BTreeMap<u32, Opened>,
+    /// Those whose pieces wait for their turn, which has come.
+    ready: VecDeque<u32>,
     end: Option<(u64, u64)>,
+}
+
+/// A large collection in the making.
+#[derive(Debug)]
+struct Opened {
+    key: Bytes,
+    deadline: Option<Deadline>,
+    version: Index,
+    kind: u8,
+    value: Value,
+    /// Elements when it is whole.
+    len: u64,
+    /// Elements so far.
+    next: u64,
+    /// Pieces that came before their turn, by position. Copies: the chunks they
+    /// came in are not kept for them.
+    early: BTreeMap<u64, (u32, Bytes)>,
 }
 
 impl Restoring {
     /// Nothing yet. About `hash_seed` see [`Store::new`].
     pub(crate) fn new(hash_seed: u64) -> Self {
-        let store = Store::new(hash_seed);
-        Self { store, rest: BytesMut::new(), has_head: false, records: 0, end: None }
+        Self {
+            store: Store::new(hash_seed),
+            rest: BytesMut::new(),
+            has_head: false,
+            records: 0,
+            open: BTreeMap::new(),
+            ready: VecDeque::new(),
+            end: None,
+        }
     }
 
-    /// Takes the next chunk.
+    /// Takes the next chunk in; [`step`](Self::step) reads it.
+    pub(crate) fn push(&mut self, chunk: &[u8]) {
+        self.rest.extend_from_slice(chunk);
+    }
+
+    /// Reads some of what was pushed. False: nothing is left to do before the
+    /// next chunk, or the end.
     ///
     /// # Errors
     /// [`SnapshotError`]: this will be no store.
-    pub(crate) fn push(&mut self, chunk: &[u8]) -> Result<(), SnapshotError> {
-        self.rest.extend_from_slice(chunk);
+    pub(crate) fn step(&mut self) -> Result<bool, SnapshotError> {
         if !self.has_head {
             if self.rest.len() < HEAD_BYTES {
-                return Ok(());
+                return Ok(false);
             }
             let mut head = self.rest.split_to(HEAD_BYTES).freeze();
             self.has_head = true;
             take_head(&mut self.store, &mut head).ok_or(SnapshotError::Version)?;
         }
-        while let Some(len) = self.rest.first_chunk::<LENGTH_BYTES>() {
-            let len = usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX);
-            if self.rest.len() - LENGTH_BYTES < len {
-                break;
+        let mut items = 0;
+        while items < STEP_ITEMS_MAX {
+            let read = match self.ready.front().copied() {
+                Some(number) => self.catch_up(number)?,
+                None => self.next_record()?,
+            };
+            if read == 0 {
+                return Ok(false);
             }
-            self.rest.advance(LENGTH_BYTES);
-            let record = self.rest.split_to(len).freeze();
-            self.records += 1;
-            let wrong = SnapshotError::Record { record: self.records };
-            if self.end.is_some() {
-                return Err(SnapshotError::Length);
-            }
-            self.take_record(record).ok_or(wrong)?;
+            items += read;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The store, when all is there and as it was.
@@ -202,7 +273,8 @@ impl Restoring {
     /// # Errors
     /// [`SnapshotError`] says what is not.
     pub(crate) fn finish(self) -> Result<Store, SnapshotError> {
-        let Some((keys, digest)) = self.end.filter(|_| self.rest.is_empty()) else {
+        let is_whole = self.rest.is_empty() && self.open.is_empty();
+        let Some((keys, digest)) = self.end.filter(|_| is_whole) else {
             return Err(SnapshotError::Length);
         };
         let found = u64::try_from(self.store.keys_len()).unwrap_or(u64::MAX);
@@ -212,25 +284,126 @@ impl Restoring {
         Ok(self.store)
     }
 
-    fn take_record(&mut self, mut record: Bytes) -> Option<()> {
+    /// Reads one record if it is whole. How many items it has.
+    fn next_record(&mut self) -> Result<usize, SnapshotError> {
+        let Some(len) = self.rest.first_chunk::<LENGTH_BYTES>() else {
+            return Ok(0);
+        };
+        let len = usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX);
+        if self.rest.len() - LENGTH_BYTES < len {
+            return Ok(0);
+        }
+        self.rest.advance(LENGTH_BYTES);
+        let record = self.rest.split_to(len).freeze();
+        self.records += 1;
+        if self.end.is_some() {
+            return Err(SnapshotError::Length);
+        }
+        self.take_record(record).ok_or(SnapshotError::Record { record: self.records })
+    }
+
+    fn take_record(&mut self, mut record: Bytes) -> Option<usize> {
         let kind = record.try_get_u8().ok()?;
-        if kind == END {
-            self.end = Some((record.try_get_u64_le().ok()?, record.try_get_u64_le().ok()?));
-            return record.is_empty().then_some(());
+        match kind {
+            END => {
+                self.end = Some((record.try_get_u64_le().ok()?, record.try_get_u64_le().ok()?));
+                return record.is_empty().then_some(1);
+            }
+            OPENING => return self.take_opening(record),
+            PIECE => return self.take_piece(record),
+            _ => {}
         }
         let deadline = Deadline::at_ms(record.try_get_u64_le().ok()?);
         let version = Index::new(record.try_get_u64_le().ok()?);
         let key = take_bytes(&mut record)?;
         let value = take_value(kind, self.store.seed(), &mut record)?;
+        let items = value.elements_len();
         self.store.put_as_of(&key, value, deadline, version);
-        record.is_empty().then_some(())
+        record.is_empty().then_some(items)
+    }
+
+    fn take_opening(&mut self, mut record: Bytes) -> Option<usize> {
+        let number = record.try_get_u32_le().ok()?;
+        let kind = record.try_get_u8().ok()?;
+        let len = record.try_get_u64_le().ok().filter(|len| *len > 0)?;
+        let opened = Opened {
+            deadline: Deadline::at_ms(record.try_get_u64_le().ok()?),
+            version: Index::new(record.try_get_u64_le().ok()?),
+            key: Bytes::copy_from_slice(&take_bytes(&mut record)?),
+            kind,
+            value: empty(kind, self.store.seed())?,
+            len,
+            next: 0,
+            early: BTreeMap::new(),
+        };
+        let is_new = self.open.insert(number, opened).is_none();
+        (is_new && record.is_empty()).then_some(1)
+    }
+
+    fn take_piece(&mut self, mut record: Bytes) -> Option<usize> {
+        let number = record.try_get_u32_le().ok()?;
+        let first = record.try_get_u64_le().ok()?;
+        let len = record.try_get_u32_le().ok().filter(|len| *len > 0)?;
+        let opened = self.open.get_mut(&number)?;
+        if first.checked_add(u64::from(len)).is_none_or(|end| end > opened.len) {
+            return None;
+        }
+        if first > opened.next {
+            let early = Bytes::copy_from_slice(&record);
+            return opened.early.insert(first, (len, early)).is_none().then_some(1);
+        }
+        let items = opened.take(first, len, record)?;
+        self.close(number)?;
+        Some(items)
+    }
+
+    /// Takes in a piece whose turn has come. How many elements it has.
+    fn catch_up(&mut self, number: u32) -> Result<usize, SnapshotError> {
+        let wrong = SnapshotError::Record { record: self.records };
+        let opened = self.open.get_mut(&number).ok_or(wrong.clone())?;
+        let next = opened.next;
+        let (len, record) = opened.early.remove(&next).ok_or(wrong.clone())?;
+        let items = opened.take(next, len, record).ok_or(wrong.clone())?;
+        self.ready.pop_front();
+        self.close(number).ok_or(wrong)?;
+        Ok(items)
+    }
+
+    /// Puts a collection into the store if it is whole.
+    fn close(&mut self, number: u32) -> Option<()> {
+        let opened = self.open.get(&number)?;
+        if opened.next < opened.len {
+            if opened.early.contains_key(&opened.next) {
+                self.ready.push_back(number);
+            }
+            return Some(());
+        }
+        let Opened { key, deadline, version, value, early, len, .. } = self.open.remove(&number)?;
+        // Elements that were there twice are fewer now.
+        let is_whole = u64::try_from(value.elements_len()).ok()? == len && early.is_empty();
+        self.store.put_as_of(&key, value, deadline, version);
+        is_whole.then_some(())
+    }
+}
+
+impl Opened {
+    /// Takes in the next elements.
+    fn take(&mut self, first: u64, len: u32, mut record: Bytes) -> Option<usize> {
+        if first != self.next {
+            return None;
+        }
+        for _ in 0..len {
+            take_element(self.kind, &mut self.value, &mut record)?;
+        }
+        self.next += u64::from(len);
+        record.is_empty().then(|| usize::try_from(len).unwrap_or(usize::MAX))
     }
 }
 
 fn take_head(store: &mut Store, head: &mut Bytes) -> Option<()> {
     let magic = head.split_to(MAGIC.len());
     let version = head.try_get_u16_le().ok()?;
-    if magic != MAGIC || version != VERSION {
+    if magic != MAGIC || !(VERSION_MIN..=VERSION).contains(&version) {
         return None;
     }
     let is_seeded = head.try_get_u8().ok()? == 1;
@@ -248,43 +421,43 @@ fn take_value(kind: u8, seed: u64, record: &mut Bytes) -> Option<Value> {
     if kind == STRING {
         return Some(Value::String(Bytes::copy_from_slice(&take_bytes(record)?)));
     }
-    let len = record.try_get_u32_le().ok()?;
-    if len == 0 {
-        return None;
+    let len = record.try_get_u32_le().ok().filter(|len| *len > 0)?;
+    let mut value = empty(kind, seed)?;
+    for _ in 0..len {
+        take_element(kind, &mut value, record)?;
     }
+    Some(value)
+}
+
+/// A collection without elements.
+fn empty(kind: u8, seed: u64) -> Option<Value> {
     Some(match kind {
-        HASH => {
-            let mut hash = Hash::new(seed);
-            for _ in 0..len {
-                let field = take_bytes(record)?;
-                hash.set(&field, &take_bytes(record)?);
-            }
-            Value::Hash(Box::new(hash))
-        }
-        SET => {
-            let mut set = Set::new(seed);
-            for _ in 0..len {
-                set.insert(&take_bytes(record)?);
-            }
-            Value::Set(Box::new(set))
-        }
-        LIST => {
-            let mut list = List::default();
-            for _ in 0..len {
-                list.push(End::Back, take_bytes(record)?.to_vec().into());
-            }
-            Value::List(Box::new(list))
-        }
-        SORTED_SET => {
-            let mut set = SortedSet::new(seed);
-            for _ in 0..len {
-                let score = Score::new(f64::from_bits(record.try_get_u64_le().ok()?))?;
-                set.set(&take_bytes(record)?, score);
-            }
-            Value::SortedSet(Box::new(set))
-        }
+        HASH => Value::Hash(Box::new(Hash::new(seed))),
+        SET => Value::Set(Box::new(Set::new(seed))),
+        LIST => Value::List(Box::default()),
+        SORTED_SET => Value::SortedSet(Box::new(SortedSet::new(seed))),
         _ => return None,
     })
+}
+
+/// Takes one element of a collection in, behind those before it.
+fn take_element(kind: u8, value: &mut Value, record: &mut Bytes) -> Option<()> {
+    match (kind, value) {
+        (HASH, Value::Hash(hash)) => {
+            let field = take_bytes(record)?;
+            hash.set(&field, &take_bytes(record)?);
+        }
+        (SET, Value::Set(set)) => {
+            set.insert(&take_bytes(record)?);
+        }
+        (LIST, Value::List(list)) => list.push(End::Back, take_bytes(record)?.to_vec().into()),
+        (SORTED_SET, Value::SortedSet(set)) => {
+            let score = Score::new(f64::from_bits(record.try_get_u64_le().ok()?))?;
+            set.set(&take_bytes(record)?, score);
+        }
+        _ => return None,
+    }
+    Some(())
 }
 
 fn take_bytes(record: &mut Bytes) -> Option<Bytes> {

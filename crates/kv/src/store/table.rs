@@ -190,6 +190,14 @@ impl<V> Table<V> {
         (next < POSITION_END).then_some(next)
     }
 
+    /// Takes up to `len` buckets off, and leaves a ruin in which nothing is found.
+    /// `None`: nothing is left.
+    pub(super) fn take_apart(&mut self, len: usize) -> Option<impl Iterator<Item = V>> {
+        let rest = self.buckets.len().saturating_sub(len);
+        let off = self.buckets.split_off(rest);
+        (!off.is_empty()).then(|| off.into_iter().flatten().map(|item| item.value))
+    }
+
     fn hash(&self, key: &[u8]) -> u64 {
         xxh3_64_with_seed(key, self.seed)
     }

@@ -2,8 +2,11 @@
 //!
 //! Not here: the order's law and the buckets behind it (`value/index_map.rs`).
 
+use bytes::BytesMut;
+
 use crate::value::element;
 use crate::value::index_map::IndexMap;
+use crate::value::moment::{Watch, Watched};
 
 /// What a field takes beyond its bytes and its value's: an entry of 40 bytes
 /// with spare room, up to two buckets of 4 bytes, and two allocations' headers.
@@ -85,6 +88,24 @@ impl Hash {
     /// Roughly the memory that fields and values take.
     pub(crate) fn used_bytes(&self) -> usize {
         self.used_bytes
+    }
+}
+
+impl Watched for Hash {
+    fn watch(&mut self) -> &mut Watch {
+        self.fields.watch()
+    }
+
+    fn elements_len(&self) -> usize {
+        self.fields.len()
+    }
+
+    fn put_element(&self, position: usize, into: &mut BytesMut) {
+        self.fields.put_element(position, into);
+    }
+
+    fn shed(&mut self, len: usize) -> bool {
+        self.fields.shed(len)
     }
 }
 

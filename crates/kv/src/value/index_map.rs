@@ -21,7 +21,11 @@
 //!
 //! Not here: what entries mean, their bytes in the accounts, their digests.
 
+use bytes::BytesMut;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::value::element::Beside;
+use crate::value::moment::Watch;
 
 /// Up to this many entries a map is searched from the front and keeps its order
 /// over removals. Redis's default for compact collections; 128 comparisons of
@@ -39,6 +43,8 @@ pub(crate) struct IndexMap<K, V> {
     /// small.
     buckets: Vec<u32>,
     seed: u64,
+    /// While it is read out: told of what is about to change its place or value.
+    watch: Watch,
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +57,7 @@ struct Entry<K, V> {
 }
 
 /// The same entries in the same order, whatever the seeds.
-impl<K: AsRef<[u8]>, V: PartialEq> PartialEq for IndexMap<K, V> {
+impl<K: AsRef<[u8]>, V: Beside + PartialEq> PartialEq for IndexMap<K, V> {
     fn eq(&self, other: &Self) -> bool {
         let pair = |(key, value): (&K, &V), (other_key, other_value): (&K, &V)| {
             key.as_ref() == other_key.as_ref() && value == other_value
@@ -61,12 +67,12 @@ impl<K: AsRef<[u8]>, V: PartialEq> PartialEq for IndexMap<K, V> {
     }
 }
 
-impl<K: AsRef<[u8]>, V: Eq> Eq for IndexMap<K, V> {}
+impl<K: AsRef<[u8]>, V: Beside + Eq> Eq for IndexMap<K, V> {}
 
-impl<K: AsRef<[u8]>, V> IndexMap<K, V> {
+impl<K: AsRef<[u8]>, V: Beside> IndexMap<K, V> {
     /// An empty map. `seed` scatters keys and shows nowhere.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { entries: Vec::new(), buckets: Vec::new(), seed }
+        Self { entries: Vec::new(), buckets: Vec::new(), seed, watch: Watch::default() }
     }
 
     /// Puts `value` at `key`, which must not be there.
@@ -92,6 +98,9 @@ impl<K: AsRef<[u8]>, V> IndexMap<K, V> {
     /// Takes the entry at `position` out.
     pub(crate) fn remove_at(&mut self, position: usize) -> Option<(K, V)> {
         let last = self.entries.len().checked_sub(1).filter(|last| position <= *last)?;
+        if self.watch.is_on() {
+            self.save_moved(position, last);
+        }
         let entry = if self.entries.len() <= SMALL_LEN_MAX {
             self.entries.remove(position)
         } else {
@@ -112,7 +121,9 @@ impl<K: AsRef<[u8]>, V> IndexMap<K, V> {
 
     pub(crate) fn get_mut(&mut self, key: &[u8]) -> Option<&mut V> {
         let position = self.position(key)?;
-        self.entries.get_mut(position).map(|entry| &mut entry.value)
+        let entry = self.entries.get_mut(position)?;
+        self.watch.save(position, |into| V::put(entry.key.as_ref(), &entry.value, into));
+        Some(&mut entry.value)
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Option<&V> {
@@ -158,6 +169,36 @@ impl<K: AsRef<[u8]>, V> IndexMap<K, V> {
         let shown = self.entries.get(start..end).unwrap_or_default();
         let next = u64::try_from(start).unwrap_or_default();
         (next, shown.iter().map(|entry| (&entry.key, &entry.value)))
+    }
+
+    /// Where whoever reads it out is kept.
+    pub(crate) fn watch(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+
+    /// Appends an element as it stands in a snapshot.
+    pub(crate) fn put_element(&self, position: usize, into: &mut BytesMut) {
+        if let Some(entry) = self.entries.get(position) {
+            V::put(entry.key.as_ref(), &entry.value, into);
+        }
+    }
+
+    /// Drops up to `len` entries, and with the first the means to find any.
+    pub(crate) fn shed(&mut self, len: usize) -> bool {
+        self.buckets = Vec::new();
+        self.entries.truncate(self.entries.len().saturating_sub(len));
+        !self.entries.is_empty()
+    }
+
+    /// What a removal takes out or moves is told to whoever reads the map out.
+    fn save_moved(&mut self, position: usize, last: usize) {
+        let moved = if last < SMALL_LEN_MAX { position + 1..last + 1 } else { last..last + 1 };
+        for position in std::iter::once(position).chain(moved) {
+            if let Some(entry) = self.entries.get(position) {
+                let put = |into: &mut BytesMut| V::put(entry.key.as_ref(), &entry.value, into);
+                self.watch.save(position, put);
+            }
+        }
     }
 
     fn position(&self, key: &[u8]) -> Option<usize> {
@@ -300,6 +341,12 @@ fn index_of(position: u32) -> usize {
 mod tests {
     use super::*;
     use crate::value::random::Random;
+
+    impl Beside for u64 {
+        fn put(key: &[u8], beside: &Self, into: &mut BytesMut) {
+            Beside::put(key, &Box::<[u8]>::from(beside.to_le_bytes()), into);
+        }
+    }
 
     type Map = IndexMap<Box<[u8]>, u64>;
 

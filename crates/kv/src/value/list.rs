@@ -12,7 +12,10 @@
 
 use std::collections::VecDeque;
 
+use bytes::BytesMut;
+
 use crate::value::element;
+use crate::value::moment::{Watch, Watched};
 
 /// What an element takes beyond its bytes: a place in the ring with spare room,
 /// and an allocation's header.
@@ -30,6 +33,8 @@ pub(crate) struct List {
     digest: u64,
     power: u64,
     used_bytes: usize,
+    /// While it is read out: told of what is about to change.
+    watch: Watch,
 }
 
 /// One of the two ends of a list.
@@ -43,7 +48,8 @@ pub enum End {
 
 impl Default for List {
     fn default() -> Self {
-        Self { elements: VecDeque::new(), digest: 0, power: 1, used_bytes: 0 }
+        let (elements, watch) = (VecDeque::new(), Watch::default());
+        Self { elements, digest: 0, power: 1, used_bytes: 0, watch }
     }
 }
 
@@ -54,6 +60,7 @@ impl List {
         match end {
             End::Front => {
                 self.digest = self.digest.wrapping_mul(BASE).wrapping_add(part);
+                self.watch.shift(1);
                 self.elements.push_front(element);
             }
             End::Back => {
@@ -65,9 +72,17 @@ impl List {
     }
 
     pub(crate) fn pop(&mut self, end: End) -> Option<Box<[u8]>> {
+        let last = self.elements.len().checked_sub(1)?;
         let element = match end {
-            End::Front => self.elements.pop_front()?,
-            End::Back => self.elements.pop_back()?,
+            End::Front => {
+                self.save(0);
+                self.watch.shift(-1);
+                self.elements.pop_front()?
+            }
+            End::Back => {
+                self.save(last);
+                self.elements.pop_back()?
+            }
         };
         let part = element::part(&element);
         self.used_bytes = self.used_bytes.saturating_sub(element_bytes(&element));
@@ -82,6 +97,7 @@ impl List {
 
     /// Replaces the element at `position`. False: there is none.
     pub(crate) fn set(&mut self, position: usize, element: &[u8]) -> bool {
+        self.save(position);
         let Some(slot) = self.elements.get_mut(position) else {
             return false;
         };
@@ -96,6 +112,7 @@ impl List {
 
     /// Puts an element before the one at `position`, or last if there is none.
     pub(crate) fn insert(&mut self, position: usize, element: &[u8]) {
+        self.save_all();
         self.elements.insert(position.min(self.elements.len()), element.into());
         self.recount();
     }
@@ -103,6 +120,7 @@ impl List {
     /// Takes out elements equal to `element`, at most `len_max` of them,
     /// counted from `from`. Returns how many those were.
     pub(crate) fn remove(&mut self, element: &[u8], from: End, len_max: usize) -> usize {
+        self.save_all();
         let mut removed_len = 0;
         let mut is_kept = |held: &[u8]| {
             let goes = removed_len < len_max && held == element;
@@ -170,13 +188,26 @@ impl List {
 
     /// Sums up anew after a change in the middle, which moved elements anyway.
     fn recount(&mut self) {
-        let elements = std::mem::take(self).elements;
-        for element in &elements {
+        (self.digest, self.power, self.used_bytes) = (0, 1, 0);
+        for element in &self.elements {
             self.digest = self.digest.wrapping_add(element::part(element).wrapping_mul(self.power));
             self.power = self.power.wrapping_mul(BASE);
             self.used_bytes = self.used_bytes.saturating_add(element_bytes(element));
         }
-        self.elements = elements;
+    }
+
+    /// What is about to change is told to whoever reads the list out.
+    fn save(&mut self, position: usize) {
+        if let Some(element) = self.elements.get(position) {
+            self.watch.save(position, |into| element::put_bytes(element, into));
+        }
+    }
+
+    /// A change in the middle, which costs the length of the list anyway.
+    fn save_all(&mut self) {
+        if self.watch.is_on() {
+            (0..self.elements.len()).for_each(|position| self.save(position));
+        }
     }
 
     /// Gives memory back after removals; a half-empty ring keeps it.
@@ -185,6 +216,27 @@ impl List {
         if self.elements.capacity() > len.saturating_mul(4).saturating_add(8) {
             self.elements.shrink_to(len.saturating_mul(2));
         }
+    }
+}
+
+impl Watched for List {
+    fn watch(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+
+    fn elements_len(&self) -> usize {
+        self.elements.len()
+    }
+
+    fn put_element(&self, position: usize, into: &mut BytesMut) {
+        if let Some(element) = self.elements.get(position) {
+            element::put_bytes(element, into);
+        }
+    }
+
+    fn shed(&mut self, len: usize) -> bool {
+        self.elements.truncate(self.elements.len().saturating_sub(len));
+        !self.elements.is_empty()
     }
 }
 

@@ -105,6 +105,12 @@ impl Ranking {
         partial.iter().rev().chain(whole.iter().rev().flat_map(|chunk| chunk.iter().rev()))
     }
 
+    /// Drops up to `len` elements, or a chunk more, and leaves a ruin.
+    pub(crate) fn shed(&mut self, len: usize) -> bool {
+        self.chunks.truncate(self.chunks.len().saturating_sub(len.div_ceil(CHUNK_LEN_LOW)));
+        !self.chunks.is_empty()
+    }
+
     /// The chunk where an element is, or where it would have to be.
     fn chunk_of(&self, score: Score, member: &[u8]) -> usize {
         self.chunks.partition_point(|chunk| {

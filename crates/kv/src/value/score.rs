@@ -7,6 +7,10 @@
 
 use std::cmp::Ordering;
 
+use bytes::{BufMut, BytesMut};
+
+use crate::value::element::{self, Beside};
+
 /// A double that is a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score(f64);
@@ -137,6 +141,14 @@ fn has_nonzero_digit(text: &[u8]) -> bool {
     let exponent = if is_hexadecimal { b'p' } else { b'e' };
     let digits = text.iter().take_while(|byte| !byte.eq_ignore_ascii_case(&exponent));
     digits.clone().any(|byte| byte.is_ascii_hexdigit() && *byte != b'0')
+}
+
+/// Members with scores.
+impl Beside for Score {
+    fn put(key: &[u8], beside: &Self, into: &mut BytesMut) {
+        into.put_u64_le(beside.value().to_bits());
+        element::put_bytes(key, into);
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,11 @@
 //! Not here: the order's law and the buckets behind it (`value/index_map.rs`),
 //! and what several sets have in common (`store/set.rs`).
 
+use bytes::BytesMut;
+
 use crate::value::element;
 use crate::value::index_map::IndexMap;
+use crate::value::moment::{Watch, Watched};
 
 /// What a member takes beyond its bytes: an entry of 24 bytes with spare room, up
 /// to two buckets of 4 bytes, and an allocation's header.
@@ -88,6 +91,24 @@ impl Set {
             self.used_bytes = self.used_bytes.saturating_sub(member_bytes(member));
         }
         member
+    }
+}
+
+impl Watched for Set {
+    fn watch(&mut self) -> &mut Watch {
+        self.members.watch()
+    }
+
+    fn elements_len(&self) -> usize {
+        self.members.len()
+    }
+
+    fn put_element(&self, position: usize, into: &mut BytesMut) {
+        self.members.put_element(position, into);
+    }
+
+    fn shed(&mut self, len: usize) -> bool {
+        self.members.shed(len)
     }
 }
 

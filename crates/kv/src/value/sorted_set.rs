@@ -10,8 +10,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::BytesMut;
+
 use crate::value::element;
 use crate::value::index_map::{IndexMap, SMALL_LEN_MAX};
+use crate::value::moment::{Watch, Watched};
 use crate::value::ranking::{Ranked, Ranking};
 use crate::value::score::Score;
 
@@ -140,6 +143,24 @@ impl SortedSet {
     /// Roughly the memory that members take.
     pub(crate) fn used_bytes(&self) -> usize {
         self.used_bytes
+    }
+}
+
+impl Watched for SortedSet {
+    fn watch(&mut self) -> &mut Watch {
+        self.scores.watch()
+    }
+
+    fn elements_len(&self) -> usize {
+        self.scores.len()
+    }
+
+    fn put_element(&self, position: usize, into: &mut BytesMut) {
+        self.scores.put_element(position, into);
+    }
+
+    fn shed(&mut self, len: usize) -> bool {
+        self.ranking.shed(len) | self.scores.shed(len)
     }
 }
 

@@ -1,14 +1,17 @@
 //! Claims about the store as a state machine.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use raftlet::StateMachine;
 use raftlet::core::{Index, Term};
-use raftlet_kv::{Command, KeyCommand, Machine, Response, StringCommand, StringQuery};
+use raftlet::{ChunkError, ChunkSource, StateMachine};
+use raftlet_kv::{
+    Command, HashChange, HashCommand, KeyCommand, Machine, Response, StringCommand, StringQuery,
+};
 
 /// Applies the commands as entries 1, 2, ... in batches of `batch_len`.
 fn apply(machine: &mut Machine, payloads: &[Vec<u8>], batch_len: usize) -> Vec<Response> {
@@ -108,4 +111,67 @@ fn an_entry_that_is_no_command_halts_by_name_and_place() {
     assert_eq!(error.index, Index::new(5));
     assert!(error.detail.contains("upgrade this node"), "{}", error.detail);
     assert_eq!(responses, [Response::Ok]);
+}
+
+/// Chunks of a machine's state, a few bytes each.
+struct Cut(VecDeque<Bytes>);
+
+impl ChunkSource for Cut {
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, ChunkError> {
+        Ok(self.0.pop_front())
+    }
+}
+
+/// What a future comes to, and how many times it let others run on its way.
+fn finish<T>(future: impl Future<Output = T>) -> (T, usize) {
+    let mut future = pin!(future);
+    let mut breaks = 0;
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => return (value, breaks),
+            Poll::Pending => breaks += 1,
+        }
+    }
+}
+
+#[test]
+fn a_shard_does_other_work_while_a_large_state_is_read_out_dropped_and_restored() {
+    let mut machine = Machine::new(1);
+    let many = 20_000;
+    let log: Vec<Vec<u8>> = (0..many)
+        .flat_map(|at| {
+            let key = bytes(format!("k{at}"));
+            let change = HashChange::Set(vec![(key.clone(), bytes("value"))]);
+            let field = HashCommand { key: bytes("one large hash"), change };
+            [payload(StringCommand::Set { key, value: bytes("v") }), payload(field)]
+        })
+        .collect();
+    apply(&mut machine, &log, 512);
+    // 40 000 keys and fields; each break comes after some 512 at most.
+    let few = 2 * many / 512 / 2;
+    let mut chunks = VecDeque::new();
+    let mut breaks = 0;
+    let mut source = machine.snapshot().expect("it takes snapshots");
+    loop {
+        let (chunk, between) = finish(source.next_chunk());
+        breaks += between;
+        match chunk.expect("it is read out to its end") {
+            Some(chunk) => chunks.push_back(chunk),
+            None => break,
+        }
+    }
+    assert!(breaks > few, "{breaks} breaks of reading out");
+    assert!(chunks.len() > 2 && chunks.iter().all(|chunk| chunk.len() <= 256 << 10));
+    drop(source);
+
+    let mut empty = Machine::new(2);
+    let (restored, breaks) = finish(empty.restore(&mut Cut(chunks.clone())));
+    restored.expect("restored");
+    assert!(breaks > few, "{breaks} breaks of restoring");
+    assert_eq!(empty.digest(), machine.digest());
+    // The second time there is something to be dropped before.
+    let (restored, again) = finish(empty.restore(&mut Cut(chunks)));
+    restored.expect("restored over its own");
+    assert!(again > breaks + few / 2, "{again} breaks, {breaks} without dropping");
+    assert_eq!(empty.digest(), machine.digest());
 }

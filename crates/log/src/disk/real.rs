@@ -100,6 +100,19 @@ impl RealDisk {
         })))
     }
 
+    /// Ends when everything that was handed over so far has ended.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the waiting and nothing else.
+    pub async fn settled(&self) {
+        let lanes = [&self.0.log, &self.0.reads, &self.0.background];
+        // Queued behind what is there, on all at once.
+        let ends = lanes.map(|lane| lane.run(|| ()));
+        for end in ends {
+            end.await;
+        }
+    }
+
     fn dir(&self) -> Arc<PathBuf> {
         Arc::clone(&self.0.dir)
     }

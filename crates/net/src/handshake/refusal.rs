@@ -173,8 +173,9 @@ impl Refusal {
 
     pub(crate) fn stranger(me: NodeId, node: NodeId) -> Self {
         let text = format!(
-            "node {node} is no member that node {me} knows; add it to the cluster first, with \
-             `raftlet serve --join HOST:PORT` or `raftlet member add`, or correct --node-id"
+            "node {node} is no member that node {me} knows; one that was removed comes back under \
+             a new id only, with `raftlet serve --join HOST:PORT` on an empty directory; add a new \
+             one the same way, or with `raftlet member add`, or correct --node-id"
         );
         Self::new(RefusalReason::Stranger, text)
     }

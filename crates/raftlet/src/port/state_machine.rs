@@ -41,8 +41,8 @@ pub struct ChunkError {
 /// A machine's state as a stream of chunks, in the machine's own form.
 pub trait ChunkSource: 'static {
     /// The next chunk, from 1 to [`SNAPSHOT_CHUNK_BYTES_MAX`] bytes; `None` at
-    /// the end. Some 256 KiB make few chunks and short pauses: the shard does
-    /// other work between two of them, not meanwhile.
+    /// the end. Some 256 KiB make few chunks. The shard does other work between
+    /// two polls, so one that takes long to make is made in several.
     ///
     /// [`SNAPSHOT_CHUNK_BYTES_MAX`]: crate::SNAPSHOT_CHUNK_BYTES_MAX
     ///
@@ -76,8 +76,10 @@ impl ChunkSource for NoChunks {
 /// 6. What `snapshot` gives is the state at that moment, whatever is applied
 ///    while it is read: the machine shares what it has and copies what it
 ///    changes. `snapshot` itself takes no longer than a hand-over.
-/// 7. `restore` puts that state in the place of its own, all of it or, with an
-///    error, nothing. The same commands on it then have the same effects.
+/// 7. `restore` puts that state in the place of its own, all of it. The same
+///    commands on it then have the same effects. It may drop its own first, so
+///    that there is never room taken for two; after an error nobody asks it for
+///    anything any more.
 pub trait StateMachine: 'static {
     /// What callers propose.
     type Command;

@@ -28,13 +28,13 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use crate::applier::Start;
-use crate::couriers::{Receiving, Restored, Sending};
+use crate::couriers::{Couriers, Receiving, Restored, Sending};
 use crate::effects::{Courier, Work};
 use crate::error::SnapshotError;
 use crate::port::{GroupInfo, SnapshotMeta, StateMachine};
 use crate::shard::state::{Phase, State};
 use crate::snapshot::{Asked, head};
-use crate::status::{SnapshotProgress, SnapshotsStatus};
+use crate::status::{SnapshotFills, SnapshotProgress, SnapshotsStatus};
 use crate::timers::Slot;
 use raftlet_core::{
     Body, Index, LogId, Message, NodeId, Now, Sender, SnapshotAck, SnapshotOutcome, SnapshotPart,
@@ -321,12 +321,11 @@ impl<M: StateMachine> State<M> {
                     self.due.wakers.extend(receiving.waker.take());
                     return;
                 }
+                // Twice, or one is missing: the sender does not know how far it
+                // is, as after a break.
                 self.counters.snapshot_parts_dropped += 1;
-                let wanted = receiving.written;
-                if number == 0 {
-                    let outcome = SnapshotOutcome::Wants { number: wanted };
-                    self.answer_part(slot, from, last, outcome);
-                }
+                let outcome = SnapshotOutcome::Wants { number: receiving.written };
+                self.answer_part(slot, from, last, outcome);
             }
             former => {
                 let is_new = former.is_none();
@@ -451,6 +450,28 @@ impl<M: StateMachine> State<M> {
 
     fn is_carrying(&self) -> bool {
         !self.couriers.receives.is_empty()
+    }
+
+    /// How much of the bounds is taken.
+    pub(crate) fn snapshot_fills(&self) -> SnapshotFills {
+        let Couriers { sends, receives, waiting, taking, takes_waiting, .. } = &self.couriers;
+        let ahead = usize::try_from(PARTS_AHEAD).unwrap_or(usize::MAX);
+        let transfers_max = self.options.snapshot_transfers_max;
+        SnapshotFills {
+            taking: *taking,
+            taking_max: TAKES_MAX,
+            takes_waiting: takes_waiting.len(),
+            sending: sends.len(),
+            receiving: receives.len(),
+            transfers_max,
+            sends_waiting: waiting.len(),
+            parts_waiting: receives.values().map(|receiving| receiving.queue.len()).sum(),
+            parts_waiting_max: ahead.saturating_mul(transfers_max),
+            parts_sending: sends.values().map(|sending| sending.parts).sum(),
+            parts_sent: sends.values().map(|sending| sending.wanted).sum(),
+            parts_receiving: receives.values().map(|receiving| receiving.parts).sum(),
+            parts_received: receives.values().map(|receiving| receiving.written).sum(),
+        }
     }
 
     /// Progress, for operators.

@@ -101,6 +101,8 @@ pub(crate) struct State<M: StateMachine> {
     pub(super) output: Output,
     pub(super) timers: Timers,
     pub(super) dirty: Vec<Slot>,
+    /// The last turn applied as much as it may, and more is committed.
+    pub(crate) is_backlogged: bool,
     /// Groups whose proposals wait for the gathering write to start.
     pub(super) stalled: Vec<Slot>,
     pub(super) sweeps: VecDeque<Sweep>,
@@ -145,6 +147,7 @@ impl<M: StateMachine> State<M> {
             output: Output::default(),
             timers: Timers::default(),
             dirty: Vec::new(),
+            is_backlogged: false,
             stalled: Vec::new(),
             sweeps: VecDeque::new(),
             liveness: BTreeMap::new(),
@@ -418,6 +421,10 @@ impl<M: StateMachine> State<M> {
             inbox_bytes_max: self.options.inbox_bytes_max,
             inbox_messages,
             inbox_bytes,
+            storage_reads_waiting: self.storage_reads.len(),
+            storage_reads_under_way: self.storage_reads_under_way,
+            storage_reads_max: self.options.fetches_max,
+            snapshots: self.snapshot_fills(),
             is_full: self.space_refusal().is_some(),
             shortage: self.shortage(),
             pinned_groups: self.space.pinned(),

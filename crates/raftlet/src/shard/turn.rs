@@ -47,6 +47,7 @@ impl<M: StateMachine> State<M> {
     ) {
         self.now = now;
         self.counters.turns += 1;
+        self.is_backlogged = false;
         self.writer.begin_turn();
         if let Some((batch, result)) = written {
             self.on_written(now, batch, result);
@@ -202,6 +203,7 @@ impl<M: StateMachine> State<M> {
             || !member.held.is_empty()
             || member.policy.is_due(now.time, applied, &self.options)
             || member.policy.is_in_the_way(now.time, member.core.base().index, applied);
+        self.is_backlogged |= member.applier.is_behind();
         count_log_bytes(&mut self.log_bytes, member);
         if goes_on {
             self.mark_dirty(slot);

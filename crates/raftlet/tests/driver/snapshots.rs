@@ -194,3 +194,36 @@ fn a_disk_without_room_takes_no_snapshot_and_the_group_goes_on() {
     assert_eq!(cluster.outcome(1, "after"), Ok(21));
     assert!(cluster.executor.block_on(cluster.group(1).snapshot()).is_ok());
 }
+
+#[test]
+fn what_arrived_before_a_break_and_was_not_acknowledged_costs_no_more_than_a_round_trip() {
+    let mut cluster = Cluster::with(3, 1, often);
+    let (leader, follower, _) = cluster.leader_and_followers();
+    cluster.kill(follower);
+    fill(&cluster, leader, 0..1_000);
+    cluster.run_ms(100);
+    cluster.start(follower);
+    // Parts arrive; from the twentieth on their acknowledgements do not.
+    let arrived = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&arrived);
+    cluster.network.set_filter(move |_, to, incoming| match incoming.message.body {
+        Body::Snapshot(_) if to == NodeId::new(follower) => {
+            counted.set(counted.get() + 1);
+            true
+        }
+        Body::SnapshotAck(_) => counted.get() < 20,
+        _ => true,
+    });
+    cluster.run_ms(1_500);
+    assert!(arrived.get() >= 20, "{} parts arrived", arrived.get());
+    let now = || raftlet::Clock::now(&cluster.executor.clock()).time;
+    let healed = now();
+    cluster.heal();
+    assert_eq!(cluster.settled(), numbers(0..1_000));
+    // Given up, a transfer begins anew after ten seconds of the network's time.
+    assert!(now().since(healed) < 5_000_000_000, "it was begun anew");
+    let counters = counters(&cluster, leader);
+    assert!(counters.snapshot_stalls > 0 && counters.snapshot_parts_repeated > 0, "{counters:?}");
+    let parts = u64::try_from(1_000 / LINES_PER_CHUNK + 1).unwrap();
+    assert!(counters.snapshot_parts_sent < parts + 20, "{counters:?}");
+}

@@ -27,6 +27,11 @@ pub(crate) struct DemoArgs {
     /// every key is read.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) kill_all: u16,
+    /// Instead of kills: every member is replaced under load. Two nodes join
+    /// and are promoted, the leader is removed, a wiped node is replaced as its
+    /// refusal says, the last first member is removed. --ops does not count.
+    #[arg(long, conflicts_with_all = ["kills", "kill_all", "data_dir", "keep", "ops"])]
+    pub(crate) members: bool,
     /// Where the nodes keep their data, with the ports for the next demo on
     /// it. Default: a directory that is removed at the end.
     #[arg(long, value_name = "DIR")]

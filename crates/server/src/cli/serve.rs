@@ -55,14 +55,15 @@ pub(crate) struct ServeArgs {
     /// Join a running cluster: the admin address of any of its nodes. This
     /// node, on an empty data directory and under an id that was never used,
     /// learns everything from there and becomes a learner; `raftlet member
-    /// promote` makes it a voter. At later starts it changes nothing.
-    #[arg(
-        long,
-        env = "RAFTLET_JOIN",
-        value_name = "HOST:PORT",
-        conflicts_with = "initial_members"
-    )]
+    /// promote` makes it a voter. At later starts it changes nothing. Beside it
+    /// --initial-members is not looked at.
+    #[arg(long, env = "RAFTLET_JOIN", value_name = "HOST:PORT")]
     pub(crate) join: Option<String>,
+    /// How long the first start with --join waits for a cluster that does not
+    /// serve yet. The log says whom it waits for.
+    #[arg(long, env = "RAFTLET_JOIN_TIMEOUT_MS", default_value_t = 60_000, value_name = "MS",
+          value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    pub(crate) join_timeout_ms: u64,
     /// Groups that the keyspace is divided among. Fixed at first start.
     #[arg(long, env = "RAFTLET_GROUPS", default_value_t = 1, value_name = "G")]
     pub(crate) groups: u64,
@@ -105,6 +106,11 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "RAFTLET_PROPOSE_TIMEOUT_MS", default_value_t = 5000, value_name = "MS",
           value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub(crate) propose_timeout_ms: u64,
+    /// How long an orderly stop may take: leadership is handed over, and what
+    /// clients were promised ends. What has not ended then is named, with code 8.
+    #[arg(long, env = "RAFTLET_STOP_TIMEOUT_MS", default_value_t = 10_000, value_name = "MS",
+          value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub(crate) stop_timeout_ms: u64,
     /// Memory for recent log entries; older ones are read from disk.
     #[arg(long, env = "RAFTLET_LOG_MEMORY_MIB", default_value_t = 64, value_name = "MIB",
           value_parser = clap::value_parser!(u32).range(1..=1_048_576))]

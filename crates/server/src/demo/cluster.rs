@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::clock::TokioClock;
 use crate::demo::layout::Layout;
-use crate::demo::process::NodeProcess;
+use crate::demo::process::{NodeProcess, Start};
 use crate::failure::{Exit, Failure};
 use crate::http;
 use crate::status::{NodeStatus, Role};
@@ -85,7 +85,7 @@ impl Cluster {
     }
 
     async fn start_once(&self) -> Result<(), Failure> {
-        for at in 0..self.len() {
+        for at in 0..self.layout.founders() {
             self.launch(at)?;
         }
         self.ready().await
@@ -109,28 +109,57 @@ impl Cluster {
     /// # Errors
     /// It cannot be started.
     pub(super) fn launch(&self, at: usize) -> Result<(), Failure> {
-        let process = NodeProcess::start(&self.layout, at + 1, self.outlives)?;
+        self.start_process(at, None)
+    }
+
+    /// Starts the process of a node that joins by another.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(super) fn join(&self, at: usize, by: usize) -> Result<(), Failure> {
+        self.start_process(at, Some(self.admin(by)))
+    }
+
+    fn start_process(&self, at: usize, join: Option<&str>) -> Result<(), Failure> {
+        let start = Start { join, outlives: self.outlives };
+        let process = NodeProcess::start(&self.layout, at + 1, start)?;
         if let Some(slot) = self.nodes.borrow_mut().get_mut(at) {
             *slot = Some(process);
         }
         Ok(())
     }
 
-    /// Waits until every node serves, all name the same leader, and each sees
+    /// A node's admin address.
+    pub(super) fn admin(&self, at: usize) -> &str {
+        self.admin.get(at).map_or("", String::as_str)
+    }
+
+    /// Whether a node was started and not ended by the demo.
+    pub(super) fn is_running(&self, at: usize) -> bool {
+        self.nodes.borrow().get(at).is_some_and(Option::is_some)
+    }
+
+    /// What the running nodes said; `None` unless all of them did.
+    fn of_running<'a>(&self, seen: &'a [Option<NodeStatus>]) -> Option<Vec<&'a NodeStatus>> {
+        let running = seen.iter().enumerate().filter(|(at, _)| self.is_running(*at));
+        running.map(|(_, node)| node.as_ref()).collect()
+    }
+
+    /// Waits until every running node serves, all name the same leader, and each sees
     /// the others alive.
     ///
     /// # Errors
     /// A node ended, or time is up.
     pub(super) async fn ready(&self) -> Result<(), Failure> {
         self.wait("every node serves under one leader", READY_WITHIN, |seen| {
-            let nodes: Option<Vec<&NodeStatus>> = seen.iter().map(Option::as_ref).collect();
+            let nodes = self.of_running(seen);
             nodes.is_some_and(|nodes| nodes.iter().all(|node| is_well(node)) && agree(&nodes))
         })
         .await
         .map(|_| ())
     }
 
-    /// Waits until all nodes have the same digest at the same applied index.
+    /// Waits until all running nodes have the same digest at the same applied index.
     /// False: they did not within `patience`.
     ///
     /// # Errors
@@ -138,8 +167,7 @@ impl Cluster {
     pub(super) async fn converged(&self, patience: Duration) -> Result<bool, Failure> {
         let seen = self
             .wait("all nodes hold the same state", patience, |seen| {
-                let nodes: Option<Vec<&NodeStatus>> = seen.iter().map(Option::as_ref).collect();
-                nodes.is_some_and(|nodes| same_state(&nodes))
+                self.of_running(seen).is_some_and(|nodes| same_state(&nodes))
             })
             .await;
         match seen {
@@ -186,8 +214,7 @@ impl Cluster {
     pub(super) async fn statuses(&self) -> Vec<Option<NodeStatus>> {
         let mut seen = Vec::new();
         for (at, admin) in self.admin.iter().enumerate() {
-            let runs = self.nodes.borrow().get(at).is_some_and(Option::is_some);
-            seen.push(if runs { status(admin).await } else { None });
+            seen.push(if self.is_running(at) { status(admin).await } else { None });
         }
         seen
     }
@@ -198,6 +225,54 @@ impl Cluster {
         if let Some(mut process) = process {
             process.kill();
         }
+    }
+
+    /// Waits until a node says itself that it was removed.
+    ///
+    /// # Errors
+    /// A node ended, or time is up.
+    pub(super) async fn knows_it_was_removed(&self, at: usize) -> Result<(), Failure> {
+        let what = format!("node {} says that it was removed", at + 1);
+        self.wait(&what, READY_WITHIN, |seen| {
+            let groups = seen.get(at).and_then(Option::as_ref).map(|node| &node.groups);
+            groups.is_some_and(|groups| groups.iter().all(|group| group.role == Role::Removed))
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Tells one node to stop; its exit code, if it ended in order.
+    pub(super) async fn stop_one(&self, at: usize) -> Option<i32> {
+        let mut process = self.nodes.borrow_mut().get_mut(at).and_then(Option::take)?;
+        process.stop(&self.clock, STOP_PATIENCE).await
+    }
+
+    /// Removes the data of a node that does not run.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(super) fn wipe(&self, at: usize) -> Result<(), Failure> {
+        let dir = self.layout.data_dir(at + 1);
+        std::fs::remove_dir_all(&dir)
+            .map_err(|error| Failure::runtime(format!("cannot wipe {}: {error}", dir.display())))
+    }
+
+    /// Waits until a node ended by itself, which it must; its last words.
+    ///
+    /// # Errors
+    /// It goes on.
+    pub(super) async fn refusal(&self, at: usize) -> Result<String, Failure> {
+        let deadline = self.clock.elapsed().saturating_add(READY_WITHIN);
+        let process = self.nodes.borrow_mut().get_mut(at).and_then(Option::take);
+        let mut process = process.ok_or_else(|| Failure::runtime("it was not started"))?;
+        while process.ended().is_none() {
+            if self.clock.elapsed() >= deadline {
+                let text = format!("node {} runs although its data is gone", at + 1);
+                return Err(Failure::runtime(text));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(process.last_words())
     }
 
     /// SIGKILL for all nodes.
@@ -255,7 +330,7 @@ impl Cluster {
     }
 
     /// A node that ended unasked: its last words, under its exit code.
-    fn check_alive(&self) -> Result<(), Failure> {
+    pub(super) fn check_alive(&self) -> Result<(), Failure> {
         for process in self.nodes.borrow_mut().iter_mut().flatten() {
             if let Some(status) = process.ended() {
                 let exit = match status.code() {

@@ -39,6 +39,8 @@ pub(super) struct Layout {
     dir: PathBuf,
     ports: Vec<NodePorts>,
     groups: u64,
+    /// How many of the nodes are the first members; the others join.
+    founders: usize,
     /// Whether this demo chose the ports.
     pub(super) is_new: bool,
 }
@@ -56,7 +58,8 @@ impl Layout {
         match fs::read(&path) {
             Ok(bytes) => Self::found(dir, &bytes, nodes, groups),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let mut layout = Self { dir, ports: Vec::new(), groups, is_new: true };
+                let mut layout =
+                    Self { dir, ports: Vec::new(), groups, founders: nodes, is_new: true };
                 layout.choose_ports(nodes)?;
                 Ok(layout)
             }
@@ -79,7 +82,7 @@ impl Layout {
                 file.groups,
             )));
         }
-        Ok(Self { dir, ports: file.nodes, groups, is_new: false })
+        Ok(Self { dir, ports: file.nodes, groups, founders: nodes, is_new: false })
     }
 
     /// Takes free ports, and remembers them. Between now and the nodes' own
@@ -104,6 +107,20 @@ impl Layout {
         fs::write(&path, text).map_err(|error| unusable(&path, &error.to_string()))
     }
 
+    /// The same, with the last `spares` nodes no first members.
+    pub(super) fn with_spares(self, spares: usize) -> Self {
+        Self { founders: self.ports.len().saturating_sub(spares), ..self }
+    }
+
+    pub(super) fn founders(&self) -> usize {
+        self.founders
+    }
+
+    /// Where a node keeps its data; its id counts from 1.
+    pub(super) fn data_dir(&self, id: usize) -> PathBuf {
+        self.dir.join(format!("node-{id}"))
+    }
+
     pub(super) fn dir(&self) -> &Path {
         &self.dir
     }
@@ -123,10 +140,10 @@ impl Layout {
         self.ports.iter().map(local).collect()
     }
 
-    /// The list that every node is started with.
+    /// The list that the first members are started with.
     pub(super) fn initial_members(&self) -> String {
         let members: Vec<String> = (1..)
-            .zip(&self.ports)
+            .zip(self.ports.iter().take(self.founders))
             .map(|(id, ports): (u64, _)| format!("{id}=127.0.0.1:{}", ports.peer))
             .collect();
         members.join(",")
@@ -136,13 +153,13 @@ impl Layout {
     pub(super) fn clear_nodes(&self) {
         for id in 1..=self.ports.len() {
             // What is not there need not go; what stays refuses by itself.
-            let _ = fs::remove_dir_all(self.dir.join(format!("node-{id}")));
+            let _ = fs::remove_dir_all(self.data_dir(id));
         }
     }
 
     /// Bytes that the data directories take on disk.
     pub(super) fn data_bytes(&self) -> u64 {
-        (1..=self.ports.len()).map(|id| bytes_below(&self.dir.join(format!("node-{id}")))).sum()
+        (1..=self.ports.len()).map(|id| bytes_below(&self.data_dir(id))).sum()
     }
 }
 

@@ -23,6 +23,15 @@ use crate::failure::Failure;
 /// How often a child is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(2);
 
+/// How a node is started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start<'a> {
+    /// Whom it joins by; `None` for a first member.
+    pub(super) join: Option<&'a str>,
+    /// Whether it lives on without its parent.
+    pub(super) outlives: bool,
+}
+
 /// A running node.
 #[derive(Debug)]
 pub(super) struct NodeProcess {
@@ -32,11 +41,12 @@ pub(super) struct NodeProcess {
 }
 
 impl NodeProcess {
-    /// Starts node `id` (from 1) of the cluster.
+    /// Starts node `id` (from 1) of the cluster: a first member, or one that
+    /// joins by a node's admin address.
     ///
     /// # Errors
     /// The process cannot be started.
-    pub(super) fn start(layout: &Layout, id: usize, outlives: bool) -> Result<Self, Failure> {
+    pub(super) fn start(layout: &Layout, id: usize, start: Start<'_>) -> Result<Self, Failure> {
         let log = layout.dir().join(format!("node-{id}.log"));
         let failed = |error: std::io::Error| {
             Failure::runtime(format!(
@@ -55,15 +65,19 @@ impl NodeProcess {
             .arg("serve")
             .args(["--node-id", &id.to_string()])
             .arg("--data-dir")
-            .arg(layout.dir().join(format!("node-{id}")))
+            .arg(layout.data_dir(id))
             .args(["--client-addr", &format!("127.0.0.1:{}", ports.client)])
             .args(["--peer-addr", &format!("127.0.0.1:{}", ports.peer)])
             .args(["--admin-addr", &format!("127.0.0.1:{}", ports.admin)])
-            .args(["--initial-members", &layout.initial_members()])
-            .args(["--groups", &layout.groups().to_string()])
             .stdout(Stdio::null())
             .stderr(stderr)
             .process_group(0);
+        match start.join {
+            Some(admin) => command.args(["--join", admin]),
+            None => command
+                .args(["--initial-members", &layout.initial_members()])
+                .args(["--groups", &layout.groups().to_string()]),
+        };
         for (name, _) in std::env::vars_os() {
             // The operator's own node is not this one.
             let text = name.to_string_lossy();
@@ -72,7 +86,7 @@ impl NodeProcess {
                 command.env_remove(name);
             }
         }
-        if outlives {
+        if start.outlives {
             command.stdin(Stdio::null());
         } else {
             command.stdin(Stdio::piped()).arg("--exit-with-stdin");
@@ -119,14 +133,18 @@ impl NodeProcess {
         }
     }
 
-    /// SIGTERM; after `patience` SIGKILL.
-    pub(super) async fn stop(&mut self, clock: &TokioClock, patience: Duration) {
+    /// SIGTERM; after `patience` SIGKILL. The exit code of one that ended in
+    /// order.
+    pub(super) async fn stop(&mut self, clock: &TokioClock, patience: Duration) -> Option<i32> {
         self.terminate();
         let deadline = clock.elapsed().saturating_add(patience);
-        while self.child.is_some() && self.ended().is_none() && clock.elapsed() < deadline {
+        let mut ended = self.ended();
+        while self.child.is_some() && ended.is_none() && clock.elapsed() < deadline {
             tokio::time::sleep(POLL).await;
+            ended = self.ended();
         }
         self.kill();
+        ended.and_then(|status| status.code())
     }
 
     /// Asks it to stop.

@@ -5,10 +5,14 @@
 
 use serde::Serialize;
 
+use crate::demo::members::MemberLog;
 use crate::demo::outages::{Outage, OutageLog};
 use crate::demo::verdict::Verdict;
 use crate::demo::workload::Record;
 use raftlet_check::{Call, History, Operation};
+
+/// A change of members has to cost less.
+const PAUSE_MS_ASKED_ABOUT: u64 = 1_000;
 
 /// A run in numbers.
 #[derive(Clone, Debug, Serialize)]
@@ -27,6 +31,9 @@ pub(super) struct Report {
     /// Kills of all nodes at once; only where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     full_outages: Option<FullOutages>,
+    /// Members that were replaced; only where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<Members>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -35,6 +42,28 @@ struct FullOutages {
     /// Kill of all nodes to the next acknowledged write, in order.
     outage_ms: Vec<u64>,
     data_bytes: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Members {
+    /// At the start, at most, in the end.
+    voters: Vec<u64>,
+    steps: Vec<MemberStep>,
+    /// Between two acknowledged writes of any clients.
+    longest_pause_ms: u64,
+    /// From its request to its acknowledgement.
+    slowest_write_ms: u64,
+    /// Commands that were refused, and done when they were repeated.
+    refused: u64,
+    refusals: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct MemberStep {
+    what: String,
+    took_ms: u64,
+    /// The longest time without an acknowledged write that touches it.
+    pause_ms: u64,
 }
 
 /// What the table says beside the numbers.
@@ -65,12 +94,40 @@ impl Report {
             converged: setting.verdict.converged,
             p50_us: percentile(&record.latencies_ns, 50) / 1000,
             p99_us: percentile(&record.latencies_ns, 99) / 1000,
+            members: None,
             full_outages: (!outage_ms.is_empty()).then(|| FullOutages {
                 outages: count(outage_ms.len()),
                 outage_ms,
                 data_bytes: setting.data_bytes,
             }),
         }
+    }
+
+    /// The same, with how members were replaced.
+    pub(super) fn with_members(self, log: &MemberLog, history: &History) -> Self {
+        let writes = acknowledged_writes(history);
+        let pauses = pauses(&writes);
+        let steps = log.steps.iter().map(|step| MemberStep {
+            what: step.what.clone(),
+            took_ms: step.to_ns.saturating_sub(step.from_ns) / 1_000_000,
+            pause_ms: longest(&pauses, step.from_ns, step.to_ns),
+        });
+        let slowest = writes.iter().map(|(began, ended)| ended.saturating_sub(*began)).max();
+        let members = Members {
+            voters: log.voters.iter().map(|len| count(*len)).collect(),
+            steps: steps.collect(),
+            longest_pause_ms: longest(&pauses, 0, u64::MAX),
+            slowest_write_ms: slowest.unwrap_or(0).div_ceil(1_000_000),
+            refused: log.refused,
+            refusals: log.refusals.clone(),
+        };
+        Self { members: Some(members), ..self }
+    }
+
+    /// Whether writes paused for so long, while members changed, that somebody
+    /// will want to know why.
+    pub(super) fn is_slow(&self) -> bool {
+        self.members.as_ref().is_some_and(|it| it.longest_pause_ms >= PAUSE_MS_ASKED_ABOUT)
     }
 
     /// One line.
@@ -110,6 +167,9 @@ impl Report {
             ));
             lines.push(row("", &list(&full.outage_ms)));
         }
+        if let Some(members) = &self.members {
+            lines.extend(members.rows());
+        }
         let mib = tenths(setting.data_bytes, 1 << 20);
         lines.push(row("data on disk", &format!("{mib} MiB, all nodes together")));
         lines.push(String::new());
@@ -126,6 +186,52 @@ impl Report {
         });
         lines.join("\n")
     }
+}
+
+impl Members {
+    fn rows(&self) -> Vec<String> {
+        let voters: Vec<String> = self.voters.iter().map(u64::to_string).collect();
+        let mut rows = vec![row("voters", &voters.join(", then "))];
+        for (at, step) in self.steps.iter().enumerate() {
+            let name = if at == 0 { "members changed" } else { "" };
+            let text = format!(
+                "{}: {} s, writes paused {} ms at most",
+                step.what,
+                tenths(step.took_ms, 1000),
+                step.pause_ms
+            );
+            rows.push(row(name, &text));
+        }
+        rows.push(row("longest pause", &format!("{} ms", self.longest_pause_ms)));
+        rows.push(row("slowest write", &format!("{} ms", self.slowest_write_ms)));
+        rows.push(row("commands refused", &self.refused.to_string()));
+        rows.extend(self.refusals.iter().map(|refusal| row("", refusal)));
+        rows
+    }
+}
+
+/// When acknowledged writes began and ended, by their end.
+fn acknowledged_writes(history: &History) -> Vec<(u64, u64)> {
+    let writes = history.operations().iter().filter_map(|operation| {
+        let is_write = matches!(operation.call, Call::Write(_) | Call::Incr(_));
+        let (_, return_ns) = operation.done()?;
+        is_write.then_some((operation.invoke_ns, return_ns))
+    });
+    let mut writes: Vec<(u64, u64)> = writes.collect();
+    writes.sort_unstable_by_key(|(_, ended)| *ended);
+    writes
+}
+
+/// From one acknowledgement to the next.
+fn pauses(writes: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    writes.windows(2).filter_map(|pair| Some((pair.first()?.1, pair.last()?.1))).collect()
+}
+
+/// The longest pause that touches a stretch of time, milliseconds.
+fn longest(pauses: &[(u64, u64)], from_ns: u64, to_ns: u64) -> u64 {
+    let touching = pauses.iter().filter(|(began, ended)| *ended > from_ns && *began < to_ns);
+    let longest = touching.map(|(began, ended)| ended.saturating_sub(*began)).max();
+    longest.unwrap_or(0).div_ceil(1_000_000)
 }
 
 /// From the kill to the first acknowledged write that began after the process
@@ -195,7 +301,9 @@ fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Report, Setting, grouped, outage_ms, percentile};
+    use super::{
+        Report, Setting, acknowledged_writes, grouped, longest, outage_ms, pauses, percentile,
+    };
     use crate::demo::outages::{Outage, OutageLog};
     use crate::demo::verdict::Verdict;
     use crate::demo::workload::Record;
@@ -222,6 +330,20 @@ mod tests {
         assert_eq!(outage_ms(&outage, &history), 300);
         history.push(write(120 * MS, 380 * MS)).unwrap();
         assert_eq!(outage_ms(&outage, &history), 280);
+    }
+
+    #[test]
+    fn a_pause_belongs_to_every_step_that_it_touches() {
+        let mut history = History::new();
+        for (began, ended) in [(0, 10), (5, 20), (15, 400), (401, 410)] {
+            history.push(write(began * MS, ended * MS)).unwrap();
+        }
+        let pauses = pauses(&acknowledged_writes(&history));
+        assert_eq!(longest(&pauses, 0, u64::MAX), 380);
+        assert_eq!(longest(&pauses, 100 * MS, 110 * MS), 380);
+        assert_eq!(longest(&pauses, 0, 15 * MS), 10);
+        assert_eq!(longest(&pauses, 405 * MS, 500 * MS), 10);
+        assert_eq!(longest(&[], 0, 1), 0);
     }
 
     #[test]

@@ -40,9 +40,10 @@ const SWEEP_LEN: usize = 64;
 #[derive(Debug)]
 pub(super) struct Workload {
     clock: TokioClock,
-    addresses: Vec<SocketAddr>,
+    /// Where clients connect, by node; `None`: not there any more, or not yet.
+    addresses: RefCell<Vec<Option<SocketAddr>>>,
     space: KeySpace,
-    goal: u64,
+    goal: Cell<u64>,
     claimed: Cell<u64>,
     claims_max: Cell<u64>,
     acknowledged: Cell<u64>,
@@ -71,9 +72,9 @@ impl Workload {
     ) -> Self {
         Self {
             clock,
-            addresses,
+            addresses: RefCell::new(addresses.into_iter().map(Some).collect()),
             space,
-            goal,
+            goal: Cell::new(goal),
             claimed: Cell::new(0),
             claims_max: Cell::new(goal),
             acknowledged: Cell::new(0),
@@ -90,12 +91,36 @@ impl Workload {
     }
 
     pub(super) fn goal(&self) -> u64 {
-        self.goal
+        self.goal.get()
+    }
+
+    /// Clients end with what they have begun.
+    pub(super) fn finish(&self) {
+        self.goal.set(self.completed());
+    }
+
+    /// Clients connect to this node, too, from now on.
+    pub(super) fn meet(&self, at: usize, address: SocketAddr) {
+        let mut addresses = self.addresses.borrow_mut();
+        if addresses.len() <= at {
+            addresses.resize(at + 1, None);
+        }
+        if let Some(known) = addresses.get_mut(at) {
+            *known = Some(address);
+        }
+    }
+
+    /// Clients do not connect to this node any more; who is there stays until
+    /// it is sent away.
+    pub(super) fn part(&self, at: usize) {
+        if let Some(known) = self.addresses.borrow_mut().get_mut(at) {
+            *known = None;
+        }
     }
 
     /// Lets clients begin at most this many operations for now.
     pub(super) fn pause_at(&self, claims_max: u64) {
-        self.claims_max.set(claims_max.min(self.goal));
+        self.claims_max.set(claims_max.min(self.goal.get()));
     }
 
     /// Runs one client until the goal is reached.
@@ -194,7 +219,8 @@ impl Workload {
                 self.latencies_ns.borrow_mut().push(latency_ns);
             }
             Outcome::Unknown => self.unknown.set(self.unknown.get() + 1),
-            Outcome::NotDone => {}
+            // Another node may do better.
+            Outcome::NotDone => client.connection = None,
         }
         let unknown = matches!(outcome, Outcome::Unknown);
         self.push(Operation {
@@ -215,7 +241,7 @@ impl Workload {
     async fn claim(&self) -> bool {
         loop {
             let claimed = self.claimed.get();
-            if self.completed() >= self.goal {
+            if self.completed() >= self.goal.get() {
                 return false;
             }
             if claimed < self.claims_max.get() {
@@ -238,13 +264,14 @@ impl Workload {
 
     async fn connect(&self, next: &mut usize, deadline: Duration) -> Result<Connection, Failure> {
         loop {
-            for _ in 0..self.addresses.len() {
-                let at = *next % self.addresses.len().max(1);
+            let addresses = self.addresses.borrow().clone();
+            for _ in 0..addresses.len() {
+                let at = *next % addresses.len().max(1);
                 *next = next.wrapping_add(1);
-                let Some(address) = self.addresses.get(at) else {
+                let Some(address) = addresses.get(at).copied().flatten() else {
                     continue;
                 };
-                if let Ok(connection) = Connection::open(*address).await {
+                if let Ok(connection) = Connection::open(address).await {
                     return Ok(connection);
                 }
             }

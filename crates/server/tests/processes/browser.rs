@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cluster::{free_port, wait_until};
+use crate::cluster::wait_until;
+use crate::free_port::free_port;
 
 /// For one answer of the driver; a first start of chromium is slow.
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -15,7 +14,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
-use crate::hosts::Hosts;
+use crate::free_port::free_port;
+use crate::hosts::{Hosts, Links};
+use crate::proxies::Proxies;
 
 /// For one answer of a node.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,19 +49,6 @@ pub(crate) fn in_shell(first: &str, command: &Command) -> Command {
         };
     }
     shell
-}
-
-/// A port of loopback that is free and given out once in this process. Below
-/// the range that the system gives to connections, of which there are many.
-pub(crate) fn free_port() -> u16 {
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let place = std::process::id().wrapping_mul(409) + TAKEN.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(10_000 + place % 22_000).unwrap();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// Looks until `holds` says yes.
@@ -102,6 +90,8 @@ pub(crate) struct Cluster {
     flags: Vec<String>,
     /// A host of its own for each node; without, all are on loopback.
     hosts: Option<Hosts>,
+    /// Between nodes on loopback whose links can be cut.
+    proxies: Option<Proxies>,
     /// Data directories elsewhere, by node.
     elsewhere: BTreeMap<usize, PathBuf>,
 }
@@ -110,6 +100,11 @@ impl Cluster {
     /// Further flags of every node from now on.
     pub(crate) fn flags(&mut self, flags: &[&str]) {
         self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    }
+
+    /// Only the first `len` nodes are the first members.
+    pub(crate) fn founders(&mut self, len: usize) {
+        self.founders = len;
     }
 
     /// A cluster of which nothing runs yet.
@@ -121,6 +116,7 @@ impl Cluster {
             founders: nodes,
             flags: Vec::new(),
             hosts: None,
+            proxies: None,
             elsewhere: BTreeMap::new(),
         }
     }
@@ -133,8 +129,26 @@ impl Cluster {
     }
 
     /// Where links are cut.
-    pub(crate) fn hosts(&self) -> &Hosts {
-        self.hosts.as_ref().unwrap()
+    /// What lies between the nodes and can be cut.
+    pub(crate) fn links(&self) -> &dyn Links {
+        match (&self.hosts, &self.proxies) {
+            (Some(hosts), _) => hosts,
+            (None, Some(proxies)) => proxies,
+            (None, None) => panic!("links of this cluster cannot be cut"),
+        }
+    }
+
+    /// The same on loopback, with links that go through proxies.
+    pub(crate) fn behind_proxies(nodes: usize) -> Self {
+        let mut cluster = Self::new(nodes);
+        let peers: Vec<u16> = cluster.ports.iter().map(|ports| ports[1]).collect();
+        cluster.proxies = Some(Proxies::before(&peers));
+        cluster
+    }
+
+    /// Where other nodes dial this one.
+    fn peer_port(&self, at: usize) -> u16 {
+        self.proxies.as_ref().map_or(self.ports[at][1], |proxies| proxies.port(at))
     }
 
     /// Puts the data of a node that was never started somewhere else.
@@ -149,7 +163,7 @@ impl Cluster {
     /// A cluster that serves, and room for `nodes` in all.
     pub(crate) fn growing(founders: usize, nodes: usize) -> Self {
         let mut cluster = Self::new(nodes);
-        cluster.founders = founders;
+        cluster.founders(founders);
         for at in 0..founders {
             cluster.start(at);
         }
@@ -191,7 +205,7 @@ impl Cluster {
     pub(crate) fn command(&self, at: usize) -> Command {
         let ([client, peer, admin], ip) = (self.ports[at], self.ip(at));
         let members: Vec<String> = (0..self.founders)
-            .map(|at| format!("{}={}:{}", at + 1, self.ip(at), self.ports[at][1]))
+            .map(|at| format!("{}={}:{}", at + 1, self.ip(at), self.peer_port(at)))
             .collect();
         let mut command = match &self.hosts {
             Some(hosts) => hosts.inside(at, &raftlet()),
@@ -255,11 +269,15 @@ impl Cluster {
         }
     }
 
+    /// Sends a node's process a signal.
+    pub(crate) fn signal(&self, at: usize, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.process_id(at)).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
     /// SIGTERM, and how the process ends.
     pub(crate) fn stop(&mut self, at: usize) -> ExitStatus {
-        let child = self.nodes[at].as_ref().unwrap();
-        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        self.signal(at, Signal::TERM);
         self.ended(at)
     }
 

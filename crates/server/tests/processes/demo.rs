@@ -36,6 +36,18 @@ fn a_demo_with_kills_ends_with_one_object_and_nothing_lost() {
 }
 
 #[test]
+fn a_demo_that_replaces_every_member_loses_nothing() {
+    let (code, report, said) = demo(&["--members", "--clients", "8"]);
+    assert_eq!(code, Some(0), "{report} {said}");
+    assert_eq!((&report["lost"], &report["stale_reads"]), (&0.into(), &0.into()));
+    assert_eq!(report["converged"], true);
+    let members = &report["members"];
+    assert_eq!(members["voters"], serde_json::json!([3, 5, 3]), "{report}");
+    assert_eq!(members["steps"].as_array().unwrap().len(), 5, "{report}");
+    assert!(members["longest_pause_ms"].as_u64().is_some_and(|ms| ms > 0), "{report}");
+}
+
+#[test]
 fn all_nodes_killed_at_once_under_load_lose_nothing_and_a_second_demo_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().to_str().unwrap();

@@ -2,7 +2,8 @@
 //! direction of any link can be cut; and a disk that can be made to hang.
 //!
 //! Needs root, `ip`, `nft`, `losetup` and `fsfreeze`. Where they are missing
-//! [`Hosts::new`] says what is, and the tests that need them say so and end.
+//! [`Hosts::new`] says what is, and tests cut links by proxies instead
+//! (`proxies.rs`); a test that needs the disk says so and ends.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,20 @@ fn run(program: &str, args: &[&str]) -> Result<String, String> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(format!("{program} {}: {}", args.join(" "), said.trim()))
+}
+
+/// Links between nodes that can be cut, in each direction by itself.
+pub(crate) trait Links {
+    /// What `from` sends no longer reaches `to`.
+    fn cut(&self, from: usize, to: usize);
+
+    /// All links work again.
+    fn heal(&self);
+
+    fn cut_both(&self, one: usize, other: usize) {
+        self.cut(one, other);
+        self.cut(other, one);
+    }
 }
 
 /// Hosts on a bridge; the test itself is on it too, and reaches all of them.
@@ -104,20 +119,15 @@ impl Hosts {
         }
         inside
     }
+}
 
-    /// What `from` sends no longer reaches `to`.
-    pub(crate) fn cut(&self, from: usize, to: usize) {
+impl Links for Hosts {
+    fn cut(&self, from: usize, to: usize) {
         let rule = format!("add rule ip cuts in ip saddr {} drop", self.ip(from));
         self.nft(to, &rule).unwrap();
     }
 
-    pub(crate) fn cut_both(&self, one: usize, other: usize) {
-        self.cut(one, other);
-        self.cut(other, one);
-    }
-
-    /// All links work again.
-    pub(crate) fn heal(&self) {
+    fn heal(&self) {
         for at in 0..self.len {
             self.nft(at, "flush chain ip cuts in").unwrap();
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use crate::client::{Client, bulk, error_text};
-use crate::cluster::{Cluster, raftlet, wait_until};
+use crate::cluster::{Cluster, http_get, raftlet, wait_until};
 use raftlet_kv::Reply;
 
 /// Runs `raftlet member ..` against a node; what it printed, if it ended well.
@@ -166,4 +166,34 @@ fn what_cannot_be_done_to_members_is_said_in_words() {
     assert!(member(&cluster, 1, &["remove", "9"]).unwrap().contains("done"));
     assert!(member(&cluster, 2, &["promote", "3"]).unwrap().contains("done"));
     assert!(error_text(&cluster.client(0).ask(&["SET", "k", "v"])).is_empty());
+}
+
+#[test]
+fn a_node_that_was_removed_says_so_to_clients_and_operators() {
+    let mut cluster = Cluster::growing(3, 3);
+    let (leader, gone) = (cluster.leader(), cluster.follower());
+    let mut client = cluster.client(gone);
+    assert_eq!(client.ask(&["SET", "k", "v"]), Reply::OK);
+    change(&cluster, leader, &["remove", &(gone + 1).to_string()]);
+    wait_until("it knows", || {
+        cluster.status(gone).is_some_and(|status| status["groups"][0]["role"] == "removed")
+    });
+    for request in [&["SET", "k", "w"][..], &["GET", "k"]] {
+        let refusal = error_text(&client.ask(request));
+        assert!(refusal.starts_with("CLUSTERDOWN this node was removed"), "{refusal}");
+    }
+    // Where to go instead.
+    let nodes = client.ask(&["CLUSTER", "NODES"]);
+    let others = (0..3).filter(|at| *at != gone).map(|at| cluster.client_address(at).to_string());
+    for other in others {
+        assert!(format!("{nodes:?}").contains(&other), "{nodes:?}");
+    }
+    let port = cluster.admin_address(gone).rsplit_once(':').unwrap().1.parse().unwrap();
+    let (code, text) = http_get(port, "/readyz").unwrap();
+    assert_eq!(code, 503, "{text}");
+    assert!(text.contains("[-]member failed") && text.contains("under a new id"), "{text}");
+    assert!(cluster.said(gone).contains("this node was removed from the group"));
+    // It is of no more use, and stops as any other.
+    assert_eq!(cluster.stop(gone).code(), Some(0), "{}", cluster.said(gone));
+    assert_eq!(cluster.client(leader).ask(&["GET", "k"]), bulk("v"));
 }

@@ -1,42 +1,53 @@
-//! Links that are cut one by one, and a disk that hangs: a quorum that can
-//! talk goes on writing, and leadership moves only where it must (rules 8, 19,
+//! Links that are cut one by one, a disk that hangs, a process that stands
+//! still: a quorum that can talk goes on writing, and leadership moves only where it must (rules 8, 19,
 //! 20).
 //!
-//! Each node has a host of its own (`hosts.rs`). The clocks of nodes tell how
+//! Where links are cut each node has a host of its own (`hosts.rs`), or a proxy
+//! in front of it (`proxies.rs`). The clocks of nodes tell how
 //! long a cut has lasted; how long writes paused is printed, not judged.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::client::Client;
+use rustix::process::Signal;
+
+use crate::client::{Client, error_text};
 use crate::cluster::{Cluster, wait_until};
 use crate::hosts::{HangingDisk, Hosts};
 use raftlet_kv::Reply;
 
 /// What a cut has to last: many election timeouts.
 const CUT_MS: u64 = 3_000;
+/// What a disk has to hang.
+const HANG_MS: u64 = 10_000;
 const TIMEOUT: &[&str] = &["--election-timeout-ms", "400"];
 
-/// A cluster with a host for each node; `None`, with the reason, where this
-/// machine allows none.
-fn cluster(nodes: usize) -> Option<Cluster> {
-    let hosts = match Hosts::new(nodes) {
-        Ok(hosts) => hosts,
+/// A cluster whose links can be cut: with a host for each node, or, where this
+/// machine allows none, through proxies.
+fn cluster(nodes: usize) -> Cluster {
+    let cluster = match Hosts::new(nodes) {
+        Ok(hosts) => Cluster::on(hosts),
         Err(why) => {
-            eprintln!("not run here, hosts cannot be made: {why}");
-            return None;
+            eprintln!("links go through proxies, for hosts cannot be made: {why}");
+            Cluster::behind_proxies(nodes)
         }
     };
-    let mut cluster = Cluster::on(hosts);
+    with_timeout(cluster)
+}
+
+fn with_timeout(mut cluster: Cluster) -> Cluster {
     cluster.flags(TIMEOUT);
-    Some(cluster)
+    cluster
 }
 
 /// Writes at one node, one after the other, and counts.
 struct Writer {
     acknowledged: Arc<AtomicU64>,
+    /// The last acknowledged value.
+    number: Arc<AtomicU64>,
     /// Longest time between two acknowledged writes, milliseconds.
     longest_gap_ms: Arc<AtomicU64>,
     is_over: Arc<AtomicBool>,
@@ -50,8 +61,10 @@ impl Writer {
         let acknowledged = Arc::new(AtomicU64::new(0));
         let longest_gap_ms = Arc::new(AtomicU64::new(0));
         let is_over = Arc::new(AtomicBool::new(false));
+        let last_number = Arc::new(AtomicU64::new(0));
         let (count, gap, over) =
             (Arc::clone(&acknowledged), Arc::clone(&longest_gap_ms), Arc::clone(&is_over));
+        let written = Arc::clone(&last_number);
         let thread = thread::spawn(move || {
             let mut client: Option<Client> = None;
             let (mut last, mut number) = (Instant::now(), 0_u64);
@@ -67,15 +80,21 @@ impl Writer {
                     let took = now.duration_since(last).as_millis();
                     gap.fetch_max(u64::try_from(took).unwrap(), Ordering::Relaxed);
                     last = now;
+                    written.store(number, Ordering::SeqCst);
                     count.fetch_add(1, Ordering::Relaxed);
                 }
             }
         });
-        Self { acknowledged, longest_gap_ms, is_over, thread: Some(thread) }
+        Self { acknowledged, number: last_number, longest_gap_ms, is_over, thread: Some(thread) }
     }
 
     fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// The last value that was acknowledged; they rise.
+    fn acknowledged_number(&self) -> u64 {
+        self.number.load(Ordering::SeqCst)
     }
 
     /// Waits until that many more are acknowledged.
@@ -109,28 +128,39 @@ fn commit(cluster: &Cluster, at: usize) -> u64 {
 
 /// Lets a cut last by the clock of a node.
 fn let_it_last(cluster: &Cluster, at: usize) {
-    let until = uptime_ms(cluster, at) + CUT_MS;
+    let_it_last_for(cluster, at, CUT_MS);
+}
+
+fn let_it_last_for(cluster: &Cluster, at: usize, ms: u64) {
+    let until = uptime_ms(cluster, at) + ms;
     wait_until("the cut has lasted", || uptime_ms(cluster, at) >= until);
 }
 
-fn started(nodes: usize) -> Option<Cluster> {
-    let mut cluster = cluster(nodes)?;
+fn started(mut cluster: Cluster) -> Cluster {
     cluster.start_all();
     cluster.wait_ready();
-    Some(cluster)
+    cluster
 }
 
 #[test]
 fn a_leader_cut_from_one_follower_only_is_deposed_once_at_most_and_writes_go_on() {
-    let Some(mut cluster) = started(3) else { return };
+    cut_from_one_follower(started(cluster(3)));
+}
+
+#[test]
+fn a_leader_cut_from_one_follower_by_a_proxy_is_deposed_once_at_most_and_writes_go_on() {
+    cut_from_one_follower(started(with_timeout(Cluster::behind_proxies(3))));
+}
+
+fn cut_from_one_follower(mut cluster: Cluster) {
     for ways in ["both ways", "to the follower", "from the follower"] {
         let (leader, term) = (cluster.leader(), cluster.term());
         let (cut_off, third) = ((leader + 1) % 3, (leader + 2) % 3);
         let writers = [Writer::start(&cluster, leader), Writer::start(&cluster, third)];
         match ways {
-            "both ways" => cluster.hosts().cut_both(leader, cut_off),
-            "to the follower" => cluster.hosts().cut(leader, cut_off),
-            _ => cluster.hosts().cut(cut_off, leader),
+            "both ways" => cluster.links().cut_both(leader, cut_off),
+            "to the follower" => cluster.links().cut(leader, cut_off),
+            _ => cluster.links().cut(cut_off, leader),
         }
         let_it_last(&cluster, third);
         for writer in &writers {
@@ -143,24 +173,24 @@ fn a_leader_cut_from_one_follower_only_is_deposed_once_at_most_and_writes_go_on(
             assert!(commit(&cluster, cut_off) < commit(&cluster, leader), "nothing was cut");
         }
         drop(writers);
-        cluster.hosts().heal();
+        cluster.links().heal();
         cluster.wait_ready();
     }
 }
 
 #[test]
 fn a_member_cut_off_and_back_changes_no_leader() {
-    let Some(mut cluster) = started(3) else { return };
+    let mut cluster = started(cluster(3));
     let (leader, term) = (cluster.leader(), cluster.term());
     let (cut_off, third) = ((leader + 1) % 3, (leader + 2) % 3);
     let writer = Writer::start(&cluster, third);
     for _ in 0..2 {
         for other in [leader, third] {
-            cluster.hosts().cut_both(cut_off, other);
+            cluster.links().cut_both(cut_off, other);
         }
         let_it_last(&cluster, third);
         writer.wait_for(20);
-        cluster.hosts().heal();
+        cluster.links().heal();
         writer.wait_for(20);
         let leaders = commit(&cluster, leader);
         wait_until("it is up to date", || commit(&cluster, cut_off) >= leaders);
@@ -173,7 +203,7 @@ fn a_member_cut_off_and_back_changes_no_leader() {
 
 #[test]
 fn with_a_bridge_between_two_halves_writes_go_on() {
-    let Some(mut cluster) = started(5) else { return };
+    let mut cluster = started(cluster(5));
     // The leader in one half with a quorum, as the bridge, and in one half cut
     // from the bridge as well: then only the bridge reaches a quorum.
     for place in ["in a half", "the bridge", "cut from the bridge"] {
@@ -184,11 +214,11 @@ fn with_a_bridge_between_two_halves_writes_go_on() {
         let writer = Writer::start(&cluster, bridge);
         for one in &others[..2] {
             for other in &others[2..] {
-                cluster.hosts().cut_both(*one, *other);
+                cluster.links().cut_both(*one, *other);
             }
         }
         if place == "cut from the bridge" {
-            cluster.hosts().cut_both(leader, bridge);
+            cluster.links().cut_both(leader, bridge);
         }
         let_it_last(&cluster, bridge);
         writer.wait_for(50);
@@ -199,20 +229,20 @@ fn with_a_bridge_between_two_halves_writes_go_on() {
         );
         assert_eq!(changes > 0, place == "cut from the bridge", "{changes} elections");
         drop(writer);
-        cluster.hosts().heal();
+        cluster.links().heal();
         cluster.wait_ready();
     }
 }
 
-#[test]
-fn a_leader_whose_disk_hangs_is_replaced_and_comes_back_as_a_follower() {
-    let Some(mut cluster) = cluster(3) else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let disk = match HangingDisk::new(dir.path()) {
+/// A disk on which node 1 keeps its data, and node 1 leads; `None`, with the
+/// reason, where this machine allows none.
+fn led_from_a_disk_that_can_hang(dir: &Path) -> Option<(Cluster, HangingDisk)> {
+    let mut cluster = cluster(3);
+    let disk = match HangingDisk::new(dir) {
         Ok(disk) => disk,
         Err(why) => {
             eprintln!("not run here, no disk can be made to hang: {why}");
-            return;
+            return None;
         }
     };
     cluster.keep_data_in(0, disk.data_dir());
@@ -224,6 +254,13 @@ fn a_leader_whose_disk_hangs_is_replaced_and_comes_back_as_a_follower() {
         assert!(transfer.status().unwrap().success());
         wait_until("node 1 leads", || cluster.leader() == 0);
     }
+    Some((cluster, disk))
+}
+
+#[test]
+fn a_leader_whose_disk_hangs_is_replaced_and_comes_back_as_a_follower() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some((mut cluster, disk)) = led_from_a_disk_that_can_hang(dir.path()) else { return };
     let writer = Writer::start(&cluster, 1);
     writer.wait_for(20);
     disk.hang();
@@ -233,7 +270,7 @@ fn a_leader_whose_disk_hangs_is_replaced_and_comes_back_as_a_follower() {
     };
     wait_until("another leads", || leads(1) || leads(2));
     writer.wait_for(20);
-    let_it_last(&cluster, 1);
+    let_it_last_for(&cluster, 1, HANG_MS);
     assert!(!leads(0), "who cannot write leads");
     eprintln!("the leader's disk hangs: writes paused {:?} at most", writer.longest_gap());
     disk.go_on();
@@ -242,4 +279,136 @@ fn a_leader_whose_disk_hangs_is_replaced_and_comes_back_as_a_follower() {
     cluster.wait_ready();
     // Before the disk goes away.
     cluster.kill_all();
+}
+
+#[test]
+fn a_node_whose_disk_hangs_stops_in_time_and_says_what_had_not_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some((mut cluster, disk)) = led_from_a_disk_that_can_hang(dir.path()) else { return };
+    assert!(cluster.stop(0).success());
+    let mut command = cluster.command(0);
+    command.args(["--stop-timeout-ms", "1000"]);
+    cluster.start_as(0, command);
+    cluster.wait_ready();
+    let mut client = cluster.client(0);
+    assert_eq!(client.ask(&["SET", "k", "before"]), Reply::OK);
+    disk.hang();
+    client.send(&[&["SET", "k", "meanwhile"]]).unwrap();
+    let writer = Writer::start(&cluster, 1);
+    writer.wait_for(20);
+    cluster.signal(0, Signal::TERM);
+    wait_until("it says what had not ended", || cluster.said(0).contains("these had not ended"));
+    let said = cluster.said(0);
+    assert!(said.contains("a write of the log") && said.contains("--stop-timeout-ms"), "{said}");
+    // The client learns how it stands, or sees the end of its connection.
+    if let Ok(reply) = client.receive() {
+        let text = error_text(&reply);
+        let is_true = reply == Reply::OK || text.starts_with("UNKNOWN ");
+        assert!(is_true || text.starts_with("CLUSTERDOWN "), "{reply:?}");
+    }
+    writer.wait_for(20);
+    drop(writer);
+    // The kernel lets go of a process when its disk has answered.
+    disk.go_on();
+    assert_eq!(cluster.ended(0).code(), Some(8), "{}", cluster.said(0));
+    cluster.start(0);
+    cluster.wait_ready();
+    cluster.kill_all();
+}
+
+/// Reads at a node, many at once, and never what was older than the last
+/// acknowledged write when it was asked.
+struct Reader {
+    client: Client,
+    /// The least that the answers on their way may show.
+    floors: Vec<u64>,
+}
+
+impl Reader {
+    fn new(cluster: &Cluster, at: usize) -> Self {
+        Self { client: cluster.client(at), floors: Vec::new() }
+    }
+
+    fn ask(&mut self, writer: &Writer, at: usize) {
+        self.floors.push(writer.acknowledged_number());
+        self.client.send(&[&["GET", &format!("w{at}")]]).unwrap();
+    }
+
+    /// Takes all answers; how many had a value.
+    fn judge(&mut self) -> usize {
+        let mut fresh = 0;
+        for floor in self.floors.drain(..) {
+            match self.client.receive().unwrap() {
+                Reply::Bulk(bytes) => {
+                    let seen: u64 = std::str::from_utf8(&bytes).unwrap().parse().unwrap();
+                    assert!(seen >= floor, "read {seen}, and {floor} was acknowledged before");
+                    fresh += 1;
+                }
+                // Not answered in time is no wrong answer.
+                reply => assert!(error_text(&reply).starts_with("CLUSTERDOWN"), "{reply:?}"),
+            }
+        }
+        fresh
+    }
+}
+
+#[test]
+fn a_stopped_leader_is_replaced_and_never_serves_a_stale_read_when_it_goes_on() {
+    for lease in [&[][..], &["--lease-clock-drift-us", "500"]] {
+        let mut cluster = Cluster::new(3);
+        cluster.flags(&[TIMEOUT, lease].concat());
+        cluster.start_all();
+        cluster.wait_ready();
+        let leader = cluster.leader();
+        let other = (leader + 1) % 3;
+        let writer = Writer::start(&cluster, other);
+        let mut reader = Reader::new(&cluster, leader);
+        writer.wait_for(20);
+        for _ in 0..20 {
+            reader.ask(&writer, other);
+        }
+        assert_eq!(reader.judge(), 20);
+        let before = uptime_ms(&cluster, other);
+        cluster.signal(leader, Signal::STOP);
+        writer.wait_for(20);
+        wait_until("it stood still long enough", || {
+            // Asked while it cannot answer: of what it knew it may say nothing.
+            reader.ask(&writer, other);
+            uptime_ms(&cluster, other) >= before + CUT_MS
+        });
+        cluster.signal(leader, Signal::CONT);
+        for _ in 0..200 {
+            reader.ask(&writer, other);
+        }
+        let fresh = reader.judge();
+        eprintln!(
+            "leader stopped, lease {}: writes paused {:?} at most; {fresh} reads of it, none stale",
+            !lease.is_empty(),
+            writer.longest_gap()
+        );
+        writer.wait_for(20);
+        drop(writer);
+        cluster.wait_ready();
+    }
+}
+
+#[test]
+fn a_stopped_follower_changes_no_leader_and_comes_back() {
+    let mut cluster = started(with_timeout(Cluster::new(3)));
+    let (leader, follower) = (cluster.leader(), cluster.follower());
+    let third = (leader + 2) % 3;
+    let term = cluster.term();
+    let writer = Writer::start(&cluster, third);
+    writer.wait_for(20);
+    cluster.signal(follower, Signal::STOP);
+    let_it_last(&cluster, third);
+    writer.wait_for(20);
+    cluster.signal(follower, Signal::CONT);
+    writer.wait_for(20);
+    let leaders = commit(&cluster, leader);
+    wait_until("it is up to date", || commit(&cluster, follower) >= leaders);
+    eprintln!("follower stopped: writes paused {:?} at most", writer.longest_gap());
+    drop(writer);
+    cluster.wait_ready();
+    assert_eq!((cluster.leader(), cluster.term()), (leader, term));
 }

@@ -52,6 +52,7 @@ impl<P: Ports> Shared<P> {
         let head = Head { meta: reader.meta().clone(), info }.encode();
         let parts = u64::from(info.chunks) + 1;
         let (mut next, mut known, mut repeats) = (0, 0, 0);
+        let mut fresh = 0;
         let mut pace = Pace { at: self.now().time };
         loop {
             let go = self.state.with(|state| state.go_on_sending((slot, to), last, parts));
@@ -62,8 +63,9 @@ impl<P: Ports> Shared<P> {
                 (known, repeats) = (wanted, 0);
                 next = next.max(wanted);
             }
-            // The head goes alone: its answer tells where to go on.
-            let ahead = if known == 0 { 1 } else { PARTS_AHEAD };
+            // The head goes alone: its answer tells where to go on. So does
+            // what is repeated: the link may be cut.
+            let ahead = if known == 0 || repeats > 0 { 1 } else { PARTS_AHEAD };
             if next < parts && next < known + ahead {
                 let bytes = match u32::try_from(next).ok().and_then(|next| next.checked_sub(1)) {
                     None => head.clone(),
@@ -72,14 +74,17 @@ impl<P: Ports> Shared<P> {
                 pace.wait(self, bytes.len()).await;
                 let checksum = checksum(next, &bytes);
                 let part = SnapshotPart { last, number: next, checksum, bytes };
-                self.send_part(slot, group, to, part);
+                let is_repeated = next < fresh;
+                self.send_part(slot, group, (to, is_repeated), part);
                 next += 1;
+                fresh = fresh.max(next);
                 continue;
             }
             let deadline = self.now().time.after_ns(PATIENCE_NS);
             if !self.wait_moved((slot, to), known, deadline).await {
                 repeats += 1;
                 next = known;
+                self.state.with(|state| state.counters_mut().snapshot_stalls += 1);
                 if repeats > REPEATS_MAX {
                     return Ok(());
                 }
@@ -87,9 +92,22 @@ impl<P: Ports> Shared<P> {
         }
     }
 
-    fn send_part(&self, slot: Slot, group: GroupInfo, to: NodeId, part: SnapshotPart) {
+    fn send_part(
+        &self,
+        slot: Slot,
+        group: GroupInfo,
+        (to, is_repeated): (NodeId, bool),
+        part: SnapshotPart,
+    ) {
+        let bytes = u64::try_from(part.bytes.len()).unwrap_or(u64::MAX);
         let message = self.state.with(|state| {
-            state.counters_mut().snapshot_parts_sent += 1;
+            let counters = state.counters_mut();
+            counters.snapshot_parts_sent += 1;
+            counters.snapshot_bytes_sent += bytes;
+            if is_repeated {
+                counters.snapshot_parts_repeated += 1;
+                counters.snapshot_bytes_repeated += bytes;
+            }
             state.snapshot_message(slot, Body::Snapshot(part))
         });
         if let Some(message) = message {
