@@ -100,20 +100,6 @@ impl Running {
         dir: &Path,
         flags: Vec<String>,
     ) -> Result<Self, Failure> {
-<<<<<<< HEAD
-        Self::start_members(system, common, dir, (MEMBERS, flags)).await
-    }
-
-    /// The same, with so many members where the system has several.
-    ///
-    /// # Errors
-    /// It does not start or does not get ready.
-    pub async fn start_members(
-        system: System,
-        common: &Common,
-        dir: &Path,
-        (members, flags): (usize, Vec<String>),
-=======
         Self::start_as(system, Setting { flags, is_linked: false }, common, dir).await
     }
 
@@ -126,12 +112,11 @@ impl Running {
         setting: Setting,
         common: &Common,
         dir: &Path,
->>>>>>> 50de99573c02691060bb2a4146823ce5d3305e78
     ) -> Result<Self, Failure> {
         let (members, program) = match system {
-            System::Raftlet => (members, common.raftlet.clone()),
-            System::Null => (members, beside("null-replicator")?),
-            System::Etcd => (members, common.etcd.clone()),
+            System::Raftlet => (MEMBERS, common.raftlet.clone()),
+            System::Null => (MEMBERS, beside("null-replicator")?),
+            System::Etcd => (MEMBERS, common.etcd.clone()),
             System::RedisAlways | System::RedisEverysec => (1, common.redis.clone()),
         };
         check_exists(&program)?;
@@ -208,7 +193,7 @@ impl Running {
                 command.arg("--file").arg(data.join("log"));
                 let ports = &self.client_ports;
                 command.args(["--listen", &ports[at].to_string()]);
-                if at == 0 && ports.len() > 2 {
+                if at == 0 {
                     command.args(["--followers", &format!("{},{}", ports[1], ports[2])]);
                 }
             }

@@ -264,20 +264,10 @@ impl Store {
         }
         let mut entry = Entry::new(key, value, deadline, version);
         self.count_in(key, &entry);
-<<<<<<< HEAD
-        let old = self.entries.put(key, entry);
-=======
         if self.captured.is_some() {
             self.on_put(key, &mut entry.value);
         }
-        let old = match self.entries.get_mut(key) {
-            Some(slot) => Some(std::mem::replace(slot, entry)),
-            None => {
-                self.entries.insert(key.into(), entry);
-                None
-            }
-        };
->>>>>>> 50de99573c02691060bb2a4146823ce5d3305e78
+        let old = self.entries.put(key, entry);
         let old_deadline = old.as_ref().and_then(|old| old.deadline);
         if old_deadline.is_some() || deadline.is_some() {
             self.deadlines.change(key, old_deadline, deadline);

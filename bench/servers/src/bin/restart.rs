@@ -3,11 +3,8 @@
 //! The clock runs from the first process started to the first acknowledged
 //! write. What is read is what the members keep on disk; where they start on
 //! one machine they share its disk and cores, so the figure is of the whole
-//! cluster. Alone, a member has them for itself; ours then keeps all of its log
-//! and takes no snapshot. The floor is one plain read of the first member's
-//! files, their pages dropped before.
+//! cluster.
 
-use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -27,43 +24,11 @@ struct Cli {
     /// Keys of 256 bytes to fill with.
     #[arg(long, default_value_t = 100_000)]
     keys: u64,
-    /// Keys of the runs of one member alone; 3 500 000 are a log of 1 GiB.
-    #[arg(long, default_value_t = 1_000_000)]
-    alone_keys: u64,
-}
-
-/// One start to be measured.
-#[derive(Clone, Debug)]
-struct Run {
-    system: System,
-    members: usize,
-    keys: u64,
-    flags: Vec<String>,
-}
-
-impl Run {
-    fn of_all(system: System, keys: u64) -> Self {
-        Self { system, members: 3, keys, flags: Vec::new() }
-    }
-
-    fn alone(system: System, keys: u64) -> Self {
-        let never = ["--snapshot-log-bytes", "--snapshot-log-entries", "--log-disk-mib"];
-        let never = never.into_iter().zip(["1000000000000", "1000000000000", "1000000"]);
-        let flags = never.flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()]);
-        Self { system, members: 1, keys, flags: flags.collect() }
-    }
-
-    fn name(&self) -> String {
-        let alone = if self.members == 1 { " alone" } else { "" };
-        format!("{}{alone}", self.system.name())
-    }
 }
 
 /// How many times as much the second run of ours holds.
 const LARGER: u64 = 10;
-/// Which run that is.
-const LARGER_AT: usize = 3;
-const START_WITHIN: Duration = Duration::from_secs(300);
+const START_WITHIN: Duration = Duration::from_secs(120);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -86,45 +51,38 @@ async fn table(cli: &Cli, dir: &Path) -> Value {
         "RSS MiB after",
         "start s",
         "s per GiB of user bytes",
-        "s per GiB on disk",
-        "floor",
     ]);
     let mut rows = Vec::new();
     let runs = [
-        Run::of_all(System::Raftlet, cli.keys),
-        Run::of_all(System::Etcd, cli.keys),
-        Run::of_all(System::RedisAlways, cli.keys),
-        Run::of_all(System::Raftlet, cli.keys * LARGER),
-        Run::alone(System::Raftlet, cli.alone_keys),
-        Run::alone(System::Etcd, cli.alone_keys),
+        (System::Raftlet, cli.keys),
+        (System::Etcd, cli.keys),
+        (System::RedisAlways, cli.keys),
+        (System::Raftlet, cli.keys * LARGER),
     ];
-    for (at, run) in runs.iter().enumerate() {
-        let keys = run.keys;
-        eprintln!("restart: {}, {keys} keys", run.name());
+    for (at, (system, keys)) in runs.into_iter().enumerate() {
+        eprintln!("restart: {}, {keys} keys", system.name());
         let dir = dir.join(at.to_string());
-        let told = match LocalSet::new().run_until(restart(run, &cli.common, &dir)).await {
+        let told = match LocalSet::new().run_until(restart(system, &cli.common, keys, &dir)).await {
             Ok(told) => told,
             Err(why) => {
-                let mut told = missing(&run.name(), &why);
+                let mut told = missing(system.name(), &why);
                 told["keys"] = json!(keys);
                 told
             }
         };
         let fields =
             ["fill_s", "user_mib", "disk_mib", "rss_before_mib", "rss_after_mib", "start_s"];
-        let mut cells = vec![format!("{}, {keys} keys", run.name())];
+        let mut cells = vec![format!("{}, {keys} keys", system.name())];
         let text = |value: &Value| value.as_f64().map_or("-".to_owned(), short);
         cells.extend(fields.map(|field| text(&told[field])));
         cells.push(text(&told["s_per_gib"]));
-        cells.push(text(&told["s_per_gib_on_disk"]));
-        cells.push(text(&told["floor_s_per_gib"]));
         table.row(cells);
         rows.push(told);
     }
     table.print();
     // What more bytes add: elections and process starts cancel out.
     let first = |field: &str| rows.first().and_then(|row| row[field].as_f64());
-    let last = |field: &str| rows.get(LARGER_AT).and_then(|row| row[field].as_f64());
+    let last = |field: &str| rows.last().and_then(|row| row[field].as_f64());
     let slope = || {
         let seconds = last("start_s")? - first("start_s")?;
         let (log, user) =
@@ -137,10 +95,8 @@ async fn table(cli: &Cli, dir: &Path) -> Value {
     json!({ "table": "restart", "rows": rows, "raftlet_slope": slope })
 }
 
-async fn restart(run: &Run, common: &Common, dir: &Path) -> Result<Value, String> {
-    let (system, keys) = (run.system, run.keys);
-    let shape = (run.members, run.flags.clone());
-    let mut running = Running::start_members(system, common, dir, shape).await?;
+async fn restart(system: System, common: &Common, keys: u64, dir: &Path) -> Result<Value, String> {
+    let mut running = Running::start(system, common, dir).await?;
     let leader = running.leader(START_WITHIN).await?;
     let since = Instant::now();
     fill(&running, running.client_ports[leader], keys).await?;
@@ -153,7 +109,6 @@ async fn restart(run: &Run, common: &Common, dir: &Path) -> Result<Value, String
     let rss_before = resident(&running);
     running.stop();
     let disk = (0..members).map(|at| disk_bytes(&running.member_dir(at))).sum::<u64>();
-    let (floor_bytes, floor_s) = read_all(&running.member_dir(0)).map_err(|it| it.to_string())?;
     let since = Instant::now();
     for at in 0..members {
         running.launch(at)?;
@@ -167,40 +122,11 @@ async fn restart(run: &Run, common: &Common, dir: &Path) -> Result<Value, String
     // Key, value and their lengths: what the log cannot do without.
     let user_mib = mib(keys as f64 * (256.0 + 12.0));
     Ok(json!({
-        "system": run.name(), "keys": keys, "fill_s": fill_s, "user_mib": user_mib,
+        "system": system.name(), "keys": keys, "fill_s": fill_s, "user_mib": user_mib,
         "disk_mib": mib(disk as f64) / members as f64, "rss_before_mib": rss_before,
         "rss_after_mib": rss_after, "start_s": start_s,
         "s_per_gib": start_s / user_mib * 1024.0,
-        "s_per_gib_on_disk": start_s / mib(disk as f64) * members as f64 * 1024.0,
-        "floor_s_per_gib": floor_s / mib(floor_bytes as f64) * 1024.0,
     }))
-}
-
-/// Reads all files once, from the device: how many bytes, in how many seconds.
-fn read_all(dir: &Path) -> std::io::Result<(u64, f64)> {
-    let (mut bytes, mut seconds) = (0, 0.0);
-    let mut buffer = vec![0; 1 << 20];
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            let (more, took) = read_all(&path)?;
-            (bytes, seconds) = (bytes + more, seconds + took);
-            continue;
-        }
-        let mut file = std::fs::File::open(&path)?;
-        file.sync_all()?;
-        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
-        let since = Instant::now();
-        loop {
-            let read = file.read(&mut buffer)?;
-            if read == 0 {
-                break;
-            }
-            bytes += read as u64;
-        }
-        seconds += since.elapsed().as_secs_f64();
-    }
-    Ok((bytes, seconds))
 }
 
 /// Bytes that files take on disk.
@@ -220,7 +146,7 @@ fn disk_bytes(dir: &Path) -> u64 {
 fn plot(report: &Value) -> Plot {
     let mut plot = Plot::new(
         "Restart: all members stopped, started, to the first acknowledged write",
-        "Three members on one machine (Redis and alone: one), 256-byte values. Less is better.",
+        "Three members on one machine (Redis: one), 256-byte values. Less is better.",
     );
     for (title, field) in [
         ("Seconds to the first acknowledged write", "start_s"),
