@@ -79,7 +79,8 @@ impl<V> Table<V> {
     }
 
     /// Puts in a key that is not there.
-    pub(super) fn insert(&mut self, key: &[u8], value: V) {
+    #[cfg(test)]
+    fn insert(&mut self, key: &[u8], value: V) {
         self.insert_own(OwnKey::from(key), value);
     }
 
