@@ -281,8 +281,7 @@ fn enumerate(workload: &Workload, dice: &mut Dice) -> Trials {
                 let other = if crashed.pending() > 0 { &progress.acked } else { &model };
                 let allowed = [&model, other];
                 trials.in_recovery += crash_in_recovery(&crashed, options, allowed, dice, &what);
-                trials.in_maintenance +=
-                    crash_in_maintenance(&first, options, &model, dice, &what);
+                trials.in_maintenance += crash_in_maintenance(&first, options, &model, dice, &what);
             }
         }
     }

@@ -151,7 +151,8 @@ impl World {
         }
         let from = kept.plus(1 + self.random.mischief.below(behind));
         self.judge.tally.mark(Mark::Damage);
-        self.members[seat].damage(from);
+        let latest = self.members.iter().map(|member| member.durable.hard_state.term).max();
+        self.members[seat].damage(from, latest.unwrap_or_default());
         self.tell(seat, || format!("has lost its entries from {from} on"));
     }
 
