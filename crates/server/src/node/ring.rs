@@ -64,8 +64,9 @@ const ENTRIES: u32 = 8;
 pub(crate) struct Ring {
     /// One write after the other, in the order of asking.
     turn: Mutex<()>,
-    /// `None` when dropped.
-    proactor: RefCell<Option<Proactor>>,
+    /// Dropped with a write under way it keeps what the kernel still reads: the
+    /// write's buffer is never freed.
+    proactor: RefCell<Proactor>,
     done: AsyncFd<OwnedFd>,
     /// Shared with what the kernel holds, also when nobody waits for it.
     held: Rc<()>,
@@ -89,7 +90,7 @@ impl Ring {
         let done = AsyncFd::new(bell)?;
         Ok(Self {
             turn: Mutex::new(()),
-            proactor: RefCell::new(Some(proactor)),
+            proactor: RefCell::new(proactor),
             done,
             held: Rc::default(),
         })
@@ -152,13 +153,13 @@ impl Ring {
     }
 
     async fn run(&self, write: Write) -> io::Result<BufResult<usize, Write>> {
-        let mut key = match self.with(|proactor| proactor.push(write))? {
+        let mut key = match self.proactor.borrow_mut().push(write) {
             PushEntry::Ready(ended) => return Ok(ended),
             PushEntry::Pending(key) => key,
         };
         loop {
             self.poll().await?;
-            match self.with(|proactor| proactor.pop(key))? {
+            match self.proactor.borrow_mut().pop(key) {
                 PushEntry::Ready(ended) => return Ok(ended),
                 PushEntry::Pending(waiting) => key = waiting,
             }
@@ -169,7 +170,8 @@ impl Ring {
     /// Hands over what was pushed, and takes what is done.
     async fn poll(&self) -> io::Result<()> {
         loop {
-            match self.with(|proactor| proactor.poll(Some(Duration::ZERO)))? {
+            let polled = self.proactor.borrow_mut().poll(Some(Duration::ZERO));
+            match polled {
                 Ok(()) => return Ok(()),
                 // Handed over; nothing is done yet.
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(()),
@@ -178,12 +180,6 @@ impl Ring {
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut Proactor) -> T) -> io::Result<T> {
-        let mut proactor = self.proactor.borrow_mut();
-        let proactor = proactor.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(act(proactor))
     }
 }
 
@@ -202,15 +198,6 @@ impl LogWriter for Ring {
 
     fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
         Box::pin(self.all_ended())
-    }
-}
-
-impl Drop for Ring {
-    fn drop(&mut self) {
-        // The kernel may still read the buffer: neither is ever given back.
-        if Rc::strong_count(&self.held) > 1 {
-            std::mem::forget(self.proactor.take());
-        }
     }
 }
 
