@@ -133,7 +133,7 @@ impl Store {
     }
 
     /// Looks where the keys of commands are that come next (`store/table.rs`).
-    pub(crate) fn warm<'a>(&self, commands: &[Command<&'a [u8]>]) {
+    pub(crate) fn warm(&self, commands: &[Command<&[u8]>]) {
         self.entries.warm(commands.iter().filter_map(Command::first_key));
     }
 
