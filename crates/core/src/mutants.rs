@@ -155,6 +155,9 @@ mutants! {
     124 "M124" sim "W07" "a leader keeps its office from who should lead rather";
     125 "M125" sim "I58" "an equal of the leader counts as who should lead rather";
     126 "M126" sim "W08" "digests that differ are not noticed";
+    130 "M130" sim "W09" "a member that lost entries votes before they are there again";
+    131 "M131" sim "W09" "lost entries count as there again with the next write";
+    132 "M132" sim "I15" "lost entries are acknowledged before they are there again";
 }
 
 /// The mutants of this build; none in a usual one.

@@ -267,8 +267,9 @@ fn unsafe_is_found_everywhere_and_only_in_code() {
 fn only_the_servers_clock_reads_the_clock() {
     let manifest = "[package]\nname = \"raftlet-server\"\nedition = \"2024\"\n";
     let code = "//! Reads.\n\nfn f() {\n    std::time::Instant::now();\n}\n";
-    let root = "//! Server.\n\nmod clock;\nmod node;\n";
+    let root = "//! Server.\n\nmod node;\nmod process;\n";
     let changes = [
+        ("crates/server/src/process.rs", "//! Processes.\n\nmod clock;\n"),
         ("crates/server/Cargo.toml", manifest),
         ("crates/server/src/lib.rs", root),
         ("crates/server/src/process/clock.rs", code),
@@ -409,8 +410,13 @@ fn a_section_that_code_follows_and_no_test_names_is_found() {
 fn what_the_table_of_capabilities_names_must_exist_and_name_every_method() {
     let handle = "//! Handles.\n\npub fn read() {}\n\npub fn stop() {}\n";
     let row = "| a read | `read`, `write` | – | `gone` | reads/gone | M99 |\n";
-    let places =
-        found(&[("crates/raftlet/src/shard/handle.rs", handle), ("docs/capabilities.md", row)]);
+    let manifest = MANIFEST.replace("raftlet-core", "raftlet");
+    let places = found(&[
+        ("crates/raftlet/Cargo.toml", &manifest),
+        ("crates/raftlet/src/lib.rs", "//! Raft.\n"),
+        ("crates/raftlet/src/shard/handle.rs", handle),
+        ("docs/capabilities.md", row),
+    ]);
     let of_table = places.iter().filter(|place| place.starts_with("capabilities")).count();
     // `write`, the example, the script and the mutant; and `stop` is missing.
     assert_eq!(of_table, 5, "{places:?}");
