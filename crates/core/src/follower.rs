@@ -265,11 +265,10 @@ impl Follower {
         if mutants::is_active(28) && is_heartbeat {
             proven = state.log.last().index;
         }
-        for chunk in mem::take(&mut append.entries).into_chunks() {
-            if !accept(state, chunk, self.verified) {
-                state.counters.impossible += 1;
-                return;
-            }
+        let entries = mem::take(&mut append.entries);
+        if !entries.hand_to(|chunk| accept(state, chunk, self.verified)) {
+            state.counters.impossible += 1;
+            return;
         }
         self.verified = self.verified.max(proven);
         state.position = state.position.max(append.position);

@@ -296,21 +296,28 @@ impl Log {
     /// Entries from `first` up to `last` out of memory, stopping after
     /// `bytes_max` bytes though not before the first entry. `None` when the
     /// first is not in memory.
+    #[inline]
     pub(crate) fn slice(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
         // Mostly one chunk is wanted, all of it, and often the newest.
-        let is_wanted = |chunk: &&Chunk| {
-            chunk.first() == first && chunk.last() == last && chunk.bytes().len() <= bytes_max
-        };
-        if let Some(newest) = self.slots.back().map(|slot| &slot.chunk).filter(is_wanted) {
-            return Some(newest.clone().into());
+        match self.slots.back() {
+            Some(newest) if newest.chunk.is_all_of(first, last, bytes_max) => {
+                Some(newest.chunk.clone().into())
+            }
+            _ => self.slice_older(first, last, bytes_max),
         }
+    }
+
+    #[inline(never)]
+    fn slice_older(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
         if first < self.memory_first() || first > last || last > self.last.index {
             return None;
         }
         let at = self.slot_of(first);
-        match self.slots.get(at).map(|slot| &slot.chunk).filter(is_wanted) {
-            Some(chunk) => Some(chunk.clone().into()),
-            None => self.gather(at, first, last, bytes_max),
+        match self.slots.get(at) {
+            Some(slot) if slot.chunk.is_all_of(first, last, bytes_max) => {
+                Some(slot.chunk.clone().into())
+            }
+            _ => self.gather(at, first, last, bytes_max),
         }
     }
 
@@ -354,10 +361,8 @@ impl Log {
     /// The last slot of which `holds` is true, if it is near the end: what is
     /// asked for mostly came last, or a few turns ago.
     fn near(&self, holds: impl Fn(&Chunk) -> bool) -> Option<usize> {
-        let (front, back) = self.slots.as_slices();
-        let newest = if back.is_empty() { front } else { back };
-        let behind = newest.iter().rev().take(NEAR_LEN).position(|slot| holds(&slot.chunk))?;
-        Some(self.slots.len() - 1 - behind)
+        let mut newest_first = (0..self.slots.len()).rev().take(NEAR_LEN);
+        newest_first.find(|&at| self.slots.get(at).is_some_and(|s| holds(&s.chunk)))
     }
 
     /// The first index whose entry is in memory; behind the end when none is.
