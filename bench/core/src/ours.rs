@@ -146,14 +146,13 @@ impl World {
         let sender = Sender { node: sender, incarnation: incarnation(sender), run: RUN };
         let Self { seats, arenas, now, decoded, .. } = self;
         let place = |to: NodeId| usize::try_from(to.get() - 1).expect("few");
-        let mut sent = mem::take(&mut seats[home + from].sent);
+        let sending = &mut seats[home + from];
+        let (mut sent, mut encoded) = (mem::take(&mut sending.sent), mem::take(&mut sending.encoded));
         for Envelope { to, message } in &mut sent {
             let to = place(*to);
             seats[home + to].group.step(*now, &mut arenas[to], sender, message);
         }
         sent.clear();
-        seats[home + from].sent = sent;
-        let mut encoded = mem::take(&mut seats[home + from].encoded);
         for (to, bytes) in encoded.drain(..) {
             let to = place(to);
             let mut batch = BatchReader::new(&bytes);
@@ -165,7 +164,8 @@ impl World {
             }
             decoded.clear();
         }
-        seats[home + from].encoded = encoded;
+        let sending = &mut seats[home + from];
+        (sending.sent, sending.encoded) = (sent, encoded);
     }
 
     fn member_turn(&mut self, at: usize, commands: &[&[u8]]) {
@@ -185,7 +185,7 @@ impl World {
                 .expect("the leader has room");
         }
         group.drain(out);
-        if let Some(persist) = out.persist.take() {
+        if let Some(persist) = &out.persist {
             *ticket = Some(persist.ticket);
             black_box(&persist.entries);
         }

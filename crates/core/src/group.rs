@@ -242,19 +242,27 @@ impl Group {
     }
 
     /// What waited for the disk and need not any more.
+    #[inline]
     fn go_on_from_durable(&mut self) {
-        self.state.end_refill();
+        if self.state.seldom.is_some() {
+            self.state.end_refill();
+        }
         if let Some(owed) = self.owed_vote.take() {
             self.owed_vote = owed.settle(&mut self.state).map(Box::new);
         }
         match &mut self.role {
             RoleState::Follower(follower) => follower.on_persisted(),
-            RoleState::Candidate(candidate) => {
-                candidate.on_persisted(&mut self.state);
-                self.count_votes();
-            }
+            RoleState::Candidate(_) => self.go_on_campaigning(),
             RoleState::Leader(leader) => leader.on_persisted(),
             RoleState::Halted => {}
+        }
+    }
+
+    #[cold]
+    fn go_on_campaigning(&mut self) {
+        if let RoleState::Candidate(candidate) = &mut self.role {
+            candidate.on_persisted(&mut self.state);
+            self.count_votes();
         }
     }
 
