@@ -134,8 +134,8 @@ impl World {
             for from in 0..members {
                 self.deliver(home, from);
             }
-            for at in home..home + members {
-                self.member_turn(at, commands);
+            for place in 0..members {
+                self.member_turn(home, place, commands);
             }
         }
     }
@@ -168,11 +168,10 @@ impl World {
         (sending.sent, sending.encoded) = (sent, encoded);
     }
 
-    fn member_turn(&mut self, at: usize, commands: &[&[u8]]) {
+    fn member_turn(&mut self, home: usize, place: usize, commands: &[&[u8]]) {
         let now = self.now;
-        let place = at % usize::try_from(self.members).expect("few");
         let Self { seats, arenas, out, encoder, messages, .. } = self;
-        let Seated { group, sent, encoded, ticket } = &mut seats[at];
+        let Seated { group, sent, encoded, ticket } = &mut seats[home + place];
         if let Some(ticket) = ticket.take() {
             group.on_persisted(now, ticket);
         }
@@ -269,7 +268,8 @@ impl World {
                 for at in 0..self.seats.len() {
                     if due[at].is_some_and(|due| due <= self.now.time) {
                         woken += 1;
-                        self.member_turn(at, &[]);
+                        let place = at % usize::try_from(self.members).expect("few");
+                        self.member_turn(at - place, place, &[]);
                     }
                 }
                 self.settle();

@@ -300,6 +300,7 @@ impl Follower {
     }
 
     /// More of the log is durable.
+    #[inline]
     pub(crate) fn on_persisted(&mut self) {
         if self.ack == AckDue::WhenDurable {
             self.ack = AckDue::Now;

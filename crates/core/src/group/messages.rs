@@ -332,6 +332,7 @@ fn numbers_in_range(term: Term, body: &Body) -> bool {
 
 /// Whether entries begin right behind `previous`, in no lower term, and end in
 /// no higher one than their message's.
+#[inline]
 fn entries_follow(term: Term, append: &Append) -> bool {
     let (Some(first), Some(last)) = (append.entries.chunks().next(), append.entries.last()) else {
         return true;
