@@ -575,7 +575,11 @@ impl Entries {
     #[must_use]
     #[inline]
     pub fn last(&self) -> Option<LogId> {
-        let chunk = self.as_slice().last()?;
+        let chunk = match &self.0 {
+            Held::Nothing => return None,
+            Held::One(chunk) => chunk,
+            Held::Many(many) => many.0.last()?,
+        };
         Some(LogId { term: chunk.term(), index: chunk.last() })
     }
 
@@ -589,7 +593,11 @@ impl Entries {
     #[must_use]
     #[inline]
     pub fn bytes_len(&self) -> usize {
-        self.chunks().map(|chunk| chunk.bytes().len()).sum()
+        match &self.0 {
+            Held::Nothing => 0,
+            Held::One(chunk) => chunk.bytes().len(),
+            Held::Many(many) => many.0.iter().map(|chunk| chunk.bytes().len()).sum(),
+        }
     }
 
     /// The chunks in order.

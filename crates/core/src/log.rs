@@ -181,17 +181,16 @@ impl Log {
     /// # Errors
     /// The index of a configuration entry that cannot be read; nothing was
     /// appended then.
+    #[inline]
     pub(crate) fn append(&mut self, chunk: Chunk) -> Result<bool, Index> {
         assert!(chunk.first() == self.last.index.next(), "a gap in the log");
         assert!(chunk.term() >= self.last.term, "terms fall along the log");
-        if chunk.has_configuration() {
+        let configured = chunk.has_configuration();
+        if configured {
             self.configurations.extend(configurations_of(&chunk)?);
         }
         if chunk.term() > self.last.term || self.runs.is_empty() {
-            if self.runs.len() < RUNS_FEW {
-                self.runs.reserve_exact(1);
-            }
-            self.runs.push(LogId { term: chunk.term(), index: chunk.first() });
+            self.begin_run(LogId { term: chunk.term(), index: chunk.first() });
         }
         self.last = LogId { term: chunk.term(), index: chunk.last() };
         self.last_log_time_ms = self.last_log_time_ms.max(chunk.log_time_ms());
@@ -201,9 +200,16 @@ impl Log {
             // A group that only elects holds no more than this.
             self.slots.reserve_exact(1);
         }
-        let configured = chunk.has_configuration();
         self.slots.push_back(Slot { chunk, begin });
         Ok(configured)
+    }
+
+    #[cold]
+    fn begin_run(&mut self, first: LogId) {
+        if self.runs.len() < RUNS_FEW {
+            self.runs.reserve_exact(1);
+        }
+        self.runs.push(first);
     }
 
     /// Removes the entries from `index` on. Returns whether another
