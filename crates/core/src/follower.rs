@@ -320,6 +320,9 @@ impl Follower {
         if mutants::is_active(20) {
             durable = self.verified;
         }
+        if mutants::is_active(132) && state.refill().is_some() {
+            durable = self.verified;
+        }
         if mutants::is_active(21) {
             durable = state.durability.index();
             self.verified = state.log.last().index;

@@ -101,6 +101,9 @@ mutants! {
     124 "M124" "W07" "a leader keeps its office from who should lead rather";
     125 "M125" "I58" "an equal of the leader counts as who should lead rather";
     126 "M126" "W08" "digests that differ are not noticed";
+    130 "M130" "W09" "a member that lost entries votes before they are there again";
+    131 "M131" "W09" "lost entries count as there again with the next write";
+    132 "M132" "I15" "lost entries are acknowledged before they are there again";
 }
 
 /// The mutants of this build; none in a usual one.

@@ -84,6 +84,7 @@ claims! {
     HEALS = "I56" "when faults end, one leader, equal logs, and new work succeeds";
     QUORUM_GOES_ON = "I57" "a quorum that can talk goes on, whatever else is cut, under its leader or the next";
     TERMS_SETTLE = "I58" "when faults end, terms stop growing";
+    WHOLE_BEFORE_VOTE = "W09" "a member that lost entries gives no vote until they are there again";
     ASKS_WHAT_EXISTS = "W01" "a core asks storage only for what is durable there";
     STATUS_IS_TRUE = "W02" "what a core tells about itself is what it handed out";
     VOTERS_ARE_LEVEL = "W05" "who becomes a voter holds what the log held when that was asked for";

@@ -81,6 +81,10 @@ impl Judge {
             (VoteKind::Pre, true) => {}
             (_, false) => self.tally.mark(Mark::VoteRefused),
             (_, true) => {
+                ensure(member.may_vote(), invariants::WHOLE_BEFORE_VOTE, || {
+                    let disk = member.durable.last();
+                    format!("votes in term {term} with a disk that ends at {disk} since a loss")
+                })?;
                 self.externalise(member, term, node_at(to), invariants::VOTE_DURABLE)?;
             }
         }

@@ -1,0 +1,315 @@
+//! Writes of the log by io_uring, without a thread between.
+//!
+//! A write is handed to the kernel by the thread that makes it, and the kernel
+//! rings an eventfd when it is done: the shard's runtime waits for sockets and
+//! disk at once. What a hand-over to a thread and back costs is saved (D35).
+//! Even a disk that hangs does not hold the shard up: what cannot be done at
+//! once is given to a worker of the kernel.
+//!
+//! One write is under way at a time, in the order of asking: the kernel may do
+//! two in any order.
+//!
+//! Not here: reads, and what may take its time. They stay on their threads.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use compio_buf::{BufResult, IntoInner, IoBuf};
+use compio_driver::op::WriteAt;
+use compio_driver::{Proactor, ProactorBuilder, PushEntry};
+use rustix::event::{EventfdFlags, eventfd};
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+use tokio::task::yield_now;
+use tracing::info;
+
+use crate::cli::serve::DiskChoice;
+use raftlet_log::disk::buffer::Buffer;
+use raftlet_log::{Descriptor, DirLock, DiskError, DiskMode, LogWriter, RealDisk, Writing};
+
+/// Opens a node's disk, its log's writes on a ring if that is wanted and can be
+/// had: many a sandbox forbids it.
+///
+/// # Errors
+/// No way of writing that is allowed passes its trial.
+pub(crate) fn disk(lock: DirLock, choice: DiskChoice) -> Result<RealDisk, DiskError> {
+    let mode = match choice {
+        DiskChoice::Auto => DiskMode::Probe,
+        DiskChoice::Direct => DiskMode::Direct,
+        DiskChoice::Buffered => DiskMode::Buffered,
+    };
+    let disk = RealDisk::open(lock, mode)?;
+    if choice != DiskChoice::Auto || !disk.is_direct() {
+        return Ok(disk);
+    }
+    Ok(match Ring::open() {
+        Ok(ring) => disk.written_by(Rc::new(ring)),
+        Err(error) => {
+            info!(%error, "no io_uring here: a thread writes the log");
+            disk
+        }
+    })
+}
+
+/// One write, the kernel's notice, and room for both.
+const ENTRIES: u32 = 8;
+
+/// A ring of one shard, on its thread.
+pub(crate) struct Ring {
+    /// One write after the other, in the order of asking.
+    turn: Mutex<()>,
+    /// Dropped with a write under way it keeps what the kernel still reads: the
+    /// write's buffer is never freed.
+    proactor: RefCell<Proactor>,
+    done: AsyncFd<OwnedFd>,
+    /// Shared with what the kernel holds, also when nobody waits for it.
+    held: Rc<()>,
+}
+
+impl Ring {
+    /// A ring whose completions wake tasks of the runtime that this runs on.
+    ///
+    /// # Errors
+    /// There is no such runtime, or the kernel or a sandbox refuses rings.
+    pub(crate) fn open() -> io::Result<Self> {
+        Handle::try_current().map_err(io::Error::other)?;
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let mut builder = ProactorBuilder::new();
+        builder.capacity(ENTRIES).register_eventfd(bell.as_raw_fd());
+        let proactor = builder.build()?;
+        #[expect(
+            deprecated,
+            reason = "what it asks for, that the descriptor stays open, an OwnedFd does"
+        )]
+        let done = AsyncFd::new(bell)?;
+        Ok(Self {
+            turn: Mutex::new(()),
+            proactor: RefCell::new(proactor),
+            done,
+            held: Rc::default(),
+        })
+    }
+
+    /// Writes a whole buffer and gives it back; durably when the descriptor
+    /// is a durable one.
+    ///
+    /// # Cancel safety
+    /// Dropped after its first poll, what was handed to the kernel is written
+    /// all the same.
+    async fn write_all(
+        &self,
+        file: Descriptor,
+        offset: u64,
+        from: Buffer,
+    ) -> (Buffer, io::Result<()>) {
+        let _turn = self.turn.lock().await;
+        if let Err(error) = self.quiet().await {
+            return (from, Err(error));
+        }
+        let mut rest = Rest { buffer: from, done: 0, _held: Rc::clone(&self.held) };
+        loop {
+            if rest.as_init().is_empty() {
+                return (rest.buffer, Ok(()));
+            }
+            let at = offset.saturating_add(u64::try_from(rest.done).unwrap_or(u64::MAX));
+            let (back, written) = match self.run(WriteAt::new(file.clone(), at, rest)).await {
+                Ok(BufResult(written, back)) => (back, written),
+                // The kernel may still hold the buffer.
+                Err(error) => return (Buffer::zeroed(0), Err(error)),
+            };
+            rest = back.into_inner();
+            match written {
+                Ok(0) => return (rest.buffer, Err(io::ErrorKind::WriteZero.into())),
+                Ok(bytes) => rest.done += bytes,
+                Err(error) if is_passing(&error) => {}
+                Err(error) => return (rest.buffer, Err(error)),
+            }
+        }
+    }
+
+    /// Ends when every write that was asked for has ended, also those that
+    /// their callers gave up.
+    async fn all_ended(&self) {
+        let _turn = self.turn.lock().await;
+        // A broken ring ends nothing any more.
+        let _ = self.quiet().await;
+    }
+
+    /// Waits for a write that was given up.
+    async fn quiet(&self) -> io::Result<()> {
+        while Rc::strong_count(&self.held) > 1 {
+            self.poll().await?;
+            if Rc::strong_count(&self.held) > 1 {
+                self.done.readable().await?.clear_ready();
+            }
+        }
+        Ok(())
+    }
+
+    async fn run(&self, write: Write) -> io::Result<BufResult<usize, Write>> {
+        let mut key = match self.proactor.borrow_mut().push(write) {
+            PushEntry::Ready(ended) => return Ok(ended),
+            PushEntry::Pending(key) => key,
+        };
+        loop {
+            self.poll().await?;
+            match self.proactor.borrow_mut().pop(key) {
+                PushEntry::Ready(ended) => return Ok(ended),
+                PushEntry::Pending(waiting) => key = waiting,
+            }
+            self.done.readable().await?.clear_ready();
+        }
+    }
+
+    /// Hands over what was pushed, and takes what is done.
+    async fn poll(&self) -> io::Result<()> {
+        loop {
+            let polled = self.proactor.borrow_mut().poll(Some(Duration::ZERO));
+            match polled {
+                Ok(()) => return Ok(()),
+                // Handed over; nothing is done yet.
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(()),
+                // The kernel is short of something, and says so at once.
+                Err(error) if is_passing(&error) => yield_now().await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+}
+
+impl LogWriter for Ring {
+    fn name(&self) -> &'static str {
+        "direct, io_uring"
+    }
+
+    fn write(&self, to: Descriptor, offset: u64, from: Buffer) -> Writing<'_> {
+        Box::pin(self.write_all(to, offset, from))
+    }
+
+    fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        Box::pin(self.all_ended())
+    }
+}
+
+impl fmt::Debug for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring").finish_non_exhaustive()
+    }
+}
+
+type Write = WriteAt<Rest, Descriptor>;
+
+/// What of a buffer is still to be written.
+#[derive(Debug)]
+struct Rest {
+    buffer: Buffer,
+    done: usize,
+    _held: Rc<()>,
+}
+
+impl IoBuf for Rest {
+    fn as_init(&self) -> &[u8] {
+        self.buffer.bytes().get(self.done..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ring, disk};
+    use crate::cli::serve::DiskChoice;
+    use raftlet_log::DirLock;
+    use raftlet_log::disk::buffer::Buffer;
+    use raftlet_log::disk::{Disk, Reach};
+
+    #[test]
+    fn outside_of_a_runtime_there_is_no_ring() {
+        assert!(Ring::open().is_err());
+    }
+
+    /// The same by io_uring, where this machine has it: else the thread.
+    #[test]
+    fn a_ring_writes_what_a_thread_writes_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = DirLock::acquire(dir.path()).unwrap();
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap().block_on(async {
+            let disk = disk(lock, DiskChoice::Auto).unwrap();
+            println!("writes are {}", disk.mode());
+            let file = disk.create("a").await.unwrap();
+            let mut blocks = Vec::new();
+            for number in 0..64 {
+                let mut block = Buffer::zeroed(8192);
+                block.bytes_mut().fill(number);
+                blocks.push(block);
+            }
+            // Each overwrites half of the one before.
+            for (number, block) in (0..).zip(blocks) {
+                let reach = if number % 3 == 0 { Reach::Cache } else { Reach::Durable };
+                let writing = disk.write_at(&file, number * 4096, block, reach);
+                let (block, result) = writing.await;
+                result.unwrap();
+                assert_eq!(block.len(), 8192);
+            }
+            let (read, bytes) = disk.read_at(&file, 0, Buffer::zeroed(65 * 4096)).await;
+            assert_eq!(bytes.unwrap(), 65 * 4096);
+            for (number, block) in (0..=63).chain([63]).zip(read.bytes().chunks(4096)) {
+                assert!(block.iter().all(|byte| *byte == number), "block {number}");
+            }
+        });
+    }
+
+    /// A write that its caller gave up may still be under way: the next one
+    /// must find the ring in order, and the end must not take the buffer away.
+    #[test]
+    fn a_write_by_ring_that_was_given_up_disturbs_no_later_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = DirLock::acquire(dir.path()).unwrap();
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap().block_on(async {
+            let disk = disk(lock, DiskChoice::Auto).unwrap();
+            let file = disk.create("a").await.unwrap();
+            // Large, so that it is still under way when its last block is
+            // written again.
+            const LARGE: usize = 4 << 20;
+            let place = LARGE as u64 - 4096;
+            for number in 0..16 {
+                let mut given_up = Buffer::zeroed(LARGE);
+                given_up.bytes_mut().fill(255);
+                let giving_up = disk.write_at(&file, 0, given_up, Reach::Durable);
+                let polled_once = tokio::select! {
+                    biased;
+                    done = giving_up => Some(done),
+                    () = std::future::ready(()) => None,
+                };
+                drop(polled_once);
+                let mut block = Buffer::zeroed(4096);
+                block.bytes_mut().fill(number);
+                let (_, result) = disk.write_at(&file, place, block, Reach::Durable).await;
+                result.unwrap();
+                disk.settled().await;
+                let (read, bytes) = disk.read_at(&file, place, Buffer::zeroed(4096)).await;
+                assert_eq!(bytes.unwrap(), 4096);
+                assert!(read.bytes().iter().all(|byte| *byte == number), "{number}");
+            }
+            let last = disk.write_at(&file, 0, Buffer::zeroed(4096), Reach::Durable);
+            tokio::select! {
+                biased;
+                _ = last => {}
+                () = std::future::ready(()) => {}
+            }
+            disk.settled().await;
+            let (read, _) = disk.read_at(&file, 0, Buffer::zeroed(4096)).await;
+            assert!(read.bytes().iter().all(|byte| *byte == 0), "it was settled, not written");
+        });
+    }
+}
