@@ -30,6 +30,22 @@ impl Group {
         }
         let Message { term, body, .. } = message;
         let term = *term;
+        // What steady replication consists of, met as it mostly is.
+        match (&mut self.role, body) {
+            (RoleState::Follower(follower), Body::Append(append)) if term == self.state.term => {
+                follower.on_append(&mut self.state, from, append);
+            }
+            (RoleState::Leader(leader), Body::Ack(ack))
+                if term == self.state.term && self.state.is_member(from) =>
+            {
+                leader.on_ack(&mut self.state, from, ack);
+            }
+            (_, body) => self.step_any(arena, from, term, body),
+        }
+    }
+
+    /// A message that is for this group, in whatever role and term.
+    fn step_any(&mut self, arena: &mut Arena, from: Sender, term: Term, body: &mut Body) {
         match body {
             Body::VoteRequest(request) => self.on_vote_request(from, term, request),
             Body::Append(_) | Body::Snapshot(_) => self.step_in_term(arena, from, term, body),
@@ -329,6 +345,7 @@ fn numbers_in_range(term: Term, body: &Body) -> bool {
 
 /// Whether entries begin right behind `previous`, in no lower term, and end in
 /// no higher one than their message's.
+#[inline]
 fn entries_follow(term: Term, append: &Append) -> bool {
     let (Some(first), Some(last)) = (append.entries.chunks().next(), append.entries.last()) else {
         return true;
