@@ -23,6 +23,7 @@ use crate::expiry;
 use crate::neighbours::Neighbours;
 use crate::ports::Group;
 use crate::replica::{Sizes, SizesOfAll};
+use crate::shares::Shares;
 use crate::status::ClientsStatus;
 use crate::timing::Timing;
 use raftlet::core::Role;
@@ -83,6 +84,7 @@ pub(crate) struct Keyspace {
     /// What does not change within a run.
     info: NodeInfo,
     client_list: Rc<Clients>,
+    shares: Shares,
     clients: Cell<u64>,
     clients_accepted: Cell<u64>,
     clients_refused: Cell<u64>,
@@ -126,6 +128,7 @@ impl Keyspace {
             client_idle: Cell::new(config.client_idle),
             info,
             client_list: Rc::default(),
+            shares: Shares::default(),
             clients: Cell::new(0),
             clients_accepted: Cell::new(0),
             clients_refused: Cell::new(0),
@@ -198,6 +201,10 @@ impl Keyspace {
 
     pub(crate) fn client_list(&self) -> &Rc<Clients> {
         &self.client_list
+    }
+
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.shares
     }
 
     /// What keys and values may take; 0: as much as they like.

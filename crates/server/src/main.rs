@@ -61,6 +61,7 @@ mod replica;
 mod ring;
 mod roster;
 mod session;
+mod shares;
 mod signal;
 mod sink;
 mod snapshots;
