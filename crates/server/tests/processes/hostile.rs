@@ -82,7 +82,8 @@ fn a_burst_of_a_hundred_thousand_requests_is_answered_in_order_in_bounded_memory
 
 /// Unanswered requests of the client that has most of them, as the node says.
 fn fullest_pipeline_len(cluster: &Cluster) -> u64 {
-    let (_, text) = http_get_from(&cluster.admin_address(0), "/metrics").unwrap();
+    let port = cluster.admin_address(0).rsplit_once(':').unwrap().1.parse().unwrap();
+    let (_, text) = http_get(port, "/metrics").unwrap();
     let line = text.lines().find(|line| line.starts_with("raftlet_client_pipeline_len ")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
