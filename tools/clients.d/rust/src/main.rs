@@ -47,7 +47,16 @@ impl Count {
         let is = |words: &[&str]| words.iter().any(|word| error.contains(word));
         if is(&["CLUSTERDOWN", "ClusterDown", "TRYAGAIN", "TryAgain"]) {
             self.refused += 1;
-        } else if is(&["UNKNOWN", "IO", "Broken", "refused", "reset", "Timeout", "Disconnected"]) {
+        } else if is(&[
+            "UNKNOWN",
+            "IO",
+            "Broken",
+            "refused",
+            "reset",
+            "Timeout",
+            "Disconnected",
+            "Canceled",
+        ]) {
             self.unknown += 1;
         } else {
             return Err(error.into());
@@ -57,7 +66,9 @@ impl Count {
 
     fn judge(&self, value: i64) -> Outcome {
         let Self { acknowledged, unknown, refused } = self;
-        println!("{acknowledged} acknowledged, {unknown} unknown, {refused} refused, {value} counted");
+        println!(
+            "{acknowledged} acknowledged, {unknown} unknown, {refused} refused, {value} counted"
+        );
         if *acknowledged > 0 && (*acknowledged..=acknowledged + unknown).contains(&value) {
             return Ok(());
         }
