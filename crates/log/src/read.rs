@@ -18,6 +18,7 @@ use crate::block::{BLOCK_BYTES, Kind};
 use crate::disk::Disk;
 use crate::error::Damage;
 use crate::index::spans::Span;
+use crate::kept::Kept;
 use crate::names;
 use crate::record::{Record, RecordError};
 use crate::scan::{Frame, Scan, offset_of};
@@ -102,21 +103,6 @@ impl<D: Disk> Shared<D> {
         let incarnation = self.home.identity().incarnation;
         let stamp = segment::stamp(incarnation, self.sizes.shard, segment);
         Ok(Scan::new(&self.disk, file, &name, stamp, READ_BYTES))
-    }
-}
-
-/// The scan of the read that ended last.
-#[derive(Debug)]
-pub(crate) struct Kept<D: Disk> {
-    /// Who goes on with it: the group, the segment, its next entry there.
-    reader: (GroupId, u64, Index),
-    scan: Scan<D>,
-}
-
-impl<D: Disk> Kept<D> {
-    /// Whether it reads a segment older than `oldest`.
-    pub(crate) fn is_of_before(&self, oldest: u64) -> bool {
-        self.reader.1 < oldest
     }
 }
 

@@ -152,7 +152,7 @@ fn one_batch_costs_one_write_and_one_flush_whatever_it_holds() {
 fn in_prepared_space_a_write_touches_nothing_but_its_blocks() {
     // Rule 27
     let disk = MemoryDisk::new();
-    let (log, _) = block_on(crate::fixture::start(&disk, &LogOptions::default())).unwrap();
+    let (log, _) = block_on(start(&disk, &LogOptions::default())).unwrap();
     let before = disk.counters();
     for index in 1..=50 {
         block_on(write(&log, &[Change::of(1).append(index, 1, 1, 200)])).unwrap();
