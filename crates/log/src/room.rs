@@ -3,12 +3,15 @@
 //! Not here: what the reserve is (`reserve.rs`), what takes room (`prepare.rs`,
 //! `snapshot/writer.rs`), what gives some back (`collect.rs`).
 
+use crate::block::BLOCK_BYTES;
 use crate::disk::{Disk, DiskError};
 use crate::names::RESERVE_NAME;
 use crate::options::Sizes;
 use crate::reserve::{Share, cut_to, whole_blocks};
 use crate::scan::offset_of;
+use crate::segment::FIRST_BLOCK;
 use crate::shard_log::{Shared, State};
+use crate::width::u64_from;
 use raftlet::Shortage;
 use raftlet::core::GroupId;
 
@@ -32,6 +35,18 @@ impl<D: Disk> State<D> {
         let on_their_way = (limit / ON_THEIR_WAY_FRACTION).min(ON_THEIR_WAY_BYTES_MAX);
         let is_limited = limit < u64::MAX && self.log_bytes() > limit - on_their_way;
         is_limited.then_some(Shortage::Limit)
+    }
+
+    /// Bytes of entries that surely find room though the log is short: without
+    /// what is kept for votes, for a snapshot, and of the limit.
+    pub(crate) fn room(&self, sizes: &Sizes) -> u64 {
+        let usable = |written: u32, from: u32| {
+            u64::from(written.saturating_sub(from.saturating_add(sizes.reserve)))
+        };
+        let next = self.next.as_ref().map_or(0, |next| usable(next.written, FIRST_BLOCK));
+        let ahead = usable(self.active.written, self.next_block) + next;
+        let room = ahead * u64_from(BLOCK_BYTES) + self.reserve.beyond_snapshot();
+        room.min(sizes.hard_bytes.saturating_sub(self.log_bytes()))
     }
 
     /// Bytes that the reserve has and should have.

@@ -118,6 +118,10 @@ impl<D: Disk> Storage for ShardLog<D> {
     fn shortage(&self) -> Option<Shortage> {
         self.0.state.borrow().shortage(&self.0.sizes)
     }
+
+    fn room(&self) -> u64 {
+        self.0.state.borrow().room(&self.0.sizes)
+    }
 }
 
 impl<D: Disk> ShardLog<D> {

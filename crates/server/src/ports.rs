@@ -144,6 +144,10 @@ impl Storage for SharedLog {
         self.0.pins()
     }
 
+    fn room(&self) -> u64 {
+        self.0.room()
+    }
+
     fn shortage(&self) -> Option<Shortage> {
         self.0.shortage()
     }

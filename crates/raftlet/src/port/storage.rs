@@ -5,7 +5,7 @@ use std::future::Future;
 use bytes::Bytes;
 
 use crate::port::snapshot::{SnapshotInfo, SnapshotMeta, SnapshotReader, SnapshotWriter};
-pub use raftlet_core::Compaction;
+pub use raftlet_core::{Compaction, Shortage};
 use raftlet_core::{Entries, Generation, GroupId, HardState, Index, LogId};
 
 /// A change of one group, in this order: hard state, truncation, compaction,
@@ -55,16 +55,6 @@ pub struct Pin {
     pub bytes: u64,
     /// The last entry that is in the way.
     pub until: Index,
-}
-
-/// Why storage wants no new entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Shortage {
-    /// The device is full, but for a reserve.
-    Device,
-    /// The log is at the limit that it was given.
-    Limit,
 }
 
 /// The changes of one write. A group may stand in it more than once; order
@@ -184,8 +174,8 @@ pub enum StorageError {
 /// 10. When there is no room for entries, a write without entries still finds
 ///     some, within a bounded reserve (rule 9).
 /// 11. `shortage` names why no new entries should be brought; those that were
-///     on their way before still find room, within a bounded reserve. It ends
-///     by itself when there is room again.
+///     on their way before still find room, within a bounded reserve, and so do
+///     as many as `room` says. It ends by itself when there is room again.
 pub trait Storage: 'static {
     /// Writes snapshots; [`NoSnapshots`](crate::port::NoSnapshots) if there are
     /// none.
@@ -270,5 +260,12 @@ pub trait Storage: 'static {
     /// Why new entries should wait, while they should. Cheap to ask.
     fn shortage(&self) -> Option<Shortage> {
         None
+    }
+
+    /// Bytes of entries, beside those on their way, that surely find room while
+    /// `shortage` says something: the part of a leader's log that a member lacks.
+    /// Cheap to ask.
+    fn room(&self) -> u64 {
+        u64::MAX
     }
 }
