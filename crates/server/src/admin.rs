@@ -37,10 +37,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::debug;
 
 use crate::fill::CONNECTIONS_MAX;
-use crate::history::SAMPLE_EVERY;
 use crate::http;
-use crate::inspect::Inspect;
-use crate::view::NodeView;
+use crate::observe::history::SAMPLE_EVERY;
+use crate::observe::inspect::Inspect;
+use crate::observe::view::NodeView;
 pub(crate) use router::Router;
 
 /// Above so many none stays open behind its answer: idle ones must not shut

@@ -32,7 +32,7 @@ mod restore;
 mod verify;
 
 use crate::cli::backup::BackupCommand;
-use crate::failure::Failure;
+use crate::process::failure::Failure;
 
 /// Does what was asked.
 ///

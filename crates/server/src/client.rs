@@ -6,7 +6,13 @@
 //! - Until the node serves its groups, whoever connects is told what the node
 //!   waits for: nobody hangs.
 //!
-//! Not here: what a connection does (`session.rs`).
+//! Not here: what a connection does (`client/session.rs`).
+
+pub(crate) mod clients;
+pub(crate) mod flights;
+pub(crate) mod host;
+pub(crate) mod keyspace;
+pub(crate) mod session;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,8 +23,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, error};
 
-use crate::keyspace::Keyspace;
-use crate::session;
+use crate::client::keyspace::Keyspace;
 use raftlet_kv::ConnectionInfo;
 
 /// Accepting failed, for want of descriptors as a rule: wait before the next.

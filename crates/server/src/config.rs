@@ -8,6 +8,7 @@
 //! `--insecure-bind` (rule 35).
 
 mod access;
+pub(crate) mod file;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use crate::cli::serve::{DiskChoice, LimitArgs, ServeArgs};
 use crate::cli::snapshot::SnapshotArgs;
-use crate::failure::{Exit, Failure};
+use crate::process::failure::{Exit, Failure};
 use raftlet::core::{ClusterId, LeaseOptions, NodeId, Options, Settings};
 use raftlet_kv::SlotMap;
 

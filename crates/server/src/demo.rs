@@ -32,7 +32,6 @@ use std::time::Duration;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::cli::demo::DemoArgs;
-use crate::clock::{TokioClock, wall};
 use crate::demo::cluster::Cluster;
 use crate::demo::layout::Layout;
 use crate::demo::members::{FOUNDERS_MIN, MemberLog, Replacement, SPARES};
@@ -41,9 +40,10 @@ use crate::demo::plan::KeySpace;
 use crate::demo::report::{Report, Setting};
 use crate::demo::verdict::Verdict;
 use crate::demo::workload::Workload;
-use crate::failure::{Exit, Failure};
-use crate::print;
-use crate::signal::Shutdown;
+use crate::process::clock::{TokioClock, wall};
+use crate::process::failure::{Exit, Failure};
+use crate::process::print;
+use crate::process::signal::Shutdown;
 
 /// How long nodes may take to agree once clients are gone.
 const CONVERGED_WITHIN: Duration = Duration::from_secs(60);

@@ -32,7 +32,7 @@ impl Logging {
     /// Logs from now on.
     pub(crate) fn start(args: LoggingArgs) -> Self {
         let (level, handle) = reload::Layer::new(filter(args.log_level));
-        let recent = Arc::new(Recent::new(crate::clock::wall));
+        let recent = Arc::new(Recent::new(crate::process::clock::wall));
         let lines = lines(args.log_format);
         let news = recent::Layer::new(Arc::clone(&recent)).with_filter(LevelFilter::INFO);
         tracing_subscriber::registry().with(lines.with_filter(level)).with(news).init();

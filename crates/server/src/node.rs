@@ -12,6 +12,13 @@
 //!
 //! Not here: what any of the parts does; the orderly end (`stop.rs`).
 
+mod bootstrap;
+mod groups;
+mod ring;
+mod roster;
+mod sink;
+mod stop;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,26 +30,24 @@ use tracing::{error, info, warn};
 
 use crate::admin;
 use crate::backup::founding::Founding;
-use crate::bootstrap::{self, Stored};
 use crate::client;
-use crate::clock::TokioClock;
+use crate::client::keyspace::Keyspace;
 use crate::config::{self, Config, ListenAddr};
-use crate::descriptors;
-use crate::ended::{part_failure, shard_failure};
-use crate::expiry;
-use crate::failure::{Exit, Failure, chain};
-use crate::groups;
-use crate::keyspace::Keyspace;
 use crate::logging::Logging;
-use crate::neighbours::Neighbours;
-use crate::ports::{LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
-use crate::ring;
-use crate::roster::{self, Follower, Told};
-use crate::signal::Shutdown;
-use crate::sink::ShardSink;
-use crate::stop::{Ending, Orders};
-use crate::supervisor;
-use crate::view::{NodeView, Seen};
+use crate::node::bootstrap::Stored;
+use crate::node::roster::{Follower, Told};
+use crate::node::sink::ShardSink;
+use crate::node::stop::{Ending, Orders};
+use crate::observe::view::{NodeView, Seen};
+use crate::process::clock::TokioClock;
+use crate::process::descriptors;
+use crate::process::ended::{part_failure, shard_failure};
+use crate::process::failure::{Exit, Failure, chain};
+use crate::process::signal::Shutdown;
+use crate::process::supervisor;
+use crate::shard::expiry;
+use crate::shard::neighbours::Neighbours;
+use crate::shard::ports::{LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
 use raftlet::core::{NodeId, Sender, Time};
 use raftlet::{NodeSeat, PortSet, ShardOptions};
 use raftlet_kv::NodeInfo;

@@ -37,7 +37,7 @@ struct Ban {
 /// embedder's program, the simulator's display of its own speed, and the house's
 /// own tools.
 const CLOCK_READERS: [&str; 6] = [
-    "crates/server/src/clock.rs",
+    "crates/server/src/process/clock.rs",
     "crates/raftlet/examples/on_tokio.rs",
     "crates/sim/src/batch.rs",
     "xtask/",
@@ -57,7 +57,8 @@ const fn ban(
 const NO_CLOCK: &str = "time is an argument here (D2)";
 const NO_CHANCE: &str = "randomness is a seed given at start (D2)";
 const NO_ORDER: &str = "its order differs from run to run; BTreeMap, or a Vec kept sorted";
-const PORT_CLOCK: &str = "read the injected clock; only crates/server/src/clock.rs reads this one";
+const PORT_CLOCK: &str =
+    "read the injected clock; only crates/server/src/process/clock.rs reads this one";
 
 const BANS: [Ban; 22] = [
     ban("unsafe", Place::Everywhere, &["unsafe"], "nowhere (rule 40)"),

@@ -268,7 +268,7 @@ fn only_the_servers_clock_reads_the_clock() {
     let changes = [
         ("crates/server/Cargo.toml", manifest),
         ("crates/server/src/lib.rs", root),
-        ("crates/server/src/clock.rs", code),
+        ("crates/server/src/process/clock.rs", code),
         ("crates/server/src/node.rs", code),
     ];
     assert_eq!(found(&changes), ["clock-readers crates/server/src/node.rs:4"]);

@@ -2,14 +2,14 @@
 //! dashboards; `/cluster`: the reports of all nodes; `/events`: the same, live.
 //! With `?history` behind the first two also what was.
 //!
-//! Not here: asking and feeding (`crate::dashboard`).
+//! Not here: asking and feeding (`crate::observe::dashboard`).
 
 use std::rc::Rc;
 
 use crate::admin::Router;
-use crate::dashboard::{NodeReport, PAGE, Watchers, gather};
 use crate::http::{Request, Response, Status};
-use crate::inspect::Inspect;
+use crate::observe::dashboard::{NodeReport, PAGE, Watchers, gather};
+use crate::observe::inspect::Inspect;
 use raftlet_log::random_incarnation;
 
 pub(super) fn routes<N: Inspect>() -> Router<N> {
@@ -66,7 +66,7 @@ mod tests {
 
     use super::{PAGE, routes};
     use crate::http::{Method, Request};
-    use crate::inspect::fake::Fake;
+    use crate::observe::inspect::fake::Fake;
 
     /// Budget of the page: it comes over slow links to tired people.
     const PAGE_BYTES_MAX: usize = 60_000;

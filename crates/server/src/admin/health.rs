@@ -10,7 +10,7 @@
 
 use crate::admin::Router;
 use crate::http::{Request, Response, Status};
-use crate::inspect::Inspect;
+use crate::observe::inspect::Inspect;
 
 /// One condition: its name, and why it fails if it does.
 type Check = (&'static str, Option<String>);
@@ -59,7 +59,7 @@ mod tests {
 
     use super::routes;
     use crate::http::{Method, Request};
-    use crate::inspect::fake::Fake;
+    use crate::observe::inspect::fake::Fake;
 
     async fn answer(node: Fake, target: &str) -> (u16, String) {
         let request = Request::new(Method::Get, target, "");

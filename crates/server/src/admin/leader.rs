@@ -13,8 +13,8 @@
 use std::rc::Rc;
 
 use crate::admin::Router;
-use crate::handover::{HandsOver, Order, Outcome};
 use crate::http::{Request, Response, Status};
+use crate::shard::handover::{HandsOver, Order, Outcome};
 
 pub(super) fn routes<N: HandsOver>() -> Router<N> {
     Router::new().post(
@@ -48,8 +48,8 @@ mod tests {
     use std::rc::Rc;
 
     use super::routes;
-    use crate::handover::{HandsOver, Order, Outcome};
     use crate::http::{Method, Request};
+    use crate::shard::handover::{HandsOver, Order, Outcome};
 
     /// Hands groups 1 and 2 over, to node 2 alone.
     struct Fake;

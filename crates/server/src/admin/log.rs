@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::admin::Router;
 use crate::cli::logging::LogLevel;
 use crate::http::{Request, Response, Status};
-use crate::inspect::Inspect;
+use crate::observe::inspect::Inspect;
 
 /// `{"level": "debug"}`
 #[derive(Debug, Deserialize)]
@@ -50,7 +50,7 @@ mod tests {
     use super::routes;
     use crate::cli::logging::LogLevel;
     use crate::http::{Method, Request, Status};
-    use crate::inspect::fake::Fake;
+    use crate::observe::inspect::fake::Fake;
 
     #[tokio::test]
     async fn a_level_is_set_by_its_name_and_nothing_else_is_taken() {

@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use crate::admin::Router;
 use crate::http::{Request, Response, Status};
-use crate::members::{HasMembers, Order};
+use crate::shard::members::{HasMembers, Order};
 
 pub(super) fn routes<N: HasMembers>() -> Router<N> {
     Router::new()
@@ -34,7 +34,7 @@ pub(super) fn routes<N: HasMembers>() -> Router<N> {
         )
 }
 
-fn answer(changed: Result<Vec<crate::members::Outcome>, String>) -> Response {
+fn answer(changed: Result<Vec<crate::shard::members::Outcome>, String>) -> Response {
     match changed {
         Err(why) => Response::text(Status::BAD_REQUEST, why),
         Ok(outcomes) => {
@@ -50,7 +50,7 @@ mod tests {
 
     use super::routes;
     use crate::http::{Method, Request};
-    use crate::members::{HasMembers, Op, Order, Outcome, Roster};
+    use crate::shard::members::{HasMembers, Op, Order, Outcome, Roster};
 
     /// Promotes node 4 and nobody else.
     struct Fake;

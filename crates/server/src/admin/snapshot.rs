@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use crate::admin::Router;
 use crate::http::{Request, Response, Status};
-use crate::snapshots::{Order, Outcome, TakesSnapshots};
+use crate::shard::snapshots::{Order, Outcome, TakesSnapshots};
 
 pub(super) fn routes<N: TakesSnapshots>() -> Router<N> {
     Router::new().post(
@@ -43,7 +43,7 @@ mod tests {
 
     use super::routes;
     use crate::http::{Method, Request};
-    use crate::snapshots::{Order, Outcome, TakesSnapshots};
+    use crate::shard::snapshots::{Order, Outcome, TakesSnapshots};
 
     /// Has group 1, which can be written down, and group 2, which cannot.
     struct Fake;

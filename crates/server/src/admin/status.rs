@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::admin::Router;
 use crate::http::{Response, Status};
-use crate::inspect::Inspect;
+use crate::observe::inspect::Inspect;
 
 pub(super) fn routes<N: Inspect>() -> Router<N> {
     Router::new().get("/status", "the node and its groups as JSON", async |node: Rc<N>, _| {

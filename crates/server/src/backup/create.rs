@@ -15,14 +15,14 @@ use crate::backup::give::Order;
 use crate::backup::reading::{Broken, Piece, Reading};
 use crate::backup::report::{self, MemberReport, Report};
 use crate::backup::verify::EXTENSION;
-use crate::bar::Bar;
 use crate::cli::backup::CreateArgs;
-use crate::clock;
-use crate::failure::{Exit, Failure};
 use crate::http::{self, Answer, Download};
-use crate::member;
-use crate::members::Roster;
-use crate::print;
+use crate::operator::member;
+use crate::process::bar::Bar;
+use crate::process::clock;
+use crate::process::failure::{Exit, Failure};
+use crate::process::print;
+use crate::shard::members::Roster;
 use crate::status::NodeStatus;
 use raftlet::core::ClusterId;
 use raftlet_log::random_incarnation;
@@ -199,7 +199,7 @@ impl Making {
 #[cfg(test)]
 mod tests {
     use super::wanted;
-    use crate::members::{GroupMembers, Roster};
+    use crate::shard::members::{GroupMembers, Roster};
 
     #[test]
     fn groups_are_taken_in_order_and_one_that_is_not_there_is_refused() {

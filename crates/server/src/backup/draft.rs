@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::failure::{Exit, Failure};
+use crate::process::failure::{Exit, Failure};
 
 /// Bytes that gather before they are flushed, so that the end is no burst.
 const FLUSH_BYTES: u64 = 32 << 20;

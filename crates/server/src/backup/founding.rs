@@ -28,8 +28,8 @@ use crate::backup::draft::{Draft, failed, sync_directory};
 use crate::backup::format::GroupHead;
 use crate::backup::reading::{Piece, Reading};
 use crate::backup::verify::{READ_BYTES, damaged};
-use crate::failure::{Exit, Failure};
-use crate::ports::SharedLog;
+use crate::process::failure::{Exit, Failure};
+use crate::shard::ports::SharedLog;
 use raftlet::core::{Configuration, HardState, Member, MemberRole, PRIORITY_DEFAULT, crc32c};
 use raftlet::{
     Compaction, GroupWrite, SnapshotMeta, SnapshotWriter, Storage, StorageError, WriteBatch,

@@ -25,8 +25,8 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::backup::format::{self, BackupId, GroupHead, Kind};
-use crate::clock;
-use crate::ports::{Group, SharedLog};
+use crate::process::clock;
+use crate::shard::ports::{Group, SharedLog};
 use raftlet::core::{GroupId, Index};
 use raftlet::{GroupInfo, SnapshotReader, Storage};
 use raftlet_log::{LogSnapshotReader, RealDisk};

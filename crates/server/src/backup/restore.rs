@@ -23,11 +23,11 @@ use crate::backup::draft::Draft;
 use crate::backup::format::BackupId;
 use crate::backup::reading::Reading;
 use crate::backup::verify::{self, Checked, READ_BYTES, damaged};
-use crate::bar::Bar;
 use crate::cli::backup::RestoreArgs;
 use crate::config;
-use crate::failure::{Exit, Failure, chain};
-use crate::print;
+use crate::process::bar::Bar;
+use crate::process::failure::{Exit, Failure, chain};
+use crate::process::print;
 use raftlet::core::{ClusterId, NodeId};
 use raftlet_log::{
     Claims, DirLock, DiskMode, Home, Identity, RESTORE_NAME, RealDisk, random_incarnation,

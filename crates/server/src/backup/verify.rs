@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::backup::format::{BackupId, Manifest};
 use crate::backup::reading::{Piece, Reading};
 use crate::backup::report::{self, MemberReport, Report};
-use crate::bar::Bar;
 use crate::cli::backup::VerifyArgs;
-use crate::failure::{Exit, Failure};
-use crate::print;
+use crate::process::bar::Bar;
+use crate::process::failure::{Exit, Failure};
+use crate::process::print;
 
 /// Read at a time.
 pub(super) const READ_BYTES: usize = 1 << 20;

@@ -3,7 +3,7 @@
 //! Invariant: without flags it is a whole cluster of one node on loopback.
 //!
 //! Every flag here is also a key of the configuration file, without further
-//! ado (`config_file.rs`).
+//! ado (`config/file.rs`).
 
 use std::path::PathBuf;
 

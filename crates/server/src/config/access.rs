@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::clients::ClientArgs;
-use crate::failure::Failure;
+use crate::process::failure::Failure;
 use raftlet_kv::{Limits, Password};
 
 /// A password of a person or a program; a key file is no password.
@@ -110,7 +110,7 @@ mod tests {
 
     use super::Access;
     use crate::cli::{Cli, Command};
-    use crate::failure::Failure;
+    use crate::process::failure::Failure;
 
     fn access(flags: &[&str]) -> Result<Access, Failure> {
         let args = ["raftlet", "serve"].iter().chain(flags);

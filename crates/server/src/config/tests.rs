@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::Config;
 use crate::cli::{Cli, Command};
-use crate::failure::{Exit, Failure};
+use crate::process::failure::{Exit, Failure};
 
 fn config(flags: &[&str]) -> Result<Config, Failure> {
     let args = ["raftlet", "serve"].iter().chain(flags);

@@ -7,11 +7,11 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use crate::clock::TokioClock;
 use crate::demo::layout::Layout;
 use crate::demo::process::{NodeProcess, Start};
-use crate::failure::{Exit, Failure};
 use crate::http;
+use crate::process::clock::TokioClock;
+use crate::process::failure::{Exit, Failure};
 use crate::status::{NodeStatus, Role};
 
 /// A start with roll call takes well under a second; a laden machine with a

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::wall;
-use crate::failure::Failure;
+use crate::process::clock::wall;
+use crate::process::failure::Failure;
 
 const PORTS_FILE: &str = "cluster.json";
 

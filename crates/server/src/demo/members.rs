@@ -21,14 +21,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::clock::TokioClock;
 use crate::demo::cluster::Cluster;
 use crate::demo::workload::Workload;
-use crate::failure::{Exit, Failure};
 use crate::http;
-use crate::member;
-use crate::members::{Op, Order, Roster};
-use crate::print;
+use crate::operator::member;
+use crate::process::clock::TokioClock;
+use crate::process::failure::{Exit, Failure};
+use crate::process::print;
+use crate::shard::members::{Op, Order, Roster};
 
 /// Nodes that join: two beyond the first ones, and one for the wiped.
 pub(super) const SPARES: usize = 3;
@@ -312,7 +312,7 @@ fn voters(roster: &Roster) -> BTreeSet<u64> {
 #[cfg(test)]
 mod tests {
     use super::{role_of, voters};
-    use crate::members::{GroupMembers, MemberLine, Roster};
+    use crate::shard::members::{GroupMembers, MemberLine, Roster};
 
     fn group(members: &[(u64, &str)]) -> GroupMembers {
         let line = |(node, role): &(u64, &str)| MemberLine {

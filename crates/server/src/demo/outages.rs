@@ -12,11 +12,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::clock::TokioClock;
 use crate::demo::cluster::Cluster;
 use crate::demo::prober::first_acknowledged;
 use crate::demo::workload::Workload;
-use crate::failure::Failure;
+use crate::process::clock::TokioClock;
+use crate::process::failure::Failure;
 
 /// A takeover takes well under a second; a start of all nodes some seconds.
 const SERVING_WITHIN: Duration = Duration::from_secs(60);

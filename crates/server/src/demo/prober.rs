@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::clock::TokioClock;
 use crate::demo::connection::Connection;
+use crate::process::clock::TokioClock;
 use raftlet_kv::Reply;
 
 /// Between two attempts on a node: the precision of the measurement.

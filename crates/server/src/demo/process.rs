@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::clock::TokioClock;
 use crate::demo::layout::Layout;
-use crate::failure::Failure;
+use crate::process::clock::TokioClock;
+use crate::process::failure::Failure;
 
 /// How often a child is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(2);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::clock::TokioClock;
 use crate::demo::workload::Workload;
-use crate::print;
+use crate::process::clock::TokioClock;
+use crate::process::print;
 
 const EVERY: Duration = Duration::from_millis(100);
 const BAR_LEN: u64 = 30;

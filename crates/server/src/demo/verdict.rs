@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::failure::Failure;
+use crate::process::failure::Failure;
 use raftlet_check::{
     Call, History, Judgement, Key, Operation, Outcome, SearchLimits, Value, judge,
 };

@@ -20,10 +20,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::clock::TokioClock;
 use crate::demo::connection::Connection;
 use crate::demo::plan::{KeySpace, Plan};
-use crate::failure::Failure;
+use crate::process::clock::TokioClock;
+use crate::process::failure::Failure;
 use raftlet_check::{Call, ClientId, History, Key, Operation, Outcome, Reply as Answer, Value};
 use raftlet_kv::Reply;
 

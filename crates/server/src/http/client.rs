@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::failure::Failure;
+use crate::process::failure::Failure;
 
 /// Largest answer taken: a status of 10 000 groups is about 4 MiB.
 const ANSWER_BYTES_MAX: usize = 16 << 20;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::failure::Failure;
+use crate::process::failure::Failure;
 
 /// Largest head of an answer.
 const HEAD_BYTES_MAX: usize = 8 << 10;

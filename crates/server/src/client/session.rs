@@ -1,0 +1,338 @@
+//! One client's connection: bytes between its socket and its groups.
+//!
+//! A turn: whatever arrived is parsed and started together, whatever is due is
+//! written with one call, then the session sleeps until a request ends, bytes
+//! arrive, or the socket takes more (rule 32). Requests are futures polled in
+//! place (`flights.rs`); nothing is spawned for them.
+//!
+//! Invariants
+//! - While the pipeline or the output is full nothing is read: a client that
+//!   does not read its replies holds bounded memory and disturbs nobody.
+//! - Asked to stop, a session reads no more, ends what it accepted, and closes
+//!   (rule 36).
+//! - A dropped session stops waiting; what it proposed goes on (rule 43).
+//!
+//! Not here: what requests mean and how replies look (the `kv` crate); which
+//! outcome an error of a group is (`keyspace.rs`).
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::sync::watch;
+
+use crate::client::clients::Seat;
+use crate::client::flights::Flights;
+use crate::client::host::Host;
+use crate::client::keyspace::{Job, Keyspace, Settled};
+use raftlet_kv::{Batch, Connection, ConnectionInfo, GroupIndex, Output, Work};
+
+/// Bytes that one read from a socket takes: 64 connections that pipeline 16
+/// small requests each make a turn of about the size of a log write.
+const READ_BYTES: usize = 16 << 10;
+/// Proposals that are answered together. Each wake of a session looks at every
+/// flight, so requests should not fly alone; in a long pipeline the first ones
+/// should not wait for the last.
+const FLIGHT_LEN_MAX: usize = 64;
+/// Reply memory above this is given back once it is written.
+const OUTPUT_KEPT_BYTES: usize = 64 << 10;
+/// Between two attempts of requests that were surely not executed.
+const RETRY_AFTER: Duration = Duration::from_millis(10);
+
+/// What a client may still send after its last reply, in bytes: a value that
+/// somebody meant for Redis.
+const LINGER_BYTES_MAX: usize = 64 << 20;
+/// And for how long.
+const LINGER_WITHIN: Duration = Duration::from_secs(1);
+
+/// What ended a session's sleep.
+enum Event {
+    Settled,
+    Read(usize),
+    Written,
+    Alarm,
+    Stop,
+}
+
+/// Serves one client until it leaves, idles too long, or the node stops.
+///
+/// # Errors
+/// The socket failed; the client is gone.
+pub(crate) async fn serve(
+    mut stream: TcpStream,
+    (info, seat): (ConnectionInfo, Seat),
+    keyspace: Rc<Keyspace>,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let (mut reader, mut writer) = stream.split();
+    let mut session = Session::new(info, &seat, &keyspace);
+    let mut flights = Flights::new();
+    let mut stopped = pin!(stop.changed());
+    let mut killed = pin!(seat.killed());
+    let run = |group: GroupIndex, job: Job| keyspace.run(group, job);
+    while !session.is_done() {
+        session.turn();
+        if session.start(&mut flights, run).await {
+            continue;
+        }
+        if session.write_some(&writer)? {
+            continue;
+        }
+        if session.is_done() {
+            break;
+        }
+        let mut alarm = pin!(session.alarm().map(tokio::time::sleep));
+        let event = poll_fn(|cx| {
+            let connection = &session.connection;
+            let hand_on = |ended: Settled| ended.tell(&mut connection.borrow_mut());
+            if flights.poll_ended(cx, hand_on).is_ready() {
+                return Poll::Ready(Ok(Event::Settled));
+            }
+            let mut is_asked = |cx: &mut Context<'_>| {
+                stopped.as_mut().poll(cx).is_ready() || killed.as_mut().poll(cx).is_ready()
+            };
+            if !session.is_stopping && is_asked(cx) {
+                return Poll::Ready(Ok(Event::Stop));
+            }
+            if let Poll::Ready(written) = session.poll_write(&mut writer, cx) {
+                return Poll::Ready(written.map(|()| Event::Written));
+            }
+            if let Poll::Ready(read) = session.poll_read(&mut reader, cx) {
+                return Poll::Ready(read.map(Event::Read));
+            }
+            let rings = alarm.as_mut().as_pin_mut().is_some_and(|alarm| alarm.poll(cx).is_ready());
+            if rings { Poll::Ready(Ok(Event::Alarm)) } else { Poll::Pending }
+        })
+        .await?;
+        match event {
+            Event::Settled | Event::Written => {}
+            Event::Read(bytes) => session.on_read(bytes),
+            Event::Alarm => session.on_alarm(),
+            Event::Stop => session.is_stopping = true,
+        }
+    }
+    if session.connection.borrow().is_finished() {
+        // Whoever goes on sending for longer is cut off.
+        let _ = tokio::time::timeout(LINGER_WITHIN, linger(&mut stream)).await;
+    }
+    Ok(())
+}
+
+/// Says that no more will be said, and discards what the client was about to
+/// send: closing on unread bytes would reset the connection, and a client that
+/// still sends a request over a limit would never read which limit it was.
+async fn linger(stream: &mut TcpStream) -> io::Result<()> {
+    let mut discarded = vec![0; READ_BYTES];
+    let mut rest_bytes = LINGER_BYTES_MAX;
+    stream.shutdown().await?;
+    while rest_bytes > 0 {
+        match stream.read(&mut discarded).await? {
+            0 => break,
+            bytes => rest_bytes = rest_bytes.saturating_sub(bytes),
+        }
+    }
+    Ok(())
+}
+
+struct Session<'a> {
+    keyspace: &'a Keyspace,
+    /// Shared with the list of clients, which looks at it while it is not
+    /// used here.
+    connection: Rc<RefCell<Connection>>,
+    seat: &'a Seat,
+    output: Output,
+    /// Replies that may wait for the client; above, no more are written out.
+    output_bytes_max: usize,
+    is_stopping: bool,
+    has_left: bool,
+}
+
+impl<'a> Session<'a> {
+    fn new(info: ConnectionInfo, seat: &'a Seat, keyspace: &'a Keyspace) -> Self {
+        let connection = Connection::new(info, keyspace.limits(), keyspace.slots());
+        let connection = connection.with_password(keyspace.password());
+        let connection = Rc::new(RefCell::new(connection));
+        seat.serve(&connection);
+        Self {
+            connection,
+            seat,
+            output: Output::default(),
+            output_bytes_max: keyspace.limits().output_bytes_max,
+            keyspace,
+            is_stopping: false,
+            has_left: false,
+        }
+    }
+
+    fn turn(&mut self) {
+        let keyspace = self.keyspace;
+        let mut connection = self.connection.borrow_mut();
+        let accepted = connection.requests_accepted();
+        connection.turn(keyspace.now_ms(), &mut Host(keyspace), &mut self.output);
+        keyspace.count_requests(connection.requests_accepted() - accepted);
+        if let Some(refusals) = connection.take_refusals() {
+            keyspace.count_refusals(refusals);
+        }
+    }
+
+    /// Starts everything that may start, in order, before anything is awaited.
+    /// True: some of it ended with that.
+    async fn start<F: Future<Output = Settled>>(
+        &mut self,
+        flights: &mut Flights<F>,
+        run: impl Fn(GroupIndex, Job) -> F,
+    ) -> bool {
+        poll_fn(|cx| {
+            let mut settled = false;
+            for Batch { group, work } in self.output.batches.drain(..) {
+                let mut launch = |job| {
+                    if let Some(outcome) = flights.launch(cx, run(group, job)) {
+                        outcome.tell(&mut self.connection.borrow_mut());
+                        settled = true;
+                    }
+                };
+                match work {
+                    Work::Read(queries) => launch(Job::Read(queries)),
+                    Work::Propose(commands) if commands.len() <= FLIGHT_LEN_MAX => {
+                        launch(Job::Propose(commands));
+                    }
+                    Work::Propose(commands) => {
+                        let mut commands = commands.into_iter();
+                        while commands.len() > 0 {
+                            let together = commands.by_ref().take(FLIGHT_LEN_MAX);
+                            launch(Job::Propose(together.collect()));
+                        }
+                    }
+                }
+            }
+            Poll::Ready(settled)
+        })
+        .await
+    }
+
+    /// Nothing is owed any more and no more is taken.
+    fn is_done(&self) -> bool {
+        let connection = self.connection.borrow();
+        let ends =
+            connection.is_finished() || (self.is_stopping && connection.unanswered_len() == 0);
+        self.has_left || (ends && self.output.replies.is_empty())
+    }
+
+    fn wants_input(&self) -> bool {
+        !self.is_stopping && self.connection.borrow().wants_input()
+    }
+
+    /// Writes what the socket takes at once. True: that made room for replies
+    /// that had none, and so for requests that wait for theirs to leave.
+    fn write_some(&mut self, writer: &WriteHalf<'_>) -> io::Result<bool> {
+        let replies = &mut self.output.replies;
+        if replies.is_empty() {
+            return Ok(false);
+        }
+        let was_full = replies.len() >= self.output_bytes_max;
+        match writer.try_write(replies) {
+            Ok(written) => drop(replies.drain(..written)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        if replies.is_empty() {
+            replies.shrink_to(OUTPUT_KEPT_BYTES);
+        }
+        self.seat.owes(replies.len());
+        Ok(was_full && replies.len() < self.output_bytes_max)
+    }
+
+    /// Waits for the socket to take more of what it would not take at once.
+    fn poll_write(
+        &mut self,
+        writer: &mut WriteHalf<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let replies = &mut self.output.replies;
+        if replies.is_empty() {
+            return Poll::Pending;
+        }
+        let written = ready!(Pin::new(writer).poll_write(cx, replies))?;
+        drop(replies.drain(..written));
+        self.seat.owes(replies.len());
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads what the socket has, up to a turn's worth, when that is wanted.
+    ///
+    /// A read that leaves room tells the runtime that the socket is empty: it
+    /// is not asked again before more has arrived.
+    fn poll_read(
+        &self,
+        reader: &mut ReadHalf<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if !self.wants_input() {
+            return Poll::Pending;
+        }
+        let mut connection = self.connection.borrow_mut();
+        let input = connection.input();
+        input.reserve(READ_BYTES);
+        pin!(reader.read_buf(input)).poll(cx)
+    }
+
+    fn on_read(&mut self, bytes: usize) {
+        if bytes == 0 {
+            // It may still read: what it sent is answered first.
+            self.is_stopping = true;
+        } else {
+            self.seat.heard(self.keyspace.now_ms());
+        }
+    }
+
+    /// When to look again although nothing happens.
+    fn alarm(&self) -> Option<Duration> {
+        let retry = self.connection.borrow().held_since_ms().map(|_| RETRY_AFTER);
+        let silent_ms = self.keyspace.now_ms().saturating_sub(self.seat.heard_ms());
+        let idle = self
+            .keyspace
+            .client_idle()
+            .map(|limit| limit.saturating_sub(Duration::from_millis(silent_ms)));
+        [retry, idle, self.auth_left()].into_iter().flatten().min()
+    }
+
+    /// How long the client may still take to authenticate, if it has to.
+    fn auth_left(&self) -> Option<Duration> {
+        if self.connection.borrow().is_authenticated() {
+            return None;
+        }
+        let age_ms = self.keyspace.now_ms().saturating_sub(self.seat.since_ms());
+        Some(self.keyspace.auth_timeout().saturating_sub(Duration::from_millis(age_ms)))
+    }
+
+    fn on_alarm(&mut self) {
+        let now_ms = self.keyspace.now_ms();
+        let mut connection = self.connection.borrow_mut();
+        if connection.held_since_ms().is_some() {
+            let timeout_ms = self.keyspace.propose_timeout_ms();
+            if let Some(arrived_ms_max) = now_ms.checked_sub(timeout_ms) {
+                connection.give_up(arrived_ms_max);
+            }
+            connection.retry();
+        }
+        let silent = Duration::from_millis(now_ms.saturating_sub(self.seat.heard_ms()));
+        let is_idle = connection.unanswered_len() == 0
+            && self.keyspace.client_idle().is_some_and(|limit| silent >= limit);
+        if is_idle {
+            self.keyspace.count_idle_close();
+            self.has_left = true;
+        }
+        drop(connection);
+        if self.auth_left().is_some_and(|left| left.is_zero()) {
+            self.keyspace.count_unauthenticated_close();
+            self.has_left = true;
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The first start: a cluster begins when all initial members have met
+//! (rule 5).
+//!
+//! The roll call itself is the transport's; here its result becomes entry 1 of
+//! every group. Groups are written last to first, so that the first group is
+//! there only when all are: a start that finds others without it was killed in
+//! between and goes on with the list that stands in them.
+//!
+//! Invariant: nothing is written before the roll call is complete, and after
+//! that only what it came to.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tracing::info;
+
+use crate::backup::founding::Founding;
+use crate::config::{Config, InitialMember};
+use crate::observe::view::NodeView;
+use crate::process::failure::{Exit, Failure};
+use crate::process::supervisor;
+use crate::shard::ports::{Shard, SharedLog};
+use raftlet::core::{
+    ClusterId, Configuration, Generation, GroupId, Index, Member, MemberRole, PRIORITY_DEFAULT,
+};
+use raftlet::{GroupInfo, Storage};
+use raftlet_kv::SlotMap;
+use raftlet_log::cluster_id;
+use raftlet_net::{Missing, MissingWhy, NetHandle, RollCallMember, RollCallStatus};
+
+/// Groups made at bootstrap live their first life.
+pub(crate) const GENERATION: Generation = Generation::new(1);
+/// How often it is said again whom the node waits for.
+const REPEAT_EVERY: Duration = Duration::from_secs(30);
+
+/// What a data directory holds of the node's groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// Nothing: this is a first start.
+    Nothing,
+    /// Some groups; the roll call is over.
+    Some {
+        /// Its list, as long as entry 1 is in the log.
+        first: Option<Vec<RollCallMember>>,
+        /// The members as of the last configuration in the log.
+        latest: Vec<RollCallMember>,
+        /// Groups that were not written any more.
+        missing: Vec<GroupId>,
+    },
+}
+
+/// The group ids of a keyspace, in the order of its group indexes.
+pub(crate) fn group_ids(slots: SlotMap) -> impl Iterator<Item = GroupId> {
+    slots.groups().map(|index| GroupId::new(u64::from(index.number()) + 1))
+}
+
+/// What the log holds of the keyspace's groups, and all their members.
+///
+/// # Errors
+/// The log holds another number of groups than were asked for.
+pub(crate) async fn stored(
+    log: &SharedLog,
+    slots: SlotMap,
+    is_founder: bool,
+    founding: &Founding,
+) -> Result<Stored, Failure> {
+    founding.check(slots)?;
+    let failed = |error: raftlet::StorageError| {
+        Failure::caused(Exit::Data, "the log cannot be read", &error)
+    };
+    let present: Vec<GroupId> = log
+        .groups()
+        .await
+        .map_err(failed)?
+        .into_iter()
+        .map(|GroupInfo { group, .. }| group)
+        .collect();
+    let wanted: Vec<GroupId> = group_ids(slots).collect();
+    let founders = founding.list().map(<[RollCallMember]>::to_vec);
+    let Some(some) = present.first() else {
+        return Ok(match founders {
+            None => Stored::Nothing,
+            Some(list) => Stored::Some { first: Some(list.clone()), latest: list, missing: wanted },
+        });
+    };
+    // Who joined later gets one group after the other, in any order.
+    let mut missing = Vec::new();
+    if is_founder {
+        check_groups(&present, &wanted)?;
+        missing = wanted.into_iter().filter(|group| !present.contains(group)).collect();
+    }
+    let loaded = log.load_log(*some).await.map_err(failed)?;
+    let list = |(_, bytes): &(Index, Bytes)| {
+        Configuration::decode(bytes).ok().map(|configuration| list_of(&configuration))
+    };
+    let first = loaded.configurations.first().filter(|(index, _)| *index == Index::FIRST);
+    let first = founders.or_else(|| first.and_then(list));
+    // Compacted, or of one who joined: then nothing can be missing but groups
+    // that are still to come.
+    let latest = match loaded.configurations.last().and_then(list) {
+        Some(latest) => latest,
+        None => snapshot_members(log, *some).await.map_err(failed)?,
+    };
+    if first.is_none() && !missing.is_empty() {
+        return Err(Failure::new(
+            Exit::Data,
+            format!(
+                "the log holds group {} without its first entry, and other groups not at all; put \
+                 back an intact copy of the data directory, or remove the member and add it under \
+                 a new id",
+                some.get()
+            ),
+        ));
+    }
+    Ok(Stored::Some { first, latest, missing })
+}
+
+/// The members as a group's snapshot has them: the last configuration has left
+/// the log.
+async fn snapshot_members(
+    log: &SharedLog,
+    group: GroupId,
+) -> Result<Vec<RollCallMember>, raftlet::StorageError> {
+    let snapshot = log.load_snapshot(group).await?;
+    let configuration =
+        snapshot.and_then(|(meta, _)| Configuration::decode(&meta.configuration).ok());
+    Ok(configuration.map(|configuration| list_of(&configuration)).unwrap_or_default())
+}
+
+fn check_groups(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> {
+    // Written last to first: without the first group, the last one tells how
+    // many there were to be.
+    let last = present.iter().max();
+    let is_complete = present.contains(&GroupId::new(1));
+    let fits = last == wanted.last() && (!is_complete || present.len() == wanted.len());
+    if fits {
+        return Ok(());
+    }
+    let there = last.map_or(0, |group| group.get());
+    Err(Failure::config(format!(
+        "--groups {} does not fit the data directory, which was founded with {there}; say \
+         --groups {there}: the number is fixed at first start",
+        wanted.len()
+    )))
+}
+
+/// Compares the list of this start with what the directory was founded with
+/// (rule 2). Once entry 1 is there a differing list is only warned about;
+/// before that, one that differs would begin another cluster under this
+/// cluster's id.
+///
+/// # Errors
+/// The cluster has not begun and the list differs; or nothing was said of this
+/// node's peer address, and members look for it elsewhere.
+pub(crate) fn check_list(
+    config: &Config,
+    (cluster, founders): (ClusterId, &[InitialMember]),
+    stored: &Stored,
+    founding: &Founding,
+) -> Result<(), Failure> {
+    let is_founder = founders.iter().any(|(node, _)| *node == config.node);
+    let is_same_list = if founding.is_restored() {
+        config.initial_members == founders
+    } else {
+        cluster_id(&config.cluster_name, &config.initial_members) == cluster
+    };
+    match stored {
+        Stored::Nothing if !is_founder => Ok(()),
+        Stored::Nothing if !is_same_list => Err(Failure::config(format!(
+            "--initial-members is not the list that {0} was founded with, and its cluster has \
+                 not begun; repeat the first start's flags, or remove {0}, which holds nothing yet",
+            config.data_dir.display()
+        ))),
+        Stored::Some { latest, .. } if latest.len() > 1 && !config.is_peer_said => {
+            let known = latest.iter().find(|member| member.node == config.node);
+            match known.filter(|member| member.address != config.peer.text) {
+                None => Ok(()),
+                Some(member) => Err(Failure::config(format!(
+                    "--peer-addr would be {}, and the other members look for this node at {}; say \
+                     --peer-addr {1}, or repeat --initial-members",
+                    config.peer.text, member.address
+                ))),
+            }
+        }
+        Stored::Nothing | Stored::Some { .. } => Ok(()),
+    }
+}
+
+fn list_of(configuration: &Configuration) -> Vec<RollCallMember> {
+    configuration
+        .members()
+        .iter()
+        .map(|member| RollCallMember {
+            node: member.node,
+            incarnation: member.incarnation,
+            address: member.address.clone(),
+        })
+        .collect()
+}
+
+/// Waits until all initial members have met, and returns their list. The log
+/// and `view` say whom the node waits for meanwhile.
+pub(crate) async fn roll_call(net: &NetHandle, view: &NodeView) -> Vec<RollCallMember> {
+    let mut repeats = false;
+    loop {
+        match net.roll_call() {
+            Some(RollCallStatus::Waiting(missing)) => {
+                let text = waiting_text(&missing);
+                if view.waits_for(&text) || repeats {
+                    info!("{text}");
+                    supervisor::waiting(&text);
+                }
+            }
+            Some(RollCallStatus::Complete(_) | RollCallStatus::Closed(_)) | None => {
+                if let Some(list) = net.close_roll_call() {
+                    view.waits_for("");
+                    return list;
+                }
+            }
+        }
+        repeats = tokio::time::timeout(REPEAT_EVERY, net.roll_call_changed()).await.is_err();
+    }
+}
+
+/// Makes the groups that are missing: from the backup that the directory was
+/// restored with, else with entry 1 alone.
+///
+/// # Errors
+/// The log refuses, or the backup is damaged.
+pub(crate) async fn begin(
+    (shard, log): (&Shard, &SharedLog),
+    founding: &mut Founding,
+    missing: &[GroupId],
+    list: &[RollCallMember],
+) -> Result<(), Failure> {
+    if !founding.is_restored() {
+        return write(shard, missing, list).await;
+    }
+    if founding.list().is_none() {
+        founding.close(list)?;
+    }
+    if !missing.is_empty() {
+        founding.write(log).await?;
+    }
+    founding.end();
+    Ok(())
+}
+
+/// Writes entry 1 of the groups that lack it.
+async fn write(shard: &Shard, groups: &[GroupId], list: &[RollCallMember]) -> Result<(), Failure> {
+    let members = list.iter().map(|member| Member {
+        node: member.node,
+        incarnation: member.incarnation,
+        role: MemberRole::Voter,
+        priority: PRIORITY_DEFAULT,
+        address: member.address.clone(),
+    });
+    let configuration = Configuration::new(members.collect())
+        .map_err(|error| Failure::caused(Exit::Config, "--initial-members", &error))?;
+    for group in groups.iter().rev() {
+        shard
+            .bootstrap(*group, GENERATION, &configuration)
+            .await
+            .map_err(|error| Failure::caused(Exit::Runtime, "cannot begin the cluster", &error))?;
+    }
+    Ok(())
+}
+
+fn waiting_text(missing: &[Missing]) -> String {
+    let parts: Vec<String> = missing
+        .iter()
+        .map(|Missing { node, address, why }| {
+            let why = match why {
+                MissingWhy::NotMet => "not met yet",
+                MissingWhy::ListDiffers => "has not met everybody",
+            };
+            format!("node {} at {address} ({why})", node.get())
+        })
+        .collect();
+    format!(
+        "a new cluster begins when all initial members have met; waiting for {}",
+        parts.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check_groups, group_ids, waiting_text};
+    use raftlet::core::{GroupId, NodeId};
+    use raftlet_kv::SlotMap;
+    use raftlet_net::{Missing, MissingWhy};
+
+    fn groups(ids: &[u64]) -> Vec<GroupId> {
+        ids.iter().map(|id| GroupId::new(*id)).collect()
+    }
+
+    #[test]
+    fn a_killed_bootstrap_goes_on_and_another_number_of_groups_is_refused() {
+        let wanted: Vec<GroupId> = group_ids(SlotMap::new(3).unwrap()).collect();
+        assert_eq!(wanted, groups(&[1, 2, 3]));
+        for fits in [&[3][..], &[2, 3], &[1, 2, 3]] {
+            assert!(check_groups(&groups(fits), &wanted).is_ok(), "{fits:?}");
+        }
+        for other in [&[1][..], &[1, 2], &[2], &[4], &[1, 2, 3, 4]] {
+            assert!(check_groups(&groups(other), &wanted).is_err(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn whom_a_node_waits_for_is_said_by_name_and_address() {
+        let missing =
+            Missing { node: NodeId::new(3), address: "h:1".to_owned(), why: MissingWhy::NotMet };
+        assert!(waiting_text(&[missing]).ends_with("waiting for node 3 at h:1 (not met yet)"));
+    }
+}

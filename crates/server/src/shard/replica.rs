@@ -1,0 +1,110 @@
+//! One group's machine on this node, with its sizes kept where `INFO` can see
+//! them without asking the group, and its deadlines where they are waited for.
+
+use std::cell::{Cell, Ref};
+use std::rc::Rc;
+
+use crate::shard::timing::Timing;
+use raftlet::{ApplyError, ChunkError, ChunkSource, Command, StateMachine};
+use raftlet_kv::{Machine, Store};
+
+/// How much a machine holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub(crate) keys_len: u64,
+    pub(crate) used_bytes: u64,
+    /// Of the keys.
+    pub(crate) deadlines_len: u64,
+}
+
+/// The sizes of all machines of a node, added up as they change.
+#[derive(Debug, Default)]
+pub(crate) struct SizesOfAll(Rc<Cell<Sizes>>);
+
+impl SizesOfAll {
+    /// One more machine. `hash_seed` as in [`Machine::new`].
+    pub(crate) fn replica(&self, hash_seed: u64, timing: Rc<Timing>) -> Replica {
+        let (machine, sizes) = (Machine::new(hash_seed), Sizes::default());
+        Replica { machine, sizes, sizes_of_all: Rc::clone(&self.0), timing }
+    }
+
+    /// All machines together, as of their last apply.
+    pub(crate) fn total(&self) -> Sizes {
+        self.0.get()
+    }
+}
+
+impl Sizes {
+    /// What a total that contains `old` becomes with `new` in its place.
+    fn with(self, old: Self, new: Self) -> Self {
+        let swap = |sum: u64, old: u64, new: u64| sum.saturating_sub(old).saturating_add(new);
+        Self {
+            keys_len: swap(self.keys_len, old.keys_len, new.keys_len),
+            used_bytes: swap(self.used_bytes, old.used_bytes, new.used_bytes),
+            deadlines_len: swap(self.deadlines_len, old.deadlines_len, new.deadlines_len),
+        }
+    }
+}
+
+/// A machine and where its sizes are shown.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    machine: Machine,
+    /// Its part of the sizes of all.
+    sizes: Sizes,
+    sizes_of_all: Rc<Cell<Sizes>>,
+    timing: Rc<Timing>,
+}
+
+impl Replica {
+    /// The keys, for reads.
+    pub(crate) fn store(&self) -> Ref<'_, Store> {
+        self.machine.store()
+    }
+
+    fn show_sizes(&mut self) {
+        let store = self.machine.store();
+        let sizes = Sizes {
+            keys_len: u64::try_from(store.keys_len()).unwrap_or(u64::MAX),
+            used_bytes: store.used_bytes(),
+            deadlines_len: u64::try_from(store.deadlines_len()).unwrap_or(u64::MAX),
+        };
+        self.timing.on_applied(&store);
+        drop(store);
+        self.sizes_of_all.set(self.sizes_of_all.get().with(self.sizes, sizes));
+        self.sizes = sizes;
+    }
+}
+
+impl StateMachine for Replica {
+    type Command = <Machine as StateMachine>::Command;
+    type Response = <Machine as StateMachine>::Response;
+
+    fn encode(command: &Self::Command, into: &mut Vec<u8>) {
+        Machine::encode(command, into);
+    }
+
+    async fn apply(
+        &mut self,
+        commands: &[Command<'_>],
+        responses: &mut Vec<Self::Response>,
+    ) -> Result<(), ApplyError> {
+        let applied = self.machine.apply(commands, responses).await;
+        self.show_sizes();
+        applied
+    }
+
+    fn snapshot(&mut self) -> Option<impl ChunkSource + use<>> {
+        self.machine.snapshot()
+    }
+
+    async fn restore(&mut self, chunks: &mut impl ChunkSource) -> Result<(), ChunkError> {
+        let restored = self.machine.restore(chunks).await;
+        self.show_sizes();
+        restored
+    }
+
+    fn digest(&self) -> u64 {
+        self.machine.digest()
+    }
+}
