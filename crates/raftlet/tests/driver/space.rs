@@ -170,23 +170,30 @@ fn a_member_that_was_full_first_carries_the_next_term_when_its_log_is_let_go() {
 }
 
 #[test]
-fn a_member_without_any_room_keeps_what_it_cannot_write_out_of_the_way_of_the_next_term() {
+fn a_member_takes_nothing_that_it_has_no_room_for_and_the_next_term_when_it_has() {
     let mut cluster = Cluster::voters(3);
     let (leader, short, other) = cluster.leader_and_followers();
-    for id in 1..=3 {
+    let counters = |cluster: &Cluster| cluster.live(short).shard.status().counters;
+    cluster.storage(short).set_shortage(Some(Shortage::Device));
+    cluster.outcome(leader, "this write finds out").unwrap();
+    cluster.run_ms(500);
+    cluster.storage(short).set_room(0);
+    cluster.run_ms(500);
+    let before = counters(&cluster);
+    cluster.outcome(leader, "without it").unwrap();
+    cluster.run_ms(1_000);
+    let after = counters(&cluster);
+    assert!(after.appends_refused > before.appends_refused);
+    assert_eq!(after.writes_started, before.writes_started, "a write was tried in vain");
+    for id in [leader, other] {
         cluster.storage(id).set_shortage(Some(Shortage::Device));
     }
-    cluster.storage(short).set_room(0);
-    let writes = cluster.storage(short).writes();
-    cluster.outcome(leader, "this write finds out").unwrap();
-    cluster.run_ms(1_000);
-    assert_eq!(cluster.storage(short).writes(), writes, "nothing was tried in vain");
-    assert_eq!(cluster.live(short).shard.status().counters.writes_started, writes);
-    cluster.storage(short).set_room(100);
-    cluster.run_ms(1_000);
+    cluster.outcome(leader, "these find out").unwrap();
     cluster.kill(leader);
-    cluster.run_ms(3_000);
-    assert_eq!(cluster.applied(other).len(), 1, "its term could not begin");
+    cluster.storage(short).set_room(1_000);
+    cluster.run_ms(5_000);
+    assert_eq!((cluster.leader(), cluster.applied(other).len()), (other, 3));
+    assert_eq!(cluster.applied(short).len(), 3);
 }
 
 #[test]
@@ -228,11 +235,11 @@ fn a_forward_that_is_in_the_log_already_is_not_refused_for_certain() {
             true
         }
         Body::ForwardReply(_) => counted.get() > 1,
-        Body::Append(_) => from != NodeId::new(leader) || counted.get() > 3,
+        Body::Append(_) => from != NodeId::new(leader) || counted.get() > 1,
         _ => true,
     });
     assert_eq!(cluster.outcome(follower, "once"), Ok(2));
-    assert!(sent.get() > 2, "it was not sent again");
+    assert!(sent.get() > 1, "it was not sent again");
     let refused = cluster.live(leader).shard.status().counters.appends_refused;
     assert!(refused > 0, "the leader had room");
     assert_eq!(cluster.settled(), ["before", "once"]);
@@ -254,7 +261,7 @@ fn a_snapshot_that_finds_no_room_at_its_member_leaves_nothing_and_comes_when_the
     cluster.run_ms(20_000);
     let counters = cluster.live(behind).shard.status().counters;
     assert!((3..30).contains(&counters.snapshots_not_received), "{counters:?}");
-    assert_eq!(cluster.live(behind).ended.borrow().as_ref().map(|_| ()), None, "it lives");
+    assert!(cluster.live(behind).ended.borrow().is_none(), "it has ended");
     assert_eq!(cluster.group(behind).status().halted, None);
     assert_eq!(cluster.outcome(leader, "the others go on"), Ok(401));
     cluster.storage(behind).repair();
