@@ -190,7 +190,7 @@ fn a_member_takes_nothing_that_it_has_no_room_for_and_the_next_term_when_it_has(
     }
     cluster.outcome(leader, "these find out").unwrap();
     cluster.kill(leader);
-    cluster.storage(short).set_room(1_000);
+    cluster.storage(short).set_room(10_000);
     cluster.run_ms(5_000);
     assert_eq!((cluster.leader(), cluster.applied(other).len()), (other, 3));
     assert_eq!(cluster.applied(short).len(), 3);

@@ -162,13 +162,6 @@ fn nodes_whose_disks_others_have_filled_vote_read_start_and_go_on_when_there_is_
         let number = String::from_utf8_lossy(value).split(' ').next().unwrap().parse::<i32>();
         assert!((acknowledged..=sent).contains(&number.unwrap()), "node {}: {reply:?}", at + 1);
     };
-    let serves = |cluster: &Cluster, at: usize| {
-        let is_value = matches!(cluster.client(at).ask(&["GET", "k"]), Reply::Bulk(_));
-        if is_value {
-            check(cluster, at);
-        }
-        is_value
-    };
     (0..3).for_each(|at| check(&cluster, at));
     exhaust(&mut cluster, &disks);
     for at in 0..3 {
@@ -182,29 +175,95 @@ fn nodes_whose_disks_others_have_filled_vote_read_start_and_go_on_when_there_is_
         cluster.kill(at);
         disks.iter().for_each(SmallDisk::grab);
         wait_until("another leads", || cluster.leader() != at);
-        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            check(&cluster, (at + 1) % 3);
-            cluster.start(at);
-            cluster.wait_ready();
-        }));
-        if let Err(why) = caught {
-            for at in 0..3 {
-                let s = cluster.status(at).unwrap_or_default();
-                eprintln!(
-                    "DBG node {}: group {}\nlog {}\nshard {}",
-                    at + 1,
-                    s["groups"][0],
-                    s["log"],
-                    s["shard"]
-                );
-            }
-            std::panic::resume_unwind(why);
-        }
+        check(&cluster, (at + 1) % 3);
+        cluster.start(at);
+        cluster.wait_ready();
         check(&cluster, at);
     }
     disks.iter().for_each(SmallDisk::give_back);
     wait_until("writes go on by themselves", || write(&cluster, "k", "after").is_ok());
     wait_until("every node has room", || (0..3).all(|at| shortage(&cluster, at).is_none()));
+    for at in 0..3 {
+        assert_eq!(cluster.client(at).ask(&["GET", "k"]), bulk("after"));
+    }
+}
+
+/// Writes at the leader while others take all room on these disks, until it ends
+/// as wanted.
+fn write_until(
+    cluster: &Cluster,
+    disks: &[&SmallDisk],
+    what: &str,
+    is_wanted: impl Fn(&Result<(), String>) -> bool,
+) {
+    let large = "v".repeat(100_000);
+    let mut sent = 0;
+    wait_until(what, || {
+        disks.iter().for_each(|disk| disk.grab());
+        sent += 1;
+        is_wanted(&write(cluster, "k", &format!("{sent} {large}")))
+    });
+}
+
+#[test]
+fn a_leader_on_a_full_disk_is_named_to_clients_of_other_nodes_and_replaced_when_it_dies() {
+    let Some((mut cluster, disks)) = on_small_disks(3, 64) else { return };
+    cluster.flags(&["--log-disk-mib", "16"]);
+    cluster.start_all();
+    cluster.wait_ready();
+    let full = cluster.leader();
+    let named = format!("TRYAGAIN the disk that holds the log of node {}, which leads,", full + 1);
+    write_until(&cluster, &[&disks[full]], "the leader has no room", |written| {
+        written
+            .as_ref()
+            .is_err_and(|text| text.starts_with("TRYAGAIN the disk that holds the log is"))
+    });
+    for at in [(full + 1) % 3, (full + 2) % 3] {
+        let mut client = cluster.client(at);
+        wait_until("another node's client is told which disk is full", || {
+            disks[full].grab();
+            let reply = client.ask(&["SET", "small", "1"]);
+            let text = error_text(&reply);
+            assert!(reply == Reply::OK || text.starts_with(&named), "{reply:?}");
+            reply != Reply::OK
+        });
+    }
+    cluster.kill(full);
+    wait_until("writes go on without it", || write(&cluster, "k", "without").is_ok());
+    cluster.start(full);
+    disks[full].give_back();
+    cluster.wait_ready();
+    assert_eq!(cluster.client(full).ask(&["GET", "k"]), bulk("without"));
+}
+
+#[test]
+fn two_members_that_were_full_one_after_the_other_serve_reads_when_the_third_is_lost() {
+    let Some((mut cluster, disks)) = on_small_disks(3, 64) else { return };
+    cluster.flags(&["--log-disk-mib", "16", "--propose-timeout-ms", "1000"]);
+    cluster.start_all();
+    cluster.wait_ready();
+    let leader = cluster.leader();
+    let (first, second) = ((leader + 1) % 3, (leader + 2) % 3);
+    wait_until("the first one is full and behind", || {
+        write_until(&cluster, &[&disks[first]], "a write", Result::is_ok);
+        shortage(&cluster, first).is_some()
+    });
+    for _ in 0..40 {
+        write_until(&cluster, &[&disks[first]], "the others go on", Result::is_ok);
+    }
+    write_until(&cluster, &[&disks[first], &disks[second]], "no majority has room", Result::is_err);
+    cluster.kill(leader);
+    for at in [first, second] {
+        wait_until("reads are served by those that are full", || {
+            disks[first].grab();
+            disks[second].grab();
+            matches!(cluster.client(at).ask(&["GET", "k"]), Reply::Bulk(_))
+        });
+    }
+    [first, second].iter().for_each(|at| disks[*at].give_back());
+    cluster.start(leader);
+    wait_until("writes go on by themselves", || write(&cluster, "k", "after").is_ok());
+    cluster.wait_ready();
     for at in 0..3 {
         assert_eq!(cluster.client(at).ask(&["GET", "k"]), bulk("after"));
     }
