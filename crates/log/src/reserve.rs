@@ -102,10 +102,15 @@ impl<D: Disk> Reserve<D> {
         whole_blocks(self.base.saturating_add(largest).saturating_add(largest / 4))
     }
 
-    /// What is held beyond what the snapshot would need that lets the log go.
-    pub(crate) fn beyond_snapshot(&self) -> u64 {
-        self.held
-            .saturating_sub(self.wanted().saturating_sub(self.base - Share::Half.stays(self.base)))
+    /// What entries may have that leave this share: all of it for a snapshot of
+    /// the largest size, or none.
+    pub(crate) fn beyond(&self, share: Share) -> u64 {
+        let stays = match share {
+            Share::Half => self.wanted().saturating_sub(self.base - share.stays(self.base)),
+            // It gives way in steps.
+            less => less.stays(self.base) + STEP_BYTES,
+        };
+        self.held.saturating_sub(stays)
     }
 
     /// Whether the log is short that has so many blocks prepared, and should

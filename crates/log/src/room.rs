@@ -12,8 +12,8 @@ use crate::scan::offset_of;
 use crate::segment::FIRST_BLOCK;
 use crate::shard_log::{Shared, State};
 use crate::width::u64_from;
-use raftlet::Shortage;
 use raftlet::core::GroupId;
+use raftlet::{Room, Shortage};
 
 /// Steps of preparing that a log has ahead which is not short though the device
 /// has no room for more.
@@ -37,16 +37,20 @@ impl<D: Disk> State<D> {
         is_limited.then_some(Shortage::Limit)
     }
 
-    /// Bytes of entries that surely find room though the log is short: without
-    /// what is kept for votes, for a snapshot, and of the limit.
-    pub(crate) fn room(&self, sizes: &Sizes) -> u64 {
+    /// What surely finds room though the log is short: without what is kept for
+    /// votes, and within the limit.
+    pub(crate) fn room(&self, sizes: &Sizes) -> Room {
         let usable = |written: u32, from: u32| {
             u64::from(written.saturating_sub(from.saturating_add(sizes.reserve)))
         };
         let next = self.next.as_ref().map_or(0, |next| usable(next.written, FIRST_BLOCK));
         let ahead = usable(self.active.written, self.next_block) + next;
-        let room = ahead * u64_from(BLOCK_BYTES) + self.reserve.beyond_snapshot();
-        room.min(sizes.hard_bytes.saturating_sub(self.log_bytes()))
+        let left = sizes.hard_bytes.saturating_sub(self.log_bytes());
+        let room = |share| {
+            let bytes = ahead * u64_from(BLOCK_BYTES) + self.reserve.beyond(share);
+            bytes.min(left)
+        };
+        Room { free: room(Share::Half), in_all: room(Share::Quarter) }
     }
 
     /// Bytes that the reserve has and should have.

@@ -16,7 +16,7 @@ use crate::memory::clock::VirtualClock;
 use crate::memory::disk::{Disk, Fault, Held, SharedDisk, no_space, truncate};
 use crate::memory::snapshots::{MemorySnapshotReader, MemorySnapshotWriter, failed};
 use crate::port::{
-    DamagedRange, GroupInfo, LoadedLog, Pin, SNAPSHOT_META_BYTES_MAX, Shortage, SnapshotInfo,
+    DamagedRange, GroupInfo, LoadedLog, Pin, Room, SNAPSHOT_META_BYTES_MAX, Shortage, SnapshotInfo,
     SnapshotMeta, Storage, StorageError, WriteBatch,
 };
 use raftlet_core::{Chunk, Entries, EntryKind, GroupId, HardState, Index, LogId};
@@ -204,8 +204,9 @@ impl Storage for MemoryStorage {
         self.disk.cell.with(|disk| disk.shortage)
     }
 
-    fn room(&self) -> u64 {
-        self.disk.cell.with(|disk| disk.room)
+    fn room(&self) -> Room {
+        let bytes = self.disk.cell.with(|disk| disk.room);
+        Room { free: bytes, in_all: bytes }
     }
 }
 

@@ -57,6 +57,15 @@ pub struct Pin {
     pub until: Index,
 }
 
+/// Room for entries while there is a shortage, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Beside what is kept for a snapshot that lets the log go.
+    pub free: u64,
+    /// All that entries may have; at least `free`.
+    pub in_all: u64,
+}
+
 /// The changes of one write. A group may stand in it more than once; order
 /// counts.
 #[derive(Debug, Default)]
@@ -262,10 +271,9 @@ pub trait Storage: 'static {
         None
     }
 
-    /// Bytes of entries, beside those on their way, that surely find room while
-    /// `shortage` says something: the part of a leader's log that a member lacks.
-    /// Cheap to ask.
-    fn room(&self) -> u64 {
-        u64::MAX
+    /// What surely finds room while `shortage` says something, beside what is on
+    /// its way: for the part of a leader's log that a member lacks. Cheap to ask.
+    fn room(&self) -> Room {
+        Room { free: u64::MAX, in_all: u64::MAX }
     }
 }

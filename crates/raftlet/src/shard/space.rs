@@ -11,7 +11,7 @@
 //! room at all (`shard/writer.rs`).
 
 use crate::error::NotDone;
-use crate::port::{Pin, Ports, Shortage, StateMachine, Storage};
+use crate::port::{Pin, Ports, Room, Shortage, StateMachine, Storage};
 use crate::shard::Shared;
 use crate::shard::state::State;
 use raftlet_core::Now;
@@ -19,7 +19,7 @@ use raftlet_core::Now;
 /// What storage says of room.
 struct Said {
     shortage: Option<Shortage>,
-    room: u64,
+    room: Room,
     pins: Vec<Pin>,
     /// A write has just ended: what it brought is counted.
     has_written: bool,
@@ -31,8 +31,10 @@ impl<M: StateMachine> State<M> {
         let Said { shortage, pins, room, has_written } = said;
         let is_round = self.space.is_due(now.time);
         let on_their_way = self.writer.bytes_on_their_way(*has_written);
-        let room = usize::try_from(*room).unwrap_or(usize::MAX).saturating_sub(on_their_way);
-        self.space.on_said(now.time, *shortage, pins.len(), room);
+        let left =
+            |bytes| usize::try_from(bytes).unwrap_or(usize::MAX).saturating_sub(on_their_way);
+        self.space.on_room(*shortage, left(room.free), left(room.in_all));
+        self.space.on_said(now.time, *shortage, pins.len());
         self.note_space();
         for pin in pins {
             let Some(slot) = self.by_group.get(&pin.group).copied() else {

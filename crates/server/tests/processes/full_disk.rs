@@ -244,19 +244,25 @@ fn two_members_that_were_full_one_after_the_other_serve_reads_when_the_third_is_
     cluster.wait_ready();
     let leader = cluster.leader();
     let (first, second) = ((leader + 1) % 3, (leader + 2) % 3);
-    wait_until("the first one is full and behind", || {
-        write_until(&cluster, &[&disks[first]], "a write", Result::is_ok);
-        shortage(&cluster, first).is_some()
+    let large = "v".repeat(100_000);
+    let is_short = |cluster: &Cluster, at| shortage(cluster, at).is_some();
+    disks[first].grab();
+    wait_until("the first one is full and the others go on", || {
+        write(&cluster, "k", &large).unwrap();
+        is_short(&cluster, first)
     });
-    for _ in 0..40 {
-        write_until(&cluster, &[&disks[first]], "the others go on", Result::is_ok);
+    for number in 0..20 {
+        write(&cluster, "k", &format!("{number} {large}")).unwrap();
     }
-    write_until(&cluster, &[&disks[first], &disks[second]], "no majority has room", Result::is_err);
+    disks[second].grab();
+    wait_until("no majority has room", || {
+        // Refused or unknown when neither of the two takes it any more.
+        let _ = write(&cluster, "k", &large);
+        is_short(&cluster, second)
+    });
     cluster.kill(leader);
     for at in [first, second] {
         wait_until("reads are served by those that are full", || {
-            disks[first].grab();
-            disks[second].grab();
             matches!(cluster.client(at).ask(&["GET", "k"]), Reply::Bulk(_))
         });
     }
