@@ -421,16 +421,6 @@ fn what_room_promises_is_kept_at_every_fill_level_beside_votes_and_a_snapshot() 
             taken += 1;
         }
         put(&log, &mut model, Change::of(2).vote(10, 1));
-        if free_blocks % 2 == 0 {
-            // What is kept for a snapshot, as far as entries may have it.
-            assert!(log.room().in_all > log.room().free, "{:?}", log.room());
-            while log.room().in_all >= TAKES_BYTES {
-                append(&log, &mut model);
-            }
-            put(&log, &mut model, Change::of(2).vote(11, 1));
-            assert_eq!((log.poison(), block_on(held(&log)).unwrap()), (None, model));
-            continue;
-        }
         tidy(&log);
         let_go(&log, &mut model);
         tidy(&log);
