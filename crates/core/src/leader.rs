@@ -365,12 +365,17 @@ impl Leader {
         for peer in &self.peers {
             next = next.min(peer.due_at(state, round));
         }
-        let give_up = self.change.as_ref().map(|change| change.give_up_at(state));
-        let rare = [self.transfer_at(), give_up, self.preference_at(state)];
-        for at in rare.into_iter().flatten() {
-            next = next.min(at);
+        if self.transfer.is_some() || self.change.is_some() || self.preference.is_any() {
+            next = next.min(self.next_rare_deadline(state));
         }
         (next < Time::MAX).then_some(next)
+    }
+
+    #[cold]
+    fn next_rare_deadline(&self, state: &State) -> Time {
+        let give_up = self.change.as_ref().map(|change| change.give_up_at(state));
+        let rare = [self.transfer_at(), give_up, self.preference_at(state)];
+        rare.into_iter().flatten().min().unwrap_or(Time::MAX)
     }
 
     /// Sends what all inputs since the last drain made due.

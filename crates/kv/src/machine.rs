@@ -22,6 +22,14 @@ use crate::store::snapshot::{Restoring, SnapshotError};
 use crate::store::{Applied, Store};
 use raftlet::{ApplyError, ChunkError, ChunkSource, StateMachine};
 
+/// Commands that are applied together as those of a start and of a member that
+/// was behind are; a few come from clients one by one and find their keys in
+/// the caches as often as not.
+const MANY_LEN: usize = 64;
+/// Commands whose keys are looked for at once: as many as a processor has loads
+/// under way, about.
+const LOOKED_FOR_LEN: usize = 16;
+
 /// One group's keys behind one group's log.
 #[derive(Debug)]
 pub struct Machine {
@@ -51,11 +59,47 @@ impl Machine {
         store: &mut Store,
         command: &raftlet::Command<'_>,
     ) -> Result<Response, ApplyError> {
-        let decoded = Command::decode(command.payload)
-            .map_err(|error| ApplyError { index: command.index, detail: error.to_string() })?;
-        let at = Applied { index: command.index, log_time_ms: command.log_time_ms };
-        Ok(store.apply(at, &decoded))
+        Ok(store.apply(place(command), &decode(command)?))
     }
+
+    /// Applies many: those that come next are looked for before they are applied.
+    fn apply_many(
+        store: &mut Store,
+        commands: &[raftlet::Command<'_>],
+        responses: &mut Vec<Response>,
+    ) -> Result<(), ApplyError> {
+        let mut decoded = Vec::with_capacity(LOOKED_FOR_LEN);
+        for some in commands.chunks(LOOKED_FOR_LEN) {
+            decoded.clear();
+            let mut failed = None;
+            for command in some {
+                match decode(command) {
+                    Ok(command) => decoded.push(command),
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+            }
+            store.warm(&decoded);
+            for (command, decoded) in some.iter().zip(&decoded) {
+                responses.push(store.apply(place(command), decoded));
+            }
+            if let Some(error) = failed {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn decode<'a>(command: &raftlet::Command<'a>) -> Result<Command<&'a [u8]>, ApplyError> {
+    Command::decode(command.payload)
+        .map_err(|error| ApplyError { index: command.index, detail: error.to_string() })
+}
+
+fn place(command: &raftlet::Command<'_>) -> Applied {
+    Applied { index: command.index, log_time_ms: command.log_time_ms }
 }
 
 impl StateMachine for Machine {
@@ -72,6 +116,9 @@ impl StateMachine for Machine {
         responses: &mut Vec<Response>,
     ) -> Result<(), ApplyError> {
         let mut store = self.store.borrow_mut();
+        if commands.len() >= MANY_LEN {
+            return Self::apply_many(&mut store, commands, responses);
+        }
         for command in commands {
             responses.push(Self::apply_one(&mut store, command)?);
         }

@@ -180,6 +180,21 @@ impl<B> Query<B> {
     }
 }
 
+impl<B: Copy> Command<B> {
+    /// The key of a command that writes one string: the most there are.
+    pub(crate) fn first_key(&self) -> Option<B> {
+        match self {
+            Self::String(
+                StringCommand::Set { key, .. }
+                | StringCommand::SetWith { key, .. }
+                | StringCommand::IncrBy { key, .. }
+                | StringCommand::Append { key, .. },
+            ) => Some(*key),
+            _ => None,
+        }
+    }
+}
+
 impl<B> Command<B> {
     /// As [`Query::draw`]: what is popped at random is decided where the
     /// command is proposed.

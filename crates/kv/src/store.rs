@@ -132,6 +132,11 @@ impl Store {
         self.execute(command)
     }
 
+    /// Looks where the keys of commands are that come next (`store/table.rs`).
+    pub(crate) fn warm(&self, commands: &[Command<&[u8]>]) {
+        self.entries.warm(commands.iter().filter_map(Command::first_key));
+    }
+
     /// Answers one question as of the log's time.
     #[must_use]
     pub fn query<B: AsRef<[u8]>>(&self, query: &Query<B>) -> Response {
@@ -263,13 +268,7 @@ impl Store {
         if self.captured.is_some() {
             self.on_put(key, &mut entry.value);
         }
-        let old = match self.entries.get_mut(key) {
-            Some(slot) => Some(std::mem::replace(slot, entry)),
-            None => {
-                self.entries.insert(key, entry);
-                None
-            }
-        };
+        let old = self.entries.put(key, entry);
         let old_deadline = old.as_ref().and_then(|old| old.deadline);
         if old_deadline.is_some() || deadline.is_some() {
             self.deadlines.change(key, old_deadline, deadline);

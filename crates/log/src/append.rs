@@ -31,7 +31,7 @@ const KEPT_BUFFER_BYTES_MAX: usize = 2 * FRAME_BYTES_SOFT;
 /// than this part of it: a file that is used again needs its blocks.
 const CUT_FRACTION: u32 = 8;
 /// At the end of the written blocks one is left for the mark.
-const MARK_BLOCKS: u32 = 1;
+pub(crate) const MARK_BLOCKS: u32 = 1;
 
 /// A write that is under way. Dropped before it ended well, the batch is
 /// undecided and the log poisoned.

@@ -12,7 +12,9 @@
 //!   snapshot and compact. Nothing else frees that segment.
 //!
 //! Moving is for garbage: a segment that is live by half or more is not moved,
-//! its groups are named instead. So moving never writes more than was freed.
+//! its groups are named instead. Live by half means that what would be written
+//! again, in whole blocks, has no place twice in a segment like it: else small
+//! segments with a large entry each would be moved round and round.
 //!
 //! Where room is short all of this is done below the limit too, except that
 //! statements which fill a segment by half are not moved round and round; and
@@ -22,7 +24,7 @@
 //! segment is the oldest needed → the older files are used again or removed.
 //! Killed between any two, the next start ends alike.
 
-use crate::append::{Need, Purpose, echo_of};
+use crate::append::{MARK_BLOCKS, Need, Purpose, echo_of};
 use crate::block::BLOCK_BYTES;
 use crate::disk::{Disk, DiskError};
 use crate::frame::{FRAME_BYTES_SOFT, blocks_for};
@@ -35,6 +37,7 @@ use crate::prepare::not_no_space;
 use crate::record::{Item, STATE_BYTES_MAX};
 use crate::recovery::SegmentRef;
 use crate::reserve::Share;
+use crate::segment::FIRST_BLOCK;
 use crate::shard_log::{Chore, Shared, Spare, State};
 use crate::width::{u32_from, u64_from, usize_from};
 use raftlet::core::{Chunk, GroupId, Index};
@@ -111,13 +114,12 @@ impl<D: Disk> State<D> {
                 burden.pins.push(Pin { group: *group, bytes: held.bytes, until: held.until });
             }
         }
-        let half = u64::from(target.end) * u64_from(BLOCK_BYTES) / 2;
         let stated_bytes = u64_from(burden.states.len() * STATE_BYTES_MAX);
-        let is_dense = is_short && small_bytes + stated_bytes > half;
+        let is_dense = is_short && fills_half(small_bytes + stated_bytes, target.end);
         if is_dense {
             burden.states.clear();
         }
-        if small_bytes > half || is_dense {
+        if fills_half(small_bytes, target.end) || is_dense {
             let pin = |(group, held): (GroupId, Held)| Pin {
                 group,
                 bytes: held.bytes,
@@ -154,7 +156,9 @@ impl<D: Disk> State<D> {
                 burden.pins.push(Pin { group: *group, bytes: held.bytes, until: held.until });
             }
         }
-        burden.is_retiring = burden.pins.is_empty();
+        let stated_bytes = u64_from(burden.states.len() * STATE_BYTES_MAX);
+        let is_dense = fills_half(stated_bytes, self.next_block);
+        burden.is_retiring = burden.pins.is_empty() && !is_dense;
         if !burden.is_retiring {
             burden.states.clear();
         }
@@ -192,6 +196,15 @@ impl<D: Disk> State<D> {
         };
         self.pins.iter().filter(is_held).copied().collect()
     }
+}
+
+/// Whether so much, written again, has no place twice in a segment of `end`
+/// blocks.
+fn fills_half(bytes: u64, end: u32) -> bool {
+    let frames = bytes.div_ceil(u64_from(MOVED_FRAME_BYTES_MAX));
+    // Each frame has its header, an echo, and a last block that is not full.
+    let blocks = bytes.div_ceil(u64_from(BLOCK_BYTES)).max(frames) + frames / 2;
+    2 * blocks + u64::from(FIRST_BLOCK + MARK_BLOCKS) > u64::from(end)
 }
 
 /// How many of a log's finished segments no group needs.

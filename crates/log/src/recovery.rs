@@ -23,7 +23,7 @@
 //!
 //! Invariants
 //! - No acknowledged record is missing from what is returned.
-//! - Memory is bounded by one read buffer, one frame, and the index.
+//! - Memory is bounded by a few read buffers, one frame, and the index.
 //! - Nothing read from disk can panic or allocate beyond those bounds.
 
 mod chain;

@@ -1,9 +1,10 @@
 //! Reading a segment block by block, in large reads and fixed memory.
 //!
-//! A [`Scan`] holds one buffer, a second one where it reads ahead, and the
-//! payload of one frame. It only tells what is there; what that means is judged by `recovery.rs` at start and by
-//! `read.rs` afterwards.
+//! A [`Scan`] holds one buffer, a few more where it reads ahead, and the payload
+//! of one frame. It only tells what is there; what that means is judged by
+//! `recovery.rs` at start and by `read.rs` afterwards.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -16,6 +17,11 @@ use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError};
 use crate::frame::{FRAME_BLOCKS_MAX, Payload};
 use crate::width::{u32_from, u64_from, usize_from};
+
+/// Reads under way while what was read before is looked at. With one, a machine
+/// that is busy with other things keeps either the reader or the one who looks
+/// waiting for its turn at every read; a few of them average that out.
+const AHEAD_LEN: usize = 4;
 
 /// The byte at which a block starts.
 pub(crate) fn offset_of(block: u32) -> u64 {
@@ -47,11 +53,12 @@ pub(crate) struct Scan<D: Disk> {
     held: u32,
     /// Blocks that one read takes; more with each, up to all of the buffer.
     step: u32,
-    /// The next read, under way while what was read is looked at.
-    ahead: Option<Ahead>,
-    reads_ahead: bool,
-    /// The buffer that is not in use.
-    spare: Option<Buffer>,
+    /// The next reads in order, under way while what was read is looked at.
+    ahead: VecDeque<Ahead>,
+    /// Where there is nothing more to read ahead; 0 for who reads nothing ahead.
+    ahead_until: u32,
+    /// The buffers that are not in use.
+    spares: Vec<Buffer>,
     /// Bytes read so far, for the report.
     pub(crate) bytes_read: u64,
 }
@@ -89,9 +96,9 @@ impl<D: Disk> Scan<D> {
             start: 0,
             held: 0,
             step: u32::MAX,
-            ahead: None,
-            reads_ahead: false,
-            spare: None,
+            ahead: VecDeque::new(),
+            ahead_until: 0,
+            spares: Vec::new(),
             bytes_read: 0,
         }
     }
@@ -103,10 +110,10 @@ impl<D: Disk> Scan<D> {
         self
     }
 
-    /// Begins the next read while the one before is looked at: for whoever reads
-    /// on to the end.
-    pub(crate) fn ahead(mut self) -> Self {
-        self.reads_ahead = true;
+    /// Begins the next reads while the one before is looked at: for whoever reads
+    /// on to the end, which is at byte `end`.
+    pub(crate) fn ahead(mut self, end: u64) -> Self {
+        self.ahead_until = u32::try_from(end / u64_from(BLOCK_BYTES)).unwrap_or(u32::MAX);
         self
     }
 
@@ -146,17 +153,14 @@ impl<D: Disk> Scan<D> {
 
     async fn fill(&mut self, at: u32) -> Result<(), DiskError> {
         self.held = 0;
-        let former = self.buffer.take();
-        let ahead = self.ahead.take().filter(|ahead| ahead.at == at);
-        let (buffer, read) = match ahead.map(|ahead| ahead.reading) {
-            Some(reading) => {
-                self.spare = former;
-                match reading {
-                    Reading::Done(result) => result,
-                    Reading::Underway(reading) => reading.await,
-                }
-            }
-            None => self.read(at, former).await,
+        self.spares.extend(self.buffer.take());
+        if self.ahead.front().is_some_and(|ahead| ahead.at != at) {
+            self.ahead.clear();
+        }
+        let (buffer, read) = match self.ahead.pop_front().map(|ahead| ahead.reading) {
+            Some(Reading::Done(result)) => result,
+            Some(Reading::Underway(reading)) => reading.await,
+            None => self.read(at).await,
         };
         let wanted = buffer.len();
         self.buffer = Some(buffer);
@@ -165,35 +169,39 @@ impl<D: Disk> Scan<D> {
         self.bytes_read += u64_from(read);
         self.start = at;
         self.held = u32_from(read / BLOCK_BYTES);
-        if self.reads_ahead && read == wanted {
-            self.begin_ahead(at + self.held).await;
+        if read == wanted {
+            self.read_ahead(at + self.held).await;
         }
         Ok(())
     }
 
     /// Reads from block `at` on, into a buffer that is at hand. The read is begun
     /// when this is first polled.
-    fn read(
-        &self,
-        at: u32,
-        buffer: Option<Buffer>,
-    ) -> impl Future<Output = ReadResult> + 'static + use<D> {
-        let mut buffer = buffer.unwrap_or_else(|| Buffer::zeroed(self.read_bytes));
+    fn read(&mut self, at: u32) -> impl Future<Output = ReadResult> + 'static + use<D> {
+        let mut buffer = self.spares.pop().unwrap_or_else(|| Buffer::zeroed(self.read_bytes));
         let wanted = usize_from(offset_of(self.limit.saturating_sub(at).min(self.step)));
         buffer.set_len(buffer.capacity().min(wanted));
         let (disk, file) = (self.disk.clone(), self.file.clone());
         async move { disk.read_at(&file, offset_of(at), buffer).await }
     }
 
-    async fn begin_ahead(&mut self, at: u32) {
-        let buffer = self.spare.take();
-        let mut reading = Box::pin(self.read(at, buffer));
-        let polled = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await;
-        let reading = match polled {
-            Poll::Ready(result) => Reading::Done(result),
-            Poll::Pending => Reading::Underway(reading),
-        };
-        self.ahead = Some(Ahead { at, reading });
+    /// Sees to it that enough reads are under way, of which the first is from
+    /// block `at` on.
+    async fn read_ahead(&mut self, at: u32) {
+        let step = u32_from(self.read_bytes / BLOCK_BYTES);
+        while self.ahead.len() < AHEAD_LEN {
+            let at = self.ahead.back().map_or(at, |last| last.at.saturating_add(step));
+            if at >= self.ahead_until {
+                return;
+            }
+            let mut reading = Box::pin(self.read(at));
+            let polled = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await;
+            let reading = match polled {
+                Poll::Ready(result) => Reading::Done(result),
+                Poll::Pending => Reading::Underway(reading),
+            };
+            self.ahead.push_back(Ahead { at, reading });
+        }
     }
 
     /// What stands at this place; `None` beyond the end of the file.

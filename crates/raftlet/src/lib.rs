@@ -20,7 +20,8 @@
 //! 6. [`Group::add_learner`], [`Group::promote`], [`Group::remove`] and
 //!    [`Group::change_members`] change who belongs to the group.
 //!
-//! The README has this as a program, `examples/` has more.
+//! The README has this as a program, `examples/` has more; `docs/capabilities.md`
+//! says for each of these what an operator calls and what tests it.
 //!
 //! # Where to start reading
 //! - `port.rs`: what an embedder brings, as numbered laws.

@@ -17,7 +17,8 @@
 //!   halves, rings and bridges.
 //! - *Disks* take hand-overs in order. They are durable when their write ends
 //!   and the core learns of it later, one by one or of the last only. A crash
-//!   keeps a prefix of what was not durable yet.
+//!   keeps a prefix of what was not durable yet. One member at a time may have
+//!   lost the end of its log, also what it had acknowledged.
 //! - *Clocks* have rates of their own, from half to double; members stand
 //!   still and obey deadlines late; calendars jump.
 //! - *Drivers* drain after every input or after several, apply late, answer
@@ -26,8 +27,7 @@
 //! - *Failure detectors* tell right or wrong things at any time.
 //! - *Clients* propose, forward, retransmit, read and give up, on any member.
 //!
-//! Not here: damaged disks, configuration changes, snapshots and leases, which
-//! come with the features themselves.
+//! Not here: the bytes of a log on disk (`crates/log`).
 
 #![expect(
     clippy::indexing_slicing,

@@ -51,6 +51,8 @@ marks! {
     Blackout = "blackouts",
     /// A crash lost writes.
     LostWrites = "crashes_that_lost_writes",
+    /// A disk lost entries that were acknowledged.
+    Damage = "disks_damaged",
     /// A crash came after the disk was done but before the core was told.
     UntoldWrites = "crashes_with_untold_writes",
     /// Several completions were told as one.

@@ -22,6 +22,8 @@
 
 mod own_key;
 
+use std::hint::black_box;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::store::table::own_key::OwnKey;
@@ -77,7 +79,8 @@ impl<V> Table<V> {
     }
 
     /// Puts in a key that is not there.
-    pub(super) fn insert(&mut self, key: &[u8], value: V) {
+    #[cfg(test)]
+    fn insert(&mut self, key: &[u8], value: V) {
         self.insert_own(OwnKey::from(key), value);
     }
 
@@ -90,11 +93,44 @@ impl<V> Table<V> {
             // the table.
             bucket.reserve_exact(1);
             bucket.push(Item { hash, key, value });
-            self.len += 1;
+            self.on_added();
         }
+    }
+
+    fn on_added(&mut self) {
+        self.len += 1;
         if self.len > self.buckets.len().saturating_mul(KEYS_PER_BUCKET_MAX) {
             self.split_one();
         }
+    }
+
+    /// Gives a key a value. The one that it had.
+    pub(super) fn put(&mut self, key: &[u8], value: V) -> Option<V> {
+        let hash = self.hash(key);
+        let bucket = self.bucket_of(hash);
+        let bucket = self.buckets.get_mut(bucket)?;
+        let item = bucket.iter_mut().find(|item| item.hash == hash && *item.key == *key);
+        if let Some(item) = item {
+            return Some(std::mem::replace(&mut item.value, value));
+        }
+        bucket.reserve_exact(1);
+        bucket.push(Item { hash, key: OwnKey::from(key), value });
+        self.on_added();
+        None
+    }
+
+    /// Looks where keys are, or would be, and does nothing else. A table larger
+    /// than the caches waits for memory at every key; looked for together, a
+    /// dozen of keys wait for it together.
+    pub(super) fn warm<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        let buckets: Vec<usize> = keys.map(|key| self.bucket_of(self.hash(key))).collect();
+        let items = |bucket: &usize| self.buckets.get(*bucket).map_or(0, Vec::len);
+        black_box(buckets.iter().map(items).sum::<usize>());
+        let first = |bucket: &usize| {
+            let items = self.buckets.get(*bucket)?;
+            Some(items.first()?.hash ^ items.last()?.hash)
+        };
+        black_box(buckets.iter().filter_map(first).fold(0, |a, b| a ^ b));
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<V> {

@@ -58,7 +58,8 @@ pub(crate) async fn replay<D: Disk>(
         has_unknown_losses: false,
     };
     for (at, linked) in chain.segments.iter().enumerate() {
-        let mut scan = place.scan(linked.number, linked.bytes, READ_BYTES).await?.ahead();
+        let mut scan =
+            place.scan(linked.number, linked.bytes, READ_BYTES).await?.ahead(linked.bytes);
         let successor = chain.segments.get(at + 1);
         cursor.has_records = false;
         let did = cursor.did.clone();

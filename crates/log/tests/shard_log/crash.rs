@@ -1,6 +1,7 @@
-//! Power is lost after every operation of a script, in every way that the disk
-//! allows, and again during recovery. Nothing acknowledged is ever missing,
-//! and nothing comes back that was replaced.
+//! Power is lost: what of a torn tail, of a batch of several frames and of a
+//! killed process's cache is there afterwards.
+//!
+//! Not here: crashes at every change of a whole script (`everywhere.rs`).
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -37,110 +38,6 @@ pub(crate) async fn nudge<F: Future>(mut future: std::pin::Pin<&mut F>) {
     .await;
 }
 
-#[derive(Clone, Debug)]
-enum Step {
-    Write(Vec<Change>),
-    /// Time for maintenance: space is prepared, the tail marked.
-    Idle,
-    Restart,
-    Close,
-}
-
-/// Votes, several groups, several blocks a frame, truncation within a frame and
-/// across frames, a switch of segments with and without maintenance, starts
-/// after clean and unclean ends.
-fn script() -> Vec<Step> {
-    let write = Step::Write;
-    vec![
-        write(vec![Change::of(1).vote(1, 1).append(1, 1, 2, 50)]),
-        write(vec![Change::of(1).append(3, 1, 1, 9000), Change::of(2).vote(1, 2)]),
-        write(vec![Change::of(1).vote(2, 0).truncate(3).append(3, 2, 2, 60)]),
-        Step::Idle,
-        write(vec![Change::of(2).append(1, 2, 3, 1500), Change::of(3).append(1, 1, 1, 5)]),
-        write(vec![Change::of(1).truncate(2)]),
-        write(vec![Change::of(1).append(2, 4, 1, 12_000)]),
-        Step::Restart,
-        write(vec![Change::of(2).vote(7, 3)]),
-        write(vec![Change::of(3).append(2, 2, 1, 20_000)]),
-        write(vec![Change::of(3).append(3, 2, 1, 20_000)]),
-        Step::Close,
-        Step::Restart,
-        Step::Restart,
-        write(vec![Change { generation: 2, ..Change::of(2) }.vote(1, 1).append(1, 1, 1, 10)]),
-        write(vec![Change::of(1).append(3, 4, 2, 10)]),
-        Step::Idle,
-        // Rule 12: file, directory, record; then the former file goes.
-        write(vec![Change::of(1).compact(2, 4).snapshot(3, 4).append(5, 4, 1, 40)]),
-        write(vec![Change::of(1).compact(4, 4).snapshot(4, 4), Change::of(3).vote(2, 2)]),
-        Step::Idle,
-        // A log that ends before the snapshot that a leader sent.
-        write(vec![Change::of(3).truncate(2).compact(40, 6).snapshot(40, 6).append(41, 6, 2, 99)]),
-        Step::Restart,
-        write(vec![Change::of(3).compact(41, 6)]),
-        Step::Idle,
-        // Segments become free, are freed and used again; groups 1 and 2 are
-        // idle and are written again.
-        write(vec![Change::of(3).append(43, 6, 1, 30_000)]),
-        Step::Idle,
-        write(vec![Change::of(3).append(44, 6, 1, 30_000)]),
-        write(vec![Change::of(3).compact(43, 6).snapshot(43, 6)]),
-        Step::Idle,
-        write(vec![Change::of(3).append(45, 6, 2, 20_000)]),
-        Step::Idle,
-        Step::Restart,
-        write(vec![Change::of(3).compact(45, 6).snapshot(45, 6)]),
-        write(vec![Change::of(3).append(47, 6, 2, 20_000)]),
-        Step::Idle,
-        write(vec![Change { generation: 2, ..Change::of(2) }.vote(3, 0)]),
-    ]
-}
-
-/// How far a script came: what was acknowledged, and what was under way.
-#[derive(Clone, Debug, Default)]
-struct Progress {
-    acked: Model,
-    in_flight: Option<Vec<Change>>,
-}
-
-async fn play(disk: &MemoryDisk, script: &[Step], progress: &std::cell::RefCell<Progress>) {
-    let mut steps = script.iter().peekable();
-    loop {
-        let Ok((log, _)) = start(disk, &tight()).await else {
-            return;
-        };
-        let mut maintenance = pin!(log.maintain(Hurried::default()));
-        loop {
-            match steps.next() {
-                None => return,
-                Some(Step::Restart) => break,
-                Some(Step::Idle) => nudge(maintenance.as_mut()).await,
-                Some(Step::Close) => log.close().await.unwrap(),
-                Some(Step::Write(changes)) => {
-                    progress.borrow_mut().in_flight = Some(changes.clone());
-                    write(&log, changes).await.unwrap();
-                    let mut progress = progress.borrow_mut();
-                    progress.in_flight = None;
-                    apply(&mut progress.acked, changes);
-                }
-            }
-        }
-    }
-}
-
-/// Plays the script until its `n`-th change of the disk, which never ends.
-fn play_until(n: u64) -> (MemoryDisk, Progress) {
-    let disk = MemoryDisk::new();
-    disk.halt_at(n);
-    let progress = std::cell::RefCell::default();
-    {
-        let script = script();
-        let mut playing = pin!(play(&disk, &script, &progress));
-        let _ = playing.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    }
-    let progress = progress.take();
-    (disk, progress)
-}
-
 /// A small generator: tests name their seeds.
 #[derive(Debug)]
 pub(crate) struct Dice(pub(crate) u64);
@@ -152,7 +49,7 @@ impl Dice {
         self.0 >> 33
     }
 
-    fn fate(&mut self) -> Fate {
+    pub(crate) fn fate(&mut self) -> Fate {
         match self.roll() % 4 {
             0 => Fate::Lost,
             1 | 2 => Fate::Kept,
@@ -162,114 +59,19 @@ impl Dice {
 }
 
 /// Whether all is tried that can be, for minutes, instead of what the gate has
-/// time for: `RAFTLET_ALL=1 cargo test --release -p raftlet-log crash`.
+/// time for: `RAFTLET_ALL=1 cargo test --release -p raftlet-log`.
 pub(crate) fn wants_all() -> bool {
     std::env::var_os("RAFTLET_ALL").is_some()
 }
 
-/// The disk after each crash to be tried: every subset of up to 3 pending
-/// things (8 when all is wanted), else a sample; torn blocks besides.
-fn crashes(disk: &MemoryDisk, dice: &mut Dice) -> Vec<MemoryDisk> {
-    let pending = disk.pending();
-    let mut crashed = Vec::new();
-    let subsets_of = if wants_all() { 8 } else { 3 };
-    let subsets = if pending <= subsets_of { 1u64 << pending } else { 0 };
-    for subset in 0..subsets {
-        let copy = disk.fork();
-        let mut at = 0;
-        copy.crash(|_| {
-            at += 1;
-            if subset >> (at - 1) & 1 == 1 { Fate::Kept } else { Fate::Lost }
-        });
-        crashed.push(copy);
-    }
-    let samples = if pending == 0 {
-        0
-    } else if wants_all() {
-        24
-    } else {
-        4
-    };
-    for _ in 0..samples {
-        let copy = disk.fork();
-        copy.crash(|_| dice.fate());
-        crashed.push(copy);
-    }
-    let killed = disk.fork();
-    killed.kill();
-    crashed.push(killed);
-    crashed
-}
-
 /// So little log that garbage is collected in the script.
-fn tight() -> LogOptions {
+pub(crate) fn tight() -> LogOptions {
     LogOptions { log_bytes_soft: 16 * BLOCK as u64, ..small() }
 }
 
-fn recovered(disk: &MemoryDisk, what: &str) -> Model {
-    let (log, _) =
-        block_on(start(disk, &tight())).unwrap_or_else(|error| panic!("{what}: {error}"));
+pub(crate) fn recovered(disk: &MemoryDisk, options: &LogOptions, what: &str) -> Model {
+    let (log, _) = block_on(start(disk, options)).unwrap_or_else(|error| panic!("{what}: {error}"));
     block_on(held(&log)).unwrap()
-}
-
-#[test]
-fn a_crash_at_any_point_in_any_way_loses_nothing_and_brings_nothing_back() {
-    let mut dice = Dice(7);
-    let (mut trials, mut twice, mut points) = (0u64, 0u64, 0u64);
-    for n in 1.. {
-        let (disk, progress) = play_until(n);
-        if !disk.is_halted() {
-            break;
-        }
-        points += 1;
-        let mut with_in_flight = progress.acked.clone();
-        if let Some(changes) = &progress.in_flight {
-            apply(&mut with_in_flight, changes);
-        }
-        for (at, crashed) in crashes(&disk, &mut dice).into_iter().enumerate() {
-            let what = format!("operation {n}, crash {at}");
-            let first = crashed.fork();
-            let model = recovered(&first, &what);
-            let is_right = model == progress.acked || model == with_in_flight;
-            assert!(is_right, "{what}: {model:?}\n{progress:?}");
-            trials += 1;
-            // What was recovered once stays, also when power goes right behind.
-            first.crash(|_| Fate::Lost);
-            assert_eq!(recovered(&first, &what), model, "{what}, then again");
-            if at % 24 == 0 && (wants_all() || n % 4 == 0) {
-                // What a killed process left unflushed may still go.
-                let other = if crashed.pending() > 0 { &progress.acked } else { &model };
-                twice += crash_in_recovery(&crashed, [&model, other], &mut dice, &what);
-            }
-        }
-    }
-    println!("{points} points, {trials} crashes, {twice} crashes in recovery");
-    let (disk, _) = play_until(0);
-    let names = disk.names().into_iter();
-    let oldest = names.filter(|name| name.starts_with("log-")).min().unwrap();
-    assert!(oldest.as_str() > "log-0000000000000003.wal", "nothing was freed: {oldest}");
-    assert!(points > 60 && trials > 1000 && twice > 1000);
-}
-
-/// Crashes after every operation of a recovery: the next one ends alike.
-fn crash_in_recovery(disk: &MemoryDisk, allowed: [&Model; 2], dice: &mut Dice, what: &str) -> u64 {
-    for n in 1.. {
-        let copy = disk.fork();
-        copy.halt_at(n);
-        {
-            let options = tight();
-            let mut starting = pin!(start(&copy, &options));
-            let _ = starting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        }
-        if !copy.is_halted() {
-            return n;
-        }
-        copy.crash(|_| dice.fate());
-        let what = format!("{what}, operation {n} of recovery");
-        let model = recovered(&copy, &what);
-        assert!(allowed.contains(&&model), "{what}: {model:?}, not {allowed:?}");
-    }
-    0
 }
 
 #[test]
@@ -442,7 +244,7 @@ fn what_a_killed_process_left_in_the_cache_is_flushed_before_the_next_ack() {
     drop(log);
     disk.crash(|_| Fate::Lost);
     apply(&mut model, &[Change::of(2).vote(1, 1)]);
-    assert_eq!(recovered(&disk, "after power loss"), model);
+    assert_eq!(recovered(&disk, &tight(), "after power loss"), model);
 }
 
 #[test]

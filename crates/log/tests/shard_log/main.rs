@@ -8,6 +8,7 @@
 
 mod crash;
 mod damage;
+mod everywhere;
 mod faults;
 mod fixture;
 mod golden;

@@ -284,6 +284,35 @@ fn above_the_hard_limit_entries_are_refused_and_votes_and_compactions_go_on() {
 }
 
 #[test]
+fn at_the_limit_nothing_is_moved_that_would_take_as_much_room_again() {
+    // One entry fills a segment by less than half of its bytes, and no second one
+    // has a place beside it.
+    let disk = MemoryDisk::new();
+    let eight = 8 * BLOCK as u64;
+    let options = LogOptions {
+        segment_bytes_first: eight,
+        segment_bytes_max: eight,
+        log_bytes_hard: 48 * BLOCK as u64,
+        ..tight()
+    };
+    let log = open(&disk, &options);
+    let mut model = Model::new();
+    for last in 0.. {
+        let changes = [Change::of(1).append(last + 1, 1, 1, 9000)];
+        if block_on(write(&log, &changes)).is_err() {
+            break;
+        }
+        apply(&mut model, &changes);
+    }
+    // What would go on for ever is stopped here.
+    disk.halt_at(2000);
+    tidy(&log);
+    assert!(!disk.is_halted(), "{:?}", log.counters());
+    assert_eq!(log.counters().move_writes, 0);
+    assert_eq!(log.pins().first().map(|pin| pin.group), Some(GroupId::new(1)));
+}
+
+#[test]
 fn a_full_disk_goes_on_by_itself_when_a_compaction_frees_segments() {
     // Nothing but votes and the compaction still fits.
     let disk = MemoryDisk::new();

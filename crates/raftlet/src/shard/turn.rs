@@ -29,7 +29,7 @@ use crate::shard::snapshots::Piece;
 use crate::shard::state::{Completion, Phase, State};
 use crate::shard::writer::Durable;
 use crate::timers::Slot;
-use raftlet_core::{Body, Entries, Envelope, Event, Fetch, Now, Role, Time};
+use raftlet_core::{Body, Entries, Envelope, Event, Fetch, Now, Role, Time, mutants};
 
 /// Inputs that one group gets before the next one's turn.
 const SHARE_INPUTS: usize = 256;
@@ -335,6 +335,7 @@ impl<M: StateMachine> State<M> {
                     member.core.on_deadline(now);
                     self.mark_dirty(slot);
                 }
+                _ if mutants::is_active(69) => {}
                 later => self.timers.arm(slot, later),
             }
         }
@@ -484,6 +485,10 @@ impl<M: StateMachine> State<M> {
         };
         self.counters.writes_started += 1;
         self.due.write = Some(batch);
+        if mutants::is_active(66) {
+            let parts = self.writer.in_flight().to_vec();
+            self.on_durable(now, Durable::All(parts));
+        }
         if is_retry {
             return;
         }

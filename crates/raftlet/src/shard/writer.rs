@@ -23,7 +23,9 @@ use std::task::Waker;
 
 use crate::port::{GroupWrite, WriteBatch};
 use crate::timers::Slot;
-use raftlet_core::{Compaction, Entries, Generation, GroupId, Index, Persist, Ticket, Time};
+use raftlet_core::{
+    Compaction, Entries, Generation, GroupId, Index, Persist, Ticket, Time, mutants,
+};
 
 /// How long a write that found no space rests before it is tried again.
 const NO_SPACE_PAUSE_NS: u64 = 200_000_000;
@@ -264,6 +266,12 @@ impl Writer {
         batch.writes.clear();
         if self.gathering.writes.capacity() == 0 {
             self.gathering = batch;
+        }
+        if mutants::is_active(67) {
+            for part in &mut self.in_flight {
+                let behind = self.parts.iter().find(|behind| behind.slot == part.slot);
+                part.ticket = behind.map_or(part.ticket, |behind| behind.ticket);
+            }
         }
         (Durable::All(std::mem::take(&mut self.in_flight)), self.permit.release())
     }

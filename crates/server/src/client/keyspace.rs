@@ -17,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::client::clients::Clients;
+use crate::client::shares::{Counted, Shares};
 use crate::config::{Access, Config};
 use crate::process::clock::TokioClock;
 use crate::shard::expiry;
@@ -29,7 +30,7 @@ use raftlet::core::Role;
 use raftlet::{NotDone, ProposeError, ReadError, Shortage};
 use raftlet_kv::{
     Command, Connection, Failure, GroupIndex, Limits, NodeInfo, Outcome, Password, Query, Refusals,
-    Scripts, Setting, SlotMap, Ticket,
+    Scripts, Setting, Share, SlotMap, Ticket,
 };
 
 /// Bytes that a request's encoding in the log may add to what arrived: the
@@ -83,6 +84,7 @@ pub(crate) struct Keyspace {
     /// What does not change within a run.
     info: NodeInfo,
     client_list: Rc<Clients>,
+    shares: Shares,
     clients: Cell<u64>,
     clients_accepted: Cell<u64>,
     clients_refused: Cell<u64>,
@@ -126,6 +128,7 @@ impl Keyspace {
             client_idle: Cell::new(config.client_idle),
             info,
             client_list: Rc::default(),
+            shares: Shares::default(),
             clients: Cell::new(0),
             clients_accepted: Cell::new(0),
             clients_refused: Cell::new(0),
@@ -198,6 +201,12 @@ impl Keyspace {
 
     pub(crate) fn client_list(&self) -> &Rc<Clients> {
         &self.client_list
+    }
+
+    /// A client asks something: what it may have under way.
+    pub(crate) fn share(&self, now_ms: u64, counted: &mut Counted) -> Share {
+        let leads_all = || self.groups.iter().all(|group| group.log_time_ms().is_some());
+        self.shares.part(now_ms, counted, leads_all)
     }
 
     /// What keys and values may take; 0: as much as they like.

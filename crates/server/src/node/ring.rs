@@ -27,6 +27,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::task::yield_now;
+use tracing::info;
 
 use crate::cli::serve::DiskChoice;
 use raftlet_log::disk::buffer::Buffer;
@@ -49,7 +50,10 @@ pub(crate) fn disk(lock: DirLock, choice: DiskChoice) -> Result<RealDisk, DiskEr
     }
     Ok(match Ring::open() {
         Ok(ring) => disk.written_by(Rc::new(ring)),
-        Err(_) => disk,
+        Err(error) => {
+            info!(%error, "no io_uring here: a thread writes the log");
+            disk
+        }
     })
 }
 
@@ -60,8 +64,9 @@ const ENTRIES: u32 = 8;
 pub(crate) struct Ring {
     /// One write after the other, in the order of asking.
     turn: Mutex<()>,
-    /// `None` when dropped.
-    proactor: RefCell<Option<Proactor>>,
+    /// Dropped with a write under way it keeps what the kernel still reads: the
+    /// write's buffer is never freed.
+    proactor: RefCell<Proactor>,
     done: AsyncFd<OwnedFd>,
     /// Shared with what the kernel holds, also when nobody waits for it.
     held: Rc<()>,
@@ -85,7 +90,7 @@ impl Ring {
         let done = AsyncFd::new(bell)?;
         Ok(Self {
             turn: Mutex::new(()),
-            proactor: RefCell::new(Some(proactor)),
+            proactor: RefCell::new(proactor),
             done,
             held: Rc::default(),
         })
@@ -148,13 +153,13 @@ impl Ring {
     }
 
     async fn run(&self, write: Write) -> io::Result<BufResult<usize, Write>> {
-        let mut key = match self.with(|proactor| proactor.push(write))? {
+        let mut key = match self.proactor.borrow_mut().push(write) {
             PushEntry::Ready(ended) => return Ok(ended),
             PushEntry::Pending(key) => key,
         };
         loop {
             self.poll().await?;
-            match self.with(|proactor| proactor.pop(key))? {
+            match self.proactor.borrow_mut().pop(key) {
                 PushEntry::Ready(ended) => return Ok(ended),
                 PushEntry::Pending(waiting) => key = waiting,
             }
@@ -165,7 +170,8 @@ impl Ring {
     /// Hands over what was pushed, and takes what is done.
     async fn poll(&self) -> io::Result<()> {
         loop {
-            match self.with(|proactor| proactor.poll(Some(Duration::ZERO)))? {
+            let polled = self.proactor.borrow_mut().poll(Some(Duration::ZERO));
+            match polled {
                 Ok(()) => return Ok(()),
                 // Handed over; nothing is done yet.
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(()),
@@ -174,12 +180,6 @@ impl Ring {
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut Proactor) -> T) -> io::Result<T> {
-        let mut proactor = self.proactor.borrow_mut();
-        let proactor = proactor.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(act(proactor))
     }
 }
 
@@ -198,15 +198,6 @@ impl LogWriter for Ring {
 
     fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + '_>> {
         Box::pin(self.all_ended())
-    }
-}
-
-impl Drop for Ring {
-    fn drop(&mut self) {
-        // The kernel may still read the buffer: neither is ever given back.
-        if Rc::strong_count(&self.held) > 1 {
-            std::mem::forget(self.proactor.take());
-        }
     }
 }
 
@@ -287,8 +278,12 @@ mod tests {
         builder.enable_all().build().unwrap().block_on(async {
             let disk = disk(lock, DiskChoice::Auto).unwrap();
             let file = disk.create("a").await.unwrap();
-            for number in 0..32 {
-                let mut given_up = Buffer::zeroed(4096);
+            // Large, so that it is still under way when its last block is
+            // written again.
+            const LARGE: usize = 4 << 20;
+            let place = LARGE as u64 - 4096;
+            for number in 0..16 {
+                let mut given_up = Buffer::zeroed(LARGE);
                 given_up.bytes_mut().fill(255);
                 let giving_up = disk.write_at(&file, 0, given_up, Reach::Durable);
                 let polled_once = tokio::select! {
@@ -299,9 +294,10 @@ mod tests {
                 drop(polled_once);
                 let mut block = Buffer::zeroed(4096);
                 block.bytes_mut().fill(number);
-                let (_, result) = disk.write_at(&file, 4096, block, Reach::Durable).await;
+                let (_, result) = disk.write_at(&file, place, block, Reach::Durable).await;
                 result.unwrap();
-                let (read, bytes) = disk.read_at(&file, 4096, Buffer::zeroed(4096)).await;
+                disk.settled().await;
+                let (read, bytes) = disk.read_at(&file, place, Buffer::zeroed(4096)).await;
                 assert_eq!(bytes.unwrap(), 4096);
                 assert!(read.bytes().iter().all(|byte| *byte == number), "{number}");
             }

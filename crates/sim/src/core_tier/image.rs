@@ -88,6 +88,8 @@ pub(crate) struct Image {
     configurations: Vec<(Index, Configuration)>,
     base: LogId,
     snapshot: Option<Rc<Taken>>,
+    /// Entries up to this one were held, and some are lost (D29).
+    refill: Option<Index>,
 }
 
 impl Image {
@@ -113,6 +115,20 @@ impl Image {
             }));
         }
         self.chunks.extend(change.entries.chunks().cloned());
+        if change.refilled {
+            self.refill = None;
+        }
+    }
+
+    /// The entries from `from` on are damaged.
+    pub(crate) fn lose(&mut self, from: Index) {
+        self.refill = self.refill.max(Some(self.last().index));
+        self.truncate(from);
+    }
+
+    /// Whether entries are lost and not there again.
+    pub(crate) fn is_harmed(&self) -> bool {
+        self.refill.is_some()
     }
 
     /// Removes the entries from `from` on.
@@ -265,7 +281,7 @@ impl Image {
             }
         }
         Restored {
-            refill: None,
+            refill: self.refill,
             hard_state: self.hard_state,
             base: self.base,
             snapshot: self.snapshot().map(|taken| taken.snapshot.clone()),
@@ -288,6 +304,8 @@ pub(crate) struct Change {
     pub(crate) taken: Option<Rc<Taken>>,
     pub(crate) records: Vec<Record>,
     pub(crate) entries: Entries,
+    /// What was lost is there again.
+    pub(crate) refilled: bool,
 }
 
 impl Change {

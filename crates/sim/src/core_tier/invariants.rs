@@ -84,12 +84,14 @@ claims! {
     HEALS = "I56" "when faults end, one leader, equal logs, and new work succeeds";
     QUORUM_GOES_ON = "I57" "a quorum that can talk goes on, whatever else is cut, under its leader or the next";
     TERMS_SETTLE = "I58" "when faults end, terms stop growing";
+    WHOLE_BEFORE_VOTE = "W09" "a member that lost entries gives no vote until they are there again";
     ASKS_WHAT_EXISTS = "W01" "a core asks storage only for what is durable there";
     STATUS_IS_TRUE = "W02" "what a core tells about itself is what it handed out";
     VOTERS_ARE_LEVEL = "W05" "who becomes a voter holds what the log held when that was asked for";
     ACKS_ARE_FENCED = "W06" "acks of an earlier membership move no match index";
     PREFERRED_LEADS = "W07" "when faults end, whoever should lead rather takes over, and it stays so";
     NAMES_WHO_DIFFERS = "W08" "a digest that differs is named within an interval, and no other";
+    LEADS_OR_CAMPAIGNS = "W09" "who leads does not campaign";
     NO_PANIC = "W03" "no input makes a core panic";
     STARTS = "W04" "a core starts on whatever survived";
 }

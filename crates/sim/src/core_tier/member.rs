@@ -32,6 +32,12 @@ pub(crate) struct Member {
     pub(crate) written: Image,
     /// What survives a loss of power.
     pub(crate) durable: Image,
+    /// What the disk held before entries of it were damaged, until they are
+    /// there again.
+    pub(crate) lost: Option<Lost>,
+    /// The latest term that there was when that happened; its leader does not
+    /// count on this member any more.
+    pub(crate) lost_in: Term,
     /// Every vote that was ever durable here.
     pub(crate) durable_votes: BTreeMap<Term, NodeId>,
     pub(crate) disk: Disk,
@@ -46,6 +52,14 @@ pub(crate) struct Member {
     pub(crate) owes_turn: bool,
     pub(crate) view: View,
     pub(crate) driver: Driver,
+}
+
+/// What a member held before its disk lost a part of it.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    image: Image,
+    /// In which term.
+    term: Term,
 }
 
 /// What the last drain showed of the core.
@@ -151,6 +165,8 @@ impl Member {
             group: None,
             written: image.clone(),
             durable: image,
+            lost: None,
+            lost_in: Term::default(),
             durable_votes: BTreeMap::new(),
             disk: Disk::default(),
             clock,
@@ -182,6 +198,7 @@ impl Member {
             return;
         };
         self.durable.adopt(&change);
+        self.lost.take_if(|_| !self.durable.is_harmed());
         self.disk.untold.push_back(ticket);
         self.disk.writing = self.disk.writing.saturating_sub(1);
         self.note_vote();
@@ -224,6 +241,32 @@ impl Member {
         self.view = View::default();
         self.driver = Driver::default();
         lost
+    }
+
+    /// The disk of a member that is down has lost the entries from `from` on, in
+    /// a group whose latest term is `latest`.
+    pub(crate) fn damage(&mut self, from: Index, latest: Term) {
+        self.lost_in = latest;
+        let term = self.durable.hard_state.term;
+        self.lost = Some(Lost { image: self.durable.clone(), term });
+        self.durable.lose(from);
+        self.written = self.durable.clone();
+    }
+
+    /// The digest of the log up to `index`, durable now or before it was lost: a
+    /// leader may count what was acknowledged then (D29).
+    pub(crate) fn held_digest(&self, index: Index) -> Option<u64> {
+        let lost = || self.lost.as_ref().and_then(|lost| lost.image.digest(index));
+        self.durable.digest(index).or_else(lost)
+    }
+
+    /// Whether the log may stand behind a vote: all that was ever held is there
+    /// again, or an entry of a term in which the loss was known.
+    pub(crate) fn may_vote(&self) -> bool {
+        let last = self.durable.last();
+        self.lost
+            .as_ref()
+            .is_none_or(|lost| last.index >= lost.image.last().index || last.term > lost.term)
     }
 
     /// Takes what is due out of the core.

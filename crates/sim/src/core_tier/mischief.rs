@@ -10,7 +10,7 @@ use super::member::Member;
 use super::wheel::Turn;
 use super::world::World;
 use crate::tally::Mark;
-use raftlet::core::{Group, Liveness, NodeId, Run};
+use raftlet::core::{Group, Index, Liveness, NodeId, Run};
 
 impl World {
     /// Turns the wheel.
@@ -128,12 +128,32 @@ impl World {
         if lost > 0 {
             self.judge.tally.mark(Mark::LostWrites);
         }
+        self.damage(seat);
         let last = self.members[seat].durable.last();
         self.trace.fold(&[0xcc, self.now, last.index.get()]);
         self.tell(seat, || format!("crashes, {lost} writes lost, disk ends at {last}"));
         if self.plan.members.detector && !self.is_calm {
             self.announce_all(seat, Liveness::Suspected);
         }
+    }
+
+    /// The disk of a member that is down may have lost the end of its log. Entries
+    /// behind its snapshot only: those before it would be healed by that.
+    fn damage(&mut self, seat: usize) {
+        if self.plan.members.damage == 0 || self.members.iter().any(|it| it.lost.is_some()) {
+            return;
+        }
+        let image = &self.members[seat].durable;
+        let kept = image.base().index.max(image.snapshot_last().index).max(Index::FIRST);
+        let behind = image.last().index.get().saturating_sub(kept.get());
+        if behind == 0 || !self.random.mischief.chance(self.plan.members.damage) {
+            return;
+        }
+        let from = kept.plus(1 + self.random.mischief.below(behind));
+        self.judge.tally.mark(Mark::Damage);
+        let latest = self.members.iter().map(|member| member.durable.hard_state.term).max();
+        self.members[seat].damage(from, latest.unwrap_or_default());
+        self.tell(seat, || format!("has lost its entries from {from} on"));
     }
 
     /// Detectors of all others learn that the member at `seat` is up.

@@ -76,6 +76,9 @@ pub struct MemberFaults {
     pub down_ns: u64,
     /// All crash at once instead of one. Per crash.
     pub blackout: u64,
+    /// The disk of a member that crashes loses the end of its log. Per crash; one
+    /// member at a time, where others can refill it.
+    pub damage: u64,
     /// A member's storage fails, and it halts. Per step.
     pub poison: u64,
     /// A member stands still for up to `pause_ns`. Per step.
@@ -189,6 +192,7 @@ impl Plan {
         };
         plan.with_changes(&mut Random::new(seed, CHANGES_STREAM))
             .with_preferences(&mut Random::new(seed, PREFERENCES_STREAM))
+            .with_enough_to_refill()
     }
 
     /// In a third of the runs some members should lead rather than others, and
@@ -200,6 +204,16 @@ impl Plan {
         }
         if random.below(8) == 0 {
             self.rotten = Some(random.index(self.seats()));
+        }
+        self
+    }
+
+    /// A harmed member gives no vote: disks are damaged only where the others can
+    /// elect without it to the end.
+    fn with_enough_to_refill(mut self) -> Self {
+        let all_heal = matches!(self.healing, Healing::AllVouched | Healing::AllUnvouched);
+        if self.voters < 3 || self.clients.change > 0 || !all_heal {
+            self.members.damage = 0;
         }
         self
     }
@@ -285,6 +299,7 @@ impl MemberFaults {
             crash: rate(300, 20_000),
             down_ns,
             blackout: rate(10_000, 500_000),
+            damage: rate(20_000, 800_000),
             poison: rate(100, 2_000),
             pause: rate(300, 10_000),
             pause_ns,

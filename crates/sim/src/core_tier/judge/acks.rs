@@ -144,7 +144,7 @@ impl Judge {
             if other.durable.hard_state.term > term || status.match_index == Index::ZERO {
                 continue;
             }
-            let held = other.durable.digest(status.match_index);
+            let held = other.held_digest(status.match_index);
             ensure(
                 held.is_some() && held == reign.digest(status.match_index),
                 invariants::MATCH_IS_TRUE,

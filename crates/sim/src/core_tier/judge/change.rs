@@ -112,7 +112,7 @@ impl Judge {
         let floor = self.change_floor.filter(|(began, _)| *began == term);
         let reign = self.reigns.get(&term);
         let is_level = floor.is_some_and(|(_, last)| {
-            let held = other.durable.digest(last);
+            let held = other.held_digest(last);
             held.is_some() && held == reign.and_then(|reign| reign.digest(last))
         });
         ensure(is_level, invariants::VOTERS_ARE_LEVEL, || {

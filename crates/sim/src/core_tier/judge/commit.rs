@@ -64,7 +64,7 @@ impl Judge {
             invariants::COMMIT_BY_QUORUM,
             || format!("{} commits {new}, an entry of term {by}", member.node),
         )?;
-        let holds = |other: &&Member| other.durable.digest(new) == Some(record.digest);
+        let holds = |other: &&Member| other.held_digest(new) == Some(record.digest);
         let is_held = |seat: usize| members.get(seat).is_some_and(|other| holds(&other));
         // What was in effect before the drain, or came into effect in it.
         let configurations = member.written.configurations().iter();

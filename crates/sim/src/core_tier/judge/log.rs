@@ -26,6 +26,7 @@ impl Judge {
             taken: None,
             records: Vec::new(),
             entries: persist.entries.clone(),
+            refilled: persist.refilled,
         };
         if let Some(from) = persist.truncate_from {
             self.on_truncate(member, from, persist.compact)?;

@@ -29,7 +29,7 @@ impl Judge {
         if other.durable.hard_state.term > term {
             return Ok(());
         }
-        let held = other.durable.digest(last.index);
+        let held = other.held_digest(last.index);
         ensure(
             held.is_some() && held == reign.digest(last.index),
             invariants::HANDS_OVER_WHOLE,
