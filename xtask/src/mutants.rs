@@ -8,7 +8,8 @@
 //! The simulator's side of the contract:
 //!
 //! - `raftlet-sim core --list-mutants --json` prints a JSON array of
-//!   `{id, name, invariant}`.
+//!   `{id, name, invariant, suite}`. Suite `sim` is the simulator itself, any
+//!   other is a package whose tests must fail (`mutants/tests_of.rs`).
 //! - `raftlet-sim core --mutant ID --seeds A..B --json` stops at the first
 //!   violation and exits 1; exit 0 means that the mutant survived. The last
 //!   line of its output is a JSON object with `seeds`, `steps` and `violation`
@@ -31,6 +32,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use self::tests_of::TestsOf;
+
+mod tests_of;
+
+/// The suite that is the simulator.
+const SIMULATION: &str = "sim";
 
 /// Enough for every mutant known so far; most die within ten.
 const SEEDS_DEFAULT: &str = "1..2001";
@@ -77,7 +85,7 @@ enum Verdict {
     Broken,
 }
 
-/// One run of the simulator.
+/// One run of the simulator, or of a package's tests.
 #[derive(Debug)]
 struct Run {
     id: String,
@@ -87,16 +95,19 @@ struct Run {
     invariant: String,
     /// Caught: what that invariant says.
     claim: String,
+    /// Of tests: those that failed.
     seeds: u64,
+    /// Of tests: those that ran.
     steps: u64,
     /// Caught: what was seen. Broken: what the run said.
     detail: String,
 }
 
-/// All runs; the first is the unbroken core.
+/// All runs.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    unbroken: Run,
+    /// One of each suite that was needed.
+    unbroken: Vec<Run>,
     mutants: Vec<Run>,
     seeds: String,
 }
@@ -115,15 +126,35 @@ pub(crate) fn run(
     }
     progress("building raftlet-sim with --cfg mutants");
     let simulator = build(root)?;
-    let listed = list(&simulator, settings.only.as_deref())?;
-    let unbroken = Run::of(&simulator, &Value::Null, settings)?;
-    progress(&unbroken.row());
+    let mut listed = list(&simulator, settings.only.as_deref())?;
+    listed.sort_by_key(|mutant| text(mutant, "suite") != SIMULATION);
+    let mut unbroken = Vec::new();
+    if listed.iter().any(|mutant| text(mutant, "suite") == SIMULATION) {
+        unbroken.push(Run::of(&simulator, &Value::Null, settings)?);
+    }
+    let mut suites: Vec<String> = listed.iter().map(|mutant| text(mutant, "suite")).collect();
+    suites.sort();
+    suites.dedup();
+    suites.retain(|suite| suite != SIMULATION);
+    let mut tests = Vec::new();
+    for package in &suites {
+        progress(&format!("building the tests of {package} with --cfg mutants"));
+        let built = TestsOf::build(root, package)?;
+        unbroken.push(built.run(&Value::Null)?);
+        tests.push(built);
+    }
+    unbroken.iter().for_each(|run| progress(&run.row()));
     let mut mutants = Vec::new();
     for mutant in &listed {
-        let run = Run::of(&simulator, mutant, settings)?;
+        let suite = text(mutant, "suite");
+        let run = match tests.iter().find(|tests| tests.package == suite) {
+            Some(tests) => tests.run(mutant)?,
+            None => Run::of(&simulator, mutant, settings)?,
+        };
         progress(&run.row());
         mutants.push(run);
     }
+    mutants.sort_by(|a, b| (a.id.len(), &a.id).cmp(&(b.id.len(), &b.id)));
     Ok(Outcome { unbroken, mutants, seeds: settings.seeds.clone() })
 }
 
@@ -270,7 +301,7 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> (JoinHandle<String>, Rec
 impl Outcome {
     /// Every mutant caught, and the unbroken core passed.
     pub(crate) fn is_good(&self) -> bool {
-        self.unbroken.verdict == Verdict::Passed
+        self.unbroken.iter().all(|run| run.verdict == Verdict::Passed)
             && self.count(Verdict::Caught) == self.mutants.len()
     }
 
@@ -285,18 +316,19 @@ impl Outcome {
         let survived = self.count(Verdict::Passed);
         if as_json {
             let mutants: Vec<Value> = self.mutants.iter().map(Run::json).collect();
+            let unbroken: Vec<Value> = self.unbroken.iter().map(Run::json).collect();
             let all = json!({
-                "seeds": self.seeds, "unbroken": self.unbroken.json(), "mutants": mutants,
+                "seeds": self.seeds, "unbroken": unbroken, "mutants": mutants,
                 "mutants_total": total, "mutants_caught": caught, "mutants_survived": survived,
                 "is_good": self.is_good(),
             });
             return format!("{all}\n");
         }
         let mut table = format!(
-            "{:<6} {:<48} {:<9} {:>6} {:>10}  by invariant\n",
+            "{:<6} {:<48} {:<9} {:>6} {:>10}  by invariant, or by which failed of so many tests\n",
             "id", "what is broken", "verdict", "seeds", "steps"
         );
-        for run in std::iter::once(&self.unbroken).chain(&self.mutants) {
+        for run in self.unbroken.iter().chain(&self.mutants) {
             table.push_str(&run.row());
             table.push('\n');
         }
@@ -356,7 +388,7 @@ mod tests {
     #[test]
     fn one_survivor_fails_the_run() {
         let outcome = |second: &str, code| Outcome {
-            unbroken: judged(&Value::Null, 0, PASSED),
+            unbroken: vec![judged(&Value::Null, 0, PASSED)],
             mutants: vec![judged(&mutant(), 1, CAUGHT), judged(&mutant(), code, second)],
             seeds: "1..2001".to_owned(),
         };
@@ -371,7 +403,7 @@ mod tests {
     #[test]
     fn an_unbroken_core_that_fails_fails_the_run() {
         let outcome = Outcome {
-            unbroken: judged(&Value::Null, 1, CAUGHT),
+            unbroken: vec![judged(&Value::Null, 1, CAUGHT)],
             mutants: vec![judged(&mutant(), 1, CAUGHT)],
             seeds: "1..2001".to_owned(),
         };

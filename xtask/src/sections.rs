@@ -1,8 +1,8 @@
 //! Which sections of the dissertation code and tests cite.
 //!
 //! One line per section of `docs/dissertation-sections.md`: how often code
-//! names it, how often tests do, and where first. A section that the code
-//! follows but no test names is where the next test belongs.
+//! names it, how often tests and golden scripts do, and where first. A section
+//! that code follows and no test names is a finding of `tidy`.
 //!
 //! Not here: whether a cited section exists (`tidy/citations.rs`).
 
@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use crate::tidy::citations::{Citation, SECTIONS, citations};
+use crate::tidy::citations::{Citation, SECTIONS, citations, citing};
 use crate::tree::Tree;
 
 /// Citations of one section.
@@ -30,9 +30,9 @@ pub(crate) fn report(root: &Path) -> io::Result<String> {
     Ok(table(&Tree::load(root)?))
 }
 
-fn table(tree: &Tree) -> String {
+fn counts(tree: &Tree) -> BTreeMap<String, Count> {
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
-    for file in tree.rust() {
+    for file in citing(tree) {
         for cited in citations(file) {
             let Citation::Section(number) = cited.citation else {
                 continue;
@@ -48,6 +48,11 @@ fn table(tree: &Tree) -> String {
             }
         }
     }
+    counts
+}
+
+fn table(tree: &Tree) -> String {
+    let counts = counts(tree);
     let mut text = format!("{:<8} {:>5} {:>5}  {}\n", "section", "code", "tests", "title, first");
     let listed = tree.file(SECTIONS).map_or("", |file| file.text());
     let mut uncited = Vec::new();

@@ -21,6 +21,7 @@ use crate::workspace::{self, Package};
 
 mod arrows;
 mod bans;
+mod capabilities;
 pub(crate) mod citations;
 mod documents;
 mod formats;
@@ -98,9 +99,10 @@ pub(crate) fn check(root: &Path) -> Result<Outcome, Box<dyn Error>> {
     let tree = Tree::load(root)?;
     let packages = workspace::packages(root)?;
     let house = House { tree: &tree, packages: &packages };
-    let rules: [fn(&House<'_>) -> Vec<Finding>; 9] = [
+    let rules: [fn(&House<'_>) -> Vec<Finding>; 10] = [
         arrows::check,
         bans::check,
+        capabilities::check,
         citations::check,
         documents::check,
         formats::check,

@@ -30,17 +30,23 @@ const RUN: Run = Run::new(1);
 
 struct Seated {
     group: Group,
-    /// On its way until the next turn; with the wire as bytes.
-    sent: Vec<Envelope>,
-    encoded: Vec<(NodeId, Bytes)>,
     /// Handed out in the last turn: durable in the next.
     ticket: Option<Ticket>,
+}
+
+/// What a member sent, on its way until the next turn; with the wire as bytes.
+#[derive(Default)]
+struct Mail {
+    sent: Vec<Envelope>,
+    encoded: Vec<(NodeId, Bytes)>,
 }
 
 /// All members of all groups, group by group.
 pub(crate) struct World {
     now: Now,
     seats: Vec<Seated>,
+    /// One a seat.
+    mail: Vec<Mail>,
     members: u64,
     /// One a node: groups share it.
     arenas: Vec<Arena>,
@@ -75,7 +81,8 @@ impl World {
                 .map(|at| Member {
                     node: node(at),
                     incarnation: incarnation(node(at)),
-                    priority: PRIORITY_DEFAULT, role: MemberRole::Voter,
+                    priority: PRIORITY_DEFAULT,
+                    role: MemberRole::Voter,
                     address: String::new(),
                 })
                 .collect(),
@@ -106,11 +113,12 @@ impl World {
                 for other in (0..members).filter(|&other| vouched && other != at) {
                     group.on_liveness(now, node(other), Liveness::Alive { run: RUN });
                 }
-                seats.push(Seated { group, sent: vec![], encoded: vec![], ticket: None });
+                seats.push(Seated { group, ticket: None });
             }
         }
         Self {
             now,
+            mail: seats.iter().map(|_| Mail::default()).collect(),
             seats,
             members,
             arenas: (0..members).map(|_| Arena::default()).collect(),
@@ -134,8 +142,8 @@ impl World {
             for from in 0..members {
                 self.deliver(home, from);
             }
-            for at in home..home + members {
-                self.member_turn(at, commands);
+            for place in 0..members {
+                self.member_turn(home, place, commands);
             }
         }
     }
@@ -144,16 +152,14 @@ impl World {
     fn deliver(&mut self, home: usize, from: usize) {
         let sender = node(from as u64);
         let sender = Sender { node: sender, incarnation: incarnation(sender), run: RUN };
-        let Self { seats, arenas, now, decoded, .. } = self;
+        let Self { seats, mail, arenas, now, decoded, .. } = self;
         let place = |to: NodeId| usize::try_from(to.get() - 1).expect("few");
-        let mut sent = mem::take(&mut seats[home + from].sent);
-        for Envelope { to, message } in &mut sent {
+        let Mail { sent, encoded } = &mut mail[home + from];
+        for Envelope { to, message } in &mut *sent {
             let to = place(*to);
             seats[home + to].group.step(*now, &mut arenas[to], sender, message);
         }
         sent.clear();
-        seats[home + from].sent = sent;
-        let mut encoded = mem::take(&mut seats[home + from].encoded);
         for (to, bytes) in encoded.drain(..) {
             let to = place(to);
             let mut batch = BatchReader::new(&bytes);
@@ -165,14 +171,13 @@ impl World {
             }
             decoded.clear();
         }
-        seats[home + from].encoded = encoded;
     }
 
-    fn member_turn(&mut self, at: usize, commands: &[&[u8]]) {
+    fn member_turn(&mut self, home: usize, place: usize, commands: &[&[u8]]) {
         let now = self.now;
-        let place = at % usize::try_from(self.members).expect("few");
-        let Self { seats, arenas, out, encoder, messages, .. } = self;
-        let Seated { group, sent, encoded, ticket } = &mut seats[at];
+        let Self { seats, mail, arenas, out, encoder, messages, .. } = self;
+        let Seated { group, ticket } = &mut seats[home + place];
+        let Mail { sent, encoded } = &mut mail[home + place];
         if let Some(ticket) = ticket.take() {
             group.on_persisted(now, ticket);
         }
@@ -185,14 +190,14 @@ impl World {
                 .expect("the leader has room");
         }
         group.drain(out);
-        if let Some(persist) = out.persist.take() {
+        if let Some(persist) = &out.persist {
             *ticket = Some(persist.ticket);
             black_box(&persist.entries);
         }
         *messages += out.messages.len() as u64;
         match encoder {
             // In memory, as good as a transport that hands on what it is given.
-            None => std::mem::swap(sent, &mut out.messages),
+            None => mem::swap(sent, &mut out.messages),
             Some(buffer) => {
                 let group = group.seat().group;
                 for Envelope { to, message } in &out.messages {
@@ -243,10 +248,9 @@ impl World {
         for _ in 0..IDLE_TURNS_MAX {
             self.pass(TURN_NS);
             self.turn(&[]);
-            let quiet = |seated: &Seated| {
-                seated.sent.is_empty() && seated.encoded.is_empty() && seated.ticket.is_none()
-            };
-            if self.seats.iter().all(quiet) {
+            let is_empty = |mail: &Mail| mail.sent.is_empty() && mail.encoded.is_empty();
+            let is_quiet = self.mail.iter().all(is_empty);
+            if is_quiet && self.seats.iter().all(|seated| seated.ticket.is_none()) {
                 return;
             }
         }
@@ -269,7 +273,8 @@ impl World {
                 for at in 0..self.seats.len() {
                     if due[at].is_some_and(|due| due <= self.now.time) {
                         woken += 1;
-                        self.member_turn(at, &[]);
+                        let place = at % usize::try_from(self.members).expect("few");
+                        self.member_turn(at - place, place, &[]);
                     }
                 }
                 self.settle();
@@ -326,14 +331,11 @@ pub(crate) fn memory(groups: u64, members: u64) -> serde_json::Value {
     let before = bench_counting::live_bytes();
     let mut world = World::new(groups, members, false, true);
     // What the harness keeps beside each group is not the group's.
-    let harness = (size_of::<Seated>() - size_of::<Group>()) as f64;
+    let harness = (size_of::<Seated>() - size_of::<Group>() + size_of::<Mail>()) as f64;
     let fresh = per_member(bench_counting::live_bytes() - before) - harness;
     world.elect();
     world.settle();
-    for seated in &mut world.seats {
-        seated.sent.shrink_to_fit();
-        seated.encoded.shrink_to_fit();
-    }
+    world.mail.fill_with(Mail::default);
     let elected = per_member(bench_counting::live_bytes() - before) - harness;
     let log: usize = world.seats.iter().map(|seated| seated.group.log_bytes()).sum();
     let log = per_member(log as u64);

@@ -17,6 +17,7 @@
 
 use crate::ids::{NodeId, Term};
 use crate::liveness::Liveness;
+use crate::membership::Role;
 use crate::message::{Body, VoteKind, VoteReply, VoteRequest};
 use crate::mutants;
 use crate::quorum;
@@ -111,7 +112,7 @@ impl Candidate {
 
     fn ask(&self, state: &mut State, node: NodeId) {
         let configuration = state.configuration();
-        if !configuration.is_voter(node) {
+        if !configuration.is_voter(node) && !mutants::is_active(14) {
             return;
         }
         let own = configuration.find(state.seat.node);
@@ -182,6 +183,13 @@ impl Candidate {
             let granted = self.votes.iter().filter(|(_, granted)| *granted).count();
             let is_won = granted > configuration.members().len() / 2;
             return if is_won { Tally::Won } else { Tally::Open };
+        }
+        if mutants::is_active(14) {
+            let voters = configuration.members().iter().filter(|it| it.role == Role::Voter);
+            let grants = self.votes.iter().filter(|(_, granted)| *granted);
+            if grants.count() > voters.count() / 2 {
+                return Tally::Won;
+            }
         }
         if quorum::reached(configuration, |member| answer(member.node) == Some(true)) {
             Tally::Won

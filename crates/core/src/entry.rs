@@ -32,8 +32,9 @@
 //! - Position is part of the header checksum: an entry that turns up at another
 //!   index, term, group or generation is damaged, not news.
 //!
-//! Not here: what a payload means (`membership.rs` for configurations, the
-//! embedder for commands), how chunks line up into a log (`log.rs`).
+//! Not here: chunks in a row (`entry/entries.rs`), what a payload means
+//! (`membership.rs` for configurations, the embedder for commands), how chunks
+//! line up into a log (`log.rs`).
 
 use std::fmt;
 
@@ -41,7 +42,7 @@ use bytes::Bytes;
 
 use crate::checksum::mix64;
 use crate::entry::arena::Arena;
-use crate::entry::format::{encode_entry, split_entry, verify_entry};
+use crate::entry::format::{Parts, encode_entry, split_entry, verify_entry};
 use crate::ids::{Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Term};
 
 /// Bytes of a header without origin.
@@ -288,12 +289,14 @@ impl Chunk {
 
     /// The first entry's index.
     #[must_use]
+    #[inline]
     pub fn first(&self) -> Index {
         self.first
     }
 
     /// The last entry's index.
     #[must_use]
+    #[inline]
     pub fn last(&self) -> Index {
         // Made of indexes that are not exhausted: no need to check again.
         Index::new(self.first.get() + u64::from(self.marks.len) - 1)
@@ -301,12 +304,14 @@ impl Chunk {
 
     /// The term of all its entries.
     #[must_use]
+    #[inline]
     pub fn term(&self) -> Term {
         self.term
     }
 
     /// How many entries.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> u32 {
         self.marks.len
     }
@@ -319,24 +324,28 @@ impl Chunk {
 
     /// Log time of its last entry, milliseconds.
     #[must_use]
+    #[inline]
     pub fn log_time_ms(&self) -> u64 {
         self.marks.log_time_ms
     }
 
     /// Whether one of its entries holds a configuration.
     #[must_use]
+    #[inline]
     pub fn has_configuration(&self) -> bool {
         self.marks.configuration
     }
 
     /// The encoded entries.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
     /// The entries in order.
     #[must_use]
+    #[inline]
     pub fn entries(&self) -> ChunkEntries<'_> {
         ChunkEntries { index: self.first, term: self.term, rest: &self.bytes }
     }
@@ -385,6 +394,13 @@ impl Chunk {
         }
         let (head, _) = self.split_at(index.next());
         Some(head)
+    }
+
+    /// Whether it is exactly the entries from `first` to `last`, and small
+    /// enough.
+    #[inline]
+    pub(crate) fn is_all_of(&self, first: Index, last: Index, bytes_max: usize) -> bool {
+        self.first == first && self.last() == last && self.bytes.len() <= bytes_max
     }
 
     /// The part from `first` up to and with `last`; `None` when no entry lies
@@ -462,7 +478,8 @@ impl<'a> Iterator for ChunkEntries<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let (header, payload, rest) = split_entry(self.rest).expect("a chunk is well-formed");
+        let Parts { header, origin, payload, rest } =
+            split_entry(self.rest).expect("a chunk is well-formed");
         let index = self.index;
         self.index = index.next();
         self.rest = rest;
@@ -471,128 +488,17 @@ impl<'a> Iterator for ChunkEntries<'a> {
             term: self.term,
             kind: header.kind,
             log_time_ms: header.log_time_ms,
-            origin: header.origin(),
+            origin,
             payload,
         })
     }
 }
 
-/// Chunks that follow one another without a gap: what a message carries, what
-/// a write makes durable, what a read returns. Often just one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entries {
-    head: Option<Chunk>,
-    /// Seldom there: messages stay small.
-    rest: Option<Box<Rest>>,
-}
-
-/// The chunks behind the first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Rest(Vec<Chunk>);
-
-impl Entries {
-    /// No entries.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self { head: None, rest: None }
-    }
-
-    /// Appends a chunk.
-    ///
-    /// # Panics
-    /// When it does not follow what is there, or has a lower term.
-    pub fn push(&mut self, chunk: Chunk) {
-        let Some(last) = self.last() else {
-            self.head = Some(chunk);
-            return;
-        };
-        assert!(chunk.first() == last.index.next(), "chunks with a gap between");
-        assert!(chunk.term() >= last.term, "terms fall along a log");
-        self.rest.get_or_insert_default().0.push(chunk);
-    }
-
-    /// Removes the entries from `index` on.
-    pub fn truncate(&mut self, index: Index) {
-        while let Some(chunk) = self.rest.as_mut().and_then(|rest| rest.0.pop()) {
-            if let Some(kept) = index.get().checked_sub(1).and_then(|i| chunk.until(Index::new(i)))
-            {
-                self.push(kept);
-                return;
-            }
-        }
-        self.rest = None;
-        self.head = self
-            .head
-            .take()
-            .filter(|_| index > Index::ZERO)
-            .and_then(|c| c.until(index.previous()));
-    }
-
-    /// Whether there is no entry.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.head.is_none()
-    }
-
-    /// The index of the first entry.
-    #[must_use]
-    pub fn first(&self) -> Option<Index> {
-        self.head.as_ref().map(Chunk::first)
-    }
-
-    /// The log id of the last entry.
-    #[must_use]
-    pub fn last(&self) -> Option<LogId> {
-        let chunk = self.rest().last().or(self.head.as_ref())?;
-        Some(LogId { term: chunk.term(), index: chunk.last() })
-    }
-
-    /// How many entries.
-    #[must_use]
-    pub fn len(&self) -> u64 {
-        self.chunks().map(|chunk| u64::from(chunk.len())).sum()
-    }
-
-    /// Encoded bytes of all of them.
-    #[must_use]
-    pub fn bytes_len(&self) -> usize {
-        self.chunks().map(|chunk| chunk.bytes().len()).sum()
-    }
-
-    /// The chunks in order.
-    pub fn chunks(&self) -> impl Iterator<Item = &Chunk> {
-        self.head.iter().chain(self.rest())
-    }
-
-    /// How many chunks.
-    #[must_use]
-    pub fn chunks_len(&self) -> usize {
-        usize::from(self.head.is_some()) + self.rest().len()
-    }
-
-    /// The chunks in order, owned.
-    pub(crate) fn into_chunks(self) -> impl Iterator<Item = Chunk> {
-        self.head.into_iter().chain(self.rest.map(|rest| rest.0).unwrap_or_default())
-    }
-
-    fn rest(&self) -> &[Chunk] {
-        self.rest.as_ref().map_or(&[], |rest| &rest.0)
-    }
-
-    /// The entries in order.
-    pub fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.chunks().flat_map(Chunk::entries)
-    }
-}
-
-impl From<Chunk> for Entries {
-    fn from(chunk: Chunk) -> Self {
-        Self { head: Some(chunk), rest: None }
-    }
-}
-
 pub(crate) mod arena;
+mod entries;
 mod format;
+
+pub use entries::Entries;
 
 #[cfg(test)]
 mod tests;

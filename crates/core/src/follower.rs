@@ -157,6 +157,7 @@ impl Follower {
     }
 
     /// The leader spoke as leader of the current term.
+    #[inline]
     pub(crate) fn hear(&mut self, state: &mut State, from: Sender) {
         let known = state.liveness_of(from.node);
         if matches!(known, Liveness::Alive { run } if run > from.run) {
@@ -265,11 +266,10 @@ impl Follower {
         if mutants::is_active(28) && is_heartbeat {
             proven = state.log.last().index;
         }
-        for chunk in mem::take(&mut append.entries).into_chunks() {
-            if !accept(state, chunk, self.verified) {
-                state.counters.impossible += 1;
-                return;
-            }
+        let entries = mem::take(&mut append.entries);
+        if !entries.hand_to(|chunk| accept(state, chunk, self.verified)) {
+            state.counters.impossible += 1;
+            return;
         }
         self.verified = self.verified.max(proven);
         state.position = state.position.max(append.position);
@@ -300,6 +300,7 @@ impl Follower {
     }
 
     /// More of the log is durable.
+    #[inline]
     pub(crate) fn on_persisted(&mut self) {
         if self.ack == AckDue::WhenDurable {
             self.ack = AckDue::Now;
@@ -369,8 +370,17 @@ fn may_hold(state: &State, append: &Append) -> bool {
 /// Takes a chunk that follows what the log has. Returns false when it
 /// contradicts what is committed, or what the same leader said before, or when
 /// its configuration cannot be read.
+#[inline]
 fn accept(state: &mut State, chunk: Chunk, verified: Index) -> bool {
-    let conflict = state.log.conflict(&chunk);
+    if chunk.first() == state.log.last().index.next() {
+        return append(state, chunk);
+    }
+    accept_overlapping(state, &chunk, verified)
+}
+
+/// Takes of a chunk what the log does not have, and what it has otherwise.
+fn accept_overlapping(state: &mut State, chunk: &Chunk, verified: Index) -> bool {
+    let conflict = state.log.conflict(chunk);
     if conflict.is_some_and(|index| index <= state.commit.max(verified)) {
         return false;
     }
@@ -383,17 +393,16 @@ fn accept(state: &mut State, chunk: Chunk, verified: Index) -> bool {
     if mutants::is_active(18) && state.commit < behind && behind <= state.log.last().index {
         truncate(state, behind);
     }
-    let next = state.log.last().index.next();
-    let news = if chunk.first() == next { Some(chunk) } else { chunk.from(next) };
-    let Some(news) = news else {
-        return true;
-    };
+    let news = chunk.from(state.log.last().index.next());
+    news.is_none_or(|news| append(state, news))
+}
+
+fn append(state: &mut State, news: Chunk) -> bool {
     state.pace = Pace::of(news.log_time_ms(), state.time());
     match state.log.append(news) {
-        Ok(configured) => {
-            if configured {
-                state.on_configured();
-            }
+        Ok(false) => true,
+        Ok(true) => {
+            state.on_configured();
             true
         }
         Err(_) => false,

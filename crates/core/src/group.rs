@@ -152,7 +152,7 @@ impl Group {
         if snapshot.index > machine {
             state.effects.rare().install = Some(snapshot);
         }
-        if !is_fresh(&state) {
+        if !is_fresh(&state) && !mutants::is_active(63) {
             // What an earlier run promised is not known: as much as it could.
             state.promise();
         }
@@ -242,19 +242,33 @@ impl Group {
     }
 
     /// What waited for the disk and need not any more.
+    #[inline]
     fn go_on_from_durable(&mut self) {
+        if self.state.seldom.is_some() || self.owed_vote.is_some() {
+            self.settle_debts();
+        }
+        match &mut self.role {
+            RoleState::Follower(follower) => follower.on_persisted(),
+            RoleState::Candidate(_) => self.go_on_campaigning(),
+            RoleState::Leader(leader) => leader.on_persisted(),
+            RoleState::Halted => {}
+        }
+    }
+
+    /// A refill that may be over, a vote that may leave.
+    #[cold]
+    fn settle_debts(&mut self) {
         self.state.end_refill();
         if let Some(owed) = self.owed_vote.take() {
             self.owed_vote = owed.settle(&mut self.state).map(Box::new);
         }
-        match &mut self.role {
-            RoleState::Follower(follower) => follower.on_persisted(),
-            RoleState::Candidate(candidate) => {
-                candidate.on_persisted(&mut self.state);
-                self.count_votes();
-            }
-            RoleState::Leader(leader) => leader.on_persisted(),
-            RoleState::Halted => {}
+    }
+
+    #[cold]
+    fn go_on_campaigning(&mut self) {
+        if let RoleState::Candidate(candidate) = &mut self.role {
+            candidate.on_persisted(&mut self.state);
+            self.count_votes();
         }
     }
 

@@ -29,12 +29,18 @@ const NEAR_LEN: usize = 8;
 /// the bootstrap and an election.
 const RUNS_FEW: usize = 4;
 
-/// A chunk and where its bytes end, counted from the start of this run: sums
+/// A chunk and where its bytes begin, counted from the start of this run: sums
 /// over ranges are then differences.
 #[derive(Clone, Debug)]
 struct Slot {
     chunk: Chunk,
-    end: u64,
+    begin: u64,
+}
+
+impl Slot {
+    fn end(&self) -> u64 {
+        self.begin + length(&self.chunk)
+    }
 }
 
 /// The log of one member.
@@ -45,8 +51,8 @@ pub(crate) struct Log {
     /// log with a base, that comes first.
     runs: Vec<LogId>,
     slots: VecDeque<Slot>,
-    /// Where the bytes of the first slot begin.
-    start: u64,
+    /// Where the bytes of the last slot end.
+    end: u64,
     /// Configurations in the log and where they stand, ascending.
     configurations: Vec<(Index, Configuration)>,
     last_log_time_ms: u64,
@@ -157,7 +163,7 @@ impl Log {
             last: last_id,
             runs,
             slots: VecDeque::new(),
-            start: 0,
+            end: 0,
             configurations,
             last_log_time_ms,
             head: (snapshot.index > Index::ZERO).then(|| Box::new(Head { base, snapshot })),
@@ -175,29 +181,35 @@ impl Log {
     /// # Errors
     /// The index of a configuration entry that cannot be read; nothing was
     /// appended then.
+    #[inline]
     pub(crate) fn append(&mut self, chunk: Chunk) -> Result<bool, Index> {
         assert!(chunk.first() == self.last.index.next(), "a gap in the log");
         assert!(chunk.term() >= self.last.term, "terms fall along the log");
-        if chunk.has_configuration() {
+        let configured = chunk.has_configuration();
+        if configured {
             self.configurations.extend(configurations_of(&chunk)?);
         }
         if chunk.term() > self.last.term || self.runs.is_empty() {
-            if self.runs.len() < RUNS_FEW {
-                self.runs.reserve_exact(1);
-            }
-            self.runs.push(LogId { term: chunk.term(), index: chunk.first() });
+            self.begin_run(LogId { term: chunk.term(), index: chunk.first() });
         }
         self.last = LogId { term: chunk.term(), index: chunk.last() };
         self.last_log_time_ms = self.last_log_time_ms.max(chunk.log_time_ms());
-        let bytes = u64::try_from(chunk.bytes().len()).expect("usize is at most 64 bits");
-        let end = self.end() + bytes;
+        let begin = self.end;
+        self.end += length(&chunk);
         if self.slots.capacity() == 0 {
             // A group that only elects holds no more than this.
             self.slots.reserve_exact(1);
         }
-        let configured = chunk.has_configuration();
-        self.slots.push_back(Slot { chunk, end });
+        self.slots.push_back(Slot { chunk, begin });
         Ok(configured)
+    }
+
+    #[cold]
+    fn begin_run(&mut self, first: LogId) {
+        if self.runs.len() < RUNS_FEW {
+            self.runs.reserve_exact(1);
+        }
+        self.runs.push(first);
     }
 
     /// Removes the entries from `index` on. Returns whether another
@@ -205,11 +217,11 @@ impl Log {
     pub(crate) fn truncate(&mut self, index: Index) -> bool {
         let keep = index.previous();
         let term = self.term_at(keep).expect("truncation leaves a log that has its end");
-        while let Some(slot) = self.slots.pop_back() {
-            if let Some(kept) = slot.chunk.until(keep).filter(|_| slot.chunk.first() <= keep) {
-                let cut = slot.chunk.bytes().len() - kept.bytes().len();
-                let cut = u64::try_from(cut).expect("usize is at most 64 bits");
-                self.slots.push_back(Slot { chunk: kept, end: slot.end - cut });
+        while let Some(Slot { chunk, begin }) = self.slots.pop_back() {
+            self.end = begin;
+            if let Some(kept) = chunk.until(keep).filter(|_| chunk.first() <= keep) {
+                self.end += length(&kept);
+                self.slots.push_back(Slot { chunk: kept, begin });
                 break;
             }
         }
@@ -296,22 +308,37 @@ impl Log {
     /// Entries from `first` up to `last` out of memory, stopping after
     /// `bytes_max` bytes though not before the first entry. `None` when the
     /// first is not in memory.
+    #[inline]
     pub(crate) fn slice(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
         // Mostly one chunk is wanted, all of it, and often the newest.
-        let is_wanted = |chunk: &&Chunk| {
-            chunk.first() == first && chunk.last() == last && chunk.bytes().len() <= bytes_max
-        };
-        if let Some(newest) = self.slots.back().map(|slot| &slot.chunk).filter(is_wanted) {
-            return Some(newest.clone().into());
+        match self.slots.back() {
+            Some(newest) if newest.chunk.is_all_of(first, last, bytes_max) => {
+                Some(newest.chunk.clone().into())
+            }
+            _ => self.slice_older(first, last, bytes_max),
+        }
+    }
+
+    #[inline(never)]
+    fn slice_older(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
+        let is_wanted = |slot: &&Slot| slot.chunk.is_all_of(first, last, bytes_max);
+        if let Some(recent) = self.recent().find(is_wanted) {
+            return Some(recent.chunk.clone().into());
         }
         if first < self.memory_first() || first > last || last > self.last.index {
             return None;
         }
         let at = self.slot_of(first);
-        match self.slots.get(at).map(|slot| &slot.chunk).filter(is_wanted) {
-            Some(chunk) => Some(chunk.clone().into()),
-            None => self.gather(at, first, last, bytes_max),
-        }
+        self.gather(at, first, last, bytes_max)
+    }
+
+    /// Slots from the newest back: what is asked for mostly came last, or a few
+    /// turns ago.
+    #[inline]
+    fn recent(&self) -> impl Iterator<Item = &Slot> {
+        let (front, back) = self.slots.as_slices();
+        let newest = if back.is_empty() { front } else { back };
+        newest.iter().rev().take(NEAR_LEN)
     }
 
     /// Entries from several chunks, or parts of one, beginning in slot `at`.
@@ -351,12 +378,9 @@ impl Log {
         near.unwrap_or_else(|| self.slots.partition_point(|slot| slot.chunk.last() < index))
     }
 
-    /// The last slot of which `holds` is true, if it is near the end: what is
-    /// asked for mostly came last, or a few turns ago.
+    /// The last slot of which `holds` is true, if it is near the end.
     fn near(&self, holds: impl Fn(&Chunk) -> bool) -> Option<usize> {
-        let (front, back) = self.slots.as_slices();
-        let newest = if back.is_empty() { front } else { back };
-        let behind = newest.iter().rev().take(NEAR_LEN).position(|slot| holds(&slot.chunk))?;
+        let behind = self.recent().position(|slot| holds(&slot.chunk))?;
         Some(self.slots.len() - 1 - behind)
     }
 
@@ -365,13 +389,10 @@ impl Log {
         self.slots.front().map_or(self.last.index.next(), |slot| slot.chunk.first())
     }
 
-    fn end(&self) -> u64 {
-        self.slots.back().map_or(self.start, |slot| slot.end)
-    }
-
     /// Bytes of entries in memory.
     pub(crate) fn bytes(&self) -> usize {
-        usize::try_from(self.end() - self.start).expect("memory fits usize")
+        let begin = self.slots.front().map_or(self.end, |slot| slot.begin);
+        usize::try_from(self.end - begin).expect("memory fits usize")
     }
 
     /// Whether the chunks that end behind `index` leave room for `bytes` more
@@ -390,19 +411,19 @@ impl Log {
         let before = self.near(|chunk| chunk.last() <= index).or_else(|| {
             self.slots.partition_point(|slot| slot.chunk.last() <= index).checked_sub(1)
         });
-        let before = before.and_then(|at| self.slots.get(at));
-        let begin = before.map_or(self.start, |slot| slot.end);
-        usize::try_from(self.end() - begin).expect("memory fits usize")
+        let Some(before) = before.and_then(|at| self.slots.get(at)) else {
+            return self.bytes();
+        };
+        usize::try_from(self.end - before.end()).expect("memory fits usize")
     }
 
     /// Drops chunks that end at or before `until` from memory, oldest first,
     /// until at most `bytes_max` bytes are left.
     pub(crate) fn evict(&mut self, until: Index, bytes_max: usize) {
         while self.bytes() > bytes_max {
-            let Some(slot) = self.slots.front().filter(|slot| slot.chunk.last() <= until) else {
+            if self.slots.front().is_none_or(|slot| slot.chunk.last() > until) {
                 return;
-            };
-            self.start = slot.end;
+            }
             self.slots.pop_front();
         }
         if self.slots.is_empty() {
@@ -436,6 +457,10 @@ impl Log {
         static NOBODY: Configuration = Configuration::empty();
         self.configurations.last().map_or((Index::ZERO, &NOBODY), |(index, last)| (*index, last))
     }
+}
+
+fn length(chunk: &Chunk) -> u64 {
+    u64::try_from(chunk.bytes().len()).expect("usize is at most 64 bits")
 }
 
 fn configurations_of(chunk: &Chunk) -> Result<Vec<(Index, Configuration)>, Index> {

@@ -282,12 +282,15 @@ impl State {
         let Some(due) = self.durability.hand_out(hard_state, last, self.position, now) else {
             return;
         };
-        let entries = if due.first > last {
+        let mut entries = if due.first > last {
             Entries::none()
         } else {
             let unsaved = self.log.slice(due.first, last, usize::MAX);
             unsaved.expect("entries stay in memory until they are durable")
         };
+        if mutants::is_active(29) && entries.len() > 1 {
+            entries.truncate(last);
+        }
         let mut hard_state = due.hard_state;
         if mutants::is_active(1) {
             hard_state = hard_state.map(|state| HardState { vote: None, ..state });
@@ -329,6 +332,7 @@ impl State {
     /// two who lost the same leader seldom campaign together (§3.4).
     pub(crate) fn draw_timeout_ns(&mut self) -> u64 {
         let timeout = self.settings.election_timeout_ns;
-        timeout + self.rng.below(timeout)
+        let spread = if mutants::is_active(13) { 0 } else { self.rng.below(timeout) };
+        timeout + spread
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use crate::limits::Limits;
+use crate::limits::{Limits, Share};
 use crate::node::{ClientState, Node};
 use crate::pipeline::{Batch, Form, Outcome, Pipeline, Ticket};
 use crate::resp::request::RequestParser;
@@ -31,6 +31,7 @@ pub struct Connection {
     /// Those in force, and those of a client that has authenticated.
     limits: Limits,
     limits_at_large: Limits,
+    share: Share,
     slots: SlotMap,
     input: BytesMut,
     parser: RequestParser,
@@ -61,6 +62,7 @@ impl Connection {
         Self {
             limits,
             limits_at_large: limits,
+            share: Share::WHOLE,
             slots,
             input: BytesMut::new(),
             parser: RequestParser::new(limits),
@@ -106,6 +108,12 @@ impl Connection {
     /// under way is ignored.
     pub fn complete(&mut self, ticket: Ticket, outcome: Outcome) {
         self.pipeline.complete(ticket, outcome);
+    }
+
+    /// Accepts no further request while so much is unanswered. What was accepted
+    /// stays accepted.
+    pub fn set_share(&mut self, share: Share) {
+        self.share = share;
     }
 
     /// Lets requests that were refused start again at the next turn.
@@ -267,7 +275,7 @@ impl Connection {
     /// Whether there is room for another request, and it may be looked at.
     fn may_accept(&self) -> bool {
         !self.session.awaits_versions()
-            && self.pipeline.len() < self.limits.pipeline_len_max
-            && self.pipeline.held_bytes() < self.limits.pipeline_bytes_max
+            && self.pipeline.len() < self.limits.pipeline_len_max.min(self.share.len)
+            && self.pipeline.held_bytes() < self.limits.pipeline_bytes_max.min(self.share.bytes)
     }
 }

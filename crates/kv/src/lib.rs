@@ -77,7 +77,7 @@ pub(crate) mod value;
 pub use connection::{Connection, Output};
 pub use errors::Failure;
 pub use info::{NodeInfo, REDIS_VERSION};
-pub use limits::Limits;
+pub use limits::{Limits, Share};
 pub use machine::Machine;
 pub use memory::parse_memory;
 pub use node::{ClientInfo, ClientState, ClusterInfo, ClusterNode, Node, Setting};

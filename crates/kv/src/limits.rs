@@ -52,6 +52,21 @@ pub struct Limits {
     pub output_bytes_max: usize,
 }
 
+/// What one connection may have under way beside others: requests accepted and
+/// not yet answered, and roughly their bytes. Never more than its [`Limits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Requests.
+    pub len: usize,
+    /// Bytes; one request may go over it.
+    pub bytes: usize,
+}
+
+impl Share {
+    /// All that the limits allow.
+    pub const WHOLE: Self = Self { len: usize::MAX, bytes: usize::MAX };
+}
+
 impl Limits {
     /// What a client may make the node hold before it has shown that it knows
     /// the password: enough for every handshake, in arguments, bytes, requests

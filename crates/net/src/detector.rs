@@ -12,7 +12,7 @@
 //! Unknown ----------> Alive{run} ------ refused re-dial, a new run ------> Suspected
 //!    |                    ^                                                   |
 //!    | silence            +------------------- reply -------------------------+
-//!    +--------------------------------------------------------------------> Suspected
+//!    +----- refused re-dial of one that was met ---------------------------> Suspected
 //! ```
 //!
 //! Invariants
@@ -160,13 +160,16 @@ impl Detector {
     }
 
     /// Nobody listens where `node` was, or somebody else does: its process is
-    /// gone.
+    /// gone. Of one that was met that says something also before its first
+    /// round trip has ended: who has just started must not wait out a silence.
     pub(crate) fn on_gone(&mut self, now: Time, node: NodeId) {
         if let Some(peer) = self.peers.get_mut(&node)
-            && matches!(peer.liveness, Liveness::Alive { .. })
+            && peer.run.is_some()
+            && peer.liveness != Liveness::Suspected
         {
             peer.forget(now);
-            self.judge(now, node);
+            peer.liveness = Liveness::Suspected;
+            self.changes.push((node, Liveness::Suspected));
         }
     }
 

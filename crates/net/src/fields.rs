@@ -62,6 +62,15 @@ impl<'a> Fields<'a> {
         Ok(fixed)
     }
 
+    /// The next `N` numbers of 8 bytes.
+    #[inline]
+    pub(crate) fn words<const N: usize>(&mut self) -> Result<[u64; N], Cut> {
+        let (words, rest) = self.rest.split_at_checked(8 * N).ok_or(Cut)?;
+        let words = words.as_chunks::<8>().0.first_chunk::<N>().ok_or(Cut)?;
+        self.rest = rest;
+        Ok(words.map(u64::from_le_bytes))
+    }
+
     /// How many bytes are left.
     #[inline]
     pub(crate) const fn remaining(&self) -> usize {

@@ -27,7 +27,7 @@ use crate::port::{Command, SnapshotMeta, StateMachine, StorageError};
 use crate::window::Verdict;
 use raftlet_core::{
     self as core, CHECKPOINT_ENTRIES, Checkpoint, Entries, Entry, EntryError, EntryKind, GroupId,
-    Index, LogId, Seal, Time,
+    Index, LogId, Seal, Time, mutants,
 };
 
 /// How long storage that could not read rests before it is asked again.
@@ -211,7 +211,10 @@ impl<M: StateMachine> Applier<M> {
         if waits || self.machine.is_none() || self.applied >= self.committed {
             return Next::Nothing;
         }
-        let first = self.applied.next();
+        let mut first = self.applied.next();
+        if mutants::is_active(74) && self.applied > Index::ZERO {
+            first = self.applied;
+        }
         let entries_max = u64::try_from(options.apply_entries_max).unwrap_or(u64::MAX);
         // A batch ends at a checkpoint, so that there is a state of exactly there.
         let to_checkpoint = CHECKPOINT_ENTRIES - self.applied.get() % CHECKPOINT_ENTRIES;

@@ -21,7 +21,7 @@ use crate::options::ShardOptions;
 use crate::proposal::Proposal;
 use crate::reads::ReadJob;
 use crate::timers::Slot;
-use raftlet_core::{Body, Member, Membership, Message, Sender};
+use raftlet_core::{Body, Member, Membership, Message, Sender, mutants};
 
 /// What a message costs beside its payload, in bytes.
 const MESSAGE_OVERHEAD_BYTES: usize = 128;
@@ -193,6 +193,9 @@ impl<R, M> Lanes<R, M> {
     pub(crate) fn put_back(&mut self, slot: Slot) {
         if self.lanes.get(slot).is_some_and(|lane| !lane.is_empty()) {
             self.enqueue(slot);
+            if mutants::is_active(73) {
+                self.ring.rotate_right(1);
+            }
         }
     }
 

@@ -20,7 +20,8 @@
 //! 6. [`Group::add_learner`], [`Group::promote`], [`Group::remove`] and
 //!    [`Group::change_members`] change who belongs to the group.
 //!
-//! The README has this as a program, `examples/` has more.
+//! The README has this as a program, `examples/` has more; `docs/capabilities.md`
+//! says for each of these what an operator calls and what tests it.
 //!
 //! # Where to start reading
 //! - `port.rs`: what an embedder brings, as numbered laws.
@@ -72,7 +73,7 @@ pub use offices::{Lagged, OFFICES_MAX, Office, Offices};
 pub use options::{NodeSeat, ShardOptions};
 pub use port::{
     ApplyError, ChunkError, ChunkSource, Clock, Command, Compaction, DamagedRange, FailureDetector,
-    GroupInfo, GroupWrite, Incoming, LoadedLog, NoChunks, NoSnapshots, Pin, Ports, Rpc,
+    GroupInfo, GroupWrite, Incoming, LoadedLog, NoChunks, NoSnapshots, Pin, Ports, Room, Rpc,
     SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_MAX, SNAPSHOT_META_BYTES_MAX, Shortage, SnapshotInfo,
     SnapshotMeta, SnapshotReader, SnapshotWriter, Spawn, StateMachine, Storage, StorageError,
     WriteBatch,

@@ -32,7 +32,7 @@ use crate::timers::Slot;
 use crate::waiters::Waiters;
 use raftlet_core::{
     self as core, AckOutcome, Arena, Body, Entry, GroupId, Index, Message, NodeId, Now, Origin,
-    Role, Sender, Term, Time,
+    Role, Sender, Term, Time, mutants,
 };
 
 /// A hosted member.
@@ -89,10 +89,16 @@ impl<M: StateMachine> Member<M> {
         arena: &mut Arena,
         from: Sender,
         message: &mut Message,
+        due: &mut Effects<M>,
     ) {
         match &message.body {
             Body::ForwardReply(reply) if message.generation == self.core.seat().generation => {
-                self.forwards.on_reply(from.node, message.term, reply);
+                let refused = self.forwards.on_reply(from.node, message.term, reply);
+                if let Some((shortage, refused)) = refused {
+                    let error = NotDone::LeaderFull { leader: from.node, shortage };
+                    let ended = refused.into_iter().map(|lost| lost.end(Err(error.clone().into())));
+                    due.ended.extend(ended);
+                }
             }
             Body::Ack(ack) if message.term == self.core.term() => {
                 if let AckOutcome::Matches { durable, .. } = ack.outcome {
@@ -238,6 +244,10 @@ impl<M: StateMachine> Member<M> {
             self.disown(due);
             let error = ProposeError::Unknown(Unknown::QuorumLost);
             let lost = self.waiters.take_behind(self.core.commit_index());
+            if mutants::is_active(71) {
+                self.held.put_back(lost);
+                return;
+            }
             due.ended.extend(lost.map(|lost| lost.end(Err(error.clone()))));
         }
     }
@@ -358,7 +368,9 @@ impl<M: StateMachine> Member<M> {
         }
         let waiting = match &entry.origin {
             None => self.waiters.take_done(entry.index, entry.term),
-            Some(origin) if self.is_own(origin) => self.forwards.take_done(origin.sequence),
+            Some(origin) if self.is_own(origin) || mutants::is_active(72) => {
+                self.forwards.take_done(origin.sequence)
+            }
             Some(_) => None,
         };
         match (waiting, response) {

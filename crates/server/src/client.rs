@@ -13,6 +13,7 @@ pub(crate) mod flights;
 pub(crate) mod host;
 pub(crate) mod keyspace;
 pub(crate) mod session;
+pub(crate) mod shares;
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::batch::{Batch, Failure};
-use raftlet::core::mutants;
+use raftlet::core::mutants::{self, Suite};
 use raftlet_sim::core_tier::Outcome;
 
 /// The result of a batch: a table, or one JSON object.
@@ -101,14 +101,28 @@ pub(crate) fn mutants(as_json: bool) -> String {
     if as_json {
         let list: Vec<Value> = list
             .iter()
-            .map(|m| json!({"id": m.id, "name": m.name, "invariant": m.invariant}))
+            .map(|m| {
+                let suite = suite(m.suite);
+                json!({"id": m.id, "name": m.name, "invariant": m.invariant, "suite": suite})
+            })
             .collect();
         return Value::from(list).to_string();
     }
     if list.is_empty() {
         return "no mutants: build with RUSTFLAGS=\"--cfg mutants\"".to_owned();
     }
-    let rows: Vec<String> =
-        list.iter().map(|m| format!("{:<6} {:<10} {}", m.id, m.invariant, m.name)).collect();
+    let rows: Vec<String> = list
+        .iter()
+        .map(|m| format!("{:<6} {:<10} {:<12} {}", m.id, m.invariant, suite(m.suite), m.name))
+        .collect();
     rows.join("\n")
+}
+
+/// What notices a mutant: this program, or the tests of a package.
+const fn suite(suite: Suite) -> &'static str {
+    match suite {
+        Suite::Simulation => "sim",
+        Suite::Core => "raftlet-core",
+        Suite::Driver => "raftlet",
+    }
 }

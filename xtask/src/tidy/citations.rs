@@ -18,6 +18,8 @@ use crate::tree::{File, Tree};
 
 const RULES: &str = "docs/rules.md";
 const DECISIONS: &str = "docs/decisions/";
+/// Where golden scripts lie; their claims cite as tests do.
+const SCRIPTS: &str = "crates/core/tests/scripts/";
 pub(crate) const SECTIONS: &str = "docs/dissertation-sections.md";
 
 /// What a text points at.
@@ -74,6 +76,10 @@ impl Known {
 pub(super) fn check(house: &House<'_>) -> Vec<Finding> {
     let known = Known::read(house.tree);
     let mut findings = gaps(house.tree, &known);
+    for section in untested(house.tree, &known) {
+        let message = format!("code follows §{section}, and no test or golden script names it");
+        findings.push(Finding::new("citations", SECTIONS, 0, message));
+    }
     for file in house.tree.files() {
         for cited in citations(file) {
             if let Some(message) = known.complaint(&cited.citation) {
@@ -82,6 +88,24 @@ pub(super) fn check(house: &House<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Code and golden scripts: what follows sections, and what tests them.
+pub(crate) fn citing(tree: &Tree) -> impl Iterator<Item = &File> {
+    let files = tree.files().iter();
+    files.filter(|file| file.is_rust() || file.path.starts_with(SCRIPTS))
+}
+
+/// Known sections that code follows and no test names.
+fn untested(tree: &Tree, known: &Known) -> BTreeSet<String> {
+    let (mut followed, mut tested) = (BTreeSet::new(), BTreeSet::new());
+    for cited in citing(tree).flat_map(citations) {
+        if let Citation::Section(number) = cited.citation {
+            let place = if cited.is_test { &mut tested } else { &mut followed };
+            place.insert(number);
+        }
+    }
+    followed.difference(&tested).filter(|it| known.sections.contains(*it)).cloned().collect()
 }
 
 /// Numbers are never reused, so the lists have no holes.
@@ -141,6 +165,9 @@ pub(crate) fn citations(file: &File) -> Vec<Cited> {
     };
     if file.has_extension("md") {
         add(file.text(), 1, false);
+    } else if file.path.starts_with(SCRIPTS) {
+        let claims = file.text().lines().enumerate().filter(|(_, line)| line.starts_with('#'));
+        claims.for_each(|(at, line)| add(line, at + 1, true));
     } else if file.is_rust() {
         let source = Source::parse(file.text());
         // A comment inside test code counts as the test's.

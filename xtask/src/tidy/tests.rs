@@ -13,7 +13,7 @@ use super::{Outcome, check};
 const MANIFEST: &str =
     "[package]\nname = \"raftlet-core\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
 
-const CLEAN: [(&str, &str); 7] = [
+const CLEAN: [(&str, &str); 8] = [
     ("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n"),
     ("crates/core/Cargo.toml", MANIFEST),
     (
@@ -27,7 +27,10 @@ const CLEAN: [(&str, &str); 7] = [
     ),
     ("docs/rules.md", "# Rules\n\n1. One.\n2. Two, see `decisions/0001-first.md`.\n"),
     ("docs/dissertation-sections.md", "- §3.4 Leader election\n"),
+    (VOTES, "# One vote a term (§3.4).\n"),
 ];
+
+const VOTES: &str = "crates/core/tests/scripts/elections/votes.txt";
 
 /// A tree of [`CLEAN`] with `changes` on top.
 fn tree(changes: &[(&str, &str)]) -> TempDir {
@@ -264,8 +267,9 @@ fn unsafe_is_found_everywhere_and_only_in_code() {
 fn only_the_servers_clock_reads_the_clock() {
     let manifest = "[package]\nname = \"raftlet-server\"\nedition = \"2024\"\n";
     let code = "//! Reads.\n\nfn f() {\n    std::time::Instant::now();\n}\n";
-    let root = "//! Server.\n\nmod clock;\nmod node;\n";
+    let root = "//! Server.\n\nmod node;\nmod process;\n";
     let changes = [
+        ("crates/server/src/process.rs", "//! Processes.\n\nmod clock;\n"),
         ("crates/server/Cargo.toml", manifest),
         ("crates/server/src/lib.rs", root),
         ("crates/server/src/process/clock.rs", code),
@@ -394,4 +398,26 @@ fn an_exception_excuses_one_file_and_must_excuse_something() {
     let unreasoned = ("xtask/exceptions.txt", "reachable crates/core/src/orphan.rs\n");
     let both = ["reachable crates/core/src/orphan.rs:0", "exceptions xtask/exceptions.txt:1"];
     assert_eq!(found(&[orphan, unreasoned]), both);
+}
+
+#[test]
+fn a_section_that_code_follows_and_no_test_names_is_found() {
+    let places = found(&[(VOTES, "# One vote a term.\n")]);
+    assert_eq!(places, ["citations docs/dissertation-sections.md:0"]);
+}
+
+#[test]
+fn what_the_table_of_capabilities_names_must_exist_and_name_every_method() {
+    let handle = "//! Handles.\n\npub fn read() {}\n\npub fn stop() {}\n";
+    let row = "| a read | `read`, `write` | – | `gone` | reads/gone | M99 |\n";
+    let manifest = MANIFEST.replace("raftlet-core", "raftlet");
+    let places = found(&[
+        ("crates/raftlet/Cargo.toml", &manifest),
+        ("crates/raftlet/src/lib.rs", "//! Raft.\n"),
+        ("crates/raftlet/src/shard/handle.rs", handle),
+        ("docs/capabilities.md", row),
+    ]);
+    let of_table = places.iter().filter(|place| place.starts_with("capabilities")).count();
+    // `write`, the example, the script and the mutant; and `stop` is missing.
+    assert_eq!(of_table, 5, "{places:?}");
 }

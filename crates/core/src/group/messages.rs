@@ -12,7 +12,7 @@ use crate::group::{Group, RoleState};
 use crate::ids::{Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term};
 use crate::leader::reply_to;
 use crate::message::{
-    Append, Body, ForwardOutcome, Membership, Message, VoteKind, VoteReply, VoteRequest,
+    Append, Body, ForwardOutcome, Membership, Message, Shortage, VoteKind, VoteReply, VoteRequest,
 };
 use crate::mutants;
 use crate::time::Now;
@@ -30,6 +30,22 @@ impl Group {
         }
         let Message { term, body, .. } = message;
         let term = *term;
+        // What steady replication consists of, met as it mostly is.
+        match (&mut self.role, body) {
+            (RoleState::Follower(follower), Body::Append(append)) if term == self.state.term => {
+                follower.on_append(&mut self.state, from, append);
+            }
+            (RoleState::Leader(leader), Body::Ack(ack))
+                if term == self.state.term && self.state.is_member(from) =>
+            {
+                leader.on_ack(&mut self.state, from, ack);
+            }
+            (_, body) => self.step_any(arena, from, term, body),
+        }
+    }
+
+    /// A message that is for this group, in whatever role and term.
+    fn step_any(&mut self, arena: &mut Arena, from: Sender, term: Term, body: &mut Body) {
         match body {
             Body::VoteRequest(request) => self.on_vote_request(from, term, request),
             Body::Append(_) | Body::Snapshot(_) => self.step_in_term(arena, from, term, body),
@@ -41,6 +57,30 @@ impl Group {
             // else must hold a seat to be heard (rules 3, 22).
             _ if self.is_heard(from) => self.step_in_term(arena, from, term, body),
             body => self.on_stranger(from, term, body),
+        }
+    }
+
+    /// A forward arrived for which the driver has no room: refused, if this
+    /// member leads its term so that it will not be done in that term whatever
+    /// else arrives (rule 33). Other messages are passed over.
+    pub fn refuse_forward(
+        &mut self,
+        now: Now,
+        from: Sender,
+        message: &Message,
+        shortage: Shortage,
+    ) {
+        self.state.now = now;
+        let Body::Forward(forward) = &message.body else { return };
+        if self.is_halted() || !self.is_for_this_group(message) || !self.is_heard(from) {
+            return;
+        }
+        let leader = self.leader();
+        match &mut self.role {
+            RoleState::Leader(role) if message.term == self.state.term => {
+                role.refuse_forward(&mut self.state, from, forward, shortage);
+            }
+            _ => self.decline(from, leader, &message.body),
         }
     }
 
@@ -156,13 +196,23 @@ impl Group {
                 return;
             }
         }
-        let is_ack = matches!(body, Body::Ack(_));
+        let is_late = match body {
+            Body::Ack(_) => mutants::is_active(25),
+            Body::TakeOver { .. } => mutants::is_active(65),
+            Body::VoteReply(reply) if term > self.state.term => {
+                if reply.kind == VoteKind::Pre && mutants::is_active(12) {
+                    return;
+                }
+                false
+            }
+            _ => false,
+        };
         if term > self.state.term {
             if mutants::is_active(15) && matches!(self.role, RoleState::Leader(_)) {
                 return;
             }
             self.adopt(term);
-        } else if term < self.state.term && !(is_ack && mutants::is_active(25)) {
+        } else if term < self.state.term && !is_late {
             self.state.counters.stale_term += 1;
             self.answer_stale(from, body);
             return;
@@ -273,9 +323,12 @@ impl Group {
         if let RoleState::Candidate(candidate) = &mut self.role {
             candidate.on_vote_reply(&mut self.state, from.node, term, reply);
             self.count_votes();
-        } else {
-            self.state.counters.stale += 1;
+            return;
         }
+        if mutants::is_active(11) && reply.granted && matches!(self.role, RoleState::Leader(_)) {
+            self.stand_for_election(VoteKind::Real);
+        }
+        self.state.counters.stale += 1;
     }
 
     fn on_read_reply(&mut self, from: Sender, run: Run, read: ReadId, index: Option<Index>) {
@@ -316,6 +369,7 @@ fn numbers_in_range(term: Term, body: &Body) -> bool {
 
 /// Whether entries begin right behind `previous`, in no lower term, and end in
 /// no higher one than their message's.
+#[inline]
 fn entries_follow(term: Term, append: &Append) -> bool {
     let (Some(first), Some(last)) = (append.entries.chunks().next(), append.entries.last()) else {
         return true;

@@ -3,6 +3,8 @@
 //! `tests/scripts`; random ones belong to the simulator.
 
 mod time;
+mod votes;
+mod window;
 
 use std::rc::Rc;
 
@@ -73,14 +75,23 @@ fn fresh(configuration: &Configuration) -> Restored {
 }
 
 fn group(node: u64, restored: Restored) -> Group {
-    let settings = Rc::new(Settings::try_from(Options::default()).unwrap());
+    group_with(Options::default(), node, restored)
+}
+
+fn group_with(options: Options, node: u64, restored: Restored) -> Group {
+    let settings = Rc::new(Settings::try_from(options).unwrap());
     Group::new(settings, seat(node), restored, node, Now::default()).unwrap()
 }
 
 impl Cluster {
     fn voters(nodes: u64) -> Self {
+        Self::with(&Options::default(), nodes)
+    }
+
+    fn with(options: &Options, nodes: u64) -> Self {
         let configuration = configuration(nodes);
-        let groups = (1..=nodes).map(|node| group(node, fresh(&configuration))).collect();
+        let group = |node| group_with(options.clone(), node, fresh(&configuration));
+        let groups = (1..=nodes).map(group).collect();
         Self {
             groups,
             queue: Vec::new(),
@@ -160,15 +171,20 @@ impl Cluster {
 
     fn run_ms(&mut self, ms: u64) {
         for _ in 0..ms {
-            self.time_ms += 1;
-            for node in 1..=u64::try_from(self.groups.len()).unwrap() {
-                let now = self.now_at(node);
-                if self.group(node).next_deadline().is_some_and(|at| at <= now.time) {
-                    self.group(node).on_deadline(now);
-                }
-                self.pump(node);
-            }
+            self.step_ms();
             self.deliver_all();
+        }
+    }
+
+    /// A millisecond passes; nothing is delivered.
+    fn step_ms(&mut self) {
+        self.time_ms += 1;
+        for node in 1..=u64::try_from(self.groups.len()).unwrap() {
+            let now = self.now_at(node);
+            if self.group(node).next_deadline().is_some_and(|at| at <= now.time) {
+                self.group(node).on_deadline(now);
+            }
+            self.pump(node);
         }
     }
 
@@ -418,6 +434,36 @@ fn only_a_vote_given_restarts_the_patience_of_who_waits_for_a_leader() {
     voter.step(now, &mut arena, sender(1), &mut request(5, 1));
     assert_eq!(voter.hard_state().vote, Some(NodeId::new(1)));
     assert!(campaign_at(&mut voter) > due);
+}
+
+#[test]
+fn patience_is_spread_over_a_whole_election_timeout() {
+    let settings = Rc::new(Settings::try_from(Options::default()).unwrap());
+    let timeout_ns = settings.election_timeout_ns;
+    let configuration = configuration(3);
+    let deadline_ns = |seed| {
+        let mut known = fresh(&configuration);
+        // One that has taken part before.
+        known.hard_state.term = Term::new(7);
+        let mut group = Group::new(Rc::clone(&settings), seat(1), known, seed, Now::default());
+        let group = group.as_mut().unwrap();
+        // Until then it asks now and then who leads; the last deadline is patience.
+        while group.role() == Role::Follower {
+            let time = group.next_deadline().unwrap();
+            group.on_deadline(Now { time, wall: WallMs(0) });
+            if group.role() != Role::Follower {
+                return time.ns();
+            }
+        }
+        unreachable!("it was a follower")
+    };
+    let mut eighths = [0; 8];
+    for seed in 0..800 {
+        let ahead_ns = deadline_ns(seed).checked_sub(timeout_ns).expect("patient for a timeout");
+        let eighth = usize::try_from(ahead_ns * 8 / timeout_ns).unwrap();
+        eighths[eighth] += 1;
+    }
+    assert!(eighths.iter().all(|count| *count > 50), "{eighths:?}");
 }
 
 #[test]

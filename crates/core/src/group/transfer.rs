@@ -9,6 +9,7 @@ use crate::group::{Group, RoleState};
 use crate::ids::{LogId, NodeId, Sender, Term};
 use crate::liveness::Liveness;
 use crate::message::VoteKind;
+use crate::mutants;
 use crate::output::Role;
 use crate::quorum;
 use crate::time::Now;
@@ -59,7 +60,7 @@ impl Group {
             }
             _ => false,
         };
-        let is_level = self.state.log.last() >= last;
+        let is_level = self.state.log.last() >= last || mutants::is_active(64);
         // Who cannot reach a quorum would cost an election and win none.
         let reaches_quorum = quorum::reached(self.state.configuration(), |member| {
             self.state.liveness_of(member.node) != Liveness::Suspected

@@ -52,6 +52,13 @@ pub(super) struct Preference {
     mark: Option<Index>,
 }
 
+impl Preference {
+    /// Whether somebody should lead rather.
+    pub(super) fn is_any(&self) -> bool {
+        self.is_any
+    }
+}
+
 impl Leader {
     /// An office begins: its leader stays for a while.
     pub(super) fn take_office(&mut self, state: &mut State) {

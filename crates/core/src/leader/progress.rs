@@ -349,7 +349,8 @@ impl Peer {
             // can settle it any more.
             self.mode = Mode::Probe { outstanding: false };
         }
-        while self.next <= last && self.has_room() {
+        let is_purged = mutants::is_active(26) && state.log.base().index == last;
+        while self.next <= last && self.has_room() && !is_purged {
             let bytes_max = state.settings.options().append_bytes_max;
             let Some(entries) = state.log.slice(self.next, last, bytes_max) else {
                 if self.is_behind_base(state) {
@@ -492,7 +493,10 @@ impl Peer {
         self.round = self.round.max(ack.round);
         self.note_commit(run, ack.commit);
         // A window that a loss has shrunk doubles with every round trip.
-        let news = ack.position.saturating_sub(self.acked);
+        let mut news = ack.position.saturating_sub(self.acked);
+        if mutants::is_active(27) {
+            news = news.min(state.settings.message_cost_min);
+        }
         self.acked += news;
         self.window = self.window.saturating_add(news).min(state.settings.window_units);
         self.run = self.run.max(run);
@@ -526,7 +530,9 @@ impl Peer {
         match self.mode {
             Mode::Probe { .. } if verified >= self.next.previous() => {
                 self.mode = Mode::Pipeline;
-                self.acked = self.sent;
+                if !mutants::is_active(27) {
+                    self.acked = self.sent;
+                }
                 self.next = self.next.max(verified.next());
             }
             Mode::Pipeline if verified < self.next.previous() => {
@@ -552,7 +558,7 @@ impl Peer {
     fn note_loss(&mut self, state: &mut State, run: Run, rejected: Index) {
         if rejected <= self.matched && run > self.matched_run {
             state.counters.lost_tails += 1;
-            self.has_lost_tail = true;
+            self.has_lost_tail = !mutants::is_active(23);
             self.matched = Index::ZERO;
         }
     }
@@ -573,6 +579,10 @@ impl Peer {
             Mode::Pipeline | Mode::SnapshotNeeded => previous < self.next,
             Mode::Snapshot => false,
         };
+        if mutants::is_active(24) {
+            self.probe_from(state.log.meeting_point(hint).index.next());
+            return;
+        }
         if current && previous > self.matched {
             let next = state.log.meeting_point(hint).index.next();
             match self.mode {

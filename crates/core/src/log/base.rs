@@ -10,7 +10,7 @@
 //! - Base and snapshot only move on.
 
 use crate::ids::{Index, LogId};
-use crate::log::{Log, RestoreError};
+use crate::log::{Log, RestoreError, length};
 use crate::mutants;
 use crate::snapshot::Snapshot;
 
@@ -68,15 +68,15 @@ impl Log {
     /// Nothing but the snapshot is left: the log goes on behind it.
     pub(crate) fn begin_anew(&mut self, snapshot: &Snapshot) {
         let last = snapshot.last;
-        self.start = self.end();
         self.slots.clear();
         self.runs.clear();
         self.runs.push(last);
         self.last = last;
-        self.configurations.clear();
+        let is_later = |at: Index| mutants::is_active(41) && at > snapshot.configuration_index;
+        self.configurations.retain(|(at, _)| is_later(*at));
         if !mutants::is_active(40) {
             let configured = (snapshot.configuration_index, snapshot.configuration.clone());
-            self.configurations.push(configured);
+            self.configurations.insert(0, configured);
         }
         self.last_log_time_ms = self.last_log_time_ms.max(snapshot.log_time_ms);
         self.head = Some(Box::new(Head { base: last, snapshot: last }));
@@ -86,12 +86,10 @@ impl Log {
     fn drop_slots(&mut self, until: Index) {
         while let Some(slot) = self.slots.front_mut().filter(|slot| slot.chunk.first() <= until) {
             let Some(kept) = slot.chunk.from(until.next()) else {
-                self.start = slot.end;
                 self.slots.pop_front();
                 continue;
             };
-            let bytes = u64::try_from(kept.bytes().len()).expect("usize is at most 64 bits");
-            self.start = slot.end - bytes;
+            slot.begin = slot.end() - length(&kept);
             slot.chunk = kept;
         }
     }

@@ -1,5 +1,7 @@
 //! Claims about the log.
 
+mod model;
+
 use crate::entry::arena::Arena;
 use crate::entry::{Chunk, EntryKind, NewEntry, Seal};
 use crate::ids::{Generation, GroupId, Index, LogId, Term};

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use crate::node::Node;
-use raftlet_kv::{Limits, ReplyParser, push_request};
+use raftlet_kv::{Limits, ReplyParser, Share, push_request};
 
 #[test]
 fn a_full_pipeline_stops_reading_and_goes_on_when_it_drains() {
@@ -33,6 +33,32 @@ fn pipelined_bytes_are_bounded_too() {
     node.turn();
     assert_eq!(node.connection.unanswered_len(), 2);
     assert!(!node.connection.wants_input());
+}
+
+#[test]
+fn a_share_bounds_what_is_under_way_and_takes_back_nothing() {
+    let mut node = Node::new();
+    node.connection.input().extend_from_slice("INCR n\r\n".repeat(100).as_bytes());
+    node.connection.set_share(Share { len: 10, bytes: usize::MAX });
+    node.turn();
+    assert_eq!(node.connection.unanswered_len(), 10);
+    assert!(!node.connection.wants_input());
+    node.connection.set_share(Share { len: 5, bytes: usize::MAX });
+    node.turn();
+    assert_eq!(node.connection.unanswered_len(), 10, "what was accepted stays accepted");
+    node.connection.set_share(Share { len: usize::MAX, bytes: 1 });
+    node.connection.input().clear();
+    node.connection.input().extend_from_slice(b"PING\r\n");
+    node.turn();
+    assert_eq!(node.connection.unanswered_len(), 10, "bytes count as well");
+    let mut fresh = Node::new();
+    fresh.connection.set_share(Share { len: 1, bytes: 1 });
+    let replies = fresh.ask("INCR n\r\n".repeat(10));
+    assert_eq!(
+        replies,
+        (1..=10).map(|n| format!(":{n}|")).collect::<String>(),
+        "all of it, in turn"
+    );
 }
 
 /// A pipeline of small requests whose replies are large.

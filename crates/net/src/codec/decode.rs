@@ -4,18 +4,15 @@
 
 use bytes::Bytes;
 
-use super::numbers::{index, limit, log_id, term};
-use super::{
-    ACK_FIXED_BYTES, APPEND_FIXED_BYTES, CHUNK_HEADER_BYTES, HEADER_BYTES, Kind, LENGTH_BYTES,
-    MESSAGE_BYTES_MAX, MessageError, snapshot,
-};
+use super::numbers::{check, index, limit, log_id};
+use super::{Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX, MessageError, snapshot};
 use crate::fields::Fields;
 use raftlet::Incoming;
 use raftlet::core::{
     ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Checkpoint, Chunk, Entries,
-    Forward, ForwardOutcome, ForwardReply, Generation, GroupId, Index, MEMBERSHIP_BYTES_MAX,
-    Membership, Message, NodeId, PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal, VoteKind, VoteReply,
-    VoteRequest, WallMs,
+    Forward, ForwardOutcome, ForwardReply, Generation, GroupId, Index, LogId, MEMBERSHIP_BYTES_MAX,
+    Membership, Message, NodeId, PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal, Shortage, Term,
+    VoteKind, VoteReply, VoteRequest, WallMs,
 };
 
 /// Walks the messages of a batch.
@@ -90,28 +87,25 @@ fn decode(owner: &Bytes, message: &[u8], into: &mut Vec<Incoming>) -> Result<(),
     }
     // Fields of fixed length are taken as one: their bounds are checked once.
     let mut fields = Fields::new(message);
-    let mut header = Fields::new(fields.fixed::<HEADER_BYTES>()?);
-    let [kind, reserved @ ..] = *header.fixed::<4>()?;
+    let kind = fields.u32()?;
+    let [group, generation, in_term] = fields.words()?;
+    let [kind, reserved @ ..] = kind.to_le_bytes();
     let kind = Kind::from_byte(kind).ok_or(MessageError::Kind(kind))?;
     if let Some(found) = reserved.into_iter().find(|byte| *byte != 0) {
         return Err(value("reserved", found));
     }
-    let group = GroupId::new(header.u64()?);
-    let generation = Generation::new(header.u64()?);
-    let term = term(&mut header, "term")?;
-    let fields = &mut fields;
+    check([("term", in_term)])?;
+    let (group, generation) = (GroupId::new(group), Generation::new(generation));
     let body = match kind {
-        Kind::Append => Body::Append(append(owner, (group, generation), fields)?),
-        Kind::Ack => Body::Ack(ack(fields)?),
-        kind => seldom(owner, kind, fields)?,
+        Kind::Append => append(owner, Seal::new(group, generation), &mut fields)?,
+        Kind::Ack => ack(&mut fields)?,
+        kind => seldom(owner, kind, &mut fields)?,
     };
-    match fields.remaining() {
-        0 => {
-            into.push(Incoming { group, message: Message { generation, term, body } });
-            Ok(())
-        }
-        bytes => Err(MessageError::Trailing { bytes }),
+    if fields.remaining() > 0 {
+        return Err(MessageError::Trailing { bytes: fields.remaining() });
     }
+    into.push(Incoming { group, message: Message { generation, term: Term::new(in_term), body } });
+    Ok(())
 }
 
 /// The kinds that steady replication does not send.
@@ -140,25 +134,31 @@ fn seldom(owner: &Bytes, kind: Kind, fields: &mut Fields<'_>) -> Result<Body, Me
 }
 
 #[inline]
-fn append(
-    owner: &Bytes,
-    (group, generation): (GroupId, Generation),
-    fields: &mut Fields<'_>,
-) -> Result<Append, MessageError> {
-    let mut fixed = Fields::new(fields.fixed::<APPEND_FIXED_BYTES>()?);
-    let previous = log_id(&mut fixed, "previous")?;
-    let commit = index(&mut fixed, "commit")?;
-    let round = Round::new(fixed.u64()?);
-    let configuration = index(&mut fixed, "configuration")?;
-    let position = fixed.u64()?;
-    let chunks = fixed.u64()?;
+fn append(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Body, MessageError> {
+    let [previous, previous_term, commit, round, configuration, position, chunks] =
+        fields.words()?;
+    check([
+        ("previous", previous),
+        ("previous", previous_term),
+        ("commit", commit),
+        ("configuration", configuration),
+    ])?;
     let entries = match chunks {
         0 => Entries::none(),
-        _ => entries(owner, Seal::new(group, generation), chunks, fields)?,
+        1 => chunk(owner, seal, fields)?.into(),
+        _ => entries(owner, seal, chunks, fields)?,
     };
-    Ok(Append { previous, commit, round, configuration, position, entries })
+    Ok(Body::Append(Append {
+        previous: LogId { index: Index::new(previous), term: Term::new(previous_term) },
+        commit: Index::new(commit),
+        round: Round::new(round),
+        configuration: Index::new(configuration),
+        position,
+        entries,
+    }))
 }
 
+#[inline(never)]
 fn entries(
     owner: &Bytes,
     seal: Seal,
@@ -180,35 +180,45 @@ fn entries(
 
 #[inline]
 fn chunk(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Chunk, MessageError> {
-    let mut header = Fields::new(fields.fixed::<CHUNK_HEADER_BYTES>()?);
-    let first = log_id(&mut header, "chunk")?;
-    let len = header.u32()?;
-    let bytes = header.u32()?;
+    let [first, in_term, lengths] = fields.words()?;
+    check([("chunk", first), ("chunk", in_term)])?;
+    let first = LogId { index: Index::new(first), term: Term::new(in_term) };
+    let [len, bytes] = halves(lengths);
     let bytes = fields.take(usize::try_from(bytes).unwrap_or(usize::MAX))?;
     Ok(Chunk::decode(seal, first, len, owner.slice_ref(bytes))?)
 }
 
+/// The lower and the upper half of a word.
 #[inline]
-fn ack(fields: &mut Fields<'_>) -> Result<Ack, MessageError> {
-    let mut fixed = Fields::new(fields.fixed::<ACK_FIXED_BYTES>()?);
-    Ok(Ack {
-        round: Round::new(fixed.u64()?),
-        configuration: index(&mut fixed, "configuration")?,
-        position: fixed.u64()?,
-        commit: index(&mut fixed, "commit")?,
-        wall: WallMs(fixed.u64()?),
-        outcome: match fixed.u64()? {
-            1 => AckOutcome::Matches {
-                verified: index(fields, "verified")?,
-                durable: index(fields, "durable")?,
-            },
+fn halves(word: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = word.to_le_bytes();
+    [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
+}
+
+#[inline]
+fn ack(fields: &mut Fields<'_>) -> Result<Body, MessageError> {
+    let [round, configuration, position, commit, wall, outcome] = fields.words()?;
+    check([("configuration", configuration), ("commit", commit)])?;
+    Ok(Body::Ack(Ack {
+        round: Round::new(round),
+        configuration: Index::new(configuration),
+        position,
+        commit: Index::new(commit),
+        wall: WallMs(wall),
+        outcome: match outcome {
+            1 => {
+                let [verified, durable] = fields.words()?;
+                check([("verified", verified), ("durable", durable)])?;
+                let (verified, durable) = (Index::new(verified), Index::new(durable));
+                AckOutcome::Matches { verified, durable }
+            }
             2 => AckOutcome::Rejects {
                 previous: index(fields, "previous")?,
                 hint: log_id(fields, "hint")?,
             },
             value => return Err(MessageError::Value { field: "outcome", value }),
         },
-    })
+    }))
 }
 
 fn vote_request(fields: &mut Fields<'_>) -> Result<VoteRequest, MessageError> {
@@ -268,9 +278,18 @@ fn forward_reply(fields: &mut Fields<'_>) -> Result<ForwardReply, MessageError> 
         outcome: match fields.u8()? {
             1 => ForwardOutcome::Appended { first: index(fields, "first")? },
             2 => ForwardOutcome::Refused { leader: node(fields)? },
+            3 => ForwardOutcome::NoRoom(shortage(fields.u64()?)?),
             other => return Err(value("outcome", other)),
         },
     })
+}
+
+fn shortage(code: u64) -> Result<Shortage, MessageError> {
+    match code {
+        1 => Ok(Shortage::Device),
+        2 => Ok(Shortage::Limit),
+        other => Err(value("shortage", u8::try_from(other).unwrap_or(u8::MAX))),
+    }
 }
 
 fn membership(fields: &mut Fields<'_>) -> Result<Body, MessageError> {

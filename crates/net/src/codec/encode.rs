@@ -14,14 +14,15 @@ use super::{
 };
 use raftlet::Incoming;
 use raftlet::core::{
-    ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Chunk, Forward,
-    ForwardOutcome, ForwardReply, GroupId, Membership, Message, NodeId, PAYLOAD_BYTES_MAX,
-    VoteKind, VoteReply, VoteRequest,
+    ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Forward, ForwardOutcome,
+    ForwardReply, GroupId, Membership, Message, NodeId, PAYLOAD_BYTES_MAX, Shortage, VoteKind,
+    VoteReply, VoteRequest,
 };
 
 /// Bytes that a message will occupy without its length prefix; `None` when it
 /// is beyond the format's limits and cannot be sent.
 #[must_use]
+#[inline]
 pub fn encoded_bytes(message: &Message) -> Option<usize> {
     let fields = match &message.body {
         Body::Append(append) => append_bytes(append),
@@ -29,6 +30,16 @@ pub fn encoded_bytes(message: &Message) -> Option<usize> {
             AckOutcome::Matches { .. } => ACK_FIXED_BYTES + 16,
             AckOutcome::Rejects { .. } => ACK_FIXED_BYTES + 24,
         },
+        body => other_bytes(body)?,
+    };
+    let bytes = HEADER_BYTES.checked_add(fields)?;
+    (bytes <= MESSAGE_BYTES_MAX).then_some(bytes)
+}
+
+/// Bytes of the fields of what steady replication does not send.
+fn other_bytes(body: &Body) -> Option<usize> {
+    Some(match body {
+        Body::Append(_) | Body::Ack(_) => unreachable!("counted by encoded_bytes"),
         Body::VoteRequest(request) => {
             if request.address.len() > ADDRESS_BYTES_MAX {
                 return None;
@@ -47,19 +58,19 @@ pub fn encoded_bytes(message: &Message) -> Option<usize> {
         Body::Snapshot(part) => snapshot::part_bytes(part)?,
         Body::SnapshotAck(_) => snapshot::ACK_BYTES,
         Body::Checkpoint(_) => 24,
-    };
-    let bytes = HEADER_BYTES.checked_add(fields)?;
-    (bytes <= MESSAGE_BYTES_MAX).then_some(bytes)
+    })
 }
 
-/// Appends a message without length prefix.
+/// Appends a message without length prefix. What sends many uses
+/// [`append_to_batch`].
 ///
 /// # Panics
 /// When [`encoded_bytes`] is `None` for it: callers refuse those before.
 pub fn encode_message(incoming: &Incoming, into: &mut BytesMut) {
     let bytes = encoded_bytes(&incoming.message).expect("a message beyond the format's limits");
-    into.reserve(bytes);
-    write_message(incoming.group, &incoming.message, None, into);
+    let mut batch = BytesMut::new();
+    append_to_batch(incoming.group, &incoming.message, bytes, &mut batch);
+    into.extend_from_slice(batch.get(LENGTH_BYTES..).unwrap_or_default());
 }
 
 /// Appends a message of a group behind its length, as a batch holds it. `bytes`
@@ -70,13 +81,6 @@ pub fn encode_message(incoming: &Incoming, into: &mut BytesMut) {
 pub fn append_to_batch(group: GroupId, message: &Message, bytes: usize, into: &mut BytesMut) {
     let length = u32::try_from(bytes).expect("MESSAGE_BYTES_MAX fits u32");
     into.reserve(LENGTH_BYTES + bytes);
-    write_message(group, message, Some(length), into);
-}
-
-/// Fixed fields of the largest kind, with length prefix.
-const FIXED_BYTES_MAX: usize = 128;
-
-fn write_message(group: GroupId, message: &Message, length: Option<u32>, into: &mut BytesMut) {
     match &message.body {
         Body::Append(append) => write_append(group, message, append, length, into),
         Body::Ack(ack) => write_ack(group, message, ack, length, into),
@@ -84,123 +88,89 @@ fn write_message(group: GroupId, message: &Message, length: Option<u32>, into: &
     }
 }
 
+/// Fixed fields of the largest kind, with length prefix.
+const FIXED_BYTES_MAX: usize = 128;
+
+/// What stands before the fields of each kind, as words.
+#[inline]
+fn head_words(kind: Kind, group: GroupId, message: &Message, length: u32) -> [u64; 4] {
+    let first = u64::from(length) | u64::from(kind.byte()) << 32;
+    [first, group.get(), message.generation.get(), message.term.get()]
+}
+
 /// What steady replication sends is words from end to end: they are gathered
 /// and copied once.
-struct Words<const N: usize> {
-    words: [u64; N],
-    len: usize,
+#[inline]
+fn put_words<const N: usize>(into: &mut BytesMut, words: [u64; N]) {
+    into.extend_from_slice(words.map(u64::to_le_bytes).as_flattened());
 }
 
-impl<const N: usize> Words<N> {
-    /// Begins with what stands before the fields of each kind. Room for the
-    /// length is there whether it is written or not.
-    #[inline]
-    fn begin(kind: Kind, group: GroupId, message: &Message, length: Option<u32>) -> Self {
-        let mut words = Self { words: [0; N], len: 0 };
-        words.push(u64::from(length.unwrap_or(0)) | u64::from(kind.byte()) << 32);
-        words.push(group.get());
-        words.push(message.generation.get());
-        words.push(message.term.get());
-        words
-    }
-
-    #[inline]
-    fn push(&mut self, word: u64) {
-        if let Some(place) = self.words.get_mut(self.len) {
-            *place = word;
-        }
-        self.len += 1;
-    }
-
-    #[inline]
-    fn write(&self, length: Option<u32>, into: &mut BytesMut) {
-        debug_assert!(self.len <= N, "more words than there is room for");
-        let bytes = self.words.map(u64::to_le_bytes);
-        let skipped = if length.is_some() { 0 } else { LENGTH_BYTES };
-        into.put_slice(bytes.as_flattened().get(skipped..self.len * 8).unwrap_or_default());
-    }
-}
-
-/// Words of an append and of its first chunk's header, length and kind first.
-const APPEND_WORDS: usize = 4 + APPEND_FIXED_BYTES / 8 + CHUNK_HEADER_BYTES / 8;
-
+#[inline]
 fn write_append(
     group: GroupId,
     message: &Message,
     append: &Append,
-    length: Option<u32>,
+    length: u32,
     into: &mut BytesMut,
 ) {
-    let mut words = Words::<APPEND_WORDS>::begin(Kind::Append, group, message, length);
-    words.push(append.previous.index.get());
-    words.push(append.previous.term.get());
-    words.push(append.commit.get());
-    words.push(append.round.get());
-    words.push(append.configuration.get());
-    words.push(append.position);
-    let mut chunks = append.entries.chunks();
-    let Some(first) = chunks.next() else {
-        words.push(0);
-        words.write(length, into);
-        return;
-    };
-    words.push(u64::from(count(append.entries.chunks_len())));
-    for word in chunk_words(first) {
-        words.push(word);
-    }
-    words.write(length, into);
-    into.put_slice(first.bytes());
-    for chunk in chunks {
-        into.put_slice(chunk_words(chunk).map(u64::to_le_bytes).as_flattened());
-        into.put_slice(chunk.bytes());
+    let [length, group, generation, term] = head_words(Kind::Append, group, message, length);
+    put_words(
+        into,
+        [
+            length,
+            group,
+            generation,
+            term,
+            append.previous.index.get(),
+            append.previous.term.get(),
+            append.commit.get(),
+            append.round.get(),
+            append.configuration.get(),
+            append.position,
+            u64::from(count(append.entries.chunks_len())),
+        ],
+    );
+    for chunk in append.entries.chunks() {
+        let lengths = u64::from(chunk.len()) | u64::from(count(chunk.bytes().len())) << 32;
+        put_words(into, [chunk.first().get(), chunk.term().get(), lengths]);
+        into.extend_from_slice(chunk.bytes());
     }
 }
 
-/// What stands in front of a chunk's entries.
 #[inline]
-fn chunk_words(chunk: &Chunk) -> [u64; CHUNK_HEADER_BYTES / 8] {
-    let lengths = u64::from(chunk.len()) | u64::from(count(chunk.bytes().len())) << 32;
-    [chunk.first().get(), chunk.term().get(), lengths]
-}
-
-/// Words of the longest ack, length and kind first.
-const ACK_WORDS: usize = 4 + ACK_FIXED_BYTES / 8 + 3;
-
-fn write_ack(
-    group: GroupId,
-    message: &Message,
-    ack: &Ack,
-    length: Option<u32>,
-    into: &mut BytesMut,
-) {
-    let mut words = Words::<ACK_WORDS>::begin(Kind::Ack, group, message, length);
-    words.push(ack.round.get());
-    words.push(ack.configuration.get());
-    words.push(ack.position);
-    words.push(ack.commit.get());
-    words.push(ack.wall.0);
-    match ack.outcome {
-        AckOutcome::Matches { verified, durable } => {
-            words.push(1);
-            words.push(verified.get());
-            words.push(durable.get());
-        }
-        AckOutcome::Rejects { previous, hint } => {
-            words.push(2);
-            words.push(previous.get());
-            words.push(hint.index.get());
-            words.push(hint.term.get());
-        }
+fn write_ack(group: GroupId, message: &Message, ack: &Ack, length: u32, into: &mut BytesMut) {
+    let [length, group, generation, term] = head_words(Kind::Ack, group, message, length);
+    let (outcome, [first, second]) = match ack.outcome {
+        AckOutcome::Matches { verified, durable } => (1, [verified, durable]),
+        AckOutcome::Rejects { previous, hint } => (2, [previous, hint.index]),
+    };
+    put_words(
+        into,
+        [
+            length,
+            group,
+            generation,
+            term,
+            ack.round.get(),
+            ack.configuration.get(),
+            ack.position,
+            ack.commit.get(),
+            ack.wall.0,
+            outcome,
+            first.get(),
+            second.get(),
+        ],
+    );
+    if let AckOutcome::Rejects { hint, .. } = ack.outcome {
+        put_words(into, [hint.term.get()]);
     }
-    words.write(length, into);
 }
 
-fn write_other(group: GroupId, message: &Message, length: Option<u32>, into: &mut BytesMut) {
+#[inline(never)]
+fn write_other(group: GroupId, message: &Message, length: u32, into: &mut BytesMut) {
     let mut fixed = [0; FIXED_BYTES_MAX];
     let mut rest = &mut fixed[..];
-    if let Some(length) = length {
-        rest.put_u32_le(length);
-    }
+    rest.put_u32_le(length);
     rest.put_u8(kind(&message.body).byte());
     rest.put_bytes(0, 3);
     rest.put_u64_le(group.get());
@@ -299,6 +269,13 @@ fn put_forward_reply(reply: &ForwardReply, into: &mut &mut [u8]) {
             into.put_u8(2);
             put_node(leader, into);
         }
+        ForwardOutcome::NoRoom(shortage) => {
+            into.put_u8(3);
+            into.put_u64_le(match shortage {
+                Shortage::Device => 1,
+                Shortage::Limit => 2,
+            });
+        }
     }
 }
 
@@ -329,6 +306,7 @@ const fn vote_kind(kind: VoteKind) -> u8 {
     }
 }
 
+#[inline]
 fn append_bytes(append: &Append) -> usize {
     let chunks = append.entries.chunks();
     APPEND_FIXED_BYTES + chunks.map(|chunk| CHUNK_HEADER_BYTES + chunk.bytes().len()).sum::<usize>()
@@ -346,6 +324,7 @@ fn forward_bytes(forward: &Forward) -> Option<usize> {
 }
 
 /// A count or length that [`encoded_bytes`] has bounded.
+#[inline]
 fn count(len: usize) -> u32 {
     u32::try_from(len).expect("MESSAGE_BYTES_MAX fits u32")
 }

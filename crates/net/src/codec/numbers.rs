@@ -34,6 +34,21 @@ fn number(fields: &mut Fields<'_>, field: &'static str) -> Result<u64, MessageEr
     }
 }
 
+/// Refuses numbers beyond the largest, with one test for all of them.
+#[inline]
+pub(super) fn check<const N: usize>(numbers: [(&'static str, u64); N]) -> Result<(), MessageError> {
+    const _: () = assert!((NUMBER_MAX + 1).is_power_of_two(), "every larger one has a higher bit");
+    let all = numbers.iter().fold(0, |all, (_, number)| all | number);
+    if all > NUMBER_MAX { Err(first_beyond(&numbers)) } else { Ok(()) }
+}
+
+#[cold]
+fn first_beyond(numbers: &[(&'static str, u64)]) -> MessageError {
+    let beyond = numbers.iter().find(|(_, number)| *number > NUMBER_MAX);
+    let &(field, value) = beyond.expect("some number has a bit above the largest");
+    MessageError::Number { field, value }
+}
+
 /// A length beyond the format's limit.
 pub(super) fn limit(field: &'static str, len: usize) -> MessageError {
     MessageError::Limit { field, value: u64::try_from(len).unwrap_or(u64::MAX) }

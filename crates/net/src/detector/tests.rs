@@ -108,6 +108,23 @@ fn a_refused_redial_is_suspicion_at_once_and_late_replies_do_not_lift_it() {
     assert_eq!(detector.liveness(PEER), alive(1));
 }
 
+/// A leader that dies while a member has just come back must not keep the
+/// others waiting for that member's first silence.
+#[test]
+fn a_refused_redial_of_one_that_was_met_is_suspicion_before_any_round_trip() {
+    let mut detector = detector();
+    detector.on_run(ms(1), PEER, run(1));
+    detector.on_gone(ms(2), PEER);
+    assert_eq!(detector.liveness(PEER), Liveness::Suspected);
+    assert_eq!(detector.take_changes(), [(PEER, Liveness::Suspected)]);
+    detector.on_gone(ms(3), PEER);
+    detector.on_tick(ms(10));
+    assert_eq!(detector.take_changes(), [], "told once");
+    detector.on_run(ms(15), PEER, run(2));
+    detector.on_reply(ms(20), PEER, run(2), ms(19));
+    assert_eq!(detector.liveness(PEER), alive(2));
+}
+
 #[test]
 fn a_new_run_ends_trust_until_it_answers_itself() {
     let mut detector = answered_until(1000);

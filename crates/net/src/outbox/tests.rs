@@ -2,13 +2,13 @@
 
 use bytes::{BufMut, Bytes};
 
-use super::{CONTROL_LANE_BYTES_MAX, Outbox, SEGMENT_BYTES};
+use super::{CONTROL_LANE_BYTES_MAX, Outbox, SEGMENT_BYTES, Segment};
 use crate::codec::BatchReader;
 use crate::codec::sample::Samples;
 use crate::frame::{FRAME_BYTES_MAX, Frame, FrameKind, FrameReader, FrameSeal};
 use crate::stats::PeerStats;
 use raftlet::Incoming;
-use raftlet::core::{Body, Forward, SnapshotPart};
+use raftlet::core::{Body, Forward, GroupId, SnapshotPart};
 
 const SEAL: FrameSeal = FrameSeal::HANDSHAKE;
 
@@ -44,27 +44,31 @@ fn large(bytes: usize) -> Incoming {
     message
 }
 
-/// Writes everything that waits; the frames that arrive.
-fn drain(outbox: &mut Outbox) -> Vec<Frame> {
+/// The frames of a segment, as they arrive.
+fn frames_of(segment: &Segment) -> Vec<Frame> {
     let mut reader = FrameReader::for_handshake();
     reader.establish(SEAL);
-    let mut frames = Vec::new();
-    loop {
-        let Some(segment) = outbox.take() else {
-            return frames;
-        };
-        let mut rest = &segment.bytes[..];
-        while !rest.is_empty() {
-            let room = reader.room();
-            let len = (room.capacity() - room.len()).min(rest.len());
-            room.put_slice(&rest[..len]);
-            rest = &rest[len..];
-            while let Some(frame) = reader.next_frame().unwrap() {
-                frames.push(frame);
-            }
+    let (mut rest, mut frames) = (&segment.bytes[..], Vec::new());
+    while !rest.is_empty() {
+        let room = reader.room();
+        let len = (room.capacity() - room.len()).min(rest.len());
+        room.put_slice(&rest[..len]);
+        rest = &rest[len..];
+        while let Some(frame) = reader.next_frame().unwrap() {
+            frames.push(frame);
         }
+    }
+    frames
+}
+
+/// Writes everything that waits; the frames that arrive.
+fn drain(outbox: &mut Outbox) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    while let Some(segment) = outbox.take() {
+        frames.extend(frames_of(&segment));
         outbox.give_back(segment);
     }
+    frames
 }
 
 fn messages(frames: &[Frame]) -> Vec<Incoming> {
@@ -126,10 +130,10 @@ fn bytes_being_written_count_until_they_are_given_back() {
 fn a_turn_above_the_frame_limit_takes_a_second_frame() {
     let mut outbox = open(64 << 20);
     let mut stats = PeerStats::default();
-    let turn = vec![large(3 << 20); 5];
+    let turn = vec![large(60_000); 200];
     outbox.push_messages(&mut turn.clone(), &mut stats);
     let frames = drain(&mut outbox);
-    assert_eq!(frames.len(), 3);
+    assert_eq!(frames.len(), 2);
     assert!(frames.iter().all(|f| f.body.len() <= FRAME_BYTES_MAX));
     assert_eq!(messages(&frames), turn);
 }
@@ -239,4 +243,113 @@ fn parts_of_snapshots_leave_behind_everything_else_one_at_a_time() {
         .collect();
     assert_eq!(kinds, [false, true, true]);
     assert_eq!(outbox.bytes(), 0);
+}
+
+fn of_group(group: u64, bytes: usize) -> Incoming {
+    Incoming { group: GroupId::new(group), ..large(bytes) }
+}
+
+/// Takes one segment, written at once.
+fn take(outbox: &mut Outbox) -> Option<Vec<u64>> {
+    let segment = outbox.take()?;
+    let sent = messages(&frames_of(&segment));
+    let groups = sent.iter().map(|incoming| incoming.group.get()).collect();
+    outbox.give_back(segment);
+    Some(groups)
+}
+
+#[test]
+fn a_small_message_of_another_group_waits_for_one_large_one_at_most() {
+    let mut outbox = open(64 << 20);
+    let mut stats = PeerStats::default();
+    outbox.push_messages(&mut vec![of_group(1, 1 << 20); 10], &mut stats);
+    let under_way = outbox.take().unwrap();
+    outbox.push_messages(&mut vec![of_group(1, 10), of_group(2, 10)], &mut stats);
+    outbox.push_control(FrameKind::Heartbeat, &mut stats, |into| into.put_u8(1));
+    outbox.give_back(under_way);
+    let heartbeat = outbox.take().unwrap();
+    assert!(heartbeat.is_control);
+    outbox.give_back(heartbeat);
+    assert_eq!(take(&mut outbox), Some(vec![2]), "not behind the other nine");
+    for _ in 0..9 {
+        assert_eq!(take(&mut outbox), Some(vec![1]));
+    }
+    assert_eq!(take(&mut outbox), Some(vec![1]), "its own group's small one stays behind them");
+    assert_eq!((take(&mut outbox), outbox.bytes()), (None, 0));
+}
+
+#[test]
+fn small_messages_without_end_do_not_starve_a_large_one() {
+    let mut outbox = open(64 << 20);
+    let mut stats = PeerStats::default();
+    let mut fill = |outbox: &mut Outbox| {
+        outbox.push_messages(&mut vec![of_group(2, 60_000); 5], &mut stats);
+    };
+    fill(&mut outbox);
+    fill(&mut outbox);
+    outbox.push_messages(&mut vec![of_group(1, 1 << 20)], &mut PeerStats::default());
+    let mut before = 0;
+    while take(&mut outbox) != Some(vec![1]) {
+        fill(&mut outbox);
+        before += 1;
+        assert!(before <= 4, "{before} segments went first");
+    }
+}
+
+#[test]
+fn the_messages_of_a_group_leave_in_their_order_whatever_their_sizes() {
+    let mut outbox = open(64 << 20);
+    let mut stats = PeerStats::default();
+    let mut random = 7_u64;
+    let mut below = |bound: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) % bound
+    };
+    let (mut sequences, mut seen) = ([0_u64; 4], [0_u64; 4]);
+    let mut check = |frames: &[Frame]| {
+        for incoming in messages(frames) {
+            let Body::Forward(forward) = incoming.message.body else { panic!("all are forwards") };
+            let last = &mut seen[usize::try_from(incoming.group.get()).unwrap()];
+            *last += 1;
+            assert_eq!(forward.first_sequence, *last);
+        }
+    };
+    for _ in 0..400 {
+        for _ in 0..below(4) {
+            let group = below(4);
+            let bytes = [10, 5_000, 60_000, 70_000, 300_000][usize::try_from(below(5)).unwrap()];
+            let mut incoming = of_group(group, bytes);
+            let sequence = &mut sequences[usize::try_from(group).unwrap()];
+            *sequence += 1;
+            if let Body::Forward(forward) = &mut incoming.message.body {
+                forward.first_sequence = *sequence;
+            }
+            outbox.push_messages(&mut vec![incoming], &mut stats);
+        }
+        if below(3) > 0
+            && let Some(segment) = outbox.take()
+        {
+            check(&frames_of(&segment));
+            outbox.give_back(segment);
+        }
+    }
+    check(&drain(&mut outbox));
+    assert_eq!((seen, stats.dropped_full, outbox.bytes()), (sequences, 0, 0));
+}
+
+#[test]
+fn a_large_message_does_not_overtake_what_its_group_said_before() {
+    let mut outbox = open(64 << 20);
+    let mut stats = PeerStats::default();
+    for _ in 0..6 {
+        outbox.push_messages(&mut vec![of_group(2, 60_000); 5], &mut stats);
+    }
+    outbox.push_messages(&mut vec![of_group(1, 10), of_group(1, 1 << 20)], &mut stats);
+    let mut left = Vec::new();
+    while let Some(groups) = take(&mut outbox) {
+        left.push(groups);
+    }
+    let small = left.iter().position(|groups| groups.contains(&1));
+    assert_eq!((small, left.len()), (Some(6), 8), "{left:?}");
+    assert_eq!(left.last(), Some(&vec![1]));
 }

@@ -23,7 +23,9 @@ use std::task::Waker;
 
 use crate::port::{GroupWrite, WriteBatch};
 use crate::timers::Slot;
-use raftlet_core::{Compaction, Entries, Generation, GroupId, Index, Persist, Ticket, Time};
+use raftlet_core::{
+    Compaction, Entries, Generation, GroupId, Index, Persist, Ticket, Time, mutants,
+};
 
 /// How long a write that found no space rests before it is tried again.
 const NO_SPACE_PAUSE_NS: u64 = 200_000_000;
@@ -44,6 +46,8 @@ pub(crate) struct Writer {
     /// As long as `gathering`, and in its order.
     parts: Vec<Part>,
     bytes: usize,
+    /// Bytes of entries of the write in flight, or of the refused one.
+    bytes_in_flight: usize,
     in_flight: Vec<Part>,
     /// Counts batches, so that a group's place in an earlier one is known to
     /// have passed.
@@ -154,6 +158,12 @@ impl Writer {
         self.bytes
     }
 
+    /// The same, and those of the write under way unless that `has_ended`.
+    pub(crate) const fn bytes_on_their_way(&self, has_ended: bool) -> usize {
+        let is_under_way = !self.in_flight.is_empty() && !has_ended;
+        self.bytes + if is_under_way { self.bytes_in_flight } else { 0 }
+    }
+
     /// Whether a write could start now.
     pub(crate) fn is_due(&self, now: Time) -> bool {
         !self.permit.taken
@@ -208,7 +218,7 @@ impl Writer {
             return Some(batch);
         }
         self.batch += 1;
-        self.bytes = 0;
+        self.bytes_in_flight = std::mem::take(&mut self.bytes);
         std::mem::swap(&mut self.parts, &mut self.in_flight);
         Some(std::mem::take(&mut self.gathering))
     }
@@ -256,6 +266,12 @@ impl Writer {
         batch.writes.clear();
         if self.gathering.writes.capacity() == 0 {
             self.gathering = batch;
+        }
+        if mutants::is_active(67) {
+            for part in &mut self.in_flight {
+                let behind = self.parts.iter().find(|behind| behind.slot == part.slot);
+                part.ticket = behind.map_or(part.ticket, |behind| behind.ticket);
+            }
         }
         (Durable::All(std::mem::take(&mut self.in_flight)), self.permit.release())
     }

@@ -109,3 +109,13 @@ fn a_restarted_origin_is_not_taken_for_its_former_run() {
     assert_eq!(cluster.outcome(follower, "b"), Ok(2), "sequence 1 of another run");
     assert_eq!(cluster.settled(), ["a", "b"]);
 }
+
+#[test]
+fn members_that_forward_in_the_same_moment_get_each_its_own_answer() {
+    let cluster = Cluster::voters(3);
+    let (_, one, other) = cluster.leader_and_followers();
+    let asked = [cluster.propose(one, "one's"), cluster.propose(other, "other's")];
+    let places = asked.map(|asked| cluster.executor.block_on(asked).unwrap());
+    let lines = cluster.settled();
+    assert_eq!(places.map(|place| lines[place - 1].as_str()), ["one's", "other's"]);
+}

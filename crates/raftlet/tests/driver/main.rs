@@ -13,6 +13,7 @@ mod machines;
 mod members;
 mod memory;
 mod nemesis;
+mod power;
 mod proposals;
 mod reads;
 mod snapshots;

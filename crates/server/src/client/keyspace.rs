@@ -17,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::client::clients::Clients;
+use crate::client::shares::{Counted, Shares};
 use crate::config::{Access, Config};
 use crate::process::clock::TokioClock;
 use crate::shard::expiry;
@@ -26,10 +27,10 @@ use crate::shard::replica::{Sizes, SizesOfAll};
 use crate::shard::timing::Timing;
 use crate::status::ClientsStatus;
 use raftlet::core::Role;
-use raftlet::{NotDone, ProposeError, ReadError};
+use raftlet::{NotDone, ProposeError, ReadError, Shortage};
 use raftlet_kv::{
     Command, Connection, Failure, GroupIndex, Limits, NodeInfo, Outcome, Password, Query, Refusals,
-    Scripts, Setting, SlotMap, Ticket,
+    Scripts, Setting, Share, SlotMap, Ticket,
 };
 
 /// Bytes that a request's encoding in the log may add to what arrived: the
@@ -83,6 +84,7 @@ pub(crate) struct Keyspace {
     /// What does not change within a run.
     info: NodeInfo,
     client_list: Rc<Clients>,
+    shares: Shares,
     clients: Cell<u64>,
     clients_accepted: Cell<u64>,
     clients_refused: Cell<u64>,
@@ -126,6 +128,7 @@ impl Keyspace {
             client_idle: Cell::new(config.client_idle),
             info,
             client_list: Rc::default(),
+            shares: Shares::default(),
             clients: Cell::new(0),
             clients_accepted: Cell::new(0),
             clients_refused: Cell::new(0),
@@ -198,6 +201,12 @@ impl Keyspace {
 
     pub(crate) fn client_list(&self) -> &Rc<Clients> {
         &self.client_list
+    }
+
+    /// A client asks something: what it may have under way.
+    pub(crate) fn share(&self, now_ms: u64, counted: &mut Counted) -> Share {
+        let leads_all = || self.groups.iter().all(|group| group.log_time_ms().is_some());
+        self.shares.part(now_ms, counted, leads_all)
     }
 
     /// What keys and values may take; 0: as much as they like.
@@ -434,6 +443,12 @@ fn outcome_of_proposal(error: ProposeError) -> Outcome {
         NotDone::NoLeader | NotDone::NotLeader { .. } => Outcome::Failed(Failure::NoLeader),
         NotDone::NoSpace => Outcome::Failed(Failure::DiskFull),
         NotDone::LogFull => Outcome::Failed(Failure::LogFull),
+        NotDone::LeaderFull { leader, shortage: Shortage::Device } => {
+            Outcome::Failed(Failure::LeaderDiskFull { node: leader.get() })
+        }
+        NotDone::LeaderFull { leader, shortage: Shortage::Limit } => {
+            Outcome::Failed(Failure::LeaderLogFull { node: leader.get() })
+        }
         NotDone::Exhausted => Outcome::Failed(Failure::Exhausted),
         NotDone::Stopped => Outcome::Failed(Failure::ShuttingDown),
         NotDone::NotMember => Outcome::Failed(Failure::Removed),
@@ -457,7 +472,8 @@ fn outcome_of_read(error: &ReadError) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::{outcome_of_proposal, outcome_of_read};
-    use raftlet::{NotDone, ProposeError, ReadError, Unknown};
+    use raftlet::core::NodeId;
+    use raftlet::{NotDone, ProposeError, ReadError, Shortage, Unknown};
     use raftlet_kv::{Failure, Outcome};
 
     fn text(outcome: &Outcome) -> String {
@@ -480,6 +496,8 @@ mod tests {
             NotDone::Stopped,
             NotDone::NoSpace,
             NotDone::LogFull,
+            NotDone::LeaderFull { leader: NodeId::new(2), shortage: Shortage::Device },
+            NotDone::LeaderFull { leader: NodeId::new(2), shortage: Shortage::Limit },
             NotDone::Exhausted,
             NotDone::NotMember,
         ];

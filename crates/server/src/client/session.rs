@@ -8,6 +8,8 @@
 //! Invariants
 //! - While the pipeline or the output is full nothing is read: a client that
 //!   does not read its replies holds bounded memory and disturbs nobody.
+//! - A session has no more under way than its part of what all of them may
+//!   have (`shares.rs`): who sends much at once waits longer, and nobody else.
 //! - Asked to stop, a session reads no more, ends what it accepted, and closes
 //!   (rule 36).
 //! - A dropped session stops waiting; what it proposed goes on (rule 43).
@@ -32,6 +34,7 @@ use crate::client::clients::Seat;
 use crate::client::flights::Flights;
 use crate::client::host::Host;
 use crate::client::keyspace::{Job, Keyspace, Settled};
+use crate::client::shares::Counted;
 use raftlet_kv::{Batch, Connection, ConnectionInfo, GroupIndex, Output, Work};
 
 /// Bytes that one read from a socket takes: 64 connections that pipeline 16
@@ -150,6 +153,8 @@ struct Session<'a> {
     output: Output,
     /// Replies that may wait for the client; above, no more are written out.
     output_bytes_max: usize,
+    /// Among those who ask.
+    counted: Counted,
     is_stopping: bool,
     has_left: bool,
 }
@@ -166,6 +171,7 @@ impl<'a> Session<'a> {
             output: Output::default(),
             output_bytes_max: keyspace.limits().output_bytes_max,
             keyspace,
+            counted: Counted::default(),
             is_stopping: false,
             has_left: false,
         }
@@ -175,7 +181,9 @@ impl<'a> Session<'a> {
         let keyspace = self.keyspace;
         let mut connection = self.connection.borrow_mut();
         let accepted = connection.requests_accepted();
-        connection.turn(keyspace.now_ms(), &mut Host(keyspace), &mut self.output);
+        let now_ms = keyspace.now_ms();
+        connection.set_share(keyspace.share(now_ms, &mut self.counted));
+        connection.turn(now_ms, &mut Host(keyspace), &mut self.output);
         keyspace.count_requests(connection.requests_accepted() - accepted);
         if let Some(refusals) = connection.take_refusals() {
             keyspace.count_refusals(refusals);

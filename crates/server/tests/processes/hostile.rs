@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::TcpStream;
 
 use crate::client::Client;
-use crate::cluster::{Cluster, wait_until};
+use crate::cluster::{Cluster, http_get, wait_until};
 use raftlet_kv::Reply;
 
 /// Of a node, in bytes.
@@ -78,4 +78,40 @@ fn a_burst_of_a_hundred_thousand_requests_is_answered_in_order_in_bounded_memory
     let grown = resident_bytes(&cluster, 0).saturating_sub(before);
     // A pipeline's 16 MiB, the output's 1 MiB, and what an allocator keeps.
     assert!(grown < 64 << 20, "{grown} bytes for the burst");
+}
+
+/// Unanswered requests of the client that has most of them, as the node says.
+fn fullest_pipeline_len(cluster: &Cluster) -> u64 {
+    let port = cluster.admin_address(0).rsplit_once(':').unwrap().1.parse().unwrap();
+    let (_, text) = http_get(port, "/metrics").unwrap();
+    let line = text.lines().find(|line| line.starts_with("raftlet_client_pipeline_len ")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn who_pipelines_without_end_has_less_under_way_while_others_ask() {
+    /// Half of what one alone may have.
+    const PART_LEN: u64 = 512;
+    let cluster = Cluster::started(1);
+    let mut sender = Client::connect(cluster.client_address(0)).unwrap();
+    let mut receiver = sender.second_half().unwrap();
+    let sending = std::thread::spawn(move || {
+        let requests = vec![&["INCR", "n"][..]; 1_000];
+        while sender.send(&requests).is_ok() {}
+    });
+    let receiving = std::thread::spawn(move || while receiver.receive().is_ok() {});
+    wait_until("a client alone fills its pipeline", || fullest_pipeline_len(&cluster) > PART_LEN);
+    let mut other = cluster.client(0);
+    let mut looks_alike = 0;
+    wait_until("beside another it has its part", || {
+        for _ in 0..20 {
+            assert_eq!(other.ask(&["PING"]), Reply::simple_static("PONG"));
+        }
+        let is_part = fullest_pipeline_len(&cluster) <= PART_LEN;
+        looks_alike = if is_part { looks_alike + 1 } else { 0 };
+        looks_alike > 20
+    });
+    drop(cluster);
+    sending.join().unwrap();
+    receiving.join().unwrap();
 }

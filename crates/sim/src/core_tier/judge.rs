@@ -143,6 +143,7 @@ impl Judge {
             None => None,
             Some(persist) => Some(self.on_persist(&mut members[seat], seat, persist)?),
         };
+        Self::on_offices(&members[seat], out)?;
         self.on_office(members, seat)?;
         self.on_commit(members, seat, out)?;
         self.on_change(members, seat, change.as_ref())?;

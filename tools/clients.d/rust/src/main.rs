@@ -47,7 +47,16 @@ impl Count {
         let is = |words: &[&str]| words.iter().any(|word| error.contains(word));
         if is(&["CLUSTERDOWN", "ClusterDown", "TRYAGAIN", "TryAgain"]) {
             self.refused += 1;
-        } else if is(&["UNKNOWN", "IO", "Broken", "refused", "reset", "Timeout", "Disconnected"]) {
+        } else if is(&[
+            "UNKNOWN",
+            "IO",
+            "Broken",
+            "refused",
+            "reset",
+            "Timeout",
+            "Disconnected",
+            "Canceled",
+        ]) {
             self.unknown += 1;
         } else {
             return Err(error.into());
@@ -57,7 +66,9 @@ impl Count {
 
     fn judge(&self, value: i64) -> Outcome {
         let Self { acknowledged, unknown, refused } = self;
-        println!("{acknowledged} acknowledged, {unknown} unknown, {refused} refused, {value} counted");
+        println!(
+            "{acknowledged} acknowledged, {unknown} unknown, {refused} refused, {value} counted"
+        );
         if *acknowledged > 0 && (*acknowledged..=acknowledged + unknown).contains(&value) {
             return Ok(());
         }
@@ -100,21 +111,7 @@ fn redis_basic(port: &str) -> Outcome {
 
 fn redis_endure(port: &str, seconds: u64) -> Outcome {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}/"))?;
-    let mut connection = client.get_connection()?;
-    let (key, mut count) = (key("rs"), Count::default());
-    let end = Instant::now() + Duration::from_secs(seconds);
-    while Instant::now() < end {
-        match connection.incr::<_, _, i64>(&key, 1) {
-            Ok(_) => count.acknowledged += 1,
-            Err(error) => {
-                count.note(&error.to_string())?;
-                if let Ok(again) = client.get_connection() {
-                    connection = again;
-                }
-            }
-        }
-    }
-    count.judge(connection.get(&key)?)
+    endure_with("rs", seconds, || client.get_connection())
 }
 
 /// The same through the client for clusters, which goes to whoever leads. What
@@ -122,15 +119,24 @@ fn redis_endure(port: &str, seconds: u64) -> Outcome {
 fn redis_cluster_endure(port: &str, seconds: u64) -> Outcome {
     let node = format!("redis://127.0.0.1:{port}/");
     let client = redis::cluster::ClusterClient::builder(vec![node]).retries(0).build()?;
-    let mut connection = client.get_connection()?;
-    let (key, mut count) = (key("rs-cluster"), Count::default());
+    endure_with("rs-cluster", seconds, || client.get_connection())
+}
+
+/// Counts, and connects anew after each error.
+fn endure_with<C: Commands>(
+    name: &str,
+    seconds: u64,
+    connect: impl Fn() -> redis::RedisResult<C>,
+) -> Outcome {
+    let (key, mut count) = (key(name), Count::default());
+    let mut connection = connect()?;
     let end = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < end {
         match connection.incr::<_, _, i64>(&key, 1) {
             Ok(_) => count.acknowledged += 1,
             Err(error) => {
                 count.note(&error.to_string())?;
-                if let Ok(again) = client.get_connection() {
+                if let Ok(again) = connect() {
                     connection = again;
                 }
             }

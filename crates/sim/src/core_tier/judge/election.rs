@@ -5,7 +5,9 @@ use crate::core_tier::invariants::{self, Violation, ensure};
 use crate::core_tier::member::Member;
 use crate::core_tier::roster::is_quorum;
 use crate::tally::Mark;
-use raftlet::core::{LogId, NodeId, Persist, Role, Term, VoteKind, VoteReply, VoteRequest};
+use raftlet::core::{
+    Event, LogId, NodeId, Output, Persist, Role, Term, VoteKind, VoteReply, VoteRequest,
+};
 
 impl Judge {
     /// Hard state is handed out.
@@ -111,6 +113,22 @@ impl Judge {
         ensure(earlier.is_none_or(|earlier| earlier == candidate), invariants::ONE_VOTE, || {
             format!("node {candidate} after {earlier:?} in term {term}")
         })
+    }
+
+    /// The offices that a drain tells of, in their order.
+    pub(super) fn on_offices(member: &Member, out: &Output) -> Result<(), Violation> {
+        let mut former = member.view.role;
+        for event in &out.events {
+            if let Event::Office { role, term, .. } = event {
+                let campaigns = matches!(role, Role::PreCandidate | Role::Candidate);
+                let has_led = former == Some(Role::Leader);
+                ensure(!(campaigns && has_led), invariants::LEADS_OR_CAMPAIGNS, || {
+                    format!("{} went from office to a campaign in term {term}", member.node)
+                })?;
+                former = Some(*role);
+            }
+        }
+        Ok(())
     }
 
     /// What the core says it is, after a drain.
