@@ -303,7 +303,7 @@ impl Group {
             RoleState::Follower(follower) => {
                 follower.on_liveness(&mut self.state, node, liveness);
             }
-            RoleState::Leader(leader) => leader.on_liveness(node, liveness),
+            RoleState::Leader(leader) => leader.on_liveness(&self.state, node, liveness),
             RoleState::Candidate(_) | RoleState::Halted => {}
         }
     }

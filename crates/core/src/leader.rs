@@ -292,9 +292,9 @@ impl Leader {
         peer.map_or(Index::ZERO, Peer::counted)
     }
 
-    pub(crate) fn on_liveness(&mut self, node: NodeId, liveness: Liveness) {
+    pub(crate) fn on_liveness(&mut self, state: &State, node: NodeId, liveness: Liveness) {
         if let Some(peer) = self.peer_mut(node) {
-            peer.on_liveness(liveness);
+            peer.on_liveness(state, liveness);
         }
         if liveness == Liveness::Suspected {
             self.break_lease();

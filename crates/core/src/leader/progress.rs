@@ -291,14 +291,14 @@ impl Peer {
         }
     }
 
-    pub(crate) fn on_liveness(&mut self, liveness: Liveness) {
+    pub(crate) fn on_liveness(&mut self, state: &State, liveness: Liveness) {
         self.liveness = liveness;
         match liveness {
             Liveness::Alive { run } => {
                 if run > self.run {
                     // What was under way to the former run is gone.
                     self.run = run;
-                    self.probe_from(self.matched.next());
+                    self.probe_from(self.unproven_next(state));
                 }
                 self.contact = true;
             }
@@ -422,13 +422,14 @@ impl Peer {
     }
 
     /// A heartbeat claims only a proven position, so nobody refuses it; while
-    /// probing it is the probe.
+    /// probing it is the probe, and while a snapshot is due it asks whether the
+    /// member has the base after all.
     fn send_heartbeat(&mut self, state: &mut State, circular: Circular) {
         let previous = match self.mode {
-            Mode::Probe { .. } => self.next.previous(),
-            Mode::Pipeline | Mode::SnapshotNeeded | Mode::Snapshot => self.matched,
+            Mode::Probe { .. } => Self::anchor(state, self.next.previous()),
+            Mode::Pipeline => Self::anchor(state, self.matched),
+            Mode::SnapshotNeeded | Mode::Snapshot => self.matched.max(state.log.base().index),
         };
-        let previous = Self::anchor(state, previous);
         self.send(state, circular, previous, Entries::none());
     }
 

@@ -3,7 +3,8 @@
 //! The driver is asked to send the snapshot; meanwhile the member gets
 //! heartbeats and nothing else, so that neither its votes nor its trust wait
 //! for the transfer. What ends it is the member's own ack: as soon as it is
-//! known to reach the base, entries follow.
+//! known to reach the base, entries follow. Each heartbeat asks for it: a member
+//! without room for a snapshot may have all that it needs.
 //!
 //! Invariants
 //! - One request to the driver per need: another only after the driver has said
@@ -18,6 +19,14 @@ impl Peer {
     /// Whether the entry that comes next, or the term before it, is gone.
     pub(super) fn is_behind_base(&self, state: &State) -> bool {
         self.next <= state.log.base().index
+    }
+
+    /// Where to look for the log of a run of which nothing is known but `matched`.
+    /// A start knows of nothing committed behind its snapshot, whatever its log
+    /// holds; so who is asked behind the base is asked for the end of it first.
+    pub(super) fn unproven_next(&self, state: &State) -> Index {
+        let next = self.matched.next();
+        if next <= state.log.base().index { state.log.last().index.next() } else { next }
     }
 
     /// Deals with a member behind the base. Returns whether it can go on with
