@@ -10,7 +10,8 @@
 //!   from its own disk for the stall limit, steps down (rules 8, 20).
 //!
 //! Not here: one member's progress (`leader/progress.rs`), reads
-//! (`leader/reads.rs`, `leader/lease.rs`), stamps (`leader/clock.rs`), handing over
+//! (`leader/reads.rs`, `leader/lease.rs`), stamps (`leader/clock.rs`), what is
+//! remembered of forwards (`leader/forwarded.rs`), handing over
 //! (`leader/transfer.rs`, `leader/preference.rs`), changes of the members (`leader/change.rs`) and of
 //! their seats (`leader/seats.rs`).
 
@@ -20,6 +21,7 @@ use crate::error::ProposeError;
 use crate::ids::{Index, LogId, NodeId, ReadId, Round, Run, Sender};
 use crate::leader::change::{Ended, Pending};
 use crate::leader::clock::LogClock;
+use crate::leader::forwarded::{Forwarded, Refusal};
 use crate::leader::lease::Lease;
 use crate::leader::preference::Preference;
 use crate::leader::progress::{Circular, Peer};
@@ -27,7 +29,7 @@ use crate::leader::reads::LeaderReads;
 use crate::leader::seats::Departed;
 use crate::leader::transfer::Transfer;
 use crate::liveness::Liveness;
-use crate::message::{Ack, Body, Forward, ForwardOutcome, ForwardReply};
+use crate::message::{Ack, Body, Forward, ForwardOutcome, ForwardReply, Shortage};
 use crate::mutants;
 use crate::output::FetchId;
 use crate::quorum;
@@ -36,6 +38,7 @@ use crate::time::{Now, Time, WallMs};
 
 pub(crate) mod change;
 pub(crate) mod clock;
+mod forwarded;
 mod lease;
 mod preference;
 pub(crate) mod progress;
@@ -66,6 +69,7 @@ pub(crate) struct Leader {
     /// How the last change ended that never came to a vote.
     ended: Option<Box<Ended>>,
     departed: Departed,
+    forwarded: Forwarded,
     preference: Preference,
 }
 
@@ -88,6 +92,7 @@ impl Leader {
             change: None,
             ended: None,
             departed: Departed::default(),
+            forwarded: Forwarded::default(),
             preference: Preference::default(),
         };
         leader.seat_peers(state, noop);
@@ -191,13 +196,36 @@ impl Leader {
             sequence: forward.first_sequence,
         };
         let commands = forward.commands.iter().map(|command| &command[..]);
-        let outcome = match self.propose(state, arena, commands, Some(origin)) {
-            Ok(first) => ForwardOutcome::Appended { first: first.index },
-            Err(_) => ForwardOutcome::Refused { leader: Some(state.seat.node) },
+        let outcome = match self.forwarded.refusal(from, forward) {
+            // The shortage may be over: the refusal is not.
+            Some(Refusal::Certain(why)) => ForwardOutcome::NoRoom(why),
+            Some(Refusal::Doubtful) => ForwardOutcome::Refused { leader: Some(state.seat.node) },
+            None => match self.propose(state, arena, commands, Some(origin)) {
+                Ok(first) => {
+                    self.forwarded.on_appended(from, forward);
+                    ForwardOutcome::Appended { first: first.index }
+                }
+                Err(_) => ForwardOutcome::Refused { leader: Some(state.seat.node) },
+            },
         };
         if let Some(peer) = self.peer_mut(from.node) {
             peer.be_eager(state);
         }
+        state.send(from.node, Body::ForwardReply(reply_to(from, forward, outcome)));
+    }
+
+    /// What another member was asked for, while there is no room for it.
+    pub(crate) fn refuse_forward(
+        &mut self,
+        state: &mut State,
+        from: Sender,
+        forward: &Forward,
+        shortage: Shortage,
+    ) {
+        let outcome = match self.forwarded.refuse(from, forward, shortage) {
+            Refusal::Certain(why) => ForwardOutcome::NoRoom(why),
+            Refusal::Doubtful => ForwardOutcome::Refused { leader: Some(state.seat.node) },
+        };
         state.send(from.node, Body::ForwardReply(reply_to(from, forward, outcome)));
     }
 
@@ -334,8 +362,15 @@ impl Leader {
     pub(crate) fn next_deadline(&self, state: &State) -> Option<Time> {
         let round = self.reads.round();
         let mut next = state.stall_at().unwrap_or(Time::MAX);
+        let mut has_lost = false;
         for peer in &self.peers {
             next = next.min(peer.due_at(state, round));
+            has_lost |= peer.has_lost_tail();
+        }
+        // Those answer and count for nothing: no silence would show that a
+        // quorum is missing, for the rest of the term (rule 4).
+        if has_lost && !self.has_quorum(state) {
+            return Some(state.time());
         }
         if self.transfer.is_some() || self.change.is_some() || self.preference.is_any() {
             next = next.min(self.next_rare_deadline(state));

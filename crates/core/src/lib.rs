@@ -76,8 +76,8 @@ pub use membership::{
 };
 pub use message::membership::{MEMBERSHIP_BYTES_MAX, Membership};
 pub use message::{
-    Ack, AckOutcome, Append, Body, Forward, ForwardOutcome, ForwardReply, Message, VoteKind,
-    VoteReply, VoteRequest,
+    Ack, AckOutcome, Append, Body, Forward, ForwardOutcome, ForwardReply, Message, Shortage,
+    VoteKind, VoteReply, VoteRequest,
 };
 pub use options::{LeaseOptions, Options, OptionsError, Settings};
 pub use output::{

@@ -220,4 +220,16 @@ pub enum ForwardOutcome {
         /// Whom to ask instead, in the message's term.
         leader: Option<NodeId>,
     },
+    /// No copy was appended, and none will be in the message's term: the leader
+    /// has no room, and remembers (rule 33).
+    NoRoom(Shortage),
+}
+
+/// Why a log takes no new entries for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// The device has no room.
+    Device,
+    /// The log is close to the limit that it was given.
+    Limit,
 }

@@ -80,7 +80,7 @@ mutants! {
     8 "M08" sim "I01" "a voter's repeated grant counts again";
     9 "M09" sim "I01" "a grant of another campaign counts";
     10 "M10" sim "I08" "a pre-vote raises the term";
-    11 "M11" sim "W09" "a leader campaigns for a late grant of a pre-vote";
+    11 "M11" sim "W10" "a leader campaigns for a late grant of a pre-vote";
     12 "M12" core "I56" "a higher term in a refused pre-vote is not taken over";
     13 "M13" core "I56" "all wait equally long before they campaign";
     14 "M14" sim "I01" "a learner's vote counts";

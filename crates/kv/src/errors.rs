@@ -233,6 +233,22 @@ pub enum Failure {
         "TRYAGAIN the log is at --log-disk-max-mib; nothing was executed, snapshots let it go by themselves, else raise the limit"
     )]
     LogFull,
+    /// Not done: the disk of the leader's log is full.
+    #[error(
+        "TRYAGAIN the disk that holds the log of node {node}, which leads, is full; nothing was executed, free space on it"
+    )]
+    LeaderDiskFull {
+        /// Who leads.
+        node: u64,
+    },
+    /// Not done: the leader's log on disk is at its limit.
+    #[error(
+        "TRYAGAIN the log of node {node}, which leads, is at --log-disk-max-mib; nothing was executed, snapshots let it go by themselves, else raise the limit"
+    )]
+    LeaderLogFull {
+        /// Who leads.
+        node: u64,
+    },
     /// Not done: the group's log has come to the end of its numbers.
     #[error(
         "ERR the log of the key's group is at its end; nothing was executed, move the data to a new cluster"
@@ -276,6 +292,8 @@ mod tests {
         Failure::TooLarge { bytes: 2, bytes_max: 1 },
         Failure::DiskFull,
         Failure::LogFull,
+        Failure::LeaderDiskFull { node: 3 },
+        Failure::LeaderLogFull { node: 3 },
         Failure::Exhausted,
         Failure::OutOfMemory,
         Failure::Unknown,

@@ -134,7 +134,8 @@ impl Store {
 
     /// Looks where the keys of commands are that come next (`store/table.rs`).
     pub(crate) fn warm(&self, commands: &[Command<&[u8]>]) {
-        self.entries.warm(commands.iter().filter_map(Command::first_key));
+        let touch = |entry: &Entry| entry.value.touch();
+        self.entries.warm(commands.iter().filter_map(Command::first_key), touch);
     }
 
     /// Answers one question as of the log's time.

@@ -67,6 +67,14 @@ pub(crate) struct Contents {
 }
 
 impl Value {
+    /// Looks at what lies behind a pointer, so that it is in the caches.
+    pub(crate) fn touch(&self) -> u64 {
+        match self {
+            Self::String(bytes) => bytes.first().copied().map_or(0, u64::from),
+            _ => 0,
+        }
+    }
+
     /// Takes over `bytes` if it is a string of as many that nobody else holds.
     pub(crate) fn overwrite(&mut self, bytes: &[u8]) -> bool {
         let Self::String(held) = self else {

@@ -236,6 +236,7 @@ impl<D: Disk> Shared<D> {
         let state = &mut *state;
         state.counters.prepare_flushes += 2;
         state.counters.segments_freed += u64_from(count);
+        state.kept_read.take_if(|kept| kept.is_of_before(oldest));
         for freed in state.finished.drain(..count) {
             // A file that will be used again must not be cut behind its back.
             let is_other = |chore: &Chore<D>| match chore {

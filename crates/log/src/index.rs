@@ -158,7 +158,7 @@ impl GroupIndex {
     }
 
     /// The term of an entry held.
-    fn term_at(&self, index: Index) -> Option<Term> {
+    pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
         let run = self.runs.iter().rev().find(|run| run.index <= index);
         run.filter(|_| self.spans.holds(index)).map(|run| run.term)
     }

@@ -39,6 +39,7 @@ mod gate;
 mod identity;
 mod index;
 pub mod inspect;
+mod kept;
 mod names;
 mod open;
 mod options;

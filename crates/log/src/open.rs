@@ -290,7 +290,7 @@ fn begin<D: Disk>(
         is_writing: false,
         poison: None,
         buffer: None,
-        read_buffer: None,
+        kept_read: None,
         counters: LogCounters { segments_used: 1, ..counters },
     }
 }

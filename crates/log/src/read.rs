@@ -8,11 +8,17 @@
 //!
 //! Reads run beside writes: a span in the index is durable and never written
 //! again.
+//!
+//! Who reads on, as an applier behind a start does, finds the next blocks read:
+//! the scan of a read is kept, and from the second read in a row on it reads
+//! ahead, while what was found is applied. One is kept: many readers in turn
+//! read no further than they ask.
 
 use crate::block::{BLOCK_BYTES, Kind};
 use crate::disk::Disk;
 use crate::error::Damage;
 use crate::index::spans::Span;
+use crate::kept::Kept;
 use crate::names;
 use crate::record::{Record, RecordError};
 use crate::scan::{Frame, Scan, offset_of};
@@ -37,7 +43,7 @@ impl<D: Disk> Shared<D> {
     ) -> Result<Entries, StorageError> {
         let missing = StorageError::Missing { group, index: first };
         let wanted_blocks = u32_from(bytes_max.min(READ_BYTES).div_ceil(BLOCK_BYTES));
-        let (seal, spans, active_file, buffer) = {
+        let (seal, spans, active_file, kept, end) = {
             let mut state = self.state.borrow_mut();
             let index = state.groups.get(&group).ok_or_else(|| missing.clone())?;
             let spans = index.spans.stretch(first, last, wanted_blocks);
@@ -45,38 +51,58 @@ impl<D: Disk> Shared<D> {
             let active = &state.active;
             let is_active = spans.first().is_some_and(|span| span.segment == active.number);
             let file = is_active.then(|| active.file.clone());
-            (seal, spans, file, state.read_buffer.take())
+            let end = spans.first().map_or(0, |start| index.spans.end_in(start.segment));
+            (seal, spans, file, state.kept_read.take(), end)
         };
-        let (Some(start), Some(end)) = (spans.first(), spans.last()) else {
+        let (Some(start), Some(wanted_end)) = (spans.first(), spans.last()) else {
             return Err(missing);
         };
         let _reading = Reading::start(self, start.segment);
-        let name = names::segment_name(start.segment);
-        let file = match active_file {
-            Some(file) => file,
-            None => self.disk.open(&name).await.map_err(|error| unreadable(&error))?,
+        let going_on = (group, start.segment, first);
+        let mut scan = match kept {
+            Some(Kept { reader, mut scan }) if reader == going_on => {
+                scan.go_on_within(end);
+                scan
+            }
+            kept => {
+                let buffer = kept.and_then(|kept| kept.scan.into_buffer());
+                let buffer = buffer.filter(|buffer| buffer.capacity() == READ_BYTES);
+                let scan = self.scan_segment(start.segment, active_file).await?;
+                scan.within(wanted_end.end, buffer).growing_from(wanted_blocks + SLACK_BLOCKS)
+            }
         };
-        let incarnation = self.home.identity().incarnation;
-        let stamp = segment::stamp(incarnation, self.sizes.shard, start.segment);
-        let mut scan = Scan::new(&self.disk, file, &name, stamp, READ_BYTES)
-            .within(end.end, buffer)
-            .growing_from(wanted_blocks + SLACK_BLOCKS);
+        let bytes_before = scan.bytes_read;
         let wanted = Wanted { group, seal, first, last, bytes_max };
         let mut ended_at = start.block;
         let found = collect(&mut scan, &spans, &wanted, &mut ended_at).await;
         let mut state = self.state.borrow_mut();
         state.counters.cold_reads += 1;
-        state.counters.cold_read_bytes += scan.bytes_read;
-        // A disk that is gone gives none back.
-        state.read_buffer = scan.into_buffer().filter(|it| it.capacity() == READ_BYTES);
+        state.counters.cold_read_bytes += scan.bytes_read - bytes_before;
         let found = found?;
         let Some(last) = found.last() else {
             return Err(missing);
         };
+        scan.rest();
+        state.kept_read = Some(Kept { reader: (group, start.segment, last.index.next()), scan });
         if let Some(index) = state.groups.get_mut(&group) {
             index.spans.ended_at(last.index.next(), start.segment, ended_at);
         }
         Ok(found)
+    }
+
+    async fn scan_segment(
+        &self,
+        segment: u64,
+        active_file: Option<D::File>,
+    ) -> Result<Scan<D>, StorageError> {
+        let name = names::segment_name(segment);
+        let file = match active_file {
+            Some(file) => file,
+            None => self.disk.open(&name).await.map_err(|error| unreadable(&error))?,
+        };
+        let incarnation = self.home.identity().incarnation;
+        let stamp = segment::stamp(incarnation, self.sizes.shard, segment);
+        Ok(Scan::new(&self.disk, file, &name, stamp, READ_BYTES))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Room that is kept for what must not wait: the file `RESERVE`.
 //!
 //! It is allocated and holds nothing. On a full device it gives way, piece by
-//! piece: to the snapshot that lets the log go, to a segment for votes and
-//! compactions, to entries that were on their way, to the first segment of a
-//! start. When there is room again it takes that first; until it has its base
+//! piece: to the snapshot that lets the log go, to entries that were on their
+//! way, to a snapshot that takes the place of a log that is behind, to a segment
+//! for votes and compactions, to the first segment of a start. When there is room again it takes that first; until it has its base
 //! back the log calls itself short, and new entries wait.
 //!
 //! Its size is a base and room for the largest snapshot once more: while one is
@@ -35,6 +35,9 @@ pub(crate) enum Share {
     Half,
     /// Entries that were on their way: a quarter.
     Quarter,
+    /// A snapshot of what the log lacks: an eighth. While it is missing the member
+    /// cannot be counted for anything, and it sets the whole old log free.
+    Eighth,
     /// Votes, compactions, a start: nothing.
     All,
 }
@@ -44,6 +47,7 @@ impl Share {
         match self {
             Self::Half => base / 2,
             Self::Quarter => base / 4,
+            Self::Eighth => base / 8,
             Self::All => 0,
         }
     }
@@ -96,6 +100,17 @@ impl<D: Disk> Reserve<D> {
         }
         let largest = self.largest.map_or(0, |(_, bytes)| bytes);
         whole_blocks(self.base.saturating_add(largest).saturating_add(largest / 4))
+    }
+
+    /// What entries may have that leave this share: all of it for a snapshot of
+    /// the largest size, or none.
+    pub(crate) fn beyond(&self, share: Share) -> u64 {
+        let stays = match share {
+            Share::Half => self.wanted().saturating_sub(self.base - share.stays(self.base)),
+            // It gives way in steps.
+            less => less.stays(self.base) + STEP_BYTES,
+        };
+        self.held.saturating_sub(stays)
     }
 
     /// Whether the log is short that has so many blocks prepared, and should

@@ -3,14 +3,17 @@
 //! Not here: what the reserve is (`reserve.rs`), what takes room (`prepare.rs`,
 //! `snapshot/writer.rs`), what gives some back (`collect.rs`).
 
+use crate::block::BLOCK_BYTES;
 use crate::disk::{Disk, DiskError};
 use crate::names::RESERVE_NAME;
 use crate::options::Sizes;
 use crate::reserve::{Share, cut_to, whole_blocks};
 use crate::scan::offset_of;
+use crate::segment::FIRST_BLOCK;
 use crate::shard_log::{Shared, State};
-use raftlet::Shortage;
+use crate::width::u64_from;
 use raftlet::core::GroupId;
+use raftlet::{Room, Shortage};
 
 /// Steps of preparing that a log has ahead which is not short though the device
 /// has no room for more.
@@ -32,6 +35,22 @@ impl<D: Disk> State<D> {
         let on_their_way = (limit / ON_THEIR_WAY_FRACTION).min(ON_THEIR_WAY_BYTES_MAX);
         let is_limited = limit < u64::MAX && self.log_bytes() > limit - on_their_way;
         is_limited.then_some(Shortage::Limit)
+    }
+
+    /// What surely finds room though the log is short: without what is kept for
+    /// votes, and within the limit.
+    pub(crate) fn room(&self, sizes: &Sizes) -> Room {
+        let usable = |written: u32, from: u32| {
+            u64::from(written.saturating_sub(from.saturating_add(sizes.reserve)))
+        };
+        let next = self.next.as_ref().map_or(0, |next| usable(next.written, FIRST_BLOCK));
+        let ahead = usable(self.active.written, self.next_block) + next;
+        let left = sizes.hard_bytes.saturating_sub(self.log_bytes());
+        let room = |share| {
+            let bytes = ahead * u64_from(BLOCK_BYTES) + self.reserve.beyond(share);
+            bytes.min(left)
+        };
+        Room { free: room(Share::Half), in_all: room(Share::Quarter) }
     }
 
     /// Bytes that the reserve has and should have.

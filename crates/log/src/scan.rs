@@ -68,6 +68,8 @@ type ReadResult = (Buffer, Result<usize, DiskError>);
 /// A read that was begun before it is needed.
 struct Ahead {
     at: u32,
+    /// The first block behind it.
+    end: u32,
     reading: Reading,
 }
 
@@ -124,6 +126,21 @@ impl<D: Disk> Scan<D> {
         self
     }
 
+    /// For a reader that goes on where it ended, and has blocks up to `limit` to
+    /// read now: ahead from here on, in reads of full size.
+    pub(crate) fn go_on_within(&mut self, limit: u32) {
+        self.limit = limit;
+        self.ahead_until = limit;
+        self.step = u32::MAX;
+    }
+
+    /// Keeps no buffers that nothing is read into.
+    pub(crate) fn rest(&mut self) {
+        if self.ahead.is_empty() {
+            self.spares = Vec::new();
+        }
+    }
+
     /// Gives the buffer up, for the next scan.
     pub(crate) fn into_buffer(self) -> Option<Buffer> {
         self.buffer
@@ -154,13 +171,14 @@ impl<D: Disk> Scan<D> {
     async fn fill(&mut self, at: u32) -> Result<(), DiskError> {
         self.held = 0;
         self.spares.extend(self.buffer.take());
-        if self.ahead.front().is_some_and(|ahead| ahead.at != at) {
-            self.ahead.clear();
-        }
-        let (buffer, read) = match self.ahead.pop_front().map(|ahead| ahead.reading) {
+        let (buffer, read) = match self.take_ahead(at) {
             Some(Reading::Done(result)) => result,
             Some(Reading::Underway(reading)) => reading.await,
-            None => self.read(at).await,
+            None => {
+                // A reader may go on a little before what is read ahead.
+                let until = self.ahead.front().map_or(self.limit, |next| next.at);
+                self.read(at, until).await
+            }
         };
         let wanted = buffer.len();
         self.buffer = Some(buffer);
@@ -175,11 +193,25 @@ impl<D: Disk> Scan<D> {
         Ok(())
     }
 
-    /// Reads from block `at` on, into a buffer that is at hand. The read is begun
-    /// when this is first polled.
-    fn read(&mut self, at: u32) -> impl Future<Output = ReadResult> + 'static + use<D> {
+    /// The read that was begun from block `at` on. What is read ahead for another
+    /// place is given up, unless that is right behind.
+    fn take_ahead(&mut self, at: u32) -> Option<Reading> {
+        let next = self.ahead.front()?.at;
+        if next == at {
+            return self.ahead.pop_front().map(|ahead| ahead.reading);
+        }
+        let is_near = at < next && usize_from(offset_of(next - at)) <= self.read_bytes;
+        if !is_near {
+            self.ahead.clear();
+        }
+        None
+    }
+
+    /// Reads from block `at` to `until`, into a buffer that is at hand. The read is
+    /// begun when this is first polled.
+    fn read(&mut self, at: u32, until: u32) -> impl Future<Output = ReadResult> + 'static + use<D> {
         let mut buffer = self.spares.pop().unwrap_or_else(|| Buffer::zeroed(self.read_bytes));
-        let wanted = usize_from(offset_of(self.limit.saturating_sub(at).min(self.step)));
+        let wanted = usize_from(offset_of(until.saturating_sub(at).min(self.step)));
         buffer.set_len(buffer.capacity().min(wanted));
         let (disk, file) = (self.disk.clone(), self.file.clone());
         async move { disk.read_at(&file, offset_of(at), buffer).await }
@@ -190,17 +222,18 @@ impl<D: Disk> Scan<D> {
     async fn read_ahead(&mut self, at: u32) {
         let step = u32_from(self.read_bytes / BLOCK_BYTES);
         while self.ahead.len() < AHEAD_LEN {
-            let at = self.ahead.back().map_or(at, |last| last.at.saturating_add(step));
+            let at = self.ahead.back().map_or(at, |last| last.end);
             if at >= self.ahead_until {
                 return;
             }
-            let mut reading = Box::pin(self.read(at));
+            let end = at.saturating_add(step).min(self.limit);
+            let mut reading = Box::pin(self.read(at, end));
             let polled = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await;
             let reading = match polled {
                 Poll::Ready(result) => Reading::Done(result),
                 Poll::Pending => Reading::Underway(reading),
             };
-            self.ahead.push_back(Ahead { at, reading });
+            self.ahead.push_back(Ahead { at, end, reading });
         }
     }
 

@@ -20,6 +20,7 @@ use crate::disk::{Disk, DiskError};
 use crate::gate::{Bell, Gate};
 use crate::identity::Home;
 use crate::index::{self, Groups};
+use crate::kept::Kept;
 use crate::options::{LogCounters, Sizes};
 use crate::record::Link;
 use crate::recovery::SegmentRef;
@@ -131,7 +132,7 @@ pub(crate) struct State<D: Disk> {
     pub(crate) poison: Option<String>,
     pub(crate) buffer: Option<Buffer>,
     /// Left by a cold read for the next one.
-    pub(crate) read_buffer: Option<Buffer>,
+    pub(crate) kept_read: Option<Kept<D>>,
     pub(crate) counters: LogCounters,
 }
 

@@ -11,8 +11,8 @@ use crate::snapshot::reader::LogSnapshotReader;
 use crate::snapshot::writer::LogSnapshotWriter;
 use raftlet::core::{Entries, GroupId, HardState, Index};
 use raftlet::{
-    DamagedRange, GroupInfo, LoadedLog, Pin, Shortage, SnapshotInfo, SnapshotMeta, SnapshotReader,
-    Storage, StorageError, WriteBatch,
+    DamagedRange, GroupInfo, LoadedLog, Pin, Room, Shortage, SnapshotInfo, SnapshotMeta,
+    SnapshotReader, Storage, StorageError, WriteBatch,
 };
 
 impl<D: Disk> Storage for ShardLog<D> {
@@ -117,6 +117,10 @@ impl<D: Disk> Storage for ShardLog<D> {
 
     fn shortage(&self) -> Option<Shortage> {
         self.0.state.borrow().shortage(&self.0.sizes)
+    }
+
+    fn room(&self) -> Room {
+        self.0.state.borrow().room(&self.0.sizes)
     }
 }
 

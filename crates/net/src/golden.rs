@@ -21,8 +21,8 @@ use raftlet::core::{
     Ack, AckOutcome, Append, Arena, Body, Checkpoint, Chunk, ClusterId, Configuration, EntryKind,
     Forward, ForwardOutcome, ForwardReply, Generation, GroupId, Incarnation, Index, LogId, Member,
     MemberRole, Membership, Message, NewEntry, NodeId, Origin, PRIORITY_DEFAULT, ReadId, Round,
-    Run, Seal, Sender, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind, VoteReply,
-    VoteRequest, WallMs,
+    Run, Seal, Sender, Shortage, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind,
+    VoteReply, VoteRequest, WallMs,
 };
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/wire-1.txt");
@@ -214,6 +214,7 @@ fn rare_bodies() -> Vec<(&'static str, Body)> {
         ("forward", Body::Forward(forward)),
         ("forward-appended", forwarded(ForwardOutcome::Appended { first: Index::new(12) })),
         ("forward-refused", forwarded(ForwardOutcome::Refused { leader: None })),
+        ("forward-no-room", forwarded(ForwardOutcome::NoRoom(Shortage::Device))),
         (
             "checkpoint",
             Body::Checkpoint(Checkpoint { index: Index::new(4096), log: 0xc4a1, state: 0x57a7e }),

@@ -8,7 +8,7 @@ use std::task::Waker;
 use crate::applier::Start;
 use crate::error::Halt;
 use crate::timers::Slot;
-use raftlet_core::{LogId, NodeId, SnapshotPart};
+use raftlet_core::{LogId, NodeId, SnapshotPart, Time};
 
 /// A machine on its way back from being restored.
 pub(crate) struct Restored<M> {
@@ -57,6 +57,8 @@ pub(crate) struct Couriers {
     pub(crate) waiting: VecDeque<(Slot, NodeId)>,
     pub(crate) receives: BTreeMap<Slot, Receiving>,
     pub(crate) receives_begun: u64,
+    /// Storage took none of a snapshot: nothing is received until then.
+    pub(crate) receives_rest_until: Time,
     pub(crate) taking: usize,
     /// Groups whose snapshot waits for another's.
     pub(crate) takes_waiting: VecDeque<Slot>,

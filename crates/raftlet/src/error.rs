@@ -5,7 +5,7 @@
 //! on text (D9). A read that fails has read nothing, so it may always be asked
 //! again.
 
-use crate::port::{ApplyError, StorageError};
+use crate::port::{ApplyError, Shortage, StorageError};
 use raftlet_core::{
     ConfigurationError, Generation, GroupId, Index, LogId, NodeId, RestoreError, Term,
 };
@@ -68,6 +68,17 @@ pub enum NotDone {
     /// The log is at the limit that it was given; nothing was written.
     #[error("this shard's log is at its limit; snapshots let it go, then try again; else raise it")]
     LogFull,
+    /// It was forwarded, and the leader has no room; nothing was written.
+    #[error("the log of node {leader}, which leads, {}", match shortage {
+        Shortage::Device => "is on a full disk; free space there, then try again",
+        Shortage::Limit => "is at its limit; snapshots let it go, then try again; else raise it",
+    })]
+    LeaderFull {
+        /// Who leads.
+        leader: NodeId,
+        /// What it is short of.
+        shortage: Shortage,
+    },
     /// Index or term is at its end (rule 24).
     #[error("the group's index or term has reached its limit; move its data to a new group")]
     Exhausted,

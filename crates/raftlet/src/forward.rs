@@ -14,7 +14,8 @@
 //!   the newest of its origin (`window.rs` relies on it).
 //! - A lost message is sent again under the same sequences and in the same
 //!   term, with growing pauses. A refusal proves nothing about other copies:
-//!   it only leaves the sending to the next pause.
+//!   it only leaves the sending to the next pause. One for want of room does:
+//!   the leader says that no copy was appended or will be.
 //!
 //! Not here: the leader's side (core), which copy takes effect (`window.rs`).
 
@@ -24,7 +25,7 @@ use bytes::Bytes;
 
 use crate::proposal::Proposal;
 use crate::window::WINDOW_SPAN;
-use raftlet_core::{Forward, ForwardOutcome, ForwardReply, NodeId, Run, Term, Time};
+use raftlet_core::{Forward, ForwardOutcome, ForwardReply, NodeId, Run, Shortage, Term, Time};
 
 /// Forwards in flight of one group; more are held. A quarter of the span, so
 /// that the window's floor stays far below what lives.
@@ -107,13 +108,33 @@ impl<R> Forwards<R> {
         Forward { first_sequence, commands }
     }
 
-    /// The leader answered in `term`.
-    pub(crate) fn on_reply(&mut self, from: NodeId, term: Term, reply: &ForwardReply) {
-        let appended = matches!(reply.outcome, ForwardOutcome::Appended { .. });
+    /// The leader answered in `term`. Returns what it will not do, and why.
+    pub(crate) fn on_reply(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        reply: &ForwardReply,
+    ) -> Option<(Shortage, Vec<Proposal<R>>)> {
         let ours = reply.run == self.run && term == self.term && from == self.leader;
         let end = reply.first_sequence.saturating_add(u64::from(reply.len));
-        if ours && appended && self.unacknowledged.is_some_and(|sent| sent.end == end) {
-            self.unacknowledged = None;
+        if !ours || self.unacknowledged.is_none_or(|sent| sent.end != end) {
+            return None;
+        }
+        match reply.outcome {
+            ForwardOutcome::Refused { .. } => None,
+            ForwardOutcome::Appended { .. } => {
+                self.unacknowledged = None;
+                None
+            }
+            ForwardOutcome::NoRoom(shortage) => {
+                self.unacknowledged = None;
+                let first = reply.first_sequence.saturating_sub(self.base);
+                let first = usize::try_from(first).unwrap_or(usize::MAX);
+                let slots = self.slots.iter_mut().skip(first);
+                let refused = slots.filter_map(Option::take).collect();
+                self.drop_ended();
+                Some((shortage, refused))
+            }
         }
     }
 

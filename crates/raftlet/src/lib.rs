@@ -73,7 +73,7 @@ pub use offices::{Lagged, OFFICES_MAX, Office, Offices};
 pub use options::{NodeSeat, ShardOptions};
 pub use port::{
     ApplyError, ChunkError, ChunkSource, Clock, Command, Compaction, DamagedRange, FailureDetector,
-    GroupInfo, GroupWrite, Incoming, LoadedLog, NoChunks, NoSnapshots, Pin, Ports, Rpc,
+    GroupInfo, GroupWrite, Incoming, LoadedLog, NoChunks, NoSnapshots, Pin, Ports, Room, Rpc,
     SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_MAX, SNAPSHOT_META_BYTES_MAX, Shortage, SnapshotInfo,
     SnapshotMeta, SnapshotReader, SnapshotWriter, Spawn, StateMachine, Storage, StorageError,
     WriteBatch,

@@ -89,10 +89,16 @@ impl<M: StateMachine> Member<M> {
         arena: &mut Arena,
         from: Sender,
         message: &mut Message,
+        due: &mut Effects<M>,
     ) {
         match &message.body {
             Body::ForwardReply(reply) if message.generation == self.core.seat().generation => {
-                self.forwards.on_reply(from.node, message.term, reply);
+                let refused = self.forwards.on_reply(from.node, message.term, reply);
+                if let Some((shortage, refused)) = refused {
+                    let error = NotDone::LeaderFull { leader: from.node, shortage };
+                    let ended = refused.into_iter().map(|lost| lost.end(Err(error.clone().into())));
+                    due.ended.extend(ended);
+                }
             }
             Body::Ack(ack) if message.term == self.core.term() => {
                 if let AckOutcome::Matches { durable, .. } = ack.outcome {

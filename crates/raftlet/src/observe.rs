@@ -64,6 +64,8 @@ pub(crate) enum Note {
     Diverged { group: GroupId, diverged: Diverged, times: u64 },
     /// A message claimed what cannot be.
     Impossible { group: GroupId, times: u64 },
+    /// A leader's snapshot was not taken.
+    NotReceived { group: GroupId, why: StorageError, times: u64 },
     /// New entries are refused for want of room, or not any more.
     Full(Option<Shortage>),
 }
@@ -255,6 +257,9 @@ fn tell_one(note: Note) {
         Note::Diverged { .. } => {}
         Note::Impossible { group, times } => {
             warn!(group = group.get(), times, "a message claimed what cannot be");
+        }
+        Note::NotReceived { group, why, times } => {
+            warn!(group = group.get(), times, %why, "a snapshot of the leader was not taken");
         }
         Note::Full(Some(Shortage::Device)) => {
             warn!("the log's disk is full: writes are refused until it has room");

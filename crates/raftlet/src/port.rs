@@ -24,7 +24,7 @@ pub use snapshot::{
 pub use spawn::Spawn;
 pub use state_machine::{ApplyError, ChunkError, ChunkSource, Command, NoChunks, StateMachine};
 pub use storage::{
-    Compaction, DamagedRange, GroupInfo, GroupWrite, LoadedLog, Pin, Shortage, Storage,
+    Compaction, DamagedRange, GroupInfo, GroupWrite, LoadedLog, Pin, Room, Shortage, Storage,
     StorageError, WriteBatch,
 };
 

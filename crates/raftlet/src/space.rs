@@ -1,8 +1,17 @@
 //! What is known of room for the log, and what is taken while it is short.
 //!
-//! Invariant: what was appended before room became short is still written: a
-//! member whose machine were ahead of its own log for good could never be
-//! written down (rule 8), and so never free anything.
+//! A leader's log ends where the leader itself was told of the shortage, so what
+//! a member lacks of it is bounded, and without it no term of a next leader can
+//! begin with this member. So as much of it is taken as storage says that it has
+//! room for, again and again as the log behind it is let go; and once in a
+//! shortage a little of what is kept for a snapshot, which may be all it takes.
+//!
+//! Invariants
+//! - What was appended before room became short is still written: a member whose
+//!   machine were ahead of its own log for good could never be written down
+//!   (rule 8), and so never free anything.
+//! - Nothing more is taken than storage has room for: a write that found none
+//!   would keep back what opens a term.
 //!
 //! Not here: asking storage and what follows (`shard/space.rs`).
 
@@ -11,9 +20,9 @@ use raftlet_core::{Append, Body, EntryKind, Message, Time};
 
 /// How often storage is asked while it wants something.
 const ASK_NS: u64 = 200_000_000;
-/// Bytes of entries that a member still takes from leaders while room is short:
-/// the ends of logs that differ, so that elections end and reads go on though no
-/// member has room. Well below what storage has reserved.
+/// Bytes of entries that a member takes from leaders between two answers of
+/// storage while room is short. Well below what storage has reserved, also where
+/// it has just noticed.
 const SHORT_APPEND_BYTES_MAX: usize = 1 << 20;
 /// What an entry counts at least: a block of a log that was written alone.
 const SHORT_APPEND_BYTES_MIN: usize = 4 << 10;
@@ -23,24 +32,43 @@ const SHORT_APPEND_BYTES_MIN: usize = 4 << 10;
 pub(crate) struct Space {
     shortage: Option<Shortage>,
     pinned: usize,
-    /// Bytes of entries that leaders may still bring.
+    /// Bytes of entries that leaders may still bring until storage is asked again.
     appends_left: usize,
+    /// The same of what is kept for a snapshot.
+    advance_left: usize,
+    /// How much of that may still be had in this shortage.
+    advance: usize,
     ask_at: Option<Time>,
 }
 
 impl Default for Space {
     fn default() -> Self {
         // A start asks at once: the disk may be full already.
-        Self { shortage: None, pinned: 0, appends_left: 0, ask_at: Some(Time::ZERO) }
+        Self {
+            shortage: None,
+            pinned: 0,
+            appends_left: 0,
+            advance_left: 0,
+            advance: 0,
+            ask_at: Some(Time::ZERO),
+        }
     }
 }
 
 impl Space {
+    /// Bytes that storage has room for beyond those on their way: beside a
+    /// snapshot's, and in all. Told before what it has said.
+    pub(crate) fn on_room(&mut self, shortage: Option<Shortage>, free: usize, in_all: usize) {
+        let begins = self.shortage.is_none() && shortage.is_some();
+        if begins || free >= SHORT_APPEND_BYTES_MAX {
+            self.advance = SHORT_APPEND_BYTES_MAX;
+        }
+        self.appends_left = free.min(SHORT_APPEND_BYTES_MAX);
+        self.advance_left = self.advance.min(in_all.saturating_sub(free));
+    }
+
     /// What storage has said, with how many groups it named.
     pub(crate) fn on_said(&mut self, now: Time, shortage: Option<Shortage>, pinned: usize) {
-        if self.shortage.is_none() && shortage.is_some() {
-            self.appends_left = SHORT_APPEND_BYTES_MAX;
-        }
         (self.shortage, self.pinned) = (shortage, pinned);
         let wants = shortage.is_some() || pinned > 0;
         self.ask_at = match self.ask_at {
@@ -83,12 +111,25 @@ impl Space {
             Body::Append(append) if !brings_commands(append) => false,
             Body::Append(append) => {
                 let bytes = append.entries.bytes_len().max(SHORT_APPEND_BYTES_MIN);
-                let left = self.appends_left.checked_sub(bytes);
-                self.appends_left = left.unwrap_or(self.appends_left);
-                left.is_none()
+                !self.takes(bytes)
             }
             _ => false,
         }
+    }
+}
+
+impl Space {
+    /// Whether entries of so many bytes are taken.
+    fn takes(&mut self, bytes: usize) -> bool {
+        if let Some(left) = self.appends_left.checked_sub(bytes) {
+            self.appends_left = left;
+            return true;
+        }
+        let left = self.advance_left.checked_sub(bytes);
+        if let Some(left) = left {
+            (self.advance_left, self.advance) = (left, self.advance.saturating_sub(bytes));
+        }
+        left.is_some()
     }
 }
 

@@ -188,6 +188,8 @@ pub struct ShardCounters {
     pub snapshots_taken: u64,
     /// Snapshots that could not be written.
     pub snapshots_failed: u64,
+    /// Snapshots of leaders that storage did not take, for want of room as a rule.
+    pub snapshots_not_received: u64,
     /// Parts of snapshots sent, repetitions included.
     pub snapshot_parts_sent: u64,
     /// Their bytes.

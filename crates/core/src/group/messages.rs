@@ -12,7 +12,7 @@ use crate::group::{Group, RoleState};
 use crate::ids::{Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term};
 use crate::leader::reply_to;
 use crate::message::{
-    Append, Body, ForwardOutcome, Membership, Message, VoteKind, VoteReply, VoteRequest,
+    Append, Body, ForwardOutcome, Membership, Message, Shortage, VoteKind, VoteReply, VoteRequest,
 };
 use crate::mutants;
 use crate::time::Now;
@@ -57,6 +57,30 @@ impl Group {
             // else must hold a seat to be heard (rules 3, 22).
             _ if self.is_heard(from) => self.step_in_term(arena, from, term, body),
             body => self.on_stranger(from, term, body),
+        }
+    }
+
+    /// A forward arrived for which the driver has no room: refused, if this
+    /// member leads its term so that it will not be done in that term whatever
+    /// else arrives (rule 33). Other messages are passed over.
+    pub fn refuse_forward(
+        &mut self,
+        now: Now,
+        from: Sender,
+        message: &Message,
+        shortage: Shortage,
+    ) {
+        self.state.now = now;
+        let Body::Forward(forward) = &message.body else { return };
+        if self.is_halted() || !self.is_for_this_group(message) || !self.is_heard(from) {
+            return;
+        }
+        let leader = self.leader();
+        match &mut self.role {
+            RoleState::Leader(role) if message.term == self.state.term => {
+                role.refuse_forward(&mut self.state, from, forward, shortage);
+            }
+            _ => self.decline(from, leader, &message.body),
         }
     }
 

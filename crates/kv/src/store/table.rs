@@ -121,16 +121,19 @@ impl<V> Table<V> {
 
     /// Looks where keys are, or would be, and does nothing else. A table larger
     /// than the caches waits for memory at every key; looked for together, a
-    /// dozen of keys wait for it together.
-    pub(super) fn warm<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
-        let buckets: Vec<usize> = keys.map(|key| self.bucket_of(self.hash(key))).collect();
+    /// dozen of keys wait for it together. `touch` looks at a value; buckets that
+    /// are split when the keys are new are looked at as well.
+    pub(super) fn warm<'a>(&self, keys: impl Iterator<Item = &'a [u8]>, touch: impl Fn(&V) -> u64) {
+        let mut buckets: Vec<usize> = keys.map(|key| self.bucket_of(self.hash(key))).collect();
+        if self.len + buckets.len() > self.buckets.len().saturating_mul(KEYS_PER_BUCKET_MAX) {
+            let source = self.buckets.len() - (1 << self.level);
+            buckets.extend(source..source + buckets.len() / KEYS_PER_BUCKET_MAX);
+        }
         let items = |bucket: &usize| self.buckets.get(*bucket).map_or(0, Vec::len);
         black_box(buckets.iter().map(items).sum::<usize>());
-        let first = |bucket: &usize| {
-            let items = self.buckets.get(*bucket)?;
-            Some(items.first()?.hash ^ items.last()?.hash)
-        };
-        black_box(buckets.iter().filter_map(first).fold(0, |a, b| a ^ b));
+        let all = || buckets.iter().filter_map(|bucket| self.buckets.get(*bucket)).flatten();
+        black_box(all().fold(0, |seen, item| seen ^ item.hash));
+        black_box(all().fold(0, |seen, item| seen ^ touch(&item.value)));
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<V> {

@@ -267,6 +267,12 @@ impl Spans {
         std::iter::once(start).chain(spans.take_while(goes_on)).collect()
     }
 
+    /// The first block behind all that the group has in this segment.
+    pub(crate) fn end_in(&self, segment: u64) -> u32 {
+        let here = self.all().filter(|span| span.segment == segment);
+        here.map(|span| span.end).max().unwrap_or_default()
+    }
+
     /// A read ended before entry `next`, which stands in the frame at `block`
     /// of the segment, or behind it.
     pub(crate) fn ended_at(&mut self, next: Index, segment: u64, block: u32) {

@@ -17,6 +17,7 @@ use crate::reserve::Share;
 use crate::shard_log::{Chore, Shared};
 use crate::snapshot::{TABLE_NUMBER, Title, Trailer, encode_head, encode_slot, slot_bytes};
 use crate::width::{u32_from, u64_from};
+use raftlet::core::{GroupId, LogId};
 use raftlet::{
     GroupInfo, SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_MAX, SNAPSHOT_META_BYTES_MAX,
     SnapshotInfo, SnapshotMeta, SnapshotWriter, StorageError,
@@ -42,6 +43,8 @@ pub struct LogSnapshotWriter<D: Disk> {
     unflushed: u64,
     /// Left by the last write for the next one.
     buffer: Option<Buffer>,
+    /// What it may have of the reserve.
+    share: Share,
     is_named: bool,
 }
 
@@ -61,9 +64,10 @@ impl<D: Disk> LogSnapshotWriter<D> {
         let title = Title::new(&shared.home.identity(), shared.sizes.shard, group, meta.last);
         let nth = shared.state.borrow_mut().next_part();
         let part = names::part_name(group.group, meta.last, nth);
+        let share = shared.share_of(group.group, meta.last);
         let file = loop {
             match shared.disk.create(&part).await {
-                Err(error) if error.is_no_space() && shared.give_way(0, Share::Half).await => {}
+                Err(error) if error.is_no_space() && shared.give_way(0, share).await => {}
                 made => break made,
             }
         };
@@ -79,6 +83,7 @@ impl<D: Disk> LogSnapshotWriter<D> {
             offset: 0,
             unflushed: 0,
             buffer: None,
+            share,
             is_named: false,
         };
         let head = encode_head(&title, meta);
@@ -98,9 +103,9 @@ impl<D: Disk> LogSnapshotWriter<D> {
             let written = self.shared.disk.write_at(&self.file, self.offset, buffer, reach).await;
             let result = written.1;
             buffer = written.0;
-            // It is what lets the log go: room was kept for it.
+            // It lets the log go, or takes its place: room was kept for it.
             let is_full = result.as_ref().is_err_and(DiskError::is_no_space);
-            if !is_full || !self.shared.give_way(u64_from(len), Share::Half).await {
+            if !is_full || !self.shared.give_way(u64_from(len), self.share).await {
                 break result;
             }
         };
@@ -158,6 +163,18 @@ impl<D: Disk> LogSnapshotWriter<D> {
         drop(state);
         self.shared.bell.ring();
         Ok(())
+    }
+}
+
+impl<D: Disk> Shared<D> {
+    /// What a snapshot may have of the reserve: more where the log itself lacks
+    /// what it covers.
+    fn share_of(&self, group: GroupId, last: LogId) -> Share {
+        let state = self.state.borrow();
+        let is_held = state.groups.get(&group).is_some_and(|index| {
+            index.base == last || index.term_at(last.index) == Some(last.term)
+        });
+        if is_held { Share::Half } else { Share::Eighth }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::fixture::{
-    BLOCK, Change, Model, apply, batch, claims, configuration_write, held, small, started, write,
+    BLOCK, Change, Model, apply, batch, claims, configuration_write, held, small, start, started,
+    write,
 };
 use raftlet::core::{GroupId, Index};
 use raftlet::{Storage, StorageError, WriteBatch};
@@ -151,7 +152,7 @@ fn one_batch_costs_one_write_and_one_flush_whatever_it_holds() {
 fn in_prepared_space_a_write_touches_nothing_but_its_blocks() {
     // Rule 27
     let disk = MemoryDisk::new();
-    let (log, _) = block_on(crate::fixture::start(&disk, &LogOptions::default())).unwrap();
+    let (log, _) = block_on(start(&disk, &LogOptions::default())).unwrap();
     let before = disk.counters();
     for index in 1..=50 {
         block_on(write(&log, &[Change::of(1).append(index, 1, 1, 200)])).unwrap();
@@ -207,4 +208,39 @@ fn a_batch_above_the_frame_limit_is_several_frames_and_comes_back_whole() {
     assert_eq!(block_on(held(&log)).unwrap(), model);
     drop(log);
     assert_eq!(block_on(held(&started(&disk).0)).unwrap(), model);
+}
+
+#[test]
+fn a_reader_that_goes_on_beside_writes_reads_what_was_written() {
+    // It reads ahead, and no further than what is durable then: behind that are
+    // blocks that are written later.
+    let disk = MemoryDisk::new();
+    let options = LogOptions { segment_bytes_max: 8 << 20, ..LogOptions::default() };
+    let (log, _) = block_on(start(&disk, &options)).unwrap();
+    let group = GroupId::new(1);
+    let mut model = Model::new();
+    let (mut written, mut read) = (0, 0);
+    for round in 0..40u64 {
+        let mut changes = vec![Change::of(1).append(written + 1, 1, 30, 9000)];
+        if round % 7 == 6 {
+            // What nobody has read yet is replaced.
+            changes.insert(0, Change::of(1).truncate(written - 10));
+            changes[1] = Change::of(1).append(written - 10, 1, 41, 8000);
+        }
+        for change in changes {
+            block_on(write(&log, std::slice::from_ref(&change))).unwrap();
+            apply(&mut model, &[change]);
+        }
+        written += 30;
+        while read + 15 < written {
+            let (first, last) = (Index::new(read + 1), Index::new(written - 15));
+            let found = block_on(log.read(group, first, last, 100_000)).unwrap();
+            for entry in found.iter() {
+                let expected = &model[&1].entries[usize::try_from(read).unwrap()].1;
+                assert_eq!((entry.index.get(), entry.payload), (read + 1, &expected[..]));
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 1_000 && log.segments() > 1);
 }

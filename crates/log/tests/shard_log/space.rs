@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use crate::crash::nudge;
-use crate::fixture::{BLOCK, Change, Model, apply, held, small, start, write};
+use crate::fixture::{BLOCK, Change, Model, apply, held, make_snapshot, small, start, write};
 use raftlet::core::{Now, Time, WallMs};
 use raftlet::{Clock, Shortage, Storage, StorageError};
 use raftlet_log::disk::memory::Fate;
@@ -402,4 +402,60 @@ fn a_reserve_that_cannot_be_whole_is_as_large_as_it_can_be() {
     disk.set_capacity(None);
     tidy(&log);
     assert_eq!(log.shortage(), None, "{:?}", log.space());
+}
+
+#[test]
+fn what_room_promises_is_kept_at_every_fill_level_beside_votes_and_a_snapshot() {
+    // An entry of `entry` with its head and the statements of a next segment.
+    const TAKES_BYTES: u64 = 4 * BLOCK as u64;
+    let (lived, begun) = lived_in(&kept());
+    let mut taken = 0;
+    for free_blocks in (0..48).step_by(3) {
+        let (disk, mut model) = (lived.fork(), begun.clone());
+        disk.kill();
+        disk.set_capacity(Some(disk_bytes(&disk) + free_blocks * BLOCK as u64));
+        let log = open(&disk, &kept());
+        fill_until_short(&log, &mut model);
+        while log.room().free >= TAKES_BYTES {
+            append(&log, &mut model);
+            taken += 1;
+        }
+        put(&log, &mut model, Change::of(2).vote(10, 1));
+        tidy(&log);
+        let_go(&log, &mut model);
+        tidy(&log);
+        assert_eq!(log.shortage(), None, "{free_blocks} blocks free: {:?}", log.space());
+        assert!(log.room().free >= RESERVE_BYTES / 4, "{free_blocks} blocks: {:?}", log.room());
+        assert_eq!((log.poison(), block_on(held(&log)).unwrap()), (None, model));
+    }
+    assert!(taken > 100, "{taken}");
+}
+
+#[test]
+fn a_snapshot_of_what_the_log_lacks_has_room_where_its_own_has_none_and_leaves_some_for_votes() {
+    let (disk, mut model) = lived_in(&kept());
+    disk.kill();
+    disk.put("RESERVE", Some(vec![0; usize::try_from(RESERVE_BYTES / 4).unwrap()]));
+    disk.set_capacity(Some(disk_bytes(&disk)));
+    let log = open(&disk, &kept());
+    tidy(&log);
+    let snapshots = |disk: &MemoryDisk| {
+        let is_other = |name: &String| name.ends_with(".wal") || name == "RESERVE";
+        disk.names().into_iter().filter(|name| !is_other(name)).collect::<Vec<_>>()
+    };
+    let before = snapshots(&disk);
+    let last = model[&1].last();
+    for _ in 0..3 {
+        let refused = block_on(make_snapshot(&log, (1, 1), (last, 1)));
+        assert!(matches!(refused, Err(StorageError::NoSpace { .. })), "{refused:?}");
+        tidy(&log);
+        assert_eq!((log.poison(), snapshots(&disk)), (None, before.clone()), "something is left");
+    }
+    let ahead = last + 50;
+    put(&log, &mut model, Change::of(1).compact(ahead, 2).snapshot(ahead, 2));
+    put(&log, &mut model, Change::of(2).vote(11, 1));
+    tidy(&log);
+    drop(log);
+    disk.crash(|_| Fate::Lost);
+    assert_eq!(block_on(held(&open(&disk, &kept()))).unwrap(), model);
 }

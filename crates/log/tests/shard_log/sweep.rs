@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 
 use crate::crash::{Hurried, nudge, wants_all};
-use crate::fixture::{BLOCK, Change, Model, Verdict, apply, held, start, verdict_of, write};
+use crate::fixture::{
+    BLOCK, Change, Model, Verdict, apply, held, held_snapshot, start, verdict_of, write,
+};
+use raftlet::Storage;
 use raftlet_log::{LogOptions, MemoryDisk, TailState, block_on};
 
 /// Segments of 8 blocks, the smallest there are.
@@ -174,6 +177,64 @@ fn every_cut_is_harmless_or_told_or_refused() {
         }
     }
     tally.print("cuts");
+}
+
+#[test]
+fn every_flip_and_cut_of_identity_and_snapshot_is_harmless_or_told_or_refused() {
+    let (disk, model) = small_log();
+    let others = disk.names().into_iter().filter(|name| !name.starts_with("log-"));
+    let mut kinds = BTreeSet::new();
+    for name in others {
+        let content = disk.bytes(&name).unwrap();
+        let is_snapshot = name.starts_with("snap");
+        kinds.insert(is_snapshot);
+        let (mut flips, mut cuts) = (Tally::default(), Tally::default());
+        for at in bytes_to_try(content.len(), 211) {
+            let copy = disk.fork();
+            copy.edit(&name, |content| content[at] ^= 1 << (at % 8)).unwrap();
+            let verdict = judge_others(&copy, &model, &name, || format!("{name} byte {at}"));
+            assert_eq!(is_snapshot, verdict == Verdict::Told, "{name} byte {at}: {verdict:?}");
+            // Each of the two copies stands in for the other.
+            assert!(is_snapshot || verdict == Verdict::Whole, "{name} byte {at}");
+            flips.add(verdict);
+            let copy = disk.fork();
+            copy.edit(&name, |content| content.truncate(at)).unwrap();
+            let verdict = judge_others(&copy, &model, &name, || format!("{name} cut to {at}"));
+            assert_eq!(is_snapshot, verdict == Verdict::Told, "{name} cut to {at}: {verdict:?}");
+            cuts.add(verdict);
+        }
+        flips.print(&name);
+        cuts.print(&format!("{name}, cut"));
+    }
+    assert_eq!(kinds.len(), 2, "a snapshot and the identity");
+}
+
+/// As [`judge`], where another file than a segment is spoilt. A snapshot that is
+/// damaged is told when it is looked at, and its group alone is hit.
+fn judge_others(
+    disk: &MemoryDisk,
+    model: &Model,
+    name: &str,
+    what: impl Fn() -> String,
+) -> Verdict {
+    block_on(async {
+        match start(disk, &tiny()).await {
+            Ok((log, report)) => {
+                let verdict = verdict_of(&log, &report, model, &what()).await;
+                let mut is_told = false;
+                for info in log.groups().await.unwrap() {
+                    is_told |= log.load_snapshot(info.group).await.is_err()
+                        || held_snapshot(&log, info.group).await.is_err();
+                }
+                if is_told && verdict == Verdict::Whole { Verdict::Told } else { verdict }
+            }
+            Err(error) => {
+                let text = error.to_string();
+                assert!(text.contains(name) && !text.contains('\n'), "{}: {text}", what());
+                Verdict::Refused
+            }
+        }
+    })
 }
 
 /// All blocks of all segments.

@@ -11,8 +11,8 @@ use raftlet::Incoming;
 use raftlet::core::{
     ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Checkpoint, Chunk, Entries,
     Forward, ForwardOutcome, ForwardReply, Generation, GroupId, Index, LogId, MEMBERSHIP_BYTES_MAX,
-    Membership, Message, NodeId, PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal, Term, VoteKind,
-    VoteReply, VoteRequest, WallMs,
+    Membership, Message, NodeId, PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal, Shortage, Term,
+    VoteKind, VoteReply, VoteRequest, WallMs,
 };
 
 /// Walks the messages of a batch.
@@ -278,9 +278,18 @@ fn forward_reply(fields: &mut Fields<'_>) -> Result<ForwardReply, MessageError> 
         outcome: match fields.u8()? {
             1 => ForwardOutcome::Appended { first: index(fields, "first")? },
             2 => ForwardOutcome::Refused { leader: node(fields)? },
+            3 => ForwardOutcome::NoRoom(shortage(fields.u64()?)?),
             other => return Err(value("outcome", other)),
         },
     })
+}
+
+fn shortage(code: u64) -> Result<Shortage, MessageError> {
+    match code {
+        1 => Ok(Shortage::Device),
+        2 => Ok(Shortage::Limit),
+        other => Err(value("shortage", u8::try_from(other).unwrap_or(u8::MAX))),
+    }
 }
 
 fn membership(fields: &mut Fields<'_>) -> Result<Body, MessageError> {

@@ -15,8 +15,8 @@ use super::{
 use raftlet::Incoming;
 use raftlet::core::{
     ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Forward, ForwardOutcome,
-    ForwardReply, GroupId, Membership, Message, NodeId, PAYLOAD_BYTES_MAX, VoteKind, VoteReply,
-    VoteRequest,
+    ForwardReply, GroupId, Membership, Message, NodeId, PAYLOAD_BYTES_MAX, Shortage, VoteKind,
+    VoteReply, VoteRequest,
 };
 
 /// Bytes that a message will occupy without its length prefix; `None` when it
@@ -268,6 +268,13 @@ fn put_forward_reply(reply: &ForwardReply, into: &mut &mut [u8]) {
         ForwardOutcome::Refused { leader } => {
             into.put_u8(2);
             put_node(leader, into);
+        }
+        ForwardOutcome::NoRoom(shortage) => {
+            into.put_u8(3);
+            into.put_u64_le(match shortage {
+                Shortage::Device => 1,
+                Shortage::Limit => 2,
+            });
         }
     }
 }

@@ -8,7 +8,7 @@ use raftlet::core::{
     Ack, AckOutcome, Append, Arena, Body, Change, ChangeError, Checkpoint, Chunk, Configuration,
     Entries, EntryKind, Forward, ForwardOutcome, ForwardReply, Generation, GroupId, Incarnation,
     Index, LogId, Member, MemberRole, Membership, Message, NUMBER_MAX, NewEntry, NodeId, Origin,
-    ReadId, Round, Run, Seal, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, VoteKind,
+    ReadId, Round, Run, Seal, Shortage, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, VoteKind,
     VoteReply, VoteRequest, WallMs,
 };
 
@@ -167,10 +167,11 @@ impl Samples {
             run: Run::new(self.random.next()),
             first_sequence: self.random.next(),
             len: 3,
-            outcome: if appended {
-                ForwardOutcome::Appended { first: self.index() }
-            } else {
-                ForwardOutcome::Refused { leader: self.node() }
+            outcome: match (appended, self.random.below(3)) {
+                (true, _) => ForwardOutcome::Appended { first: self.index() },
+                (false, 0) => ForwardOutcome::NoRoom(Shortage::Device),
+                (false, 1) => ForwardOutcome::NoRoom(Shortage::Limit),
+                (false, _) => ForwardOutcome::Refused { leader: self.node() },
             },
         }
     }

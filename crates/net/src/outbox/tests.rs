@@ -336,3 +336,20 @@ fn the_messages_of_a_group_leave_in_their_order_whatever_their_sizes() {
     check(&drain(&mut outbox));
     assert_eq!((seen, stats.dropped_full, outbox.bytes()), (sequences, 0, 0));
 }
+
+#[test]
+fn a_large_message_does_not_overtake_what_its_group_said_before() {
+    let mut outbox = open(64 << 20);
+    let mut stats = PeerStats::default();
+    for _ in 0..6 {
+        outbox.push_messages(&mut vec![of_group(2, 60_000); 5], &mut stats);
+    }
+    outbox.push_messages(&mut vec![of_group(1, 10), of_group(1, 1 << 20)], &mut stats);
+    let mut left = Vec::new();
+    while let Some(groups) = take(&mut outbox) {
+        left.push(groups);
+    }
+    let small = left.iter().position(|groups| groups.contains(&1));
+    assert_eq!((small, left.len()), (Some(6), 8), "{left:?}");
+    assert_eq!(left.last(), Some(&vec![1]));
+}

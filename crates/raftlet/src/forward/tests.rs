@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Forwards, PAUSE_NS_MIN};
 use crate::answer::answer;
 use crate::proposal::Proposal;
-use raftlet_core::{ForwardOutcome, ForwardReply, Index, NodeId, Run, Term, Time};
+use raftlet_core::{ForwardOutcome, ForwardReply, Index, NodeId, Run, Shortage, Term, Time};
 
 const LEADER: NodeId = NodeId::new(1);
 const TERM: Term = Term::new(4);
@@ -48,6 +48,31 @@ fn the_next_forward_leaves_only_when_the_former_is_known_appended() {
     forwards.on_reply(LEADER, TERM, &reply(1, 2, appended()));
     assert!(forwards.room(TERM) > 0);
     assert_eq!(forwards.room(TERM.next()), 0, "the former term is undecided");
+}
+
+#[test]
+fn what_the_leader_has_no_room_for_ends_and_nothing_that_was_appended_before() {
+    let mut forwards = in_flight("ab");
+    forwards.on_reply(LEADER, TERM, &reply(1, 2, appended()));
+    let sent = forwards.send(Time::ZERO, TERM, LEADER, proposals("cd"));
+    let no_room = ForwardOutcome::NoRoom(Shortage::Limit);
+    let strangers = [
+        (NodeId::new(2), TERM, reply(3, 2, no_room)),
+        (LEADER, TERM.next(), reply(3, 2, no_room)),
+        (LEADER, TERM, ForwardReply { run: Run::new(8), ..reply(3, 2, no_room) }),
+        (LEADER, TERM, reply(1, 2, no_room)),
+    ];
+    for (from, term, reply) in strangers {
+        assert!(forwards.on_reply(from, term, &reply).is_none());
+    }
+    let refused = forwards.on_reply(LEADER, TERM, &reply(sent.first_sequence, 2, no_room));
+    let (shortage, refused) = refused.unwrap();
+    let payloads: Vec<_> = refused.iter().map(|it| it.payload.clone()).collect();
+    assert_eq!((shortage, payloads), (Shortage::Limit, vec![Bytes::from("c"), Bytes::from("d")]));
+    assert!(forwards.take_done(1).is_some() && forwards.take_done(2).is_some());
+    assert!(forwards.is_empty() && forwards.room(TERM.next()) > 0);
+    let next = forwards.send(Time::ZERO, TERM, LEADER, proposals("e"));
+    assert_eq!(next.first_sequence, 5, "sequences are never used twice");
 }
 
 #[test]

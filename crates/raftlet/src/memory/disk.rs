@@ -11,9 +11,9 @@ use crate::cell::ShardCell;
 use crate::memory::clock::VirtualClock;
 use crate::port::{
     Clock, Compaction, DamagedRange, GroupInfo, GroupWrite, Pin, Shortage, SnapshotInfo,
-    SnapshotMeta, StorageError,
+    SnapshotMeta, StorageError, WriteBatch,
 };
-use raftlet_core::{Chunk, Generation, GroupId, HardState, Index, LogId};
+use raftlet_core::{Chunk, Entries, EntryKind, Generation, GroupId, HardState, Index, LogId};
 
 /// A snapshot, whole or being written.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub(crate) struct Disk {
     pub(crate) fault: Fault,
     pub(crate) writes: u64,
     pub(crate) shortage: Option<Shortage>,
+    /// Bytes of entries that still find room while there is a shortage.
+    pub(crate) room: u64,
     pub(crate) pins: Vec<Pin>,
 }
 
@@ -66,12 +68,25 @@ impl SharedDisk {
     pub(crate) fn check_writable(&self, bytes: usize) -> Result<(), StorageError> {
         match self.cell.with(|disk| disk.fault) {
             Fault::Broken => Err(broken()),
-            Fault::Full => {
-                let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-                Err(StorageError::NoSpace { bytes, place: "memory".to_owned() })
-            }
+            Fault::Full => Err(no_space(bytes)),
             Fault::None | Fault::Unreadable => Ok(()),
         }
+    }
+
+    /// Takes the room of commands while there is a shortage; whether they have it.
+    pub(crate) fn take_room(&self, batch: &WriteBatch) -> bool {
+        let entries = || batch.writes.iter().map(|write| &write.entries);
+        let mut kinds = entries().flat_map(|entries| entries.iter().map(|entry| entry.kind));
+        let bytes: usize = entries().map(Entries::bytes_len).sum();
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.cell.with(|disk| {
+            if disk.shortage.is_none() || !kinds.any(|kind| kind == EntryKind::Command) {
+                return true;
+            }
+            let left = disk.room.checked_sub(bytes);
+            disk.room = left.unwrap_or(disk.room);
+            left.is_some()
+        })
     }
 
     pub(crate) fn check_readable(&self) -> Result<(), StorageError> {
@@ -98,6 +113,11 @@ impl SharedDisk {
             self.clock.sleep_until(self.clock.now().time.after(latency)).await;
         }
     }
+}
+
+pub(crate) fn no_space(bytes: usize) -> StorageError {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    StorageError::NoSpace { bytes, place: "memory".to_owned() }
 }
 
 fn broken() -> StorageError {

@@ -13,10 +13,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::memory::clock::VirtualClock;
-use crate::memory::disk::{Disk, Fault, Held, SharedDisk, truncate};
+use crate::memory::disk::{Disk, Fault, Held, SharedDisk, no_space, truncate};
 use crate::memory::snapshots::{MemorySnapshotReader, MemorySnapshotWriter, failed};
 use crate::port::{
-    DamagedRange, GroupInfo, LoadedLog, Pin, SNAPSHOT_META_BYTES_MAX, Shortage, SnapshotInfo,
+    DamagedRange, GroupInfo, LoadedLog, Pin, Room, SNAPSHOT_META_BYTES_MAX, Shortage, SnapshotInfo,
     SnapshotMeta, Storage, StorageError, WriteBatch,
 };
 use raftlet_core::{Chunk, Entries, EntryKind, GroupId, HardState, Index, LogId};
@@ -44,9 +44,15 @@ impl MemoryStorage {
         self.disk.cell.with(|disk| disk.fault = Fault::Full);
     }
 
-    /// New entries should wait from now on, or not any more; writes find room.
+    /// New entries should wait from now on, or not any more. 1 MiB of them still
+    /// finds room in a shortage, and all that bring no commands.
     pub fn set_shortage(&self, shortage: Option<Shortage>) {
-        self.disk.cell.with(|disk| disk.shortage = shortage);
+        self.disk.cell.with(|disk| (disk.shortage, disk.room) = (shortage, 1 << 20));
+    }
+
+    /// So many bytes of entries find room, while there is a shortage.
+    pub fn set_room(&self, bytes: u64) {
+        self.disk.cell.with(|disk| disk.room = bytes);
     }
 
     /// Names a group as keeping space up to this entry, until its log is cut.
@@ -119,7 +125,9 @@ impl Storage for MemoryStorage {
         self.disk.take_time().await;
         let bytes = batch.writes.iter().map(|write| write.entries.bytes_len()).sum();
         let needs_room = batch.writes.iter().any(|write| !write.entries.is_empty());
+        let is_beyond = !self.disk.take_room(&batch);
         let result = match self.disk.check_writable(bytes) {
+            Ok(()) if is_beyond => Err(no_space(bytes)),
             // The reserve of law 10; in memory it has no end.
             Err(StorageError::NoSpace { .. }) if !needs_room => Ok(()),
             other => other,
@@ -194,6 +202,11 @@ impl Storage for MemoryStorage {
 
     fn shortage(&self) -> Option<Shortage> {
         self.disk.cell.with(|disk| disk.shortage)
+    }
+
+    fn room(&self) -> Room {
+        let bytes = self.disk.cell.with(|disk| disk.room);
+        Room { free: bytes, in_all: bytes }
     }
 }
 

@@ -5,7 +5,7 @@ use std::future::Future;
 use bytes::Bytes;
 
 use crate::port::snapshot::{SnapshotInfo, SnapshotMeta, SnapshotReader, SnapshotWriter};
-pub use raftlet_core::Compaction;
+pub use raftlet_core::{Compaction, Shortage};
 use raftlet_core::{Entries, Generation, GroupId, HardState, Index, LogId};
 
 /// A change of one group, in this order: hard state, truncation, compaction,
@@ -57,14 +57,13 @@ pub struct Pin {
     pub until: Index,
 }
 
-/// Why storage wants no new entries.
+/// Room for entries while there is a shortage, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Shortage {
-    /// The device is full, but for a reserve.
-    Device,
-    /// The log is at the limit that it was given.
-    Limit,
+pub struct Room {
+    /// Beside what is kept for a snapshot that lets the log go.
+    pub free: u64,
+    /// All that entries may have; at least `free`.
+    pub in_all: u64,
 }
 
 /// The changes of one write. A group may stand in it more than once; order
@@ -184,8 +183,8 @@ pub enum StorageError {
 /// 10. When there is no room for entries, a write without entries still finds
 ///     some, within a bounded reserve (rule 9).
 /// 11. `shortage` names why no new entries should be brought; those that were
-///     on their way before still find room, within a bounded reserve. It ends
-///     by itself when there is room again.
+///     on their way before still find room, within a bounded reserve, and so do
+///     as many as `room` says. It ends by itself when there is room again.
 pub trait Storage: 'static {
     /// Writes snapshots; [`NoSnapshots`](crate::port::NoSnapshots) if there are
     /// none.
@@ -270,5 +269,11 @@ pub trait Storage: 'static {
     /// Why new entries should wait, while they should. Cheap to ask.
     fn shortage(&self) -> Option<Shortage> {
         None
+    }
+
+    /// What surely finds room while `shortage` says something, beside what is on
+    /// its way: for the part of a leader's log that a member lacks. Cheap to ask.
+    fn room(&self) -> Room {
+        Room { free: u64::MAX, in_all: u64::MAX }
     }
 }

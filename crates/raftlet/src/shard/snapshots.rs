@@ -31,7 +31,8 @@ use crate::applier::Start;
 use crate::couriers::{Couriers, Receiving, Restored, Sending};
 use crate::effects::{Courier, Work};
 use crate::error::SnapshotError;
-use crate::port::{GroupInfo, SnapshotMeta, StateMachine};
+use crate::observe::Note;
+use crate::port::{GroupInfo, SnapshotMeta, StateMachine, StorageError};
 use crate::shard::state::{Phase, State};
 use crate::snapshot::{Asked, head};
 use crate::status::{SnapshotFills, SnapshotProgress, SnapshotsStatus};
@@ -44,6 +45,9 @@ use raftlet_core::{
 /// Parts sent ahead of the last that is known to have arrived, and parts that
 /// wait to be written: with 256 KiB each, 1 MiB, some 10 ms of a slow link.
 pub(super) const PARTS_AHEAD: u64 = 4;
+/// How long a shard takes no snapshot in after storage did not take one: each
+/// attempt may write all the room that there is.
+const RECEIVE_REST_NS: u64 = 1_000_000_000;
 /// Snapshots that a shard writes at once: each costs the machine's copies.
 const TAKES_MAX: usize = 1;
 /// Callers that wait for one snapshot.
@@ -328,6 +332,10 @@ impl<M: StateMachine> State<M> {
                 self.answer_part(slot, from, last, outcome);
             }
             former => {
+                if self.now.time < self.couriers.receives_rest_until {
+                    self.counters.snapshot_parts_dropped += 1;
+                    return;
+                }
                 let is_new = former.is_none();
                 let room = self.couriers.receives.len() < self.options.snapshot_transfers_max;
                 if number > 0 {
@@ -410,8 +418,15 @@ impl<M: StateMachine> State<M> {
         &mut self,
         now: Now,
         (slot, number): (Slot, u64),
-        meta: Option<SnapshotMeta>,
+        result: Result<Option<SnapshotMeta>, StorageError>,
     ) {
+        let meta = match result {
+            Ok(meta) => meta,
+            Err(why) => {
+                self.on_not_received(now, slot, why);
+                None
+            }
+        };
         let receiving = self.couriers.receives.get_mut(&slot);
         let (Some(receiving), Some(member)) =
             (receiving.filter(|r| r.number == number), self.members.get_mut(slot))
@@ -427,6 +442,18 @@ impl<M: StateMachine> State<M> {
             self.couriers.receives.remove(&slot);
         }
         self.mark_dirty(slot);
+    }
+
+    /// Storage did not take a snapshot that came from a leader. The leader goes on
+    /// asking; meanwhile the room that was taken is given back.
+    fn on_not_received(&mut self, now: Now, slot: Slot, why: StorageError) {
+        self.counters.snapshots_not_received += 1;
+        let times = self.counters.snapshots_not_received;
+        self.couriers.receives_rest_until = now.time.after_ns(RECEIVE_REST_NS);
+        if let Some(member) = self.members.get(slot).filter(|_| times.is_power_of_two()) {
+            let group = member.group;
+            self.due.notes.push(Note::NotReceived { group, why, times });
+        }
     }
 
     /// Announces what became durable, forgets what is no news any more.

@@ -11,16 +11,30 @@
 //! room at all (`shard/writer.rs`).
 
 use crate::error::NotDone;
-use crate::port::{Pin, Ports, Shortage, StateMachine, Storage};
+use crate::port::{Pin, Ports, Room, Shortage, StateMachine, Storage};
 use crate::shard::Shared;
 use crate::shard::state::State;
 use raftlet_core::Now;
 
+/// What storage says of room.
+struct Said {
+    shortage: Option<Shortage>,
+    room: Room,
+    pins: Vec<Pin>,
+    /// A write has just ended: what it brought is counted.
+    has_written: bool,
+}
+
 impl<M: StateMachine> State<M> {
     /// What storage said of room.
-    fn on_space(&mut self, now: Now, shortage: Option<Shortage>, pins: &[Pin]) {
+    fn on_space(&mut self, now: Now, said: &Said) {
+        let Said { shortage, pins, room, has_written } = said;
         let is_round = self.space.is_due(now.time);
-        self.space.on_said(now.time, shortage, pins.len());
+        let on_their_way = self.writer.bytes_on_their_way(*has_written);
+        let left =
+            |bytes| usize::try_from(bytes).unwrap_or(usize::MAX).saturating_sub(on_their_way);
+        self.space.on_room(*shortage, left(room.free), left(room.in_all));
+        self.space.on_said(now.time, *shortage, pins.len());
         self.note_space();
         for pin in pins {
             let Some(slot) = self.by_group.get(&pin.group).copied() else {
@@ -57,8 +71,10 @@ impl<P: Ports> Shared<P> {
     /// Asks storage about room when a write has ended or it is time.
     pub(in crate::shard) fn ask_space(&self, now: Now, has_written: bool) {
         if has_written || self.state.with(|state| state.space.is_due(now.time)) {
-            let (shortage, pins) = (self.storage.shortage(), self.storage.pins());
-            self.state.with(|state| state.on_space(now, shortage, &pins));
+            let storage = &self.storage;
+            let (shortage, room) = (storage.shortage(), storage.room());
+            let said = Said { shortage, room, pins: storage.pins(), has_written };
+            self.state.with(|state| state.on_space(now, &said));
         }
     }
 }

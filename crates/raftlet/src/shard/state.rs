@@ -55,7 +55,7 @@ pub(crate) enum Completion<M: StateMachine> {
     /// Sending to a member is over.
     Sent(Slot, NodeId),
     /// A snapshot was received whole and its file is finished; or not.
-    Received(Slot, u64, Option<SnapshotMeta>),
+    Received(Slot, u64, Result<Option<SnapshotMeta>, StorageError>),
     /// A task ended without its result.
     Lost,
 }

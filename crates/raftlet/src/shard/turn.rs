@@ -130,8 +130,8 @@ impl<M: StateMachine> State<M> {
                 Completion::Restored(slot, restored) => self.on_restored(now, slot, restored),
                 Completion::Taken(slot, result) => self.on_taken(now, slot, result),
                 Completion::Sent(slot, to) => self.on_sent(now, slot, to),
-                Completion::Received(slot, number, meta) => {
-                    self.on_received(now, (slot, number), meta);
+                Completion::Received(slot, number, result) => {
+                    self.on_received(now, (slot, number), result);
                 }
                 // A machine or port panicked in its task: loud, not half alive
                 // (rule 44).
@@ -239,7 +239,7 @@ impl<M: StateMachine> State<M> {
 
     /// Takes one group's share. Returns inputs and bytes taken.
     fn take_share(&mut self, now: Now, slot: Slot, share: usize, bytes: usize) -> (usize, usize) {
-        let is_full = self.writer.is_full();
+        let (is_full, shortage) = (self.writer.is_full(), self.shortage());
         let Some(member) = self.members.get_mut(slot) else {
             return (0, 0);
         };
@@ -255,6 +255,9 @@ impl<M: StateMachine> State<M> {
             taken_bytes += size;
             if self.space.refuses(is_full, &message) {
                 self.counters.appends_refused += 1;
+                if let Some(shortage) = shortage {
+                    member.core.refuse_forward(now, from, &message, shortage);
+                }
                 continue;
             }
             if let Body::Membership(said) = &message.body {
@@ -264,7 +267,7 @@ impl<M: StateMachine> State<M> {
                 let of = (message.generation.get(), message.term.get());
                 pieces.push((from, of, piece));
             }
-            member.step(now, &mut self.arena, from, &mut message);
+            member.step(now, &mut self.arena, from, &mut message, &mut self.due);
         }
         Alarms::of(member.core.counters()).note_since(alarms, member.group, &mut self.due.notes);
         for (from, of, piece) in pieces {

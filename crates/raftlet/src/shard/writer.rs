@@ -46,6 +46,8 @@ pub(crate) struct Writer {
     /// As long as `gathering`, and in its order.
     parts: Vec<Part>,
     bytes: usize,
+    /// Bytes of entries of the write in flight, or of the refused one.
+    bytes_in_flight: usize,
     in_flight: Vec<Part>,
     /// Counts batches, so that a group's place in an earlier one is known to
     /// have passed.
@@ -156,6 +158,12 @@ impl Writer {
         self.bytes
     }
 
+    /// The same, and those of the write under way unless that `has_ended`.
+    pub(crate) const fn bytes_on_their_way(&self, has_ended: bool) -> usize {
+        let is_under_way = !self.in_flight.is_empty() && !has_ended;
+        self.bytes + if is_under_way { self.bytes_in_flight } else { 0 }
+    }
+
     /// Whether a write could start now.
     pub(crate) fn is_due(&self, now: Time) -> bool {
         !self.permit.taken
@@ -210,7 +218,7 @@ impl Writer {
             return Some(batch);
         }
         self.batch += 1;
-        self.bytes = 0;
+        self.bytes_in_flight = std::mem::take(&mut self.bytes);
         std::mem::swap(&mut self.parts, &mut self.in_flight);
         Some(std::mem::take(&mut self.gathering))
     }

@@ -1,8 +1,11 @@
 //! Storage that wants space: idle groups are written down, new entries refused
 //! by name, and all the rest goes on (rule 9).
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use crate::cluster::{Cluster, GENERATION, GROUP, Ledger};
-use raftlet::core::{GroupId, Index};
+use raftlet::core::{Body, GroupId, Index, NodeId};
 use raftlet::{NotDone, Shortage, Storage};
 
 fn base(cluster: &Cluster, id: u64) -> Index {
@@ -130,9 +133,141 @@ fn a_member_without_room_takes_little_of_a_leader_that_has_some() {
     let taken = held(short);
     assert!(taken > Index::new(5) && taken < Index::new(20), "{taken} of {}", held(leader));
     assert!(cluster.live(short).shard.status().counters.appends_refused > 0);
+    // The log behind it was let go: as much as there is room for, and no more.
+    cluster.storage(short).set_room(450_000);
+    cluster.run_ms(2_000);
+    assert_eq!(held(short) - taken, 4);
     cluster.storage(short).set_shortage(None);
     cluster.run_ms(2_000);
     assert_eq!(cluster.settled().len(), 40);
+}
+
+#[test]
+fn a_member_that_was_full_first_carries_the_next_term_when_its_log_is_let_go() {
+    let mut cluster = Cluster::voters(3);
+    let (leader, first, second) = cluster.leader_and_followers();
+    cluster.storage(first).set_shortage(Some(Shortage::Device));
+    let line = "x".repeat(100_000);
+    for n in 0..40 {
+        assert_eq!(cluster.outcome(leader, &line), Ok(n + 1));
+    }
+    for id in [leader, second] {
+        cluster.storage(id).set_shortage(Some(Shortage::Device));
+    }
+    cluster.outcome(leader, "this write finds out").unwrap();
+    cluster.kill(leader);
+    cluster.run_ms(3_000);
+    assert_eq!(cluster.leader(), second, "the other one lacks what is committed");
+    let read = cluster.group(second).read(|ledger: &Ledger| ledger.lines.len());
+    assert!(cluster.executor.block_on(read).is_err(), "its term has begun without a quorum");
+    // What it took in is written down, again and again.
+    for _ in 0..8 {
+        cluster.storage(first).set_room(1 << 20);
+        cluster.run_ms(1_000);
+    }
+    assert_eq!(cluster.applied(second).len(), 41);
+    assert_eq!(cluster.applied(first).len(), 41);
+}
+
+#[test]
+fn a_member_takes_nothing_that_it_has_no_room_for_and_the_next_term_when_it_has() {
+    let mut cluster = Cluster::voters(3);
+    let (leader, short, other) = cluster.leader_and_followers();
+    let counters = |cluster: &Cluster| cluster.live(short).shard.status().counters;
+    cluster.storage(short).set_shortage(Some(Shortage::Device));
+    cluster.outcome(leader, "this write finds out").unwrap();
+    cluster.run_ms(500);
+    cluster.storage(short).set_room(0);
+    cluster.run_ms(500);
+    let before = counters(&cluster);
+    cluster.outcome(leader, "without it").unwrap();
+    cluster.run_ms(1_000);
+    let after = counters(&cluster);
+    assert!(after.appends_refused > before.appends_refused);
+    assert_eq!(after.writes_started, before.writes_started, "a write was tried in vain");
+    for id in [leader, other] {
+        cluster.storage(id).set_shortage(Some(Shortage::Device));
+    }
+    cluster.outcome(leader, "these find out").unwrap();
+    cluster.kill(leader);
+    cluster.storage(short).set_room(10_000);
+    cluster.run_ms(5_000);
+    assert_eq!((cluster.leader(), cluster.applied(other).len()), (other, 3));
+    assert_eq!(cluster.applied(short).len(), 3);
+}
+
+#[test]
+fn a_forward_to_a_leader_without_room_is_refused_at_once_by_name() {
+    let short = [Shortage::Device, Shortage::Limit];
+    for shortage in short {
+        let cluster = Cluster::voters(3);
+        let (leader, follower, other) = cluster.leader_and_followers();
+        cluster.outcome(follower, "before").unwrap();
+        cluster.storage(leader).set_shortage(Some(shortage));
+        cluster.outcome(leader, "this write finds out").unwrap();
+        let refusal = NotDone::LeaderFull { leader: NodeId::new(leader), shortage };
+        let (from, to) = (cluster.executor.clock(), cluster.executor.clock());
+        let begun = raftlet::Clock::now(&from).time;
+        for id in [follower, other, follower] {
+            assert_eq!(cluster.outcome(id, "refused"), Err(refusal.clone().into()));
+        }
+        let took = raftlet::Clock::now(&to).time.since(begun);
+        assert!(took < 100_000_000, "virtual time until the first pause: {took}");
+        cluster.storage(leader).set_shortage(None);
+        cluster.run_ms(300);
+        assert_eq!(cluster.outcome(follower, "after"), Ok(3), "by itself");
+        assert_eq!(cluster.settled(), ["before", "this write finds out", "after"]);
+    }
+}
+
+#[test]
+fn a_forward_that_is_in_the_log_already_is_not_refused_for_certain() {
+    let cluster = Cluster::voters(3);
+    let (leader, follower, _) = cluster.leader_and_followers();
+    cluster.outcome(follower, "before").unwrap();
+    cluster.storage(leader).set_shortage(Some(Shortage::Device));
+    // Neither its reply nor its entry gets through before it is sent again.
+    let sent = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&sent);
+    cluster.network.set_filter(move |from, _, incoming| match incoming.message.body {
+        Body::Forward(_) => {
+            counted.set(counted.get() + 1);
+            true
+        }
+        Body::ForwardReply(_) => counted.get() > 1,
+        Body::Append(_) => from != NodeId::new(leader) || counted.get() > 1,
+        _ => true,
+    });
+    assert_eq!(cluster.outcome(follower, "once"), Ok(2));
+    assert!(sent.get() > 1, "it was not sent again");
+    let refused = cluster.live(leader).shard.status().counters.appends_refused;
+    assert!(refused > 0, "the leader had room");
+    assert_eq!(cluster.settled(), ["before", "once"]);
+}
+
+#[test]
+fn a_snapshot_that_finds_no_room_at_its_member_leaves_nothing_and_comes_when_there_is_some() {
+    let mut cluster = Cluster::with(3, 1, |options| {
+        options.snapshot_log_entries = 50;
+        options.snapshot_tail_entries = 5;
+    });
+    let (leader, behind, _) = cluster.leader_and_followers();
+    cluster.kill(behind);
+    for n in 0..400 {
+        cluster.outcome(leader, &n.to_string()).unwrap();
+    }
+    cluster.start(behind);
+    cluster.storage(behind).fill();
+    cluster.run_ms(20_000);
+    let counters = cluster.live(behind).shard.status().counters;
+    assert!((3..30).contains(&counters.snapshots_not_received), "{counters:?}");
+    assert!(cluster.live(behind).ended.borrow().is_none(), "it has ended");
+    assert_eq!(cluster.group(behind).status().halted, None);
+    assert_eq!(cluster.outcome(leader, "the others go on"), Ok(401));
+    cluster.storage(behind).repair();
+    cluster.run_ms(5_000);
+    assert_eq!(cluster.settled().len(), 401);
+    assert!(cluster.group(behind).status().counters.snapshots_installed > 0);
 }
 
 #[test]

@@ -27,7 +27,7 @@ use crate::shard::replica::{Sizes, SizesOfAll};
 use crate::shard::timing::Timing;
 use crate::status::ClientsStatus;
 use raftlet::core::Role;
-use raftlet::{NotDone, ProposeError, ReadError};
+use raftlet::{NotDone, ProposeError, ReadError, Shortage};
 use raftlet_kv::{
     Command, Connection, Failure, GroupIndex, Limits, NodeInfo, Outcome, Password, Query, Refusals,
     Scripts, Setting, Share, SlotMap, Ticket,
@@ -443,6 +443,12 @@ fn outcome_of_proposal(error: ProposeError) -> Outcome {
         NotDone::NoLeader | NotDone::NotLeader { .. } => Outcome::Failed(Failure::NoLeader),
         NotDone::NoSpace => Outcome::Failed(Failure::DiskFull),
         NotDone::LogFull => Outcome::Failed(Failure::LogFull),
+        NotDone::LeaderFull { leader, shortage: Shortage::Device } => {
+            Outcome::Failed(Failure::LeaderDiskFull { node: leader.get() })
+        }
+        NotDone::LeaderFull { leader, shortage: Shortage::Limit } => {
+            Outcome::Failed(Failure::LeaderLogFull { node: leader.get() })
+        }
         NotDone::Exhausted => Outcome::Failed(Failure::Exhausted),
         NotDone::Stopped => Outcome::Failed(Failure::ShuttingDown),
         NotDone::NotMember => Outcome::Failed(Failure::Removed),
@@ -466,7 +472,8 @@ fn outcome_of_read(error: &ReadError) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::{outcome_of_proposal, outcome_of_read};
-    use raftlet::{NotDone, ProposeError, ReadError, Unknown};
+    use raftlet::core::NodeId;
+    use raftlet::{NotDone, ProposeError, ReadError, Shortage, Unknown};
     use raftlet_kv::{Failure, Outcome};
 
     fn text(outcome: &Outcome) -> String {
@@ -489,6 +496,8 @@ mod tests {
             NotDone::Stopped,
             NotDone::NoSpace,
             NotDone::LogFull,
+            NotDone::LeaderFull { leader: NodeId::new(2), shortage: Shortage::Device },
+            NotDone::LeaderFull { leader: NodeId::new(2), shortage: Shortage::Limit },
             NotDone::Exhausted,
             NotDone::NotMember,
         ];

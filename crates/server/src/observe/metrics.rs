@@ -195,6 +195,8 @@ impl Metrics {
         let (fills, counters) = (&self.shard.snapshots, &self.shard.counters);
         out.counter("snapshots_taken_total", "Written down here.", counters.snapshots_taken);
         out.counter("snapshots_failed_total", "Not written.", counters.snapshots_failed);
+        let refused = counters.snapshots_not_received;
+        out.counter("snapshots_not_received_total", "Of leaders, and not taken here.", refused);
         out.gauge("snapshots_taking", "Being written down.", fills.taking);
         out.gauge("snapshots_taking_max", "Their limit.", fills.taking_max);
         out.gauge("snapshots_due", "Wait to be written down.", fills.takes_waiting);

@@ -11,7 +11,7 @@ use crate::process::clock::TokioClock;
 use crate::shard::replica::Replica;
 use raftlet::core::{Entries, GroupId, HardState, Index};
 use raftlet::{
-    GroupInfo, Histogram, LoadedLog, Pin, Ports, Shortage, SnapshotInfo, SnapshotMeta, Spawn,
+    GroupInfo, Histogram, LoadedLog, Pin, Ports, Room, Shortage, SnapshotInfo, SnapshotMeta, Spawn,
     Storage, StorageError, WriteBatch,
 };
 use raftlet_log::{LogSnapshotReader, LogSnapshotWriter, RealDisk, ShardLog};
@@ -142,6 +142,10 @@ impl Storage for SharedLog {
 
     fn pins(&self) -> Vec<Pin> {
         self.0.pins()
+    }
+
+    fn room(&self) -> Room {
+        self.0.room()
     }
 
     fn shortage(&self) -> Option<Shortage> {

@@ -199,6 +199,54 @@ fn nodes_whose_disks_others_have_filled_vote_read_start_and_go_on_when_there_is_
     }
 }
 
+/// Writes at the leader while others take all room on these disks, until it ends
+/// as wanted.
+fn write_until(
+    cluster: &Cluster,
+    disks: &[&SmallDisk],
+    what: &str,
+    is_wanted: impl Fn(&Result<(), String>) -> bool,
+) {
+    let large = "v".repeat(100_000);
+    let mut sent = 0;
+    wait_until(what, || {
+        disks.iter().for_each(|disk| disk.grab());
+        sent += 1;
+        is_wanted(&write(cluster, "k", &format!("{sent} {large}")))
+    });
+}
+
+#[test]
+fn a_leader_on_a_full_disk_is_named_to_clients_of_other_nodes_and_replaced_when_it_dies() {
+    let Some((mut cluster, disks)) = on_small_disks(3, 64) else { return };
+    cluster.flags(&["--log-disk-mib", "16"]);
+    cluster.start_all();
+    cluster.wait_ready();
+    let full = cluster.leader();
+    let named = format!("TRYAGAIN the disk that holds the log of node {}, which leads,", full + 1);
+    write_until(&cluster, &[&disks[full]], "the leader has no room", |written| {
+        written
+            .as_ref()
+            .is_err_and(|text| text.starts_with("TRYAGAIN the disk that holds the log is"))
+    });
+    for at in [(full + 1) % 3, (full + 2) % 3] {
+        let mut client = cluster.client(at);
+        wait_until("another node's client is told which disk is full", || {
+            disks[full].grab();
+            let reply = client.ask(&["SET", "small", "1"]);
+            let text = error_text(&reply);
+            assert!(reply == Reply::OK || text.starts_with(&named), "{reply:?}");
+            reply != Reply::OK
+        });
+    }
+    cluster.kill(full);
+    wait_until("writes go on without it", || write(&cluster, "k", "without").is_ok());
+    cluster.start(full);
+    disks[full].give_back();
+    cluster.wait_ready();
+    assert_eq!(cluster.client(full).ask(&["GET", "k"]), bulk("without"));
+}
+
 #[test]
 fn a_log_that_has_filled_its_disk_frees_it_by_itself() {
     let Some((mut cluster, _disks)) = on_small_disks(1, 64) else { return };

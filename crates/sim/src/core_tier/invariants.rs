@@ -91,7 +91,7 @@ claims! {
     ACKS_ARE_FENCED = "W06" "acks of an earlier membership move no match index";
     PREFERRED_LEADS = "W07" "when faults end, whoever should lead rather takes over, and it stays so";
     NAMES_WHO_DIFFERS = "W08" "a digest that differs is named within an interval, and no other";
-    LEADS_OR_CAMPAIGNS = "W09" "who leads does not campaign";
+    LEADS_OR_CAMPAIGNS = "W10" "who leads does not campaign";
     NO_PANIC = "W03" "no input makes a core panic";
     STARTS = "W04" "a core starts on whatever survived";
 }

@@ -3,13 +3,14 @@
 //! A part is acknowledged when it is written, and written when its turn comes:
 //! at most a few wait. What the head promised of the whole is compared when all
 //! is there (rule 11). A transfer that is replaced by another, or is no news any
-//! more, leaves nothing behind.
+//! more, leaves nothing behind; nor does one that storage has no room for,
+//! which is begun anew after a rest.
 
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-use crate::port::{GroupInfo, Ports, SnapshotMeta, SnapshotWriter, Spawn, Storage};
+use crate::port::{GroupInfo, Ports, SnapshotMeta, SnapshotWriter, Spawn, Storage, StorageError};
 use crate::shard::Shared;
 use crate::shard::act::Task;
 use crate::shard::state::Completion;
@@ -33,19 +34,26 @@ impl<P: Ports> Shared<P> {
     }
 
     /// `None`: given up; the leader begins anew if it is still needed.
-    async fn receive(&self, of: (Slot, u64), group: GroupInfo) -> Option<SnapshotMeta> {
-        let first = self.next_part(of).await?;
-        let head = Head::decode(first.last, first.bytes)?;
+    ///
+    /// # Errors
+    /// Why storage did not take it.
+    async fn receive(
+        &self,
+        of: (Slot, u64),
+        group: GroupInfo,
+    ) -> Result<Option<SnapshotMeta>, StorageError> {
+        let Some(first) = self.next_part(of).await else { return Ok(None) };
+        let Some(head) = Head::decode(first.last, first.bytes) else { return Ok(None) };
         let parts = u64::from(head.info.chunks) + 1;
-        let mut writer = self.storage.create_snapshot(group, &head.meta).await.ok()?;
+        let mut writer = self.storage.create_snapshot(group, &head.meta).await?;
         self.written(of, parts);
         while writer.chunks_written() < head.info.chunks {
-            let part = self.next_part(of).await?;
-            writer.write(part.bytes).await.ok()?;
+            let Some(part) = self.next_part(of).await else { return Ok(None) };
+            writer.write(part.bytes).await?;
             self.written(of, parts);
         }
-        let info = writer.finish().await.ok()?;
-        (info == head.info).then_some(head.meta)
+        let info = writer.finish().await?;
+        Ok((info == head.info).then_some(head.meta))
     }
 
     fn written(&self, of: (Slot, u64), parts: u64) {
