@@ -123,7 +123,7 @@ mutants! {
     56 "M56" sim "I37" "a read is confirmed by a round begun before it";
     57 "M57" driver "I41" "a read runs before its index is applied";
     58 "M58" sim "I37" "reads are served before an own entry is committed";
-    59 "M59" sim "I39" "a lease counts from the answer's arrival";
+    59 "M59" core "I39" "a lease counts from the answer's arrival";
     60 "M60" sim "I39" "a lease has no margin for clocks that differ";
     61 "M61" sim "I39" "a lease is kept while leadership is handed over";
     62 "M62" sim "I37" "a lease that was there is not looked at again";
