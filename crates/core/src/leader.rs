@@ -362,8 +362,15 @@ impl Leader {
     pub(crate) fn next_deadline(&self, state: &State) -> Option<Time> {
         let round = self.reads.round();
         let mut next = state.stall_at().unwrap_or(Time::MAX);
+        let mut has_lost = false;
         for peer in &self.peers {
             next = next.min(peer.due_at(state, round));
+            has_lost |= peer.has_lost_tail();
+        }
+        // Those answer and count for nothing: no silence would show that a
+        // quorum is missing, for the rest of the term (rule 4).
+        if has_lost && !self.has_quorum(state) {
+            return Some(state.time());
         }
         if self.transfer.is_some() || self.change.is_some() || self.preference.is_any() {
             next = next.min(self.next_rare_deadline(state));
