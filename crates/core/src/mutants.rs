@@ -94,7 +94,7 @@ mutants! {
     22 "M22" sim "I16" "an ack's match is taken from what was sent";
     23 "M23" core "I16" "who lost what it had acknowledged counts again";
     24 "M24" core "I56" "a late refusal takes back what was sent since";
-    25 "M25" sim "I16" "acks of earlier terms count";
+    25 "M25" core "I16" "acks of earlier terms count";
     26 "M26" sim "I56" "from a log that is all compacted no snapshot is sent";
     27 "M27" sim "I56" "an ack frees one message's share of the window";
     28 "M28" sim "I15" "a heartbeat proves the whole log";
@@ -110,7 +110,7 @@ mutants! {
     38 "M38" sim "I26" "a change is taken while one is not committed";
     39 "M39" sim "I29" "truncation leaves the configuration that it removes";
     40 "M40" sim "I32" "a snapshot's configuration is not taken over";
-    41 "M41" sim "I29" "configurations of the log before outlive a snapshot";
+    41 "M41" core "I29" "configurations of the log before outlive a snapshot";
     42 "M42" sim "I28" "a leader that was removed counts itself";
     43 "M43" sim "I26" "a change is taken before an own entry is committed";
     44 "M44" sim "W05" "a learner votes before it has caught up";
@@ -123,7 +123,7 @@ mutants! {
     56 "M56" sim "I37" "a read is confirmed by a round begun before it";
     57 "M57" driver "I41" "a read runs before its index is applied";
     58 "M58" sim "I37" "reads are served before an own entry is committed";
-    59 "M59" sim "I39" "a lease counts from the answer's arrival";
+    59 "M59" core "I39" "a lease counts from the answer's arrival";
     60 "M60" sim "I39" "a lease has no margin for clocks that differ";
     61 "M61" sim "I39" "a lease is kept while leadership is handed over";
     62 "M62" sim "I37" "a lease that was there is not looked at again";

@@ -152,6 +152,11 @@ async fn fred_client(
     let config = fred::types::config::Config::from_url(&format!("{scheme}://127.0.0.1:{port}"))?;
     let mut builder = fred::types::Builder::from_config(config);
     builder.with_connection_config(|config| config.max_command_attempts = 1);
+    // Without these it waits forever for a node that it has lost.
+    builder.with_performance_config(|config| {
+        config.default_command_timeout = Duration::from_secs(5);
+    });
+    builder.set_policy(fred::types::config::ReconnectPolicy::new_constant(0, 100));
     let client = builder.build()?;
     client.init().await?;
     Ok(client)
