@@ -8,11 +8,11 @@
 //! (docs/wire.md, hello).
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use crate::free_port::free_port;
+use crate::free_port::free_door;
 use crate::hosts::Links;
 
 /// Bytes of a frame's header, and where in a hello's body the dialler's node
@@ -46,8 +46,7 @@ impl Proxies {
     pub(crate) fn before(peers: &[u16]) -> Self {
         let cuts = Arc::<Cuts>::default();
         let ports = peers.iter().enumerate().map(|(to, peer)| {
-            let port = free_port();
-            let door = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+            let (door, port) = free_door();
             let (peer, cuts) = (*peer, Arc::clone(&cuts));
             thread::spawn(move || {
                 for stream in door.incoming().flatten() {
