@@ -335,7 +335,8 @@ impl<D: Disk> Shared<D> {
                         self.do_chores().await;
                         continue;
                     }
-                    if self.give_way(self.step_bytes(need.whole()), need.share).await {
+                    let missing = self.state.borrow().missing_for(need);
+                    if self.give_way(offset_of(missing), need.share).await {
                         continue;
                     }
                     return Err(self.no_space(need.blocks, error.to_string()));
@@ -403,6 +404,12 @@ impl Need {
     /// Whether the batch has its place in a segment of this size.
     pub(crate) fn fits<D: Disk>(&self, segment: &Segment<D>, next_block: u32) -> bool {
         next_block.saturating_add(self.blocks + MARK_BLOCKS) <= segment.blocks
+    }
+
+    /// Up to where a segment is written that has room for it from `next_block`
+    /// on.
+    pub(crate) fn end(&self, next_block: u32) -> u32 {
+        next_block + self.blocks + MARK_BLOCKS + self.reserve
     }
 
     /// Blocks of a segment that starts with the batch.

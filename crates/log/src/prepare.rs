@@ -28,7 +28,7 @@ use crate::disk::{Disk, DiskError, Reach};
 use crate::names;
 use crate::scan::offset_of;
 use crate::segment::{self, FIRST_BLOCK, Head};
-use crate::shard_log::{Chore, Segment, ShardLog, Shared};
+use crate::shard_log::{Chore, Segment, ShardLog, Shared, State};
 use crate::width::{u64_from, usize_from};
 use raftlet::core::Time;
 use raftlet::{Clock, StorageError};
@@ -223,29 +223,26 @@ impl<D: Disk> Shared<D> {
         }
     }
 
-    /// One large step towards room for a batch; called inside the gate.
+    /// One step towards room for a batch, a large one where the device has room;
+    /// called inside the gate.
     pub(crate) async fn prepare_for(&self, need: &Need) -> Result<(), DiskError> {
-        let target = {
+        let (target, blocks) = {
             let mut state = self.state.borrow_mut();
-            let fits = need.fits(&state.active, state.next_block);
-            if fits && state.active.written < state.active.blocks {
-                Some(Target::Active)
-            } else {
+            let is_refused = state.reserve.is_refused;
+            let target = state.target_for(need);
+            if target != Some(Target::Active) {
                 if let Some(small) = state.next.take_if(|next| next.blocks < need.whole()) {
                     state.discard(&small);
                 }
                 if let Some(fresh) = &mut state.fresh {
                     fresh.blocks = fresh.blocks.max(need.whole());
                 }
-                match (&state.next, &state.fresh) {
-                    (Some(_), _) => Some(Target::Next),
-                    (None, Some(_)) => Some(Target::Fresh),
-                    (None, None) => None,
-                }
             }
+            let target = state.target_for(need);
+            (target, if is_refused { state.missing_for(need) } else { self.sizes.prepare })
         };
         match target {
-            Some(target) => self.step(target, self.sizes.prepare).await,
+            Some(target) => self.step(target, blocks).await,
             None => self.make_fresh(need.whole()).await,
         }
     }
@@ -296,7 +293,9 @@ impl<D: Disk> Shared<D> {
         let number = segment.number;
         self.fill(&mut segment, blocks).await?;
         let gathered = segment.filled - segment.written;
-        if gathered >= self.sizes.prepare || segment.filled == segment.blocks {
+        // On a full device nobody waits for more to gather.
+        let is_urgent = self.state.borrow().reserve.is_refused && segment.filled > FIRST_BLOCK;
+        if gathered >= self.sizes.prepare || is_urgent || segment.filled == segment.blocks {
             if target == Target::Fresh {
                 self.publish(&mut segment).await?;
                 let mut state = self.state.borrow_mut();
@@ -393,6 +392,29 @@ impl<D: Disk> Shared<D> {
                     self.remove_snapshot(group, last).await
                 }
             };
+        }
+    }
+}
+
+impl<D: Disk> State<D> {
+    /// Where a batch will go, if that was begun.
+    fn target_for(&self, need: &Need) -> Option<Target> {
+        let fits = need.fits(&self.active, self.next_block);
+        match (&self.next, &self.fresh) {
+            _ if fits && self.active.written < self.active.blocks => Some(Target::Active),
+            (Some(_), _) => Some(Target::Next),
+            (None, Some(_)) => Some(Target::Fresh),
+            (None, None) => None,
+        }
+    }
+
+    /// Blocks that are not written yet of what a batch needs.
+    pub(crate) fn missing_for(&self, need: &Need) -> u32 {
+        let filled = |segment: &Option<Segment<D>>| segment.as_ref().map_or(0, |it| it.filled);
+        match self.target_for(need) {
+            Some(Target::Active) => need.end(self.next_block).saturating_sub(self.active.filled),
+            Some(Target::Next) => need.whole().saturating_sub(filled(&self.next)),
+            Some(Target::Fresh) | None => need.whole().saturating_sub(filled(&self.fresh)),
         }
     }
 }

@@ -31,9 +31,11 @@ const STEP_BYTES: u64 = 256 << 10;
 /// Who asks the reserve to give way, and how much of its base stays for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Share {
-    /// A snapshot, or records written again: half.
+    /// Records written again, and entries that come in at any time: half.
     Half,
-    /// Entries that were on their way: a quarter.
+    /// A snapshot, and entries that were on their way: a quarter. Which of them
+    /// comes first does not matter: a snapshot that is finished frees the log, one
+    /// that finds no room gives back what it took.
     Quarter,
     /// A snapshot of what the log lacks: an eighth. While it is missing the member
     /// cannot be counted for anything, and it sets the whole old log free.
@@ -102,14 +104,13 @@ impl<D: Disk> Reserve<D> {
         whole_blocks(self.base.saturating_add(largest).saturating_add(largest / 4))
     }
 
-    /// What entries may have that leave this share: all of it for a snapshot of
-    /// the largest size, or none.
+    /// What entries may have that leave this share, and room for a snapshot of
+    /// the largest size besides: without one a member that is short would not come
+    /// on.
     pub(crate) fn beyond(&self, share: Share) -> u64 {
-        let stays = match share {
-            Share::Half => self.wanted().saturating_sub(self.base - share.stays(self.base)),
-            // It gives way in steps.
-            less => less.stays(self.base) + STEP_BYTES,
-        };
+        let snapshot = self.wanted().saturating_sub(self.base);
+        // It gives way in steps.
+        let stays = share.stays(self.base) + snapshot + STEP_BYTES;
         self.held.saturating_sub(stays)
     }
 

@@ -8,7 +8,6 @@ use crate::disk::{Disk, DiskError};
 use crate::names::RESERVE_NAME;
 use crate::options::Sizes;
 use crate::reserve::{Share, cut_to, whole_blocks};
-use crate::scan::offset_of;
 use crate::segment::FIRST_BLOCK;
 use crate::shard_log::{Shared, State};
 use crate::width::u64_from;
@@ -155,10 +154,5 @@ impl<D: Disk> Shared<D> {
             self.state.borrow_mut().reserve.held = wanted;
         }
         result
-    }
-
-    /// Bytes of a segment that begins with `blocks`.
-    pub(crate) fn step_bytes(&self, blocks: u32) -> u64 {
-        offset_of(blocks.max(self.sizes.prepare))
     }
 }

@@ -4,7 +4,7 @@
 //! a member lacks of it is bounded, and without it no term of a next leader can
 //! begin with this member. So as much of it is taken as storage says that it has
 //! room for, again and again as the log behind it is let go; and once in a
-//! shortage a little of what is kept for a snapshot, which may be all it takes.
+//! shortage a little more, which may be all it takes.
 //!
 //! Invariants
 //! - What was appended before room became short is still written: a member whose
@@ -24,8 +24,9 @@ const ASK_NS: u64 = 200_000_000;
 /// storage while room is short. Well below what storage has reserved, also where
 /// it has just noticed.
 const SHORT_APPEND_BYTES_MAX: usize = 1 << 20;
-/// What an entry counts at least: a block of a log that was written alone.
-const SHORT_APPEND_BYTES_MIN: usize = 4 << 10;
+/// What an append counts besides its bytes: blocks of a log at both its ends,
+/// where it is written alone.
+const SHORT_APPEND_BYTES_MORE: usize = 8 << 10;
 
 /// What is known of room.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub(crate) struct Space {
     pinned: usize,
     /// Bytes of entries that leaders may still bring until storage is asked again.
     appends_left: usize,
-    /// The same of what is kept for a snapshot.
+    /// The same of what is kept for bad days.
     advance_left: usize,
     /// How much of that may still be had in this shortage.
     advance: usize,
@@ -56,8 +57,8 @@ impl Default for Space {
 }
 
 impl Space {
-    /// Bytes that storage has room for beyond those on their way: beside a
-    /// snapshot's, and in all. Told before what it has said.
+    /// Bytes that storage has room for beyond those on their way: at any time,
+    /// and in all. Told before what it has said.
     pub(crate) fn on_room(&mut self, shortage: Option<Shortage>, free: usize, in_all: usize) {
         let begins = self.shortage.is_none() && shortage.is_some();
         if begins || free >= SHORT_APPEND_BYTES_MAX {
@@ -110,7 +111,7 @@ impl Space {
             // election ends.
             Body::Append(append) if !brings_commands(append) => false,
             Body::Append(append) => {
-                let bytes = append.entries.bytes_len().max(SHORT_APPEND_BYTES_MIN);
+                let bytes = append.entries.bytes_len().saturating_add(SHORT_APPEND_BYTES_MORE);
                 !self.takes(bytes)
             }
             _ => false,

@@ -174,7 +174,7 @@ impl<D: Disk> Shared<D> {
         let is_held = state.groups.get(&group).is_some_and(|index| {
             index.base == last || index.term_at(last.index) == Some(last.term)
         });
-        if is_held { Share::Half } else { Share::Eighth }
+        if is_held { Share::Quarter } else { Share::Eighth }
     }
 }
 

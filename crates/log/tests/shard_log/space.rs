@@ -432,10 +432,37 @@ fn what_room_promises_is_kept_at_every_fill_level_beside_votes_and_a_snapshot() 
 }
 
 #[test]
+fn entries_get_all_that_room_promises_of_the_reserve_and_leave_a_snapshot_its_room() {
+    const TAKES_BYTES: u64 = 4 * BLOCK as u64;
+    // More than the reserve has left is prepared at once where there is room.
+    let options = LogOptions { prepare_bytes: 1 << 20, segment_bytes_max: 4 << 20, ..kept() };
+    let (lived, begun) = lived_in(&options);
+    let mut taken = 0;
+    for kept_bytes in (RESERVE_BYTES / 4..RESERVE_BYTES / 2).step_by(150_000) {
+        let (disk, mut model) = (lived.fork(), begun.clone());
+        disk.kill();
+        disk.put("RESERVE", Some(vec![0; usize::try_from(kept_bytes).unwrap()]));
+        disk.set_capacity(Some(disk_bytes(&disk)));
+        let log = open(&disk, &options);
+        assert_eq!(log.shortage(), Some(Shortage::Device));
+        while log.room().in_all >= TAKES_BYTES {
+            append(&log, &mut model);
+            taken += 1;
+        }
+        // Others take what was given up and not used.
+        disk.set_capacity(Some(disk_bytes(&disk)));
+        let_go(&log, &mut model);
+        put(&log, &mut model, Change::of(2).vote(10, 1));
+        assert_eq!((log.poison(), block_on(held(&log)).unwrap()), (None, model));
+    }
+    assert!(taken > 100, "{taken}");
+}
+
+#[test]
 fn a_snapshot_of_what_the_log_lacks_has_room_where_its_own_has_none_and_leaves_some_for_votes() {
     let (disk, mut model) = lived_in(&kept());
     disk.kill();
-    disk.put("RESERVE", Some(vec![0; usize::try_from(RESERVE_BYTES / 4).unwrap()]));
+    disk.put("RESERVE", Some(vec![0; usize::try_from(RESERVE_BYTES / 6).unwrap()]));
     disk.set_capacity(Some(disk_bytes(&disk)));
     let log = open(&disk, &kept());
     tidy(&log);

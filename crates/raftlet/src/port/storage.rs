@@ -60,9 +60,10 @@ pub struct Pin {
 /// Room for entries while there is a shortage, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// Beside what is kept for a snapshot that lets the log go.
+    /// At any time.
     pub free: u64,
-    /// All that entries may have; at least `free`.
+    /// All that entries may have, which leaves room for a snapshot that lets the
+    /// log go; at least `free`.
     pub in_all: u64,
 }
 

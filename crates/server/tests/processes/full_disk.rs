@@ -239,6 +239,44 @@ fn a_leader_on_a_full_disk_is_named_to_clients_of_other_nodes_and_replaced_when_
 }
 
 #[test]
+fn two_members_that_were_full_one_after_the_other_serve_reads_when_the_third_is_lost() {
+    let Some((mut cluster, disks)) = on_small_disks(3, 64) else { return };
+    cluster.flags(&["--log-disk-mib", "16", "--propose-timeout-ms", "1000"]);
+    cluster.start_all();
+    cluster.wait_ready();
+    let leader = cluster.leader();
+    let (first, second) = ((leader + 1) % 3, (leader + 2) % 3);
+    let large = "v".repeat(100_000);
+    disks[first].grab();
+    wait_until("the first one is full and the others go on", || {
+        write(&cluster, "k", &large).unwrap();
+        shortage(&cluster, first).is_some()
+    });
+    for number in 0..20 {
+        write(&cluster, "k", &format!("{number} {large}")).unwrap();
+    }
+    disks[second].grab();
+    wait_until("no majority has room", || {
+        // Refused or unknown when neither of the two takes it any more.
+        let _ = write(&cluster, "k", &large);
+        shortage(&cluster, second).is_some()
+    });
+    cluster.kill(leader);
+    for at in [first, second] {
+        wait_until("reads are served by those that are full", || {
+            matches!(cluster.client(at).ask(&["GET", "k"]), Reply::Bulk(_))
+        });
+    }
+    [first, second].iter().for_each(|at| disks[*at].give_back());
+    cluster.start(leader);
+    wait_until("writes go on by themselves", || write(&cluster, "k", "after").is_ok());
+    cluster.wait_ready();
+    for at in 0..3 {
+        assert_eq!(cluster.client(at).ask(&["GET", "k"]), bulk("after"));
+    }
+}
+
+#[test]
 fn a_log_that_has_filled_its_disk_frees_it_by_itself() {
     let Some((mut cluster, _disks)) = on_small_disks(1, 64) else { return };
     // Aimed at is more than there is, and snapshots come by no limit of theirs.
