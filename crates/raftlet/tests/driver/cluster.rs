@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -14,7 +16,7 @@ use raftlet::core::{
 };
 use raftlet::memory::{Executor, ManualDetector, MemoryPorts, MemoryStorage, Network, Owner};
 use raftlet::{
-    ApplyError, ChunkError, ChunkSource, Command, Group, NodeSeat, OpenError, PortSet,
+    ApplyError, ChunkError, ChunkSource, Clock, Command, Group, NodeSeat, OpenError, PortSet,
     ProposeError, Proposing, Shard, ShardError, ShardOptions, Spawn, StateMachine,
 };
 
@@ -29,6 +31,10 @@ pub(crate) struct Ledger {
     /// What it says that it has applied durably.
     pub(crate) has_applied: Index,
 }
+
+/// Virtual time in which every proposal of these tests must have ended: without
+/// it a test of a group that is stuck would never fail.
+const OUTCOME_WITHIN: Duration = Duration::from_secs(600);
 
 /// Lines of a ledger in one chunk of its snapshot.
 pub(crate) const LINES_PER_CHUNK: usize = 10;
@@ -78,7 +84,7 @@ impl StateMachine for Ledger {
         commands: &[Command<'_>],
         responses: &mut Vec<usize>,
     ) -> Result<(), ApplyError> {
-        std::future::poll_fn(|cx| {
+        poll_fn(|cx| {
             if !self.switches.is_stuck.get() {
                 return Poll::Ready(());
             }
@@ -324,7 +330,16 @@ impl Cluster {
 
     /// Proposes and waits for the outcome.
     pub(crate) fn outcome(&self, id: u64, line: &str) -> Result<usize, ProposeError> {
-        self.executor.block_on(self.propose(id, line))
+        let clock = self.executor.clock();
+        let end = clock.now().time.after(OUTCOME_WITHIN);
+        let mut proposing = Box::pin(self.propose(id, line));
+        let mut giving_up = pin!(clock.sleep_until(end));
+        self.executor.block_on(poll_fn(|context| {
+            let outcome = proposing.as_mut().poll(context);
+            let is_late = giving_up.as_mut().poll(context).is_ready();
+            assert!(outcome.is_ready() || !is_late, "no outcome in {OUTCOME_WITHIN:?}");
+            outcome
+        }))
     }
 
     /// What a node's machine has applied, by a linearizable read.
