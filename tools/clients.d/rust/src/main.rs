@@ -56,6 +56,7 @@ impl Count {
             "Timeout",
             "Disconnected",
             "Canceled",
+            "end of file",
         ]) {
             self.unknown += 1;
         } else {
@@ -142,7 +143,8 @@ fn endure_with<C: Commands>(
             }
         }
     }
-    count.judge(connection.get(&key)?)
+    // The one at hand may be to a node that was killed meanwhile.
+    count.judge(connect()?.get(&key)?)
 }
 
 async fn fred_client(
