@@ -243,6 +243,9 @@ pub(crate) struct MemberStatus {
     /// Who should lead rather: the higher; 0 from nodes that do not tell.
     #[serde(default)]
     pub(crate) priority: u8,
+    /// It told the leader that its log is short of room. Known to a leader.
+    #[serde(default)]
+    pub(crate) short_of_room: bool,
 }
 
 impl NodeStatus {
@@ -340,7 +343,7 @@ impl NodeStatus {
             }
             for member in &group.members {
                 text.push_str(&format!(
-                    "         node {:<4} {:<6} match {}\n",
+                    "         node {:<4} {:<6} match {}{}\n",
                     member.node_id,
                     if member.alive { "alive" } else { "silent" },
                     if member.match_index == 0 {
@@ -348,6 +351,7 @@ impl NodeStatus {
                     } else {
                         member.match_index.to_string()
                     },
+                    if member.short_of_room { ", short of room" } else { "" },
                 ));
             }
         }

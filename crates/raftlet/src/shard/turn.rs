@@ -256,7 +256,7 @@ impl<M: StateMachine> State<M> {
             if self.space.refuses(is_full, &message) {
                 self.counters.appends_refused += 1;
                 if let Some(shortage) = shortage {
-                    member.core.refuse_forward(now, from, &message, shortage);
+                    member.core.refuse(now, from, &message, shortage);
                 }
                 continue;
             }
@@ -377,11 +377,15 @@ impl<M: StateMachine> State<M> {
 
     /// Drains a member and does what its output says, from top to bottom.
     fn obey(&mut self, now: Now, slot: Slot) {
+        let is_short = self.shortage().is_some();
         let Some(member) = self.members.get_mut(slot) else {
             return;
         };
         member.core.drain(&mut self.output);
         let out = &mut self.output;
+        if is_short {
+            out.messages.iter_mut().for_each(|envelope| envelope.message.tell_shortage());
+        }
         if let Some(persist) = out.persist.take() {
             let of = (member.group, member.core.seat().generation);
             let is_leader = member.core.role() == Role::Leader;
@@ -429,6 +433,7 @@ impl<M: StateMachine> State<M> {
                     let ended = self.transfers.on_failure(slot, why);
                     self.due.transfers_ended.extend(ended);
                 }
+                Event::QuorumRoom { is_short } => self.counters.quorum_full += u64::from(is_short),
                 Event::Diverged(_) | Event::Truncated { .. } | Event::Refilled => {}
             }
         }
