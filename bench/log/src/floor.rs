@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 
-use crate::way::{HEADER_BYTES, PAYLOAD_BYTES, Payloads, Point, Told, Way};
+use crate::way::{HEADER_BYTES, PAYLOAD_BYTES, Point, Told, Way};
+use bench_log::Payloads;
 
 const BLOCK: usize = 4096;
 const FILE_BYTES: usize = 64 << 20;
@@ -45,7 +46,7 @@ impl Floor {
             file,
             buffer: vec![0; bytes + BLOCK],
             bytes,
-            payloads: Payloads::new(),
+            payloads: Payloads::new(PAYLOAD_BYTES),
             batch: point.batch,
             offset: 0,
             told: Told::default(),
