@@ -29,7 +29,9 @@ impl Groups {
         self.indexes.len()
     }
 
-    fn place(&self, group: GroupId) -> Option<usize> {
+    /// Where a group is, for as long as this lives.
+    #[inline]
+    pub(crate) fn place(&self, group: GroupId) -> Option<usize> {
         if let Some((latest, place)) = self.latest.get()
             && latest == group
         {
@@ -38,6 +40,16 @@ impl Groups {
         let place = self.finder.find(group)?;
         self.latest.set(Some((group, place)));
         Some(usize_from(u64::from(place)))
+    }
+
+    #[inline]
+    pub(crate) fn at(&self, place: usize) -> Option<&GroupIndex> {
+        self.indexes.get(place)
+    }
+
+    #[inline]
+    pub(crate) fn at_mut(&mut self, place: usize) -> Option<&mut GroupIndex> {
+        self.indexes.get_mut(place)
     }
 
     pub(crate) fn get(&self, group: &GroupId) -> Option<&GroupIndex> {

@@ -5,7 +5,8 @@
 //! read, so that a batch counts whole or not at all. A frame that is a batch of
 //! its own, as nearly all are, is taken in record by record.
 //!
-//! Not here: what lost frames held (`recovery/loss.rs`).
+//! Not here: records of entries in a row (`recovery/together.rs`), what lost
+//! frames held (`recovery/loss.rs`).
 
 use bytes::Bytes;
 
@@ -16,9 +17,10 @@ use crate::frame::Payload;
 use crate::index::{FrameAt, Groups, Misfit};
 use crate::record::{Item, Record};
 use crate::recovery::losses::Losses;
+use crate::recovery::together::{Found, TOGETHER_MAX};
 use crate::recovery::{RecoveryReport, misfit, unreadable_record};
 use crate::scan::{Frame, Scan, offset_of};
-use raftlet::core::{Chunk, Generation, GroupId, Index, LogId, Seal};
+use raftlet::core::{Chunk, ChunkRef, EntryError, Generation, GroupId, Index, LogId, Seal};
 
 /// Where the log ends so far: behind the last whole batch.
 #[derive(Debug, Default)]
@@ -58,8 +60,10 @@ impl Did {
             Self::Frame(payload) => payload,
         };
         let mut directory = Directory::default();
-        for record in payload.records().of_groups().flatten() {
-            record.note(&mut directory);
+        for raw in payload.walk().flatten().filter(|raw| !raw.is_of_log()) {
+            if let Ok(record) = payload.record(&raw) {
+                record.note(&mut directory);
+            }
         }
         directory
     }
@@ -137,7 +141,22 @@ impl Cursor {
         frame: &Frame,
         report: &mut RecoveryReport,
     ) -> Result<(), OpenError> {
-        for record in frame.payload.records().of_groups() {
+        let mut entries = Vec::with_capacity(TOGETHER_MAX);
+        for raw in frame.payload.walk() {
+            if let Ok(raw) = &raw {
+                if raw.is_of_log() {
+                    continue;
+                }
+                if let Some(more) = raw.entries() {
+                    if entries.len() == TOGETHER_MAX {
+                        self.take_entries(scan, at, &mut entries, report)?;
+                    }
+                    entries.push(Found::new(more));
+                    continue;
+                }
+            }
+            self.take_entries(scan, at, &mut entries, report)?;
+            let record = raw.and_then(|raw| frame.payload.record(&raw));
             let record = record.map_err(|error| unreadable_record(scan, at.block, error))?;
             let Some(what) = self.verify(scan, at.block, record, report)? else {
                 continue;
@@ -149,6 +168,7 @@ impl Cursor {
             };
             result.map_err(|error| misfit(scan, at.block, group, error))?;
         }
+        self.take_entries(scan, at, &mut entries, report)?;
         self.did = Did::Frame(frame.payload.clone());
         self.last_frame = at.frame;
         self.end = at.end;
@@ -210,18 +230,31 @@ impl Cursor {
         match Chunk::decode(Seal::new(group, generation), first, len, bytes) {
             Ok(chunk) => Ok(Some(What::Item(Item::Entries { group, chunk }))),
             Err(error) => {
-                let last = Index::new(first.index.get().saturating_add(u64::from(len))).previous();
-                let entries = Some((first.index, last, first.term));
-                let trace = Trace { group, entries, ..Trace::default() };
-                let file = scan.name().to_owned();
-                self.losses.note(file, offset_of(block), error.to_string(), &[trace], report);
+                let trace = self.lost_entries(scan, block, (group, first, len), &error, report);
                 Ok(Some(What::Lost(trace)))
             }
         }
     }
 
+    /// Notes that entries are lost whose checksums do not hold.
+    pub(super) fn lost_entries<D: Disk>(
+        &mut self,
+        scan: &Scan<D>,
+        block: u32,
+        (group, first, len): (GroupId, LogId, u32),
+        error: &EntryError,
+        report: &mut RecoveryReport,
+    ) -> Trace {
+        let last = Index::new(first.index.get().saturating_add(u64::from(len))).previous();
+        let entries = Some((first.index, last, first.term));
+        let trace = Trace { group, entries, ..Trace::default() };
+        let file = scan.name().to_owned();
+        self.losses.note(file, offset_of(block), error.to_string(), &[trace], report);
+        trace
+    }
+
     /// A record of a group that began in a frame that is lost.
-    fn stray<D: Disk>(
+    pub(super) fn stray<D: Disk>(
         &mut self,
         scan: &Scan<D>,
         block: u32,
@@ -311,7 +344,7 @@ pub(crate) fn apply(groups: &mut Groups, item: &Item, at: &FrameAt) -> Result<()
             group.snapshot = Some(*last);
             Ok(())
         }
-        Item::Entries { chunk, .. } => group.append(chunk, at),
+        Item::Entries { chunk, .. } => group.append(&ChunkRef::from(chunk), at),
         Item::Moved { chunk, .. } => group.relocate(chunk, at),
         Item::Damage { harm, .. } => {
             group.harm = *harm;
