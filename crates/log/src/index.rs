@@ -8,7 +8,7 @@
 //!
 //! Invariants
 //! - The spans of a group cover exactly its log: from behind its base on.
-//! - A segment whose number is below `oldest_needed` of all groups holds nothing
+//! - A segment whose number is below `Groups::oldest_needed` holds nothing
 //!   that counts.
 //!
 //! The same functions follow the log while it is written and while it is
@@ -305,11 +305,6 @@ impl GroupIndex {
     pub(crate) fn oldest_segment(&self) -> u64 {
         self.spans.oldest_segment().unwrap_or(u64::MAX).min(self.state_segment)
     }
-}
-
-/// The oldest segment that any group needs; `None` when there is no group.
-pub(crate) fn oldest_needed(groups: &Groups) -> Option<u64> {
-    groups.values().map(GroupIndex::oldest_segment).min()
 }
 
 /// Bytes of memory that the groups take, about.
