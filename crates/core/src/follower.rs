@@ -313,7 +313,8 @@ impl Follower {
             return;
         };
         if let Some((previous, hint)) = self.reject.take().map(|reject| *reject) {
-            let outcome = AckOutcome::Rejects { previous, hint };
+            let held = state.refill().map_or(Index::ZERO, |refill| refill.until());
+            let outcome = AckOutcome::Rejects { previous, hint, held };
             self.send_ack(state, leader, outcome);
         }
         let mut durable = state.durability.index().min(self.verified);

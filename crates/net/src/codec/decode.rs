@@ -215,6 +215,7 @@ fn ack(fields: &mut Fields<'_>) -> Result<Body, MessageError> {
             2 => AckOutcome::Rejects {
                 previous: index(fields, "previous")?,
                 hint: log_id(fields, "hint")?,
+                held: index(fields, "held")?,
             },
             value => return Err(MessageError::Value { field: "outcome", value }),
         },

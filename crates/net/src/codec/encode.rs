@@ -28,7 +28,7 @@ pub fn encoded_bytes(message: &Message) -> Option<usize> {
         Body::Append(append) => append_bytes(append),
         Body::Ack(ack) => match ack.outcome {
             AckOutcome::Matches { .. } => ACK_FIXED_BYTES + 16,
-            AckOutcome::Rejects { .. } => ACK_FIXED_BYTES + 24,
+            AckOutcome::Rejects { .. } => ACK_FIXED_BYTES + 32,
         },
         body => other_bytes(body)?,
     };
@@ -142,7 +142,7 @@ fn write_ack(group: GroupId, message: &Message, ack: &Ack, length: u32, into: &m
     let [length, group, generation, term] = head_words(Kind::Ack, group, message, length);
     let (outcome, [first, second]) = match ack.outcome {
         AckOutcome::Matches { verified, durable } => (1, [verified, durable]),
-        AckOutcome::Rejects { previous, hint } => (2, [previous, hint.index]),
+        AckOutcome::Rejects { previous, hint, .. } => (2, [previous, hint.index]),
     };
     put_words(
         into,
@@ -161,8 +161,8 @@ fn write_ack(group: GroupId, message: &Message, ack: &Ack, length: u32, into: &m
             second.get(),
         ],
     );
-    if let AckOutcome::Rejects { hint, .. } = ack.outcome {
-        put_words(into, [hint.term.get()]);
+    if let AckOutcome::Rejects { hint, held, .. } = ack.outcome {
+        put_words(into, [hint.term.get(), held.get()]);
     }
 }
 
