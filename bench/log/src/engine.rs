@@ -7,11 +7,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bench_log::{Payloads, Turns};
 use protobuf::well_known_types::Any;
 use raft_engine::{Config, Engine, LogBatch, MessageExt, ReadableSize};
 
 use crate::way::{PAYLOAD_BYTES, Point, Way};
-use bench_log::{Payloads, Turns};
 
 /// Batches written before the first is measured where files are reused.
 const FILES_BYTES: u64 = 8 << 20;

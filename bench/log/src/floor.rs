@@ -8,10 +8,10 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bench_log::Payloads;
 use rustix::fs::OFlags;
 
 use crate::way::{HEADER_BYTES, PAYLOAD_BYTES, Point, Told, Way};
-use bench_log::Payloads;
 
 const BLOCK: usize = 4096;
 const FILE_BYTES: usize = 64 << 20;

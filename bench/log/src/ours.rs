@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bench_log::{BenchClock, Opened, Payloads, Turns, group_write, open, runtime};
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 
 use crate::way::{PAYLOAD_BYTES, Point, Told, Way};
-use bench_log::{BenchClock, Opened, Payloads, Turns, group_write, open, runtime};
 use raftlet::{Storage, WriteBatch};
 use raftlet_core::Arena;
 use raftlet_log::{DiskMode, LogOptions, RealDisk, ShardLog};

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Instant;
 
+use bench_log::{BenchClock, Opened, Payloads, Turns, group_write, runtime};
 use tokio::task::LocalSet;
 
 use crate::Point;
-use bench_log::{BenchClock, Opened, Payloads, Turns, group_write, runtime};
 use raftlet::{Storage, WriteBatch};
 use raftlet_core::Arena;
 use raftlet_log::{DiskMode, LogOptions};

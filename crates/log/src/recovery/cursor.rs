@@ -5,7 +5,7 @@
 //! read, so that a batch counts whole or not at all. A frame that is a batch of
 //! its own, as nearly all are, is taken in record by record.
 //!
-//! Not here: records of entries in a row (`recovery/together.rs`), what lost
+//! Not here: how such a frame is taken in (`recovery/together.rs`), what lost
 //! frames held (`recovery/loss.rs`).
 
 use bytes::Bytes;
@@ -17,7 +17,6 @@ use crate::frame::Payload;
 use crate::index::{FrameAt, Groups, Misfit};
 use crate::record::{Item, Record};
 use crate::recovery::losses::Losses;
-use crate::recovery::together::{Found, TOGETHER_MAX};
 use crate::recovery::{RecoveryReport, misfit, unreadable_record};
 use crate::scan::{Frame, Scan, offset_of};
 use raftlet::core::{Chunk, ChunkRef, EntryError, Generation, GroupId, Index, LogId, Seal};
@@ -78,8 +77,9 @@ pub(crate) struct Held {
     back_link: u64,
 }
 
+/// What a record says, once it is verified.
 #[derive(Debug)]
-enum What {
+pub(super) enum What {
     Item(Item),
     /// Entries whose checksums do not hold.
     Lost(Trace),
@@ -133,50 +133,8 @@ impl Cursor {
         self.settle(scan, at, frame.payload.clone())
     }
 
-    /// Takes in a frame that is a batch of its own, while nothing is lost.
-    fn take_alone<D: Disk>(
-        &mut self,
-        scan: &Scan<D>,
-        at: FrameAt,
-        frame: &Frame,
-        report: &mut RecoveryReport,
-    ) -> Result<(), OpenError> {
-        let mut entries = Vec::with_capacity(TOGETHER_MAX);
-        for raw in frame.payload.walk() {
-            if let Ok(raw) = &raw {
-                if raw.is_of_log() {
-                    continue;
-                }
-                if let Some(more) = raw.entries() {
-                    if entries.len() == TOGETHER_MAX {
-                        self.take_entries(scan, at, &mut entries, report)?;
-                    }
-                    entries.push(Found::new(more));
-                    continue;
-                }
-            }
-            self.take_entries(scan, at, &mut entries, report)?;
-            let record = raw.and_then(|raw| frame.payload.record(&raw));
-            let record = record.map_err(|error| unreadable_record(scan, at.block, error))?;
-            let Some(what) = self.verify(scan, at.block, record, report)? else {
-                continue;
-            };
-            self.has_records = true;
-            let (group, result) = match what {
-                What::Item(item) => (item.group(), apply(&mut self.groups, &item, &at)),
-                What::Lost(trace) => (trace.group, self.lose_trace(&trace, &at)),
-            };
-            result.map_err(|error| misfit(scan, at.block, group, error))?;
-        }
-        self.take_entries(scan, at, &mut entries, report)?;
-        self.did = Did::Frame(frame.payload.clone());
-        self.last_frame = at.frame;
-        self.end = at.end;
-        Ok(())
-    }
-
     /// Entries become chunks only when every checksum holds.
-    fn verify<D: Disk>(
+    pub(super) fn verify<D: Disk>(
         &mut self,
         scan: &Scan<D>,
         block: u32,

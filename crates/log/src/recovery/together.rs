@@ -1,4 +1,5 @@
-//! Records of entries that follow one another in a frame, taken in together.
+//! A frame that is a batch of its own: its records of entries that follow one
+//! another are taken in together.
 //!
 //! They are nearly all there is in a log, and with many groups what a replay
 //! waits for is memory: each record leads to another group. So the steps are
@@ -13,18 +14,18 @@ use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::index::FrameAt;
 use crate::record::walk::RawEntries;
-use crate::recovery::cursor::Cursor;
-use crate::recovery::{RecoveryReport, misfit};
-use crate::scan::Scan;
+use crate::recovery::cursor::{Cursor, Did, What, apply};
+use crate::recovery::{RecoveryReport, misfit, unreadable_record};
+use crate::scan::{Frame, Scan};
 use raftlet::core::{ChunkRef, Generation, Seal};
 
 /// Records that are taken in together: more than the processor has reads of
 /// memory under way, and few enough to stay in its first cache with their groups.
-pub(super) const TOGETHER_MAX: usize = 64;
+const TOGETHER_MAX: usize = 64;
 
 /// A record of entries.
 #[derive(Debug)]
-pub(super) struct Found<'a> {
+struct Found<'a> {
     record: RawEntries<'a>,
     /// Where its group is.
     place: Option<usize>,
@@ -33,14 +34,56 @@ pub(super) struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    pub(super) fn new(record: RawEntries<'a>) -> Self {
+    fn new(record: RawEntries<'a>) -> Self {
         Self { record, place: None, life: None }
     }
 }
 
 impl Cursor {
+    /// Takes in a frame that is a batch of its own, while nothing is lost.
+    pub(super) fn take_alone<D: Disk>(
+        &mut self,
+        scan: &Scan<D>,
+        at: FrameAt,
+        frame: &Frame,
+        report: &mut RecoveryReport,
+    ) -> Result<(), OpenError> {
+        let mut entries = Vec::with_capacity(TOGETHER_MAX);
+        for raw in frame.payload.walk() {
+            if let Ok(raw) = &raw {
+                if raw.is_of_log() {
+                    continue;
+                }
+                if let Some(more) = raw.entries() {
+                    if entries.len() == TOGETHER_MAX {
+                        self.take_entries(scan, at, &mut entries, report)?;
+                    }
+                    entries.push(Found::new(more));
+                    continue;
+                }
+            }
+            self.take_entries(scan, at, &mut entries, report)?;
+            let record = raw.and_then(|raw| frame.payload.record(&raw));
+            let record = record.map_err(|error| unreadable_record(scan, at.block, error))?;
+            let Some(what) = self.verify(scan, at.block, record, report)? else {
+                continue;
+            };
+            self.has_records = true;
+            let (group, result) = match what {
+                What::Item(item) => (item.group(), apply(&mut self.groups, &item, &at)),
+                What::Lost(trace) => (trace.group, self.lose_trace(&trace, &at)),
+            };
+            result.map_err(|error| misfit(scan, at.block, group, error))?;
+        }
+        self.take_entries(scan, at, &mut entries, report)?;
+        self.did = Did::Frame(frame.payload.clone());
+        self.last_frame = at.frame;
+        self.end = at.end;
+        Ok(())
+    }
+
     /// Takes records in, in order, and leaves none.
-    pub(super) fn take_entries<D: Disk>(
+    fn take_entries<D: Disk>(
         &mut self,
         scan: &Scan<D>,
         at: FrameAt,
