@@ -47,6 +47,7 @@ mod rollcall;
 mod shared;
 mod sink;
 mod stats;
+mod writer;
 
 pub use codec::{
     BatchReader, MESSAGE_BYTES_MAX, MessageError, append_to_batch, decode_message, encode_message,

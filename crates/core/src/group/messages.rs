@@ -46,13 +46,15 @@ impl Group {
 
     /// A message that is for this group, in whatever role and term.
     fn step_any(&mut self, arena: &mut Arena, from: Sender, term: Term, body: &mut Body) {
+        // True in any term, and needed by those whose own has run ahead.
+        if let Body::Membership(said) = body
+            && let Membership::Removed { as_of } = **said
+        {
+            return self.on_removed(as_of);
+        }
         match body {
             Body::VoteRequest(request) => self.on_vote_request(from, term, request),
             Body::Append(_) | Body::Snapshot(_) => self.step_in_term(arena, from, term, body),
-            // True in any term, and needed by those whose own has run ahead.
-            Body::Membership(said) if let Membership::Removed { as_of } = **said => {
-                self.on_removed(as_of);
-            }
             // Whoever leads may be a stranger to an old configuration. Anybody
             // else must hold a seat to be heard (rules 3, 22).
             _ if self.is_heard(from) => self.step_in_term(arena, from, term, body),

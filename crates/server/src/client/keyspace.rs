@@ -205,8 +205,10 @@ impl Keyspace {
 
     /// A client asks something: what it may have under way.
     pub(crate) fn share(&self, now_ms: u64, counted: &mut Counted) -> Share {
-        let leads_all = || self.groups.iter().all(|group| group.log_time_ms().is_some());
-        self.shares.part(now_ms, counted, leads_all)
+        self.shares.part(now_ms, counted, || {
+            let leads_all = self.groups.iter().all(|group| group.log_time_ms().is_some());
+            (!leads_all).then(|| self.groups.iter().map(Group::appended_by_others).sum())
+        })
     }
 
     /// What keys and values may take; 0: as much as they like.
