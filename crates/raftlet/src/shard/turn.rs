@@ -26,6 +26,7 @@ use crate::observe::Alarms;
 use crate::offices::Office;
 use crate::port::{StateMachine, StorageError, WriteBatch};
 use crate::shard::snapshots::Piece;
+use crate::shard::space::tell_shortage;
 use crate::shard::state::{Completion, Phase, State};
 use crate::shard::writer::Durable;
 use crate::timers::Slot;
@@ -383,9 +384,7 @@ impl<M: StateMachine> State<M> {
         };
         member.core.drain(&mut self.output);
         let out = &mut self.output;
-        if is_short {
-            out.messages.iter_mut().for_each(|envelope| envelope.message.tell_shortage());
-        }
+        tell_shortage(is_short, &mut out.messages);
         if let Some(persist) = out.persist.take() {
             let of = (member.group, member.core.seat().generation);
             let is_leader = member.core.role() == Role::Leader;
