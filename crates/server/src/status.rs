@@ -248,6 +248,18 @@ pub(crate) struct MemberStatus {
     pub(crate) short_of_room: bool,
 }
 
+impl MemberStatus {
+    fn line(&self) -> String {
+        format!(
+            "         node {:<4} {:<6} match {}{}\n",
+            self.node_id,
+            if self.alive { "alive" } else { "silent" },
+            if self.match_index == 0 { "-".to_owned() } else { self.match_index.to_string() },
+            if self.short_of_room { ", short of room" } else { "" },
+        )
+    }
+}
+
 impl NodeStatus {
     /// Whether every group here knows a leader and its machine keeps up.
     pub(crate) fn is_ready(&self) -> bool {
@@ -341,19 +353,7 @@ impl NodeStatus {
                     transfer.parts,
                 ));
             }
-            for member in &group.members {
-                text.push_str(&format!(
-                    "         node {:<4} {:<6} match {}{}\n",
-                    member.node_id,
-                    if member.alive { "alive" } else { "silent" },
-                    if member.match_index == 0 {
-                        "-".to_owned()
-                    } else {
-                        member.match_index.to_string()
-                    },
-                    if member.short_of_room { ", short of room" } else { "" },
-                ));
-            }
+            text.extend(group.members.iter().map(MemberStatus::line));
         }
         text.truncate(text.trim_end().len());
         text
