@@ -131,7 +131,7 @@ impl Samples {
                 AckOutcome::Matches {
                     verified: self.index(),
                     durable: self.index(),
-                    is_short: self.random.next() % 2 == 0,
+                    is_short: self.random.next().is_multiple_of(2),
                 }
             } else {
                 AckOutcome::Rejects {
