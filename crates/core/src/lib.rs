@@ -68,6 +68,7 @@ pub use ids::{
     ClusterId, Generation, GroupId, Incarnation, Index, LogId, NUMBER_MAX, NodeId, ReadId, Round,
     Run, Sender, ShardId, Term, Ticket,
 };
+pub use leader::room::UNCOMMITTED_SHORT_BYTES_MAX;
 pub use liveness::Liveness;
 pub use log::RestoreError;
 pub use membership::{

@@ -62,19 +62,23 @@ impl Group {
         }
     }
 
-    /// A forward arrived for which the driver has no room: refused, if this
-    /// member leads its term so that it will not be done in that term whatever
-    /// else arrives (rule 33). Other messages are passed over.
-    pub fn refuse_forward(
-        &mut self,
-        now: Now,
-        from: Sender,
-        message: &Message,
-        shortage: Shortage,
-    ) {
+    /// Entries or proposals arrived for which the driver has no room. An append is
+    /// heard, and answered without them. A forward is refused, if this member leads
+    /// its term so that it will not be done in that term whatever else arrives
+    /// (rule 33). Other messages are passed over.
+    pub fn refuse(&mut self, now: Now, from: Sender, message: &Message, shortage: Shortage) {
         self.state.now = now;
+        if self.is_halted() || !self.is_for_this_group(message) {
+            return;
+        }
+        if let (Body::Append(append), RoleState::Follower(follower)) =
+            (&message.body, &mut self.role)
+            && message.term == self.state.term
+        {
+            follower.refuse_append(&mut self.state, from, append);
+        }
         let Body::Forward(forward) = &message.body else { return };
-        if self.is_halted() || !self.is_for_this_group(message) || !self.is_heard(from) {
+        if !self.is_heard(from) {
             return;
         }
         let leader = self.leader();
