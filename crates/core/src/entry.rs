@@ -32,7 +32,8 @@
 //! - Position is part of the header checksum: an entry that turns up at another
 //!   index, term, group or generation is damaged, not news.
 //!
-//! Not here: chunks in a row (`entry/entries.rs`), what a payload means
+//! Not here: chunks in a row (`entry/entries.rs`), chunks whose bytes belong to
+//! somebody else (`entry/borrowed.rs`), what a payload means
 //! (`membership.rs` for configurations, the embedder for commands), how chunks
 //! line up into a log (`log.rs`).
 
@@ -226,6 +227,13 @@ impl Marks {
         self.len += 1;
         self.configuration |= kind == EntryKind::Configuration;
     }
+
+    /// The last index of entries that begin at `first`.
+    #[inline]
+    fn last(&self, first: Index) -> Index {
+        // Made of indexes that are not exhausted: no need to check again.
+        Index::new(first.get() + u64::from(self.len) - 1)
+    }
 }
 
 impl Chunk {
@@ -263,28 +271,8 @@ impl Chunk {
     /// # Errors
     /// [`EntryError`] names the first entry that is not what it should be.
     pub fn decode(seal: Seal, first: LogId, len: u32, bytes: Bytes) -> Result<Self, EntryError> {
-        let LogId { term, index } = first;
-        let in_limits = len > 0
-            && usize::try_from(len).is_ok_and(|len| len <= CHUNK_LEN_MAX)
-            && index > Index::ZERO
-            && !index.is_exhausted()
-            && !term.is_exhausted();
-        if !in_limits {
-            return Err(EntryError::Limits { index });
-        }
-        let mut at = first;
-        let mut rest = &*bytes;
-        let mut marks = Marks::default();
-        for _ in 0..len {
-            let header;
-            (header, rest) = verify_entry(seal, at, rest)?;
-            marks.add(header.kind, header.log_time_ms);
-            at.index = at.index.next();
-        }
-        if !rest.is_empty() {
-            return Err(EntryError::Length { index: at.index.previous() });
-        }
-        Ok(Self { first: index, term, marks, bytes })
+        let ChunkRef { marks, .. } = ChunkRef::decode(seal, first, len, &bytes)?;
+        Ok(Self { first: first.index, term: first.term, marks, bytes })
     }
 
     /// The first entry's index.
@@ -298,8 +286,7 @@ impl Chunk {
     #[must_use]
     #[inline]
     pub fn last(&self) -> Index {
-        // Made of indexes that are not exhausted: no need to check again.
-        Index::new(self.first.get() + u64::from(self.marks.len) - 1)
+        self.marks.last(self.first)
     }
 
     /// The term of all its entries.
@@ -495,9 +482,11 @@ impl<'a> Iterator for ChunkEntries<'a> {
 }
 
 pub(crate) mod arena;
+mod borrowed;
 mod entries;
 mod format;
 
+pub use borrowed::ChunkRef;
 pub use entries::Entries;
 
 #[cfg(test)]

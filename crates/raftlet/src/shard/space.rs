@@ -6,15 +6,17 @@
 //!
 //! Invariants
 //! - A proposal that is refused for want of room is in no log (rule 33).
+//! - While room is short every ack says so: a leader without a quorum that has
+//!   room takes no proposals either.
 //!
-//! Not here: what is taken while room is short (`space.rs`), writing a group down (`shard/snapshots.rs`), a write that found no
-//! room at all (`shard/writer.rs`).
+//! Not here: what is taken while room is short (`space.rs`), what a leader makes of acks (the core), writing a group down
+//! (`shard/snapshots.rs`), a write that found no room at all (`shard/writer.rs`).
 
 use crate::error::NotDone;
 use crate::port::{Pin, Ports, Room, Shortage, StateMachine, Storage};
 use crate::shard::Shared;
 use crate::shard::state::State;
-use raftlet_core::Now;
+use raftlet_core::{Envelope, Now};
 
 /// What storage says of room.
 struct Said {
@@ -57,6 +59,7 @@ impl<M: StateMachine> State<M> {
         self.shortage().map(|shortage| match shortage {
             Shortage::Device => NotDone::NoSpace,
             Shortage::Limit => NotDone::LogFull,
+            Shortage::Quorum => NotDone::QuorumFull,
         })
     }
 
@@ -64,6 +67,14 @@ impl<M: StateMachine> State<M> {
     pub(super) fn note_space(&mut self) {
         let shortage = self.shortage();
         self.observer.note_space(shortage, &mut self.due.notes);
+    }
+}
+
+/// While room is short, acks among these say so.
+#[inline]
+pub(super) fn tell_shortage(is_short: bool, messages: &mut [Envelope]) {
+    if is_short {
+        messages.iter_mut().for_each(|envelope| envelope.message.tell_shortage());
     }
 }
 

@@ -26,6 +26,7 @@ use crate::observe::Alarms;
 use crate::offices::Office;
 use crate::port::{StateMachine, StorageError, WriteBatch};
 use crate::shard::snapshots::Piece;
+use crate::shard::space::tell_shortage;
 use crate::shard::state::{Completion, Phase, State};
 use crate::shard::writer::Durable;
 use crate::timers::Slot;
@@ -256,7 +257,7 @@ impl<M: StateMachine> State<M> {
             if self.space.refuses(is_full, &message) {
                 self.counters.appends_refused += 1;
                 if let Some(shortage) = shortage {
-                    member.core.refuse_forward(now, from, &message, shortage);
+                    member.core.refuse(now, from, &message, shortage);
                 }
                 continue;
             }
@@ -377,11 +378,13 @@ impl<M: StateMachine> State<M> {
 
     /// Drains a member and does what its output says, from top to bottom.
     fn obey(&mut self, now: Now, slot: Slot) {
+        let is_short = self.shortage().is_some();
         let Some(member) = self.members.get_mut(slot) else {
             return;
         };
         member.core.drain(&mut self.output);
         let out = &mut self.output;
+        tell_shortage(is_short, &mut out.messages);
         if let Some(persist) = out.persist.take() {
             let of = (member.group, member.core.seat().generation);
             let is_leader = member.core.role() == Role::Leader;
@@ -429,6 +432,7 @@ impl<M: StateMachine> State<M> {
                     let ended = self.transfers.on_failure(slot, why);
                     self.due.transfers_ended.extend(ended);
                 }
+                Event::QuorumRoom { is_short } => self.counters.quorum_full += u64::from(is_short),
                 Event::Diverged(_) | Event::Truncated { .. } | Event::Refilled => {}
             }
         }

@@ -448,6 +448,9 @@ fn outcome_of_proposal(error: ProposeError) -> Outcome {
         NotDone::LeaderFull { leader, shortage: Shortage::Device } => {
             Outcome::Failed(Failure::LeaderDiskFull { node: leader.get() })
         }
+        NotDone::QuorumFull | NotDone::LeaderFull { shortage: Shortage::Quorum, .. } => {
+            Outcome::Failed(Failure::QuorumFull)
+        }
         NotDone::LeaderFull { leader, shortage: Shortage::Limit } => {
             Outcome::Failed(Failure::LeaderLogFull { node: leader.get() })
         }
@@ -498,6 +501,8 @@ mod tests {
             NotDone::Stopped,
             NotDone::NoSpace,
             NotDone::LogFull,
+            NotDone::QuorumFull,
+            NotDone::LeaderFull { leader: NodeId::new(2), shortage: Shortage::Quorum },
             NotDone::LeaderFull { leader: NodeId::new(2), shortage: Shortage::Device },
             NotDone::LeaderFull { leader: NodeId::new(2), shortage: Shortage::Limit },
             NotDone::Exhausted,

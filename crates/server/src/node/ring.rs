@@ -105,7 +105,7 @@ impl Ring {
     pub(crate) fn open() -> io::Result<Self> {
         Handle::try_current().map_err(io::Error::other)?;
         let roomy = Roomy(Rc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?));
-        let proactor = ProactorBuilder::new().capacity(ENTRIES).build()?;
+        let proactor = ProactorBuilder::new().capacity(ENTRIES).coop_taskrun(true).build()?;
         #[expect(
             deprecated,
             reason = "what it asks for, that the descriptor stays open, a proactor does"
