@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! told ─▶ offices handed over ─▶ no more requests, the accepted ones end ─▶ shard, log
-//!             within --stop-timeout-ms, both together                     a second
+//!             within --stop-timeout-ms, all together; shard and log a second at least
 //! ```
 //!
 //! Invariants
@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{info, warn};
 
 use crate::client::keyspace::Keyspace;
@@ -34,8 +34,8 @@ use crate::shard::handover::{self, Order};
 use crate::shard::ports::{Shard, SharedLog};
 use raftlet_log::RealDisk;
 
-/// The last answers; and the shard's last turn with the log's last writes. They
-/// end at once, unless the disk hangs.
+/// The last answers; and, at least, the shard's last turn with the log's last
+/// writes. They end at once, unless the disk hangs or many ask it for much.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// What ends a node from outside.
@@ -127,7 +127,8 @@ impl Ending {
             // The shard's end answers them: unknown, or not done.
             let _ = timeout(CLOSE_WITHIN, serving).await;
         }
-        if timeout(CLOSE_WITHIN, self.close(shard_loop)).await.is_err() {
+        let close_until = alarm.deadline().max(Instant::now() + CLOSE_WITHIN);
+        if timeout_at(close_until, self.close(shard_loop)).await.is_err() {
             unfinished.push("a write of the log".to_owned());
         }
         if unfinished.is_empty() {
