@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::client::keyspace::Keyspace;
@@ -127,9 +127,10 @@ impl Ending {
             // The shard's end answers them: unknown, or not done.
             let _ = timeout(CLOSE_WITHIN, serving).await;
         }
-        let close_until = alarm.deadline().max(Instant::now() + CLOSE_WITHIN);
-        if timeout_at(close_until, self.close(shard_loop)).await.is_err() {
-            unfinished.push("a write of the log".to_owned());
+        let patience = async { tokio::join!(alarm.as_mut(), sleep(CLOSE_WITHIN)) };
+        tokio::select! {
+            () = self.close(shard_loop) => {}
+            _ = patience => unfinished.push("a write of the log".to_owned()),
         }
         if unfinished.is_empty() {
             info!("stopped");
