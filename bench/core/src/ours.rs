@@ -2,30 +2,33 @@
 //!
 //! A turn of a group: what its members sent in the last turn arrives; then each
 //! takes what its disk finished since, the batch if it leads, one drain. A write is durable one turn after
-//! it was handed out. All nodes vouch for each other, as the failure detector
+//! it was handed out. What a drain lends is taken up at once: without the wire into messages of their own,
+//! with it into the bytes that leave. All nodes vouch for each other, as the failure detector
 //! does in a healthy cluster, so no group sends anything for liveness.
 
 use std::hint::black_box;
-use std::mem;
 use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, KEPT_ENTRIES, Load, Meter};
 use raftlet::Incoming;
 use raftlet_core::{
-    Arena, Configuration, Envelope, Generation, Group, GroupId, HardState, Incarnation, Index,
-    Liveness, LogId, Member, MemberRole, Message, NodeId, Now, Options, Output, PRIORITY_DEFAULT,
-    Restored, Role, Run, Seat, Sender, Settings, Term, Ticket, Time, WallMs,
+    Ack, Append, AppendRef, Arena, Configuration, Entry, Envelope, Generation, Group, GroupId,
+    HardState, Head, Incarnation, Index, Liveness, LogId, Member, MemberRole, NodeId, Now,
+    Options, Outlet, Output, PRIORITY_DEFAULT, PersistRef, Restored, Role, Run, Seat, Sender, Settings,
+    Term, Ticket, Time, WallMs,
 };
-use raftlet_net::{BatchReader, append_to_batch, encoded_bytes};
+use raftlet_net::{
+    BatchReader, Receiver, append_ack_to_batch, append_borrowed_to_batch, append_to_batch, encoded_bytes,
+};
 
 /// Between two turns.
 const TURN_NS: u64 = 20_000;
 /// What the transport receives into at once (`net`, frame reader).
 const RECEIVE_BLOCK_BYTES: usize = 256 << 10;
-/// In front of each message of a batch.
-const LENGTH_BYTES: usize = 4;
+/// More than a turn's messages to one member take at most batches.
+const MESSAGE_ROOM_BYTES: usize = 1 << 10;
 const RUN: Run = Run::new(1);
 
 struct Seated {
@@ -34,11 +37,149 @@ struct Seated {
     ticket: Option<Ticket>,
 }
 
-/// What a member sent, on its way until the next turn; with the wire as bytes.
+/// What a member sent, on its way until the next turn; with the wire as bytes, a
+/// buffer for each other member.
 #[derive(Default)]
 struct Mail {
-    sent: Vec<Envelope>,
-    encoded: Vec<(NodeId, Bytes)>,
+    sent: Vec<Sent>,
+    encoded: Vec<BytesMut>,
+    /// How many there were so far.
+    count: u64,
+}
+
+/// A message on its way in memory.
+enum Sent {
+    Append(Head, Append),
+    Ack(Head, Ack),
+    Other(Envelope),
+}
+
+impl Mail {
+    fn is_empty(&self) -> bool {
+        self.sent.is_empty() && self.encoded.iter().all(BytesMut::is_empty)
+    }
+}
+
+/// What a drain lends goes to the disk and on its way.
+struct Post<'a> {
+    ticket: &'a mut Option<Ticket>,
+    mail: &'a mut Mail,
+}
+
+impl Outlet for Post<'_> {
+    #[inline]
+    fn persist(&mut self, persist: PersistRef<'_>) {
+        *self.ticket = Some(persist.ticket);
+        // What a writer would put into its buffer.
+        black_box(persist.chunks);
+    }
+
+    #[inline]
+    fn append(&mut self, head: Head, append: AppendRef<'_>) {
+        self.mail.sent.push(Sent::Append(head, append.to_owned()));
+    }
+
+    #[inline]
+    fn ack(&mut self, head: Head, ack: &Ack) {
+        self.mail.sent.push(Sent::Ack(head, ack.clone()));
+    }
+
+    fn other(&mut self, envelope: Envelope) {
+        self.mail.sent.push(Sent::Other(envelope));
+    }
+}
+
+impl Sent {
+    #[inline]
+    fn to(&self) -> NodeId {
+        match self {
+            Self::Append(head, _) | Self::Ack(head, _) => head.to,
+            Self::Other(envelope) => envelope.to,
+        }
+    }
+}
+
+/// One member's ear.
+struct Delivery<'a> {
+    group: &'a mut Group,
+    arena: &'a mut Arena,
+    now: Now,
+    sender: Sender,
+}
+
+impl Delivery<'_> {
+    #[inline]
+    fn take(&mut self, message: Sent) {
+        match message {
+            Sent::Append(head, mut append) => {
+                let of = (head.generation, head.term);
+                self.group.step_append(self.now, self.sender, of, &mut append);
+            }
+            Sent::Ack(head, ack) => {
+                self.group.step_ack(self.now, self.sender, (head.generation, head.term), &ack);
+            }
+            Sent::Other(mut envelope) => {
+                self.group.step(self.now, self.arena, self.sender, &mut envelope.message);
+            }
+        }
+    }
+}
+
+impl Receiver for Delivery<'_> {
+    #[inline]
+    fn append(&mut self, _: GroupId, of: (Generation, Term), append: &mut Append) {
+        self.group.step_append(self.now, self.sender, of, append);
+    }
+
+    #[inline]
+    fn ack(&mut self, _: GroupId, of: (Generation, Term), ack: &Ack) {
+        self.group.step_ack(self.now, self.sender, of, ack);
+    }
+
+    fn other(&mut self, mut incoming: Incoming) {
+        self.group.step(self.now, self.arena, self.sender, &mut incoming.message);
+    }
+}
+
+/// The same, encoded as the transport does.
+struct Wire<'a> {
+    ticket: &'a mut Option<Ticket>,
+    mail: &'a mut Mail,
+    group: GroupId,
+}
+
+impl Wire<'_> {
+    #[inline]
+    fn buffer(&mut self, to: NodeId) -> &mut BytesMut {
+        self.mail.count += 1;
+        &mut self.mail.encoded[place_of(to)]
+    }
+}
+
+impl Outlet for Wire<'_> {
+    #[inline]
+    fn persist(&mut self, persist: PersistRef<'_>) {
+        *self.ticket = Some(persist.ticket);
+        black_box(persist.chunks);
+    }
+
+    #[inline]
+    fn append(&mut self, head: Head, append: AppendRef<'_>) {
+        let group = self.group;
+        let is_sent = append_borrowed_to_batch(group, head, &append, self.buffer(head.to));
+        assert!(is_sent, "within the format's limits");
+    }
+
+    #[inline]
+    fn ack(&mut self, head: Head, ack: &Ack) {
+        let group = self.group;
+        append_ack_to_batch(group, head, ack, self.buffer(head.to));
+    }
+
+    fn other(&mut self, Envelope { to, message }: Envelope) {
+        let (group, bytes) = (self.group, encoded_bytes(&message).expect("within the limits"));
+        append_to_batch(group, &message, bytes, self.buffer(to));
+    }
 }
 
 /// All members of all groups, group by group.
@@ -51,14 +192,16 @@ pub(crate) struct World {
     /// One a node: groups share it.
     arenas: Vec<Arena>,
     out: Output,
-    encoder: Option<BytesMut>,
-    /// What a frame held, as the transport reads it.
-    decoded: Vec<Incoming>,
-    pub(crate) messages: u64,
+    is_wired: bool,
 }
 
 fn node(at: u64) -> NodeId {
     NodeId::new(at + 1)
+}
+
+#[inline]
+fn place_of(node: NodeId) -> usize {
+    usize::try_from(node.get() - 1).expect("few")
 }
 
 fn incarnation(node: NodeId) -> Incarnation {
@@ -118,14 +261,12 @@ impl World {
         }
         Self {
             now,
-            mail: seats.iter().map(|_| Mail::default()).collect(),
+            mail: seats.iter().map(|_| mail(members)).collect(),
             seats,
             members,
             arenas: (0..members).map(|_| Arena::default()).collect(),
             out: Output::default(),
-            encoder: wire.then(BytesMut::new),
-            decoded: Vec::new(),
-            messages: 0,
+            is_wired: wire,
         }
     }
 
@@ -138,13 +279,15 @@ impl World {
     /// One turn of every member; a group that is led gets `commands`.
     fn turn(&mut self, commands: &[&[u8]]) {
         let members = usize::try_from(self.members).expect("few");
-        for home in (0..self.seats.len()).step_by(members) {
+        let mut home = 0;
+        while home < self.seats.len() {
             for from in 0..members {
                 self.deliver(home, from);
             }
             for place in 0..members {
                 self.member_turn(home, place, commands);
             }
+            home += members;
         }
     }
 
@@ -152,32 +295,33 @@ impl World {
     fn deliver(&mut self, home: usize, from: usize) {
         let sender = node(from as u64);
         let sender = Sender { node: sender, incarnation: incarnation(sender), run: RUN };
-        let Self { seats, mail, arenas, now, decoded, .. } = self;
-        let place = |to: NodeId| usize::try_from(to.get() - 1).expect("few");
-        let Mail { sent, encoded } = &mut mail[home + from];
-        for Envelope { to, message } in &mut *sent {
-            let to = place(*to);
-            seats[home + to].group.step(*now, &mut arenas[to], sender, message);
+        let Self { seats, mail, arenas, now, .. } = self;
+        let Mail { sent, encoded, .. } = &mut mail[home + from];
+        for message in sent.drain(..) {
+            let to = place_of(message.to());
+            let (group, arena) = (&mut seats[home + to].group, &mut arenas[to]);
+            Delivery { group, arena, now: *now, sender }.take(message);
         }
-        sent.clear();
-        for (to, bytes) in encoded.drain(..) {
-            let to = place(to);
+        for (to, buffer) in encoded.iter_mut().enumerate() {
+            if buffer.is_empty() {
+                continue;
+            }
+            // As a frame comes out of what was received.
+            let bytes = buffer.split().freeze();
             let mut batch = BatchReader::new(&bytes);
-            while let Some(read) = batch.read_onto(decoded) {
+            let (group, arena) = (&mut seats[home + to].group, &mut arenas[to]);
+            let mut delivery = Delivery { group, arena, now: *now, sender };
+            while let Some(read) = batch.read_to(&mut delivery) {
                 read.expect("what was sent");
             }
-            for Incoming { message, .. } in &mut *decoded {
-                seats[home + to].group.step(*now, &mut arenas[to], sender, message);
-            }
-            decoded.clear();
         }
     }
 
     fn member_turn(&mut self, home: usize, place: usize, commands: &[&[u8]]) {
         let now = self.now;
-        let Self { seats, mail, arenas, out, encoder, messages, .. } = self;
+        let Self { seats, mail, arenas, out, is_wired, .. } = self;
         let Seated { group, ticket } = &mut seats[home + place];
-        let Mail { sent, encoded } = &mut mail[home + place];
+        let mail = &mut mail[home + place];
         if let Some(ticket) = ticket.take() {
             group.on_persisted(now, ticket);
         }
@@ -189,34 +333,33 @@ impl World {
                 .propose(now, &mut arenas[place], commands.iter().copied())
                 .expect("the leader has room");
         }
-        group.drain(out);
-        if let Some(persist) = &out.persist {
-            *ticket = Some(persist.ticket);
-            black_box(&persist.entries);
-        }
-        *messages += out.messages.len() as u64;
-        match encoder {
-            // In memory, as good as a transport that hands on what it is given.
-            None => mem::swap(sent, &mut out.messages),
-            Some(buffer) => {
-                let group = group.seat().group;
-                for Envelope { to, message } in &out.messages {
-                    encoded.push((*to, encode(buffer, group, message)));
-                }
-                out.messages.clear();
+        if *is_wired {
+            for buffer in &mut mail.encoded {
+                make_room(buffer);
             }
+            let group_id = group.seat().group;
+            group.drain_into(out, &mut Wire { ticket, mail, group: group_id });
+        } else {
+            group.drain_into(out, &mut Post { ticket, mail });
+            mail.count += mail.sent.len() as u64;
         }
         if let Some(index) = out.committed {
-            // What the applier reads, entry by entry.
-            // The first entry was there before the start.
-            let first = group.applied_index().next().max(Index::new(2));
-            if first <= index {
-                let entries = group.entries(first, index, usize::MAX).expect("still in memory");
-                for entry in entries.iter() {
-                    black_box(entry.payload);
-                }
-            }
-            group.on_applied(index);
+            apply(group, index);
+        }
+        if !out.events.is_empty() {
+            out.clear();
+        }
+    }
+
+    /// Messages that were sent.
+    pub(crate) fn messages(&self) -> u64 {
+        self.mail.iter().map(|mail| mail.count).sum()
+    }
+
+    /// Counts messages anew.
+    pub(crate) fn forget_messages(&mut self) {
+        for mail in &mut self.mail {
+            mail.count = 0;
         }
     }
 
@@ -248,8 +391,7 @@ impl World {
         for _ in 0..IDLE_TURNS_MAX {
             self.pass(TURN_NS);
             self.turn(&[]);
-            let is_empty = |mail: &Mail| mail.sent.is_empty() && mail.encoded.is_empty();
-            let is_quiet = self.mail.iter().all(is_empty);
+            let is_quiet = self.mail.iter().all(Mail::is_empty);
             if is_quiet && self.seats.iter().all(|seated| seated.ticket.is_none()) {
                 return;
             }
@@ -288,13 +430,38 @@ impl World {
     }
 }
 
-fn encode(buffer: &mut BytesMut, group: GroupId, message: &Message) -> Bytes {
-    let bytes = encoded_bytes(message).expect("within the format's limits");
-    if buffer.capacity() < bytes + LENGTH_BYTES {
-        *buffer = BytesMut::with_capacity((bytes + LENGTH_BYTES).max(RECEIVE_BLOCK_BYTES));
+/// Buffers for the mail to each of the members.
+fn mail(members: u64) -> Mail {
+    Mail { encoded: (0..members).map(|_| BytesMut::new()).collect(), ..Mail::default() }
+}
+
+/// A new block where the rest of the former is small: more than a message has.
+fn make_room(buffer: &mut BytesMut) {
+    if buffer.capacity() < MESSAGE_ROOM_BYTES {
+        *buffer = BytesMut::with_capacity(RECEIVE_BLOCK_BYTES);
     }
-    append_to_batch(group, message, bytes, buffer);
-    buffer.split().freeze()
+}
+
+/// What the applier does: reads entry by entry what is committed.
+fn apply(group: &mut Group, index: Index) {
+    // The first entry was there before the start.
+    let first = group.applied_index().next().max(Index::new(2));
+    if first <= index {
+        if let Some(chunk) = group.whole_chunk(first, index) {
+            read(chunk.entries());
+        } else {
+            let entries = group.entries(first, index, usize::MAX).expect("still in memory");
+            read(entries.iter());
+        }
+    }
+    group.on_applied(index);
+}
+
+#[inline]
+fn read<'a>(entries: impl Iterator<Item = Entry<'a>>) {
+    for entry in entries {
+        black_box(entry.payload);
+    }
 }
 
 /// Commits the load's entries.
@@ -307,7 +474,7 @@ pub(crate) fn run(load: Load) -> Cost {
     let turns = load.entries_per_group() / load.batch;
     let target = |seated: &Seated| seated.group.last_index().plus(load.entries_per_group());
     let targets: Vec<Index> = world.seats.iter().map(target).collect();
-    world.messages = 0;
+    world.forget_messages();
     let meter = Meter::start();
     for _ in 0..turns {
         world.pass(TURN_NS);
@@ -315,7 +482,7 @@ pub(crate) fn run(load: Load) -> Cost {
     }
     // Until nothing is on its way: then the leaders have committed everything.
     world.settle();
-    let cost = meter.stop(load.committed(), world.messages);
+    let cost = meter.stop(load.committed(), world.messages());
     // Followers learn the last commit index when the leader next has news.
     for _ in 0..100 {
         world.pass(10_000_000);
@@ -335,7 +502,7 @@ pub(crate) fn memory(groups: u64, members: u64) -> serde_json::Value {
     let fresh = per_member(bench_counting::live_bytes() - before) - harness;
     world.elect();
     world.settle();
-    world.mail.fill_with(Mail::default);
+    world.mail.fill_with(|| mail(members));
     let elected = per_member(bench_counting::live_bytes() - before) - harness;
     let log: usize = world.seats.iter().map(|seated| seated.group.log_bytes()).sum();
     let log = per_member(log as u64);

@@ -310,21 +310,30 @@ impl Log {
     /// first is not in memory.
     #[inline]
     pub(crate) fn slice(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
-        // Mostly one chunk is wanted, all of it, and often the newest.
-        match self.slots.back() {
-            Some(newest) if newest.chunk.is_all_of(first, last, bytes_max) => {
-                Some(newest.chunk.clone().into())
-            }
-            _ => self.slice_older(first, last, bytes_max),
+        match self.whole_chunk(first, last, bytes_max) {
+            Some(chunk) => Some(chunk.clone().into()),
+            None => self.slice_any(first, last, bytes_max),
         }
     }
 
-    #[inline(never)]
-    fn slice_older(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
-        let is_wanted = |slot: &&Slot| slot.chunk.is_all_of(first, last, bytes_max);
-        if let Some(recent) = self.recent().find(is_wanted) {
-            return Some(recent.chunk.clone().into());
+    /// The chunk that is exactly the entries from `first` to `last`, if they are
+    /// one and came lately: mostly that is what is wanted, and often the newest.
+    #[inline]
+    pub(crate) fn whole_chunk(
+        &self,
+        first: Index,
+        last: Index,
+        bytes_max: usize,
+    ) -> Option<&Chunk> {
+        match self.slots.back() {
+            Some(newest) if newest.chunk.first() == first => Some(&newest.chunk),
+            _ => self.recent().map(|slot| &slot.chunk).find(|chunk| chunk.first() <= first),
         }
+        .filter(|chunk| chunk.is_all_of(first, last, bytes_max))
+    }
+
+    #[inline(never)]
+    fn slice_any(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
         if first < self.memory_first() || first > last || last > self.last.index {
             return None;
         }

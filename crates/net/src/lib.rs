@@ -49,8 +49,8 @@ mod sink;
 mod stats;
 
 pub use codec::{
-    BatchReader, MESSAGE_BYTES_MAX, MessageError, append_to_batch, decode_message, encode_message,
-    encoded_bytes,
+    BatchReader, MESSAGE_BYTES_MAX, MessageError, Receiver, append_ack_to_batch,
+    append_borrowed_to_batch, append_to_batch, decode_message, encode_message, encoded_bytes,
 };
 pub use connection::ConnectionError;
 pub use control::{ControlError, SHARDS_MAX};

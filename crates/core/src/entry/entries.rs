@@ -36,6 +36,16 @@ impl Entries {
         Self(Held::Nothing)
     }
 
+    /// Handles of chunks that follow one another.
+    #[inline]
+    pub(crate) fn of(chunks: &[Chunk]) -> Self {
+        match chunks {
+            [] => Self::none(),
+            [chunk] => Self(Held::One(chunk.clone())),
+            many => Self(Held::Many(Box::new(Many(many.to_vec())))),
+        }
+    }
+
     /// Appends a chunk.
     ///
     /// # Panics
@@ -132,7 +142,7 @@ impl Entries {
     }
 
     #[inline]
-    fn as_slice(&self) -> &[Chunk] {
+    pub(crate) fn as_slice(&self) -> &[Chunk] {
         match &self.0 {
             Held::Nothing => &[],
             Held::One(chunk) => slice::from_ref(chunk),
@@ -147,8 +157,18 @@ impl Entries {
         match self.0 {
             Held::Nothing => true,
             Held::One(chunk) => take(chunk),
-            Held::Many(many) => many.0.into_iter().all(take),
+            Held::Many(many) => hand_many_to(*many, &mut take),
         }
+    }
+
+    /// Log ids of the first and the last entry, where one chunk holds them.
+    #[inline]
+    pub(crate) fn one_span(&self) -> Option<(LogId, LogId)> {
+        let Held::One(chunk) = &self.0 else {
+            return None;
+        };
+        let at = |index| LogId { term: chunk.term(), index };
+        Some((at(chunk.first()), at(chunk.last())))
     }
 
     /// The entries in order.
@@ -156,6 +176,11 @@ impl Entries {
     pub fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
         self.chunks().flat_map(Chunk::entries)
     }
+}
+
+#[cold]
+fn hand_many_to(many: Many, take: &mut dyn FnMut(Chunk) -> bool) -> bool {
+    many.0.into_iter().all(take)
 }
 
 impl From<Chunk> for Entries {

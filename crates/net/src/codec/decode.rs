@@ -2,6 +2,8 @@
 //!
 //! Not here: the layout's words (`codec.rs`, `docs/wire.md`).
 
+use std::mem;
+
 use bytes::Bytes;
 
 use super::numbers::{check, index, limit, log_id};
@@ -36,12 +38,21 @@ impl<'a> BatchReader<'a> {
 
 impl BatchReader<'_> {
     /// Reads the next message onto the end of `into`; `None` behind the last.
-    /// The hot path: an iterator would move a message several times over.
+    /// An iterator would move a message several times over.
     ///
     /// # Errors
     /// [`MessageError`] says what is wrong with it; nothing was added then.
     #[inline]
     pub fn read_onto(&mut self, into: &mut Vec<Incoming>) -> Option<Result<(), MessageError>> {
+        self.read_to(into)
+    }
+
+    /// Reads the next message and hands it to `receiver`; `None` behind the last.
+    ///
+    /// # Errors
+    /// [`MessageError`] says what is wrong with it; nothing was handed over then.
+    #[inline]
+    pub fn read_to(&mut self, receiver: &mut impl Receiver) -> Option<Result<(), MessageError>> {
         if self.rest.remaining() == 0 {
             return None;
         }
@@ -53,7 +64,44 @@ impl BatchReader<'_> {
             return Some(Err(MessageError::Batch));
         };
         self.rest = rest;
-        Some(decode(self.batch, message, into))
+        Some(decode(self.batch, message, receiver))
+    }
+}
+
+/// Takes messages as they are read.
+pub trait Receiver {
+    /// Entries, or a heartbeat; what it takes out of `append` is its own.
+    fn append(&mut self, group: GroupId, of: (Generation, Term), append: &mut Append);
+
+    /// What a follower has.
+    fn ack(&mut self, group: GroupId, of: (Generation, Term), ack: &Ack);
+
+    /// Any other message.
+    fn other(&mut self, incoming: Incoming);
+}
+
+/// Keeps them.
+impl Receiver for Vec<Incoming> {
+    #[inline]
+    fn append(
+        &mut self,
+        group: GroupId,
+        (generation, term): (Generation, Term),
+        append: &mut Append,
+    ) {
+        let entries = mem::take(&mut append.entries);
+        let body = Body::Append(Append { entries, ..*append });
+        self.push(Incoming { group, message: Message { generation, term, body } });
+    }
+
+    #[inline]
+    fn ack(&mut self, group: GroupId, (generation, term): (Generation, Term), ack: &Ack) {
+        let body = Body::Ack(ack.clone());
+        self.push(Incoming { group, message: Message { generation, term, body } });
+    }
+
+    fn other(&mut self, incoming: Incoming) {
+        self.push(incoming);
     }
 }
 
@@ -78,9 +126,14 @@ pub fn decode_message(bytes: &Bytes) -> Result<Incoming, MessageError> {
     Ok(one.pop().expect("just read"))
 }
 
-/// Reads `message`, a part of `owner`, onto the end of `into`; what it carries
-/// shares `owner`'s memory.
-fn decode(owner: &Bytes, message: &[u8], into: &mut Vec<Incoming>) -> Result<(), MessageError> {
+/// Reads `message`, a part of `owner`, for `receiver`; what it carries shares
+/// `owner`'s memory.
+#[inline]
+fn decode(
+    owner: &Bytes,
+    message: &[u8],
+    receiver: &mut impl Receiver,
+) -> Result<(), MessageError> {
     const _: () = assert!(LENGTH_BYTES == size_of::<u32>());
     if message.len() > MESSAGE_BYTES_MAX {
         return Err(limit("message", message.len()));
@@ -89,23 +142,51 @@ fn decode(owner: &Bytes, message: &[u8], into: &mut Vec<Incoming>) -> Result<(),
     let mut fields = Fields::new(message);
     let kind = fields.u32()?;
     let [group, generation, in_term] = fields.words()?;
+    let of = (Generation::new(generation), Term::new(in_term));
+    let group = GroupId::new(group);
+    // The kind is one byte and the others are 0.
+    if kind == u32::from(Kind::Append.byte()) {
+        check([("term", in_term)])?;
+        let mut append = append(owner, Seal::new(group, of.0), &mut fields)?;
+        behind(&fields)?;
+        receiver.append(group, of, &mut append);
+    } else if kind == u32::from(Kind::Ack.byte()) {
+        check([("term", in_term)])?;
+        let ack = ack(&mut fields)?;
+        behind(&fields)?;
+        receiver.ack(group, of, &ack);
+    } else {
+        receiver.other(other(owner, kind, (group, of), fields)?);
+    }
+    Ok(())
+}
+
+/// Nothing may follow the last field.
+#[inline]
+fn behind(fields: &Fields<'_>) -> Result<(), MessageError> {
+    match fields.remaining() {
+        0 => Ok(()),
+        bytes => Err(MessageError::Trailing { bytes }),
+    }
+}
+
+/// A message that steady replication does not send, or that is none.
+#[inline(never)]
+fn other(
+    owner: &Bytes,
+    kind: u32,
+    (group, (generation, term)): (GroupId, (Generation, Term)),
+    mut fields: Fields<'_>,
+) -> Result<Incoming, MessageError> {
     let [kind, reserved @ ..] = kind.to_le_bytes();
     let kind = Kind::from_byte(kind).ok_or(MessageError::Kind(kind))?;
     if let Some(found) = reserved.into_iter().find(|byte| *byte != 0) {
         return Err(value("reserved", found));
     }
-    check([("term", in_term)])?;
-    let (group, generation) = (GroupId::new(group), Generation::new(generation));
-    let body = match kind {
-        Kind::Append => append(owner, Seal::new(group, generation), &mut fields)?,
-        Kind::Ack => ack(&mut fields)?,
-        kind => seldom(owner, kind, &mut fields)?,
-    };
-    if fields.remaining() > 0 {
-        return Err(MessageError::Trailing { bytes: fields.remaining() });
-    }
-    into.push(Incoming { group, message: Message { generation, term: Term::new(in_term), body } });
-    Ok(())
+    check([("term", term.get())])?;
+    let body = seldom(owner, kind, &mut fields)?;
+    behind(&fields)?;
+    Ok(Incoming { group, message: Message { generation, term, body } })
 }
 
 /// The kinds that steady replication does not send.
@@ -134,7 +215,7 @@ fn seldom(owner: &Bytes, kind: Kind, fields: &mut Fields<'_>) -> Result<Body, Me
 }
 
 #[inline]
-fn append(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Body, MessageError> {
+fn append(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Append, MessageError> {
     let [previous, previous_term, commit, round, configuration, position, chunks] =
         fields.words()?;
     check([
@@ -148,14 +229,14 @@ fn append(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Body, Me
         1 => chunk(owner, seal, fields)?.into(),
         _ => entries(owner, seal, chunks, fields)?,
     };
-    Ok(Body::Append(Append {
+    Ok(Append {
         previous: LogId { index: Index::new(previous), term: Term::new(previous_term) },
         commit: Index::new(commit),
         round: Round::new(round),
         configuration: Index::new(configuration),
         position,
         entries,
-    }))
+    })
 }
 
 #[inline(never)]
@@ -196,10 +277,10 @@ fn halves(word: u64) -> [u32; 2] {
 }
 
 #[inline]
-fn ack(fields: &mut Fields<'_>) -> Result<Body, MessageError> {
+fn ack(fields: &mut Fields<'_>) -> Result<Ack, MessageError> {
     let [round, configuration, position, commit, wall, outcome] = fields.words()?;
     check([("configuration", configuration), ("commit", commit)])?;
-    Ok(Body::Ack(Ack {
+    Ok(Ack {
         round: Round::new(round),
         configuration: Index::new(configuration),
         position,
@@ -218,7 +299,7 @@ fn ack(fields: &mut Fields<'_>) -> Result<Body, MessageError> {
             },
             value => return Err(MessageError::Value { field: "outcome", value }),
         },
-    }))
+    })
 }
 
 fn vote_request(fields: &mut Fields<'_>) -> Result<VoteRequest, MessageError> {
