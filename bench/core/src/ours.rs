@@ -15,19 +15,20 @@ use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, KEPT_ENTRIES, Load, Meter
 use raftlet::Incoming;
 use raftlet_core::{
     Ack, Append, AppendRef, Arena, Configuration, Entry, Envelope, Generation, Group, GroupId,
-    HardState, Head, Incarnation, Index, Liveness, LogId, Member, MemberRole, NodeId, Now,
-    Options, Outlet, Output, PRIORITY_DEFAULT, PersistRef, Restored, Role, Run, Seat, Sender, Settings,
+    HardState, Head, Incarnation, Index, Liveness, LogId, Member, MemberRole, NodeId, Now, Options,
+    Outlet, Output, PRIORITY_DEFAULT, PersistRef, Restored, Role, Run, Seat, Sender, Settings,
     Term, Ticket, Time, WallMs,
 };
 use raftlet_net::{
-    BatchReader, Receiver, append_ack_to_batch, append_borrowed_to_batch, append_to_batch, encoded_bytes,
+    BatchReader, Receiver, append_ack_to_batch, append_borrowed_to_batch, append_to_batch,
+    encoded_bytes,
 };
 
 /// Between two turns.
 const TURN_NS: u64 = 20_000;
 /// What the transport receives into at once (`net`, frame reader).
 const RECEIVE_BLOCK_BYTES: usize = 256 << 10;
-/// More than a turn's messages to one member take at most batches.
+/// Less than this is not worth keeping of a block.
 const MESSAGE_ROOM_BYTES: usize = 1 << 10;
 const RUN: Run = Run::new(1);
 
@@ -43,6 +44,8 @@ struct Seated {
 struct Mail {
     sent: Vec<Sent>,
     encoded: Vec<BytesMut>,
+    /// Which of them hold something, a bit each.
+    filled: u64,
     /// How many there were so far.
     count: u64,
 }
@@ -56,7 +59,7 @@ enum Sent {
 
 impl Mail {
     fn is_empty(&self) -> bool {
-        self.sent.is_empty() && self.encoded.iter().all(BytesMut::is_empty)
+        self.sent.is_empty() && self.filled == 0
     }
 }
 
@@ -151,8 +154,12 @@ struct Wire<'a> {
 impl Wire<'_> {
     #[inline]
     fn buffer(&mut self, to: NodeId) -> &mut BytesMut {
+        let to = place_of(to);
         self.mail.count += 1;
-        &mut self.mail.encoded[place_of(to)]
+        self.mail.filled |= 1 << to;
+        let buffer = &mut self.mail.encoded[to];
+        make_room(buffer);
+        buffer
     }
 }
 
@@ -296,18 +303,17 @@ impl World {
         let sender = node(from as u64);
         let sender = Sender { node: sender, incarnation: incarnation(sender), run: RUN };
         let Self { seats, mail, arenas, now, .. } = self;
-        let Mail { sent, encoded, .. } = &mut mail[home + from];
+        let Mail { sent, encoded, filled, .. } = &mut mail[home + from];
         for message in sent.drain(..) {
             let to = place_of(message.to());
             let (group, arena) = (&mut seats[home + to].group, &mut arenas[to]);
             Delivery { group, arena, now: *now, sender }.take(message);
         }
-        for (to, buffer) in encoded.iter_mut().enumerate() {
-            if buffer.is_empty() {
-                continue;
-            }
+        while *filled != 0 {
+            let to = filled.trailing_zeros() as usize;
+            *filled &= *filled - 1;
             // As a frame comes out of what was received.
-            let bytes = buffer.split().freeze();
+            let bytes = encoded[to].split().freeze();
             let mut batch = BatchReader::new(&bytes);
             let (group, arena) = (&mut seats[home + to].group, &mut arenas[to]);
             let mut delivery = Delivery { group, arena, now: *now, sender };
@@ -334,9 +340,6 @@ impl World {
                 .expect("the leader has room");
         }
         if *is_wired {
-            for buffer in &mut mail.encoded {
-                make_room(buffer);
-            }
             let group_id = group.seat().group;
             group.drain_into(out, &mut Wire { ticket, mail, group: group_id });
         } else {
@@ -435,9 +438,10 @@ fn mail(members: u64) -> Mail {
     Mail { encoded: (0..members).map(|_| BytesMut::new()).collect(), ..Mail::default() }
 }
 
-/// A new block where the rest of the former is small: more than a message has.
+/// A new block where little of the former is left.
+#[inline]
 fn make_room(buffer: &mut BytesMut) {
-    if buffer.capacity() < MESSAGE_ROOM_BYTES {
+    if buffer.is_empty() && buffer.capacity() < MESSAGE_ROOM_BYTES {
         *buffer = BytesMut::with_capacity(RECEIVE_BLOCK_BYTES);
     }
 }

@@ -262,7 +262,16 @@ impl Chunk {
     ///
     /// # Errors
     /// [`EntryError`] names the first entry that is not what it should be.
+    #[inline]
     pub fn decode(seal: Seal, first: LogId, len: u32, bytes: Bytes) -> Result<Self, EntryError> {
+        let marks = Self::check(seal, first, len, &bytes)?;
+        Ok(Self { first: first.index, term: first.term, marks, bytes })
+    }
+
+    /// Whether bytes are the entries they claim to be; what a log must know of
+    /// them.
+    #[inline(never)]
+    fn check(seal: Seal, first: LogId, len: u32, bytes: &[u8]) -> Result<Marks, EntryError> {
         let LogId { term, index } = first;
         let in_limits = len > 0
             && usize::try_from(len).is_ok_and(|len| len <= CHUNK_LEN_MAX)
@@ -272,19 +281,20 @@ impl Chunk {
         if !in_limits {
             return Err(EntryError::Limits { index });
         }
-        let mut at = first;
-        let mut rest = &*bytes;
+        let (header, mut rest) = verify_entry(seal, first, bytes)?;
         let mut marks = Marks::default();
-        for _ in 0..len {
+        marks.add(header.kind, header.log_time_ms);
+        let mut at = first;
+        while marks.len < len {
+            at.index = at.index.next();
             let header;
             (header, rest) = verify_entry(seal, at, rest)?;
             marks.add(header.kind, header.log_time_ms);
-            at.index = at.index.next();
         }
         if !rest.is_empty() {
-            return Err(EntryError::Length { index: at.index.previous() });
+            return Err(EntryError::Length { index: at.index });
         }
-        Ok(Self { first: index, term, marks, bytes })
+        Ok(marks)
     }
 
     /// The first entry's index.

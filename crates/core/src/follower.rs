@@ -17,7 +17,7 @@
 
 use std::mem;
 
-use crate::entry::Chunk;
+use crate::entry::{Chunk, Entries};
 use crate::ids::{Index, LogId, NodeId, Round, Run, Sender};
 use crate::liveness::Liveness;
 use crate::message::{Ack, AckOutcome, Append, Body};
@@ -284,12 +284,21 @@ impl Follower {
             return;
         }
         let is_heartbeat = append.entries.is_empty();
-        let mut proven = append.entries.last().map_or(append.previous.index, |last| last.index);
+        let mut proven = append.previous.index;
+        let is_taken = match append.entries.take_one() {
+            Some(chunk) => {
+                proven = chunk.last();
+                accept(state, chunk, self.verified)
+            }
+            None => {
+                proven = append.entries.last().map_or(proven, |last| last.index);
+                accept_any(state, mem::take(&mut append.entries), self.verified)
+            }
+        };
         if mutants::is_active(28) && is_heartbeat {
             proven = state.log.last().index;
         }
-        let entries = mem::take(&mut append.entries);
-        if !entries.hand_to(|chunk| accept(state, chunk, self.verified)) {
+        if !is_taken {
             state.counters.impossible += 1;
             return;
         }
@@ -377,7 +386,9 @@ impl Follower {
     #[cold]
     fn send_reject(&mut self, state: &State, leader: NodeId, outlet: &mut impl Outlet) {
         if let Some((previous, hint)) = self.reject.take().map(|reject| *reject) {
-            self.send_ack(state, leader, AckOutcome::Rejects { previous, hint }, outlet);
+            let held = state.refill().map_or(Index::ZERO, |refill| refill.until());
+            let outcome = AckOutcome::Rejects { previous, hint, held };
+            self.send_ack(state, leader, outcome, outlet);
         }
     }
 
@@ -422,6 +433,12 @@ fn may_hold(state: &State, append: &Append) -> bool {
     append.entries.is_empty() || state.log.has_room_behind(state.durability.index(), 0, limit)
 }
 
+/// Takes several chunks, or none. Returns false as [`accept`] does.
+#[inline(never)]
+fn accept_any(state: &mut State, entries: Entries, verified: Index) -> bool {
+    entries.is_empty() || entries.hand_to(|chunk| accept(state, chunk, verified))
+}
+
 /// Takes a chunk that follows what the log has. Returns false when it
 /// contradicts what is committed, or what the same leader said before, or when
 /// its configuration cannot be read.
@@ -434,6 +451,7 @@ fn accept(state: &mut State, chunk: Chunk, verified: Index) -> bool {
 }
 
 /// Takes of a chunk what the log does not have, and what it has otherwise.
+#[inline(never)]
 fn accept_overlapping(state: &mut State, chunk: &Chunk, verified: Index) -> bool {
     let conflict = state.log.conflict(chunk);
     if conflict.is_some_and(|index| index <= state.commit.max(verified)) {
@@ -452,6 +470,7 @@ fn accept_overlapping(state: &mut State, chunk: &Chunk, verified: Index) -> bool
     news.is_none_or(|news| append(state, news))
 }
 
+#[inline]
 fn append(state: &mut State, news: Chunk) -> bool {
     state.pace = Pace::of(news.log_time_ms(), state.time());
     match state.log.append(news) {

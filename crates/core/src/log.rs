@@ -181,13 +181,13 @@ impl Log {
     /// # Errors
     /// The index of a configuration entry that cannot be read; nothing was
     /// appended then.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append(&mut self, chunk: Chunk) -> Result<bool, Index> {
         assert!(chunk.first() == self.last.index.next(), "a gap in the log");
         assert!(chunk.term() >= self.last.term, "terms fall along the log");
         let configured = chunk.has_configuration();
         if configured {
-            self.configurations.extend(configurations_of(&chunk)?);
+            self.note_configurations(&chunk)?;
         }
         if chunk.term() > self.last.term || self.runs.is_empty() {
             self.begin_run(LogId { term: chunk.term(), index: chunk.first() });
@@ -196,12 +196,27 @@ impl Log {
         self.last_log_time_ms = self.last_log_time_ms.max(chunk.log_time_ms());
         let begin = self.end;
         self.end += length(&chunk);
-        if self.slots.capacity() == 0 {
-            // A group that only elects holds no more than this.
-            self.slots.reserve_exact(1);
+        if self.slots.len() == self.slots.capacity() {
+            self.make_room();
         }
         self.slots.push_back(Slot { chunk, begin });
         Ok(configured)
+    }
+
+    #[cold]
+    fn note_configurations(&mut self, chunk: &Chunk) -> Result<(), Index> {
+        self.configurations.extend(configurations_of(chunk)?);
+        Ok(())
+    }
+
+    #[cold]
+    fn make_room(&mut self) {
+        if self.slots.capacity() == 0 {
+            // A group that only elects holds no more than this.
+            self.slots.reserve_exact(1);
+        } else {
+            self.slots.reserve(1);
+        }
     }
 
     #[cold]

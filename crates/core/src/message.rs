@@ -145,6 +145,9 @@ pub enum AckOutcome {
         /// most the refused one: the logs can meet only there or earlier
         /// (one round trip per distinct term, §3.5).
         hint: LogId,
+        /// Up to here it held entries, of which it knows that some are lost and
+        /// not there again (D39); 0 while it knows of none.
+        held: Index,
     },
 }
 

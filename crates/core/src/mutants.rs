@@ -158,6 +158,9 @@ mutants! {
     130 "M130" sim "W09" "a member that lost entries votes before they are there again";
     131 "M131" sim "W09" "lost entries count as there again with the next write";
     132 "M132" sim "I15" "lost entries are acknowledged before they are there again";
+    133 "M133" core "I16" "what a run acknowledged before a loss counts after it";
+    134 "M134" core "I16" "who tells its loss keeps its match";
+    135 "M135" core "I16" "who knows only a part of its loss counts again";
 }
 
 /// The mutants of this build; none in a usual one.

@@ -3,7 +3,9 @@
 //! Its disk gave back a shorter log than it had. A candidate may count on what
 //! this member acknowledged, so it neither votes nor campaigns until a leader
 //! has sent all of that again. It follows and acknowledges meanwhile: what it
-//! says of its disk is true, and without it nobody could refill it (D29).
+//! says of its disk is true, and without it nobody could refill it (D29). Its
+//! rejects tell how much it had held, so that a leader who counted on that need
+//! not doubt what comes after (`leader/progress/loss.rs`).
 //!
 //! When is all of it there again? Whoever leads now was elected without this
 //! member's vote, or before the loss, so it holds all that is committed

@@ -24,7 +24,7 @@ use crate::membership::{Configuration, Member, Role};
 use crate::message::{Body, Message};
 use crate::mutants;
 use crate::options::Settings;
-use crate::output::outlet::{Head, PersistRare, PersistRef, Outlet, one};
+use crate::output::outlet::{Head, Outlet, PersistRare, PersistRef, one};
 use crate::output::{Effects, Envelope, Event, HardState};
 use crate::refill::Refill;
 use crate::rng::Rng;
@@ -289,7 +289,8 @@ impl State {
     pub(crate) fn hand_out(&mut self, outlet: &mut impl Outlet) {
         let last = self.log.last().index;
         let (hard_state, now) = (self.hard_state(), self.time());
-        let Some((ticket, first)) = self.durability.hand_out_entries(hard_state, last, self.position, now)
+        let Some((ticket, first)) =
+            self.durability.hand_out_entries(hard_state, last, self.position, now)
         else {
             self.hand_out_any(outlet);
             return;

@@ -188,7 +188,11 @@ impl Random {
                 durable: Index::new(self.number()),
             }
         } else {
-            AckOutcome::Rejects { previous: Index::new(self.number()), hint: self.log_id() }
+            AckOutcome::Rejects {
+                previous: Index::new(self.number()),
+                hint: self.log_id(),
+                held: Index::new(self.number()),
+            }
         };
         Ack {
             round: Round::new(self.number()),

@@ -164,7 +164,8 @@ fn replication_bodies() -> Vec<(&'static str, Body)> {
         outcome,
     };
     let matches = AckOutcome::Matches { verified: Index::new(13), durable: Index::new(12) };
-    let rejects = AckOutcome::Rejects { previous: Index::new(11), hint: log_id(7, 3) };
+    let held = Index::new(15);
+    let rejects = AckOutcome::Rejects { previous: Index::new(11), hint: log_id(7, 3), held };
     vec![
         ("append", Body::Append(append)),
         ("ack-matches", Body::Ack(ack(matches))),

@@ -152,12 +152,23 @@ impl Entries {
 
     /// Gives the chunks away in order, until one is not taken. Returns whether
     /// all were.
-    #[inline]
     pub(crate) fn hand_to(self, mut take: impl FnMut(Chunk) -> bool) -> bool {
         match self.0 {
             Held::Nothing => true,
             Held::One(chunk) => take(chunk),
-            Held::Many(many) => hand_many_to(*many, &mut take),
+            Held::Many(many) => many.0.into_iter().all(take),
+        }
+    }
+
+    /// Takes the chunk out if there is exactly one.
+    #[inline]
+    pub(crate) fn take_one(&mut self) -> Option<Chunk> {
+        if !matches!(self.0, Held::One(_)) {
+            return None;
+        }
+        match mem::take(&mut self.0) {
+            Held::One(chunk) => Some(chunk),
+            Held::Nothing | Held::Many(_) => None,
         }
     }
 
@@ -176,11 +187,6 @@ impl Entries {
     pub fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
         self.chunks().flat_map(Chunk::entries)
     }
-}
-
-#[cold]
-fn hand_many_to(many: Many, take: &mut dyn FnMut(Chunk) -> bool) -> bool {
-    many.0.into_iter().all(take)
 }
 
 impl From<Chunk> for Entries {

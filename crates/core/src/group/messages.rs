@@ -12,7 +12,8 @@ use crate::group::{Group, RoleState};
 use crate::ids::{Generation, Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term};
 use crate::leader::reply_to;
 use crate::message::{
-    Ack, Append, Body, ForwardOutcome, Membership, Message, Shortage, VoteKind, VoteReply, VoteRequest,
+    Ack, Append, Body, ForwardOutcome, Membership, Message, Shortage, VoteKind, VoteReply,
+    VoteRequest,
 };
 use crate::mutants;
 use crate::time::Now;
@@ -71,12 +72,7 @@ impl Group {
     /// What steady replication consists of, met as it mostly is. Returns whether
     /// it was: anything else is `step_any`'s, which tells why.
     #[inline]
-    fn take_append(
-        &mut self,
-        from: Sender,
-        of: (Generation, Term),
-        append: &mut Append,
-    ) -> bool {
+    fn take_append(&mut self, from: Sender, of: (Generation, Term), append: &mut Append) -> bool {
         match &mut self.role {
             RoleState::Follower(follower)
                 if of == (self.state.seat.generation, self.state.term)

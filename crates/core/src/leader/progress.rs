@@ -14,8 +14,7 @@
 //!
 //! Invariants
 //! - `next > matched`, and `matched` falls within a leadership only when the
-//!   member lost what it had acknowledged; then it counts for nothing until
-//!   the term ends (rule 4).
+//!   member lost what it had acknowledged (`progress/loss.rs`).
 //! - A member that does not answer gets a heartbeat per interval, nothing more.
 //!
 //! Not here: what a quorum of matches means (`leader.rs`).
@@ -70,9 +69,11 @@ pub(crate) struct Peer {
     mode: Mode,
     next: Index,
     pub(crate) matched: Index,
-    /// The run that acknowledged `matched`.
+    /// The run that acknowledged `matched`, or told a loss since: acks of former
+    /// ones raise it no more.
     matched_run: Run,
-    /// A later run of it came back without what it had acknowledged.
+    /// A later run of it came back without what it had acknowledged, and does
+    /// not know how much that is.
     has_lost_tail: bool,
     /// The commit index that it reported, and its run that did.
     commit: Index,
@@ -196,16 +197,6 @@ impl Peer {
     /// A seat taken anew counts on from where the former one ended.
     pub(crate) fn go_on_from(&mut self, sent: u64) {
         (self.sent, self.acked, self.answered) = (sent, sent, sent);
-    }
-
-    pub(crate) fn has_lost_tail(&self) -> bool {
-        self.has_lost_tail
-    }
-
-    /// It lost its tail in an earlier seat of this leadership: it counts for
-    /// nothing until the term ends (rule 4).
-    pub(crate) fn disown(&mut self) {
-        self.has_lost_tail = true;
     }
 
     /// Whether it knows the entry at `index` to be committed.
@@ -478,7 +469,10 @@ impl Peer {
         outlet: &mut impl Outlet,
     ) {
         let term = state.log.term_at(previous).expect("sends what is in the log");
-        let bytes: usize = chunks.iter().map(|chunk| chunk.bytes().len()).sum();
+        let bytes = match chunks {
+            [chunk] => chunk.bytes().len(),
+            many => many.iter().map(|chunk| chunk.bytes().len()).sum(),
+        };
         let bytes = u64::try_from(bytes).expect("usize is at most 64 bits");
         self.sent += bytes.max(state.settings.message_cost_min);
         let now = state.time();
@@ -521,7 +515,7 @@ impl Peer {
                 AckOutcome::Matches { verified, durable } => {
                     durable <= verified && verified <= last
                 }
-                AckOutcome::Rejects { previous, hint } => {
+                AckOutcome::Rejects { previous, hint, .. } => {
                     previous <= last && hint.index <= previous && previous > Index::ZERO
                 }
             };
@@ -549,12 +543,17 @@ impl Peer {
         match ack.outcome {
             AckOutcome::Matches { verified, durable } => {
                 if durable > self.matched {
+                    if run < self.matched_run && !mutants::is_active(133) {
+                        // Its disk may have lost since what it held then.
+                        state.counters.stale += 1;
+                        return false;
+                    }
                     self.matched_run = run;
                 }
                 self.on_match(state, verified, durable);
             }
-            AckOutcome::Rejects { previous, hint } => {
-                self.note_loss(state, run, previous);
+            AckOutcome::Rejects { previous, hint, held } => {
+                self.note_loss(state, run, previous, held);
                 self.on_reject(state, previous, hint);
             }
         }
@@ -597,16 +596,6 @@ impl Peer {
         }
     }
 
-    /// What one run acknowledged in this term a later run still has, or its disk
-    /// was exchanged for an older copy: late rejects are those of earlier runs.
-    fn note_loss(&mut self, state: &mut State, run: Run, rejected: Index) {
-        if rejected <= self.matched && run > self.matched_run {
-            state.counters.lost_tails += 1;
-            self.has_lost_tail = !mutants::is_active(23);
-            self.matched = Index::ZERO;
-        }
-    }
-
     /// Something under way is lost, overtaken or not taken: what follows it
     /// will be refused message by message. Only one message may be under way
     /// at first, or each of the refusals would be answered by a window.
@@ -637,4 +626,5 @@ impl Peer {
     }
 }
 
+mod loss;
 mod snapshot;

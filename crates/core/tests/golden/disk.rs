@@ -15,6 +15,8 @@ pub(crate) struct Disk {
     pub(crate) is_broken: bool,
     pub(crate) pending: VecDeque<Persist>,
     base: LogId,
+    /// Entries up to here were held, and some of them are lost.
+    pub(crate) refill: Option<Index>,
     /// The current snapshot.
     pub(crate) snapshot: Option<Taken>,
     /// Finished files that no record names yet.
@@ -58,6 +60,9 @@ impl Disk {
             assert_eq!(chunk.first(), self.last().index.next(), "a gap on the disk");
             self.entries.push(chunk.clone());
         }
+        if persist.refilled {
+            self.refill = None;
+        }
     }
 
     pub(crate) fn restored(&self) -> Restored {
@@ -66,6 +71,7 @@ impl Disk {
             base: self.base,
             last: self.base.index,
             snapshot: self.snapshot.as_ref().map(|taken| taken.snapshot.clone()),
+            refill: self.refill,
             ..Restored::default()
         };
         for chunk in &self.entries {

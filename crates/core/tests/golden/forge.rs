@@ -5,11 +5,13 @@
 //! vote-reply [kind=pre|real] [campaign=C] granted=yes|no term=T
 //! heartbeat after=I@T [commit=I] [round=R] term=T
 //! ack matches=I [durable=I] [round=R] [configuration=I] term=T
-//! ack rejects=I hint=I@T [round=R] term=T
+//! ack rejects=I hint=I@T [held=I] [round=R] term=T
 //! probe | read [id=N] | not-leader term=T
 //! take-over last=I@T term=T
 //! read-reply id=N at=I [run=N] term=T
 //! ```
+//!
+//! Each may add `of-run=N`: said by that run of the sender.
 
 use crate::words::{number, option};
 use raftlet_core::{
@@ -66,7 +68,8 @@ pub(crate) fn body(kind: &str, words: &[&str]) -> Body {
 fn outcome(words: &[&str]) -> AckOutcome {
     if let Some(previous) = option(words, "rejects") {
         let previous = Index::new(number(previous));
-        return AckOutcome::Rejects { previous, hint: log_id(words, "hint") };
+        let held = option(words, "held").map_or(Index::ZERO, |index| Index::new(number(index)));
+        return AckOutcome::Rejects { previous, hint: log_id(words, "hint"), held };
     }
     let verified = Index::new(number(option(words, "matches").unwrap()));
     let durable = option(words, "durable").map_or(verified, |index| Index::new(number(index)));

@@ -26,6 +26,7 @@
 //! change N voters=1,2 [learners=3] [address.2=A] [incarnation.3=I] [expected=I]
 //! ask N L voters=..          N asks L for that | cancel N
 //! members [N..]              the configuration in effect
+//! damage N last=I held=J     a disk lost what stood behind I, of entries up to J
 //! crash N | start N          loses what was not durable | from its disk, a new run
 //! release-memory N           all that may leave memory does
 //! storage N broken|works     fetches are answered | refused
@@ -38,6 +39,7 @@
 //! logs [N..]                 terms of the entries
 //! commands N                 applied commands
 //! reads | events             answered, and told, since the last time
+//! matches [N..]              what a leader counts on from each member
 //! counters N NAME..
 //! ```
 
@@ -45,6 +47,7 @@ use std::fmt::Write;
 
 use crate::words::{number, option};
 use crate::world::World;
+use raftlet_core::Index;
 
 /// Runs a script; returns it with what its commands print now.
 pub(crate) fn run(text: &str) -> String {
@@ -154,6 +157,10 @@ fn run_command(
         "cancel" => printed.push_str(&world.cancel(node()?)),
         "crash" => world.crash(node()?),
         "start" => world.start(node()?),
+        "damage" => {
+            let index = |name| Index::new(option(args, name).map_or(0, number));
+            world.damage(node()?, index("last"), index("held"));
+        }
         "release-memory" => world.release_memory(node()?),
         "snapshot" | "cut-tail" | "send-snapshot" | "keep-snapshot" | "sending-ended" => {
             printed.push_str(&snapshot_command(world, command, args));
@@ -198,6 +205,7 @@ fn print_command(
     let nodes = if named.is_empty() { world.nodes() } else { named };
     match command {
         "show" => nodes.iter().for_each(|node| printed.push_str(&world.show(*node))),
+        "matches" => nodes.iter().for_each(|n| printed.push_str(&world.show_matches(*n))),
         "members" => nodes.iter().for_each(|n| printed.push_str(&world.show_members(*n))),
         "logs" => nodes.iter().for_each(|node| printed.push_str(&world.show_log(*node))),
         "commands" => nodes.iter().for_each(|node| printed.push_str(&world.show_commands(*node))),

@@ -175,6 +175,14 @@ impl World {
         self.start(node);
     }
 
+    /// The entries behind `last` on the disk of a member that is down are damaged:
+    /// its storage knows that there were some up to `held`.
+    pub(crate) fn damage(&mut self, node: u64, last: Index, held: Index) {
+        let disk = &mut self.member(node).disk;
+        disk.entries = disk.entries.iter().filter_map(|chunk| chunk.until(last)).collect();
+        disk.refill = Some(held);
+    }
+
     pub(crate) fn start(&mut self, node: u64) {
         let (now, settings, seed) = (self.now(), self.settings.clone(), self.seed);
         let member = self.member(node);
@@ -513,7 +521,8 @@ impl World {
         let term = Term::new(number(option(words, "term").unwrap()));
         let message = Message { generation: GENERATION, term, body: body(words[0], words) };
         let known = self.members.get(&from).map(|member| member.sender(from));
-        let from = known.unwrap_or_else(|| sender(from, from, 1));
+        let mut from = known.unwrap_or_else(|| sender(from, from, 1));
+        from.run = option(words, "of-run").map_or(from.run, |run| Run::new(number(run)));
         let before = self.queue.len();
         self.arrive(InFlight { from, to, message });
         let answers: Vec<_> = self.queue.drain(before..).collect();

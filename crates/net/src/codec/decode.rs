@@ -129,11 +129,7 @@ pub fn decode_message(bytes: &Bytes) -> Result<Incoming, MessageError> {
 /// Reads `message`, a part of `owner`, for `receiver`; what it carries shares
 /// `owner`'s memory.
 #[inline]
-fn decode(
-    owner: &Bytes,
-    message: &[u8],
-    receiver: &mut impl Receiver,
-) -> Result<(), MessageError> {
+fn decode(owner: &Bytes, message: &[u8], receiver: &mut impl Receiver) -> Result<(), MessageError> {
     const _: () = assert!(LENGTH_BYTES == size_of::<u32>());
     if message.len() > MESSAGE_BYTES_MAX {
         return Err(limit("message", message.len()));
@@ -296,6 +292,7 @@ fn ack(fields: &mut Fields<'_>) -> Result<Ack, MessageError> {
             2 => AckOutcome::Rejects {
                 previous: index(fields, "previous")?,
                 hint: log_id(fields, "hint")?,
+                held: index(fields, "held")?,
             },
             value => return Err(MessageError::Value { field: "outcome", value }),
         },

@@ -14,9 +14,9 @@ use super::{
 };
 use raftlet::Incoming;
 use raftlet::core::{
-    ADDRESS_BYTES_MAX, Ack, AckOutcome, AppendRef, Body, CHUNK_LEN_MAX, Chunk, Forward, ForwardOutcome,
-    ForwardReply, Generation, GroupId, Head, Membership, Message, NodeId, PAYLOAD_BYTES_MAX,
-    Shortage, Term, VoteKind, VoteReply, VoteRequest,
+    ADDRESS_BYTES_MAX, Ack, AckOutcome, AppendRef, Body, CHUNK_LEN_MAX, Chunk, Forward,
+    ForwardOutcome, ForwardReply, Generation, GroupId, Head, Membership, Message, NodeId,
+    PAYLOAD_BYTES_MAX, Shortage, Term, VoteKind, VoteReply, VoteRequest,
 };
 
 /// Bytes that a message will occupy without its length prefix; `None` when it
@@ -134,7 +134,7 @@ impl Stamp {
 fn ack_bytes(ack: &Ack) -> usize {
     match ack.outcome {
         AckOutcome::Matches { .. } => ACK_FIXED_BYTES + 16,
-        AckOutcome::Rejects { .. } => ACK_FIXED_BYTES + 24,
+        AckOutcome::Rejects { .. } => ACK_FIXED_BYTES + 32,
     }
 }
 
@@ -158,9 +158,8 @@ fn put_words<const N: usize>(into: &mut BytesMut, words: [u64; N]) {
 #[inline]
 fn write_append(stamp: Stamp, append: &AppendRef<'_>, length: u32, into: &mut BytesMut) {
     let [length, group, generation, term] = head_words(Kind::Append, stamp, length);
-    let lengths = |chunk: &Chunk| {
-        u64::from(chunk.len()) | u64::from(count(chunk.bytes().len())) << 32
-    };
+    let lengths =
+        |chunk: &Chunk| u64::from(chunk.len()) | u64::from(count(chunk.bytes().len())) << 32;
     if let [chunk] = append.chunks {
         // One copy of all words.
         put_words(
@@ -212,7 +211,7 @@ fn write_ack(stamp: Stamp, ack: &Ack, length: u32, into: &mut BytesMut) {
     let [length, group, generation, term] = head_words(Kind::Ack, stamp, length);
     let (outcome, [first, second]) = match ack.outcome {
         AckOutcome::Matches { verified, durable } => (1, [verified, durable]),
-        AckOutcome::Rejects { previous, hint } => (2, [previous, hint.index]),
+        AckOutcome::Rejects { previous, hint, .. } => (2, [previous, hint.index]),
     };
     put_words(
         into,
@@ -231,8 +230,8 @@ fn write_ack(stamp: Stamp, ack: &Ack, length: u32, into: &mut BytesMut) {
             second.get(),
         ],
     );
-    if let AckOutcome::Rejects { hint, .. } = ack.outcome {
-        put_words(into, [hint.term.get()]);
+    if let AckOutcome::Rejects { hint, held, .. } = ack.outcome {
+        put_words(into, [hint.term.get(), held.get()]);
     }
 }
 
@@ -378,8 +377,12 @@ const fn vote_kind(kind: VoteKind) -> u8 {
 
 #[inline]
 fn append_bytes(append: &AppendRef<'_>) -> usize {
-    let chunks = append.chunks.iter();
-    APPEND_FIXED_BYTES + chunks.map(|chunk| CHUNK_HEADER_BYTES + chunk.bytes().len()).sum::<usize>()
+    let bytes = |chunk: &Chunk| CHUNK_HEADER_BYTES + chunk.bytes().len();
+    APPEND_FIXED_BYTES
+        + match append.chunks {
+            [chunk] => bytes(chunk),
+            many => many.iter().map(bytes).sum(),
+        }
 }
 
 fn forward_bytes(forward: &Forward) -> Option<usize> {

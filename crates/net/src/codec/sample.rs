@@ -130,7 +130,11 @@ impl Samples {
             outcome: if matches {
                 AckOutcome::Matches { verified: self.index(), durable: self.index() }
             } else {
-                AckOutcome::Rejects { previous: self.index(), hint: self.log_id() }
+                AckOutcome::Rejects {
+                    previous: self.index(),
+                    hint: self.log_id(),
+                    held: self.index(),
+                }
             },
         }
     }

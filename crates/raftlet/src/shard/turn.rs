@@ -19,7 +19,7 @@
 //! Not here: waiting, ports and wakers (`shard.rs`, `shard/act.rs`).
 
 use crate::applier::{Applied, is_checkpoint};
-use crate::effects::{Purpose, StorageRead};
+use crate::effects::{Effects, Purpose, StorageRead};
 use crate::error::{Halt, NotDone, ProposeError, ReadError};
 use crate::member::Member;
 use crate::observe::Alarms;
@@ -27,9 +27,12 @@ use crate::offices::Office;
 use crate::port::{StateMachine, StorageError, WriteBatch};
 use crate::shard::snapshots::Piece;
 use crate::shard::state::{Completion, Phase, State};
-use crate::shard::writer::Durable;
+use crate::shard::writer::{Durable, Writer};
 use crate::timers::Slot;
-use raftlet_core::{Body, Entries, Envelope, Event, Fetch, Now, Role, Time, mutants};
+use raftlet_core::{
+    Ack, AppendRef, Body, Entries, Envelope, Event, Fetch, Generation, GroupId, Head, Message, Now,
+    Outlet, PersistRef, Role, Time, mutants,
+};
 
 /// Inputs that one group gets before the next one's turn.
 const SHARE_INPUTS: usize = 256;
@@ -380,17 +383,17 @@ impl<M: StateMachine> State<M> {
         let Some(member) = self.members.get_mut(slot) else {
             return;
         };
-        member.core.drain(&mut self.output);
         let out = &mut self.output;
-        if let Some(persist) = out.persist.take() {
-            let of = (member.group, member.core.seat().generation);
-            let is_leader = member.core.role() == Role::Leader;
-            self.writer.gather(slot, of, is_leader, persist);
-        }
-        for Envelope { to, message } in out.messages.drain(..) {
-            self.due.send(to, member.group, message);
-        }
-        if let Some(last) = out.install {
+        let mut desk = Desk {
+            slot,
+            group: member.group,
+            generation: member.core.seat().generation,
+            is_leader: member.core.role() == Role::Leader,
+            writer: &mut self.writer,
+            due: &mut self.due,
+        };
+        member.core.drain_into(out, &mut desk);
+        if let Some(last) = out.install.take() {
             member.applier.install(last);
         }
         let wanted = std::mem::take(&mut out.snapshots);
@@ -529,6 +532,43 @@ impl<M: StateMachine> State<M> {
             member.is_dirty = true;
             self.dirty.push(slot);
         }
+    }
+}
+
+/// Where what a member lends goes: to the next write, and to the messages that
+/// leave at the end of the turn.
+struct Desk<'a, M: StateMachine> {
+    slot: Slot,
+    group: GroupId,
+    generation: Generation,
+    is_leader: bool,
+    writer: &'a mut Writer,
+    due: &'a mut Effects<M>,
+}
+
+impl<M: StateMachine> Desk<'_, M> {
+    #[inline]
+    fn send(&mut self, Head { to, generation, term }: Head, body: Body) {
+        self.due.send(to, self.group, Message { generation, term, body });
+    }
+}
+
+impl<M: StateMachine> Outlet for Desk<'_, M> {
+    fn persist(&mut self, persist: PersistRef<'_>) {
+        let of = (self.group, self.generation);
+        self.writer.gather(self.slot, of, self.is_leader, persist.to_owned());
+    }
+
+    fn append(&mut self, head: Head, append: AppendRef<'_>) {
+        self.send(head, Body::Append(append.to_owned()));
+    }
+
+    fn ack(&mut self, head: Head, ack: &Ack) {
+        self.send(head, Body::Ack(ack.clone()));
+    }
+
+    fn other(&mut self, Envelope { to, message }: Envelope) {
+        self.due.send(to, self.group, message);
     }
 }
 

@@ -218,9 +218,7 @@ impl World {
         let set = group.configuration().members();
         let priority = |node| set.iter().find(|seat| seat.node == node).map(|seat| seat.priority);
         let is_voter = |node| group.configuration().is_voter(node);
-        // Whoever lost entries in this term is not counted on before the next.
-        let counts = |member: &&Member| is_voter(member.node) && member.lost_in < leader.view.term;
-        let others = self.core().filter(counts);
+        let others = self.core().filter(|member| is_voter(member.node));
         others.filter_map(|member| priority(member.node)).max() <= priority(leader.node)
     }
 

@@ -35,9 +35,6 @@ pub(crate) struct Member {
     /// What the disk held before entries of it were damaged, until they are
     /// there again.
     pub(crate) lost: Option<Lost>,
-    /// The latest term that there was when that happened; its leader does not
-    /// count on this member any more.
-    pub(crate) lost_in: Term,
     /// Every vote that was ever durable here.
     pub(crate) durable_votes: BTreeMap<Term, NodeId>,
     pub(crate) disk: Disk,
@@ -166,7 +163,6 @@ impl Member {
             written: image.clone(),
             durable: image,
             lost: None,
-            lost_in: Term::default(),
             durable_votes: BTreeMap::new(),
             disk: Disk::default(),
             clock,
@@ -243,10 +239,8 @@ impl Member {
         lost
     }
 
-    /// The disk of a member that is down has lost the entries from `from` on, in
-    /// a group whose latest term is `latest`.
-    pub(crate) fn damage(&mut self, from: Index, latest: Term) {
-        self.lost_in = latest;
+    /// The disk of a member that is down has lost the entries from `from` on.
+    pub(crate) fn damage(&mut self, from: Index) {
         let term = self.durable.hard_state.term;
         self.lost = Some(Lost { image: self.durable.clone(), term });
         self.durable.lose(from);

@@ -151,8 +151,7 @@ impl World {
         }
         let from = kept.plus(1 + self.random.mischief.below(behind));
         self.judge.tally.mark(Mark::Damage);
-        let latest = self.members.iter().map(|member| member.durable.hard_state.term).max();
-        self.members[seat].damage(from, latest.unwrap_or_default());
+        self.members[seat].damage(from);
         self.tell(seat, || format!("has lost its entries from {from} on"));
     }
 

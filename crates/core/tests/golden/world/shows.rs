@@ -35,6 +35,12 @@ impl World {
         )
     }
 
+    pub(crate) fn show_matches(&mut self, node: u64) -> String {
+        let members = self.group(node).status().members;
+        let matches = members.iter().map(|it| format!(" n{}={}", it.node.get(), it.match_index));
+        format!("n{node} matches{}\n", matches.collect::<String>())
+    }
+
     pub(crate) fn show_log(&mut self, node: u64) -> String {
         let group = self.group(node);
         let mut text = format!("n{node}");

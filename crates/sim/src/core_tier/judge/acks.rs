@@ -82,8 +82,12 @@ impl Judge {
                     || format!("verified {verified} differs from the leader's log"),
                 )
             }
-            AckOutcome::Rejects { previous, hint } => {
+            AckOutcome::Rejects { previous, hint, held } => {
                 self.tally.mark(Mark::Reject);
+                let is_known = held == Index::ZERO || member.durable.is_harmed();
+                ensure(is_known, invariants::MATCH_IS_TRUE, || {
+                    format!("says that it had held {held}, and nothing of it is lost")
+                })?;
                 // Where the log changed again within the turn the hint is of
                 // the log that refused: it says where to probe, no more.
                 ensure(hint.index <= previous, invariants::CONTIGUOUS, || {
