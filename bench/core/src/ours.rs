@@ -26,10 +26,6 @@ use raftlet_net::{
 
 /// Between two turns.
 const TURN_NS: u64 = 20_000;
-/// What the transport receives into at once (`net`, frame reader).
-const RECEIVE_BLOCK_BYTES: usize = 256 << 10;
-/// Less than this is not worth keeping of a block.
-const MESSAGE_ROOM_BYTES: usize = 1 << 10;
 const RUN: Run = Run::new(1);
 
 struct Seated {
@@ -105,7 +101,13 @@ impl Sent {
 /// One member's ear.
 struct Delivery<'a> {
     group: &'a mut Group,
-    arena: &'a mut Arena,
+    arenas: &'a mut [Arena],
+    to: usize,
+    heard: &'a Heard,
+}
+
+/// From whom, and when.
+struct Heard {
     now: Now,
     sender: Sender,
 }
@@ -116,13 +118,19 @@ impl Delivery<'_> {
         match message {
             Sent::Append(head, mut append) => {
                 let of = (head.generation, head.term);
-                self.group.step_append(self.now, self.sender, of, &mut append);
+                self.group.step_append(self.heard.now, &self.heard.sender, of, &mut append);
             }
             Sent::Ack(head, ack) => {
-                self.group.step_ack(self.now, self.sender, (head.generation, head.term), &ack);
+                self.group.step_ack(
+                    self.heard.now,
+                    &self.heard.sender,
+                    (head.generation, head.term),
+                    &ack,
+                );
             }
             Sent::Other(mut envelope) => {
-                self.group.step(self.now, self.arena, self.sender, &mut envelope.message);
+                let arena = &mut self.arenas[self.to];
+                self.group.step(self.heard.now, arena, self.heard.sender, &mut envelope.message);
             }
         }
     }
@@ -131,16 +139,17 @@ impl Delivery<'_> {
 impl Receiver for Delivery<'_> {
     #[inline]
     fn append(&mut self, _: GroupId, of: (Generation, Term), append: &mut Append) {
-        self.group.step_append(self.now, self.sender, of, append);
+        self.group.step_append(self.heard.now, &self.heard.sender, of, append);
     }
 
     #[inline]
     fn ack(&mut self, _: GroupId, of: (Generation, Term), ack: &Ack) {
-        self.group.step_ack(self.now, self.sender, of, ack);
+        self.group.step_ack(self.heard.now, &self.heard.sender, of, ack);
     }
 
     fn other(&mut self, mut incoming: Incoming) {
-        self.group.step(self.now, self.arena, self.sender, &mut incoming.message);
+        let arena = &mut self.arenas[self.to];
+        self.group.step(self.heard.now, arena, self.heard.sender, &mut incoming.message);
     }
 }
 
@@ -157,9 +166,7 @@ impl Wire<'_> {
         let to = place_of(to);
         self.mail.count += 1;
         self.mail.filled |= 1 << to;
-        let buffer = &mut self.mail.encoded[to];
-        make_room(buffer);
-        buffer
+        &mut self.mail.encoded[to]
     }
 }
 
@@ -198,6 +205,8 @@ pub(crate) struct World {
     members: u64,
     /// One a node: groups share it.
     arenas: Vec<Arena>,
+    /// One a node: what it received.
+    received: Vec<Arena>,
     out: Output,
     is_wired: bool,
 }
@@ -268,10 +277,11 @@ impl World {
         }
         Self {
             now,
-            mail: seats.iter().map(|_| mail(members)).collect(),
+            mail: seats.iter().map(|_| mail(members, wire)).collect(),
             seats,
             members,
             arenas: (0..members).map(|_| Arena::default()).collect(),
+            received: (0..members).map(|_| Arena::default()).collect(),
             out: Output::default(),
             is_wired: wire,
         }
@@ -302,24 +312,27 @@ impl World {
     fn deliver(&mut self, home: usize, from: usize) {
         let sender = node(from as u64);
         let sender = Sender { node: sender, incarnation: incarnation(sender), run: RUN };
-        let Self { seats, mail, arenas, now, .. } = self;
+        let Self { seats, mail, arenas, received, now, .. } = self;
         let Mail { sent, encoded, filled, .. } = &mut mail[home + from];
+        let heard = Heard { now: *now, sender };
         for message in sent.drain(..) {
             let to = place_of(message.to());
-            let (group, arena) = (&mut seats[home + to].group, &mut arenas[to]);
-            Delivery { group, arena, now: *now, sender }.take(message);
+            let group = &mut seats[home + to].group;
+            Delivery { group, arenas, to, heard: &heard }.take(message);
         }
         while *filled != 0 {
             let to = filled.trailing_zeros() as usize;
             *filled &= *filled - 1;
-            // As a frame comes out of what was received.
-            let bytes = encoded[to].split().freeze();
-            let mut batch = BatchReader::new(&bytes);
-            let (group, arena) = (&mut seats[home + to].group, &mut arenas[to]);
-            let mut delivery = Delivery { group, arena, now: *now, sender };
+            let buffer = &mut encoded[to];
+            // What the socket has received is read where it lies; entries are
+            // copied into the receiver's memory.
+            let mut batch = BatchReader::copying(buffer, &mut received[to]);
+            let group = &mut seats[home + to].group;
+            let mut delivery = Delivery { group, arenas, to, heard: &heard };
             while let Some(read) = batch.read_to(&mut delivery) {
                 read.expect("what was sent");
             }
+            buffer.clear();
         }
     }
 
@@ -434,16 +447,9 @@ impl World {
 }
 
 /// Buffers for the mail to each of the members.
-fn mail(members: u64) -> Mail {
+fn mail(members: u64, wire: bool) -> Mail {
+    let members = if wire { members } else { 0 };
     Mail { encoded: (0..members).map(|_| BytesMut::new()).collect(), ..Mail::default() }
-}
-
-/// A new block where little of the former is left.
-#[inline]
-fn make_room(buffer: &mut BytesMut) {
-    if buffer.is_empty() && buffer.capacity() < MESSAGE_ROOM_BYTES {
-        *buffer = BytesMut::with_capacity(RECEIVE_BLOCK_BYTES);
-    }
 }
 
 /// What the applier does: reads entry by entry what is committed.
@@ -506,7 +512,7 @@ pub(crate) fn memory(groups: u64, members: u64) -> serde_json::Value {
     let fresh = per_member(bench_counting::live_bytes() - before) - harness;
     world.elect();
     world.settle();
-    world.mail.fill_with(|| mail(members));
+    world.mail.fill_with(Mail::default);
     let elected = per_member(bench_counting::live_bytes() - before) - harness;
     let log: usize = world.seats.iter().map(|seated| seated.group.log_bytes()).sum();
     let log = per_member(log as u64);

@@ -281,18 +281,31 @@ impl Chunk {
         if !in_limits {
             return Err(EntryError::Limits { index });
         }
-        let (header, mut rest) = verify_entry(seal, first, bytes)?;
+        if len > 1 {
+            return Self::check_many(seal, first, len, bytes);
+        }
+        let (header, rest) = verify_entry(seal, first, bytes)?;
+        if !rest.is_empty() {
+            return Err(EntryError::Length { index });
+        }
         let mut marks = Marks::default();
         marks.add(header.kind, header.log_time_ms);
+        Ok(marks)
+    }
+
+    #[inline(never)]
+    fn check_many(seal: Seal, first: LogId, len: u32, bytes: &[u8]) -> Result<Marks, EntryError> {
         let mut at = first;
-        while marks.len < len {
-            at.index = at.index.next();
+        let mut rest = bytes;
+        let mut marks = Marks::default();
+        for _ in 0..len {
             let header;
             (header, rest) = verify_entry(seal, at, rest)?;
             marks.add(header.kind, header.log_time_ms);
+            at.index = at.index.next();
         }
         if !rest.is_empty() {
-            return Err(EntryError::Length { index: at.index });
+            return Err(EntryError::Length { index: at.index.previous() });
         }
         Ok(marks)
     }

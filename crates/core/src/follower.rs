@@ -171,10 +171,10 @@ impl Follower {
 
     /// The leader spoke as leader of the current term.
     #[inline]
-    pub(crate) fn hear(&mut self, state: &mut State, from: Sender) {
+    pub(crate) fn hear(&mut self, state: &mut State, from: &Sender) {
         // Whoever is followed is not known to run anew: such news end that.
         if self.leader != Some(from.node) || self.leader_run != from.run {
-            self.hear_another(state, from);
+            self.hear_another(state, *from);
             return;
         }
         self.since = state.time();
@@ -268,7 +268,7 @@ impl Follower {
 
     /// An append of the current term. Entries that match are kept, entries
     /// that conflict are replaced (§3.5).
-    pub(crate) fn on_append(&mut self, state: &mut State, from: Sender, append: &mut Append) {
+    pub(crate) fn on_append(&mut self, state: &mut State, from: &Sender, append: &mut Append) {
         self.hear(state, from);
         state.promise();
         self.round = self.round.max(append.round);

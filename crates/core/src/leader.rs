@@ -249,7 +249,7 @@ impl Leader {
         }
     }
 
-    pub(crate) fn on_ack(&mut self, state: &mut State, from: Sender, ack: &Ack) {
+    pub(crate) fn on_ack(&mut self, state: &mut State, from: &Sender, ack: &Ack) {
         let round = self.reads.round();
         let Some(peer) = self.peer_mut(from.node).filter(|p| p.incarnation == from.incarnation)
         else {

@@ -170,6 +170,7 @@ impl State {
 
     /// Whether a sender holds a seat, under the incarnation that the seat
     /// names (rule 3).
+    #[inline]
     pub(crate) fn is_member(&self, sender: Sender) -> bool {
         let seat = self.configuration().find(sender.node);
         seat.is_some_and(|member| member.incarnation == sender.incarnation)

@@ -13,12 +13,12 @@
 use std::rc::Rc;
 
 use raftlet_core::{
-    Ack, AckOutcome, Append, Arena, Body, Change, Checkpoint, Chunk, Configuration, Entries,
-    EntryKind, Forward, ForwardOutcome, ForwardReply, Generation, Group, GroupId, HardState,
-    Incarnation, Index, Liveness, LogId, Member, MemberRole, Membership, Message, NewEntry, NodeId,
-    Now, Options, Output, PRIORITY_DEFAULT, ReadId, Restored, Round, Run, Seal, Seat, Sender,
-    Settings, Snapshot, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind,
-    VoteReply, VoteRequest, WallMs, genesis,
+    Ack, AckOutcome, Append, AppendRef, Arena, Body, Change, Checkpoint, Chunk, Configuration,
+    Entries, EntryKind, Envelope, Forward, ForwardOutcome, ForwardReply, Generation, Group,
+    GroupId, HardState, Head, Incarnation, Index, Liveness, LogId, Member, MemberRole, Membership,
+    Message, NewEntry, NodeId, Now, Options, Outlet, Output, PRIORITY_DEFAULT, Persist, PersistRef,
+    ReadId, Restored, Round, Run, Seal, Seat, Sender, Settings, Snapshot, SnapshotAck,
+    SnapshotOutcome, SnapshotPart, Term, Time, VoteKind, VoteReply, VoteRequest, WallMs, genesis,
 };
 
 const GROUP: GroupId = GroupId::new(1);
@@ -296,6 +296,124 @@ fn no_message_from_anybody_in_any_state_brings_a_member_down() {
         }
     }
     assert!(delivered > 50_000 && led > 1_000, "the messages reached nothing: {delivered}, {led}");
+}
+
+/// Keeps what it is lent.
+#[derive(Default)]
+struct Lent {
+    persist: Option<Persist>,
+    messages: Vec<Envelope>,
+}
+
+impl Lent {
+    fn keep(&mut self, Head { to, generation, term }: Head, body: Body) {
+        self.messages.push(Envelope { to, message: Message { generation, term, body } });
+    }
+}
+
+impl Outlet for Lent {
+    fn persist(&mut self, persist: PersistRef<'_>) {
+        assert!(self.persist.is_none(), "twice in a drain");
+        self.persist = Some(persist.to_owned());
+    }
+
+    fn append(&mut self, head: Head, append: AppendRef<'_>) {
+        self.keep(head, Body::Append(append.to_owned()));
+    }
+
+    fn ack(&mut self, head: Head, ack: &Ack) {
+        self.keep(head, Body::Ack(ack.clone()));
+    }
+
+    fn other(&mut self, envelope: Envelope) {
+        self.messages.push(envelope);
+    }
+}
+
+#[test]
+fn a_member_that_lends_and_reads_in_place_does_what_one_does_that_owns_its_messages() {
+    let (mut appends, mut acks) = (0, 0);
+    for seed in 0..1_000 {
+        let mut random = Random(seed);
+        let mut owning = member(&mut random);
+        let mut lending = member(&mut Random(seed));
+        let (mut arena, mut other_arena, mut ms) = (Arena::new(256), Arena::new(256), 0);
+        for _ in 0..60 {
+            ms += random.below(400);
+            let now = Now { time: Time::from_ms(ms), wall: WallMs(random.number()) };
+            match random.below(12) {
+                0 => {
+                    owning.on_deadline(now);
+                    lending.on_deadline(now);
+                }
+                1 => {
+                    let (node, run) = (random.node(), Run::new(random.below(3)));
+                    owning.on_liveness(now, node, Liveness::Alive { run });
+                    lending.on_liveness(now, node, Liveness::Alive { run });
+                }
+                2 => {
+                    let mine = owning.propose(now, &mut arena, [&b"y"[..]].into_iter());
+                    let its = lending.propose(now, &mut other_arena, [&b"y"[..]].into_iter());
+                    assert_eq!(mine, its);
+                }
+                3 => {
+                    let read = ReadId::new(random.below(9));
+                    assert_eq!(owning.read(now, read), lending.read(now, read));
+                }
+                _ => {
+                    let node = random.node();
+                    let sender = Sender {
+                        node,
+                        incarnation: Incarnation(u128::from(node.get() + random.below(9) / 8)),
+                        run: Run::new(random.below(3)),
+                    };
+                    let generation = Generation::new(1 + random.below(16) / 15);
+                    let term =
+                        if random.flip() { owning.term() } else { Term::new(random.number()) };
+                    let body = random.body();
+                    let mut message = Message { generation, term, body: body.clone() };
+                    owning.step(now, &mut arena, sender, &mut message);
+                    match body {
+                        Body::Append(mut append) => {
+                            lending.step_append(now, &sender, (generation, term), &mut append);
+                        }
+                        Body::Ack(ack) => lending.step_ack(now, &sender, (generation, term), &ack),
+                        body => {
+                            let mut message = Message { generation, term, body };
+                            lending.step(now, &mut other_arena, sender, &mut message);
+                        }
+                    }
+                }
+            }
+            if random.below(3) > 0 {
+                let (mut out, mut rest, mut lent) =
+                    (Output::default(), Output::default(), Lent::default());
+                owning.drain(&mut out);
+                lending.drain_into(&mut rest, &mut lent);
+                for message in &lent.messages {
+                    appends += u64::from(matches!(message.message.body, Body::Append(_)));
+                    acks += u64::from(matches!(message.message.body, Body::Ack(_)));
+                }
+                (rest.persist, rest.messages) = (lent.persist, lent.messages);
+                assert_eq!(format!("{out:?}"), format!("{rest:?}"), "seed {seed}");
+                let is_durable = random.below(4) > 0;
+                for group in [&mut owning, &mut lending] {
+                    if let Some(persist) = out.persist.as_ref().filter(|_| is_durable) {
+                        group.on_persisted(now, persist.ticket);
+                    }
+                    if let Some(index) = out.committed {
+                        group.on_applied(index);
+                    }
+                    for fetch in &out.fetches {
+                        group.on_fetched(now, fetch.id, None);
+                    }
+                }
+            }
+            assert_eq!(owning.next_deadline(), lending.next_deadline());
+            assert_eq!(format!("{:?}", owning.counters()), format!("{:?}", lending.counters()));
+        }
+    }
+    assert!(appends > 1_000 && acks > 1_000, "hardly anything was said: {appends}, {acks}");
 }
 
 fn obey(group: &mut Group, out: &mut Output, now: Now, random: &mut Random) {

@@ -31,7 +31,7 @@ mod encode;
 mod numbers;
 mod snapshot;
 
-pub use decode::{BatchReader, Receiver, decode_message};
+pub use decode::{BatchReader, Keeper, Receiver, Shared, decode_message};
 pub use encode::{
     append_ack_to_batch, append_borrowed_to_batch, append_to_batch, encode_message, encoded_bytes,
 };

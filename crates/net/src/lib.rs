@@ -49,7 +49,7 @@ mod sink;
 mod stats;
 
 pub use codec::{
-    BatchReader, MESSAGE_BYTES_MAX, MessageError, Receiver, append_ack_to_batch,
+    BatchReader, Keeper, MESSAGE_BYTES_MAX, MessageError, Receiver, Shared, append_ack_to_batch,
     append_borrowed_to_batch, append_to_batch, decode_message, encode_message, encoded_bytes,
 };
 pub use connection::ConnectionError;

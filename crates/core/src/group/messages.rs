@@ -28,8 +28,8 @@ impl Group {
         self.state.now = now;
         let &mut Message { generation, term, ref mut body } = message;
         let is_taken = match body {
-            Body::Append(append) => self.take_append(from, (generation, term), append),
-            Body::Ack(ack) => self.take_ack(from, (generation, term), ack),
+            Body::Append(append) => self.take_append(&from, (generation, term), append),
+            Body::Ack(ack) => self.take_ack(&from, (generation, term), ack),
             _ => false,
         };
         if !is_taken {
@@ -43,22 +43,22 @@ impl Group {
     pub fn step_append(
         &mut self,
         now: Now,
-        from: Sender,
+        from: &Sender,
         of: (Generation, Term),
         append: &mut Append,
     ) {
         self.state.now = now;
         if !self.take_append(from, of, append) {
-            self.step_rare(from, of, Body::Append(append.clone()));
+            self.step_rare(*from, of, Body::Append(append.clone()));
         }
     }
 
     /// As [`step`](Self::step), for an ack that has not been made a message.
     #[inline]
-    pub fn step_ack(&mut self, now: Now, from: Sender, of: (Generation, Term), ack: &Ack) {
+    pub fn step_ack(&mut self, now: Now, from: &Sender, of: (Generation, Term), ack: &Ack) {
         self.state.now = now;
         if !self.take_ack(from, of, ack) {
-            self.step_rare(from, of, Body::Ack(ack.clone()));
+            self.step_rare(*from, of, Body::Ack(ack.clone()));
         }
     }
 
@@ -72,11 +72,17 @@ impl Group {
     /// What steady replication consists of, met as it mostly is. Returns whether
     /// it was: anything else is `step_any`'s, which tells why.
     #[inline]
-    fn take_append(&mut self, from: Sender, of: (Generation, Term), append: &mut Append) -> bool {
+    fn take_append(
+        &mut self,
+        from: &Sender,
+        (generation, term): (Generation, Term),
+        append: &mut Append,
+    ) -> bool {
         match &mut self.role {
             RoleState::Follower(follower)
-                if of == (self.state.seat.generation, self.state.term)
-                    && is_append_in_range(of.1, append) =>
+                if generation == self.state.seat.generation
+                    && term == self.state.term
+                    && is_append_in_range(term, append) =>
             {
                 follower.on_append(&mut self.state, from, append);
                 true
@@ -87,12 +93,18 @@ impl Group {
 
     /// The same for the answer.
     #[inline]
-    fn take_ack(&mut self, from: Sender, of: (Generation, Term), ack: &Ack) -> bool {
+    fn take_ack(
+        &mut self,
+        from: &Sender,
+        (generation, term): (Generation, Term),
+        ack: &Ack,
+    ) -> bool {
         match &mut self.role {
             RoleState::Leader(leader)
-                if of == (self.state.seat.generation, self.state.term)
-                    && !of.1.is_exhausted()
-                    && self.state.is_member(from) =>
+                if generation == self.state.seat.generation
+                    && term == self.state.term
+                    && !term.is_exhausted()
+                    && self.state.is_member(*from) =>
             {
                 leader.on_ack(&mut self.state, from, ack);
                 true
@@ -288,7 +300,7 @@ impl Group {
                 self.yield_to_leader();
                 match &mut self.role {
                     RoleState::Follower(follower) => {
-                        follower.on_append(&mut self.state, from, append);
+                        follower.on_append(&mut self.state, &from, append);
                     }
                     // Two leaders in one term: the other's word proves nothing.
                     _ => self.state.counters.impossible += 1,
@@ -297,7 +309,7 @@ impl Group {
             Body::Snapshot(_) => {
                 self.yield_to_leader();
                 match &mut self.role {
-                    RoleState::Follower(follower) => follower.hear(&mut self.state, from),
+                    RoleState::Follower(follower) => follower.hear(&mut self.state, &from),
                     _ => self.state.counters.impossible += 1,
                 }
             }
@@ -305,7 +317,7 @@ impl Group {
             Body::SnapshotAck(_) => {}
             Body::Checkpoint(checkpoint) => self.on_others_checkpoint(from, *checkpoint),
             Body::Ack(ack) => match &mut self.role {
-                RoleState::Leader(leader) => leader.on_ack(&mut self.state, from, ack),
+                RoleState::Leader(leader) => leader.on_ack(&mut self.state, &from, ack),
                 _ => self.state.counters.stale += 1,
             },
             Body::VoteReply(reply) => self.on_vote_reply(from, term, reply),
@@ -320,7 +332,7 @@ impl Group {
                 if let (RoleState::Follower(follower), ForwardOutcome::Appended { .. }) =
                     (&mut self.role, reply.outcome)
                 {
-                    follower.hear(&mut self.state, from);
+                    follower.hear(&mut self.state, &from);
                 }
             }
             Body::Membership(said) => self.on_membership(from, said),
@@ -405,7 +417,7 @@ impl Group {
         match index {
             Some(index) => {
                 if self.reads.on_reply(&mut self.state, run, read, index) {
-                    follower.hear(&mut self.state, from);
+                    follower.hear(&mut self.state, &from);
                 }
             }
             None => follower.on_not_leader(&mut self.state, from.node),

@@ -101,7 +101,6 @@ pub fn append_borrowed_to_batch(
     let Some(length) = u32::try_from(bytes).ok().filter(|_| bytes <= MESSAGE_BYTES_MAX) else {
         return false;
     };
-    into.reserve(LENGTH_BYTES + bytes);
     write_append(Stamp::of(group, head), append, length, into);
     true
 }
@@ -110,7 +109,6 @@ pub fn append_borrowed_to_batch(
 #[inline]
 pub fn append_ack_to_batch(group: GroupId, head: Head, ack: &Ack, into: &mut BytesMut) {
     let bytes = HEADER_BYTES + ack_bytes(ack);
-    into.reserve(LENGTH_BYTES + bytes);
     let length = u32::try_from(bytes).expect("an ack is small");
     write_ack(Stamp::of(group, head), ack, length, into);
 }
@@ -200,6 +198,7 @@ fn write_append(stamp: Stamp, append: &AppendRef<'_>, length: u32, into: &mut By
             u64::from(count(append.chunks.len())),
         ],
     );
+    into.reserve(append.chunks.iter().map(|chunk| CHUNK_HEADER_BYTES + chunk.bytes().len()).sum());
     for chunk in append.chunks {
         put_words(into, [chunk.first().get(), chunk.term().get(), lengths(chunk)]);
         into.extend_from_slice(chunk.bytes());
