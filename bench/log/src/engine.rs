@@ -7,10 +7,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bench_log::{Payloads, Turns};
 use protobuf::well_known_types::Any;
 use raft_engine::{Config, Engine, LogBatch, MessageExt, ReadableSize};
 
-use crate::way::{PAYLOAD_BYTES, Payloads, Point, Turns, Way};
+use crate::way::{PAYLOAD_BYTES, Point, Way};
 
 /// Batches written before the first is measured where files are reused.
 const FILES_BYTES: u64 = 8 << 20;
@@ -73,12 +74,13 @@ impl Peer {
 
     fn open(name: &'static str, config: Config, point: Point) -> Result<Self, String> {
         let engine = Engine::open(config).map_err(|error| error.to_string())?;
-        let (turns, payloads) = (Turns::new(point), Payloads::new());
+        let (turns, payloads) =
+            (Turns::new(point.groups, point.batch), Payloads::new(PAYLOAD_BYTES));
         Ok(Self { name, engine, turns, payloads, batch: LogBatch::default() })
     }
 
     fn put(&mut self, sync: bool) -> Result<(), String> {
-        for (group, first, count) in self.turns.next() {
+        for (group, first, count) in self.turns.next_batch() {
             let entries: Vec<Any> = (first..)
                 .zip(self.payloads.next(count))
                 .map(|(index, payload)| {

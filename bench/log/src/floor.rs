@@ -8,9 +8,10 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bench_log::Payloads;
 use rustix::fs::OFlags;
 
-use crate::way::{HEADER_BYTES, PAYLOAD_BYTES, Payloads, Point, Told, Way};
+use crate::way::{HEADER_BYTES, PAYLOAD_BYTES, Point, Told, Way};
 
 const BLOCK: usize = 4096;
 const FILE_BYTES: usize = 64 << 20;
@@ -45,7 +46,7 @@ impl Floor {
             file,
             buffer: vec![0; bytes + BLOCK],
             bytes,
-            payloads: Payloads::new(),
+            payloads: Payloads::new(PAYLOAD_BYTES),
             batch: point.batch,
             offset: 0,
             told: Told::default(),

@@ -12,7 +12,8 @@
 //! thread that waits; ours hands the write to the log's own thread.
 //!
 //! Read next: `way.rs` (what a way is), `floor.rs`, `ours.rs`, `engine.rs`,
-//! `device.rs` (what the device counted).
+//! `device.rs` (what the device counted), `lib.rs` (what is shared with the
+//! table `recovery`).
 
 mod device;
 #[cfg(feature = "peers")]

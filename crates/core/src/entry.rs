@@ -32,7 +32,8 @@
 //! - Position is part of the header checksum: an entry that turns up at another
 //!   index, term, group or generation is damaged, not news.
 //!
-//! Not here: chunks in a row (`entry/entries.rs`), what a payload means
+//! Not here: chunks in a row (`entry/entries.rs`), chunks whose bytes belong to
+//! somebody else (`entry/borrowed.rs`), what a payload means
 //! (`membership.rs` for configurations, the embedder for commands), how chunks
 //! line up into a log (`log.rs`).
 
@@ -226,6 +227,13 @@ impl Marks {
         self.len += 1;
         self.configuration |= kind == EntryKind::Configuration;
     }
+
+    /// The last index of entries that begin at `first`.
+    #[inline]
+    fn last(&self, first: Index) -> Index {
+        // Made of indexes that are not exhausted: no need to check again.
+        Index::new(first.get() + u64::from(self.len) - 1)
+    }
 }
 
 impl Chunk {
@@ -321,8 +329,7 @@ impl Chunk {
     #[must_use]
     #[inline]
     pub fn last(&self) -> Index {
-        // Made of indexes that are not exhausted: no need to check again.
-        Index::new(self.first.get() + u64::from(self.marks.len) - 1)
+        self.marks.last(self.first)
     }
 
     /// The term of all its entries.
@@ -518,9 +525,11 @@ impl<'a> Iterator for ChunkEntries<'a> {
 }
 
 pub(crate) mod arena;
+mod borrowed;
 mod entries;
 mod format;
 
+pub use borrowed::ChunkRef;
 pub use entries::Entries;
 
 #[cfg(test)]

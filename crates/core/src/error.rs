@@ -36,6 +36,9 @@ pub enum ProposeError {
         /// `uncommitted_bytes_max`.
         limit: usize,
     },
+    /// Too many members' logs are short of room: no quorum could take it.
+    #[error("no quorum of the members has room; free space on their disks, then try again")]
+    QuorumFull,
     /// A command above the limit, or more commands than one call may bring.
     #[error("a command of {bytes} bytes, or too many at once; {limit} bytes are allowed each")]
     TooLarge {

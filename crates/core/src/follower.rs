@@ -333,6 +333,17 @@ impl Follower {
         state.counters.rejects += 1;
     }
 
+    /// An append of the current term for which the driver has no room: it is heard,
+    /// and answered with what is here.
+    #[cold]
+    pub(crate) fn refuse_append(&mut self, state: &mut State, from: &Sender, append: &Append) {
+        self.hear(state, from);
+        self.round = self.round.max(append.round);
+        self.configuration = self.configuration.max(append.configuration);
+        state.counters.throttled += 1;
+        self.ack = AckDue::Now;
+    }
+
     /// A snapshot took the place of the log up to `last`: it is a part of every
     /// later leader's log.
     pub(crate) fn on_snapshot(&mut self, last: Index) {
@@ -376,7 +387,7 @@ impl Follower {
             AckDue::Now => true,
         };
         if due {
-            let outcome = AckOutcome::Matches { verified: self.verified, durable };
+            let outcome = AckOutcome::Matches { verified: self.verified, durable, is_short: false };
             self.send_ack(state, leader, outcome, outlet);
             let complete = durable == self.verified;
             self.ack = if complete { AckDue::Never } else { AckDue::WhenDurable };

@@ -11,7 +11,7 @@
 //!
 //! Not here: one member's progress (`leader/progress.rs`), reads
 //! (`leader/reads.rs`, `leader/lease.rs`), stamps (`leader/clock.rs`), what is
-//! remembered of forwards (`leader/forwarded.rs`), handing over
+//! remembered of forwards (`leader/forwarded.rs`), members without room (`leader/room.rs`), handing over
 //! (`leader/transfer.rs`, `leader/preference.rs`), changes of the members (`leader/change.rs`) and of
 //! their seats (`leader/seats.rs`).
 
@@ -26,6 +26,7 @@ use crate::leader::lease::Lease;
 use crate::leader::preference::Preference;
 use crate::leader::progress::{Circular, Peer};
 use crate::leader::reads::LeaderReads;
+use crate::leader::room::QuorumRoom;
 use crate::leader::seats::Departed;
 use crate::leader::transfer::Transfer;
 use crate::liveness::Liveness;
@@ -44,6 +45,7 @@ mod lease;
 mod preference;
 pub(crate) mod progress;
 pub(crate) mod reads;
+pub(crate) mod room;
 pub(crate) mod seats;
 pub(crate) mod transfer;
 
@@ -72,6 +74,7 @@ pub(crate) struct Leader {
     departed: Departed,
     forwarded: Forwarded,
     preference: Preference,
+    room: QuorumRoom,
 }
 
 impl Leader {
@@ -95,6 +98,7 @@ impl Leader {
             departed: Departed::default(),
             forwarded: Forwarded::default(),
             preference: Preference::default(),
+            room: QuorumRoom::default(),
         };
         leader.seat_peers(state, noop);
         leader.take_office(state);
@@ -154,7 +158,11 @@ impl Leader {
         if self.is_transferring() && !mutants::is_active(121) {
             return Err(ProposeError::Transferring);
         }
-        check_commands(state, commands.clone())?;
+        let limit = match self.room {
+            QuorumRoom::Enough => state.settings.options().uncommitted_bytes_max,
+            QuorumRoom::Short | QuorumRoom::Refused => self.uncommitted_while_short(state)?,
+        };
+        check_commands(state, commands.clone(), limit)?;
         if self.is_changing && self.is_leaving(state) {
             return Err(ProposeError::NotLeader { leader: None, term: state.term });
         }
@@ -206,6 +214,9 @@ impl Leader {
                     self.forwarded.on_appended(from, forward);
                     ForwardOutcome::Appended { first: first.index }
                 }
+                Err(ProposeError::QuorumFull) => {
+                    self.outcome_of_refusal(state, from, forward, Shortage::Quorum)
+                }
                 Err(_) => ForwardOutcome::Refused { leader: Some(state.seat.node) },
             },
         };
@@ -223,11 +234,21 @@ impl Leader {
         forward: &Forward,
         shortage: Shortage,
     ) {
-        let outcome = match self.forwarded.refuse(from, forward, shortage) {
+        let outcome = self.outcome_of_refusal(state, from, forward, shortage);
+        state.send(from.node, Body::ForwardReply(reply_to(from, forward, outcome)));
+    }
+
+    fn outcome_of_refusal(
+        &mut self,
+        state: &State,
+        from: Sender,
+        forward: &Forward,
+        shortage: Shortage,
+    ) -> ForwardOutcome {
+        match self.forwarded.refuse(from, forward, shortage) {
             Refusal::Certain(why) => ForwardOutcome::NoRoom(why),
             Refusal::Doubtful => ForwardOutcome::Refused { leader: Some(state.seat.node) },
-        };
-        state.send(from.node, Body::ForwardReply(reply_to(from, forward, outcome)));
+        }
     }
 
     /// A member asks for a read index on behalf of its callers.
@@ -256,8 +277,14 @@ impl Leader {
             state.counters.stranger += 1;
             return;
         };
-        if peer.is_plausible(state, round, ack) && peer.on_ack(state, from.run, ack) {
+        let room = peer.room;
+        let has_risen = peer.is_plausible(state, round, ack) && peer.on_ack(state, from.run, ack);
+        let is_room_news = peer.room != room;
+        if has_risen {
             self.is_commit_due = true;
+        }
+        if is_room_news {
+            self.on_room_news(state);
         }
     }
 
@@ -471,6 +498,7 @@ fn wall(peers: &[Peer], node: NodeId, at: Time) -> Option<WallMs> {
 fn check_commands<'a>(
     state: &State,
     commands: impl Iterator<Item = &'a [u8]>,
+    uncommitted_bytes_max: usize,
 ) -> Result<(), ProposeError> {
     let options = state.settings.options();
     let (mut len, mut bytes, mut largest) = (0_usize, 0_usize, 0_usize);
@@ -493,7 +521,8 @@ fn check_commands<'a>(
     if last.is_exhausted() {
         return Err(ProposeError::Exhausted);
     }
-    let limit = options.uncommitted_bytes_max;
+    // What is larger alone goes alone.
+    let limit = uncommitted_bytes_max.max(bytes);
     if !state.log.has_room_behind(state.commit, bytes, limit) {
         let held = state.log.bytes_behind(state.commit);
         return Err(ProposeError::Busy { held, limit });

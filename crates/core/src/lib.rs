@@ -57,8 +57,8 @@ pub use checksum::crc32c;
 pub use counters::Counters;
 pub use entry::arena::Arena;
 pub use entry::{
-    CHAIN_START, CHUNK_LEN_MAX, Chunk, ChunkEntries, ENTRY_BYTES_MAX, Entries, Entry, EntryError,
-    EntryKind, HEADER_BYTES, NewEntry, Origin, PAYLOAD_BYTES_MAX, Seal,
+    CHAIN_START, CHUNK_LEN_MAX, Chunk, ChunkEntries, ChunkRef, ENTRY_BYTES_MAX, Entries, Entry,
+    EntryError, EntryKind, HEADER_BYTES, NewEntry, Origin, PAYLOAD_BYTES_MAX, Seal,
 };
 pub use error::{ChangeError, ProposeError, ReadError, TransferError};
 pub use genesis::genesis;
@@ -68,6 +68,7 @@ pub use ids::{
     ClusterId, Generation, GroupId, Incarnation, Index, LogId, NUMBER_MAX, NodeId, ReadId, Round,
     Run, Sender, ShardId, Term, Ticket,
 };
+pub use leader::room::UNCOMMITTED_SHORT_BYTES_MAX;
 pub use liveness::Liveness;
 pub use log::RestoreError;
 pub use membership::{

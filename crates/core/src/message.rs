@@ -32,6 +32,17 @@ pub struct Message {
     pub body: Body,
 }
 
+impl Message {
+    /// Lets an ack say that the sender's log is short of room; others stay as
+    /// they are. A leader without a quorum that has room refuses proposals.
+    pub fn tell_shortage(&mut self) {
+        if let Body::Ack(Ack { outcome: AckOutcome::Matches { is_short, .. }, .. }) = &mut self.body
+        {
+            *is_short = true;
+        }
+    }
+}
+
 /// What a message says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
@@ -136,6 +147,9 @@ pub enum AckOutcome {
         verified: Index,
         /// Up to here the equal part is durable; at most `verified`.
         durable: Index,
+        /// The follower's log is short of room: new entries should wait. The driver
+        /// says so ([`Message::tell_shortage`]).
+        is_short: bool,
     },
     /// The follower has another entry, or none, at `previous`.
     Rejects {
@@ -224,7 +238,7 @@ pub enum ForwardOutcome {
         leader: Option<NodeId>,
     },
     /// No copy was appended, and none will be in the message's term: the leader
-    /// has no room, and remembers (rule 33).
+    /// has no room, or no quorum has, and it remembers (rule 33).
     NoRoom(Shortage),
 }
 
@@ -235,4 +249,7 @@ pub enum Shortage {
     Device,
     /// The log is close to the limit that it was given.
     Limit,
+    /// Those of too many other members are short: no quorum has room. A leader
+    /// says so, storage never does.
+    Quorum,
 }

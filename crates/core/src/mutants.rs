@@ -161,6 +161,8 @@ mutants! {
     133 "M133" core "I16" "what a run acknowledged before a loss counts after it";
     134 "M134" core "I16" "who tells its loss keeps its match";
     135 "M135" core "I16" "who knows only a part of its loss counts again";
+    136 "M136" core "I47" "a leader goes on appending though no quorum has room";
+    137 "M137" core "I56" "members without room are not asked whether they have some again";
 }
 
 /// The mutants of this build; none in a usual one.

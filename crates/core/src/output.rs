@@ -276,6 +276,11 @@ pub enum Event {
     },
     /// A leader has sent again what storage had lost: this member votes.
     Refilled,
+    /// This leader begins or ends to refuse proposals because no quorum has room.
+    QuorumRoom {
+        /// Whether it begins.
+        is_short: bool,
+    },
 }
 
 pub(crate) mod outlet;

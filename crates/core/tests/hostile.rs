@@ -186,6 +186,7 @@ impl Random {
             AckOutcome::Matches {
                 verified: Index::new(self.number()),
                 durable: Index::new(self.number()),
+                is_short: self.flip(),
             }
         } else {
             AckOutcome::Rejects {

@@ -233,6 +233,11 @@ pub enum Failure {
         "TRYAGAIN the log is at --log-disk-max-mib; nothing was executed, snapshots let it go by themselves, else raise the limit"
     )]
     LogFull,
+    /// Not done: so many members' logs have no room that no majority has any.
+    #[error(
+        "TRYAGAIN the disks that hold the logs of too many nodes are full, no majority has room; nothing was executed, free space on them"
+    )]
+    QuorumFull,
     /// Not done: the disk of the leader's log is full.
     #[error(
         "TRYAGAIN the disk that holds the log of node {node}, which leads, is full; nothing was executed, free space on it"
@@ -292,6 +297,7 @@ mod tests {
         Failure::TooLarge { bytes: 2, bytes_max: 1 },
         Failure::DiskFull,
         Failure::LogFull,
+        Failure::QuorumFull,
         Failure::LeaderDiskFull { node: 3 },
         Failure::LeaderLogFull { node: 3 },
         Failure::Exhausted,

@@ -28,8 +28,8 @@ use crate::append::{MARK_BLOCKS, Need, Purpose, echo_of};
 use crate::block::BLOCK_BYTES;
 use crate::disk::{Disk, DiskError};
 use crate::frame::{FRAME_BYTES_SOFT, blocks_for};
+use crate::index::Groups;
 use crate::index::spans::Held;
-use crate::index::{Groups, oldest_needed};
 use crate::names;
 use crate::options::Sizes;
 use crate::plan::{Plan, frame_bytes_max};
@@ -209,7 +209,7 @@ fn fills_half(bytes: u64, end: u32) -> bool {
 
 /// How many of a log's finished segments no group needs.
 pub(crate) fn free_segments(finished: &[SegmentRef], groups: &Groups) -> usize {
-    let needed = oldest_needed(groups).unwrap_or(u64::MAX);
+    let needed = groups.oldest_needed().unwrap_or(u64::MAX);
     let mut count = finished.partition_point(|segment| segment.number < needed);
     // A segment of the old format says nothing of groups that began before.
     while finished.get(count).is_some_and(|next| !next.is_self_contained) && count > 0 {

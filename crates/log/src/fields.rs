@@ -8,6 +8,7 @@ use raftlet::core::{HardState, Index, LogId, NodeId, Term};
 pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl Fields<'_> {
+    #[inline]
     pub(crate) fn number(&mut self) -> Option<u64> {
         varint::take(&mut self.0)
     }
@@ -18,6 +19,7 @@ impl Fields<'_> {
         Some(*byte)
     }
 
+    #[inline]
     pub(crate) fn index(&mut self) -> Option<Index> {
         self.number().map(Index::new)
     }
@@ -31,12 +33,14 @@ impl Fields<'_> {
         Some(HardState { term, vote })
     }
 
+    #[inline]
     pub(crate) fn log_id(&mut self) -> Option<LogId> {
         let index = self.index()?;
         let term = Term::new(self.number()?);
         Some(LogId { term, index })
     }
 
+    #[inline]
     pub(crate) fn entries(&mut self) -> Option<(LogId, u32)> {
         let first = self.log_id()?;
         let len = u32::try_from(self.number()?).ok()?;

@@ -23,7 +23,8 @@ use bytes::Bytes;
 
 use crate::block::{self, BLOCK_BYTES, HEADER_BYTES, Header, Kind, PAYLOAD_BYTES, PROMISE};
 use crate::disk::buffer::Buffer;
-use crate::record::Records;
+use crate::record::walk::{Raw, Walk};
+use crate::record::{Record, RecordError, Records};
 use crate::varint::{self, VARINT_BYTES_MAX};
 use crate::width::{u16_from, u32_from};
 
@@ -147,6 +148,16 @@ impl Payload {
     /// The records in order.
     pub(crate) fn records(&self) -> Records {
         Records::new(self.bytes.clone(), self.records_at)
+    }
+
+    /// The records in order, where they lie.
+    pub(crate) fn walk(&self) -> Walk<'_> {
+        Walk::new(self.bytes.get(self.records_at..).unwrap_or_default())
+    }
+
+    /// A record that [`Self::walk`] came by.
+    pub(crate) fn record(&self, raw: &Raw<'_>) -> Result<Record, RecordError> {
+        Record::parse(raw, &self.bytes)
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! Invariants
 //! - The spans of a group cover exactly its log: from behind its base on.
-//! - A segment whose number is below `oldest_needed` of all groups holds nothing
+//! - A segment whose number is below `Groups::oldest_needed` holds nothing
 //!   that counts.
 //!
 //! The same functions follow the log while it is written and while it is
@@ -23,7 +23,9 @@ use crate::directory::Harm;
 use crate::index::spans::Spans;
 use crate::record::{GroupState, Item};
 use crate::width::u64_from;
-use raftlet::core::{Chunk, Entry, EntryKind, Generation, GroupId, HardState, Index, LogId, Term};
+use raftlet::core::{
+    Chunk, ChunkRef, Entry, EntryKind, Generation, GroupId, HardState, Index, LogId, Term,
+};
 
 pub(crate) use groups::Groups;
 
@@ -40,10 +42,9 @@ pub(crate) struct FrameAt {
 /// What the log holds of one group.
 ///
 /// What every record of entries reads and changes comes first, so that a replay
-/// of many groups meets two or three cache lines of each and nothing behind
-/// pointers.
+/// of many groups meets two cache lines of each and nothing behind pointers.
 #[derive(Clone, Debug, Default)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct GroupIndex {
     pub(crate) generation: Generation,
     /// The segment that last stated all of this; 0 before any did.
@@ -164,7 +165,7 @@ impl GroupIndex {
     }
 
     /// Appends a chunk found or written in this frame.
-    pub(crate) fn append(&mut self, chunk: &Chunk, at: &FrameAt) -> Result<(), Misfit> {
+    pub(crate) fn append(&mut self, chunk: &ChunkRef<'_>, at: &FrameAt) -> Result<(), Misfit> {
         let (found, expected) = (chunk.first(), self.last.next());
         if found != expected {
             return Err(Misfit::Gap { found, expected });
@@ -306,11 +307,6 @@ impl GroupIndex {
     }
 }
 
-/// The oldest segment that any group needs; `None` when there is no group.
-pub(crate) fn oldest_needed(groups: &Groups) -> Option<u64> {
-    groups.values().map(GroupIndex::oldest_segment).min()
-}
-
 /// Bytes of memory that the groups take, about.
 pub(crate) fn bytes(groups: &Groups) -> u64 {
     let fixed = size_of::<GroupId>() + size_of::<GroupIndex>();
@@ -356,9 +352,9 @@ mod tests {
         // 300 entries in 4 frames of 1 025 blocks: each span holds one frame.
         for (block, first) in [2, 1027, 2052, 3077].into_iter().zip([1, 301, 601, 901]) {
             let at = FrameAt { segment: 1, frame: first, block, end: block + 1025 };
-            group.append(&chunk(first, 300, 1), &at).unwrap();
+            group.append(&(&chunk(first, 300, 1)).into(), &at).unwrap();
         }
-        group.append(&chunk(1201, 40, 1), &at(2, 2)).unwrap();
+        group.append(&(&chunk(1201, 40, 1)).into(), &at(2, 2)).unwrap();
         let len = |first, last, blocks| {
             group.spans.stretch(Index::new(first), Index::new(last), blocks).len()
         };
@@ -374,15 +370,15 @@ mod tests {
     fn a_read_goes_on_where_the_one_before_ended_unless_the_log_was_changed_there() {
         let mut group = group();
         for block in 2..10u32 {
-            group.append(&chunk(u64::from(block) - 1, 1, 1), &at(1, block)).unwrap();
+            group.append(&(&chunk(u64::from(block) - 1, 1, 1)).into(), &at(1, block)).unwrap();
         }
         let starts_at = |group: &GroupIndex, index| find(group, index).unwrap().block;
         group.spans.ended_at(Index::new(6), 1, 6);
         assert_eq!((starts_at(&group, 6), starts_at(&group, 5), starts_at(&group, 7)), (6, 2, 2));
-        group.append(&chunk(9, 1, 1), &at(1, 10)).unwrap();
+        group.append(&(&chunk(9, 1, 1)).into(), &at(1, 10)).unwrap();
         assert_eq!(starts_at(&group, 6), 6);
         group.truncate(Index::new(6)).unwrap();
-        group.append(&chunk(6, 1, 2), &at(1, 11)).unwrap();
+        group.append(&(&chunk(6, 1, 2)).into(), &at(1, 11)).unwrap();
         assert_eq!(starts_at(&group, 6), 11);
         // The end of a read that began before the truncation.
         group.spans.ended_at(Index::new(6), 1, 6);
@@ -398,9 +394,9 @@ mod tests {
     #[test]
     fn neighbours_share_a_span_and_segments_never_do() {
         let mut group = group();
-        group.append(&chunk(1, 3, 1), &at(1, 2)).unwrap();
-        group.append(&chunk(4, 3, 1), &at(1, 3)).unwrap();
-        group.append(&chunk(7, 1, 2), &at(2, 2)).unwrap();
+        group.append(&(&chunk(1, 3, 1)).into(), &at(1, 2)).unwrap();
+        group.append(&(&chunk(4, 3, 1)).into(), &at(1, 3)).unwrap();
+        group.append(&(&chunk(7, 1, 2)).into(), &at(2, 2)).unwrap();
         assert_eq!(group.spans.len(), 2);
         let span = find(&group, 5).unwrap();
         assert_eq!((span.block, span.end, span.last.get()), (2, 4, 6));
@@ -412,10 +408,10 @@ mod tests {
     #[test]
     fn a_truncation_closes_the_span_it_cuts_so_that_no_scan_meets_the_old_version() {
         let mut group = group();
-        group.append(&chunk(1, 5, 1), &at(1, 2)).unwrap();
+        group.append(&(&chunk(1, 5, 1)).into(), &at(1, 2)).unwrap();
         group.truncate(Index::new(3)).unwrap();
         assert_eq!((group.last.get(), group.last_log_time_ms), (2, None));
-        group.append(&chunk(3, 2, 2), &at(1, 3)).unwrap();
+        group.append(&(&chunk(3, 2, 2)).into(), &at(1, 3)).unwrap();
         assert_eq!(find(&group, 2).unwrap().end, 3);
         assert_eq!(find(&group, 3).unwrap().block, 3);
         group.truncate(Index::new(1)).unwrap();
@@ -430,8 +426,8 @@ mod tests {
     fn a_compaction_leaves_what_is_behind_its_base_as_it_was() {
         // Rule 23; law 7 of the port.
         let mut group = group();
-        group.append(&chunk(1, 4, 1), &at(1, 2)).unwrap();
-        group.append(&chunk(5, 4, 3), &at(2, 2)).unwrap();
+        group.append(&(&chunk(1, 4, 1)).into(), &at(1, 2)).unwrap();
+        group.append(&(&chunk(5, 4, 3)).into(), &at(2, 2)).unwrap();
         assert_eq!(group.compact(id(2, 3)), Err(Misfit::Base { found: Index::new(3) }));
         group.compact(id(1, 3)).unwrap();
         assert_eq!((group.base, group.last.get()), (id(1, 3), 8));
@@ -449,11 +445,14 @@ mod tests {
     #[test]
     fn a_log_that_ends_before_its_base_begins_anew_behind_it() {
         let mut group = group();
-        group.append(&chunk(1, 4, 1), &at(1, 2)).unwrap();
+        group.append(&(&chunk(1, 4, 1)).into(), &at(1, 2)).unwrap();
         group.compact(id(7, 50)).unwrap();
         assert_eq!((group.last.get(), group.runs.len(), group.spans.len()), (50, 0, 0));
-        assert!(matches!(group.append(&chunk(5, 1, 7), &at(1, 3)), Err(Misfit::Gap { .. })));
-        group.append(&chunk(51, 1, 7), &at(1, 3)).unwrap();
+        assert!(matches!(
+            group.append(&(&chunk(5, 1, 7)).into(), &at(1, 3)),
+            Err(Misfit::Gap { .. })
+        ));
+        group.append(&(&chunk(51, 1, 7)).into(), &at(1, 3)).unwrap();
         assert_eq!(group.runs, vec![id(7, 51)]);
     }
 
@@ -462,7 +461,7 @@ mod tests {
         let mut group = group();
         for index in 1..=1000u64 {
             let block = u32::try_from(index * 100).unwrap();
-            group.append(&chunk(index, 1, 1), &at(1, block)).unwrap();
+            group.append(&(&chunk(index, 1, 1)).into(), &at(1, block)).unwrap();
         }
         assert!(group.spans.len() <= 32, "{} spans", group.spans.len());
     }
@@ -470,10 +469,10 @@ mod tests {
     #[test]
     fn gaps_and_falling_terms_and_lives_are_misfits() {
         let mut group = group();
-        group.append(&chunk(1, 1, 5), &at(1, 2)).unwrap();
-        let gap = group.append(&chunk(3, 1, 5), &at(1, 3));
+        group.append(&(&chunk(1, 1, 5)).into(), &at(1, 2)).unwrap();
+        let gap = group.append(&(&chunk(3, 1, 5)).into(), &at(1, 3));
         assert!(matches!(gap, Err(Misfit::Gap { .. })));
-        let falls = group.append(&chunk(2, 1, 4), &at(1, 3));
+        let falls = group.append(&(&chunk(2, 1, 4)).into(), &at(1, 3));
         assert!(matches!(falls, Err(Misfit::TermFalls { .. })));
         assert_eq!(group.begin(Generation::new(0)), Err(Misfit::Generation));
     }

@@ -12,13 +12,15 @@
 //! Who reads on, as an applier behind a start does, finds the next blocks read:
 //! the scan of a read is kept, and from the second read in a row on it reads
 //! ahead, while what was found is applied. One is kept: many readers in turn
-//! read no further than they ask.
+//! read no further than they ask. So is the frame that a read ended in, taken
+//! apart: one that pipelined writes filled holds several batches of an applier,
+//! and would be read and verified anew for each.
 
 use crate::block::{BLOCK_BYTES, Kind};
 use crate::disk::Disk;
 use crate::error::Damage;
 use crate::index::spans::Span;
-use crate::kept::Kept;
+use crate::kept::{Kept, TakenApart};
 use crate::names;
 use crate::record::{Record, RecordError};
 use crate::scan::{Frame, Scan, offset_of};
@@ -59,8 +61,10 @@ impl<D: Disk> Shared<D> {
         };
         let _reading = Reading::start(self, start.segment);
         let going_on = (group, start.segment, first);
+        let mut frame = None;
         let mut scan = match kept {
-            Some(Kept { reader, mut scan }) if reader == going_on => {
+            Some(Kept { reader, mut scan, frame: ended_in }) if reader == going_on => {
+                frame = ended_in;
                 scan.go_on_within(end);
                 scan
             }
@@ -73,8 +77,7 @@ impl<D: Disk> Shared<D> {
         };
         let bytes_before = scan.bytes_read;
         let wanted = Wanted { group, seal, first, last, bytes_max };
-        let mut ended_at = start.block;
-        let found = collect(&mut scan, &spans, &wanted, &mut ended_at).await;
+        let found = collect(&mut scan, &spans, &wanted, &mut frame).await;
         let mut state = self.state.borrow_mut();
         state.counters.cold_reads += 1;
         state.counters.cold_read_bytes += scan.bytes_read - bytes_before;
@@ -83,9 +86,13 @@ impl<D: Disk> Shared<D> {
             return Err(missing);
         };
         scan.rest();
-        state.kept_read = Some(Kept { reader: (group, start.segment, last.index.next()), scan });
+        let next = last.index.next();
+        let ended_at = frame.as_ref().map_or(start.block, |frame| frame.at);
+        // Nothing more is in it: nothing is kept for it.
+        let frame = frame.filter(|frame| frame.last() >= next);
+        state.kept_read = Some(Kept { reader: (group, start.segment, next), scan, frame });
         if let Some(index) = state.groups.get_mut(&group) {
-            index.spans.ended_at(last.index.next(), start.segment, ended_at);
+            index.spans.ended_at(next, start.segment, ended_at);
         }
         Ok(found)
     }
@@ -144,18 +151,18 @@ struct Wanted {
     bytes_max: usize,
 }
 
-/// Scans spans until enough is found; says at which frame it ended.
+/// Scans spans until enough is found; leaves the frame at which it ended.
 async fn collect<D: Disk>(
     scan: &mut Scan<D>,
     spans: &[Span],
     wanted: &Wanted,
-    ended_at: &mut u32,
+    frame: &mut Option<TakenApart>,
 ) -> Result<Entries, StorageError> {
     let mut found = Entries::none();
     for span in spans {
         // What a frame holds behind the span's end was replaced.
         let of_span = Wanted { last: wanted.last.min(span.last), ..*wanted };
-        if !collect_span(scan, span, &of_span, &mut found, ended_at).await? {
+        if !collect_span(scan, span, &of_span, &mut found, frame).await? {
             break;
         }
     }
@@ -168,22 +175,22 @@ async fn collect_span<D: Disk>(
     span: &Span,
     wanted: &Wanted,
     found: &mut Entries,
-    ended_at: &mut u32,
+    ended_in: &mut Option<TakenApart>,
 ) -> Result<bool, StorageError> {
     let mut at = span.block;
     while at < span.end {
-        *ended_at = at;
-        let frame = scan.frame(at).await.map_err(|error| unreadable(&error))?;
-        let Some(frame) = frame.filter(|frame| frame.header.kind == Kind::Frame) else {
-            let what = "a frame that was durable cannot be read".to_owned();
-            return Err(damaged(scan, at, wanted.group, what));
+        let known = ended_in.take().filter(|frame| frame.at == at);
+        let frame = match known {
+            Some(frame) => frame,
+            None => take_apart(scan, at, wanted).await?,
         };
-        for chunk in frame_chunks(scan, at, &frame, wanted)? {
+        let frame = ended_in.insert(frame);
+        for chunk in &frame.chunks {
             // Moved entries may share a frame with newer ones.
             if chunk.last() < span.first || chunk.first() > span.last {
                 continue;
             }
-            if !take(found, &chunk, wanted) {
+            if !take(found, chunk, wanted) {
                 // The end of the span is not the end of what is wanted.
                 return Ok(found.last().is_some_and(|last| last.index == span.last));
             }
@@ -191,6 +198,21 @@ async fn collect_span<D: Disk>(
         at = frame.end;
     }
     Ok(true)
+}
+
+/// Reads and verifies the frame at a block.
+async fn take_apart<D: Disk>(
+    scan: &mut Scan<D>,
+    at: u32,
+    wanted: &Wanted,
+) -> Result<TakenApart, StorageError> {
+    let frame = scan.frame(at).await.map_err(|error| unreadable(&error))?;
+    let Some(frame) = frame.filter(|frame| frame.header.kind == Kind::Frame) else {
+        let what = "a frame that was durable cannot be read".to_owned();
+        return Err(damaged(scan, at, wanted.group, what));
+    };
+    let chunks = frame_chunks(scan, at, &frame, wanted)?;
+    Ok(TakenApart { at, end: frame.end, chunks })
 }
 
 /// What a frame leaves of the group's entries: the last version of each.

@@ -42,8 +42,9 @@ use bytes::Bytes;
 
 use crate::directory::{Directory, Harm};
 use crate::fields::{Fields, put_hard_state, put_log_id};
+use crate::record::walk::{Raw, Walk};
 use crate::varint;
-use crate::width::{u64_from, usize_from};
+use crate::width::u64_from;
 use raftlet::core::{Chunk, Generation, GroupId, HardState, Index, LogId};
 
 /// More than any record occupies besides its entries.
@@ -344,101 +345,19 @@ pub(crate) enum RecordError {
     UnknownKind(u8),
 }
 
-/// Walks the records of a frame's payload.
+/// Takes the records of a frame's payload out of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Records {
     payload: Bytes,
     at: usize,
     /// Of the record that was read last.
     pub(crate) back_link: u64,
-    /// Echoes and links are passed over: most readers have no use for them, and
-    /// an echo names as many groups as the frame before it has.
-    skips_own: bool,
 }
 
 impl Records {
     /// The records from byte `at` of the payload on.
     pub(crate) fn new(payload: Bytes, at: usize) -> Self {
-        Self { payload, at, back_link: 0, skips_own: false }
-    }
-
-    /// Only the records of groups.
-    pub(crate) fn of_groups(mut self) -> Self {
-        self.skips_own = true;
-        self
-    }
-
-    /// Passes over what concerns the log itself.
-    fn skip_own(&mut self) {
-        while self.skips_own {
-            let Some(rest) = self.payload.get(self.at..) else {
-                return;
-            };
-            let mut from = rest;
-            let (Some(0), Some((&(LINK | ECHO), after))) =
-                (varint::take(&mut from), from.split_first())
-            else {
-                return;
-            };
-            from = after;
-            let len = varint::take(&mut from).map(usize_from);
-            let (Some(len), Some(_)) = (len, varint::take(&mut from)) else {
-                return;
-            };
-            if from.len() < len {
-                return;
-            }
-            self.at += rest.len() - from.len() + len;
-        }
-    }
-
-    fn read(&mut self) -> Result<Record, RecordError> {
-        let malformed = RecordError::Malformed;
-        let rest = self.payload.get(self.at..).ok_or(malformed)?;
-        let mut from = rest;
-        let group = varint::take(&mut from).ok_or(malformed)?;
-        let (kind, after) = from.split_first().ok_or(malformed)?;
-        from = after;
-        let len = usize_from(varint::take(&mut from).ok_or(malformed)?);
-        self.back_link = varint::take(&mut from).ok_or(malformed)?;
-        let body = from.get(..len).ok_or(malformed)?;
-        let start = self.at + (rest.len() - from.len());
-        self.at = start + len;
-        let mut fields = Fields(body);
-        let group = GroupId::new(group);
-        let record = match *kind {
-            LINK => Record::Link(take_link(&mut fields).ok_or(malformed)?),
-            ECHO => Record::Echo(Directory::decode(&mut fields).ok_or(malformed)?),
-            GROUP => Record::Group {
-                group,
-                generation: Generation::new(fields.number().ok_or(malformed)?),
-            },
-            HARD_STATE => Record::HardState { group, state: fields.hard_state().ok_or(malformed)? },
-            TRUNCATION => {
-                Record::Truncate { group, from: Index::new(fields.number().ok_or(malformed)?) }
-            }
-            COMPACTION => Record::Compact { group, base: fields.log_id().ok_or(malformed)? },
-            SNAPSHOT => Record::Snapshot { group, last: fields.log_id().ok_or(malformed)? },
-            STATE => {
-                let state = Box::new(take_state(&mut fields).ok_or(malformed)?);
-                Record::State { group, state }
-            }
-            DAMAGE => Record::Damage { group, harm: Harm::take(&mut fields).ok_or(malformed)? },
-            REFILLED => Record::Refilled { group },
-            kind @ (ENTRIES | MOVED) => {
-                let (first, len) = fields.entries().ok_or(malformed)?;
-                let end = self.at;
-                let bytes = self.payload.slice(end - fields.0.len()..end);
-                fields.0 = &[];
-                if kind == ENTRIES {
-                    Record::Entries { group, first, len, bytes }
-                } else {
-                    Record::Moved { group, first, len, bytes }
-                }
-            }
-            other => return Err(RecordError::UnknownKind(other)),
-        };
-        if fields.0.is_empty() { Ok(record) } else { Err(malformed) }
+        Self { payload, at, back_link: 0 }
     }
 }
 
@@ -446,15 +365,54 @@ impl Iterator for Records {
     type Item = Result<Record, RecordError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.skip_own();
-        if self.at >= self.payload.len() {
-            return None;
-        }
-        let record = self.read();
-        if record.is_err() {
-            self.at = self.payload.len();
-        }
+        let mut walk = Walk::new(self.payload.get(self.at..).unwrap_or_default());
+        let record = walk.next()?.and_then(|raw| {
+            self.back_link = raw.back_link;
+            Record::parse(&raw, &self.payload)
+        });
+        self.at = match record {
+            Ok(_) => self.payload.len() - walk.rest().len(),
+            Err(_) => self.payload.len(),
+        };
         Some(record)
+    }
+}
+
+impl Record {
+    /// Takes a record apart that lies in this payload; its entries share that.
+    pub(crate) fn parse(raw: &Raw<'_>, payload: &Bytes) -> Result<Self, RecordError> {
+        let malformed = RecordError::Malformed;
+        let group = raw.group;
+        let mut fields = Fields(raw.body);
+        let record = match raw.kind {
+            LINK => Self::Link(take_link(&mut fields).ok_or(malformed)?),
+            ECHO => Self::Echo(Directory::decode(&mut fields).ok_or(malformed)?),
+            GROUP => {
+                let generation = Generation::new(fields.number().ok_or(malformed)?);
+                Self::Group { group, generation }
+            }
+            HARD_STATE => Self::HardState { group, state: fields.hard_state().ok_or(malformed)? },
+            TRUNCATION => Self::Truncate { group, from: fields.index().ok_or(malformed)? },
+            COMPACTION => Self::Compact { group, base: fields.log_id().ok_or(malformed)? },
+            SNAPSHOT => Self::Snapshot { group, last: fields.log_id().ok_or(malformed)? },
+            STATE => {
+                let state = Box::new(take_state(&mut fields).ok_or(malformed)?);
+                Self::State { group, state }
+            }
+            DAMAGE => Self::Damage { group, harm: Harm::take(&mut fields).ok_or(malformed)? },
+            REFILLED => Self::Refilled { group },
+            kind @ (ENTRIES | MOVED) => {
+                let (first, len) = fields.entries().ok_or(malformed)?;
+                let bytes = payload.slice_ref(std::mem::take(&mut fields.0));
+                if kind == ENTRIES {
+                    Self::Entries { group, first, len, bytes }
+                } else {
+                    Self::Moved { group, first, len, bytes }
+                }
+            }
+            other => return Err(RecordError::UnknownKind(other)),
+        };
+        if fields.0.is_empty() { Ok(record) } else { Err(malformed) }
     }
 }
 
@@ -492,6 +450,8 @@ fn take_state(fields: &mut Fields<'_>) -> Option<GroupState> {
     }
     (parts & !(PART_SNAPSHOT | PART_DAMAGE) == 0).then_some(state)
 }
+
+pub(crate) mod walk;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,8 @@
 //!
 //! Steps: list and read the heads (`recovery/chain.rs`), find the newest
 //! segment with a whole first frame and follow links back, replay forward with
-//! every checksum verified (`recovery/replay.rs`), judge the tail
+//! every checksum verified (`recovery/replay.rs`, `recovery/cursor.rs`,
+//! `recovery/together.rs`), judge the tail
 //! (`recovery/tail.rs`).
 //!
 //! Lost frames harm the groups that they held records of, and no others
@@ -32,6 +33,7 @@ mod loss;
 pub(crate) mod losses;
 mod replay;
 mod tail;
+mod together;
 
 use crate::block::BLOCK_BYTES;
 use crate::directory::{Directory, Harm};

@@ -21,7 +21,9 @@ pub(crate) fn put(into: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Takes a number off the front; `None` when there is no well-formed one.
-#[inline]
+// Seven of them make the head of a record of entries: a call each would cost as
+// much as the checksum of a small entry.
+#[inline(always)]
 pub(crate) fn take(from: &mut &[u8]) -> Option<u64> {
     match **from {
         [low @ ..=0x7f, ref rest @ ..] => {

@@ -1,7 +1,7 @@
 //! The connection that this node makes to one peer, for ever anew.
 //!
 //! ```text
-//! dial -> hello -> welcome -> judge -> established: write the outbox -> closed
+//! dial -> hello -> welcome -> judge -> established: write what waits -> closed
 //!   ^        |         |        |                                        |
 //!   +--------+---------+--------+---- back-off; first retry at once <----+
 //! ```
@@ -10,13 +10,14 @@
 //! the detector that the process is gone. On an established connection nothing but a refusal comes back; reading
 //! it is what notices a close at once.
 //!
-//! Not here: what is written (`outbox.rs`), what arrives (`listen.rs`).
+//! Not here: what is written (`outbox.rs`), by whom (`writer.rs`), what arrives
+//! (`listen.rs`).
 
 use std::future::Future;
 use std::rc::Rc;
 
-use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::{sleep, timeout};
 
 use crate::backoff::Backoff;
@@ -29,6 +30,7 @@ use crate::handshake::{
 use crate::peer::Peer;
 use crate::shared::Shared;
 use crate::sink::{NetEvent, Sink};
+use crate::writer::Progress;
 use raftlet::core::Sender;
 
 /// Dials a peer for ever.
@@ -64,14 +66,16 @@ async fn dial_once(shared: &Shared, peer: &Peer, sink: &impl Sink) -> u64 {
     let sender = dialled.welcome.sender;
     let since = shared.now();
     let seal = dialler_seal(&dialled.hello, &dialled.welcome);
-    let ended = peer.open_outbound(sender, dialled.order, seal, dialled.standing);
+    let (mut reading, writing) = dialled.stream.into_split();
+    let writing = Rc::new(writing);
+    let (standing, socket) = (dialled.standing, Rc::clone(&writing));
+    let ended = peer.open_outbound((sender, standing), dialled.order, seal, socket);
     peer.count(|stats| stats.connects += 1);
     shared.show_roll_call_to(peer);
     shared.send_heartbeat(peer, &[]);
     shared.introduce_to(peer);
     shared.report_liveness(sink);
     sink.event(NetEvent::Connected { node, run: sender.run });
-    let (mut reading, mut writing) = dialled.stream.split();
     let cause = tokio::select! {
         biased;
         cause = ended => cause.unwrap_or(ConnectionError::Replaced),
@@ -79,7 +83,7 @@ async fn dial_once(shared: &Shared, peer: &Peer, sink: &impl Sink) -> u64 {
             Ok(frame) => out_of_place(&frame),
             Err(error) => error,
         },
-        error = write_outbox(&mut writing, peer) => error,
+        error = make_room(&writing, peer) => error,
     };
     peer.close_outbound();
     count_end(peer, &cause);
@@ -91,18 +95,19 @@ async fn dial_once(shared: &Shared, peer: &Peer, sink: &impl Sink) -> u64 {
     shared.now().since(since)
 }
 
-/// Writes what waits in the peer's outbox, segment by segment, until the
+/// Writes what a send could not, whenever the socket has room again, until the
 /// connection fails.
-async fn write_outbox(stream: &mut (impl AsyncWrite + Unpin), peer: &Peer) -> ConnectionError {
+async fn make_room(socket: &OwnedWriteHalf, peer: &Peer) -> ConnectionError {
     loop {
-        let Some(segment) = peer.take_segment() else {
-            peer.work.notified().await;
-            continue;
-        };
-        if let Err(error) = stream.write_all(&segment.bytes).await {
-            return ConnectionError::Io(error);
+        match peer.write() {
+            Ok(Progress::Done) => peer.stuck.notified().await,
+            Ok(Progress::Stuck) => {
+                if let Err(error) = socket.writable().await {
+                    return ConnectionError::Io(error);
+                }
+            }
+            Err(error) => return ConnectionError::Io(error),
         }
-        peer.give_back_segment(segment);
     }
 }
 

@@ -163,12 +163,14 @@ fn replication_bodies() -> Vec<(&'static str, Body)> {
         wall: WallMs(1_700_000_000_001),
         outcome,
     };
-    let matches = AckOutcome::Matches { verified: Index::new(13), durable: Index::new(12) };
+    let (verified, durable) = (Index::new(13), Index::new(12));
+    let matches = |is_short| AckOutcome::Matches { verified, durable, is_short };
     let held = Index::new(15);
     let rejects = AckOutcome::Rejects { previous: Index::new(11), hint: log_id(7, 3), held };
     vec![
         ("append", Body::Append(append)),
-        ("ack-matches", Body::Ack(ack(matches))),
+        ("ack-matches", Body::Ack(ack(matches(false)))),
+        ("ack-matches-short", Body::Ack(ack(matches(true)))),
         ("ack-rejects", Body::Ack(ack(rejects))),
     ]
 }

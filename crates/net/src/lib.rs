@@ -47,6 +47,7 @@ mod rollcall;
 mod shared;
 mod sink;
 mod stats;
+mod writer;
 
 pub use codec::{
     BatchReader, Keeper, MESSAGE_BYTES_MAX, MessageError, Receiver, Shared, append_ack_to_batch,

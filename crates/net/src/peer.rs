@@ -9,7 +9,10 @@
 //! Not here: the tasks (`dial.rs`, `listen.rs`, `pulse.rs`).
 
 use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
 
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{Notify, oneshot};
 
 use crate::connection::ConnectionError;
@@ -17,8 +20,9 @@ use crate::disowned::Disowning;
 use crate::frame::{FrameKind, FrameSeal};
 use crate::handshake::{Known, Standing};
 use crate::introduction::NodeAddresses;
-use crate::outbox::{Outbox, Segment};
+use crate::outbox::Outbox;
 use crate::stats::PeerStats;
+use crate::writer::{Progress, Writer};
 use raftlet::core::{Incarnation, NodeId, Sender};
 
 /// One peer.
@@ -26,12 +30,13 @@ use raftlet::core::{Incarnation, NodeId, Sender};
 pub(crate) struct Peer {
     pub(crate) node: NodeId,
     address: RefCell<String>,
-    /// Something waits in the outbox.
-    pub(crate) work: Notify,
+    /// The socket would not take what waits, or broke.
+    pub(crate) stuck: Notify,
     /// The peer was heard of: dial now rather than later.
     pub(crate) dial: Notify,
     known: Cell<Known>,
     outbox: RefCell<Outbox>,
+    writer: RefCell<Writer>,
     outbound: RefCell<Option<Link>>,
     inbound: RefCell<Option<Link>>,
     stats: RefCell<PeerStats>,
@@ -62,10 +67,11 @@ impl Peer {
         Self {
             node,
             address: RefCell::new(address),
-            work: Notify::new(),
+            stuck: Notify::new(),
             dial: Notify::new(),
             known: Cell::new(known),
             outbox: RefCell::new(outbox),
+            writer: RefCell::default(),
             outbound: RefCell::new(None),
             inbound: RefCell::new(None),
             stats: RefCell::default(),
@@ -135,22 +141,24 @@ impl Peer {
         self.known.get().expected == Some(incarnation)
     }
 
-    /// Our connection is established.
+    /// Our connection is established, and this is its socket.
     pub(crate) fn open_outbound(
         &self,
-        sender: Sender,
+        (sender, standing): (Sender, Standing),
         order: u64,
         seal: FrameSeal,
-        standing: Standing,
+        socket: Rc<OwnedWriteHalf>,
     ) -> LinkEnd {
         let may_send = standing == Standing::Member;
         self.outbox.borrow_mut().open(seal, may_send);
+        self.writer.borrow_mut().open(socket);
         begin(&self.outbound, sender, order)
     }
 
     /// Our connection ended.
     pub(crate) fn close_outbound(&self) {
         self.outbox.borrow_mut().close();
+        self.writer.replace(Writer::default());
         self.outbound.replace(None);
     }
 
@@ -223,23 +231,31 @@ impl Peer {
         self.outbox.borrow().is_open()
     }
 
-    /// Does something with the outbox, then wakes the writer.
+    /// Does something with the outbox, then writes what the socket takes at
+    /// once: no task stands between a turn and its sends.
     pub(crate) fn send(&self, push: impl FnOnce(&mut Outbox, &mut PeerStats)) {
         push(&mut self.outbox.borrow_mut(), &mut self.stats.borrow_mut());
-        self.work.notify_one();
+        match self.write() {
+            Ok(Progress::Done) => {}
+            Ok(Progress::Stuck) => self.stuck.notify_one(),
+            Err(error) => {
+                self.writer.borrow_mut().fail(error);
+                self.stuck.notify_one();
+            }
+        }
+    }
+
+    /// Writes what waits, as far as the socket takes it.
+    ///
+    /// # Errors
+    /// The connection broke, now or in a send before.
+    pub(crate) fn write(&self) -> io::Result<Progress> {
+        self.writer.borrow_mut().write(&mut self.outbox.borrow_mut())
     }
 
     /// Sends a frame of the lane in front.
     pub(crate) fn send_control(&self, kind: FrameKind, write: impl FnOnce(&mut bytes::BytesMut)) {
         self.send(|outbox, stats| outbox.push_control(kind, stats, write));
-    }
-
-    pub(crate) fn take_segment(&self) -> Option<Segment> {
-        self.outbox.borrow_mut().take()
-    }
-
-    pub(crate) fn give_back_segment(&self, segment: Segment) {
-        self.outbox.borrow_mut().give_back(segment);
     }
 
     pub(crate) fn count(&self, count: impl FnOnce(&mut PeerStats)) {

@@ -21,7 +21,7 @@ use raftlet_core::{FetchId, Generation, GroupId, Index, LogId, Message, NodeId, 
 
 /// What is due.
 pub(crate) struct Effects<M: StateMachine> {
-    /// To write: started before anything is sent.
+    /// To write: started when everything is sent.
     pub(crate) write: Option<WriteBatch>,
     /// Messages by node, ascending; what was used once keeps its memory.
     pub(crate) outboxes: Vec<(NodeId, Vec<Incoming>)>,

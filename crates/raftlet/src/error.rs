@@ -68,10 +68,16 @@ pub enum NotDone {
     /// The log is at the limit that it was given; nothing was written.
     #[error("this shard's log is at its limit; snapshots let it go, then try again; else raise it")]
     LogFull,
-    /// It was forwarded, and the leader has no room; nothing was written.
+    /// The logs of so many members are short of room that no quorum has any; nothing
+    /// was written.
+    #[error("no majority of the members has room for it; free space there, then try again")]
+    QuorumFull,
+    /// It was forwarded, and the leader has no room, or no quorum that has; nothing
+    /// was written.
     #[error("the log of node {leader}, which leads, {}", match shortage {
         Shortage::Device => "is on a full disk; free space there, then try again",
         Shortage::Limit => "is at its limit; snapshots let it go, then try again; else raise it",
+        Shortage::Quorum => "finds no majority with room; free space on the others, then try again",
     })]
     LeaderFull {
         /// Who leads.

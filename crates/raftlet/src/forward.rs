@@ -25,7 +25,9 @@ use bytes::Bytes;
 
 use crate::proposal::Proposal;
 use crate::window::WINDOW_SPAN;
-use raftlet_core::{Forward, ForwardOutcome, ForwardReply, NodeId, Run, Shortage, Term, Time};
+use raftlet_core::{
+    Forward, ForwardOutcome, ForwardReply, Index, NodeId, Run, Shortage, Term, Time,
+};
 
 /// Forwards in flight of one group; more are held. A quarter of the span, so
 /// that the window's floor stays far below what lives.
@@ -48,6 +50,9 @@ pub(crate) struct Forwards<R> {
     base: u64,
     slots: VecDeque<Option<Proposal<R>>>,
     unacknowledged: Option<Unacknowledged>,
+    /// Behind the last that was appended; zero before the first.
+    appended_to: u64,
+    appended_by_others: u64,
 }
 
 /// The one message whose append is not known yet.
@@ -68,7 +73,14 @@ impl<R> Forwards<R> {
             base: 1,
             slots: VecDeque::new(),
             unacknowledged: None,
+            appended_to: 0,
+            appended_by_others: 0,
         }
+    }
+
+    /// Entries that the leader had appended between this member's forwards.
+    pub(crate) const fn appended_by_others(&self) -> u64 {
+        self.appended_by_others
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -122,8 +134,9 @@ impl<R> Forwards<R> {
         }
         match reply.outcome {
             ForwardOutcome::Refused { .. } => None,
-            ForwardOutcome::Appended { .. } => {
+            ForwardOutcome::Appended { first } => {
                 self.unacknowledged = None;
+                self.note_appended(first, reply.len);
                 None
             }
             ForwardOutcome::NoRoom(shortage) => {
@@ -136,6 +149,14 @@ impl<R> Forwards<R> {
                 Some((shortage, refused))
             }
         }
+    }
+
+    fn note_appended(&mut self, first: Index, len: u32) {
+        if self.appended_to > 0 {
+            let between = first.get().saturating_sub(self.appended_to);
+            self.appended_by_others = self.appended_by_others.saturating_add(between);
+        }
+        self.appended_to = first.get().saturating_add(u64::from(len));
     }
 
     /// What to send again to the leader of the moment, if it is time and it is

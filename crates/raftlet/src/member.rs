@@ -135,7 +135,12 @@ impl<M: StateMachine> Member<M> {
             due.ended.extend(untimely.into_iter().map(|held| held.end(Err(error.clone()))));
         }
         while !self.held.is_empty() {
-            let len = self.held.chunk_len(CHUNK_COMMANDS_MAX, options.chunk_bytes_max);
+            let bytes_max = if self.core.has_short_members() {
+                options.chunk_bytes_max.min(core::UNCOMMITTED_SHORT_BYTES_MAX)
+            } else {
+                options.chunk_bytes_max
+            };
+            let len = self.held.chunk_len(CHUNK_COMMANDS_MAX, bytes_max);
             let went_on = match self.core.role() {
                 Role::Leader => self.propose(now, arena, len, due),
                 _ => self.forward(now, len, options, due),
@@ -172,6 +177,7 @@ impl<M: StateMachine> Member<M> {
             Err(core::ProposeError::TooLarge { bytes, limit }) => {
                 NotDone::TooLarge { bytes, limit }
             }
+            Err(core::ProposeError::QuorumFull) => NotDone::QuorumFull,
             Err(_) => NotDone::Exhausted,
         };
         let ended = self.held.take(len).map(|held| held.end(Err(refusal.clone().into())));

@@ -68,6 +68,8 @@ pub(crate) enum Note {
     NotReceived { group: GroupId, why: StorageError, times: u64 },
     /// New entries are refused for want of room, or not any more.
     Full(Option<Shortage>),
+    /// This leader refuses proposals because no quorum has room, or not any more.
+    QuorumFull { group: GroupId, is_short: bool },
 }
 
 /// Why leadership was given up.
@@ -146,6 +148,9 @@ impl Observer {
             }
             Event::Truncated { from } => notes.push(Note::Truncated { group, from: *from }),
             Event::Refilled => notes.push(Note::Refilled { group }),
+            Event::QuorumRoom { is_short } => {
+                notes.push(Note::QuorumFull { group, is_short: *is_short });
+            }
         }
     }
 
@@ -261,7 +266,13 @@ fn tell_one(note: Note) {
         Note::NotReceived { group, why, times } => {
             warn!(group = group.get(), times, %why, "a snapshot of the leader was not taken");
         }
-        Note::Full(Some(Shortage::Device)) => {
+        Note::QuorumFull { group, is_short: true } => {
+            warn!(group = group.get(), "no majority has room: writes are refused until one has");
+        }
+        Note::QuorumFull { group, is_short: false } => {
+            info!(group = group.get(), "a majority has room again");
+        }
+        Note::Full(Some(Shortage::Device | Shortage::Quorum)) => {
             warn!("the log's disk is full: writes are refused until it has room");
         }
         Note::Full(Some(Shortage::Limit)) => {

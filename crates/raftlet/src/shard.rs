@@ -1,14 +1,15 @@
 //! The shard: one thread's groups and the loop that drives them.
 //!
 //! ```text
-//! loop: wait ─▶ turn (decide, in one borrow) ─▶ start the write ─▶ send
+//! loop: wait ─▶ turn (decide, in one borrow) ─▶ send ─▶ start the write
 //!                                            ─▶ run machines ─▶ answer
 //! ```
 //!
 //! The loop is one task. It alone changes groups; handles and transport leave
-//! things in its lanes and wake it. The write future is polled by the loop
-//! itself: it is started before the turn's messages leave, so the leader's
-//! disk works beside its sends, and its end costs one wake and no task.
+//! things in its lanes and wake it. The turn's messages leave first: the way
+//! over another member is the longer one, and its disk works beside this one's.
+//! The write future is polled by the loop itself, so that its end costs one wake
+//! and no task.
 //!
 //! Invariants
 //! - At most one write is in flight (D4, rule 28).
@@ -20,6 +21,7 @@
 
 pub(crate) mod act;
 mod changes;
+mod desk;
 pub(crate) mod handle;
 mod open;
 pub(crate) mod signal;
@@ -148,6 +150,7 @@ impl<P: Ports> Shard<P> {
                     state.turn(now, written.take());
                     state.swap_due(&mut fx);
                 });
+                shared.send(&mut fx);
                 if let Some(batch) = fx.write.take() {
                     write.set(Some(shared.storage.write(batch)));
                     written = poll_fn(|cx| Poll::Ready(poll_write(write.as_mut(), cx))).await;

@@ -16,7 +16,7 @@
 //! Not here: asking storage and what follows (`shard/space.rs`).
 
 use crate::port::Shortage;
-use raftlet_core::{Append, Body, EntryKind, Message, Time};
+use raftlet_core::{Append, Body, EntryKind, Message, Time, UNCOMMITTED_SHORT_BYTES_MAX};
 
 /// How often storage is asked while it wants something.
 const ASK_NS: u64 = 200_000_000;
@@ -24,6 +24,8 @@ const ASK_NS: u64 = 200_000_000;
 /// storage while room is short. Well below what storage has reserved, also where
 /// it has just noticed.
 const SHORT_APPEND_BYTES_MAX: usize = 1 << 20;
+// What may wait for a quorum while a member is short finds room at the next one.
+const _: () = assert!(SHORT_APPEND_BYTES_MAX >= 2 * UNCOMMITTED_SHORT_BYTES_MAX);
 /// What an append counts besides its bytes: blocks of a log at both its ends,
 /// where it is written alone.
 const SHORT_APPEND_BYTES_MORE: usize = 8 << 10;

@@ -170,6 +170,8 @@ pub struct ShardCounters {
     pub messages_dropped: u64,
     /// Appends dropped because the disk is full.
     pub appends_refused: u64,
+    /// Times a group began to refuse proposals because no quorum had room.
+    pub quorum_full: u64,
     /// Proposals refused at once, by whatever limit.
     pub proposals_refused: u64,
     /// Proposals that ended *not done* or *unknown*.

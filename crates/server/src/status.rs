@@ -243,6 +243,21 @@ pub(crate) struct MemberStatus {
     /// Who should lead rather: the higher; 0 from nodes that do not tell.
     #[serde(default)]
     pub(crate) priority: u8,
+    /// It told the leader that its log is short of room. Known to a leader.
+    #[serde(default)]
+    pub(crate) short_of_room: bool,
+}
+
+impl MemberStatus {
+    fn line(&self) -> String {
+        format!(
+            "         node {:<4} {:<6} match {}{}\n",
+            self.node_id,
+            if self.alive { "alive" } else { "silent" },
+            if self.match_index == 0 { "-".to_owned() } else { self.match_index.to_string() },
+            if self.short_of_room { ", short of room" } else { "" },
+        )
+    }
 }
 
 impl NodeStatus {
@@ -338,18 +353,7 @@ impl NodeStatus {
                     transfer.parts,
                 ));
             }
-            for member in &group.members {
-                text.push_str(&format!(
-                    "         node {:<4} {:<6} match {}\n",
-                    member.node_id,
-                    if member.alive { "alive" } else { "silent" },
-                    if member.match_index == 0 {
-                        "-".to_owned()
-                    } else {
-                        member.match_index.to_string()
-                    },
-                ));
-            }
+            text.extend(group.members.iter().map(MemberStatus::line));
         }
         text.truncate(text.trim_end().len());
         text

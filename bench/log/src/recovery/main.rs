@@ -46,6 +46,11 @@ struct Cli {
     /// Measures only points whose name holds this.
     #[arg(long, default_value = "")]
     only: String,
+    /// For profilers: opens the log in this directory once, buffered, and
+    /// measures nothing. Where there is none it is filled as the first point
+    /// that `--only` leaves, and not opened.
+    #[arg(long, value_name = "DIR")]
+    once: Option<PathBuf>,
     /// Where the plot goes; beside this program if not said.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -68,12 +73,29 @@ const ENTRY_BYTES: usize = 34;
 
 fn main() {
     let cli = Cli::parse();
+    if let Some(dir) = &cli.once {
+        match open_once(&cli, dir) {
+            Ok(what) => eprintln!("{what}"),
+            Err(why) => eprintln!("error: {why}"),
+        }
+        return;
+    }
     let report = match tempfile::Builder::new().prefix("bench-").tempdir_in(&cli.data_dir) {
         Ok(dir) => measure(&cli, dir.path()),
         Err(error) => missing("recovery", &format!("no directory for data: {error}")),
     };
     let plot = plot(&report);
     finish(report, &plot, cli.svg.as_deref());
+}
+
+fn open_once(cli: &Cli, dir: &Path) -> Result<String, String> {
+    if dir.exists() {
+        let report = open(dir, DiskMode::Buffered)?.report;
+        return Ok(format!("{} bytes, {} groups", report.bytes_read, report.groups));
+    }
+    let point = points(cli).into_iter().next().ok_or("no point has such a name")?;
+    let filled = fill(dir, &point)?;
+    Ok(format!("{}: {} entries, {} bytes", point.name, filled.entries, filled.bytes))
 }
 
 fn points(cli: &Cli) -> Vec<Point> {
@@ -265,4 +287,3 @@ fn plot(report: &Value) -> Plot {
     }
     plot
 }
-

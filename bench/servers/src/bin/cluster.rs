@@ -27,6 +27,9 @@ struct Cli {
     /// Measured milliseconds of a point.
     #[arg(long, default_value_t = 1500)]
     window_ms: u64,
+    /// These rows alone, as they are named while they run: "put x 1,get x 64".
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
 }
 
 /// A row of the table.
@@ -109,15 +112,12 @@ async fn table(cli: &Cli, dir: &std::path::Path) -> Value {
     for round in 0..cli.rounds {
         for (at, row) in ROWS.iter().enumerate() {
             for one in &mut running {
-                if !applies(*row, one.system) {
+                let name = format!("{} x {}", row.name, row.clients);
+                let is_asked = cli.only.is_empty() || cli.only.contains(&name);
+                if !is_asked || !applies(*row, one.system) {
                     continue;
                 }
-                eprintln!(
-                    "cluster: round {round}, {} x {}, {}",
-                    row.name,
-                    row.clients,
-                    one.system.name()
-                );
+                eprintln!("cluster: round {round}, {name}, {}", one.system.name());
                 let outcome = measured(one, *row, cli.window_ms).await;
                 if let Err(why) = &outcome {
                     eprintln!("cluster: {why}");

@@ -124,13 +124,15 @@ impl Group {
 
     /// A message that is for this group, in whatever role and term.
     fn step_fitting(&mut self, arena: &mut Arena, from: Sender, term: Term, body: &mut Body) {
+        // True in any term, and needed by those whose own has run ahead.
+        if let Body::Membership(said) = body
+            && let Membership::Removed { as_of } = **said
+        {
+            return self.on_removed(as_of);
+        }
         match body {
             Body::VoteRequest(request) => self.on_vote_request(from, term, request),
             Body::Append(_) | Body::Snapshot(_) => self.step_in_term(arena, from, term, body),
-            // True in any term, and needed by those whose own has run ahead.
-            Body::Membership(said) if let Membership::Removed { as_of } = **said => {
-                self.on_removed(as_of);
-            }
             // Whoever leads may be a stranger to an old configuration. Anybody
             // else must hold a seat to be heard (rules 3, 22).
             _ if self.is_heard(from) => self.step_in_term(arena, from, term, body),
@@ -138,19 +140,23 @@ impl Group {
         }
     }
 
-    /// A forward arrived for which the driver has no room: refused, if this
-    /// member leads its term so that it will not be done in that term whatever
-    /// else arrives (rule 33). Other messages are passed over.
-    pub fn refuse_forward(
-        &mut self,
-        now: Now,
-        from: Sender,
-        message: &Message,
-        shortage: Shortage,
-    ) {
+    /// Entries or proposals arrived for which the driver has no room. An append is
+    /// heard, and answered without them. A forward is refused, if this member leads
+    /// its term so that it will not be done in that term whatever else arrives
+    /// (rule 33). Other messages are passed over.
+    pub fn refuse(&mut self, now: Now, from: Sender, message: &Message, shortage: Shortage) {
         self.state.now = now;
+        if self.is_halted() || !self.is_for_this_group(message) {
+            return;
+        }
+        if let (Body::Append(append), RoleState::Follower(follower)) =
+            (&message.body, &mut self.role)
+            && message.term == self.state.term
+        {
+            follower.refuse_append(&mut self.state, &from, append);
+        }
         let Body::Forward(forward) = &message.body else { return };
-        if self.is_halted() || !self.is_for_this_group(message) || !self.is_heard(from) {
+        if !self.is_heard(from) {
             return;
         }
         let leader = self.leader();

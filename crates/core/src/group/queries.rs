@@ -29,6 +29,8 @@ pub struct MemberStatus {
     pub is_alive: bool,
     /// Whether the leader sends it a snapshot: what it needs has left the log.
     pub awaits_snapshot: bool,
+    /// Whether it told the leader that its log is short of room.
+    pub is_short: bool,
 }
 
 /// How a member and its group are doing.
@@ -245,6 +247,14 @@ impl Group {
         }
     }
 
+    /// Whether it leads members that are short of room: then no more than
+    /// [`UNCOMMITTED_SHORT_BYTES_MAX`](crate::UNCOMMITTED_SHORT_BYTES_MAX) should
+    /// be proposed at once.
+    #[must_use]
+    pub fn has_short_members(&self) -> bool {
+        matches!(&self.role, RoleState::Leader(leader) if leader.has_short_members())
+    }
+
     fn members(&self) -> Vec<MemberStatus> {
         let configuration = self.configuration();
         let status = |node| MemberStatus {
@@ -255,6 +265,7 @@ impl Group {
             is_alive: node == self.state.seat.node
                 || matches!(self.state.liveness_of(node), Liveness::Alive { .. }),
             awaits_snapshot: self.awaits_snapshot(node),
+            is_short: matches!(&self.role, RoleState::Leader(leader) if leader.is_short(node)),
         };
         configuration.nodes().map(|member| status(member.node)).collect()
     }

@@ -21,6 +21,7 @@
 
 use crate::entry::{Chunk, Entries};
 use crate::ids::{Incarnation, Index, LogId, NodeId, Round, Run};
+use crate::leader::room::Room;
 use crate::liveness::Liveness;
 use crate::message::{Ack, AckOutcome};
 use crate::mutants;
@@ -98,6 +99,7 @@ pub(crate) struct Peer {
     run: Run,
     /// What the failure detector says of its node.
     pub(crate) liveness: Liveness,
+    pub(crate) room: Room,
     /// Its calendar and when that arrived; 0 while it is unknown.
     wall: (WallMs, Time),
     seldom: Option<Box<Seldom>>,
@@ -152,6 +154,7 @@ impl Peer {
             contact: false,
             run,
             liveness,
+            room: Room::Enough,
             wall: (WallMs(0), Time::ZERO),
             seldom: None,
         }
@@ -248,6 +251,7 @@ impl Peer {
             || self.matched < state.log.last().index
             || self.commit < state.commit
             || self.round < round
+            || self.room == Room::Awaited
             || !matches!(self.liveness, Liveness::Alive { .. })
     }
 
@@ -512,7 +516,7 @@ impl Peer {
         let possible = ack.round <= round
             && ack.position <= self.sent
             && match ack.outcome {
-                AckOutcome::Matches { verified, durable } => {
+                AckOutcome::Matches { verified, durable, .. } => {
                     durable <= verified && verified <= last
                 }
                 AckOutcome::Rejects { previous, hint, .. } => {
@@ -541,7 +545,8 @@ impl Peer {
         self.wall = (ack.wall, now);
         let before = self.matched;
         match ack.outcome {
-            AckOutcome::Matches { verified, durable } => {
+            AckOutcome::Matches { verified, durable, is_short } => {
+                self.room = self.room.told(is_short);
                 if durable > self.matched {
                     if run < self.matched_run && !mutants::is_active(133) {
                         // Its disk may have lost since what it held then.

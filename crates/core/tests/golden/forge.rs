@@ -4,7 +4,7 @@
 //! vote-request [kind=pre|real|transfer] term=T last=I@T
 //! vote-reply [kind=pre|real] [campaign=C] granted=yes|no term=T
 //! heartbeat after=I@T [commit=I] [round=R] term=T
-//! ack matches=I [durable=I] [round=R] [configuration=I] term=T
+//! ack matches=I [durable=I] [short] [round=R] [configuration=I] term=T
 //! ack rejects=I hint=I@T [held=I] [round=R] term=T
 //! probe | read [id=N] | not-leader term=T
 //! take-over last=I@T term=T
@@ -73,7 +73,7 @@ fn outcome(words: &[&str]) -> AckOutcome {
     }
     let verified = Index::new(number(option(words, "matches").unwrap()));
     let durable = option(words, "durable").map_or(verified, |index| Index::new(number(index)));
-    AckOutcome::Matches { verified, durable }
+    AckOutcome::Matches { verified, durable, is_short: words.contains(&"short") }
 }
 
 fn vote_kind(words: &[&str]) -> VoteKind {

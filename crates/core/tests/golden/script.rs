@@ -13,6 +13,7 @@
 //! queue                      prints what is under way
 //! drop FROM->TO [KIND] | repeat FROM->TO [KIND] | late KIND   messages in the queue
 //! cut A->B | isolate N | heal
+//! room N short|enough        N's driver says so in its acks
 //! disk N slow|fast|one       writes end when the disk is fast again | the oldest
 //! propose N x [y z]          one call
 //! forward N L x seq=S [term=T]   N sends a forward to L
@@ -133,6 +134,7 @@ fn run_command(
         }
         "isolate" => world.isolate(node()?),
         "heal" => world.cut.clear(),
+        "room" => world.set_room(node()?, args[1] == "short"),
         "disk" if args[1] == "one" => world.finish_write(node()?),
         "disk" => world.set_disk_speed(node()?, args[1] == "slow"),
         "storage" => world.set_storage(node()?, args[1] == "works"),

@@ -31,6 +31,7 @@ struct Seated {
     /// The snapshot that the machine is to be restored from.
     installing: bool,
     liveness: BTreeMap<u64, Liveness>,
+    is_short: bool,
 }
 
 impl Seated {
@@ -45,6 +46,7 @@ impl Seated {
             applied_time_ms: 0,
             installing: false,
             liveness: BTreeMap::new(),
+            is_short: false,
         }
     }
 
@@ -221,6 +223,10 @@ impl World {
         }
     }
 
+    pub(crate) fn set_room(&mut self, node: u64, is_short: bool) {
+        self.member(node).is_short = is_short;
+    }
+
     pub(crate) fn set_storage(&mut self, node: u64, works: bool) {
         self.member(node).disk.is_broken = !works;
     }
@@ -344,7 +350,10 @@ impl World {
         }
         let from = self.member(node).sender(node);
         for envelope in out.messages.drain(..) {
-            let (to, message) = (envelope.to.get(), envelope.message);
+            let (to, mut message) = (envelope.to.get(), envelope.message);
+            if self.member(node).is_short {
+                message.tell_shortage();
+            }
             if !self.cut.contains(&(node, to)) {
                 self.queue.push_back(InFlight { from, to, message });
             }
@@ -365,6 +374,10 @@ impl World {
         for event in out.events.drain(..) {
             if let Event::NotTransferred { why } = event {
                 self.events.push(format!("n{node} keeps leading: {why:?}"));
+            }
+            if let Event::QuorumRoom { is_short } = event {
+                let has = if is_short { "no quorum" } else { "a quorum" };
+                self.events.push(format!("n{node}: {has} has room"));
             }
             if let Event::Diverged(Diverged { node: other, index, what }) = event {
                 self.events.push(format!("n{node}: n{other} differs at {index}, {what:?}"));

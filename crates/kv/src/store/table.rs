@@ -12,21 +12,29 @@
 //!                        low bits  000 100  10  01  11      of the hashes in it
 //! ```
 //!
+//! Items lie side by side in the order in which they came, and a bucket is a
+//! chain through them: the place of its first item, and in each the place of
+//! the next. So a new key costs no allocation of its own, and a bucket that is
+//! split moves nothing. Where one is taken out the last one takes its place.
+//!
 //! Invariants
 //! - `2^level <= buckets < 2^(level + 1)`; a bucket below `buckets - 2^level`,
 //!   or from `2^level` on, takes its keys by `level + 1` bits, others by
 //!   `level`.
+//! - Every item is in the chain of its hash's bucket, once.
 //! - Equal contents under equal seeds are walked in equal order.
 //!
 //! Not here: what the values are.
 
 mod own_key;
+mod pages;
 
 use std::hint::black_box;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::store::table::own_key::OwnKey;
+use crate::store::table::pages::Pages;
 
 /// Bits of a position. A cursor of a client is a position and a group of 14
 /// bits, and some clients keep cursors in 53 bits. Keys of one position are
@@ -36,23 +44,32 @@ pub(super) const POSITION_BITS: u32 = 39;
 /// Where all walks end.
 const POSITION_END: u64 = 1 << POSITION_BITS;
 
-/// Keys a bucket holds on average before the table grows. Fewer cost empty
-/// buckets, more cost comparisons of hashes: at 2 a key that is there is found
-/// with 1.5.
-const KEYS_PER_BUCKET_MAX: usize = 2;
+/// Keys a bucket holds on average before the table grows. An empty bucket costs
+/// a word, a second key in one a cache miss at each key behind it.
+const KEYS_PER_BUCKET_MAX: usize = 1;
+
+/// Items of a chain that are looked at ahead: at one key a bucket two in three
+/// chains have none or one, and one in fifty has more than three.
+const WARMED_PER_CHAIN: usize = 3;
+
+/// The place behind the end of a chain: no item has it.
+const NOWHERE: usize = usize::MAX;
 
 /// Keys and values, found by key and walked in order of position.
 #[derive(Debug)]
 pub(super) struct Table<V> {
-    buckets: Vec<Vec<Item<V>>>,
+    /// Where each bucket's chain begins.
+    heads: Pages<usize>,
+    items: Pages<Item<V>>,
     level: u32,
-    len: usize,
     seed: u64,
 }
 
 #[derive(Debug)]
 struct Item<V> {
     hash: u64,
+    /// The next of its bucket.
+    next: usize,
     key: OwnKey,
     value: V,
 }
@@ -67,39 +84,35 @@ impl<V> Item<V> {
 impl<V> Table<V> {
     /// An empty table. Whoever knows `seed` can choose keys that collide.
     pub(super) fn new(seed: u64) -> Self {
-        Self { buckets: vec![Vec::new()], level: 0, len: 0, seed }
+        let mut heads = Pages::new();
+        heads.push(NOWHERE);
+        Self { heads, items: Pages::new(), level: 0, seed }
     }
 
     /// Moves everything to where it belongs under another seed.
     pub(super) fn reseed(&mut self, seed: u64) {
         let old = std::mem::replace(self, Self::new(seed));
-        for item in old.buckets.into_iter().flatten() {
-            self.insert_own(item.key, item.value);
+        for item in old.items.into_iter() {
+            let hash = self.hash(&item.key);
+            self.add(hash, item.key, item.value);
         }
     }
 
     /// Puts in a key that is not there.
     #[cfg(test)]
     fn insert(&mut self, key: &[u8], value: V) {
-        self.insert_own(OwnKey::from(key), value);
+        assert!(self.put(key, value).is_none(), "a key is there twice");
     }
 
-    fn insert_own(&mut self, key: OwnKey, value: V) {
-        let hash = self.hash(&key);
+    /// Puts in a key that is not there, which hashes so.
+    fn add(&mut self, hash: u64, key: OwnKey, value: V) {
+        let at = self.items.len();
         let bucket = self.bucket_of(hash);
-        if let Some(bucket) = self.buckets.get_mut(bucket) {
-            debug_assert!(bucket.iter().all(|item| *item.key != *key), "a key is there twice");
-            // Buckets are many and small: spare room in each would be most of
-            // the table.
-            bucket.reserve_exact(1);
-            bucket.push(Item { hash, key, value });
-            self.on_added();
+        if let Some(head) = self.heads.get_mut(bucket) {
+            let next = std::mem::replace(head, at);
+            self.items.push(Item { hash, next, key, value });
         }
-    }
-
-    fn on_added(&mut self) {
-        self.len += 1;
-        if self.len > self.buckets.len().saturating_mul(KEYS_PER_BUCKET_MAX) {
+        if self.items.len() > self.heads.len() * KEYS_PER_BUCKET_MAX {
             self.split_one();
         }
     }
@@ -107,15 +120,10 @@ impl<V> Table<V> {
     /// Gives a key a value. The one that it had.
     pub(super) fn put(&mut self, key: &[u8], value: V) -> Option<V> {
         let hash = self.hash(key);
-        let bucket = self.bucket_of(hash);
-        let bucket = self.buckets.get_mut(bucket)?;
-        let item = bucket.iter_mut().find(|item| item.hash == hash && *item.key == *key);
-        if let Some(item) = item {
+        if let Some(item) = self.place_of(hash, key).and_then(|at| self.items.get_mut(at)) {
             return Some(std::mem::replace(&mut item.value, value));
         }
-        bucket.reserve_exact(1);
-        bucket.push(Item { hash, key: OwnKey::from(key), value });
-        self.on_added();
+        self.add(hash, OwnKey::from(key), value);
         None
     }
 
@@ -124,51 +132,67 @@ impl<V> Table<V> {
     /// dozen of keys wait for it together. `touch` looks at a value; buckets that
     /// are split when the keys are new are looked at as well.
     pub(super) fn warm<'a>(&self, keys: impl Iterator<Item = &'a [u8]>, touch: impl Fn(&V) -> u64) {
-        let mut buckets: Vec<usize> = keys.map(|key| self.bucket_of(self.hash(key))).collect();
-        if self.len + buckets.len() > self.buckets.len().saturating_mul(KEYS_PER_BUCKET_MAX) {
-            let source = self.buckets.len() - (1 << self.level);
-            buckets.extend(source..source + buckets.len() / KEYS_PER_BUCKET_MAX);
+        // All hashes, then all heads, then all items: each a row of loads with
+        // nothing between them, as many as the processor has under way.
+        let mut places: Vec<usize> = keys.map(|key| self.bucket_of(self.hash(key))).collect();
+        if self.items.len() + places.len() > self.heads.len() * KEYS_PER_BUCKET_MAX {
+            let source = self.heads.len() - (1 << self.level);
+            places.extend(source..source + places.len() / KEYS_PER_BUCKET_MAX);
         }
-        let items = |bucket: &usize| self.buckets.get(*bucket).map_or(0, Vec::len);
-        black_box(buckets.iter().map(items).sum::<usize>());
-        let all = || buckets.iter().filter_map(|bucket| self.buckets.get(*bucket)).flatten();
-        black_box(all().fold(0, |seen, item| seen ^ item.hash));
-        black_box(all().fold(0, |seen, item| seen ^ touch(&item.value)));
+        for place in &mut places {
+            *place = self.heads.get(*place).copied().unwrap_or(NOWHERE);
+        }
+        let items = |places: &[usize]| {
+            let items = places.iter().filter_map(|place| self.items.get(*place));
+            black_box(items.fold(0, |seen, item| seen ^ item.hash));
+        };
+        items(&places);
+        let firsts = places.iter().filter_map(|place| self.items.get(*place));
+        black_box(firsts.fold(0, |seen, item| seen ^ touch(&item.value)));
+        for _ in 1..WARMED_PER_CHAIN {
+            for place in &mut places {
+                *place = self.items.get(*place).map_or(NOWHERE, |item| item.next);
+            }
+            places.retain(|place| *place != NOWHERE);
+            items(&places);
+        }
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<V> {
         let hash = self.hash(key);
-        let bucket = self.bucket_of(hash);
-        let bucket = self.buckets.get_mut(bucket)?;
-        let at = bucket.iter().position(|item| item.hash == hash && *item.key == *key)?;
-        let item = bucket.swap_remove(at);
-        bucket.shrink_to_fit();
-        self.len -= 1;
-        // Two for one, or it would still be large when it is empty.
-        for _ in 0..2 {
-            if self.len < self.buckets.len().saturating_mul(KEYS_PER_BUCKET_MAX) / 4 {
+        let at = self.place_of(hash, key)?;
+        let next = self.items.get(at)?.next;
+        self.relink(hash, at, next);
+        let last = self.items.len() - 1;
+        let moved = self.items.get(last)?.hash;
+        if last != at {
+            self.relink(moved, last, at);
+        }
+        let item = self.items.swap_remove(at)?;
+        // Four for one, or it would still be large when it is empty.
+        for _ in 0..4 {
+            if self.items.len() < self.heads.len() * KEYS_PER_BUCKET_MAX / 4 {
                 self.merge_one();
             }
         }
         Some(item.value)
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<&mut V> {
-        let hash = self.hash(key);
-        let bucket = self.bucket_of(hash);
-        let mut items = self.buckets.get_mut(bucket)?.iter_mut();
-        let item = items.find(|item| item.hash == hash && *item.key == *key)?;
-        Some(&mut item.value)
+        let at = self.place_of(self.hash(key), key)?;
+        self.items.get_mut(at).map(|item| &mut item.value)
     }
 
+    #[inline]
     pub(super) fn get(&self, key: &[u8]) -> Option<&V> {
         let hash = self.hash(key);
-        let mut items = self.buckets.get(self.bucket_of(hash))?.iter();
-        items.find(|item| item.hash == hash && *item.key == *key).map(|item| &item.value)
+        let mut chain = self.chain(self.bucket_of(hash));
+        chain.find(|item| item.hash == hash && *item.key == *key).map(|item| &item.value)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.items.len()
     }
 
     /// What keys are hashed under.
@@ -193,7 +217,7 @@ impl<V> Table<V> {
         }
         let bucket = self.bucket_of((position << (u64::BITS - POSITION_BITS)).reverse_bits());
         let is_behind = |item: &&Item<V>| position_of(item.hash) >= position;
-        let mut items: Vec<&Item<V>> = self.buckets.get(bucket)?.iter().filter(is_behind).collect();
+        let mut items: Vec<&Item<V>> = self.chain(bucket).filter(is_behind).collect();
         items.sort_unstable_by_key(|item| item.rank());
         met.extend(items.into_iter().map(|item| (&*item.key, &item.value)));
         let bits = self.bits_of(bucket).min(POSITION_BITS);
@@ -202,73 +226,111 @@ impl<V> Table<V> {
         (next < POSITION_END).then_some(next)
     }
 
-    /// Takes up to `len` buckets off, and leaves a ruin in which nothing is found.
-    /// `None`: nothing is left.
-    pub(super) fn take_apart(&mut self, len: usize) -> Option<impl Iterator<Item = V>> {
-        let rest = self.buckets.len().saturating_sub(len);
-        let off = self.buckets.split_off(rest);
-        (!off.is_empty()).then(|| off.into_iter().flatten().map(|item| item.value))
+    /// Takes up to `len` items off, and leaves a ruin in which nothing is to be
+    /// looked for. `None`: nothing is left.
+    pub(super) fn take_apart(&mut self, len: usize) -> Option<impl Iterator<Item = V> + use<V>> {
+        let off = self.items.take_off(len);
+        let heads = self.heads.take_off(len);
+        let is_over = off.is_empty() && heads.is_empty();
+        (!is_over).then(|| off.into_iter().map(|item| item.value))
     }
 
+    #[inline]
     fn hash(&self, key: &[u8]) -> u64 {
         xxh3_64_with_seed(key, self.seed)
     }
 
+    #[inline]
     fn bucket_of(&self, hash: u64) -> usize {
         let of_bits = |bits: u32| usize::try_from(hash & ((1 << bits) - 1)).unwrap_or_default();
         let bucket = of_bits(self.level + 1);
-        if bucket < self.buckets.len() { bucket } else { of_bits(self.level) }
+        if bucket < self.heads.len() { bucket } else { of_bits(self.level) }
     }
 
     /// How many bits of the hash decide that a key is in this bucket.
     fn bits_of(&self, bucket: usize) -> u32 {
         let lower = 1_usize << self.level;
-        let is_split = bucket >= lower || bucket < self.buckets.len() - lower;
+        let is_split = bucket >= lower || bucket < self.heads.len() - lower;
         self.level + u32::from(is_split)
+    }
+
+    /// The items of a bucket.
+    #[inline]
+    fn chain(&self, bucket: usize) -> impl Iterator<Item = &Item<V>> {
+        let head = self.heads.get(bucket).copied().unwrap_or(NOWHERE);
+        std::iter::successors(self.items.get(head), |item| self.items.get(item.next))
+    }
+
+    /// Where the item of a key is that hashes so.
+    #[inline]
+    fn place_of(&self, hash: u64, key: &[u8]) -> Option<usize> {
+        let mut at = *self.heads.get(self.bucket_of(hash))?;
+        loop {
+            let item = self.items.get(at)?;
+            if item.hash == hash && *item.key == *key {
+                return Some(at);
+            }
+            at = item.next;
+        }
+    }
+
+    /// Has whatever points at place `from`, in the chain of a hash, point at `to`.
+    fn relink(&mut self, hash: u64, from: usize, to: usize) {
+        let bucket = self.bucket_of(hash);
+        let Some(head) = self.heads.get_mut(bucket) else { return };
+        if *head == from {
+            *head = to;
+            return;
+        }
+        let mut at = *head;
+        while let Some(item) = self.items.get_mut(at) {
+            if item.next == from {
+                item.next = to;
+                return;
+            }
+            at = item.next;
+        }
+        debug_assert!(false, "an item that is not in the chain of its bucket");
     }
 
     /// Grows by one bucket, which takes its keys from one other.
     fn split_one(&mut self) {
-        let new = self.buckets.len();
+        let new = self.heads.len();
         let source = new - (1 << self.level);
         let bit = 1_u64 << self.level;
-        self.buckets.push(Vec::new());
-        if self.buckets.len() == 1 << (self.level + 1) {
+        if new + 1 == 1 << (self.level + 1) {
             self.level += 1;
         }
-        let Some(bucket) = self.buckets.get_mut(source) else { return };
-        let moves = bucket.iter().filter(|item| item.hash & bit != 0).count();
-        if moves == 0 {
-            return;
+        let (mut stay, mut go) = (NOWHERE, NOWHERE);
+        let mut at = self.heads.get(source).copied().unwrap_or(NOWHERE);
+        while let Some(item) = self.items.get_mut(at) {
+            let chain = if item.hash & bit == 0 { &mut stay } else { &mut go };
+            let next = std::mem::replace(&mut item.next, std::mem::replace(chain, at));
+            at = next;
         }
-        let mut stay = Vec::with_capacity(bucket.len() - moves);
-        let mut go = Vec::with_capacity(moves);
-        for item in bucket.drain(..) {
-            if item.hash & bit == 0 { stay.push(item) } else { go.push(item) }
+        if let Some(head) = self.heads.get_mut(source) {
+            *head = stay;
         }
-        *bucket = stay;
-        if let Some(bucket) = self.buckets.get_mut(new) {
-            *bucket = go;
-        }
+        self.heads.push(go);
     }
 
     /// Shrinks by one bucket, whose keys go back to where they came from.
     fn merge_one(&mut self) {
-        if self.buckets.len() == 1 {
+        if self.heads.len() == 1 {
             return;
         }
-        if let Some(last) = self.buckets.pop() {
-            if self.buckets.len() < 1 << self.level {
-                self.level -= 1;
-            }
-            let target = self.buckets.len() - (1 << self.level);
-            if let Some(target) = self.buckets.get_mut(target) {
-                target.reserve_exact(last.len());
-                target.extend(last);
-            }
+        let Some(chain) = self.heads.pop() else { return };
+        if self.heads.len() < 1 << self.level {
+            self.level -= 1;
         }
-        if self.buckets.capacity() > self.buckets.len().saturating_mul(4) {
-            self.buckets.shrink_to(self.buckets.len().saturating_mul(2));
+        let target = self.heads.len() - (1 << self.level);
+        let mut at = chain;
+        while let Some(item) = self.items.get_mut(at)
+            && let Some(head) = self.heads.get_mut(target)
+        {
+            let next = std::mem::replace(&mut item.next, *head);
+            *head = at;
+            at = next;
         }
     }
 }
@@ -336,7 +398,7 @@ mod tests {
             table.remove(&key(number));
         }
         assert_eq!(table.len(), 0);
-        assert!(table.buckets.len() <= 2, "{} buckets for nothing", table.buckets.len());
+        assert!(table.heads.len() <= 4, "{} buckets for nothing", table.heads.len());
     }
 
     #[test]

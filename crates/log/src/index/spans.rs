@@ -44,8 +44,9 @@ impl Span {
     }
 }
 
-/// The spans of a group.
+/// The spans of a group. What an append needs comes first (`index.rs`).
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Spans {
     /// The last one, when it was the last thing that changed: found without a
     /// step behind a pointer.

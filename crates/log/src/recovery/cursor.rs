@@ -5,7 +5,8 @@
 //! read, so that a batch counts whole or not at all. A frame that is a batch of
 //! its own, as nearly all are, is taken in record by record.
 //!
-//! Not here: what lost frames held (`recovery/loss.rs`).
+//! Not here: how such a frame is taken in (`recovery/together.rs`), what lost
+//! frames held (`recovery/loss.rs`).
 
 use bytes::Bytes;
 
@@ -18,7 +19,7 @@ use crate::record::{Item, Record};
 use crate::recovery::losses::Losses;
 use crate::recovery::{RecoveryReport, misfit, unreadable_record};
 use crate::scan::{Frame, Scan, offset_of};
-use raftlet::core::{Chunk, Generation, GroupId, Index, LogId, Seal};
+use raftlet::core::{Chunk, ChunkRef, EntryError, Generation, GroupId, Index, LogId, Seal};
 
 /// Where the log ends so far: behind the last whole batch.
 #[derive(Debug, Default)]
@@ -58,8 +59,10 @@ impl Did {
             Self::Frame(payload) => payload,
         };
         let mut directory = Directory::default();
-        for record in payload.records().of_groups().flatten() {
-            record.note(&mut directory);
+        for raw in payload.walk().flatten().filter(|raw| !raw.is_of_log()) {
+            if let Ok(record) = payload.record(&raw) {
+                record.note(&mut directory);
+            }
         }
         directory
     }
@@ -74,8 +77,9 @@ pub(crate) struct Held {
     back_link: u64,
 }
 
+/// What a record says, once it is verified.
 #[derive(Debug)]
-enum What {
+pub(super) enum What {
     Item(Item),
     /// Entries whose checksums do not hold.
     Lost(Trace),
@@ -129,34 +133,8 @@ impl Cursor {
         self.settle(scan, at, frame.payload.clone())
     }
 
-    /// Takes in a frame that is a batch of its own, while nothing is lost.
-    fn take_alone<D: Disk>(
-        &mut self,
-        scan: &Scan<D>,
-        at: FrameAt,
-        frame: &Frame,
-        report: &mut RecoveryReport,
-    ) -> Result<(), OpenError> {
-        for record in frame.payload.records().of_groups() {
-            let record = record.map_err(|error| unreadable_record(scan, at.block, error))?;
-            let Some(what) = self.verify(scan, at.block, record, report)? else {
-                continue;
-            };
-            self.has_records = true;
-            let (group, result) = match what {
-                What::Item(item) => (item.group(), apply(&mut self.groups, &item, &at)),
-                What::Lost(trace) => (trace.group, self.lose_trace(&trace, &at)),
-            };
-            result.map_err(|error| misfit(scan, at.block, group, error))?;
-        }
-        self.did = Did::Frame(frame.payload.clone());
-        self.last_frame = at.frame;
-        self.end = at.end;
-        Ok(())
-    }
-
     /// Entries become chunks only when every checksum holds.
-    fn verify<D: Disk>(
+    pub(super) fn verify<D: Disk>(
         &mut self,
         scan: &Scan<D>,
         block: u32,
@@ -210,18 +188,31 @@ impl Cursor {
         match Chunk::decode(Seal::new(group, generation), first, len, bytes) {
             Ok(chunk) => Ok(Some(What::Item(Item::Entries { group, chunk }))),
             Err(error) => {
-                let last = Index::new(first.index.get().saturating_add(u64::from(len))).previous();
-                let entries = Some((first.index, last, first.term));
-                let trace = Trace { group, entries, ..Trace::default() };
-                let file = scan.name().to_owned();
-                self.losses.note(file, offset_of(block), error.to_string(), &[trace], report);
+                let trace = self.lost_entries(scan, block, (group, first, len), &error, report);
                 Ok(Some(What::Lost(trace)))
             }
         }
     }
 
+    /// Notes that entries are lost whose checksums do not hold.
+    pub(super) fn lost_entries<D: Disk>(
+        &mut self,
+        scan: &Scan<D>,
+        block: u32,
+        (group, first, len): (GroupId, LogId, u32),
+        error: &EntryError,
+        report: &mut RecoveryReport,
+    ) -> Trace {
+        let last = Index::new(first.index.get().saturating_add(u64::from(len))).previous();
+        let entries = Some((first.index, last, first.term));
+        let trace = Trace { group, entries, ..Trace::default() };
+        let file = scan.name().to_owned();
+        self.losses.note(file, offset_of(block), error.to_string(), &[trace], report);
+        trace
+    }
+
     /// A record of a group that began in a frame that is lost.
-    fn stray<D: Disk>(
+    pub(super) fn stray<D: Disk>(
         &mut self,
         scan: &Scan<D>,
         block: u32,
@@ -311,7 +302,7 @@ pub(crate) fn apply(groups: &mut Groups, item: &Item, at: &FrameAt) -> Result<()
             group.snapshot = Some(*last);
             Ok(())
         }
-        Item::Entries { chunk, .. } => group.append(chunk, at),
+        Item::Entries { chunk, .. } => group.append(&ChunkRef::from(chunk), at),
         Item::Moved { chunk, .. } => group.relocate(chunk, at),
         Item::Damage { harm, .. } => {
             group.harm = *harm;

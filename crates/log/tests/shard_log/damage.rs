@@ -260,3 +260,49 @@ fn a_frame_lost_behind_starts_that_wrote_nothing_is_still_told() {
     let verdict = block_on(verdict_of(&log, &report, &model, "behind empty runs"));
     assert_eq!(verdict, Verdict::Harmed);
 }
+
+/// Flips a bit of what stands at these bytes, and seals their block again: they
+/// went bad in memory, before they were written. `false` when they are not
+/// found in one block.
+fn spoil_under_its_seal(disk: &MemoryDisk, wanted: &[u8]) -> bool {
+    let first = disk.names().into_iter().find(|name| name.starts_with("log-")).unwrap();
+    let mut is_found = false;
+    disk.edit(&first, |content| {
+        for block in content.chunks_mut(BLOCK) {
+            if let Some(at) = block.windows(wanted.len()).position(|window| window == wanted) {
+                block[at] ^= 1;
+                let checksum = raftlet::core::crc32c(0x626c_6f63, &block[4..]);
+                block[..4].copy_from_slice(&checksum.to_le_bytes());
+                is_found = true;
+                return;
+            }
+        }
+    });
+    is_found
+}
+
+#[test]
+fn an_entry_that_went_bad_before_it_was_written_harms_its_group_and_no_other() {
+    // More groups than a replay takes in together.
+    let groups = 1..=150;
+    let (disk, model) = log_of(&[
+        groups.clone().map(|group| Change::of(group).vote(1, 1).append(1, 1, 1, 20)).collect(),
+        groups.clone().map(|group| Change::of(group).append(2, 1, 2, 40)).collect(),
+    ]);
+    let mut trials = 0;
+    for group in groups {
+        let copy = disk.fork();
+        if !spoil_under_its_seal(&copy, format!("g{group} e3 t1 ").as_bytes()) {
+            continue;
+        }
+        trials += 1;
+        for _ in 0..2 {
+            let (log, report) = open(&copy);
+            assert_eq!(report.harmed, vec![harm(group, Some((2, 3)), false)]);
+            let verdict = block_on(verdict_of(&log, &report, &model, "a bad entry"));
+            assert_eq!(verdict, Verdict::Harmed);
+            assert!(report.damage.len() <= 1, "{:?}", report.damage);
+        }
+    }
+    assert!(trials > 140, "{trials} entries were found");
+}

@@ -244,3 +244,28 @@ fn a_reader_that_goes_on_beside_writes_reads_what_was_written() {
     }
     assert!(read > 1_000 && log.segments() > 1);
 }
+
+#[test]
+fn a_frame_that_many_reads_share_is_read_once_and_not_believed_behind_a_truncation() {
+    let (log, _) = block_on(start(&MemoryDisk::new(), &LogOptions::default())).unwrap();
+    let group = GroupId::new(1);
+    let read = |first: u64, last: u64| {
+        let read = log.read(group, Index::new(first), Index::new(last), usize::MAX);
+        block_on(read).unwrap()
+    };
+    block_on(write(&log, &[Change::of(1).append(1, 1, 2_000, 1_000)])).unwrap();
+    let before = log.counters().cold_read_bytes;
+    // Half a megabyte past the first read of the device's.
+    for first in (1..1_500).step_by(10) {
+        let entries = read(first, first + 9);
+        assert_eq!((entries.first(), entries.iter().count()), (Some(Index::new(first)), 10));
+    }
+    let bytes = log.counters().cold_read_bytes - before;
+    assert!(bytes < 4_000_000, "{bytes} bytes read of two million");
+    // What the frame holds from here on was replaced.
+    block_on(write(&log, &[Change::of(1).truncate(1_501)])).unwrap();
+    block_on(write(&log, &[Change::of(1).append(1_501, 2, 5, 70)])).unwrap();
+    let entries = read(1_501, 1_505);
+    assert!(entries.iter().all(|entry| entry.term.get() == 2 && entry.payload.len() == 70));
+    assert_eq!(entries.iter().count(), 5);
+}

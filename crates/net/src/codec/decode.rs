@@ -351,11 +351,11 @@ fn hand_ack(
         commit: Index::new(commit),
         wall: WallMs(wall),
         outcome: match outcome {
-            1 => {
+            1 | 3 => {
                 let [verified, durable] = fields.words()?;
                 check(verified | durable, || [("verified", verified), ("durable", durable)])?;
                 let (verified, durable) = (Index::new(verified), Index::new(durable));
-                AckOutcome::Matches { verified, durable }
+                AckOutcome::Matches { verified, durable, is_short: outcome == 3 }
             }
             2 => rejects(&mut fields)?,
             value => return Err(MessageError::Value { field: "outcome", value }),
@@ -442,6 +442,7 @@ fn shortage(code: u64) -> Result<Shortage, MessageError> {
     match code {
         1 => Ok(Shortage::Device),
         2 => Ok(Shortage::Limit),
+        3 => Ok(Shortage::Quorum),
         other => Err(value("shortage", u8::try_from(other).unwrap_or(u8::MAX))),
     }
 }

@@ -209,7 +209,9 @@ fn write_append(stamp: Stamp, append: &AppendRef<'_>, length: u32, into: &mut By
 fn write_ack(stamp: Stamp, ack: &Ack, length: u32, into: &mut BytesMut) {
     let [length, group, generation, term] = head_words(Kind::Ack, stamp, length);
     let (outcome, [first, second]) = match ack.outcome {
-        AckOutcome::Matches { verified, durable } => (1, [verified, durable]),
+        AckOutcome::Matches { verified, durable, is_short } => {
+            (if is_short { 3 } else { 1 }, [verified, durable])
+        }
         AckOutcome::Rejects { previous, hint, .. } => (2, [previous, hint.index]),
     };
     put_words(
@@ -342,6 +344,7 @@ fn put_forward_reply(reply: &ForwardReply, into: &mut &mut [u8]) {
             into.put_u64_le(match shortage {
                 Shortage::Device => 1,
                 Shortage::Limit => 2,
+                Shortage::Quorum => 3,
             });
         }
     }

@@ -128,7 +128,11 @@ impl Samples {
             commit: self.index(),
             wall: WallMs(self.random.next()),
             outcome: if matches {
-                AckOutcome::Matches { verified: self.index(), durable: self.index() }
+                AckOutcome::Matches {
+                    verified: self.index(),
+                    durable: self.index(),
+                    is_short: self.random.next().is_multiple_of(2),
+                }
             } else {
                 AckOutcome::Rejects {
                     previous: self.index(),

@@ -76,6 +76,20 @@ fn what_the_leader_has_no_room_for_ends_and_nothing_that_was_appended_before() {
 }
 
 #[test]
+fn entries_between_two_forwards_are_others_and_counted_once() {
+    let at = |first| ForwardOutcome::Appended { first: Index::new(first) };
+    let mut forwards = in_flight("ab");
+    forwards.on_reply(LEADER, TERM, &reply(1, 2, at(7)));
+    assert_eq!(forwards.appended_by_others(), 0, "what is before the first is nobody's");
+    for (first, others) in [(9, 0), (15, 5), (16, 5), (u64::MAX, u64::MAX - 12)] {
+        let sent = forwards.send(Time::ZERO, TERM, LEADER, proposals("c"));
+        forwards.on_reply(LEADER, TERM, &reply(sent.first_sequence, 1, at(first)));
+        forwards.on_reply(LEADER, TERM, &reply(sent.first_sequence, 1, at(first)));
+        assert_eq!(forwards.appended_by_others(), others);
+    }
+}
+
+#[test]
 fn a_lost_forward_is_sent_again_under_its_sequences_with_growing_pauses() {
     let mut forwards = in_flight("ab");
     assert!(forwards.resend(Time::ZERO, TERM, Some(LEADER)).is_none());

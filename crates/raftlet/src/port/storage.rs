@@ -267,7 +267,8 @@ pub trait Storage: 'static {
         Vec::new()
     }
 
-    /// Why new entries should wait, while they should. Cheap to ask.
+    /// Why new entries should wait, while they should: for its own sake, never
+    /// [`Shortage::Quorum`]. Cheap to ask.
     fn shortage(&self) -> Option<Shortage> {
         None
     }

@@ -61,7 +61,8 @@ impl<P: Ports> Shared<P> {
         }
     }
 
-    fn send(&self, fx: &mut Effects<P::Machine>) {
+    /// Hands the transport what is to leave.
+    pub(crate) fn send(&self, fx: &mut Effects<P::Machine>) {
         let (mut sends, mut messages) = (0, 0);
         for (to, outbox) in &mut fx.outboxes {
             if !outbox.is_empty() {

@@ -165,6 +165,15 @@ impl<P: Ports> Group<P> {
         self.shared.state.with(|state| state.log_time_ms(self.slot, now))
     }
 
+    /// Entries that the leader appended between those that this member passed on
+    /// to it, since the group was opened. While it grows others write too, which
+    /// a member that does not lead sees in no other way; it stands still while
+    /// this member passes nothing on.
+    #[must_use]
+    pub fn appended_by_others(&self) -> u64 {
+        self.shared.state.with(|state| state.appended_by_others(self.slot))
+    }
+
     /// What this member is, in which term, and whom it follows.
     #[must_use]
     pub fn office(&self) -> Office {

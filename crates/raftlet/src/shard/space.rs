@@ -6,9 +6,11 @@
 //!
 //! Invariants
 //! - A proposal that is refused for want of room is in no log (rule 33).
+//! - While room is short every ack says so: a leader without a quorum that has
+//!   room takes no proposals either.
 //!
-//! Not here: what is taken while room is short (`space.rs`), writing a group down (`shard/snapshots.rs`), a write that found no
-//! room at all (`shard/writer.rs`).
+//! Not here: what is taken while room is short (`space.rs`), what a leader makes of acks (the core), writing a group down
+//! (`shard/snapshots.rs`), a write that found no room at all (`shard/writer.rs`).
 
 use crate::error::NotDone;
 use crate::port::{Pin, Ports, Room, Shortage, StateMachine, Storage};
@@ -57,6 +59,7 @@ impl<M: StateMachine> State<M> {
         self.shortage().map(|shortage| match shortage {
             Shortage::Device => NotDone::NoSpace,
             Shortage::Limit => NotDone::LogFull,
+            Shortage::Quorum => NotDone::QuorumFull,
         })
     }
 

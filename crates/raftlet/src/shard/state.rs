@@ -410,6 +410,10 @@ impl<M: StateMachine> State<M> {
         self.members.get(slot)?.core.log_time_ms(now)
     }
 
+    pub(crate) fn appended_by_others(&self, slot: Slot) -> u64 {
+        self.members.get(slot).map_or(0, |member| member.forwards.appended_by_others())
+    }
+
     /// Lends a group's machine, with the index up to which it is applied.
     pub(crate) fn lend(&mut self, slot: Slot) -> Option<(Box<M>, StateDigest)> {
         let applier = &mut self.members.get_mut(slot)?.applier;

@@ -19,20 +19,18 @@
 //! Not here: waiting, ports and wakers (`shard.rs`, `shard/act.rs`).
 
 use crate::applier::{Applied, is_checkpoint};
-use crate::effects::{Effects, Purpose, StorageRead};
+use crate::effects::{Purpose, StorageRead};
 use crate::error::{Halt, NotDone, ProposeError, ReadError};
 use crate::member::Member;
 use crate::observe::Alarms;
 use crate::offices::Office;
 use crate::port::{StateMachine, StorageError, WriteBatch};
+use crate::shard::desk::Desk;
 use crate::shard::snapshots::Piece;
 use crate::shard::state::{Completion, Phase, State};
-use crate::shard::writer::{Durable, Writer};
+use crate::shard::writer::Durable;
 use crate::timers::Slot;
-use raftlet_core::{
-    Ack, AppendRef, Body, Entries, Envelope, Event, Fetch, Generation, GroupId, Head, Message, Now,
-    Outlet, PersistRef, Role, Time, mutants,
-};
+use raftlet_core::{Body, Entries, Event, Fetch, Now, Role, Time, mutants};
 
 /// Inputs that one group gets before the next one's turn.
 const SHARE_INPUTS: usize = 256;
@@ -259,7 +257,7 @@ impl<M: StateMachine> State<M> {
             if self.space.refuses(is_full, &message) {
                 self.counters.appends_refused += 1;
                 if let Some(shortage) = shortage {
-                    member.core.refuse_forward(now, from, &message, shortage);
+                    member.core.refuse(now, from, &message, shortage);
                 }
                 continue;
             }
@@ -380,6 +378,7 @@ impl<M: StateMachine> State<M> {
 
     /// Drains a member and does what its output says, from top to bottom.
     fn obey(&mut self, now: Now, slot: Slot) {
+        let is_short = self.shortage().is_some();
         let Some(member) = self.members.get_mut(slot) else {
             return;
         };
@@ -389,6 +388,7 @@ impl<M: StateMachine> State<M> {
             group: member.group,
             generation: member.core.seat().generation,
             is_leader: member.core.role() == Role::Leader,
+            is_short,
             writer: &mut self.writer,
             due: &mut self.due,
         };
@@ -432,6 +432,7 @@ impl<M: StateMachine> State<M> {
                     let ended = self.transfers.on_failure(slot, why);
                     self.due.transfers_ended.extend(ended);
                 }
+                Event::QuorumRoom { is_short } => self.counters.quorum_full += u64::from(is_short),
                 Event::Diverged(_) | Event::Truncated { .. } | Event::Refilled => {}
             }
         }
@@ -532,43 +533,6 @@ impl<M: StateMachine> State<M> {
             member.is_dirty = true;
             self.dirty.push(slot);
         }
-    }
-}
-
-/// Where what a member lends goes: to the next write, and to the messages that
-/// leave at the end of the turn.
-struct Desk<'a, M: StateMachine> {
-    slot: Slot,
-    group: GroupId,
-    generation: Generation,
-    is_leader: bool,
-    writer: &'a mut Writer,
-    due: &'a mut Effects<M>,
-}
-
-impl<M: StateMachine> Desk<'_, M> {
-    #[inline]
-    fn send(&mut self, Head { to, generation, term }: Head, body: Body) {
-        self.due.send(to, self.group, Message { generation, term, body });
-    }
-}
-
-impl<M: StateMachine> Outlet for Desk<'_, M> {
-    fn persist(&mut self, persist: PersistRef<'_>) {
-        let of = (self.group, self.generation);
-        self.writer.gather(self.slot, of, self.is_leader, persist.to_owned());
-    }
-
-    fn append(&mut self, head: Head, append: AppendRef<'_>) {
-        self.send(head, Body::Append(append.to_owned()));
-    }
-
-    fn ack(&mut self, head: Head, ack: &Ack) {
-        self.send(head, Body::Ack(ack.clone()));
-    }
-
-    fn other(&mut self, Envelope { to, message }: Envelope) {
-        self.due.send(to, self.group, message);
     }
 }
 

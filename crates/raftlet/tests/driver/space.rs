@@ -220,6 +220,83 @@ fn a_forward_to_a_leader_without_room_is_refused_at_once_by_name() {
     }
 }
 
+/// The followers' acks have told that they are short.
+fn shorten(cluster: &Cluster, leader: u64, followers: &[u64]) {
+    for id in followers {
+        cluster.storage(*id).set_shortage(Some(Shortage::Device));
+    }
+    cluster.outcome(leader, "this write finds out").unwrap();
+    let _ = cluster.outcome(leader, "and this one tells");
+    let is_short = |id: &&u64| {
+        let members = cluster.group(leader).status().core.members;
+        members.iter().any(|member| member.node == NodeId::new(**id) && member.is_short)
+    };
+    assert_eq!(followers.iter().filter(is_short).count(), followers.len());
+}
+
+#[test]
+fn while_no_majority_has_room_a_leader_that_has_some_refuses_by_name_and_goes_on_by_itself() {
+    let cluster = Cluster::voters(3);
+    let (leader, first, second) = cluster.leader_and_followers();
+    shorten(&cluster, leader, &[first]);
+    for n in 0..10 {
+        cluster.outcome(leader, &n.to_string()).expect("a majority has room");
+    }
+    shorten(&cluster, leader, &[second]);
+    let before = cluster.applied(leader).len();
+    for _ in 0..10 {
+        assert_eq!(cluster.outcome(leader, "refused"), Err(NotDone::QuorumFull.into()));
+    }
+    let read = cluster.group(leader).read(|ledger: &Ledger| ledger.lines.len());
+    assert_eq!(cluster.executor.block_on(read), Ok(before), "reads go on");
+    assert_eq!(cluster.live(leader).shard.status().counters.quorum_full, 1);
+    cluster.run_ms(5_000);
+    assert_eq!(cluster.leader(), leader, "it stays in office");
+    cluster.storage(first).set_shortage(None);
+    cluster.run_ms(500);
+    cluster.outcome(leader, "after").expect("by itself");
+    assert_eq!(cluster.applied(leader).len(), before + 1);
+}
+
+#[test]
+fn what_was_under_way_when_a_majority_became_full_is_done_when_it_has_room() {
+    let cluster = Cluster::voters(3);
+    let (leader, first, second) = cluster.leader_and_followers();
+    cluster.outcome(leader, "before").unwrap();
+    for id in [first, second] {
+        cluster.storage(id).set_shortage(Some(Shortage::Device));
+        cluster.storage(id).set_room(0);
+    }
+    let caught = cluster.propose(leader, "under way");
+    cluster.run_ms(300);
+    for _ in 0..10 {
+        assert_eq!(cluster.outcome(leader, "refused"), Err(NotDone::QuorumFull.into()));
+    }
+    for id in [first, second] {
+        cluster.storage(id).set_shortage(None);
+    }
+    assert_eq!(cluster.executor.block_on(caught), Ok(2));
+    cluster.run_ms(300);
+    assert_eq!(cluster.outcome(leader, "after"), Ok(3));
+    assert_eq!(cluster.settled(), ["before", "under way", "after"]);
+}
+
+#[test]
+fn a_forward_to_a_leader_whose_quorum_has_no_room_is_refused_at_once_by_name() {
+    let cluster = Cluster::voters(5);
+    let leader = cluster.leader();
+    let others: Vec<u64> = (1..=5).filter(|id| *id != leader).collect();
+    let (roomy, short) = others.split_first().unwrap();
+    shorten(&cluster, leader, short);
+    let refusal = NotDone::LeaderFull { leader: NodeId::new(leader), shortage: Shortage::Quorum };
+    for _ in 0..3 {
+        assert_eq!(cluster.outcome(*roomy, "refused"), Err(refusal.clone().into()));
+    }
+    short.iter().for_each(|id| cluster.storage(*id).set_shortage(None));
+    cluster.run_ms(500);
+    cluster.outcome(*roomy, "after").expect("by itself");
+}
+
 #[test]
 fn a_forward_that_is_in_the_log_already_is_not_refused_for_certain() {
     let cluster = Cluster::voters(3);

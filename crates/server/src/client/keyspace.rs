@@ -205,8 +205,10 @@ impl Keyspace {
 
     /// A client asks something: what it may have under way.
     pub(crate) fn share(&self, now_ms: u64, counted: &mut Counted) -> Share {
-        let leads_all = || self.groups.iter().all(|group| group.log_time_ms().is_some());
-        self.shares.part(now_ms, counted, leads_all)
+        self.shares.part(now_ms, counted, || {
+            let leads_all = self.groups.iter().all(|group| group.log_time_ms().is_some());
+            (!leads_all).then(|| self.groups.iter().map(Group::appended_by_others).sum())
+        })
     }
 
     /// What keys and values may take; 0: as much as they like.
@@ -446,6 +448,9 @@ fn outcome_of_proposal(error: ProposeError) -> Outcome {
         NotDone::LeaderFull { leader, shortage: Shortage::Device } => {
             Outcome::Failed(Failure::LeaderDiskFull { node: leader.get() })
         }
+        NotDone::QuorumFull | NotDone::LeaderFull { shortage: Shortage::Quorum, .. } => {
+            Outcome::Failed(Failure::QuorumFull)
+        }
         NotDone::LeaderFull { leader, shortage: Shortage::Limit } => {
             Outcome::Failed(Failure::LeaderLogFull { node: leader.get() })
         }
@@ -496,6 +501,8 @@ mod tests {
             NotDone::Stopped,
             NotDone::NoSpace,
             NotDone::LogFull,
+            NotDone::QuorumFull,
+            NotDone::LeaderFull { leader: NodeId::new(2), shortage: Shortage::Quorum },
             NotDone::LeaderFull { leader: NodeId::new(2), shortage: Shortage::Device },
             NotDone::LeaderFull { leader: NodeId::new(2), shortage: Shortage::Limit },
             NotDone::Exhausted,

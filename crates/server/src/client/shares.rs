@@ -8,8 +8,10 @@
 //! equal parts; the rest of a pipeline waits where it is, in the socket.
 //!
 //! A client alone has its whole pipeline: nobody waits for it. Where another
-//! node leads a group others ask there, unseen from here, and are taken for
-//! some. A part is never so small that ordinary pipelines notice it.
+//! node leads a group others ask there, unseen from here. What they write shows
+//! in the log between what this node's clients write: then they are taken for
+//! many, else for one. A part is never so small that ordinary pipelines notice
+//! it.
 //!
 //! Invariant: who asks is counted once in a span, when it asks first; a request
 //! costs a comparison.
@@ -39,6 +41,12 @@ const PART_BYTES_MIN: usize = 64 << 10;
 /// For so many stand the clients of a node that doesn't lead, at least. With 4
 /// one that is alone there writes half as much (a pipeline of 500, 2026-11-29).
 const FOLLOWED_CLIENTS_MIN: usize = 2;
+/// And for so many where others write elsewhere: a part is then one of the
+/// batches that sixteen clients make who wait for each answer.
+const BUSY_CLIENTS_MIN: usize = 16;
+/// Others write who had as many entries appended within a span: a client on a
+/// slow disk that waits for each. A new leader's first entry is not they.
+const OTHERS_ENTRIES_MIN: u64 = 8;
 
 /// Counts the clients that ask.
 #[derive(Debug, Default)]
@@ -49,6 +57,8 @@ pub(crate) struct Shares {
     asking_before: Cell<usize>,
     /// They are taken for so many.
     asking_min: Cell<usize>,
+    /// What others had appended, when last looked at.
+    appended_by_others: Cell<u64>,
 }
 
 /// The span in which a client was last counted. A new client's is 0.
@@ -56,20 +66,21 @@ pub(crate) struct Shares {
 pub(crate) struct Counted(u64);
 
 impl Shares {
-    /// A client asks something; its part until it asks again. `leads_all`:
-    /// whether this node leads every group.
+    /// A client asks something; its part until it asks again. `elsewhere`: how
+    /// many entries others have had appended so far, as far as is known here;
+    /// `None` where this node leads every group.
     pub(crate) fn part(
         &self,
         now_ms: u64,
         counted: &mut Counted,
-        leads_all: impl FnOnce() -> bool,
+        elsewhere: impl FnOnce() -> Option<u64>,
     ) -> Share {
         let span = now_ms / SPAN_MS + 1;
         if span != self.span.get() {
             let follows = span == self.span.get() + 1;
             self.asking_before.set(if follows { self.asking.get() } else { 0 });
             self.asking.set(0);
-            self.asking_min.set(if leads_all() { 1 } else { FOLLOWED_CLIENTS_MIN });
+            self.asking_min.set(elsewhere().map_or(1, |appended| self.followed(appended)));
             self.span.set(span);
         }
         if counted.0 != span {
@@ -85,17 +96,25 @@ impl Shares {
             },
         }
     }
+
+    /// For how many the clients of a node that doesn't lead stand.
+    fn followed(&self, appended_by_others: u64) -> usize {
+        let before = self.appended_by_others.replace(appended_by_others);
+        let others_write = appended_by_others.saturating_sub(before) >= OTHERS_ENTRIES_MIN;
+        if others_write { BUSY_CLIENTS_MIN } else { FOLLOWED_CLIENTS_MIN }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        Counted, FOLLOWED_CLIENTS_MIN, PART_BYTES_MIN, PART_LEN_MIN, SHARED_LEN, SPAN_MS, Shares,
+        BUSY_CLIENTS_MIN, Counted, FOLLOWED_CLIENTS_MIN, OTHERS_ENTRIES_MIN, PART_BYTES_MIN,
+        PART_LEN_MIN, SHARED_LEN, SPAN_MS, Shares,
     };
     use raftlet_kv::Share;
 
     fn part(shares: &Shares, now_ms: u64, counted: &mut Counted) -> Share {
-        shares.part(now_ms, counted, || true)
+        shares.part(now_ms, counted, || None)
     }
 
     #[test]
@@ -133,10 +152,25 @@ mod tests {
     fn where_another_node_leads_a_client_is_never_taken_to_be_alone() {
         let shares = Shares::default();
         let mut one = Counted::default();
-        let part = |now_ms, leads_all: bool, counted: &mut Counted| {
-            shares.part(now_ms, counted, || leads_all)
-        };
-        assert_eq!(part(0, false, &mut one).len, SHARED_LEN / FOLLOWED_CLIENTS_MIN);
-        assert_eq!(part(SPAN_MS, true, &mut one), Share::WHOLE);
+        assert_eq!(shares.part(0, &mut one, || Some(0)).len, SHARED_LEN / FOLLOWED_CLIENTS_MIN);
+        assert_eq!(shares.part(SPAN_MS, &mut one, || None), Share::WHOLE);
+    }
+
+    #[test]
+    fn where_another_node_leads_others_that_write_there_count_as_many_while_they_do() {
+        let shares = Shares::default();
+        let mut one = Counted::default();
+        let few = OTHERS_ENTRIES_MIN - 1;
+        let clients = [
+            (few, FOLLOWED_CLIENTS_MIN),
+            (few + OTHERS_ENTRIES_MIN, BUSY_CLIENTS_MIN),
+            (few + 9 * OTHERS_ENTRIES_MIN, BUSY_CLIENTS_MIN),
+            (few + 9 * OTHERS_ENTRIES_MIN, FOLLOWED_CLIENTS_MIN),
+        ];
+        for (span, (appended, clients)) in clients.into_iter().enumerate() {
+            let now_ms = SPAN_MS * u64::try_from(span).unwrap();
+            let part = shares.part(now_ms, &mut one, || Some(appended));
+            assert_eq!(part.len, SHARED_LEN / clients, "in span {span}");
+        }
     }
 }

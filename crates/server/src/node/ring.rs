@@ -1,7 +1,7 @@
 //! Writes of the log by io_uring, without a thread between.
 //!
-//! A write is handed to the kernel by the thread that makes it, and the kernel
-//! rings an eventfd when it is done: the shard's runtime waits for sockets and
+//! A write is handed to the kernel by the thread that makes it, and the ring
+//! becomes readable when it is done: the shard's runtime waits for sockets and
 //! disk at once. What a hand-over to a thread and back costs is saved (D35).
 //! Even a disk that hangs does not hold the shard up: what cannot be done at
 //! once is given to a worker of the kernel.
@@ -9,20 +9,26 @@
 //! One write is under way at a time, in the order of asking: the kernel may do
 //! two in any order.
 //!
+//! The driver hands over only where it also waits for a completion, and a wait
+//! that is to be over at once is a timer of the kernel: dearer than the write's
+//! way to the disk. So each write takes a question along that the kernel answers
+//! on the spot, and its answer ends the wait before it begins (D40).
+//!
 //! Not here: reads, and what may take its time. They stay on their threads.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use compio_buf::{BufResult, IntoInner, IoBuf};
-use compio_driver::op::WriteAt;
+use compio_driver::op::{Interest, PollOnce, WriteAt};
 use compio_driver::{Proactor, ProactorBuilder, PushEntry};
 use rustix::event::{EventfdFlags, eventfd};
+use tokio::io::Interest as Readiness;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
@@ -57,19 +63,38 @@ pub(crate) fn disk(lock: DirLock, choice: DiskChoice) -> Result<RealDisk, DiskEr
     })
 }
 
-/// One write, the kernel's notice, and room for both.
+/// One write, the question beside it, the driver's own, and room for as many.
 const ENTRIES: u32 = 8;
 
 /// A ring of one shard, on its thread.
 pub(crate) struct Ring {
     /// One write after the other, in the order of asking.
     turn: Mutex<()>,
-    /// Dropped with a write under way it keeps what the kernel still reads: the
-    /// write's buffer is never freed.
-    proactor: RefCell<Proactor>,
-    done: AsyncFd<OwnedFd>,
+    driver: AsyncFd<Driver>,
+    /// An eventfd that nobody writes to: it always has room.
+    roomy: Roomy,
     /// Shared with what the kernel holds, also when nobody waits for it.
     held: Rc<()>,
+}
+
+/// Dropped with a write under way it keeps what the kernel still reads: the
+/// write's buffer is never freed.
+struct Driver(RefCell<Proactor>);
+
+impl AsRawFd for Driver {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.borrow().as_raw_fd()
+    }
+}
+
+/// Writable at any time.
+#[derive(Clone)]
+struct Roomy(Rc<OwnedFd>);
+
+impl AsFd for Roomy {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 impl Ring {
@@ -79,21 +104,14 @@ impl Ring {
     /// There is no such runtime, or the kernel or a sandbox refuses rings.
     pub(crate) fn open() -> io::Result<Self> {
         Handle::try_current().map_err(io::Error::other)?;
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let mut builder = ProactorBuilder::new();
-        builder.capacity(ENTRIES).register_eventfd(bell.as_raw_fd());
-        let proactor = builder.build()?;
+        let roomy = Roomy(Rc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?));
+        let proactor = ProactorBuilder::new().capacity(ENTRIES).coop_taskrun(true).build()?;
         #[expect(
             deprecated,
-            reason = "what it asks for, that the descriptor stays open, an OwnedFd does"
+            reason = "what it asks for, that the descriptor stays open, a proactor does"
         )]
-        let done = AsyncFd::new(bell)?;
-        Ok(Self {
-            turn: Mutex::new(()),
-            proactor: RefCell::new(proactor),
-            done,
-            held: Rc::default(),
-        })
+        let driver = AsyncFd::with_interest(Driver(RefCell::new(proactor)), Readiness::READABLE)?;
+        Ok(Self { turn: Mutex::new(()), driver, roomy, held: Rc::default() })
     }
 
     /// Writes a whole buffer and gives it back; durably when the descriptor
@@ -146,31 +164,53 @@ impl Ring {
         while Rc::strong_count(&self.held) > 1 {
             self.poll().await?;
             if Rc::strong_count(&self.held) > 1 {
-                self.done.readable().await?.clear_ready();
+                self.driver.readable().await?.clear_ready();
             }
         }
         Ok(())
     }
 
     async fn run(&self, write: Write) -> io::Result<BufResult<usize, Write>> {
-        let mut key = match self.proactor.borrow_mut().push(write) {
+        let mut key = match self.proactor().push(write) {
             PushEntry::Ready(ended) => return Ok(ended),
             PushEntry::Pending(key) => key,
         };
+        self.hand_over().await?;
         loop {
-            self.poll().await?;
-            match self.proactor.borrow_mut().pop(key) {
+            match self.proactor().pop(key) {
                 PushEntry::Ready(ended) => return Ok(ended),
                 PushEntry::Pending(waiting) => key = waiting,
             }
-            self.done.readable().await?.clear_ready();
+            self.driver.readable().await?.clear_ready();
+            self.poll().await?;
         }
+    }
+
+    /// Gives the kernel what was pushed. Once the question is answered it has
+    /// all that was pushed before.
+    async fn hand_over(&self) -> io::Result<()> {
+        let question = PollOnce::new(self.roomy.clone(), Interest::Writable);
+        let pushed = self.proactor().push(question);
+        let PushEntry::Pending(mut question) = pushed else {
+            return Ok(());
+        };
+        loop {
+            self.poll().await?;
+            match self.proactor().pop(question) {
+                PushEntry::Ready(_) => return Ok(()),
+                PushEntry::Pending(waiting) => question = waiting,
+            }
+        }
+    }
+
+    fn proactor(&self) -> RefMut<'_, Proactor> {
+        self.driver.get_ref().0.borrow_mut()
     }
 
     /// Hands over what was pushed, and takes what is done.
     async fn poll(&self) -> io::Result<()> {
         loop {
-            let polled = self.proactor.borrow_mut().poll(Some(Duration::ZERO));
+            let polled = self.proactor().poll(Some(Duration::ZERO));
             match polled {
                 Ok(()) => return Ok(()),
                 // Handed over; nothing is done yet.

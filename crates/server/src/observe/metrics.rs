@@ -175,6 +175,11 @@ impl Metrics {
         out.gauge("disk_full", "1 while the log's disk has no room.", u64::from(is_full));
         let help = "1 while the log is at its limit on disk.";
         out.gauge("log_disk_limited", help, u64::from(is_limited));
+        let members = self.status.groups.iter().flat_map(|group| &group.members);
+        let short = members.filter(|member| member.short_of_room).count();
+        out.gauge("members_short", "Members without room, of groups led here.", short);
+        let help = "Times that no majority had room, and writes were refused.";
+        out.counter("quorum_full_total", help, self.shard.counters.quorum_full);
         out.gauge("log_disk_bytes", "Segments that make up the log.", memory.disk_bytes);
         out.gauge("log_disk_bytes_soft", "What is aimed at.", memory.disk_bytes_soft);
         out.gauge("log_disk_bytes_max", "Their limit.", memory.disk_bytes_max);

@@ -196,6 +196,7 @@ impl NodeView {
                     match_index: member.match_index.get(),
                     priority: member.priority,
                     alive: member.is_alive,
+                    short_of_room: member.is_short,
                 })
                 .collect(),
         }

@@ -147,9 +147,8 @@ fn nodes_whose_disks_others_have_filled_vote_read_start_and_go_on_when_there_is_
         let written = write(&cluster, "k", &format!("{sent} {large}"));
         match &written {
             Ok(()) => acknowledged = sent,
-            Err(text) if text.starts_with("TRYAGAIN the disk that holds the log is full") => {}
-            // Its followers were full first.
-            Err(text) => assert!(text.starts_with("UNKNOWN "), "{text}"),
+            // The leader's own, or those of its followers, who have told it.
+            Err(text) => assert!(text.starts_with("TRYAGAIN the disk"), "{text}"),
         }
         written.is_err_and(|text| text.starts_with("TRYAGAIN "))
     });
@@ -239,6 +238,51 @@ fn a_leader_on_a_full_disk_is_named_to_clients_of_other_nodes_and_replaced_when_
 }
 
 #[test]
+fn a_leader_that_has_room_refuses_by_name_while_no_majority_has_and_goes_on_by_itself() {
+    const FULL: &str = "TRYAGAIN the disks that hold the logs of too many nodes are full";
+    let Some((mut cluster, disks)) = on_small_disks(3, 64) else { return };
+    cluster.flags(&["--log-disk-mib", "16", "--propose-timeout-ms", "2000"]);
+    cluster.start_all();
+    cluster.wait_ready();
+    let leader = cluster.leader();
+    let others = [(leader + 1) % 3, (leader + 2) % 3];
+    let full: Vec<&SmallDisk> = others.iter().map(|at| &disks[*at]).collect();
+    write_until(&cluster, &full, "no majority has room", |written| {
+        written.as_ref().is_err_and(|text| text.starts_with(FULL))
+    });
+    assert_eq!(cluster.leader(), leader);
+    assert_eq!(shortage(&cluster, leader), None);
+    let (mut done, mut refused, mut reads) = (0, 0, 0);
+    for number in 0..200 {
+        full.iter().for_each(|disk| disk.grab());
+        match write(&cluster, "small", &number.to_string()) {
+            Ok(()) => done += 1,
+            Err(text) => {
+                assert!(text.starts_with(FULL), "{text}");
+                refused += 1;
+            }
+        }
+        let at = number % 3;
+        reads += usize::from(matches!(cluster.client(at).ask(&["GET", "k"]), Reply::Bulk(_)));
+    }
+    eprintln!("{refused} writes refused by name, {done} done, none unknown, {reads} reads");
+    assert!(refused > 0 && reads == 200);
+    cluster.kill(leader);
+    for at in others {
+        wait_until("the full ones elect and serve reads", || {
+            matches!(cluster.client(at).ask(&["GET", "k"]), Reply::Bulk(_))
+        });
+    }
+    cluster.start(leader);
+    full.iter().for_each(|disk| disk.give_back());
+    wait_until("writes go on by themselves", || write(&cluster, "k", "after").is_ok());
+    cluster.wait_ready();
+    for at in 0..3 {
+        assert_eq!(cluster.client(at).ask(&["GET", "k"]), bulk("after"));
+    }
+}
+
+#[test]
 fn two_members_that_were_full_one_after_the_other_serve_reads_when_the_third_is_lost() {
     let Some((mut cluster, disks)) = on_small_disks(3, 64) else { return };
     cluster.flags(&["--log-disk-mib", "16", "--propose-timeout-ms", "1000"]);
@@ -257,7 +301,7 @@ fn two_members_that_were_full_one_after_the_other_serve_reads_when_the_third_is_
     }
     disks[second].grab();
     wait_until("no majority has room", || {
-        // Refused or unknown when neither of the two takes it any more.
+        // Refused when neither of the two takes it any more.
         let _ = write(&cluster, "k", &large);
         shortage(&cluster, second).is_some()
     });

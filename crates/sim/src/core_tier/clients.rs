@@ -86,6 +86,7 @@ impl World {
             Err(error) => {
                 match error {
                     ProposeError::Busy { .. } => self.judge.tally.mark(Mark::Busy),
+                    ProposeError::QuorumFull => self.judge.tally.mark(Mark::QuorumFull),
                     ProposeError::Transferring => self.judge.tally.mark(Mark::RefusedInTransfer),
                     _ => {}
                 }

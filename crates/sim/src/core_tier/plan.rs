@@ -79,6 +79,8 @@ pub struct MemberFaults {
     /// The disk of a member that crashes loses the end of its log. Per crash; one
     /// member at a time, where others can refill it.
     pub damage: u64,
+    /// A member's ack says that its log is short of room. Per message.
+    pub short: u64,
     /// A member's storage fails, and it halts. Per step.
     pub poison: u64,
     /// A member stands still for up to `pause_ns`. Per step.
@@ -315,6 +317,7 @@ impl MemberFaults {
             calendar_jump: rate(300, 10_000),
             rumour: rate(300, 50_000),
             trap: rate(2_000, 100_000),
+            short: rate(10_000, 900_000),
             ahead: rate(1_000, 100_000),
             snapshot: rate(1_000, 200_000),
             transfer_loss: rate(10_000, 700_000),

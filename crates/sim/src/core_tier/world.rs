@@ -327,7 +327,10 @@ impl World {
     }
 
     /// A message leaves, and may never arrive.
-    pub(super) fn send(&mut self, seat: usize, to: usize, message: Message) {
+    pub(super) fn send(&mut self, seat: usize, to: usize, mut message: Message) {
+        if !self.is_calm && self.random.network.chance(self.plan.members.short) {
+            message.tell_shortage();
+        }
         let is_counted = self.watched.as_ref().is_none_or(|watched| watched[seat] || watched[to]);
         self.messages_sent += u64::from(is_counted);
         let kind = network::kind(&message.body);

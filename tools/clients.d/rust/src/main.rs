@@ -45,7 +45,9 @@ struct Count {
 impl Count {
     fn note(&mut self, error: &str) -> Outcome {
         let is = |words: &[&str]| words.iter().any(|word| error.contains(word));
-        if is(&["CLUSTERDOWN", "ClusterDown", "TRYAGAIN", "TryAgain"]) {
+        // fred's own: it has no connection to the slot's node and sends nothing.
+        let unsent = "Failed to route command";
+        if is(&["CLUSTERDOWN", "ClusterDown", "TRYAGAIN", "TryAgain", unsent]) {
             self.refused += 1;
         } else if is(&[
             "UNKNOWN",

@@ -61,7 +61,7 @@ impl Judge {
             });
         };
         match ack.outcome {
-            AckOutcome::Matches { verified, durable } => {
+            AckOutcome::Matches { verified, durable, .. } => {
                 let held = member.durable.digest(durable);
                 ensure(
                     durable <= verified && held.is_some() && held == reign.digest(durable),
