@@ -409,6 +409,23 @@ fn a_member_that_lends_and_reads_in_place_does_what_one_does_that_owns_its_messa
                         group.on_fetched(now, fetch.id, None);
                     }
                 }
+                // Somebody votes for it, or it would never lead anybody.
+                for Envelope { to, message } in &out.messages {
+                    let &Body::VoteRequest(VoteRequest { kind, campaign, .. }) = &message.body
+                    else {
+                        continue;
+                    };
+                    let reply = VoteReply { kind, campaign, granted: true };
+                    let sender = Sender {
+                        node: *to,
+                        incarnation: Incarnation(u128::from(to.get())),
+                        run: Run::new(1),
+                    };
+                    let (generation, term) = (message.generation, message.term);
+                    let mut reply = Message { generation, term, body: Body::VoteReply(reply) };
+                    owning.step(now, &mut arena, sender, &mut reply.clone());
+                    lending.step(now, &mut other_arena, sender, &mut reply);
+                }
             }
             assert_eq!(owning.next_deadline(), lending.next_deadline());
             assert_eq!(format!("{:?}", owning.counters()), format!("{:?}", lending.counters()));
