@@ -249,7 +249,8 @@ impl Durability {
     ) -> Option<(Ticket, Index)> {
         let handed = self.outstanding.last().map_or(self.hard_state, |handed| handed.hard_state);
         let packed = Packed::from(hard_state);
-        if self.ends.is_some() || packed != handed || last <= self.handed {
+        let are_ends_due = self.ends.as_ref().is_some_and(|ends| ends.are_due());
+        if are_ends_due || packed != handed || last <= self.handed {
             return None;
         }
         let (ticket, first) = (self.next, self.handed.next());
@@ -293,7 +294,7 @@ impl Durability {
         // Mostly one write is under way, and it has ended.
         if let [handed] = self.outstanding.as_slice()
             && handed.ticket <= ticket
-            && self.ends.is_none()
+            && self.ends.as_ref().is_none_or(|ends| ends.handed.is_none())
         {
             self.hard_state = handed.hard_state;
             self.index = self.index.max(handed.last);
