@@ -431,7 +431,7 @@ fn a_member_that_lends_and_reads_in_place_does_what_one_does_that_owns_its_messa
             assert_eq!(format!("{:?}", owning.counters()), format!("{:?}", lending.counters()));
         }
     }
-    assert!(appends > 1_000 && acks > 1_000, "hardly anything was said: {appends}, {acks}");
+    assert!(appends > 500 && acks > 500, "hardly anything was said: {appends}, {acks}");
 }
 
 fn obey(group: &mut Group, out: &mut Output, now: Now, random: &mut Random) {
