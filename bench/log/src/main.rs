@@ -41,6 +41,9 @@ struct Cli {
     /// Writes of each way in a round.
     #[arg(long, default_value_t = 16)]
     writes: usize,
+    /// Measures only the point of so many groups and entries, as `1000-256`.
+    #[arg(long, default_value = "")]
+    only: String,
     /// Where the plot goes; beside this program if not said.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -49,7 +52,7 @@ struct Cli {
 fn main() {
     let cli = Cli::parse();
     let report = match tempfile::Builder::new().prefix("bench-").tempdir_in(&cli.data_dir) {
-        Ok(dir) => table::measure(dir.path(), cli.rounds.max(1), cli.writes.max(1)),
+        Ok(dir) => table::measure(dir.path(), &cli.only, cli.rounds.max(1), cli.writes.max(1)),
         Err(error) => missing("log", &format!("no directory for data: {error}")),
     };
     let plot = table::plot(&report);

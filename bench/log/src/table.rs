@@ -30,13 +30,17 @@ struct Taken {
 type Entrant = Result<Box<dyn Way>, (&'static str, String)>;
 
 /// Measures everything, tells it, and returns the report.
-pub(crate) fn measure(dir: &Path, rounds: usize, writes: usize) -> Value {
+pub(crate) fn measure(dir: &Path, only: &str, rounds: usize, writes: usize) -> Value {
     let mut rows = Vec::new();
     for groups in GROUPS {
         for batch in BATCHES {
             let point = Point { batch, groups };
+            let name = format!("{groups}-{batch}");
+            if !only.is_empty() && only != name {
+                continue;
+            }
+            let place = dir.join(name);
             eprintln!("log: {point:?}");
-            let place = dir.join(format!("{groups}-{batch}"));
             match fs::create_dir(&place) {
                 Ok(()) => rows.extend(measure_point(&place, point, rounds, writes)),
                 Err(error) => rows.push(missing("log", &error.to_string())),

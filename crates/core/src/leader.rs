@@ -30,7 +30,7 @@ use crate::leader::room::QuorumRoom;
 use crate::leader::seats::Departed;
 use crate::leader::transfer::Transfer;
 use crate::liveness::Liveness;
-use crate::message::{Ack, Body, Forward, ForwardOutcome, ForwardReply, Shortage};
+use crate::message::{Ack, AckOutcome, Body, Forward, ForwardOutcome, ForwardReply, Shortage};
 use crate::mutants;
 use crate::output::FetchId;
 use crate::output::outlet::Outlet;
@@ -277,14 +277,15 @@ impl Leader {
             state.counters.stranger += 1;
             return;
         };
-        let room = peer.room;
-        let has_risen = peer.is_plausible(state, round, ack) && peer.on_ack(state, from.run, ack);
-        let is_room_news = peer.room != room;
-        if has_risen {
+        if !peer.is_plausible(state, round, ack) {
+            return;
+        }
+        if peer.on_ack(state, from.run, ack) {
             self.is_commit_due = true;
         }
-        if is_room_news {
-            self.on_room_news(state);
+        let is_short = matches!(ack.outcome, AckOutcome::Matches { is_short: true, .. });
+        if is_short || self.room != QuorumRoom::Enough {
+            self.on_room_told(state, from.node, ack.outcome);
         }
     }
 

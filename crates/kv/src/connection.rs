@@ -135,7 +135,7 @@ impl Connection {
         }
         self.session.set_out_of_memory(node.is_out_of_memory());
         loop {
-            let accepted = self.accept(now_ms, node);
+            self.accept(now_ms, node);
             let limits = &self.limits;
             let wrote = self.pipeline.write_replies(
                 &mut output.replies,
@@ -143,7 +143,7 @@ impl Connection {
                 limits.reply_bytes_max,
             );
             // Replies that left make room for requests that wait in `input`.
-            if !accepted && !wrote {
+            if !wrote || self.input.is_empty() {
                 break;
             }
         }
@@ -209,10 +209,9 @@ impl Connection {
         self.session.state()
     }
 
-    /// Takes requests off the input while there is room. True: at least one.
-    fn accept(&mut self, now_ms: u64, node: &mut dyn Node) -> bool {
-        let accepted_before = self.requests_accepted;
-        while !self.is_closing && self.may_accept() {
+    /// Takes requests off the input while there is room.
+    fn accept(&mut self, now_ms: u64, node: &mut dyn Node) {
+        while !self.input.is_empty() && !self.is_closing && self.may_accept() {
             let form = |step: &Step, request_bytes| Form {
                 version: step.version,
                 is_muted: step.is_muted,
@@ -238,7 +237,6 @@ impl Connection {
                 self.adjust_limits();
             }
         }
-        self.requests_accepted > accepted_before
     }
 
     /// The client authenticated, or is a stranger again.

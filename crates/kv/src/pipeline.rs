@@ -22,14 +22,15 @@
 //!
 //! Invariants: a ticket is answered once; replies leave in order; lanes exist
 //! for groups with unanswered requests, and idle ones for a few more
-//! (`LANES_KEPT`). The order between different
+//! (`pipeline/lanes.rs`). The order between different
 //! groups is not kept, and the documentation says so.
 //!
 //! Not here: limits on how much may be pipelined (`connection.rs`), time.
 
 mod gather;
+mod lanes;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
@@ -39,6 +40,7 @@ use crate::operation::every_group::EveryGroup;
 use crate::operation::response::Response;
 use crate::operation::{Command, Query};
 use crate::pipeline::gather::Gather;
+use crate::pipeline::lanes::Lanes;
 use crate::resp::ProtocolVersion;
 use crate::resp::reply::Reply;
 use crate::resp::writer::ReplyWriter;
@@ -110,7 +112,7 @@ pub(crate) struct Pipeline {
     replies_too_big: u64,
     /// What a `WATCH` came to, until the session takes it.
     watched: Option<Option<Vec<u64>>>,
-    lanes: BTreeMap<GroupIndex, Lane>,
+    lanes: Lanes,
 }
 
 #[derive(Debug)]
@@ -160,43 +162,6 @@ impl Answer {
     }
 }
 
-/// Groups whose lanes a connection keeps while it asks nothing of them.
-const LANES_KEPT: usize = 4;
-/// Requests for which such a lane keeps room.
-const LANE_LEN_KEPT: usize = 64;
-
-/// Requests of this connection to one group, in order.
-#[derive(Debug, Default)]
-struct Lane {
-    waiting: VecDeque<u64>,
-    waiting_writes_len: usize,
-    under_way: VecDeque<u64>,
-    /// What is under way is a read, and nothing else.
-    is_reading: bool,
-    refused: Vec<u64>,
-    /// The last of those under way that may have taken effect.
-    last_effective: Option<u64>,
-    is_held: bool,
-}
-
-impl Lane {
-    fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.under_way.is_empty()
-    }
-
-    fn may_start(&self) -> bool {
-        !self.waiting.is_empty()
-            && !self.is_held
-            && self.refused.is_empty()
-            && (self.under_way.is_empty() || !self.is_reading)
-    }
-
-    fn enqueue(&mut self, request: u64, is_write: bool) {
-        self.waiting.push_back(request);
-        self.waiting_writes_len += usize::from(is_write);
-    }
-}
-
 impl Pipeline {
     /// Unanswered requests.
     pub(crate) fn len(&self) -> usize {
@@ -222,19 +187,19 @@ impl Pipeline {
     /// A question to one group.
     pub(crate) fn push_read(&mut self, form: Form, group: GroupIndex, query: Query<Bytes>) {
         let request = self.push(form, Answer::Read(query));
-        self.lanes.entry(group).or_default().enqueue(request, false);
+        self.lanes.enqueue(group, request, false);
     }
 
     /// A change in one group.
     pub(crate) fn push_write(&mut self, form: Form, group: GroupIndex, command: Command<Bytes>) {
         let request = self.push(form, Answer::Write(command));
-        self.lanes.entry(group).or_default().enqueue(request, true);
+        self.lanes.enqueue(group, request, true);
     }
 
     /// A question to one group whose answer [`Self::take_watched`] gives.
     pub(crate) fn push_watch(&mut self, form: Form, group: GroupIndex, query: Query<Bytes>) {
         let request = self.push(form, Answer::Watch(query));
-        self.lanes.entry(group).or_default().enqueue(request, false);
+        self.lanes.enqueue(group, request, false);
     }
 
     /// A transaction of one group.
@@ -242,7 +207,7 @@ impl Pipeline {
         let Execution { group, command, local, held_bytes } = execution;
         form.request_bytes = form.request_bytes.saturating_add(held_bytes);
         let request = self.push(form, Answer::Execution(command, local));
-        self.lanes.entry(group).or_default().enqueue(request, true);
+        self.lanes.enqueue(group, request, true);
     }
 
     /// Replies over their limit since this was last asked.
@@ -267,7 +232,7 @@ impl Pipeline {
         let is_write = gather.is_write();
         let request = self.push(form, Answer::Gather(Box::new(gather)));
         for group in groups {
-            self.lanes.entry(group).or_default().enqueue(request, is_write);
+            self.lanes.enqueue(group, request, is_write);
         }
     }
 
@@ -287,7 +252,7 @@ impl Pipeline {
     /// Everything that may start now, one batch a group.
     pub(crate) fn start(&mut self, batches: &mut Vec<Batch>) {
         let Self { slots, first_request, lanes, .. } = self;
-        for (&group, lane) in lanes.iter_mut().filter(|(_, lane)| lane.may_start()) {
+        for (group, lane) in lanes.iter_mut().filter(|(_, lane)| lane.may_start()) {
             let is_ordered = lane.waiting_writes_len > 0 || !lane.under_way.is_empty();
             lane.waiting_writes_len = 0;
             lane.is_reading = !is_ordered;
@@ -297,7 +262,7 @@ impl Pipeline {
             });
             let len = lane.waiting.len();
             let work = if is_ordered { proposals(answers, len) } else { reads(answers, len) };
-            lane.under_way.append(&mut lane.waiting);
+            lane.started();
             batches.push(Batch { group, work });
         }
     }
@@ -306,15 +271,10 @@ impl Pipeline {
     /// ignored: a late or repeated completion means nothing.
     pub(crate) fn complete(&mut self, ticket: Ticket, outcome: Outcome) {
         let Ticket { request, group } = ticket;
-        let Some(lane) = self.lanes.get_mut(&group) else {
+        let Some(lane) = self.lanes.get_mut(group) else {
             return;
         };
-        // Mostly they end in the order in which they were started.
-        if lane.under_way.front() == Some(&request) {
-            lane.under_way.pop_front();
-        } else if let Some(at) = lane.under_way.iter().position(|started| *started == request) {
-            lane.under_way.remove(at);
-        } else {
+        if !lane.ended(request) {
             return;
         }
         let is_effective = match &outcome {
@@ -339,10 +299,18 @@ impl Pipeline {
     /// Everything that was under way in a lane has ended: hold what may be
     /// repeated, answer what may not.
     fn settle(&mut self, group: GroupIndex) {
-        let Some(lane) = self.lanes.get_mut(&group) else {
+        let Some(lane) = self.lanes.get_mut(group) else {
             return;
         };
         let last_effective = lane.last_effective.take();
+        if lane.refused.is_empty() {
+            lane.is_held = false;
+            let is_idle = lane.is_idle();
+            if is_idle && (lane.has_much_room() || self.lanes.are_many()) {
+                self.lanes.retire(group);
+            }
+            return;
+        }
         let mut refused = std::mem::take(&mut lane.refused);
         refused.sort_unstable();
         let overtaken = refused.partition_point(|request| Some(*request) < last_effective);
@@ -355,21 +323,10 @@ impl Pipeline {
             lane.waiting.push_front(request);
         }
         if lane.is_idle() {
-            self.retire(group);
+            self.lanes.retire(group);
         }
         for request in refused {
             self.resolve(request, Err(Failure::NotCommitted));
-        }
-    }
-
-    /// Nothing more is asked of a group: keeps the memory of few lanes, and
-    /// little of it, for what is asked next.
-    fn retire(&mut self, group: GroupIndex) {
-        if self.lanes.len() > LANES_KEPT {
-            self.lanes.remove(&group);
-        } else if let Some(lane) = self.lanes.get_mut(&group) {
-            lane.waiting.shrink_to(LANE_LEN_KEPT);
-            lane.under_way.shrink_to(LANE_LEN_KEPT);
         }
     }
 
@@ -377,6 +334,16 @@ impl Pipeline {
     fn resolve(&mut self, request: u64, result: Result<Response, Failure>) {
         let Some(slot) = self.slots.get_mut(position(self.first_request, request)) else {
             return;
+        };
+        let result = match result {
+            // What nearly all are; the rest would say the same.
+            Ok(response) if matches!(slot.answer, Answer::Read(_) | Answer::Write(_)) => {
+                let bytes = response.payload_bytes();
+                self.payload_bytes = self.payload_bytes.saturating_add(bytes);
+                slot.answer = Answer::Response(response);
+                return;
+            }
+            other => other,
         };
         match &mut slot.answer {
             Answer::Reply(_) | Answer::Response(_) | Answer::Executed(..) => return,
@@ -403,14 +370,14 @@ impl Pipeline {
 
     /// When the oldest request that is held arrived, if any is.
     pub(crate) fn held_since_ms(&self) -> Option<u64> {
-        let held = self.lanes.values().filter(|lane| lane.is_held);
+        let held = self.lanes.iter().filter(|lane| lane.is_held);
         let oldest = held.filter_map(|lane| lane.waiting.front()).min()?;
         self.slots.get(position(self.first_request, *oldest)).map(|slot| slot.form.arrived_ms)
     }
 
     /// Lets held requests start again.
     pub(crate) fn retry(&mut self) {
-        for lane in self.lanes.values_mut() {
+        for (_, lane) in self.lanes.iter_mut() {
             lane.is_held = false;
         }
     }
@@ -419,7 +386,7 @@ impl Pipeline {
     /// earlier.
     pub(crate) fn give_up(&mut self, arrived_ms_max: u64) {
         let mut given_up = Vec::new();
-        for lane in self.lanes.values_mut().filter(|lane| lane.is_held) {
+        for (_, lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.is_held) {
             while let Some(request) = lane.waiting.front().copied() {
                 let slot = self.slots.get(position(self.first_request, request));
                 let Some(slot) = slot.filter(|slot| slot.form.arrived_ms <= arrived_ms_max) else {
@@ -431,7 +398,7 @@ impl Pipeline {
             }
             lane.is_held = !lane.waiting.is_empty();
         }
-        self.lanes.retain(|_, lane| !lane.is_idle());
+        self.lanes.retain_busy();
         for request in given_up {
             self.resolve(request, Err(Failure::NoLeader));
         }
@@ -486,7 +453,11 @@ impl Pipeline {
             }
         }
         // Together, where they lie.
-        self.slots.drain(..written);
+        if written == self.slots.len() {
+            self.slots.clear();
+        } else {
+            self.slots.drain(..written);
+        }
         written > 0
     }
 }

@@ -9,7 +9,12 @@
 //!   promise says.
 //! - The index learns of a batch when all of it is durable.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
 use crate::block::{BLOCK_BYTES, Kind};
+use crate::directory::Directory;
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, Reach};
 use crate::frame::{Encoder, FRAME_BYTES_SOFT, Place, blocks_for};
@@ -120,7 +125,7 @@ impl<D: Disk> Shared<D> {
                 check_snapshots(batch, &state);
                 let segment = state.active.number;
                 let plan = plan(batch, &state.groups, segment);
-                let blocks = plan.blocks_max(echo_of(&state).len());
+                let blocks = plan.blocks_max(state.echo.len());
                 // What opens a term may have the room of votes: without it no
                 // election would end, and no read be answered.
                 let is_short = state.shortage(&self.sizes).is_some();
@@ -158,12 +163,18 @@ impl<D: Disk> Shared<D> {
             let (buffer, file, place) = self.encode(&items, is_continued);
             let bytes = buffer.len();
             let offset = offset_of(place.block);
-            let reach = Reach::Durable;
-            let (buffer, result) = self.disk.write_at(&file, offset, buffer, reach).await;
+            let mut writing = pin!(self.disk.write_at(&file, offset, buffer, Reach::Durable));
+            let begun = poll_fn(|context| Poll::Ready(writing.as_mut().poll(context))).await;
+            // While the device is at work: what is said of this frame in the next.
+            let echo = echo(&items);
+            let (buffer, result) = match begun {
+                Poll::Ready(written) => written,
+                Poll::Pending => writing.await,
+            };
             if let Err(error) = result {
                 return Err(self.poison(&error));
             }
-            let frame = self.advance(&items, &place, (buffer, bytes), purpose);
+            let frame = self.advance(echo, &place, (buffer, bytes), purpose);
             if is_continued {
                 // The next frame of the batch links back to this one.
                 self.note_last_frame(&items, frame.frame);
@@ -194,8 +205,7 @@ impl<D: Disk> Shared<D> {
     /// Puts records into the next frame.
     fn encode(&self, items: &[Item], is_continued: bool) -> (Buffer, D::File, Place) {
         let mut state = self.state.borrow_mut();
-        let echo = echo_of(&state);
-        let blocks = blocks_for(frame_bytes_max(items, echo.len()));
+        let blocks = blocks_for(frame_bytes_max(items, state.echo.len()));
         let kept = state.buffer.take();
         let buffer = kept
             .filter(|kept| kept.capacity() >= blocks * BLOCK_BYTES)
@@ -212,7 +222,7 @@ impl<D: Disk> Shared<D> {
             put_link(&mut bytes, link);
             encoder.put(&bytes);
         }
-        encoder.put(&echo);
+        encoder.put(&state.echo);
         let (mut head, mut body) = (Vec::new(), Vec::new());
         for item in items {
             let last = state.groups.get(&item.group()).map_or(0, |group| group.last_frame);
@@ -229,7 +239,7 @@ impl<D: Disk> Shared<D> {
     /// A frame is durable: the next one goes behind it.
     fn advance(
         &self,
-        items: &[Item],
+        echo: Vec<u8>,
         place: &Place,
         (buffer, bytes): (Buffer, usize),
         purpose: Purpose,
@@ -248,10 +258,7 @@ impl<D: Disk> Shared<D> {
             let allowed = std::mem::take(&mut state.after_link);
             state.chores.extend(allowed);
         }
-        state.directory.clear();
-        for item in items {
-            item.note(&mut state.directory);
-        }
+        state.echo = echo;
         let counters = &mut state.counters;
         match purpose {
             Purpose::Batch => {
@@ -298,9 +305,8 @@ impl<D: Disk> Shared<D> {
                 extent: state.active.written,
             };
             let mut encoder = Encoder::new(Buffer::zeroed(BLOCK_BYTES), place.extent, false);
-            let echo = echo_of(&state);
-            if blocks_for(echo.len() + frame_bytes_max(&[], 0)) == 1 {
-                encoder.put(&echo);
+            if blocks_for(state.echo.len() + frame_bytes_max(&[], 0)) == 1 {
+                encoder.put(&state.echo);
             }
             let buffer = encoder.finish(&place, Kind::Mark);
             (buffer, state.active.file.clone(), offset_of(place.block))
@@ -458,8 +464,11 @@ fn check_snapshots<D: Disk>(batch: &WriteBatch, state: &State<D>) {
     }
 }
 
-pub(crate) fn echo_of<D: Disk>(state: &State<D>) -> Vec<u8> {
+/// What is said of a frame in the next one.
+fn echo(items: &[Item]) -> Vec<u8> {
+    let mut directory = Directory::for_len(items.len());
+    items.iter().for_each(|item| item.note(&mut directory));
     let mut echo = Vec::new();
-    put_echo(&mut echo, &state.directory);
+    put_echo(&mut echo, &directory);
     echo
 }

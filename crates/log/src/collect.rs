@@ -24,7 +24,7 @@
 //! segment is the oldest needed → the older files are used again or removed.
 //! Killed between any two, the next start ends alike.
 
-use crate::append::{MARK_BLOCKS, Need, Purpose, echo_of};
+use crate::append::{MARK_BLOCKS, Need, Purpose};
 use crate::block::BLOCK_BYTES;
 use crate::disk::{Disk, DiskError};
 use crate::frame::{FRAME_BYTES_SOFT, blocks_for};
@@ -323,7 +323,7 @@ impl<D: Disk> Shared<D> {
                 return Ok(());
             }
             let bytes = (burden.states.len() * STATE_BYTES_MAX).min(MOVED_FRAME_BYTES_MAX);
-            let more = u32_from(blocks_for(bytes + echo_of(&state).len()));
+            let more = u32_from(blocks_for(bytes + state.echo.len()));
             let reserve = self.sizes.reserve;
             let end = state.next_block;
             let blocks = std::mem::replace(&mut state.active.blocks, end);
@@ -352,8 +352,7 @@ impl<D: Disk> Shared<D> {
             let (items, need, segment) = {
                 let state = self.state.borrow();
                 let items = items(&state, burden, moves);
-                let echo = echo_of(&state).len();
-                let blocks = u32_from(blocks_for(frame_bytes_max(&items, echo)));
+                let blocks = u32_from(blocks_for(frame_bytes_max(&items, state.echo.len())));
                 let more = u32_from(blocks_for(items.len() * STATE_BYTES_MAX));
                 // On a full device what is moved must not take the room of votes.
                 let is_short = state.shortage(&self.sizes).is_some();

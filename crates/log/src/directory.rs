@@ -99,9 +99,9 @@ impl Default for Directory {
 }
 
 impl Directory {
-    pub(crate) fn clear(&mut self) {
-        self.traces.clear();
-        self.is_complete = true;
+    /// With room for what a frame of so many records did.
+    pub(crate) fn for_len(len: usize) -> Self {
+        Self { traces: Vec::with_capacity(len.min(ECHO_GROUPS_MAX)), ..Self::default() }
     }
 
     /// Where to note what comes next of a group; `None` when there is no room.

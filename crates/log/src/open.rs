@@ -19,7 +19,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::append::{Purpose, echo_of};
+use crate::append::Purpose;
 use crate::collect::{SPARES_MAX, free_segments};
 use crate::disk::{Disk, DiskError};
 use crate::error::OpenError;
@@ -29,7 +29,7 @@ use crate::index::Groups;
 use crate::names::{self, Named};
 use crate::options::{LogCounters, LogOptions, Sizes};
 use crate::plan::{Packer, Plan};
-use crate::record::{Ending, Item, Link};
+use crate::record::{Ending, Item, Link, put_echo};
 use crate::recovery::losses::{Harmed, Remedy};
 use crate::recovery::{Recovered, RecoveryReport, recover};
 use crate::reserve::{Reserve, Share};
@@ -99,7 +99,7 @@ impl<D: Disk> Shared<D> {
     async fn start(&self, harmed: &[Harmed]) -> Result<(), OpenError> {
         let mut first = self.state.borrow().active.clone();
         let plan = about(harmed);
-        let needed = plan.blocks_max(echo_of(&self.state.borrow()).len());
+        let needed = plan.blocks_max(self.state.borrow().echo.len());
         first.blocks = first.blocks.max(FIRST_BLOCK + needed + 1);
         let mut blocks = self.sizes.prepare.max(FIRST_BLOCK + needed + 1);
         while let Err(error) = self.make_first(&mut first, blocks).await {
@@ -245,6 +245,8 @@ fn begin<D: Disk>(
     counters: LogCounters,
 ) -> State<D> {
     let newest = recovered.segments.last().copied();
+    let mut echo = Vec::new();
+    put_echo(&mut echo, &recovered.directory);
     let link = Link {
         predecessor: newest.map_or(0, |newest| newest.number),
         last_frame: recovered.last_frame,
@@ -273,7 +275,7 @@ fn begin<D: Disk>(
         active: first,
         next_block: FIRST_BLOCK,
         last_frame: recovered.last_frame,
-        directory: recovered.directory,
+        echo,
         link: Some(link),
         after_link,
         chores: Vec::new(),

@@ -77,13 +77,15 @@ fn echo_bytes_max(items: &[Item]) -> usize {
 /// When entries leave a gap, or a change is for a former life of its group.
 pub(crate) fn plan(batch: &WriteBatch, groups: &Groups, segment: u64) -> Plan {
     let mut plan = Plan::default();
-    let superseded = superseded_states(&batch.writes);
+    let repeated = repeated_groups(&batch.writes);
+    let superseded = superseded_states(&batch.writes, &repeated);
+    // What the batch made of groups that it comes back to.
     let mut known = BTreeMap::new();
-    let mut packer = Packer::default();
+    let mut packer = Packer::for_len(batch.writes.len());
     let mut unstated = 0;
     for (at, write) in batch.writes.iter().enumerate() {
         let group = write.group;
-        let seen = known.entry(group).or_insert_with(|| {
+        let mut seen = known.get(&group).copied().or_else(|| {
             let index = groups.get(&group)?;
             // The first record of a group in a segment says all of it.
             if index.generation == write.generation {
@@ -98,15 +100,18 @@ pub(crate) fn plan(batch: &WriteBatch, groups: &Groups, segment: u64) -> Plan {
         if seen.is_none_or(|(generation, _)| generation != write.generation) {
             let older = seen.is_some_and(|(generation, _)| generation > write.generation);
             assert!(!older, "a write for a former life of group {group}");
-            *seen = Some((write.generation, Index::ZERO));
+            seen = Some((write.generation, Index::ZERO));
             let generation = write.generation;
             packer.push(Item::Group { group, generation });
         }
         if let Some(state) = write.hard_state.filter(|_| !superseded.contains(&at)) {
             packer.push(Item::HardState { group, state });
         }
-        if let Some((_, last)) = seen {
+        if let Some((generation, last)) = &mut seen {
             push_entries(&mut packer, write, last);
+            if repeated.contains(&group) {
+                known.insert(group, (*generation, *last));
+            }
         }
         plan.has_entries |= !write.entries.is_empty();
     }
@@ -139,9 +144,23 @@ fn push_entries(packer: &mut Packer, write: &GroupWrite, last: &mut Index) {
     }
 }
 
+/// Groups with more than one write in the batch: none in most of them.
+fn repeated_groups(writes: &[GroupWrite]) -> BTreeSet<GroupId> {
+    if writes.is_sorted_by(|one, next| one.group < next.group) {
+        return BTreeSet::new();
+    }
+    let mut groups: Vec<GroupId> = writes.iter().map(|write| write.group).collect();
+    groups.sort_unstable();
+    let pairs = groups.iter().zip(groups.iter().skip(1));
+    pairs.filter(|(one, next)| one == next).map(|(one, _)| *one).collect()
+}
+
 /// The writes whose hard state a later write of the batch replaces.
-fn superseded_states(writes: &[GroupWrite]) -> BTreeSet<usize> {
+fn superseded_states(writes: &[GroupWrite], repeated: &BTreeSet<GroupId>) -> BTreeSet<usize> {
     let mut superseded = BTreeSet::new();
+    if repeated.is_empty() {
+        return superseded;
+    }
     let mut later: BTreeSet<(GroupId, Generation)> = BTreeSet::new();
     for (at, write) in writes.iter().enumerate().rev() {
         let is_first_seen =
@@ -162,6 +181,11 @@ pub(crate) struct Packer {
 }
 
 impl Packer {
+    /// With room for the records of so many writes.
+    fn for_len(len: usize) -> Self {
+        Self { current: Vec::with_capacity(len), ..Self::default() }
+    }
+
     pub(crate) fn push(&mut self, item: Item) {
         match item {
             Item::Entries { group, chunk } => self.push_chunk(group, chunk),
@@ -180,6 +204,9 @@ impl Packer {
         let mut rest = Some(chunk);
         while let Some(chunk) = rest {
             let room = FRAME_BYTES_SOFT.saturating_sub(self.bytes + RECORD_OVERHEAD_BYTES);
+            if chunk.bytes().len() <= room {
+                return self.add(Item::Entries { group, chunk });
+            }
             let head = chunk.head_within(room);
             if head.bytes().len() > room && !self.current.is_empty() {
                 self.close();

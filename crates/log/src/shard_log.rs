@@ -14,7 +14,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::directory::Directory;
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError};
 use crate::gate::{Bell, Gate};
@@ -99,9 +98,9 @@ pub(crate) struct State<D: Disk> {
     pub(crate) active: Segment<D>,
     /// Where the next frame goes in it.
     pub(crate) next_block: u32,
-    /// The last durable frame, and what it did.
+    /// The last durable frame, and what the next one says of it.
     pub(crate) last_frame: u64,
-    pub(crate) directory: Directory,
+    pub(crate) echo: Vec<u8>,
     /// Written with the next frame: the first of its segment.
     pub(crate) link: Option<Link>,
     /// Chores that may be done when that frame is durable.

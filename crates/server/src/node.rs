@@ -20,6 +20,7 @@ mod sink;
 mod stop;
 
 use std::cell::RefCell;
+use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -85,7 +86,14 @@ pub(crate) async fn serve(mut config: Config, logging: Logging) -> Result<(), Fa
     };
     let parts = Parts::assemble((config, told), clock, disk, doors.peers, logging).await?;
     let local = LocalSet::new();
-    local.run_until(parts.run(doors.clients, doors.admin, shutdown)).await
+    // A task as well, or it would be polled with every other one that wakes.
+    let run = parts.run(doors.clients, doors.admin, shutdown);
+    let ended = local.run_until(async { spawn_local(run).await }).await;
+    ended.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        // Nobody cancels it.
+        Err(error) => Err(Failure::caused(Exit::Runtime, "the node's task", &error)),
+    })
 }
 
 /// The listening sockets, taken before anything is written.

@@ -27,8 +27,8 @@ struct Cli {
     /// Measured milliseconds of a point.
     #[arg(long, default_value_t = 1500)]
     window_ms: u64,
-    /// These rows alone, as they are named while they run: "put x 1,get x 64".
-    #[arg(long, value_delimiter = ',')]
+    /// These rows alone, as they are named while they run: "put x 1;get x 64".
+    #[arg(long, value_delimiter = ';')]
     only: Vec<String>,
 }
 

@@ -545,8 +545,7 @@ impl Peer {
         self.wall = (ack.wall, now);
         let before = self.matched;
         match ack.outcome {
-            AckOutcome::Matches { verified, durable, is_short } => {
-                self.room = self.room.told(is_short);
+            AckOutcome::Matches { verified, durable, .. } => {
                 if durable > self.matched {
                     if run < self.matched_run && !mutants::is_active(133) {
                         // Its disk may have lost since what it held then.

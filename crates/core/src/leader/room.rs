@@ -20,6 +20,7 @@ use crate::error::ProposeError;
 use crate::ids::NodeId;
 use crate::leader::Leader;
 use crate::liveness::Liveness;
+use crate::message::AckOutcome;
 use crate::mutants;
 use crate::output::Event;
 use crate::quorum;
@@ -52,7 +53,7 @@ pub(super) enum QuorumRoom {
 
 impl Room {
     /// It says whether it is short.
-    pub(super) const fn told(self, is_short: bool) -> Self {
+    const fn told(self, is_short: bool) -> Self {
         match (self, is_short) {
             (_, false) => Self::Enough,
             (Self::Enough, true) => Self::Short,
@@ -87,9 +88,21 @@ impl Leader {
         Err(ProposeError::QuorumFull)
     }
 
+    /// A member said that it is short of room, or others are.
+    #[cold]
+    pub(super) fn on_room_told(&mut self, state: &mut State, node: NodeId, outcome: AckOutcome) {
+        let AckOutcome::Matches { is_short, .. } = outcome else {
+            return;
+        };
+        if let Some(peer) = self.peers.iter_mut().find(|peer| peer.node == node) {
+            peer.room = peer.room.told(is_short);
+        }
+        self.on_room_news(state);
+    }
+
     /// Some member has room again, or has none any more.
     #[cold]
-    pub(super) fn on_room_news(&mut self, state: &mut State) {
+    fn on_room_news(&mut self, state: &mut State) {
         let was_refusing = self.room == QuorumRoom::Refused;
         let is_any_short = self.peers.iter().any(|peer| peer.room != Room::Enough);
         if was_refusing && is_any_short && !self.has_quorum_room(state) {

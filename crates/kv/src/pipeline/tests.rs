@@ -3,6 +3,7 @@
 use super::*;
 use crate::operation::key::KeyQuery;
 use crate::operation::string::{StringCommand, StringQuery};
+use crate::pipeline::lanes::{LANES_KEPT, Lane};
 use crate::{Slot as HashSlot, SlotMap};
 
 fn form(arrived_ms: u64) -> Form {
@@ -206,7 +207,7 @@ fn only_requests_that_waited_long_enough_are_given_up() {
     client.pipeline.give_up(50);
     assert!(client.replies().starts_with("-CLUSTERDOWN "));
     assert_eq!(client.pipeline.held_since_ms(), None);
-    assert!(client.pipeline.lanes.values().all(Lane::is_idle));
+    assert!(client.pipeline.lanes.iter().all(Lane::is_idle));
 }
 
 #[test]

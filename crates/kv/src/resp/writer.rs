@@ -193,7 +193,25 @@ impl<'a> ReplyWriter<'a> {
         }
     }
 
+    #[inline]
     fn header(&mut self, kind: u8, len: usize) {
+        let digit = |of: usize| b'0' + u8::try_from(of % 10).unwrap_or_default();
+        // Of known length, so that they are stored and not copied.
+        match len {
+            0..10 => self.out.extend_from_slice(&[kind, digit(len), b'\r', b'\n']),
+            10..100 => {
+                let line = [kind, digit(len / 10), digit(len), b'\r', b'\n'];
+                self.out.extend_from_slice(&line);
+            }
+            100..1_000 => {
+                let line = [kind, digit(len / 100), digit(len / 10), digit(len), b'\r', b'\n'];
+                self.out.extend_from_slice(&line);
+            }
+            _ => self.long_header(kind, len),
+        }
+    }
+
+    fn long_header(&mut self, kind: u8, len: usize) {
         // Made from its end, so that it is appended at once.
         let mut line = [0; decimal::DIGITS_MAX + 3];
         let (digits, end) = line.split_at_mut(decimal::DIGITS_MAX + 1);
@@ -218,5 +236,21 @@ impl<'a> ReplyWriter<'a> {
 
     fn end_line(&mut self) {
         self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ReplyWriter;
+    use crate::resp::ProtocolVersion;
+
+    #[test]
+    fn a_header_says_its_length_in_decimal() {
+        let lens = (0..1_200).chain([9_999, 10_000, 123_456_789, usize::MAX]);
+        for len in lens {
+            let mut out = Vec::new();
+            ReplyWriter::new(&mut out, ProtocolVersion::Resp2).array(len);
+            assert_eq!(out, format!("*{len}\r\n").into_bytes());
+        }
     }
 }

@@ -13,19 +13,18 @@ pub(super) const PAGE_LEN: usize = 1_024;
 pub(super) struct Pages<T> {
     /// All but the last are full; none is empty.
     pages: Vec<Vec<T>>,
+    /// Things on all of them.
+    len: usize,
 }
 
 impl<T> Pages<T> {
     pub(super) const fn new() -> Self {
-        Self { pages: Vec::new() }
+        Self { pages: Vec::new(), len: 0 }
     }
 
     #[inline]
     pub(super) fn len(&self) -> usize {
-        match self.pages.as_slice() {
-            [] => 0,
-            [before @ .., last] => before.len() * PAGE_LEN + last.len(),
-        }
+        self.len
     }
 
     #[inline]
@@ -40,6 +39,7 @@ impl<T> Pages<T> {
 
     #[inline]
     pub(super) fn push(&mut self, thing: T) {
+        self.len += 1;
         match self.pages.last_mut() {
             Some(last) if last.len() < PAGE_LEN => last.push(thing),
             // The first page grows as a vector does: a row may stay short.
@@ -55,6 +55,7 @@ impl<T> Pages<T> {
     pub(super) fn pop(&mut self) -> Option<T> {
         let last = self.pages.last_mut()?;
         let thing = last.pop();
+        self.len -= usize::from(thing.is_some());
         if last.is_empty() {
             self.pages.pop();
         }
@@ -77,6 +78,7 @@ impl<T> Pages<T> {
             return Vec::new();
         };
         let off = last.split_off(last.len().saturating_sub(len));
+        self.len -= off.len();
         if last.is_empty() {
             self.pages.pop();
         }
