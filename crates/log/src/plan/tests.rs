@@ -84,3 +84,22 @@ fn a_batch_without_changes_has_no_frame() {
     let plan = plan(&batch(vec![]), &Groups::default(), 1);
     assert!(plan.frames.is_empty() && !plan.has_entries);
 }
+
+#[test]
+fn a_batch_that_comes_back_to_a_group_goes_on_where_it_left_it() {
+    let of = |group: u64, first: u64| GroupWrite {
+        entries: entries(first, 2, 10),
+        ..GroupWrite::new(GroupId::new(group), Generation::new(1))
+    };
+    let writes = vec![of(7, 1), of(3, 1), of(7, 3), of(5, 1), of(3, 3), of(7, 5)];
+    let plan = plan(&batch(writes), &Groups::default(), 1);
+    let said: Vec<(u64, u64)> = plan.frames[0]
+        .iter()
+        .map(|item| match item {
+            Item::Entries { group, chunk } => (group.get(), chunk.first().get()),
+            other => (other.group().get(), 0),
+        })
+        .collect();
+    let once = [(7, 0), (7, 1), (3, 0), (3, 1), (7, 3), (5, 0), (5, 1), (3, 3), (7, 5)];
+    assert_eq!(said, once, "a group begins once");
+}
