@@ -2,7 +2,7 @@
 //!
 //! Entries stay in the log. A [`Outlet`] sees them where they are and copies what
 //! it needs: an encoder their bytes, a writer a handle. So in batches of one
-//! nothing is built that is taken apart in the next step (D42).
+//! nothing is built that is taken apart in the next step (D43).
 //!
 //! Invariants
 //! - A outlet is told what an [`Output`](super::Output) would hold, in the same
