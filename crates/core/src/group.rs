@@ -376,7 +376,7 @@ impl Group {
                     ask_reads(&mut self.state, &mut self.reads, follower);
                     self.state.effects.send_off(outlet);
                 }
-                follower.flush(&mut self.state, outlet);
+                follower.flush(&self.state, outlet);
             }
             RoleState::Leader(leader) => {
                 leader.flush(&mut self.state, outlet);
