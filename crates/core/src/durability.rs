@@ -363,6 +363,9 @@ mod tests {
         assert_eq!((durability.index(), durability.hard_state()), (Index::new(2), hard(3)));
         assert!(!durability.on_persisted(second));
         assert!(!durability.on_persisted(Ticket::new(1)));
+        durability.hand_out(hard(3), Index::new(3), 0, Time::ZERO).unwrap();
+        assert!(!durability.on_persisted(second), "a later one is still under way");
+        assert_eq!(durability.index(), Index::new(2));
     }
 
     #[test]

@@ -375,6 +375,7 @@ impl Twins {
 
     fn step(&mut self, now: Now, sender: Sender, message: &Message) {
         let Self { owning, lending, arenas: [arena, other_arena], .. } = self;
+        let strangers = lending.counters().other_generation;
         owning.step(now, arena, sender, &mut message.clone());
         let of = (message.generation, message.term);
         match &message.body {
@@ -382,6 +383,9 @@ impl Twins {
             Body::Ack(ack) => lending.step_ack(now, &sender, of, ack),
             _ => lending.step(now, other_arena, sender, &mut message.clone()),
         }
+        let is_stranger = message.generation != GENERATION;
+        let counted = lending.counters().other_generation - strangers;
+        assert_eq!(counted, u64::from(is_stranger), "heard in another life of the group");
     }
 
     /// Drains both. Whoever is asked for a vote gives it, or they would never lead

@@ -6,6 +6,7 @@ use std::mem;
 
 use bytes::Bytes;
 
+use super::keep::{Keeper, Shared};
 use super::numbers::{check, index, limit, log_id};
 use super::{Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX, MessageError, snapshot};
 use crate::fields::Fields;
@@ -28,37 +29,11 @@ pub struct BatchReader<'a, K = Shared<'a>> {
     rest: Fields<'a>,
 }
 
-/// How what messages carry outlives the bytes that they came in.
-pub trait Keeper {
-    /// Keeps a part of those bytes.
-    fn keep(&mut self, part: &[u8]) -> Bytes;
-}
-
-/// The bytes stay as they are, as long as a part of them is needed.
-#[derive(Clone, Copy, Debug)]
-pub struct Shared<'a>(&'a Bytes);
-
-impl Keeper for Shared<'_> {
-    #[inline]
-    fn keep(&mut self, part: &[u8]) -> Bytes {
-        self.0.slice_ref(part)
-    }
-}
-
-/// Parts are copied, so that the rest can be overwritten at once: for small
-/// messages that is cheaper than to count who still needs the whole.
-impl Keeper for &mut Arena {
-    #[inline]
-    fn keep(&mut self, part: &[u8]) -> Bytes {
-        self.copy(part)
-    }
-}
-
 impl<'a> BatchReader<'a> {
     /// The messages of one frame's body. What they carry shares its memory.
     #[must_use]
     pub fn new(batch: &'a Bytes) -> Self {
-        Self { keeper: Shared(batch), rest: Fields::new(batch) }
+        Self { keeper: Shared::new(batch), rest: Fields::new(batch) }
     }
 }
 
@@ -156,7 +131,7 @@ impl<K: Keeper> Iterator for BatchReader<'_, K> {
 /// [`MessageError`] says what is wrong with it.
 pub fn decode_message(bytes: &Bytes) -> Result<Incoming, MessageError> {
     let mut one = Vec::with_capacity(1);
-    decode(&mut Shared(bytes), bytes, &mut one)?;
+    decode(&mut Shared::new(bytes), bytes, &mut one)?;
     Ok(one.pop().expect("just read"))
 }
 

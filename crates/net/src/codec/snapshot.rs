@@ -6,7 +6,7 @@
 use bytes::BufMut;
 
 use super::MessageError;
-use super::decode::Keeper;
+use super::keep::Keeper;
 use super::numbers::{limit, log_id, put_log_id};
 use crate::fields::Fields;
 use raftlet::core::{SNAPSHOT_PART_BYTES_MAX, SnapshotAck, SnapshotOutcome, SnapshotPart};
