@@ -2,30 +2,30 @@
 //!
 //! A turn of a group: what its members sent in the last turn arrives; then each
 //! takes what its disk finished since, the batch if it leads, one drain. A write is durable one turn after
-//! it was handed out. All nodes vouch for each other, as the failure detector
+//! it was handed out. What a drain lends is taken up at once: without the wire into messages of their own,
+//! with it into the bytes that leave. All nodes vouch for each other, as the failure detector
 //! does in a healthy cluster, so no group sends anything for liveness.
 
 use std::hint::black_box;
-use std::mem;
 use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, KEPT_ENTRIES, Load, Meter};
 use raftlet::Incoming;
 use raftlet_core::{
-    Arena, Configuration, Envelope, Generation, Group, GroupId, HardState, Incarnation, Index,
-    Liveness, LogId, Member, MemberRole, Message, NodeId, Now, Options, Output, PRIORITY_DEFAULT,
-    Restored, Role, Run, Seat, Sender, Settings, Term, Ticket, Time, WallMs,
+    Ack, Append, AppendRef, Arena, Configuration, Entry, Envelope, Generation, Group, GroupId,
+    HardState, Head, Incarnation, Index, Liveness, LogId, Member, MemberRole, NodeId, Now, Options,
+    Outlet, Output, PRIORITY_DEFAULT, PersistRef, Restored, Role, Run, Seat, Sender, Settings,
+    Term, Ticket, Time, WallMs,
 };
-use raftlet_net::{BatchReader, append_to_batch, encoded_bytes};
+use raftlet_net::{
+    BatchReader, Receiver, append_ack_to_batch, append_borrowed_to_batch, append_to_batch,
+    encoded_bytes,
+};
 
 /// Between two turns.
 const TURN_NS: u64 = 20_000;
-/// What the transport receives into at once (`net`, frame reader).
-const RECEIVE_BLOCK_BYTES: usize = 256 << 10;
-/// In front of each message of a batch.
-const LENGTH_BYTES: usize = 4;
 const RUN: Run = Run::new(1);
 
 struct Seated {
@@ -34,11 +34,166 @@ struct Seated {
     ticket: Option<Ticket>,
 }
 
-/// What a member sent, on its way until the next turn; with the wire as bytes.
+/// What a member sent, on its way until the next turn; with the wire as bytes, a
+/// buffer for each other member.
 #[derive(Default)]
 struct Mail {
-    sent: Vec<Envelope>,
-    encoded: Vec<(NodeId, Bytes)>,
+    sent: Vec<Sent>,
+    encoded: Vec<BytesMut>,
+    /// Which of them hold something, a bit each.
+    filled: u64,
+    /// How many there were so far.
+    count: u64,
+}
+
+/// A message on its way in memory.
+enum Sent {
+    Append(Head, Append),
+    Ack(Head, Ack),
+    Other(Envelope),
+}
+
+impl Mail {
+    fn is_empty(&self) -> bool {
+        self.sent.is_empty() && self.filled == 0
+    }
+}
+
+/// What a drain lends goes to the disk and on its way.
+struct Post<'a> {
+    ticket: &'a mut Option<Ticket>,
+    mail: &'a mut Mail,
+}
+
+impl Outlet for Post<'_> {
+    #[inline]
+    fn persist(&mut self, persist: PersistRef<'_>) {
+        *self.ticket = Some(persist.ticket);
+        // What a writer would put into its buffer.
+        black_box(persist.chunks);
+    }
+
+    #[inline]
+    fn append(&mut self, head: Head, append: AppendRef<'_>) {
+        self.mail.sent.push(Sent::Append(head, append.to_owned()));
+    }
+
+    #[inline]
+    fn ack(&mut self, head: Head, ack: &Ack) {
+        self.mail.sent.push(Sent::Ack(head, ack.clone()));
+    }
+
+    fn other(&mut self, envelope: Envelope) {
+        self.mail.sent.push(Sent::Other(envelope));
+    }
+}
+
+impl Sent {
+    #[inline]
+    fn to(&self) -> NodeId {
+        match self {
+            Self::Append(head, _) | Self::Ack(head, _) => head.to,
+            Self::Other(envelope) => envelope.to,
+        }
+    }
+}
+
+/// One member's ear.
+struct Delivery<'a> {
+    group: &'a mut Group,
+    arenas: &'a mut [Arena],
+    to: usize,
+    heard: &'a Heard,
+}
+
+/// From whom, and when.
+struct Heard {
+    now: Now,
+    sender: Sender,
+}
+
+impl Delivery<'_> {
+    #[inline]
+    fn take(&mut self, message: Sent) {
+        match message {
+            Sent::Append(head, mut append) => {
+                let of = (head.generation, head.term);
+                self.group.step_append(self.heard.now, &self.heard.sender, of, &mut append);
+            }
+            Sent::Ack(head, ack) => {
+                self.group.step_ack(
+                    self.heard.now,
+                    &self.heard.sender,
+                    (head.generation, head.term),
+                    &ack,
+                );
+            }
+            Sent::Other(mut envelope) => {
+                let arena = &mut self.arenas[self.to];
+                self.group.step(self.heard.now, arena, self.heard.sender, &mut envelope.message);
+            }
+        }
+    }
+}
+
+impl Receiver for Delivery<'_> {
+    #[inline]
+    fn append(&mut self, _: GroupId, of: (Generation, Term), append: &mut Append) {
+        self.group.step_append(self.heard.now, &self.heard.sender, of, append);
+    }
+
+    #[inline]
+    fn ack(&mut self, _: GroupId, of: (Generation, Term), ack: &Ack) {
+        self.group.step_ack(self.heard.now, &self.heard.sender, of, ack);
+    }
+
+    fn other(&mut self, mut incoming: Incoming) {
+        let arena = &mut self.arenas[self.to];
+        self.group.step(self.heard.now, arena, self.heard.sender, &mut incoming.message);
+    }
+}
+
+/// The same, encoded as the transport does.
+struct Wire<'a> {
+    ticket: &'a mut Option<Ticket>,
+    mail: &'a mut Mail,
+    group: GroupId,
+}
+
+impl Wire<'_> {
+    #[inline]
+    fn buffer(&mut self, to: NodeId) -> &mut BytesMut {
+        let to = place_of(to);
+        self.mail.count += 1;
+        self.mail.filled |= 1 << to;
+        &mut self.mail.encoded[to]
+    }
+}
+
+impl Outlet for Wire<'_> {
+    #[inline]
+    fn persist(&mut self, persist: PersistRef<'_>) {
+        *self.ticket = Some(persist.ticket);
+        black_box(persist.chunks);
+    }
+
+    #[inline]
+    fn append(&mut self, head: Head, append: AppendRef<'_>) {
+        let group = self.group;
+        let is_sent = append_borrowed_to_batch(group, head, &append, self.buffer(head.to));
+        assert!(is_sent, "within the format's limits");
+    }
+
+    #[inline]
+    fn ack(&mut self, head: Head, ack: &Ack) {
+        let group = self.group;
+        append_ack_to_batch(group, head, ack, self.buffer(head.to));
+    }
+
+    fn other(&mut self, Envelope { to, message }: Envelope) {
+        let (group, bytes) = (self.group, encoded_bytes(&message).expect("within the limits"));
+        append_to_batch(group, &message, bytes, self.buffer(to));
+    }
 }
 
 /// All members of all groups, group by group.
@@ -50,15 +205,19 @@ pub(crate) struct World {
     members: u64,
     /// One a node: groups share it.
     arenas: Vec<Arena>,
+    /// One a node: what it received.
+    received: Vec<Arena>,
     out: Output,
-    encoder: Option<BytesMut>,
-    /// What a frame held, as the transport reads it.
-    decoded: Vec<Incoming>,
-    pub(crate) messages: u64,
+    is_wired: bool,
 }
 
 fn node(at: u64) -> NodeId {
     NodeId::new(at + 1)
+}
+
+#[inline]
+fn place_of(node: NodeId) -> usize {
+    usize::try_from(node.get() - 1).expect("few")
 }
 
 fn incarnation(node: NodeId) -> Incarnation {
@@ -118,14 +277,13 @@ impl World {
         }
         Self {
             now,
-            mail: seats.iter().map(|_| Mail::default()).collect(),
+            mail: seats.iter().map(|_| mail(members, wire)).collect(),
             seats,
             members,
             arenas: (0..members).map(|_| Arena::default()).collect(),
+            received: (0..members).map(|_| Arena::default()).collect(),
             out: Output::default(),
-            encoder: wire.then(BytesMut::new),
-            decoded: Vec::new(),
-            messages: 0,
+            is_wired: wire,
         }
     }
 
@@ -138,13 +296,15 @@ impl World {
     /// One turn of every member; a group that is led gets `commands`.
     fn turn(&mut self, commands: &[&[u8]]) {
         let members = usize::try_from(self.members).expect("few");
-        for home in (0..self.seats.len()).step_by(members) {
+        let mut home = 0;
+        while home < self.seats.len() {
             for from in 0..members {
                 self.deliver(home, from);
             }
             for place in 0..members {
                 self.member_turn(home, place, commands);
             }
+            home += members;
         }
     }
 
@@ -152,32 +312,35 @@ impl World {
     fn deliver(&mut self, home: usize, from: usize) {
         let sender = node(from as u64);
         let sender = Sender { node: sender, incarnation: incarnation(sender), run: RUN };
-        let Self { seats, mail, arenas, now, decoded, .. } = self;
-        let place = |to: NodeId| usize::try_from(to.get() - 1).expect("few");
-        let Mail { sent, encoded } = &mut mail[home + from];
-        for Envelope { to, message } in &mut *sent {
-            let to = place(*to);
-            seats[home + to].group.step(*now, &mut arenas[to], sender, message);
+        let Self { seats, mail, arenas, received, now, .. } = self;
+        let Mail { sent, encoded, filled, .. } = &mut mail[home + from];
+        let heard = Heard { now: *now, sender };
+        for message in sent.drain(..) {
+            let to = place_of(message.to());
+            let group = &mut seats[home + to].group;
+            Delivery { group, arenas, to, heard: &heard }.take(message);
         }
-        sent.clear();
-        for (to, bytes) in encoded.drain(..) {
-            let to = place(to);
-            let mut batch = BatchReader::new(&bytes);
-            while let Some(read) = batch.read_onto(decoded) {
+        while *filled != 0 {
+            let to = filled.trailing_zeros() as usize;
+            *filled &= *filled - 1;
+            let buffer = &mut encoded[to];
+            // What the socket has received is read where it lies; entries are
+            // copied into the receiver's memory.
+            let mut batch = BatchReader::copying(buffer, &mut received[to]);
+            let group = &mut seats[home + to].group;
+            let mut delivery = Delivery { group, arenas, to, heard: &heard };
+            while let Some(read) = batch.read_to(&mut delivery) {
                 read.expect("what was sent");
             }
-            for Incoming { message, .. } in &mut *decoded {
-                seats[home + to].group.step(*now, &mut arenas[to], sender, message);
-            }
-            decoded.clear();
+            buffer.clear();
         }
     }
 
     fn member_turn(&mut self, home: usize, place: usize, commands: &[&[u8]]) {
         let now = self.now;
-        let Self { seats, mail, arenas, out, encoder, messages, .. } = self;
+        let Self { seats, mail, arenas, out, is_wired, .. } = self;
         let Seated { group, ticket } = &mut seats[home + place];
-        let Mail { sent, encoded } = &mut mail[home + place];
+        let mail = &mut mail[home + place];
         if let Some(ticket) = ticket.take() {
             group.on_persisted(now, ticket);
         }
@@ -189,34 +352,30 @@ impl World {
                 .propose(now, &mut arenas[place], commands.iter().copied())
                 .expect("the leader has room");
         }
-        group.drain(out);
-        if let Some(persist) = &out.persist {
-            *ticket = Some(persist.ticket);
-            black_box(&persist.entries);
-        }
-        *messages += out.messages.len() as u64;
-        match encoder {
-            // In memory, as good as a transport that hands on what it is given.
-            None => mem::swap(sent, &mut out.messages),
-            Some(buffer) => {
-                let group = group.seat().group;
-                for Envelope { to, message } in &out.messages {
-                    encoded.push((*to, encode(buffer, group, message)));
-                }
-                out.messages.clear();
-            }
+        if *is_wired {
+            let group_id = group.seat().group;
+            group.drain_into(out, &mut Wire { ticket, mail, group: group_id });
+        } else {
+            group.drain_into(out, &mut Post { ticket, mail });
+            mail.count += mail.sent.len() as u64;
         }
         if let Some(index) = out.committed {
-            // What the applier reads, entry by entry.
-            // The first entry was there before the start.
-            let first = group.applied_index().next().max(Index::new(2));
-            if first <= index {
-                let entries = group.entries(first, index, usize::MAX).expect("still in memory");
-                for entry in entries.iter() {
-                    black_box(entry.payload);
-                }
-            }
-            group.on_applied(index);
+            apply(group, index);
+        }
+        if !out.events.is_empty() {
+            out.clear();
+        }
+    }
+
+    /// Messages that were sent.
+    pub(crate) fn messages(&self) -> u64 {
+        self.mail.iter().map(|mail| mail.count).sum()
+    }
+
+    /// Counts messages anew.
+    pub(crate) fn forget_messages(&mut self) {
+        for mail in &mut self.mail {
+            mail.count = 0;
         }
     }
 
@@ -248,8 +407,7 @@ impl World {
         for _ in 0..IDLE_TURNS_MAX {
             self.pass(TURN_NS);
             self.turn(&[]);
-            let is_empty = |mail: &Mail| mail.sent.is_empty() && mail.encoded.is_empty();
-            let is_quiet = self.mail.iter().all(is_empty);
+            let is_quiet = self.mail.iter().all(Mail::is_empty);
             if is_quiet && self.seats.iter().all(|seated| seated.ticket.is_none()) {
                 return;
             }
@@ -288,13 +446,32 @@ impl World {
     }
 }
 
-fn encode(buffer: &mut BytesMut, group: GroupId, message: &Message) -> Bytes {
-    let bytes = encoded_bytes(message).expect("within the format's limits");
-    if buffer.capacity() < bytes + LENGTH_BYTES {
-        *buffer = BytesMut::with_capacity((bytes + LENGTH_BYTES).max(RECEIVE_BLOCK_BYTES));
+/// Buffers for the mail to each of the members.
+fn mail(members: u64, wire: bool) -> Mail {
+    let members = if wire { members } else { 0 };
+    Mail { encoded: (0..members).map(|_| BytesMut::new()).collect(), ..Mail::default() }
+}
+
+/// What the applier does: reads entry by entry what is committed.
+fn apply(group: &mut Group, index: Index) {
+    // The first entry was there before the start.
+    let first = group.applied_index().next().max(Index::new(2));
+    if first <= index {
+        if let Some(chunk) = group.whole_chunk(first, index) {
+            read(chunk.entries());
+        } else {
+            let entries = group.entries(first, index, usize::MAX).expect("still in memory");
+            read(entries.iter());
+        }
     }
-    append_to_batch(group, message, bytes, buffer);
-    buffer.split().freeze()
+    group.on_applied(index);
+}
+
+#[inline]
+fn read<'a>(entries: impl Iterator<Item = Entry<'a>>) {
+    for entry in entries {
+        black_box(entry.payload);
+    }
 }
 
 /// Commits the load's entries.
@@ -307,7 +484,7 @@ pub(crate) fn run(load: Load) -> Cost {
     let turns = load.entries_per_group() / load.batch;
     let target = |seated: &Seated| seated.group.last_index().plus(load.entries_per_group());
     let targets: Vec<Index> = world.seats.iter().map(target).collect();
-    world.messages = 0;
+    world.forget_messages();
     let meter = Meter::start();
     for _ in 0..turns {
         world.pass(TURN_NS);
@@ -315,7 +492,7 @@ pub(crate) fn run(load: Load) -> Cost {
     }
     // Until nothing is on its way: then the leaders have committed everything.
     world.settle();
-    let cost = meter.stop(load.committed(), world.messages);
+    let cost = meter.stop(load.committed(), world.messages());
     // Followers learn the last commit index when the leader next has news.
     for _ in 0..100 {
         world.pass(10_000_000);

@@ -47,9 +47,9 @@ impl Job {
         let mut world = ours::World::new(self.groups, self.members, false, vouched);
         world.elect();
         world.settle();
-        world.messages = 0;
+        world.forget_messages();
         let woken = world.idle(self.entries);
-        json!({ "rounds": self.entries, "woken": woken, "messages": world.messages })
+        json!({ "rounds": self.entries, "woken": woken, "messages": world.messages() })
     }
 
     /// Runs it as a process; what it prints.

@@ -128,6 +128,7 @@ impl Candidate {
     /// Its time counts from when the requests leave: a candidate that gave up
     /// on its own slow disk would owe that disk the next term as well. Until
     /// then only the stall limit ends it (rule 28).
+    #[inline(never)]
     pub(crate) fn next_deadline(&self, state: &State) -> Option<Time> {
         if self.announced { Some(self.repeat_at.min(self.ends_at)) } else { state.stall_at() }
     }

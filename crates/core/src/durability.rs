@@ -14,6 +14,7 @@
 use crate::ids::{Index, LogId, NodeId, Term, Ticket};
 use crate::mutants;
 use crate::output::HardState;
+use crate::output::outlet::PersistRare;
 use crate::snapshot::Compaction;
 use crate::time::Time;
 
@@ -81,10 +82,7 @@ struct Ends {
 /// What a drain has to hand out.
 pub(crate) struct Due {
     pub(crate) ticket: Ticket,
-    pub(crate) hard_state: Option<HardState>,
-    pub(crate) truncate_from: Option<Index>,
-    pub(crate) compact: Option<Compaction>,
-    pub(crate) refilled: bool,
+    pub(crate) rare: PersistRare,
     /// The first entry to hand out.
     pub(crate) first: Index,
 }
@@ -227,26 +225,49 @@ impl Durability {
         };
         let due = Due {
             ticket,
-            hard_state: changed.then_some(hard_state),
-            truncate_from,
-            compact,
-            refilled,
+            rare: PersistRare {
+                hard_state: changed.then_some(hard_state),
+                truncate_from,
+                compact,
+                refilled,
+            },
             first: self.handed.next(),
         };
+        self.push(Handed { ticket, hard_state: packed, last, position, at: now });
+        Some(due)
+    }
+
+    /// The same where entries, and nothing else, are due: ticket and first
+    /// entry. `None` when nothing is, or more.
+    #[inline]
+    pub(crate) fn hand_out_entries(
+        &mut self,
+        hard_state: HardState,
+        last: Index,
+        position: u64,
+        now: Time,
+    ) -> Option<(Ticket, Index)> {
+        let handed = self.outstanding.last().map_or(self.hard_state, |handed| handed.hard_state);
+        let packed = Packed::from(hard_state);
+        // Small enough to be part of its caller: a log with a snapshot goes the
+        // other way.
+        if self.ends.is_some() || packed != handed || last <= self.handed {
+            return None;
+        }
+        let (ticket, first) = (self.next, self.handed.next());
+        self.push(Handed { ticket, hard_state: packed, last, position, at: now });
+        Some((ticket, first))
+    }
+
+    #[inline]
+    fn push(&mut self, handed: Handed) {
         if self.outstanding.capacity() == 0 {
             // A group that only elects holds no more than this.
             self.outstanding.reserve_exact(1);
         }
-        self.outstanding.push(Handed {
-            ticket: due.ticket,
-            hard_state: packed,
-            last,
-            position,
-            at: now,
-        });
-        self.handed = last;
-        self.next = due.ticket.next();
-        Some(due)
+        self.handed = handed.last;
+        self.next = handed.ticket.next();
+        self.outstanding.push(handed);
     }
 
     /// Term and vote as of `ticket` are durable, whatever else is not. Returns
@@ -269,7 +290,24 @@ impl Durability {
     }
 
     /// Everything up to `ticket` is durable. Returns whether that was news.
+    #[inline]
     pub(crate) fn on_persisted(&mut self, ticket: Ticket) -> bool {
+        // Mostly one write is under way, and it has ended.
+        if let [handed] = self.outstanding.as_slice()
+            && handed.ticket <= ticket
+            && self.ends.as_ref().is_none_or(|ends| ends.handed.is_none())
+        {
+            self.hard_state = handed.hard_state;
+            self.index = self.index.max(handed.last);
+            self.position = self.position.max(handed.position);
+            self.outstanding.clear();
+            return true;
+        }
+        self.on_persisted_any(ticket)
+    }
+
+    #[inline(never)]
+    fn on_persisted_any(&mut self, ticket: Ticket) -> bool {
         let mut ended = 0;
         for handed in self.outstanding.iter().take_while(|handed| handed.ticket <= ticket) {
             self.hard_state = handed.hard_state;
@@ -309,7 +347,7 @@ mod tests {
         let old = durability.hand_out(hard(1), Index::new(5), 0, Time::ZERO).unwrap().ticket;
         durability.on_truncate(Index::new(3));
         let new = durability.hand_out(hard(2), Index::new(4), 0, Time::ZERO).unwrap();
-        assert_eq!(new.truncate_from, Some(Index::new(3)));
+        assert_eq!(new.rare.truncate_from, Some(Index::new(3)));
         assert_eq!(new.first, Index::new(3));
         durability.on_persisted(old);
         assert_eq!(durability.index(), Index::new(2));
@@ -326,6 +364,9 @@ mod tests {
         assert_eq!((durability.index(), durability.hard_state()), (Index::new(2), hard(3)));
         assert!(!durability.on_persisted(second));
         assert!(!durability.on_persisted(Ticket::new(1)));
+        durability.hand_out(hard(3), Index::new(3), 0, Time::ZERO).unwrap();
+        assert!(!durability.on_persisted(second), "a later one is still under way");
+        assert_eq!(durability.index(), Index::new(2));
     }
 
     #[test]
@@ -355,7 +396,7 @@ mod tests {
         let vote = durability.hand_out(hard(2), Index::new(9), 0, Time::ZERO).unwrap().ticket;
         durability.on_compact(Compaction { base: last, snapshot: Some(last) });
         let due = durability.hand_out(hard(2), Index::new(9), 0, Time::ZERO).unwrap();
-        assert_eq!(due.compact.unwrap().snapshot, Some(last));
+        assert_eq!(due.rare.compact.unwrap().snapshot, Some(last));
         durability.on_persisted(vote);
         assert_eq!((durability.index(), durability.snapshot()), (Index::new(9), LogId::default()));
         durability.on_persisted(due.ticket);

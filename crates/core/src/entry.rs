@@ -270,9 +270,52 @@ impl Chunk {
     ///
     /// # Errors
     /// [`EntryError`] names the first entry that is not what it should be.
+    #[inline]
     pub fn decode(seal: Seal, first: LogId, len: u32, bytes: Bytes) -> Result<Self, EntryError> {
-        let ChunkRef { marks, .. } = ChunkRef::decode(seal, first, len, &bytes)?;
+        let marks = Self::check(seal, first, len, &bytes)?;
         Ok(Self { first: first.index, term: first.term, marks, bytes })
+    }
+
+    /// Whether bytes are the entries they claim to be; what a log must know of
+    /// them.
+    #[inline(never)]
+    fn check(seal: Seal, first: LogId, len: u32, bytes: &[u8]) -> Result<Marks, EntryError> {
+        let LogId { term, index } = first;
+        let in_limits = len > 0
+            && usize::try_from(len).is_ok_and(|len| len <= CHUNK_LEN_MAX)
+            && index > Index::ZERO
+            && !index.is_exhausted()
+            && !term.is_exhausted();
+        if !in_limits {
+            return Err(EntryError::Limits { index });
+        }
+        if len > 1 {
+            return Self::check_many(seal, first, len, bytes);
+        }
+        let (header, rest) = verify_entry(seal, first, bytes)?;
+        if !rest.is_empty() {
+            return Err(EntryError::Length { index });
+        }
+        let mut marks = Marks::default();
+        marks.add(header.kind, header.log_time_ms);
+        Ok(marks)
+    }
+
+    #[inline(never)]
+    fn check_many(seal: Seal, first: LogId, len: u32, bytes: &[u8]) -> Result<Marks, EntryError> {
+        let mut at = first;
+        let mut rest = bytes;
+        let mut marks = Marks::default();
+        for _ in 0..len {
+            let header;
+            (header, rest) = verify_entry(seal, at, rest)?;
+            marks.add(header.kind, header.log_time_ms);
+            at.index = at.index.next();
+        }
+        if !rest.is_empty() {
+            return Err(EntryError::Length { index: at.index.previous() });
+        }
+        Ok(marks)
     }
 
     /// The first entry's index.

@@ -17,12 +17,14 @@
 
 use std::mem;
 
-use crate::entry::Chunk;
+use crate::entry::{Chunk, Entries};
 use crate::ids::{Index, LogId, NodeId, Round, Run, Sender};
 use crate::liveness::Liveness;
 use crate::message::{Ack, AckOutcome, Append, Body};
 use crate::mutants;
 use crate::output::Event;
+use crate::output::outlet::Outlet;
+use crate::reads::Reads;
 use crate::state::State;
 use crate::time::{Pace, Time};
 
@@ -70,7 +72,8 @@ impl Follower {
     }
 
     /// Whether the detector's word stands in for group messages.
-    fn is_vouched_for(&self, state: &State) -> bool {
+    #[inline]
+    pub(crate) fn is_vouched_for(&self, state: &State) -> bool {
         !self.is_doubted
             && self.leader.is_some_and(|leader| {
                 state.liveness_of(leader) == Liveness::Alive { run: self.leader_run }
@@ -100,6 +103,16 @@ impl Follower {
         let campaign = state.is_electable().then(|| self.campaign_at(state));
         let probe = self.probes(state).then_some(self.probe_at);
         [campaign, probe].into_iter().flatten().min()
+    }
+
+    /// The same, where reads may wait for the leader's answer.
+    #[inline(never)]
+    pub(crate) fn next_deadline_with(&self, state: &State, reads: &Reads) -> Option<Time> {
+        let own = self.next_deadline(state);
+        if reads.len() == 0 || self.leader.is_none() {
+            return own;
+        }
+        [own, reads.next_deadline(state)].into_iter().flatten().min()
     }
 
     /// Returns whether it is time to campaign.
@@ -158,7 +171,19 @@ impl Follower {
 
     /// The leader spoke as leader of the current term.
     #[inline]
-    pub(crate) fn hear(&mut self, state: &mut State, from: Sender) {
+    pub(crate) fn hear(&mut self, state: &mut State, from: &Sender) {
+        // Whoever is followed is not known to run anew: such news end that.
+        if self.leader != Some(from.node) || self.leader_run != from.run {
+            self.hear_another(state, *from);
+            return;
+        }
+        self.since = state.time();
+        self.is_doubted = false;
+    }
+
+    /// Somebody else speaks as leader, or its process in another run.
+    #[inline(never)]
+    fn hear_another(&mut self, state: &mut State, from: Sender) {
         let known = state.liveness_of(from.node);
         if matches!(known, Liveness::Alive { run } if run > from.run) {
             // Late words of a process that is gone.
@@ -243,17 +268,14 @@ impl Follower {
 
     /// An append of the current term. Entries that match are kept, entries
     /// that conflict are replaced (§3.5).
-    pub(crate) fn on_append(&mut self, state: &mut State, from: Sender, append: &mut Append) {
+    pub(crate) fn on_append(&mut self, state: &mut State, from: &Sender, append: &mut Append) {
         self.hear(state, from);
         state.promise();
         self.round = self.round.max(append.round);
         self.configuration = self.configuration.max(append.configuration);
-        let reaches = append.previous.index <= state.log.last().index;
-        let meets = state.log.meets(append.previous) || (reaches && mutants::is_active(17));
-        if !meets {
-            let hint = state.log.meeting_point(append.previous);
-            self.reject = Some(Box::new((append.previous.index, hint)));
-            state.counters.rejects += 1;
+        // Mostly it goes on where the log ends.
+        if append.previous != state.log.last() && !meets(state, append.previous) {
+            self.refuse(state, append.previous);
             return;
         }
         if !may_hold(state, append) {
@@ -262,12 +284,21 @@ impl Follower {
             return;
         }
         let is_heartbeat = append.entries.is_empty();
-        let mut proven = append.entries.last().map_or(append.previous.index, |last| last.index);
+        let mut proven = append.previous.index;
+        let is_taken = match append.entries.take_one() {
+            Some(chunk) => {
+                proven = chunk.last();
+                accept(state, chunk, self.verified)
+            }
+            None => {
+                proven = append.entries.last().map_or(proven, |last| last.index);
+                accept_any(state, mem::take(&mut append.entries), self.verified)
+            }
+        };
         if mutants::is_active(28) && is_heartbeat {
             proven = state.log.last().index;
         }
-        let entries = mem::take(&mut append.entries);
-        if !entries.hand_to(|chunk| accept(state, chunk, self.verified)) {
+        if !is_taken {
             state.counters.impossible += 1;
             return;
         }
@@ -282,20 +313,30 @@ impl Follower {
             commit = append.commit.min(self.verified);
         }
         let before = state.commit;
-        state.commit_to(commit);
-        let configured = state.log.configuration().0;
-        if before < configured && configured <= state.commit {
-            self.on_configuration_committed(state);
+        if commit != before {
+            state.commit_to(commit);
+            let configured = state.log.configuration().0;
+            if before < configured && configured <= state.commit {
+                self.on_configuration_committed(state);
+            }
         }
         // Reads wait for the round, not for the disk: answer a new one at once.
         let at_once = is_heartbeat || self.round > self.acked_round;
         self.ack = if at_once { AckDue::Now } else { AckDue::WhenDurable.max(self.ack) };
     }
 
+    /// What stands before an append is not what the log has there.
+    #[cold]
+    fn refuse(&mut self, state: &mut State, previous: LogId) {
+        let hint = state.log.meeting_point(previous);
+        self.reject = Some(Box::new((previous.index, hint)));
+        state.counters.rejects += 1;
+    }
+
     /// An append of the current term for which the driver has no room: it is heard,
     /// and answered with what is here.
     #[cold]
-    pub(crate) fn refuse_append(&mut self, state: &mut State, from: Sender, append: &Append) {
+    pub(crate) fn refuse_append(&mut self, state: &mut State, from: &Sender, append: &Append) {
         self.hear(state, from);
         self.round = self.round.max(append.round);
         self.configuration = self.configuration.max(append.configuration);
@@ -319,14 +360,15 @@ impl Follower {
     }
 
     /// Sends what is owed to the leader.
-    pub(crate) fn flush(&mut self, state: &mut State) {
+    pub(crate) fn flush(&mut self, state: &State, outlet: &mut impl Outlet) {
+        if self.ack == AckDue::Never && self.reject.is_none() && !mutants::is_active(21) {
+            return;
+        }
         let Some(leader) = self.leader.filter(|_| state.is_term_durable()) else {
             return;
         };
-        if let Some((previous, hint)) = self.reject.take().map(|reject| *reject) {
-            let held = state.refill().map_or(Index::ZERO, |refill| refill.until());
-            let outcome = AckOutcome::Rejects { previous, hint, held };
-            self.send_ack(state, leader, outcome);
+        if self.reject.is_some() {
+            self.send_reject(state, leader, outlet);
         }
         let mut durable = state.durability.index().min(self.verified);
         if mutants::is_active(20) {
@@ -346,13 +388,29 @@ impl Follower {
         };
         if due {
             let outcome = AckOutcome::Matches { verified: self.verified, durable, is_short: false };
-            self.send_ack(state, leader, outcome);
+            self.send_ack(state, leader, outcome, outlet);
             let complete = durable == self.verified;
             self.ack = if complete { AckDue::Never } else { AckDue::WhenDurable };
         }
     }
 
-    fn send_ack(&mut self, state: &mut State, leader: NodeId, outcome: AckOutcome) {
+    #[cold]
+    fn send_reject(&mut self, state: &State, leader: NodeId, outlet: &mut impl Outlet) {
+        if let Some((previous, hint)) = self.reject.take().map(|reject| *reject) {
+            let held = state.refill().map_or(Index::ZERO, |refill| refill.until());
+            let outcome = AckOutcome::Rejects { previous, hint, held };
+            self.send_ack(state, leader, outcome, outlet);
+        }
+    }
+
+    #[inline]
+    fn send_ack(
+        &mut self,
+        state: &State,
+        leader: NodeId,
+        outcome: AckOutcome,
+        outlet: &mut impl Outlet,
+    ) {
         self.acked_round = self.round;
         let ack = Ack {
             round: self.round,
@@ -362,8 +420,15 @@ impl Follower {
             wall: state.now.wall,
             outcome,
         };
-        state.send(leader, Body::Ack(ack));
+        outlet.ack(state.head(leader), &ack);
     }
+}
+
+/// Whether an append may follow `previous`.
+#[inline(never)]
+fn meets(state: &State, previous: LogId) -> bool {
+    let reaches = previous.index <= state.log.last().index;
+    state.log.meets(previous) || (reaches && mutants::is_active(17))
 }
 
 impl AckDue {
@@ -379,6 +444,12 @@ fn may_hold(state: &State, append: &Append) -> bool {
     append.entries.is_empty() || state.log.has_room_behind(state.durability.index(), 0, limit)
 }
 
+/// Takes several chunks, or none. Returns false as [`accept`] does.
+#[inline(never)]
+fn accept_any(state: &mut State, entries: Entries, verified: Index) -> bool {
+    entries.is_empty() || entries.hand_to(|chunk| accept(state, chunk, verified))
+}
+
 /// Takes a chunk that follows what the log has. Returns false when it
 /// contradicts what is committed, or what the same leader said before, or when
 /// its configuration cannot be read.
@@ -391,6 +462,7 @@ fn accept(state: &mut State, chunk: Chunk, verified: Index) -> bool {
 }
 
 /// Takes of a chunk what the log does not have, and what it has otherwise.
+#[inline(never)]
 fn accept_overlapping(state: &mut State, chunk: &Chunk, verified: Index) -> bool {
     let conflict = state.log.conflict(chunk);
     if conflict.is_some_and(|index| index <= state.commit.max(verified)) {
@@ -409,6 +481,7 @@ fn accept_overlapping(state: &mut State, chunk: &Chunk, verified: Index) -> bool
     news.is_none_or(|news| append(state, news))
 }
 
+#[inline]
 fn append(state: &mut State, news: Chunk) -> bool {
     state.pace = Pace::of(news.log_time_ms(), state.time());
     match state.log.append(news) {

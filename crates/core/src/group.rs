@@ -19,6 +19,7 @@
 //! `leader.rs`, `votes.rs`, `reads.rs`).
 
 use std::cmp::Reverse;
+use std::mem;
 use std::rc::Rc;
 
 use crate::candidate::{Candidate, Tally};
@@ -37,6 +38,7 @@ use crate::membership::Configuration;
 use crate::message::VoteKind;
 use crate::mutants;
 use crate::options::Settings;
+use crate::output::outlet::{Kept, Outlet};
 use crate::output::{Effects, Event, FetchId, HardState, Output, Role};
 use crate::reads::Reads;
 use crate::refill::Refill;
@@ -358,32 +360,39 @@ impl Group {
     /// Moves everything due into `out`. Steady replication allocates nothing here.
     pub fn drain(&mut self, out: &mut Output) {
         out.clear();
-        self.state.effects.borrow(out);
-        if !self.is_halted() {
-            match &mut self.role {
-                RoleState::Follower(follower) => {
-                    // Nobody would answer one who holds no seat.
-                    if self.state.is_dismissed && self.reads.len() > 0 {
-                        let refused = self.reads.take();
-                        self.state.effects.rare().reads_refused.extend(refused);
-                    }
-                    let leader = follower.leader;
-                    if leader.is_some_and(|leader| self.reads.flush(&mut self.state, leader)) {
-                        follower.doubt(&self.state);
-                    }
-                    follower.flush(&mut self.state);
+        let mut kept = Kept { persist: None, messages: mem::take(&mut out.messages) };
+        self.drain_into(out, &mut kept);
+        (out.persist, out.messages) = (kept.persist, kept.messages);
+    }
+
+    /// The same, for who encodes and writes at once: messages and what is to be
+    /// persisted go to `outlet`, the rest to `out`. What a former drain left in
+    /// `out` stays there, its committed index apart.
+    pub fn drain_into(&mut self, out: &mut Output, outlet: &mut impl Outlet) {
+        self.state.effects.send_off(outlet);
+        match &mut self.role {
+            RoleState::Follower(follower) => {
+                if self.reads.len() > 0 {
+                    ask_reads(&mut self.state, &mut self.reads, follower);
+                    self.state.effects.send_off(outlet);
                 }
-                RoleState::Leader(leader) => {
-                    leader.flush(&mut self.state);
-                    if leader.is_retired {
-                        self.retire();
-                    }
-                }
-                RoleState::Candidate(_) | RoleState::Halted => {}
+                follower.flush(&self.state, outlet);
             }
-            self.state.hand_out(out);
+            RoleState::Leader(leader) => {
+                leader.flush(&mut self.state, outlet);
+                if leader.is_retired {
+                    self.retire();
+                }
+                self.state.effects.send_off(outlet);
+            }
+            RoleState::Candidate(_) => {}
+            RoleState::Halted => {
+                out.add(&mut self.state.effects);
+                return;
+            }
         }
-        self.state.effects.hand_over(out);
+        self.state.hand_out(outlet);
+        out.add(&mut self.state.effects);
     }
 
     /// The log's time by this leader's clock: what a command proposed at `now`
@@ -402,14 +411,13 @@ impl Group {
     pub fn next_deadline(&self) -> Option<Time> {
         match &self.role {
             RoleState::Follower(follower) => {
-                let own = follower.next_deadline(&self.state);
-                if self.reads.len() == 0 || follower.leader.is_none() {
-                    return own;
+                if self.reads.is_idle() && follower.is_vouched_for(&self.state) {
+                    return None;
                 }
-                [own, self.reads.next_deadline(&self.state)].into_iter().flatten().min()
+                follower.next_deadline_with(&self.state, &self.reads)
             }
-            RoleState::Candidate(candidate) => candidate.next_deadline(&self.state),
             RoleState::Leader(leader) => leader.next_deadline(&self.state),
+            RoleState::Candidate(candidate) => candidate.next_deadline(&self.state),
             RoleState::Halted => None,
         }
     }
@@ -489,6 +497,7 @@ impl Group {
         self.state.event(Event::Office { role, term, leader });
     }
 
+    #[inline(never)]
     fn evict(&mut self, keep_bytes: usize) {
         let state = &mut self.state;
         let mut until = state.durability.index().min(state.applied);
@@ -496,6 +505,19 @@ impl Group {
             until = until.min(leader.live_matched(state));
         }
         state.log.evict(until, keep_bytes);
+    }
+}
+
+/// Asks the leader for what callers of a follower wait for.
+#[cold]
+fn ask_reads(state: &mut State, reads: &mut Reads, follower: &mut Follower) {
+    // Nobody would answer one who holds no seat.
+    if state.is_dismissed {
+        let refused = reads.take();
+        state.effects.rare().reads_refused.extend(refused);
+    }
+    if follower.leader.is_some_and(|leader| reads.flush(state, leader)) {
+        follower.doubt(state);
     }
 }
 

@@ -33,6 +33,7 @@ use crate::liveness::Liveness;
 use crate::message::{Ack, AckOutcome, Body, Forward, ForwardOutcome, ForwardReply, Shortage};
 use crate::mutants;
 use crate::output::FetchId;
+use crate::output::outlet::Outlet;
 use crate::quorum;
 use crate::state::State;
 use crate::time::{Now, Time, WallMs};
@@ -269,7 +270,7 @@ impl Leader {
         }
     }
 
-    pub(crate) fn on_ack(&mut self, state: &mut State, from: Sender, ack: &Ack) {
+    pub(crate) fn on_ack(&mut self, state: &mut State, from: &Sender, ack: &Ack) {
         let round = self.reads.round();
         let Some(peer) = self.peer_mut(from.node).filter(|p| p.incarnation == from.incarnation)
         else {
@@ -387,6 +388,7 @@ impl Leader {
         })
     }
 
+    #[inline(never)]
     pub(crate) fn next_deadline(&self, state: &State) -> Option<Time> {
         let round = self.reads.round();
         let mut next = state.stall_at().unwrap_or(Time::MAX);
@@ -414,7 +416,7 @@ impl Leader {
     }
 
     /// Sends what all inputs since the last drain made due.
-    pub(crate) fn flush(&mut self, state: &mut State) {
+    pub(crate) fn flush(&mut self, state: &mut State, outlet: &mut impl Outlet) {
         while self.is_commit_due || self.is_changing {
             if std::mem::take(&mut self.is_commit_due) {
                 self.advance_commit(state);
@@ -427,11 +429,20 @@ impl Leader {
                 break;
             }
         }
-        self.read_under_lease(state);
-        self.begin_round(state);
+        if !self.reads.is_quiet() || state.settings.lease_ns.is_some() {
+            self.read_under_lease(state);
+            self.begin_round(state);
+        }
+        assert!(state.is_term_durable(), "leads a term that a crash would undo");
+        // What was said so far is said first.
+        state.effects.send_off(outlet);
         let circular = self.circular(state);
+        let mut sent = 0;
         for peer in &mut self.peers {
-            peer.flush(state, circular, &mut self.fetches);
+            sent += peer.flush(state, circular, &mut self.fetches, outlet);
+        }
+        if sent > 0 {
+            state.counters.appends_sent += sent;
         }
         let may_serve = state.commit >= self.noop || mutants::is_active(58);
         if may_serve && !self.reads.is_empty() {

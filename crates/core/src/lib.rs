@@ -81,6 +81,7 @@ pub use message::{
     VoteKind, VoteReply, VoteRequest,
 };
 pub use options::{LeaseOptions, Options, OptionsError, Settings};
+pub use output::outlet::{AppendRef, Head, Outlet, PersistRare, PersistRef};
 pub use output::{
     Envelope, Event, Fetch, FetchId, HardState, Output, Persist, ReadReady, Role, TransferFailure,
 };

@@ -181,13 +181,13 @@ impl Log {
     /// # Errors
     /// The index of a configuration entry that cannot be read; nothing was
     /// appended then.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append(&mut self, chunk: Chunk) -> Result<bool, Index> {
         assert!(chunk.first() == self.last.index.next(), "a gap in the log");
         assert!(chunk.term() >= self.last.term, "terms fall along the log");
         let configured = chunk.has_configuration();
         if configured {
-            self.configurations.extend(configurations_of(&chunk)?);
+            self.note_configurations(&chunk)?;
         }
         if chunk.term() > self.last.term || self.runs.is_empty() {
             self.begin_run(LogId { term: chunk.term(), index: chunk.first() });
@@ -196,12 +196,27 @@ impl Log {
         self.last_log_time_ms = self.last_log_time_ms.max(chunk.log_time_ms());
         let begin = self.end;
         self.end += length(&chunk);
-        if self.slots.capacity() == 0 {
-            // A group that only elects holds no more than this.
-            self.slots.reserve_exact(1);
+        if self.slots.len() == self.slots.capacity() {
+            self.make_room();
         }
         self.slots.push_back(Slot { chunk, begin });
         Ok(configured)
+    }
+
+    #[cold]
+    fn note_configurations(&mut self, chunk: &Chunk) -> Result<(), Index> {
+        self.configurations.extend(configurations_of(chunk)?);
+        Ok(())
+    }
+
+    #[cold]
+    fn make_room(&mut self) {
+        if self.slots.capacity() == 0 {
+            // A group that only elects holds no more than this.
+            self.slots.reserve_exact(1);
+        } else {
+            self.slots.reserve(1);
+        }
     }
 
     #[cold]
@@ -310,21 +325,30 @@ impl Log {
     /// first is not in memory.
     #[inline]
     pub(crate) fn slice(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
-        // Mostly one chunk is wanted, all of it, and often the newest.
-        match self.slots.back() {
-            Some(newest) if newest.chunk.is_all_of(first, last, bytes_max) => {
-                Some(newest.chunk.clone().into())
-            }
-            _ => self.slice_older(first, last, bytes_max),
+        match self.whole_chunk(first, last, bytes_max) {
+            Some(chunk) => Some(chunk.clone().into()),
+            None => self.slice_any(first, last, bytes_max),
         }
     }
 
-    #[inline(never)]
-    fn slice_older(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
-        let is_wanted = |slot: &&Slot| slot.chunk.is_all_of(first, last, bytes_max);
-        if let Some(recent) = self.recent().find(is_wanted) {
-            return Some(recent.chunk.clone().into());
+    /// The chunk that is exactly the entries from `first` to `last`, if they are
+    /// one and came lately: mostly that is what is wanted, and often the newest.
+    #[inline]
+    pub(crate) fn whole_chunk(
+        &self,
+        first: Index,
+        last: Index,
+        bytes_max: usize,
+    ) -> Option<&Chunk> {
+        match self.slots.back() {
+            Some(newest) if newest.chunk.first() == first => Some(&newest.chunk),
+            _ => self.recent().map(|slot| &slot.chunk).find(|chunk| chunk.first() <= first),
         }
+        .filter(|chunk| chunk.is_all_of(first, last, bytes_max))
+    }
+
+    #[inline(never)]
+    fn slice_any(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
         if first < self.memory_first() || first > last || last > self.last.index {
             return None;
         }

@@ -8,6 +8,8 @@
 //!   here yet (rules 6, 7).
 //! - Steady replication allocates nothing here: a drain fills the caller's
 //!   vectors, which keep their capacity. A member at rest holds none.
+//!
+//! Who encodes or writes at once borrows instead (`output/outlet.rs`).
 
 use std::mem;
 
@@ -15,6 +17,7 @@ use crate::checkpoint::Diverged;
 use crate::entry::Entries;
 use crate::ids::{Index, LogId, NodeId, ReadId, Term, Ticket};
 use crate::message::Message;
+use crate::output::outlet::Outlet;
 use crate::snapshot::Compaction;
 
 /// What one or more inputs made due. The caller's: every group fills the same.
@@ -65,6 +68,26 @@ impl Output {
         events.clear();
     }
 
+    /// Takes over what a drain has besides messages and what is to be persisted.
+    #[inline]
+    pub(crate) fn add(&mut self, effects: &mut Effects) {
+        let committed = mem::take(&mut effects.committed);
+        self.committed = (committed > Index::ZERO).then_some(committed);
+        if let Some(rare) = effects.rare.take() {
+            self.add_rare(*rare);
+        }
+    }
+
+    #[cold]
+    fn add_rare(&mut self, mut rare: Rare) {
+        self.reads.append(&mut rare.reads);
+        self.reads_refused.append(&mut rare.reads_refused);
+        self.fetches.append(&mut rare.fetches);
+        self.snapshots.append(&mut rare.snapshots);
+        self.install = rare.install.or(self.install);
+        self.events.append(&mut rare.events);
+    }
+
     /// Whether nothing is due.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -112,27 +135,19 @@ impl Effects {
         self.rare.take().map(|rare| *rare).unwrap_or_default()
     }
 
-    /// Goes on in the messages of `out`, which are none yet.
-    pub(crate) fn borrow(&mut self, out: &mut Output) {
-        mem::swap(&mut out.messages, &mut self.messages);
-        if !out.messages.is_empty() {
-            self.messages.append(&mut out.messages);
-            out.messages = Vec::new();
+    /// Hands over the messages so far, in their order.
+    #[inline]
+    pub(crate) fn send_off(&mut self, outlet: &mut impl Outlet) {
+        if !self.messages.is_empty() {
+            self.send_off_all(outlet);
         }
     }
 
-    /// Hands over all that is due, and its own memory with it.
-    pub(crate) fn hand_over(&mut self, out: &mut Output) {
-        mem::swap(&mut out.messages, &mut self.messages);
-        let committed = mem::take(&mut self.committed);
-        out.committed = (committed > Index::ZERO).then_some(committed);
-        if let Some(mut rare) = self.rare.take() {
-            out.reads.append(&mut rare.reads);
-            out.reads_refused.append(&mut rare.reads_refused);
-            out.fetches.append(&mut rare.fetches);
-            out.snapshots.append(&mut rare.snapshots);
-            out.install = rare.install;
-            out.events.append(&mut rare.events);
+    #[cold]
+    fn send_off_all(&mut self, outlet: &mut impl Outlet) {
+        // A member at rest holds no room for messages.
+        for envelope in mem::take(&mut self.messages) {
+            outlet.other(envelope);
         }
     }
 }
@@ -267,3 +282,5 @@ pub enum Event {
         is_short: bool,
     },
 }
+
+pub(crate) mod outlet;

@@ -15,6 +15,7 @@ use crate::membership::{Configuration, MEMBERS_MAX, Member, Role};
 use crate::mutants;
 
 /// The highest value that a majority of each active set has reached.
+#[inline]
 pub(crate) fn reached<T: Copy + Ord + Default>(
     configuration: &Configuration,
     value: impl Fn(&Member) -> T,
@@ -33,6 +34,7 @@ pub(crate) fn is_lost(configuration: &Configuration, refused: impl Fn(&Member) -
     !reached(configuration, |member| !refused(member))
 }
 
+#[inline]
 fn majority<T: Copy + Ord + Default>(set: &[Member], value: impl Fn(&Member) -> T) -> T {
     if let [a, b, c] = set
         && !(mutants::is_active(7) || mutants::is_active(33))
@@ -42,6 +44,11 @@ fn majority<T: Copy + Ord + Default>(set: &[Member], value: impl Fn(&Member) -> 
         let (a, b, c) = (value(a), value(b), value(c));
         return a.max(b).min(a.min(b).max(c));
     }
+    majority_of_any(set, value)
+}
+
+#[inline(never)]
+fn majority_of_any<T: Copy + Ord + Default>(set: &[Member], value: impl Fn(&Member) -> T) -> T {
     let voters = set.iter().filter(|member| member.role == Role::Voter);
     let mut values = [T::default(); MEMBERS_MAX];
     let mut len = 0;

@@ -37,6 +37,12 @@ impl Reads {
         self.0.as_ref().map_or(0, |open| open.waiting.len() + open.asked.len())
     }
 
+    /// Whether there never was any.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.is_none()
+    }
+
     pub(crate) fn push(&mut self, read: ReadId) {
         self.0.get_or_insert_default().waiting.push(read);
     }

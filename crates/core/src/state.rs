@@ -15,14 +15,17 @@ use std::rc::Rc;
 use crate::counters::Counts;
 use crate::durability::Durability;
 use crate::entry::{Entries, Seal};
-use crate::ids::{Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Sender, Term};
+use crate::ids::{
+    Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Sender, Term, Ticket,
+};
 use crate::liveness::{Liveness, Told};
 use crate::log::Log;
 use crate::membership::{Configuration, Member, Role};
 use crate::message::{Body, Message};
 use crate::mutants;
 use crate::options::Settings;
-use crate::output::{Effects, Envelope, Event, HardState, Output, Persist};
+use crate::output::outlet::{Head, Outlet, PersistRare, PersistRef, one};
+use crate::output::{Effects, Envelope, Event, HardState};
 use crate::refill::Refill;
 use crate::rng::Rng;
 use crate::seldom::{GivenWay, Seldom};
@@ -167,6 +170,7 @@ impl State {
 
     /// Whether a sender holds a seat, under the incarnation that the seat
     /// names (rule 3).
+    #[inline]
     pub(crate) fn is_member(&self, sender: Sender) -> bool {
         let seat = self.configuration().find(sender.node);
         seat.is_some_and(|member| member.incarnation == sender.incarnation)
@@ -244,6 +248,12 @@ impl State {
         }
     }
 
+    /// What stands above a message of the current term.
+    #[inline]
+    pub(crate) fn head(&self, to: NodeId) -> Head {
+        Head { to, generation: self.seat.generation, term: self.term }
+    }
+
     /// Sends a message of any term: for pre-votes, which promise nothing.
     pub(crate) fn send_in(&mut self, term: Term, to: NodeId, body: Body) {
         let message = Message { generation: self.seat.generation, term, body };
@@ -275,34 +285,59 @@ impl State {
         HardState { term: self.term, vote: self.vote }
     }
 
-    /// Puts what must become durable into `out`.
-    pub(crate) fn hand_out(&mut self, out: &mut Output) {
+    /// Hands out what must become durable.
+    #[inline]
+    pub(crate) fn hand_out(&mut self, outlet: &mut impl Outlet) {
+        let last = self.log.last().index;
+        let (hard_state, now) = (self.hard_state(), self.time());
+        let Some((ticket, first)) =
+            self.durability.hand_out_entries(hard_state, last, self.position, now)
+        else {
+            self.hand_out_any(outlet);
+            return;
+        };
+        match self.log.whole_chunk(first, last, usize::MAX) {
+            Some(chunk) if !mutants::is_active(29) => {
+                outlet.persist(PersistRef { ticket, rare: None, chunks: one(chunk) })
+            }
+            _ => self.hand_out_from(ticket, first, None, outlet),
+        }
+    }
+
+    /// The same, where more than entries may be due.
+    #[inline(never)]
+    fn hand_out_any(&mut self, outlet: &mut impl Outlet) {
         let last = self.log.last().index;
         let (hard_state, now) = (self.hard_state(), self.time());
         let Some(due) = self.durability.hand_out(hard_state, last, self.position, now) else {
             return;
         };
-        let mut entries = if due.first > last {
+        let mut rare = due.rare;
+        if mutants::is_active(1) {
+            rare.hard_state = rare.hard_state.map(|state| HardState { vote: None, ..state });
+        }
+        self.hand_out_from(due.ticket, due.first, Some(&rare), outlet);
+    }
+
+    #[inline(never)]
+    fn hand_out_from(
+        &self,
+        ticket: Ticket,
+        first: Index,
+        rare: Option<&PersistRare>,
+        outlet: &mut impl Outlet,
+    ) {
+        let last = self.log.last().index;
+        let mut entries = if first > last {
             Entries::none()
         } else {
-            let unsaved = self.log.slice(due.first, last, usize::MAX);
+            let unsaved = self.log.slice(first, last, usize::MAX);
             unsaved.expect("entries stay in memory until they are durable")
         };
         if mutants::is_active(29) && entries.len() > 1 {
             entries.truncate(last);
         }
-        let mut hard_state = due.hard_state;
-        if mutants::is_active(1) {
-            hard_state = hard_state.map(|state| HardState { vote: None, ..state });
-        }
-        out.persist = Some(Persist {
-            ticket: due.ticket,
-            hard_state,
-            truncate_from: due.truncate_from,
-            compact: due.compact,
-            entries,
-            refilled: due.refilled,
-        });
+        outlet.persist(PersistRef { ticket, rare, chunks: entries.as_slice() });
     }
 
     /// How long a follower waits before it campaigns: an election timeout, and

@@ -13,12 +13,12 @@
 use std::rc::Rc;
 
 use raftlet_core::{
-    Ack, AckOutcome, Append, Arena, Body, Change, Checkpoint, Chunk, Configuration, Entries,
-    EntryKind, Forward, ForwardOutcome, ForwardReply, Generation, Group, GroupId, HardState,
-    Incarnation, Index, Liveness, LogId, Member, MemberRole, Membership, Message, NewEntry, NodeId,
-    Now, Options, Output, PRIORITY_DEFAULT, ReadId, Restored, Round, Run, Seal, Seat, Sender,
-    Settings, Snapshot, SnapshotAck, SnapshotOutcome, SnapshotPart, Term, Time, VoteKind,
-    VoteReply, VoteRequest, WallMs, genesis,
+    Ack, AckOutcome, Append, AppendRef, Arena, Body, Change, Checkpoint, Chunk, Configuration,
+    Entries, EntryKind, Envelope, Forward, ForwardOutcome, ForwardReply, Generation, Group,
+    GroupId, HardState, Head, Incarnation, Index, Liveness, LogId, Member, MemberRole, Membership,
+    Message, NewEntry, NodeId, Now, Options, Outlet, Output, PRIORITY_DEFAULT, Persist, PersistRef,
+    ReadId, Restored, Round, Run, Seal, Seat, Sender, Settings, Snapshot, SnapshotAck,
+    SnapshotOutcome, SnapshotPart, Term, Time, VoteKind, VoteReply, VoteRequest, WallMs, genesis,
 };
 
 const GROUP: GroupId = GroupId::new(1);
@@ -297,6 +297,155 @@ fn no_message_from_anybody_in_any_state_brings_a_member_down() {
         }
     }
     assert!(delivered > 50_000 && led > 1_000, "the messages reached nothing: {delivered}, {led}");
+}
+
+/// Keeps what it is lent.
+#[derive(Default)]
+struct Lent {
+    persist: Option<Persist>,
+    messages: Vec<Envelope>,
+}
+
+impl Lent {
+    fn keep(&mut self, Head { to, generation, term }: Head, body: Body) {
+        self.messages.push(Envelope { to, message: Message { generation, term, body } });
+    }
+}
+
+impl Outlet for Lent {
+    fn persist(&mut self, persist: PersistRef<'_>) {
+        assert!(self.persist.is_none(), "twice in a drain");
+        self.persist = Some(persist.to_owned());
+    }
+
+    fn append(&mut self, head: Head, append: AppendRef<'_>) {
+        self.keep(head, Body::Append(append.to_owned()));
+    }
+
+    fn ack(&mut self, head: Head, ack: &Ack) {
+        self.keep(head, Body::Ack(ack.clone()));
+    }
+
+    fn other(&mut self, envelope: Envelope) {
+        self.messages.push(envelope);
+    }
+}
+
+/// Two members that are told the same.
+struct Twins {
+    owning: Group,
+    lending: Group,
+    arenas: [Arena; 2],
+    /// Appends and acks that they sent.
+    sent: [u64; 2],
+}
+
+impl Twins {
+    fn random_input(&mut self, now: Now, random: &mut Random) {
+        let Self { owning, lending, arenas: [arena, other_arena], .. } = self;
+        match random.below(12) {
+            0 => {
+                owning.on_deadline(now);
+                lending.on_deadline(now);
+            }
+            1 => {
+                let (node, run) = (random.node(), Run::new(random.below(3)));
+                owning.on_liveness(now, node, Liveness::Alive { run });
+                lending.on_liveness(now, node, Liveness::Alive { run });
+            }
+            2 => {
+                let mine = owning.propose(now, arena, [&b"y"[..]].into_iter());
+                let its = lending.propose(now, other_arena, [&b"y"[..]].into_iter());
+                assert_eq!(mine, its);
+            }
+            3 => {
+                let read = ReadId::new(random.below(9));
+                assert_eq!(owning.read(now, read), lending.read(now, read));
+            }
+            _ => {
+                let node = random.node();
+                let incarnation = Incarnation(u128::from(node.get() + random.below(9) / 8));
+                let sender = Sender { node, incarnation, run: Run::new(random.below(3)) };
+                let generation = Generation::new(1 + random.below(16) / 15);
+                let term = if random.flip() { owning.term() } else { Term::new(random.number()) };
+                self.step(now, sender, &Message { generation, term, body: random.body() });
+            }
+        }
+    }
+
+    fn step(&mut self, now: Now, sender: Sender, message: &Message) {
+        let Self { owning, lending, arenas: [arena, other_arena], .. } = self;
+        let strangers = lending.counters().other_generation;
+        owning.step(now, arena, sender, &mut message.clone());
+        let of = (message.generation, message.term);
+        match &message.body {
+            Body::Append(append) => lending.step_append(now, &sender, of, &mut append.clone()),
+            Body::Ack(ack) => lending.step_ack(now, &sender, of, ack),
+            _ => lending.step(now, other_arena, sender, &mut message.clone()),
+        }
+        let is_stranger = message.generation != GENERATION;
+        let counted = lending.counters().other_generation - strangers;
+        assert_eq!(counted, u64::from(is_stranger), "heard in another life of the group");
+    }
+
+    /// Drains both. Whoever is asked for a vote gives it, or they would never lead
+    /// anybody.
+    fn obey(&mut self, now: Now, is_durable: bool) {
+        let (mut out, mut rest, mut lent) = (Output::default(), Output::default(), Lent::default());
+        self.owning.drain(&mut out);
+        self.lending.drain_into(&mut rest, &mut lent);
+        (rest.persist, rest.messages) = (lent.persist, lent.messages);
+        assert_eq!(format!("{out:?}"), format!("{rest:?}"));
+        for group in [&mut self.owning, &mut self.lending] {
+            if let Some(persist) = out.persist.as_ref().filter(|_| is_durable) {
+                group.on_persisted(now, persist.ticket);
+            }
+            if let Some(index) = out.committed {
+                group.on_applied(index);
+            }
+            for fetch in &out.fetches {
+                group.on_fetched(now, fetch.id, None);
+            }
+        }
+        for Envelope { to, message } in out.messages {
+            self.sent[0] += u64::from(matches!(message.body, Body::Append(_)));
+            self.sent[1] += u64::from(matches!(message.body, Body::Ack(_)));
+            if let Body::VoteRequest(VoteRequest { kind, campaign, .. }) = message.body {
+                let body = Body::VoteReply(VoteReply { kind, campaign, granted: true });
+                let incarnation = Incarnation(u128::from(to.get()));
+                let sender = Sender { node: to, incarnation, run: Run::new(1) };
+                self.step(now, sender, &Message { body, ..message });
+            }
+        }
+    }
+}
+
+#[test]
+fn a_member_that_lends_and_reads_in_place_does_what_one_does_that_owns_its_messages() {
+    let mut sent = [0, 0];
+    for seed in 0..1_000 {
+        let mut random = Random(seed);
+        let mut twins = Twins {
+            owning: member(&mut random),
+            lending: member(&mut Random(seed)),
+            arenas: [Arena::new(256), Arena::new(256)],
+            sent,
+        };
+        let mut ms = 0;
+        for _ in 0..60 {
+            ms += random.below(400);
+            let now = Now { time: Time::from_ms(ms), wall: WallMs(random.number()) };
+            twins.random_input(now, &mut random);
+            if random.below(3) > 0 {
+                twins.obey(now, random.below(4) > 0);
+            }
+            let Twins { owning, lending, .. } = &twins;
+            assert_eq!(owning.next_deadline(), lending.next_deadline(), "seed {seed}");
+            assert_eq!(format!("{:?}", owning.counters()), format!("{:?}", lending.counters()));
+        }
+        sent = twins.sent;
+    }
+    assert!(sent.iter().all(|count| *count > 500), "hardly anything was said: {sent:?}");
 }
 
 fn obey(group: &mut Group, out: &mut Output, now: Now, random: &mut Random) {

@@ -28,11 +28,15 @@
 
 mod decode;
 mod encode;
+mod keep;
 mod numbers;
 mod snapshot;
 
-pub use decode::{BatchReader, decode_message};
-pub use encode::{append_to_batch, encode_message, encoded_bytes};
+pub use decode::{BatchReader, Receiver, decode_message};
+pub use encode::{
+    append_ack_to_batch, append_borrowed_to_batch, append_to_batch, encode_message, encoded_bytes,
+};
+pub use keep::{Keeper, Shared};
 
 use crate::fields::Cut;
 use raftlet::core::{ENTRY_BYTES_MAX, EntryError, Index};

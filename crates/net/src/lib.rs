@@ -50,8 +50,8 @@ mod stats;
 mod writer;
 
 pub use codec::{
-    BatchReader, MESSAGE_BYTES_MAX, MessageError, append_to_batch, decode_message, encode_message,
-    encoded_bytes,
+    BatchReader, Keeper, MESSAGE_BYTES_MAX, MessageError, Receiver, Shared, append_ack_to_batch,
+    append_borrowed_to_batch, append_to_batch, decode_message, encode_message, encoded_bytes,
 };
 pub use connection::ConnectionError;
 pub use control::{ControlError, SHARDS_MAX};

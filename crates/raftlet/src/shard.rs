@@ -21,6 +21,7 @@
 
 pub(crate) mod act;
 mod changes;
+mod desk;
 pub(crate) mod handle;
 mod open;
 pub(crate) mod signal;

@@ -1,6 +1,6 @@
 //! Memory that chunks are cut from (D3).
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 /// Memory that chunks are cut from: one allocation serves many proposals.
 ///
@@ -20,7 +20,17 @@ impl Arena {
         Self { block: BytesMut::new(), block_bytes }
     }
 
+    /// A copy of `part`, cut from the current block.
+    #[must_use]
+    #[inline]
+    pub fn copy(&mut self, part: &[u8]) -> Bytes {
+        let block = self.reserve(part.len());
+        block.extend_from_slice(part);
+        block.split().freeze()
+    }
+
     /// Room for `bytes` more in the current block, or a new block.
+    #[inline]
     pub(super) fn reserve(&mut self, bytes: usize) -> &mut BytesMut {
         if self.block.capacity() < bytes {
             self.block = BytesMut::with_capacity(bytes.max(self.block_bytes));

@@ -5,8 +5,7 @@
 
 use std::fmt;
 
-use crate::entry::format::verify_entry;
-use crate::entry::{CHUNK_LEN_MAX, Chunk, ChunkEntries, EntryError, Marks, Seal};
+use crate::entry::{Chunk, ChunkEntries, EntryError, Marks, Seal};
 use crate::ids::{Index, LogId, Term};
 
 /// Consecutive entries of one term, well-formed and verified, whose bytes
@@ -28,28 +27,8 @@ impl<'a> ChunkRef<'a> {
     /// [`EntryError`] names the first entry that is not what it should be.
     #[inline]
     pub fn decode(seal: Seal, first: LogId, len: u32, bytes: &'a [u8]) -> Result<Self, EntryError> {
-        let LogId { term, index } = first;
-        let in_limits = len > 0
-            && usize::try_from(len).is_ok_and(|len| len <= CHUNK_LEN_MAX)
-            && index > Index::ZERO
-            && !index.is_exhausted()
-            && !term.is_exhausted();
-        if !in_limits {
-            return Err(EntryError::Limits { index });
-        }
-        let mut at = first;
-        let mut rest = bytes;
-        let mut marks = Marks::default();
-        for _ in 0..len {
-            let header;
-            (header, rest) = verify_entry(seal, at, rest)?;
-            marks.add(header.kind, header.log_time_ms);
-            at.index = at.index.next();
-        }
-        if !rest.is_empty() {
-            return Err(EntryError::Length { index: at.index.previous() });
-        }
-        Ok(Self { first: index, term, bytes, marks })
+        let marks = Chunk::check(seal, first, len, bytes)?;
+        Ok(Self { first: first.index, term: first.term, bytes, marks })
     }
 
     /// The first entry's index.

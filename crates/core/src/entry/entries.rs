@@ -36,6 +36,16 @@ impl Entries {
         Self(Held::Nothing)
     }
 
+    /// Handles of chunks that follow one another.
+    #[inline]
+    pub(crate) fn of(chunks: &[Chunk]) -> Self {
+        match chunks {
+            [] => Self::none(),
+            [chunk] => Self(Held::One(chunk.clone())),
+            many => Self(Held::Many(Box::new(Many(many.to_vec())))),
+        }
+    }
+
     /// Appends a chunk.
     ///
     /// # Panics
@@ -132,7 +142,7 @@ impl Entries {
     }
 
     #[inline]
-    fn as_slice(&self) -> &[Chunk] {
+    pub(crate) fn as_slice(&self) -> &[Chunk] {
         match &self.0 {
             Held::Nothing => &[],
             Held::One(chunk) => slice::from_ref(chunk),
@@ -142,13 +152,34 @@ impl Entries {
 
     /// Gives the chunks away in order, until one is not taken. Returns whether
     /// all were.
-    #[inline]
     pub(crate) fn hand_to(self, mut take: impl FnMut(Chunk) -> bool) -> bool {
         match self.0 {
             Held::Nothing => true,
             Held::One(chunk) => take(chunk),
             Held::Many(many) => many.0.into_iter().all(take),
         }
+    }
+
+    /// Takes the chunk out if there is exactly one.
+    #[inline]
+    pub(crate) fn take_one(&mut self) -> Option<Chunk> {
+        if !matches!(self.0, Held::One(_)) {
+            return None;
+        }
+        match mem::take(&mut self.0) {
+            Held::One(chunk) => Some(chunk),
+            Held::Nothing | Held::Many(_) => None,
+        }
+    }
+
+    /// Log ids of the first and the last entry, where one chunk holds them.
+    #[inline]
+    pub(crate) fn one_span(&self) -> Option<(LogId, LogId)> {
+        let Held::One(chunk) = &self.0 else {
+            return None;
+        };
+        let at = |index| LogId { term: chunk.term(), index };
+        Some((at(chunk.first()), at(chunk.last())))
     }
 
     /// The entries in order.

@@ -47,7 +47,7 @@ fn origin_words(origin: &Origin) -> OriginWords {
 }
 
 /// Checks the entry that `bytes` start with; returns what lies behind it.
-#[inline]
+#[inline(always)]
 pub(super) fn verify_entry(
     seal: Seal,
     at: LogId,

@@ -76,7 +76,7 @@ impl Group {
             // The driver keeps what it asked; here it is a sign of life.
             Membership::Answer { outcome, .. } => {
                 if let (RoleState::Follower(follower), Ok(_)) = (&mut self.role, outcome) {
-                    follower.hear(&mut self.state, from);
+                    follower.hear(&mut self.state, &from);
                 }
                 return;
             }

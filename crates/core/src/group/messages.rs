@@ -9,10 +9,11 @@
 
 use crate::entry::arena::Arena;
 use crate::group::{Group, RoleState};
-use crate::ids::{Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term};
+use crate::ids::{Generation, Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term};
 use crate::leader::reply_to;
 use crate::message::{
-    Append, Body, ForwardOutcome, Membership, Message, Shortage, VoteKind, VoteReply, VoteRequest,
+    Ack, Append, Body, ForwardOutcome, Membership, Message, Shortage, VoteKind, VoteReply,
+    VoteRequest,
 };
 use crate::mutants;
 use crate::time::Now;
@@ -25,27 +26,104 @@ impl Group {
     /// Entries are taken out of the message; what is left of it is of no use.
     pub fn step(&mut self, now: Now, arena: &mut Arena, from: Sender, message: &mut Message) {
         self.state.now = now;
-        if self.is_halted() || !self.is_for_this_group(message) {
-            return;
-        }
-        let Message { term, body, .. } = message;
-        let term = *term;
-        // What steady replication consists of, met as it mostly is.
-        match (&mut self.role, body) {
-            (RoleState::Follower(follower), Body::Append(append)) if term == self.state.term => {
-                follower.on_append(&mut self.state, from, append);
-            }
-            (RoleState::Leader(leader), Body::Ack(ack))
-                if term == self.state.term && self.state.is_member(from) =>
-            {
-                leader.on_ack(&mut self.state, from, ack);
-            }
-            (_, body) => self.step_any(arena, from, term, body),
+        let &mut Message { generation, term, ref mut body } = message;
+        let is_taken = match body {
+            Body::Append(append) => self.take_append(&from, (generation, term), append),
+            Body::Ack(ack) => self.take_ack(&from, (generation, term), ack),
+            _ => false,
+        };
+        if !is_taken {
+            self.step_any(arena, from, message);
         }
     }
 
+    /// As [`step`](Self::step), for an append that has not been made a message:
+    /// who reads it off a wire hands it in as it is read.
+    #[inline]
+    pub fn step_append(
+        &mut self,
+        now: Now,
+        from: &Sender,
+        of: (Generation, Term),
+        append: &mut Append,
+    ) {
+        self.state.now = now;
+        if !self.take_append(from, of, append) {
+            self.step_rare(*from, of, Body::Append(append.clone()));
+        }
+    }
+
+    /// As [`step`](Self::step), for an ack that has not been made a message.
+    #[inline]
+    pub fn step_ack(&mut self, now: Now, from: &Sender, of: (Generation, Term), ack: &Ack) {
+        self.state.now = now;
+        if !self.take_ack(from, of, ack) {
+            self.step_rare(*from, of, Body::Ack(ack.clone()));
+        }
+    }
+
+    #[cold]
+    fn step_rare(&mut self, from: Sender, (generation, term): (Generation, Term), body: Body) {
+        // Neither kind proposes anything: the arena is for those that do.
+        let mut message = Message { generation, term, body };
+        self.step_any(&mut Arena::new(0), from, &mut message);
+    }
+
+    /// What steady replication consists of, met as it mostly is. Returns whether
+    /// it was: anything else is `step_any`'s, which tells why.
+    #[inline]
+    fn take_append(
+        &mut self,
+        from: &Sender,
+        (generation, term): (Generation, Term),
+        append: &mut Append,
+    ) -> bool {
+        match &mut self.role {
+            RoleState::Follower(follower)
+                if generation == self.state.seat.generation
+                    && term == self.state.term
+                    && is_append_in_range(term, append) =>
+            {
+                follower.on_append(&mut self.state, from, append);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The same for the answer.
+    #[inline]
+    fn take_ack(
+        &mut self,
+        from: &Sender,
+        (generation, term): (Generation, Term),
+        ack: &Ack,
+    ) -> bool {
+        match &mut self.role {
+            RoleState::Leader(leader)
+                if generation == self.state.seat.generation
+                    && term == self.state.term
+                    && !term.is_exhausted()
+                    && self.state.is_member(*from) =>
+            {
+                leader.on_ack(&mut self.state, from, ack);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A message in whatever role, term and generation.
+    #[inline(never)]
+    fn step_any(&mut self, arena: &mut Arena, from: Sender, message: &mut Message) {
+        if self.is_halted() || !self.is_for_this_group(message) {
+            return;
+        }
+        self.step_fitting(arena, from, message.term, &mut message.body);
+    }
+
     /// A message that is for this group, in whatever role and term.
-    fn step_any(&mut self, arena: &mut Arena, from: Sender, term: Term, body: &mut Body) {
+    fn step_fitting(&mut self, arena: &mut Arena, from: Sender, term: Term, body: &mut Body) {
         // True in any term, and needed by those whose own has run ahead.
         if let Body::Membership(said) = body
             && let Membership::Removed { as_of } = **said
@@ -75,7 +153,7 @@ impl Group {
             (&message.body, &mut self.role)
             && message.term == self.state.term
         {
-            follower.refuse_append(&mut self.state, from, append);
+            follower.refuse_append(&mut self.state, &from, append);
         }
         let Body::Forward(forward) = &message.body else { return };
         if !self.is_heard(from) {
@@ -228,7 +306,7 @@ impl Group {
                 self.yield_to_leader();
                 match &mut self.role {
                     RoleState::Follower(follower) => {
-                        follower.on_append(&mut self.state, from, append);
+                        follower.on_append(&mut self.state, &from, append);
                     }
                     // Two leaders in one term: the other's word proves nothing.
                     _ => self.state.counters.impossible += 1,
@@ -237,7 +315,7 @@ impl Group {
             Body::Snapshot(_) => {
                 self.yield_to_leader();
                 match &mut self.role {
-                    RoleState::Follower(follower) => follower.hear(&mut self.state, from),
+                    RoleState::Follower(follower) => follower.hear(&mut self.state, &from),
                     _ => self.state.counters.impossible += 1,
                 }
             }
@@ -245,7 +323,7 @@ impl Group {
             Body::SnapshotAck(_) => {}
             Body::Checkpoint(checkpoint) => self.on_others_checkpoint(from, *checkpoint),
             Body::Ack(ack) => match &mut self.role {
-                RoleState::Leader(leader) => leader.on_ack(&mut self.state, from, ack),
+                RoleState::Leader(leader) => leader.on_ack(&mut self.state, &from, ack),
                 _ => self.state.counters.stale += 1,
             },
             Body::VoteReply(reply) => self.on_vote_reply(from, term, reply),
@@ -260,7 +338,7 @@ impl Group {
                 if let (RoleState::Follower(follower), ForwardOutcome::Appended { .. }) =
                     (&mut self.role, reply.outcome)
                 {
-                    follower.hear(&mut self.state, from);
+                    follower.hear(&mut self.state, &from);
                 }
             }
             Body::Membership(said) => self.on_membership(from, said),
@@ -345,7 +423,7 @@ impl Group {
         match index {
             Some(index) => {
                 if self.reads.on_reply(&mut self.state, run, read, index) {
-                    follower.hear(&mut self.state, from);
+                    follower.hear(&mut self.state, &from);
                 }
             }
             None => follower.on_not_leader(&mut self.state, from.node),
@@ -358,12 +436,7 @@ impl Group {
 fn numbers_in_range(term: Term, body: &Body) -> bool {
     let fine = |id: LogId| id.index.get() < NUMBER_MAX && id.term.get() < NUMBER_MAX;
     match body {
-        Body::Append(append) => {
-            fine(append.previous)
-                && append.commit.get() < NUMBER_MAX
-                && append.configuration.get() < NUMBER_MAX
-                && entries_follow(term, append)
-        }
+        Body::Append(append) => is_append_in_range_any(term, append),
         Body::VoteRequest(request) => fine(request.last),
         &Body::TakeOver { last } => fine(last),
         Body::Snapshot(part) => fine(part.last),
@@ -373,9 +446,35 @@ fn numbers_in_range(term: Term, body: &Body) -> bool {
     }
 }
 
+/// The same of an append of term `term`, mostly by one test of all numbers.
+#[inline]
+fn is_append_in_range(term: Term, append: &Append) -> bool {
+    let Append { previous, commit, configuration, .. } = append;
+    let Some((first, last)) = append.entries.one_span() else {
+        return !term.is_exhausted() && is_append_in_range_any(term, append);
+    };
+    // Where a bit above those of the largest number is set, one of them is too
+    // large; where none is, each is at most the largest.
+    let all = previous.index.get() | previous.term.get() | commit.get();
+    let all = all | configuration.get() | term.get() | last.index.get();
+    let fits = all < NUMBER_MAX
+        && first.index.get() == previous.index.get() + 1
+        && first.term >= previous.term
+        && last.term <= term;
+    fits || (!term.is_exhausted() && is_append_in_range_any(term, append))
+}
+
+#[inline(never)]
+fn is_append_in_range_any(term: Term, append: &Append) -> bool {
+    let fine = |id: LogId| id.index.get() < NUMBER_MAX && id.term.get() < NUMBER_MAX;
+    fine(append.previous)
+        && append.commit.get() < NUMBER_MAX
+        && append.configuration.get() < NUMBER_MAX
+        && entries_follow(term, append)
+}
+
 /// Whether entries begin right behind `previous`, in no lower term, and end in
 /// no higher one than their message's.
-#[inline]
 fn entries_follow(term: Term, append: &Append) -> bool {
     let (Some(first), Some(last)) = (append.entries.chunks().next(), append.entries.last()) else {
         return true;

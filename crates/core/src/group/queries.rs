@@ -3,7 +3,7 @@
 use crate::change::CatchUp;
 use crate::checkpoint::Diverged;
 use crate::counters::Counters;
-use crate::entry::Entries;
+use crate::entry::{Chunk, Entries};
 use crate::group::{Group, RoleState};
 use crate::ids::{Index, LogId, NodeId, Term};
 use crate::liveness::Liveness;
@@ -79,6 +79,15 @@ impl Group {
     #[must_use]
     pub fn entries(&self, first: Index, last: Index, bytes_max: usize) -> Option<Entries> {
         self.state.log.slice(first, last, bytes_max)
+    }
+
+    /// The chunk that is exactly the entries from `first` to `last`, for who reads
+    /// them at once. `None`: ask [`entries`](Self::entries), which may have them
+    /// all the same.
+    #[must_use]
+    #[inline]
+    pub fn whole_chunk(&self, first: Index, last: Index) -> Option<&Chunk> {
+        self.state.log.whole_chunk(first, last, usize::MAX)
     }
 
     /// The term of the entry at `index`; `None` behind the end of the log and

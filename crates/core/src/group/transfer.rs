@@ -55,7 +55,7 @@ impl Group {
     pub(super) fn on_take_over(&mut self, from: Sender, last: LogId) {
         let is_followed = match &mut self.role {
             RoleState::Follower(follower) if follower.leader.is_none_or(|it| it == from.node) => {
-                follower.hear(&mut self.state, from);
+                follower.hear(&mut self.state, &from);
                 follower.leader == Some(from.node)
             }
             _ => false,

@@ -19,13 +19,14 @@
 //!
 //! Not here: what a quorum of matches means (`leader.rs`).
 
-use crate::entry::Entries;
+use crate::entry::Chunk;
 use crate::ids::{Incarnation, Index, LogId, NodeId, Round, Run};
 use crate::leader::room::Room;
 use crate::liveness::Liveness;
-use crate::message::{Ack, AckOutcome, Append, Body};
+use crate::message::{Ack, AckOutcome};
 use crate::mutants;
-use crate::output::{Fetch, FetchId};
+use crate::output::FetchId;
+use crate::output::outlet::{AppendRef, Outlet, one};
 use crate::state::State;
 use crate::time::{Time, WallMs};
 
@@ -314,19 +315,31 @@ impl Peer {
 
     /// Sends what is due: entries as far as the window lets, else a heartbeat
     /// where a round, a commit index or silence calls for one.
-    pub(crate) fn flush(&mut self, state: &mut State, circular: Circular, fetches: &mut u64) {
-        let sent_before = state.effects.messages.len();
+    ///
+    /// Returns how many messages that were.
+    #[inline]
+    pub(crate) fn flush(
+        &mut self,
+        state: &mut State,
+        circular: Circular,
+        fetches: &mut u64,
+        outlet: &mut impl Outlet,
+    ) -> u64 {
+        let mut sent = 0;
         // The detector may be wrong: who is suspected but answers everything gets
         // entries, or a leader in office could commit nothing (rule 20).
         if self.liveness != Liveness::Suspected || !self.is_unanswered() {
-            self.send_entries(state, circular, fetches);
+            sent = self.send_entries(state, circular, fetches, outlet);
         }
-        let sent = state.effects.messages.len() > sent_before;
-        let round_due = self.round_sent < circular.round;
-        if !sent && (self.contact || round_due || self.is_commit_news_due(state)) {
-            self.send_heartbeat(state, circular);
+        if sent == 0 {
+            let round_due = self.round_sent < circular.round;
+            if self.contact || round_due || self.is_commit_news_due(state) {
+                self.send_heartbeat(state, circular, outlet);
+                sent = 1;
+            }
         }
         self.contact = false;
+        sent
     }
 
     /// A commit index travels with the next entries. Without any under way it
@@ -337,8 +350,17 @@ impl Peer {
             && state.time() < self.seldom().eager_until
     }
 
-    fn send_entries(&mut self, state: &mut State, circular: Circular, fetches: &mut u64) {
+    /// Returns how many messages that were.
+    #[inline]
+    fn send_entries(
+        &mut self,
+        state: &mut State,
+        circular: Circular,
+        fetches: &mut u64,
+        outlet: &mut impl Outlet,
+    ) -> u64 {
         let last = state.log.last().index;
+        let mut sent = 0;
         if self.mode == (Mode::Probe { outstanding: true }) && self.is_behind_base(state) {
             // The place that was asked about has left the log since: no answer
             // can settle it any more.
@@ -347,6 +369,13 @@ impl Peer {
         let is_purged = mutants::is_active(26) && state.log.base().index == last;
         while self.next <= last && self.has_room() && !is_purged {
             let bytes_max = state.settings.options().append_bytes_max;
+            let previous = self.next.previous();
+            // Mostly all that is new is one chunk.
+            if let Some(chunk) = state.log.whole_chunk(self.next, last, bytes_max) {
+                self.send(state, circular, previous, one(chunk), outlet);
+                sent += 1;
+                continue;
+            }
             let Some(entries) = state.log.slice(self.next, last, bytes_max) else {
                 if self.is_behind_base(state) {
                     if self.pass_base(state) {
@@ -355,10 +384,12 @@ impl Peer {
                 } else {
                     self.fetch(state, bytes_max, fetches);
                 }
-                return;
+                return sent;
             };
-            self.send(state, circular, self.next.previous(), entries);
+            self.send(state, circular, previous, entries.as_slice(), outlet);
+            sent += 1;
         }
+        sent
     }
 
     fn has_room(&self) -> bool {
@@ -371,74 +402,42 @@ impl Peer {
         }
     }
 
-    fn fetch(&mut self, state: &mut State, bytes_max: usize, fetches: &mut u64) {
-        *fetches += 1;
-        let id = FetchId(*fetches);
-        self.seldom_mut().fetch = Some(id);
-        let last = state.log.memory_first().previous();
-        state.effects.rare().fetches.push(Fetch { id, first: self.next, last, bytes_max });
-    }
-
-    pub(crate) fn is_fetching(&self, id: FetchId) -> bool {
-        self.seldom.as_ref().is_some_and(|seldom| seldom.fetch == Some(id))
-    }
-
-    /// Entries that had left memory; `None` when storage has them no more.
-    pub(crate) fn on_fetched(
-        &mut self,
-        state: &mut State,
-        circular: Circular,
-        entries: Option<Entries>,
-    ) {
-        self.drop_fetch();
-        if self.is_behind_base(state) {
-            // The log moved on meanwhile; the next flush sees to it.
-            return;
-        }
-        let known = |entries: &Entries| {
-            entries.first() == Some(self.next)
-                && entries.chunks().all(|chunk| {
-                    chunk.last() <= state.log.last().index && state.log.conflict(chunk).is_none()
-                })
-        };
-        // Nothing, or not what was asked for: asked for again after a while.
-        let Some(entries) = entries.filter(known) else {
-            self.need_snapshot(state);
-            return;
-        };
-        state.counters.entries_fetched += entries.len();
-        self.send(state, circular, self.next.previous(), entries);
-    }
-
-    /// Storage or a snapshot did not help: tried again after a while.
-    fn need_snapshot(&mut self, state: &State) {
-        self.mode = Mode::SnapshotNeeded;
-        self.seldom_mut().fetch_failed_at = state.time();
-    }
-
     /// A heartbeat claims only a proven position, so nobody refuses it; while
     /// probing it is the probe, and while a snapshot is due it asks whether the
     /// member has the base after all.
-    fn send_heartbeat(&mut self, state: &mut State, circular: Circular) {
+    #[inline(never)]
+    fn send_heartbeat(&mut self, state: &State, circular: Circular, outlet: &mut impl Outlet) {
         let previous = match self.mode {
             Mode::Probe { .. } => Self::anchor(state, self.next.previous()),
             Mode::Pipeline => Self::anchor(state, self.matched),
             Mode::SnapshotNeeded | Mode::Snapshot => self.matched.max(state.log.base().index),
         };
-        self.send(state, circular, previous, Entries::none());
+        self.send(state, circular, previous, &[], outlet);
     }
 
-    fn send(&mut self, state: &mut State, circular: Circular, previous: Index, entries: Entries) {
+    #[inline]
+    fn send(
+        &mut self,
+        state: &State,
+        circular: Circular,
+        previous: Index,
+        chunks: &[Chunk],
+        outlet: &mut impl Outlet,
+    ) {
         let term = state.log.term_at(previous).expect("sends what is in the log");
-        let bytes = u64::try_from(entries.bytes_len()).expect("usize is at most 64 bits");
+        let bytes = match chunks {
+            [chunk] => chunk.bytes().len(),
+            many => many.iter().map(|chunk| chunk.bytes().len()).sum(),
+        };
+        let bytes = u64::try_from(bytes).expect("usize is at most 64 bits");
         self.sent += bytes.max(state.settings.message_cost_min);
         let now = state.time();
         match &mut self.mode {
             // Only the answer tells where the logs meet: `next` stays.
             Mode::Probe { outstanding } => *outstanding = true,
             Mode::Pipeline | Mode::SnapshotNeeded | Mode::Snapshot => {
-                if let Some(last) = entries.last() {
-                    self.next = last.index.next();
+                if let Some(last) = chunks.last() {
+                    self.next = last.last().next();
                     self.entries_sent_at = now;
                 }
             }
@@ -447,16 +446,15 @@ impl Peer {
         self.sent_at = now;
         self.round_sent = circular.round;
         self.commit_sent = state.commit;
-        state.counters.appends_sent += 1;
-        let append = Append {
+        let append = AppendRef {
             previous: LogId { term, index: previous },
             commit: state.commit,
             round: circular.round,
             configuration: circular.configuration,
             position: self.sent,
-            entries,
+            chunks,
         };
-        state.send(self.node, Body::Append(append));
+        outlet.append(state.head(self.node), append);
     }
 
     /// Whether an ack speaks of this leadership and membership, and of what
@@ -584,5 +582,6 @@ impl Peer {
     }
 }
 
+mod fetch;
 mod loss;
 mod snapshot;

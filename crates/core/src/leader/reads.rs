@@ -98,6 +98,12 @@ impl LeaderReads {
         self.local.is_empty() && self.remote.is_empty()
     }
 
+    /// Whether nobody waits and no round is wanted.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_empty() && !self.is_round_wanted
+    }
+
     /// The next drain begins a round, whoever waits for it.
     pub(crate) fn want_round(&mut self) {
         self.is_round_wanted = true;

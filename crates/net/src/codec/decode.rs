@@ -2,17 +2,20 @@
 //!
 //! Not here: the layout's words (`codec.rs`, `docs/wire.md`).
 
+use std::mem;
+
 use bytes::Bytes;
 
+use super::keep::{Keeper, Shared};
 use super::numbers::{check, index, limit, log_id};
 use super::{Kind, LENGTH_BYTES, MESSAGE_BYTES_MAX, MessageError, snapshot};
 use crate::fields::Fields;
 use raftlet::Incoming;
 use raftlet::core::{
-    ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Checkpoint, Chunk, Entries,
-    Forward, ForwardOutcome, ForwardReply, Generation, GroupId, Index, LogId, MEMBERSHIP_BYTES_MAX,
-    Membership, Message, NodeId, PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal, Shortage, Term,
-    VoteKind, VoteReply, VoteRequest, WallMs,
+    ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Arena, Body, CHUNK_LEN_MAX, Checkpoint, Chunk,
+    Entries, Forward, ForwardOutcome, ForwardReply, Generation, GroupId, Index, LogId,
+    MEMBERSHIP_BYTES_MAX, Membership, Message, NodeId, PAYLOAD_BYTES_MAX, ReadId, Round, Run, Seal,
+    Shortage, Term, VoteKind, VoteReply, VoteRequest, WallMs,
 };
 
 /// Walks the messages of a batch.
@@ -21,27 +24,44 @@ use raftlet::core::{
 /// it: one group's damaged memory does not silence the others. After
 /// [`MessageError::Batch`] the walk ends.
 #[derive(Debug)]
-pub struct BatchReader<'a> {
-    batch: &'a Bytes,
+pub struct BatchReader<'a, K = Shared<'a>> {
+    keeper: K,
     rest: Fields<'a>,
 }
 
 impl<'a> BatchReader<'a> {
-    /// The messages of one frame's body.
+    /// The messages of one frame's body. What they carry shares its memory.
     #[must_use]
     pub fn new(batch: &'a Bytes) -> Self {
-        Self { batch, rest: Fields::new(batch) }
+        Self { keeper: Shared::new(batch), rest: Fields::new(batch) }
     }
 }
 
-impl BatchReader<'_> {
+impl<'a> BatchReader<'a, &'a mut Arena> {
+    /// The same; what they carry is copied into `arena`.
+    #[must_use]
+    pub fn copying(batch: &'a [u8], arena: &'a mut Arena) -> Self {
+        Self { keeper: arena, rest: Fields::new(batch) }
+    }
+}
+
+impl<K: Keeper> BatchReader<'_, K> {
     /// Reads the next message onto the end of `into`; `None` behind the last.
-    /// The hot path: an iterator would move a message several times over.
+    /// An iterator would move a message several times over.
     ///
     /// # Errors
     /// [`MessageError`] says what is wrong with it; nothing was added then.
     #[inline]
     pub fn read_onto(&mut self, into: &mut Vec<Incoming>) -> Option<Result<(), MessageError>> {
+        self.read_to(into)
+    }
+
+    /// Reads the next message and hands it to `receiver`; `None` behind the last.
+    ///
+    /// # Errors
+    /// [`MessageError`] says what is wrong with it; nothing was handed over then.
+    #[inline]
+    pub fn read_to(&mut self, receiver: &mut impl Receiver) -> Option<Result<(), MessageError>> {
         if self.rest.remaining() == 0 {
             return None;
         }
@@ -53,11 +73,48 @@ impl BatchReader<'_> {
             return Some(Err(MessageError::Batch));
         };
         self.rest = rest;
-        Some(decode(self.batch, message, into))
+        Some(decode(&mut self.keeper, message, receiver))
     }
 }
 
-impl Iterator for BatchReader<'_> {
+/// Takes messages as they are read.
+pub trait Receiver {
+    /// Entries, or a heartbeat; what it takes out of `append` is its own.
+    fn append(&mut self, group: GroupId, of: (Generation, Term), append: &mut Append);
+
+    /// What a follower has.
+    fn ack(&mut self, group: GroupId, of: (Generation, Term), ack: &Ack);
+
+    /// Any other message.
+    fn other(&mut self, incoming: Incoming);
+}
+
+/// Keeps them.
+impl Receiver for Vec<Incoming> {
+    #[inline]
+    fn append(
+        &mut self,
+        group: GroupId,
+        (generation, term): (Generation, Term),
+        append: &mut Append,
+    ) {
+        let entries = mem::take(&mut append.entries);
+        let body = Body::Append(Append { entries, ..*append });
+        self.push(Incoming { group, message: Message { generation, term, body } });
+    }
+
+    #[inline]
+    fn ack(&mut self, group: GroupId, (generation, term): (Generation, Term), ack: &Ack) {
+        let body = Body::Ack(ack.clone());
+        self.push(Incoming { group, message: Message { generation, term, body } });
+    }
+
+    fn other(&mut self, incoming: Incoming) {
+        self.push(incoming);
+    }
+}
+
+impl<K: Keeper> Iterator for BatchReader<'_, K> {
     type Item = Result<Incoming, MessageError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -74,13 +131,17 @@ impl Iterator for BatchReader<'_> {
 /// [`MessageError`] says what is wrong with it.
 pub fn decode_message(bytes: &Bytes) -> Result<Incoming, MessageError> {
     let mut one = Vec::with_capacity(1);
-    decode(bytes, bytes, &mut one)?;
+    decode(&mut Shared::new(bytes), bytes, &mut one)?;
     Ok(one.pop().expect("just read"))
 }
 
-/// Reads `message`, a part of `owner`, onto the end of `into`; what it carries
-/// shares `owner`'s memory.
-fn decode(owner: &Bytes, message: &[u8], into: &mut Vec<Incoming>) -> Result<(), MessageError> {
+/// Reads `message` for `receiver`; what it carries is kept by `keeper`.
+#[inline]
+fn decode(
+    keeper: &mut impl Keeper,
+    message: &[u8],
+    receiver: &mut impl Receiver,
+) -> Result<(), MessageError> {
     const _: () = assert!(LENGTH_BYTES == size_of::<u32>());
     if message.len() > MESSAGE_BYTES_MAX {
         return Err(limit("message", message.len()));
@@ -89,28 +150,68 @@ fn decode(owner: &Bytes, message: &[u8], into: &mut Vec<Incoming>) -> Result<(),
     let mut fields = Fields::new(message);
     let kind = fields.u32()?;
     let [group, generation, in_term] = fields.words()?;
+    let of = Of {
+        group: GroupId::new(group),
+        generation: Generation::new(generation),
+        term: Term::new(in_term),
+    };
+    // The kind is one byte and the others are 0. What is read is handed on where
+    // it stands: given back, it would be moved.
+    if kind == u32::from(Kind::Append.byte()) {
+        check(in_term, || [("term", in_term)])?;
+        hand_append(keeper, of, fields, receiver)
+    } else if kind == u32::from(Kind::Ack.byte()) {
+        check(in_term, || [("term", in_term)])?;
+        hand_ack(of, fields, receiver)
+    } else {
+        receiver.other(other(keeper, kind, of, fields)?);
+        Ok(())
+    }
+}
+
+/// What stands before the fields of each message, its kind apart.
+#[derive(Clone, Copy)]
+struct Of {
+    group: GroupId,
+    generation: Generation,
+    term: Term,
+}
+
+/// Nothing may follow the last field.
+#[inline]
+fn behind(fields: &Fields<'_>) -> Result<(), MessageError> {
+    match fields.remaining() {
+        0 => Ok(()),
+        bytes => Err(MessageError::Trailing { bytes }),
+    }
+}
+
+/// A message that steady replication does not send, or that is none.
+#[inline(never)]
+fn other(
+    keeper: &mut impl Keeper,
+    kind: u32,
+    Of { group, generation, term }: Of,
+    mut fields: Fields<'_>,
+) -> Result<Incoming, MessageError> {
     let [kind, reserved @ ..] = kind.to_le_bytes();
     let kind = Kind::from_byte(kind).ok_or(MessageError::Kind(kind))?;
     if let Some(found) = reserved.into_iter().find(|byte| *byte != 0) {
         return Err(value("reserved", found));
     }
-    check([("term", in_term)])?;
-    let (group, generation) = (GroupId::new(group), Generation::new(generation));
-    let body = match kind {
-        Kind::Append => append(owner, Seal::new(group, generation), &mut fields)?,
-        Kind::Ack => ack(&mut fields)?,
-        kind => seldom(owner, kind, &mut fields)?,
-    };
-    if fields.remaining() > 0 {
-        return Err(MessageError::Trailing { bytes: fields.remaining() });
-    }
-    into.push(Incoming { group, message: Message { generation, term: Term::new(in_term), body } });
-    Ok(())
+    check(term.get(), || [("term", term.get())])?;
+    let body = seldom(keeper, kind, &mut fields)?;
+    behind(&fields)?;
+    Ok(Incoming { group, message: Message { generation, term, body } })
 }
 
 /// The kinds that steady replication does not send.
 #[inline(never)]
-fn seldom(owner: &Bytes, kind: Kind, fields: &mut Fields<'_>) -> Result<Body, MessageError> {
+fn seldom(
+    keeper: &mut impl Keeper,
+    kind: Kind,
+    fields: &mut Fields<'_>,
+) -> Result<Body, MessageError> {
     Ok(match kind {
         Kind::Append | Kind::Ack => unreachable!("read by decode"),
         Kind::VoteRequest => Body::VoteRequest(vote_request(fields)?),
@@ -119,11 +220,11 @@ fn seldom(owner: &Bytes, kind: Kind, fields: &mut Fields<'_>) -> Result<Body, Me
         Kind::NotLeader => Body::NotLeader { leader: node(fields)? },
         Kind::Read => Body::Read { run: Run::new(fields.u64()?), read: ReadId::new(fields.u64()?) },
         Kind::ReadReply => read_reply(fields)?,
-        Kind::Forward => Body::Forward(forward(owner, fields)?),
+        Kind::Forward => Body::Forward(forward(keeper, fields)?),
         Kind::ForwardReply => Body::ForwardReply(forward_reply(fields)?),
         Kind::TakeOver => Body::TakeOver { last: log_id(fields, "last")? },
         Kind::Membership => membership(fields)?,
-        Kind::Snapshot => Body::Snapshot(snapshot::part(owner, fields)?),
+        Kind::Snapshot => Body::Snapshot(snapshot::part(keeper, fields)?),
         Kind::SnapshotAck => Body::SnapshotAck(snapshot::ack(fields)?),
         Kind::Checkpoint => Body::Checkpoint(Checkpoint {
             index: index(fields, "index")?,
@@ -134,40 +235,51 @@ fn seldom(owner: &Bytes, kind: Kind, fields: &mut Fields<'_>) -> Result<Body, Me
 }
 
 #[inline]
-fn append(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Body, MessageError> {
+fn hand_append(
+    keeper: &mut impl Keeper,
+    Of { group, generation, term }: Of,
+    mut fields: Fields<'_>,
+    receiver: &mut impl Receiver,
+) -> Result<(), MessageError> {
     let [previous, previous_term, commit, round, configuration, position, chunks] =
         fields.words()?;
-    check([
-        ("previous", previous),
-        ("previous", previous_term),
-        ("commit", commit),
-        ("configuration", configuration),
-    ])?;
-    let entries = match chunks {
-        0 => Entries::none(),
-        1 => chunk(owner, seal, fields)?.into(),
-        _ => entries(owner, seal, chunks, fields)?,
-    };
-    Ok(Body::Append(Append {
+    check(previous | previous_term | commit | configuration, || {
+        [
+            ("previous", previous),
+            ("previous", previous_term),
+            ("commit", commit),
+            ("configuration", configuration),
+        ]
+    })?;
+    let seal = Seal::new(group, generation);
+    let mut append = Append {
         previous: LogId { index: Index::new(previous), term: Term::new(previous_term) },
         commit: Index::new(commit),
         round: Round::new(round),
         configuration: Index::new(configuration),
         position,
-        entries,
-    }))
+        entries: Entries::none(),
+    };
+    match chunks {
+        0 => {}
+        1 => append.entries = chunk(keeper, seal, &mut fields)?.into(),
+        _ => append.entries = entries(keeper, seal, chunks, &mut fields)?,
+    }
+    behind(&fields)?;
+    receiver.append(group, (generation, term), &mut append);
+    Ok(())
 }
 
 #[inline(never)]
 fn entries(
-    owner: &Bytes,
+    keeper: &mut impl Keeper,
     seal: Seal,
     chunks: u64,
     fields: &mut Fields<'_>,
 ) -> Result<Entries, MessageError> {
     let mut entries = Entries::none();
     for _ in 0..chunks {
-        let chunk = chunk(owner, seal, fields)?;
+        let chunk = chunk(keeper, seal, fields)?;
         if let Some(last) = entries.last()
             && (chunk.first() != last.index.next() || chunk.term() < last.term)
         {
@@ -179,13 +291,17 @@ fn entries(
 }
 
 #[inline]
-fn chunk(owner: &Bytes, seal: Seal, fields: &mut Fields<'_>) -> Result<Chunk, MessageError> {
+fn chunk(
+    keeper: &mut impl Keeper,
+    seal: Seal,
+    fields: &mut Fields<'_>,
+) -> Result<Chunk, MessageError> {
     let [first, in_term, lengths] = fields.words()?;
-    check([("chunk", first), ("chunk", in_term)])?;
+    check(first | in_term, || [("chunk", first), ("chunk", in_term)])?;
     let first = LogId { index: Index::new(first), term: Term::new(in_term) };
     let [len, bytes] = halves(lengths);
     let bytes = fields.take(usize::try_from(bytes).unwrap_or(usize::MAX))?;
-    Ok(Chunk::decode(seal, first, len, owner.slice_ref(bytes))?)
+    Ok(Chunk::decode(seal, first, len, keeper.keep(bytes))?)
 }
 
 /// The lower and the upper half of a word.
@@ -196,10 +312,14 @@ fn halves(word: u64) -> [u32; 2] {
 }
 
 #[inline]
-fn ack(fields: &mut Fields<'_>) -> Result<Body, MessageError> {
+fn hand_ack(
+    Of { group, generation, term }: Of,
+    mut fields: Fields<'_>,
+    receiver: &mut impl Receiver,
+) -> Result<(), MessageError> {
     let [round, configuration, position, commit, wall, outcome] = fields.words()?;
-    check([("configuration", configuration), ("commit", commit)])?;
-    Ok(Body::Ack(Ack {
+    check(configuration | commit, || [("configuration", configuration), ("commit", commit)])?;
+    let ack = Ack {
         round: Round::new(round),
         configuration: Index::new(configuration),
         position,
@@ -208,18 +328,26 @@ fn ack(fields: &mut Fields<'_>) -> Result<Body, MessageError> {
         outcome: match outcome {
             1 | 3 => {
                 let [verified, durable] = fields.words()?;
-                check([("verified", verified), ("durable", durable)])?;
+                check(verified | durable, || [("verified", verified), ("durable", durable)])?;
                 let (verified, durable) = (Index::new(verified), Index::new(durable));
                 AckOutcome::Matches { verified, durable, is_short: outcome == 3 }
             }
-            2 => AckOutcome::Rejects {
-                previous: index(fields, "previous")?,
-                hint: log_id(fields, "hint")?,
-                held: index(fields, "held")?,
-            },
+            2 => rejects(&mut fields)?,
             value => return Err(MessageError::Value { field: "outcome", value }),
         },
-    }))
+    };
+    behind(&fields)?;
+    receiver.ack(group, (generation, term), &ack);
+    Ok(())
+}
+
+#[cold]
+fn rejects(fields: &mut Fields<'_>) -> Result<AckOutcome, MessageError> {
+    Ok(AckOutcome::Rejects {
+        previous: index(fields, "previous")?,
+        hint: log_id(fields, "hint")?,
+        held: index(fields, "held")?,
+    })
 }
 
 fn vote_request(fields: &mut Fields<'_>) -> Result<VoteRequest, MessageError> {
@@ -253,7 +381,7 @@ fn read_reply(fields: &mut Fields<'_>) -> Result<Body, MessageError> {
     Ok(Body::ReadReply { run, read, index: is_known.then_some(index) })
 }
 
-fn forward(owner: &Bytes, fields: &mut Fields<'_>) -> Result<Forward, MessageError> {
+fn forward(keeper: &mut impl Keeper, fields: &mut Fields<'_>) -> Result<Forward, MessageError> {
     let first_sequence = fields.u64()?;
     let len = usize::try_from(fields.u32()?).unwrap_or(usize::MAX);
     if len > CHUNK_LEN_MAX {
@@ -266,7 +394,7 @@ fn forward(owner: &Bytes, fields: &mut Fields<'_>) -> Result<Forward, MessageErr
         if bytes > PAYLOAD_BYTES_MAX {
             return Err(limit("command", bytes));
         }
-        commands.push(owner.slice_ref(fields.take(bytes)?));
+        commands.push(keeper.keep(fields.take(bytes)?));
     }
     Ok(Forward { first_sequence, commands })
 }

@@ -14,9 +14,9 @@ use super::{
 };
 use raftlet::Incoming;
 use raftlet::core::{
-    ADDRESS_BYTES_MAX, Ack, AckOutcome, Append, Body, CHUNK_LEN_MAX, Forward, ForwardOutcome,
-    ForwardReply, GroupId, Membership, Message, NodeId, PAYLOAD_BYTES_MAX, Shortage, VoteKind,
-    VoteReply, VoteRequest,
+    ADDRESS_BYTES_MAX, Ack, AckOutcome, AppendRef, Body, CHUNK_LEN_MAX, Chunk, Forward,
+    ForwardOutcome, ForwardReply, Generation, GroupId, Head, Membership, Message, NodeId,
+    PAYLOAD_BYTES_MAX, Shortage, Term, VoteKind, VoteReply, VoteRequest,
 };
 
 /// Bytes that a message will occupy without its length prefix; `None` when it
@@ -25,11 +25,8 @@ use raftlet::core::{
 #[inline]
 pub fn encoded_bytes(message: &Message) -> Option<usize> {
     let fields = match &message.body {
-        Body::Append(append) => append_bytes(append),
-        Body::Ack(ack) => match ack.outcome {
-            AckOutcome::Matches { .. } => ACK_FIXED_BYTES + 16,
-            AckOutcome::Rejects { .. } => ACK_FIXED_BYTES + 32,
-        },
+        Body::Append(append) => append_bytes(&append.into()),
+        Body::Ack(ack) => ack_bytes(ack),
         body => other_bytes(body)?,
     };
     let bytes = HEADER_BYTES.checked_add(fields)?;
@@ -81,10 +78,61 @@ pub fn encode_message(incoming: &Incoming, into: &mut BytesMut) {
 pub fn append_to_batch(group: GroupId, message: &Message, bytes: usize, into: &mut BytesMut) {
     let length = u32::try_from(bytes).expect("MESSAGE_BYTES_MAX fits u32");
     into.reserve(LENGTH_BYTES + bytes);
+    let stamp = Stamp { group, generation: message.generation, term: message.term };
     match &message.body {
-        Body::Append(append) => write_append(group, message, append, length, into),
-        Body::Ack(ack) => write_ack(group, message, ack, length, into),
+        Body::Append(append) => write_append(stamp, &append.into(), length, into),
+        Body::Ack(ack) => write_ack(stamp, ack, length, into),
         _ => write_other(group, message, length, into),
+    }
+}
+
+/// Appends an append, whose entries are still the log's, as [`append_to_batch`]
+/// does. Returns whether it is within the format's limits; nothing was appended
+/// if not.
+#[inline]
+#[must_use]
+pub fn append_borrowed_to_batch(
+    group: GroupId,
+    head: Head,
+    append: &AppendRef<'_>,
+    into: &mut BytesMut,
+) -> bool {
+    let bytes = HEADER_BYTES.saturating_add(append_bytes(append));
+    let Some(length) = u32::try_from(bytes).ok().filter(|_| bytes <= MESSAGE_BYTES_MAX) else {
+        return false;
+    };
+    write_append(Stamp::of(group, head), append, length, into);
+    true
+}
+
+/// Appends an ack as [`append_to_batch`] does.
+#[inline]
+pub fn append_ack_to_batch(group: GroupId, head: Head, ack: &Ack, into: &mut BytesMut) {
+    let bytes = HEADER_BYTES + ack_bytes(ack);
+    let length = u32::try_from(bytes).expect("an ack is small");
+    write_ack(Stamp::of(group, head), ack, length, into);
+}
+
+/// What stands before the fields of each message, kind and length apart.
+#[derive(Clone, Copy)]
+struct Stamp {
+    group: GroupId,
+    generation: Generation,
+    term: Term,
+}
+
+impl Stamp {
+    #[inline]
+    fn of(group: GroupId, Head { generation, term, .. }: Head) -> Self {
+        Self { group, generation, term }
+    }
+}
+
+#[inline]
+fn ack_bytes(ack: &Ack) -> usize {
+    match ack.outcome {
+        AckOutcome::Matches { .. } => ACK_FIXED_BYTES + 16,
+        AckOutcome::Rejects { .. } => ACK_FIXED_BYTES + 32,
     }
 }
 
@@ -93,9 +141,9 @@ const FIXED_BYTES_MAX: usize = 128;
 
 /// What stands before the fields of each kind, as words.
 #[inline]
-fn head_words(kind: Kind, group: GroupId, message: &Message, length: u32) -> [u64; 4] {
+fn head_words(kind: Kind, stamp: Stamp, length: u32) -> [u64; 4] {
     let first = u64::from(length) | u64::from(kind.byte()) << 32;
-    [first, group.get(), message.generation.get(), message.term.get()]
+    [first, stamp.group.get(), stamp.generation.get(), stamp.term.get()]
 }
 
 /// What steady replication sends is words from end to end: they are gathered
@@ -106,14 +154,34 @@ fn put_words<const N: usize>(into: &mut BytesMut, words: [u64; N]) {
 }
 
 #[inline]
-fn write_append(
-    group: GroupId,
-    message: &Message,
-    append: &Append,
-    length: u32,
-    into: &mut BytesMut,
-) {
-    let [length, group, generation, term] = head_words(Kind::Append, group, message, length);
+fn write_append(stamp: Stamp, append: &AppendRef<'_>, length: u32, into: &mut BytesMut) {
+    let [length, group, generation, term] = head_words(Kind::Append, stamp, length);
+    let lengths =
+        |chunk: &Chunk| u64::from(chunk.len()) | u64::from(count(chunk.bytes().len())) << 32;
+    if let [chunk] = append.chunks {
+        // One copy of all words.
+        put_words(
+            into,
+            [
+                length,
+                group,
+                generation,
+                term,
+                append.previous.index.get(),
+                append.previous.term.get(),
+                append.commit.get(),
+                append.round.get(),
+                append.configuration.get(),
+                append.position,
+                1,
+                chunk.first().get(),
+                chunk.term().get(),
+                lengths(chunk),
+            ],
+        );
+        into.extend_from_slice(chunk.bytes());
+        return;
+    }
     put_words(
         into,
         [
@@ -127,19 +195,19 @@ fn write_append(
             append.round.get(),
             append.configuration.get(),
             append.position,
-            u64::from(count(append.entries.chunks_len())),
+            u64::from(count(append.chunks.len())),
         ],
     );
-    for chunk in append.entries.chunks() {
-        let lengths = u64::from(chunk.len()) | u64::from(count(chunk.bytes().len())) << 32;
-        put_words(into, [chunk.first().get(), chunk.term().get(), lengths]);
+    into.reserve(append.chunks.iter().map(|chunk| CHUNK_HEADER_BYTES + chunk.bytes().len()).sum());
+    for chunk in append.chunks {
+        put_words(into, [chunk.first().get(), chunk.term().get(), lengths(chunk)]);
         into.extend_from_slice(chunk.bytes());
     }
 }
 
 #[inline]
-fn write_ack(group: GroupId, message: &Message, ack: &Ack, length: u32, into: &mut BytesMut) {
-    let [length, group, generation, term] = head_words(Kind::Ack, group, message, length);
+fn write_ack(stamp: Stamp, ack: &Ack, length: u32, into: &mut BytesMut) {
+    let [length, group, generation, term] = head_words(Kind::Ack, stamp, length);
     let (outcome, [first, second]) = match ack.outcome {
         AckOutcome::Matches { verified, durable, is_short } => {
             (if is_short { 3 } else { 1 }, [verified, durable])
@@ -310,9 +378,13 @@ const fn vote_kind(kind: VoteKind) -> u8 {
 }
 
 #[inline]
-fn append_bytes(append: &Append) -> usize {
-    let chunks = append.entries.chunks();
-    APPEND_FIXED_BYTES + chunks.map(|chunk| CHUNK_HEADER_BYTES + chunk.bytes().len()).sum::<usize>()
+fn append_bytes(append: &AppendRef<'_>) -> usize {
+    let bytes = |chunk: &Chunk| CHUNK_HEADER_BYTES + chunk.bytes().len();
+    APPEND_FIXED_BYTES
+        + match append.chunks {
+            [chunk] => bytes(chunk),
+            many => many.iter().map(bytes).sum(),
+        }
 }
 
 fn forward_bytes(forward: &Forward) -> Option<usize> {

@@ -34,12 +34,15 @@ fn number(fields: &mut Fields<'_>, field: &'static str) -> Result<u64, MessageEr
     }
 }
 
-/// Refuses numbers beyond the largest, with one test for all of them.
+/// Refuses numbers beyond the largest, with one test for all of them: `all` is
+/// each of them or'ed together. Their names are wanted only for an error.
 #[inline]
-pub(super) fn check<const N: usize>(numbers: [(&'static str, u64); N]) -> Result<(), MessageError> {
+pub(super) fn check<const N: usize>(
+    all: u64,
+    numbers: impl FnOnce() -> [(&'static str, u64); N],
+) -> Result<(), MessageError> {
     const _: () = assert!((NUMBER_MAX + 1).is_power_of_two(), "every larger one has a higher bit");
-    let all = numbers.iter().fold(0, |all, (_, number)| all | number);
-    if all > NUMBER_MAX { Err(first_beyond(&numbers)) } else { Ok(()) }
+    if all > NUMBER_MAX { Err(first_beyond(&numbers())) } else { Ok(()) }
 }
 
 #[cold]

@@ -3,9 +3,10 @@
 //! Not here: the layout's words (`codec.rs`, `docs/wire.md`), what a part holds
 //! (the driver).
 
-use bytes::{BufMut, Bytes};
+use bytes::BufMut;
 
 use super::MessageError;
+use super::keep::Keeper;
 use super::numbers::{limit, log_id, put_log_id};
 use crate::fields::Fields;
 use raftlet::core::{SNAPSHOT_PART_BYTES_MAX, SnapshotAck, SnapshotOutcome, SnapshotPart};
@@ -40,7 +41,10 @@ pub(super) fn put_ack(ack: &SnapshotAck, into: &mut &mut [u8]) {
     into.put_u64_le(number);
 }
 
-pub(super) fn part(owner: &Bytes, fields: &mut Fields<'_>) -> Result<SnapshotPart, MessageError> {
+pub(super) fn part(
+    keeper: &mut impl Keeper,
+    fields: &mut Fields<'_>,
+) -> Result<SnapshotPart, MessageError> {
     let last = log_id(fields, "snapshot")?;
     let number = fields.u64()?;
     let checksum = fields.u32()?;
@@ -48,7 +52,7 @@ pub(super) fn part(owner: &Bytes, fields: &mut Fields<'_>) -> Result<SnapshotPar
     if len > SNAPSHOT_PART_BYTES_MAX {
         return Err(limit("part", len));
     }
-    Ok(SnapshotPart { last, number, checksum, bytes: owner.slice_ref(fields.take(len)?) })
+    Ok(SnapshotPart { last, number, checksum, bytes: keeper.keep(fields.take(len)?) })
 }
 
 pub(super) fn ack(fields: &mut Fields<'_>) -> Result<SnapshotAck, MessageError> {

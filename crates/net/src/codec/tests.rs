@@ -4,11 +4,14 @@ use bytes::{Bytes, BytesMut};
 
 use super::sample::{KINDS, Samples};
 use super::{
-    BatchReader, MessageError, append_to_batch, decode_message, encode_message, encoded_bytes,
+    BatchReader, MessageError, append_ack_to_batch, append_borrowed_to_batch, append_to_batch,
+    decode_message, encode_message, encoded_bytes,
 };
 use crate::random::Random;
 use raftlet::Incoming;
-use raftlet::core::{Body, Forward, NUMBER_MAX, VoteKind, VoteRequest};
+use raftlet::core::{
+    Arena, Body, Forward, Head, Message, NUMBER_MAX, NodeId, VoteKind, VoteRequest,
+};
 
 fn encoded(incoming: &Incoming) -> Bytes {
     let mut bytes = BytesMut::new();
@@ -25,6 +28,36 @@ fn every_message_survives_the_wire_and_has_the_length_foretold() {
             let bytes = encoded(&message);
             assert_eq!(encoded_bytes(&message.message), Some(bytes.len()));
             assert_eq!(decode_message(&bytes), Ok(message));
+        }
+    }
+}
+
+#[test]
+fn what_is_lent_has_the_bytes_of_what_is_owned_and_a_copy_says_what_shared_bytes_do() {
+    let mut samples = Samples::new(5);
+    for kind in 0..KINDS {
+        for _ in 0..200 {
+            let incoming = samples.of_kind(kind);
+            let Message { generation, term, body } = &incoming.message;
+            let mut owned = BytesMut::new();
+            let bytes = encoded_bytes(&incoming.message).unwrap();
+            append_to_batch(incoming.group, &incoming.message, bytes, &mut owned);
+            let head = Head { to: NodeId::new(2), generation: *generation, term: *term };
+            let mut lent = BytesMut::new();
+            match body {
+                Body::Append(append) => {
+                    let append = append.into();
+                    assert!(append_borrowed_to_batch(incoming.group, head, &append, &mut lent));
+                }
+                Body::Ack(ack) => append_ack_to_batch(incoming.group, head, ack, &mut lent),
+                _ => lent.extend_from_slice(&owned),
+            }
+            assert_eq!(lent, owned);
+            let mut arena = Arena::new(64);
+            let mut batch = BatchReader::copying(&owned, &mut arena);
+            let mut read = Vec::new();
+            assert_eq!(batch.read_to(&mut read), Some(Ok(())));
+            assert_eq!((batch.read_to(&mut read), read), (None, vec![incoming]));
         }
     }
 }
@@ -53,6 +86,11 @@ fn a_flipped_bit_is_refused_or_gives_a_message_that_is_still_well_formed() {
             for at in 0..bytes.len() * 8 {
                 let mut flipped = bytes.to_vec();
                 flipped[at / 8] ^= 1 << (at % 8);
+                // Whoever copies refuses the same.
+                let whole = [&u32::try_from(flipped.len()).unwrap().to_le_bytes(), &flipped[..]];
+                let (whole, mut arena) = (whole.concat(), Arena::new(64));
+                let copied = BatchReader::copying(&whole, &mut arena).next();
+                assert_eq!(copied, Some(decode_message(&Bytes::from(flipped.clone()))));
                 // What passes must itself be something that can be sent.
                 if let Ok(message) = decode_message(&Bytes::from(flipped.clone())) {
                     assert_eq!(encoded(&message), flipped, "bit {at} changed unseen");

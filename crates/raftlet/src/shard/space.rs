@@ -16,7 +16,7 @@ use crate::error::NotDone;
 use crate::port::{Pin, Ports, Room, Shortage, StateMachine, Storage};
 use crate::shard::Shared;
 use crate::shard::state::State;
-use raftlet_core::{Envelope, Now};
+use raftlet_core::Now;
 
 /// What storage says of room.
 struct Said {
@@ -67,14 +67,6 @@ impl<M: StateMachine> State<M> {
     pub(super) fn note_space(&mut self) {
         let shortage = self.shortage();
         self.observer.note_space(shortage, &mut self.due.notes);
-    }
-}
-
-/// While room is short, acks among these say so.
-#[inline]
-pub(super) fn tell_shortage(is_short: bool, messages: &mut [Envelope]) {
-    if is_short {
-        messages.iter_mut().for_each(|envelope| envelope.message.tell_shortage());
     }
 }
 

@@ -25,12 +25,12 @@ use crate::member::Member;
 use crate::observe::Alarms;
 use crate::offices::Office;
 use crate::port::{StateMachine, StorageError, WriteBatch};
+use crate::shard::desk::Desk;
 use crate::shard::snapshots::Piece;
-use crate::shard::space::tell_shortage;
 use crate::shard::state::{Completion, Phase, State};
 use crate::shard::writer::Durable;
 use crate::timers::Slot;
-use raftlet_core::{Body, Entries, Envelope, Event, Fetch, Now, Role, Time, mutants};
+use raftlet_core::{Body, Entries, Event, Fetch, Now, Role, Time, mutants};
 
 /// Inputs that one group gets before the next one's turn.
 const SHARE_INPUTS: usize = 256;
@@ -382,18 +382,18 @@ impl<M: StateMachine> State<M> {
         let Some(member) = self.members.get_mut(slot) else {
             return;
         };
-        member.core.drain(&mut self.output);
         let out = &mut self.output;
-        tell_shortage(is_short, &mut out.messages);
-        if let Some(persist) = out.persist.take() {
-            let of = (member.group, member.core.seat().generation);
-            let is_leader = member.core.role() == Role::Leader;
-            self.writer.gather(slot, of, is_leader, persist);
-        }
-        for Envelope { to, message } in out.messages.drain(..) {
-            self.due.send(to, member.group, message);
-        }
-        if let Some(last) = out.install {
+        let mut desk = Desk {
+            slot,
+            group: member.group,
+            generation: member.core.seat().generation,
+            is_leader: member.core.role() == Role::Leader,
+            is_short,
+            writer: &mut self.writer,
+            due: &mut self.due,
+        };
+        member.core.drain_into(out, &mut desk);
+        if let Some(last) = out.install.take() {
             member.applier.install(last);
         }
         let wanted = std::mem::take(&mut out.snapshots);
