@@ -173,7 +173,8 @@ impl Follower {
     #[inline]
     pub(crate) fn hear(&mut self, state: &mut State, from: &Sender) {
         // Whoever is followed is not known to run anew: such news end that.
-        if self.leader != Some(from.node) || self.leader_run != from.run {
+        let is_same_run = self.leader_run == from.run || mutants::is_active(139);
+        if self.leader != Some(from.node) || !is_same_run {
             self.hear_another(state, *from);
             return;
         }
@@ -271,7 +272,9 @@ impl Follower {
     pub(crate) fn on_append(&mut self, state: &mut State, from: &Sender, append: &mut Append) {
         self.hear(state, from);
         state.promise();
-        self.round = self.round.max(append.round);
+        if !mutants::is_active(142) {
+            self.round = self.round.max(append.round);
+        }
         self.configuration = self.configuration.max(append.configuration);
         // Mostly it goes on where the log ends.
         if append.previous != state.log.last() && !meets(state, append.previous) {

@@ -163,6 +163,12 @@ mutants! {
     135 "M135" core "I16" "who knows only a part of its loss counts again";
     136 "M136" core "I47" "a leader goes on appending though no quorum has room";
     137 "M137" core "I56" "members without room are not asked whether they have some again";
+    138 "M138" core "I16" "what was said in another life of the group's id is heard";
+    139 "M139" core "I09" "another run of the leader's process is taken for the one followed";
+    140 "M140" core "I15" "the end of an earlier write completes the one under way";
+    141 "M141" core "I37" "an ack confirms the last round that was sent, not its own";
+    142 "M142" core "I56" "the round that an append carries is not echoed";
+    143 "M143" core "I15" "two hand-overs of entries have one ticket";
 }
 
 /// The mutants of this build; none in a usual one.

@@ -80,7 +80,7 @@ impl Group {
     ) -> bool {
         match &mut self.role {
             RoleState::Follower(follower)
-                if generation == self.state.seat.generation
+                if (generation == self.state.seat.generation || mutants::is_active(138))
                     && term == self.state.term
                     && is_append_in_range(term, append) =>
             {
@@ -101,7 +101,7 @@ impl Group {
     ) -> bool {
         match &mut self.role {
             RoleState::Leader(leader)
-                if generation == self.state.seat.generation
+                if (generation == self.state.seat.generation || mutants::is_active(138))
                     && term == self.state.term
                     && !term.is_exhausted()
                     && self.state.is_member(*from) =>

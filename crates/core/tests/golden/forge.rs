@@ -11,7 +11,8 @@
 //! read-reply id=N at=I [run=N] term=T
 //! ```
 //!
-//! Each may add `of-run=N`: said by that run of the sender.
+//! Each may add `of-run=N`: said by that run of the sender, and `generation=N`: in
+//! that life of the group's id.
 
 use crate::words::{number, option};
 use raftlet_core::{

@@ -532,7 +532,9 @@ impl World {
     /// brings about at its receiver is told instead of sent.
     pub(crate) fn say(&mut self, from: u64, to: u64, words: &[&str]) -> String {
         let term = Term::new(number(option(words, "term").unwrap()));
-        let message = Message { generation: GENERATION, term, body: body(words[0], words) };
+        let generation = option(words, "generation");
+        let generation = generation.map_or(GENERATION, |life| Generation::new(number(life)));
+        let message = Message { generation, term, body: body(words[0], words) };
         let known = self.members.get(&from).map(|member| member.sender(from));
         let mut from = known.unwrap_or_else(|| sender(from, from, 1));
         from.run = option(words, "of-run").map_or(from.run, |run| Run::new(number(run)));
