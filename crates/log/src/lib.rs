@@ -18,7 +18,7 @@
 //!
 //! Where to start reading: `docs/format-log.md` for the bytes, `disk.rs` for
 //! what is asked of a disk; then a write (`append.rs`, `plan.rs`, `frame.rs`,
-//! `block.rs`), then a start (`open.rs`, `recovery.rs`). Identity and lock of
+//! `block.rs`, `landing.rs`), then a start (`open.rs`, `recovery.rs`). Identity and lock of
 //! the data directory are `identity.rs` and `disk/lock.rs`.
 //!
 //! A log that no node uses is looked at by `inspect.rs`, which cannot write.
@@ -40,6 +40,7 @@ mod identity;
 mod index;
 pub mod inspect;
 mod kept;
+mod landing;
 mod names;
 mod open;
 mod options;

@@ -130,6 +130,8 @@ pub(crate) struct State<D: Disk> {
     pub(crate) is_writing: bool,
     pub(crate) poison: Option<String>,
     pub(crate) buffer: Option<Buffer>,
+    /// Nothing but zeros, to fill segments with.
+    pub(crate) zeros: Option<Buffer>,
     /// Left by a cold read for the next one.
     pub(crate) kept_read: Option<Kept<D>>,
     pub(crate) counters: LogCounters,

@@ -205,7 +205,8 @@ pub trait Storage: 'static {
     /// The shape of a group's log; the default for one never seen.
     fn load_log(&self, group: GroupId) -> impl Future<Output = Result<LoadedLog, StorageError>>;
 
-    /// Makes a batch durable; gives it back for reuse.
+    /// Makes a batch durable; gives it back for reuse: as it was after `NoSpace`, else
+    /// perhaps emptied.
     fn write(
         &self,
         batch: WriteBatch,
