@@ -293,6 +293,7 @@ fn begin<D: Disk>(
         poison: None,
         buffer: None,
         kept_read: None,
+        remembered: recovered.remembered,
         counters: LogCounters { segments_used: 1, ..counters },
     }
 }
