@@ -17,6 +17,8 @@
 //! Not here: whose turn it is (`shard/turn.rs`), the window that decides
 //! about copies (`window.rs`).
 
+use std::hint::black_box;
+
 use bytes::Bytes;
 
 use crate::applier::{Applied, Applier, Next, Start, has_effect};
@@ -81,6 +83,13 @@ impl<M: StateMachine> Member<M> {
             office: (core.role(), core.term()),
             core,
         }
+    }
+
+    /// Asks for the memory that this member lies in, without any effect.
+    pub(crate) fn touch(&self) {
+        self.core.touch();
+        black_box((self.log_bytes, self.acknowledged, self.is_dirty));
+        black_box((self.held.is_empty(), self.waiters.is_empty(), self.applier.applied()));
     }
 
     /// A message for this member.
