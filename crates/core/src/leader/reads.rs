@@ -17,6 +17,7 @@ use crate::message::Body;
 use crate::mutants;
 use crate::output::ReadReady;
 use crate::state::State;
+use crate::walk::touches;
 
 #[derive(Clone, Copy, Debug)]
 struct Pending {
@@ -44,6 +45,8 @@ pub(crate) struct LeaderReads {
     local: VecDeque<(ReadId, Pending)>,
     remote: Vec<Remote>,
 }
+
+touches!(LeaderReads: round);
 
 impl LeaderReads {
     pub(crate) fn len(&self) -> usize {
