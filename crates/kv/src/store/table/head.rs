@@ -94,7 +94,7 @@ mod tests {
                 assert_eq!((one.first(), one.has_more()), (place, false));
                 assert_eq!(one.first_for(hash), place);
                 assert_eq!(one.first_for(hash ^ 1), NOWHERE);
-                assert_eq!(one.first_for(hash ^ HASH_MASK + 1), place, "beyond what is known");
+                assert_eq!(one.first_for(hash ^ (HASH_MASK + 1)), place, "beyond what is known");
                 for shift in 0..64 {
                     let told = one.only_one_has(1 << shift);
                     assert_eq!(told, (shift < 27).then_some(hash >> shift & 1 != 0), "{shift}");
