@@ -292,6 +292,7 @@ fn begin<D: Disk>(
         is_writing: false,
         poison: None,
         buffer: None,
+        zeros: None,
         kept_read: None,
         counters: LogCounters { segments_used: 1, ..counters },
     }

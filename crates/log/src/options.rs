@@ -17,8 +17,8 @@ pub struct LogOptions {
     /// Bytes written with zeros before a segment may be used, and at a time
     /// when the log would overtake. Default 1 MiB.
     pub prepare_bytes: u64,
-    /// Bytes written with zeros at a time in the background, once in 10 ms:
-    /// more would slow appends down. Default 128 KiB.
+    /// Bytes written with zeros at a time in the background, 128 KiB in 10 ms on
+    /// the average: more would slow appends down. Default 512 KiB.
     pub throttle_bytes: u64,
     /// Bytes of prepared space that entries leave to votes and truncations
     /// when the disk is full (rule 9). Default 256 KiB.
@@ -45,7 +45,7 @@ impl Default for LogOptions {
             segment_bytes_first: 4 << 20,
             segment_bytes_max: 64 << 20,
             prepare_bytes: 1 << 20,
-            throttle_bytes: 128 << 10,
+            throttle_bytes: 512 << 10,
             reserve_bytes: 256 << 10,
             reserve_file_bytes: 16 << 20,
             log_bytes_soft: 512 << 20,

@@ -130,6 +130,9 @@ pub(crate) struct State<D: Disk> {
     pub(crate) is_writing: bool,
     pub(crate) poison: Option<String>,
     pub(crate) buffer: Option<Buffer>,
+    /// Zeros, left by a step of zero filling for the next one; nobody else writes
+    /// into them. At most `Sizes::throttle` blocks.
+    pub(crate) zeros: Option<Buffer>,
     /// Left by a cold read for the next one.
     pub(crate) kept_read: Option<Kept<D>>,
     pub(crate) counters: LogCounters,
