@@ -245,6 +245,7 @@ impl<D: Disk> Shared<D> {
         };
         state.next_block = frame.end;
         state.last_frame = frame.frame;
+        state.remembered.on_written(u64_from(bytes));
         state.is_marked = false;
         if state.link.take().is_some() {
             let allowed = std::mem::take(&mut state.after_link);

@@ -27,6 +27,7 @@
 //! group's current one and lets the front of its log go (rule 12).
 
 mod append;
+mod begun;
 mod block;
 mod collect;
 mod data_dir;
@@ -49,6 +50,7 @@ mod prepare;
 mod read;
 mod record;
 mod recovery;
+mod remembered;
 mod reserve;
 mod room;
 mod scan;

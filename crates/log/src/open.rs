@@ -294,6 +294,7 @@ fn begin<D: Disk>(
         buffer: None,
         zeros: None,
         kept_read: None,
+        remembered: recovered.remembered,
         counters: LogCounters { segments_used: 1, ..counters },
     }
 }
