@@ -69,6 +69,9 @@ pub(crate) struct Job {
     pub(crate) entries: u64,
     #[arg(long)]
     pub(crate) wire: bool,
+    /// Measure only once logs have reached what they keep.
+    #[arg(long)]
+    pub(crate) warm: bool,
 }
 
 impl Job {
@@ -76,12 +79,12 @@ impl Job {
     pub(crate) fn commit(system: System, batch: u64) -> Self {
         let entries = batch * (2000 / batch).clamp(200, 1000);
         let (kind, members, groups) = (Kind::Commit, 3, 1);
-        Self { system, kind, members, groups, batch, entries, wire: false }
+        Self { system, kind, members, groups, batch, entries, wire: false, warm: false }
     }
 
     pub(crate) fn load(self) -> Load {
-        let Self { members, groups, batch, entries, wire, .. } = self;
-        Load { members, groups, batch, entries, wire }
+        let Self { members, groups, batch, entries, wire, warm, .. } = self;
+        Load { members, groups, batch, entries, wire, warm }
     }
 
     /// What makes this program do it.
@@ -98,6 +101,9 @@ impl Job {
         arguments.extend(["--entries".to_owned(), value(&self.entries)]);
         if self.wire {
             arguments.push("--wire".to_owned());
+        }
+        if self.warm {
+            arguments.push("--warm".to_owned());
         }
         arguments
     }

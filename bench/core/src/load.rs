@@ -4,6 +4,13 @@
 //! proposes one batch a turn, a message arrives in the turn after it was sent.
 //! A run ends when nothing is on its way any more; that every member has
 //! committed everything is asserted behind the measured part.
+//!
+//! Many groups share what one group keeps of its log, as the groups of a shard
+//! share its memory for logs. Else a thousand groups would be given a thousand
+//! times the memory, and a run of a hundred turns would measure how the kernel
+//! hands out pages that nobody has used yet. For the same reason a run whose time
+//! is told begins warm: every log has reached what it keeps, and what a new entry
+//! takes an old one has let go. All of it holds for each system alike.
 
 use std::time::Instant;
 
@@ -11,8 +18,11 @@ use serde_json::{Value, json};
 
 /// Bytes of each command.
 pub(crate) const COMMAND_BYTES: usize = 256;
-/// Entries that a system keeps behind its applied index before it compacts.
+/// Entries that the groups of a system keep together behind their applied indexes
+/// before they compact.
 pub(crate) const KEPT_ENTRIES: u64 = 2048;
+/// What each of many groups keeps all the same: a few times what is under way.
+const KEPT_ENTRIES_MIN: u64 = 16;
 /// No system needs as many turns; one that does not finish is broken.
 pub(crate) const IDLE_TURNS_MAX: u32 = 10_000;
 
@@ -29,6 +39,8 @@ pub(crate) struct Load {
     pub(crate) entries: u64,
     /// Every message encoded and decoded.
     pub(crate) wire: bool,
+    /// Turns before the measured ones until every log lets go of what it keeps.
+    pub(crate) warm: bool,
 }
 
 impl Load {
@@ -37,10 +49,22 @@ impl Load {
         (self.entries / self.groups / self.batch).max(1) * self.batch
     }
 
+    /// Turns that warm the run up. A system that compacts late does so once it
+    /// holds twice what it keeps.
+    pub(crate) fn warm_turns(&self) -> u64 {
+        let turns = (4 * kept_entries(self.groups)).div_ceil(self.batch);
+        if self.warm { turns } else { 0 }
+    }
+
     /// Commands that the run really commits.
     pub(crate) fn committed(&self) -> u64 {
         self.entries_per_group() * self.groups
     }
+}
+
+/// Entries that each of so many groups keeps.
+pub(crate) fn kept_entries(groups: u64) -> u64 {
+    (KEPT_ENTRIES / groups).max(KEPT_ENTRIES_MIN)
 }
 
 /// What a run cost, warm-up and elections apart.

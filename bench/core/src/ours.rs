@@ -5,19 +5,24 @@
 //! it was handed out. What a drain lends is taken up at once: without the wire into messages of their own,
 //! with it into the bytes that leave. All nodes vouch for each other, as the failure detector
 //! does in a healthy cluster, so no group sends anything for liveness.
+//!
+//! What is on its way lies in one queue in the order of groups, as a node's outbox has it for another
+//! node. Before a group's turn the memory of those that follow is asked for (`walk` in `raftlet-core`), as
+//! the shard's loop does; where there is one group, nothing is.
 
 use std::hint::black_box;
 use std::rc::Rc;
+use std::slice::IterMut;
 
 use bytes::BytesMut;
 
-use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, KEPT_ENTRIES, Load, Meter};
+use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, Load, Meter, kept_entries};
 use raftlet::Incoming;
 use raftlet_core::{
     Ack, Append, AppendRef, Arena, Configuration, Entry, Envelope, Generation, Group, GroupId,
     HardState, Head, Incarnation, Index, Liveness, LogId, Member, MemberRole, NodeId, Now, Options,
     Outlet, Output, PRIORITY_DEFAULT, PersistRef, Restored, Role, Run, Seat, Sender, Settings,
-    Term, Ticket, Time, WallMs,
+    Term, Ticket, Time, Walk, WallMs, walk,
 };
 use raftlet_net::{
     BatchReader, Receiver, append_ack_to_batch, append_borrowed_to_batch, append_to_batch,
@@ -34,35 +39,39 @@ struct Seated {
     ticket: Option<Ticket>,
 }
 
-/// What a member sent, on its way until the next turn; with the wire as bytes, a
+/// What a member sent with the wire: bytes on their way until the next turn, a
 /// buffer for each other member.
-#[derive(Default)]
 struct Mail {
-    sent: Vec<Sent>,
     encoded: Vec<BytesMut>,
     /// Which of them hold something, a bit each.
     filled: u64,
-    /// How many there were so far.
-    count: u64,
 }
 
 /// A message on its way in memory.
+struct Letter {
+    /// The seat that sent it.
+    from: usize,
+    message: Sent,
+}
+
 enum Sent {
     Append(Head, Append),
     Ack(Head, Ack),
     Other(Envelope),
 }
 
-impl Mail {
-    fn is_empty(&self) -> bool {
-        self.sent.is_empty() && self.filled == 0
-    }
-}
-
 /// What a drain lends goes to the disk and on its way.
 struct Post<'a> {
     ticket: &'a mut Option<Ticket>,
-    mail: &'a mut Mail,
+    sent: &'a mut Vec<Letter>,
+    from: usize,
+}
+
+impl Post<'_> {
+    #[inline]
+    fn send(&mut self, message: Sent) {
+        self.sent.push(Letter { from: self.from, message });
+    }
 }
 
 impl Outlet for Post<'_> {
@@ -75,16 +84,16 @@ impl Outlet for Post<'_> {
 
     #[inline]
     fn append(&mut self, head: Head, append: AppendRef<'_>) {
-        self.mail.sent.push(Sent::Append(head, append.to_owned()));
+        self.send(Sent::Append(head, append.to_owned()));
     }
 
     #[inline]
     fn ack(&mut self, head: Head, ack: &Ack) {
-        self.mail.sent.push(Sent::Ack(head, ack.clone()));
+        self.send(Sent::Ack(head, ack.clone()));
     }
 
     fn other(&mut self, envelope: Envelope) {
-        self.mail.sent.push(Sent::Other(envelope));
+        self.send(Sent::Other(envelope));
     }
 }
 
@@ -103,34 +112,24 @@ struct Delivery<'a> {
     group: &'a mut Group,
     arenas: &'a mut [Arena],
     to: usize,
-    heard: &'a Heard,
-}
-
-/// From whom, and when.
-struct Heard {
     now: Now,
-    sender: Sender,
+    sender: &'a Sender,
 }
 
 impl Delivery<'_> {
     #[inline]
-    fn take(&mut self, message: Sent) {
+    fn take(&mut self, message: &mut Sent) {
         match message {
-            Sent::Append(head, mut append) => {
+            Sent::Append(head, append) => {
                 let of = (head.generation, head.term);
-                self.group.step_append(self.heard.now, &self.heard.sender, of, &mut append);
+                self.group.step_append(self.now, self.sender, of, append);
             }
             Sent::Ack(head, ack) => {
-                self.group.step_ack(
-                    self.heard.now,
-                    &self.heard.sender,
-                    (head.generation, head.term),
-                    &ack,
-                );
+                self.group.step_ack(self.now, self.sender, (head.generation, head.term), ack);
             }
-            Sent::Other(mut envelope) => {
+            Sent::Other(envelope) => {
                 let arena = &mut self.arenas[self.to];
-                self.group.step(self.heard.now, arena, self.heard.sender, &mut envelope.message);
+                self.group.step(self.now, arena, *self.sender, &mut envelope.message);
             }
         }
     }
@@ -139,17 +138,17 @@ impl Delivery<'_> {
 impl Receiver for Delivery<'_> {
     #[inline]
     fn append(&mut self, _: GroupId, of: (Generation, Term), append: &mut Append) {
-        self.group.step_append(self.heard.now, &self.heard.sender, of, append);
+        self.group.step_append(self.now, self.sender, of, append);
     }
 
     #[inline]
     fn ack(&mut self, _: GroupId, of: (Generation, Term), ack: &Ack) {
-        self.group.step_ack(self.heard.now, &self.heard.sender, of, ack);
+        self.group.step_ack(self.now, self.sender, of, ack);
     }
 
     fn other(&mut self, mut incoming: Incoming) {
         let arena = &mut self.arenas[self.to];
-        self.group.step(self.heard.now, arena, self.heard.sender, &mut incoming.message);
+        self.group.step(self.now, arena, *self.sender, &mut incoming.message);
     }
 }
 
@@ -157,6 +156,7 @@ impl Receiver for Delivery<'_> {
 struct Wire<'a> {
     ticket: &'a mut Option<Ticket>,
     mail: &'a mut Mail,
+    count: &'a mut u64,
     group: GroupId,
 }
 
@@ -164,7 +164,7 @@ impl Wire<'_> {
     #[inline]
     fn buffer(&mut self, to: NodeId) -> &mut BytesMut {
         let to = place_of(to);
-        self.mail.count += 1;
+        *self.count += 1;
         self.mail.filled |= 1 << to;
         &mut self.mail.encoded[to]
     }
@@ -196,13 +196,61 @@ impl Outlet for Wire<'_> {
     }
 }
 
+/// One turn of every group.
+struct Turn<'a> {
+    world: &'a mut World,
+    letters: IterMut<'a, Letter>,
+    commands: &'a [&'a [u8]],
+}
+
+impl Turn<'_> {
+    fn members(&self, group: usize) -> &[Seated] {
+        let members = self.world.senders.len();
+        &self.world.seats[group * members..][..members]
+    }
+}
+
+impl Walk for Turn<'_> {
+    #[inline]
+    fn touch(&self, group: usize) {
+        for seated in self.members(group) {
+            seated.group.touch();
+        }
+    }
+
+    #[inline]
+    fn touch_held(&self, group: usize) {
+        for seated in self.members(group) {
+            seated.group.touch_held();
+        }
+    }
+
+    #[inline]
+    fn visit(&mut self, group: usize) {
+        let members = self.world.senders.len();
+        let home = group * members;
+        self.world.deliver(home, &mut self.letters);
+        for place in 0..members {
+            self.world.member_turn(home, place, self.commands);
+        }
+    }
+}
+
 /// All members of all groups, group by group.
 pub(crate) struct World {
     now: Now,
     seats: Vec<Seated>,
-    /// One a seat.
+    /// Sent in this turn, in the order of groups: arrives in the next.
+    sent: Vec<Letter>,
+    /// The other buffer; empty between turns.
+    arriving: Vec<Letter>,
+    /// With the wire, instead: one a seat.
     mail: Vec<Mail>,
+    /// Messages so far.
+    count: u64,
     members: u64,
+    /// One a node: what the handshake says of it.
+    senders: Vec<Sender>,
     /// One a node: groups share it.
     arenas: Vec<Arena>,
     /// One a node: what it received.
@@ -224,9 +272,13 @@ fn incarnation(node: NodeId) -> Incarnation {
     Incarnation(u128::from(node.get()))
 }
 
-fn settings() -> Settings {
+fn sender(node: NodeId) -> Sender {
+    Sender { node, incarnation: incarnation(node), run: RUN }
+}
+
+fn settings(groups: u64) -> Settings {
     let entry_bytes = COMMAND_BYTES + raftlet_core::HEADER_BYTES;
-    let kept = usize::try_from(KEPT_ENTRIES).expect("a small number");
+    let kept = usize::try_from(kept_entries(groups)).expect("a small number");
     let trailing_bytes_max = kept * entry_bytes;
     Settings::try_from(Options { trailing_bytes_max, ..Options::default() })
         .expect("options that fit together")
@@ -247,7 +299,7 @@ impl World {
                 .collect(),
         )
         .expect("a configuration");
-        let settings = Rc::new(settings());
+        let settings = Rc::new(settings(groups));
         let now = Now { time: Time::ZERO, wall: WallMs(1_700_000_000_000) };
         let count = usize::try_from(groups * members).expect("they fit in memory");
         let mut seats = Vec::with_capacity(count);
@@ -277,9 +329,13 @@ impl World {
         }
         Self {
             now,
-            mail: seats.iter().map(|_| mail(members, wire)).collect(),
+            sent: Vec::new(),
+            arriving: Vec::new(),
+            mail: seats.iter().filter(|_| wire).map(|_| mail(members)).collect(),
+            count: 0,
             seats,
             members,
+            senders: (0..members).map(|at| sender(node(at))).collect(),
             arenas: (0..members).map(|_| Arena::default()).collect(),
             received: (0..members).map(|_| Arena::default()).collect(),
             out: Output::default(),
@@ -295,31 +351,35 @@ impl World {
 
     /// One turn of every member; a group that is led gets `commands`.
     fn turn(&mut self, commands: &[&[u8]]) {
-        let members = usize::try_from(self.members).expect("few");
-        let mut home = 0;
-        while home < self.seats.len() {
-            for from in 0..members {
-                self.deliver(home, from);
+        let groups = self.seats.len() / self.senders.len();
+        let mut arriving = std::mem::take(&mut self.arriving);
+        std::mem::swap(&mut self.sent, &mut arriving);
+        let mut turn = Turn { letters: arriving.iter_mut(), world: self, commands };
+        walk(&mut turn, groups);
+        assert!(turn.letters.as_slice().is_empty(), "a letter to nobody");
+        arriving.clear();
+        self.arriving = arriving;
+    }
+
+    /// What a group's members sent in the last turn arrives.
+    fn deliver(&mut self, home: usize, letters: &mut IterMut<'_, Letter>) {
+        let Self { seats, arenas, senders, now, .. } = self;
+        while let Some(Letter { from, message }) = next_before(letters, home + senders.len()) {
+            let to = place_of(message.to());
+            let (group, sender) = (&mut seats[home + to].group, &senders[*from - home]);
+            Delivery { group, arenas, to, now: *now, sender }.take(message);
+        }
+        if self.is_wired {
+            for from in 0..self.senders.len() {
+                self.deliver_bytes(home, from);
             }
-            for place in 0..members {
-                self.member_turn(home, place, commands);
-            }
-            home += members;
         }
     }
 
-    /// What one member sent in the last turn arrives.
-    fn deliver(&mut self, home: usize, from: usize) {
-        let sender = node(from as u64);
-        let sender = Sender { node: sender, incarnation: incarnation(sender), run: RUN };
-        let Self { seats, mail, arenas, received, now, .. } = self;
-        let Mail { sent, encoded, filled, .. } = &mut mail[home + from];
-        let heard = Heard { now: *now, sender };
-        for message in sent.drain(..) {
-            let to = place_of(message.to());
-            let group = &mut seats[home + to].group;
-            Delivery { group, arenas, to, heard: &heard }.take(message);
-        }
+    /// What one member sent in the last turn arrives as bytes.
+    fn deliver_bytes(&mut self, home: usize, from: usize) {
+        let Self { seats, mail, arenas, received, senders, now, .. } = self;
+        let Mail { encoded, filled } = &mut mail[home + from];
         while *filled != 0 {
             let to = filled.trailing_zeros() as usize;
             *filled &= *filled - 1;
@@ -328,7 +388,7 @@ impl World {
             // copied into the receiver's memory.
             let mut batch = BatchReader::copying(buffer, &mut received[to]);
             let group = &mut seats[home + to].group;
-            let mut delivery = Delivery { group, arenas, to, heard: &heard };
+            let mut delivery = Delivery { group, arenas, to, now: *now, sender: &senders[from] };
             while let Some(read) = batch.read_to(&mut delivery) {
                 read.expect("what was sent");
             }
@@ -338,9 +398,9 @@ impl World {
 
     fn member_turn(&mut self, home: usize, place: usize, commands: &[&[u8]]) {
         let now = self.now;
-        let Self { seats, mail, arenas, out, is_wired, .. } = self;
-        let Seated { group, ticket } = &mut seats[home + place];
-        let mail = &mut mail[home + place];
+        let from = home + place;
+        let Self { seats, sent, mail, count, arenas, out, is_wired, .. } = self;
+        let Seated { group, ticket } = &mut seats[from];
         if let Some(ticket) = ticket.take() {
             group.on_persisted(now, ticket);
         }
@@ -354,10 +414,12 @@ impl World {
         }
         if *is_wired {
             let group_id = group.seat().group;
-            group.drain_into(out, &mut Wire { ticket, mail, group: group_id });
+            let mail = &mut mail[from];
+            group.drain_into(out, &mut Wire { ticket, mail, count, group: group_id });
         } else {
-            group.drain_into(out, &mut Post { ticket, mail });
-            mail.count += mail.sent.len() as u64;
+            let before = sent.len();
+            group.drain_into(out, &mut Post { ticket, sent, from });
+            *count += (sent.len() - before) as u64;
         }
         if let Some(index) = out.committed {
             apply(group, index);
@@ -369,14 +431,12 @@ impl World {
 
     /// Messages that were sent.
     pub(crate) fn messages(&self) -> u64 {
-        self.mail.iter().map(|mail| mail.count).sum()
+        self.count
     }
 
     /// Counts messages anew.
     pub(crate) fn forget_messages(&mut self) {
-        for mail in &mut self.mail {
-            mail.count = 0;
-        }
+        self.count = 0;
     }
 
     /// Whether each member has committed its index.
@@ -407,7 +467,7 @@ impl World {
         for _ in 0..IDLE_TURNS_MAX {
             self.pass(TURN_NS);
             self.turn(&[]);
-            let is_quiet = self.mail.iter().all(Mail::is_empty);
+            let is_quiet = self.sent.is_empty() && self.mail.iter().all(|mail| mail.filled == 0);
             if is_quiet && self.seats.iter().all(|seated| seated.ticket.is_none()) {
                 return;
             }
@@ -447,9 +507,14 @@ impl World {
 }
 
 /// Buffers for the mail to each of the members.
-fn mail(members: u64, wire: bool) -> Mail {
-    let members = if wire { members } else { 0 };
-    Mail { encoded: (0..members).map(|_| BytesMut::new()).collect(), ..Mail::default() }
+fn mail(members: u64) -> Mail {
+    Mail { encoded: (0..members).map(|_| BytesMut::new()).collect(), filled: 0 }
+}
+
+/// The next letter, if a seat before `end` sent it.
+#[inline]
+fn next_before<'a>(letters: &mut IterMut<'a, Letter>, end: usize) -> Option<&'a mut Letter> {
+    if letters.as_slice().first()?.from < end { letters.next() } else { None }
 }
 
 /// What the applier does: reads entry by entry what is committed.
@@ -480,6 +545,10 @@ pub(crate) fn run(load: Load) -> Cost {
     let commands: Vec<&[u8]> = (0..load.batch).map(|_| payload.as_slice()).collect();
     let mut world = World::new(load.groups, load.members, load.wire, true);
     world.elect();
+    for _ in 0..load.warm_turns() {
+        world.pass(TURN_NS);
+        world.turn(&commands);
+    }
     world.settle();
     let turns = load.entries_per_group() / load.batch;
     let target = |seated: &Seated| seated.group.last_index().plus(load.entries_per_group());
@@ -508,11 +577,11 @@ pub(crate) fn memory(groups: u64, members: u64) -> serde_json::Value {
     let before = bench_counting::live_bytes();
     let mut world = World::new(groups, members, false, true);
     // What the harness keeps beside each group is not the group's.
-    let harness = (size_of::<Seated>() - size_of::<Group>() + size_of::<Mail>()) as f64;
+    let harness = (size_of::<Seated>() - size_of::<Group>()) as f64;
     let fresh = per_member(bench_counting::live_bytes() - before) - harness;
     world.elect();
     world.settle();
-    world.mail.fill_with(Mail::default);
+    (world.sent, world.arriving) = (Vec::new(), Vec::new());
     let elected = per_member(bench_counting::live_bytes() - before) - harness;
     let log: usize = world.seats.iter().map(|seated| seated.group.log_bytes()).sum();
     let log = per_member(log as u64);

@@ -189,7 +189,7 @@ fn many_groups(quick: bool, measure: Measure<'_>) -> Value {
     Value::Array(rows)
 }
 
-/// Wall time per entry without callgrind, interleaved.
+/// Wall time per entry without callgrind, warm and interleaved.
 fn walls(one: Job, many: Job) -> Value {
     let per_entry = |job: Job| {
         let told = job.alone().ok()?;
@@ -197,9 +197,9 @@ fn walls(one: Job, many: Job) -> Value {
     };
     let (mut ones, mut manys, mut ratios) = (vec![], vec![], vec![]);
     for _ in 0..ROUNDS {
-        let longer = Job { entries: 100_000, ..one };
+        let warm = |job, entries| Job { entries, warm: true, ..job };
         if let (Some(one), Some(many)) =
-            (per_entry(longer), per_entry(Job { entries: 100 * MANY, ..many }))
+            (per_entry(warm(one, 100_000)), per_entry(warm(many, 100 * MANY)))
         {
             ones.push(one);
             manys.push(many);

@@ -31,7 +31,7 @@ use crate::error::{ProposeError, ReadError};
 use crate::follower::Follower;
 use crate::ids::{Index, LogId, NodeId, ReadId, Term, Ticket};
 use crate::leader::Leader;
-use crate::liveness::Liveness;
+use crate::liveness::{Liveness, Others};
 use crate::log::base::Head;
 use crate::log::{Log, RestoreError};
 use crate::membership::Configuration;
@@ -136,7 +136,7 @@ impl Group {
             position: 0,
             pace: Pace::default(),
             promised_until: Time::ZERO,
-            liveness: Box::default(),
+            liveness: Others::default(),
             effects: Effects::default(),
             counters: Counts::default(),
             campaigns: 0,
@@ -593,6 +593,7 @@ mod membership;
 mod messages;
 pub(crate) mod queries;
 mod snapshots;
+mod touch;
 mod transfer;
 
 #[cfg(test)]

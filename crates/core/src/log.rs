@@ -9,21 +9,31 @@
 //! - Nothing at or below the commit index is ever truncated; the caller
 //!   asserts it, having refused such input at the door.
 //! - Only entries that are durable and committed leave memory.
+//! - What a turn asks for each time (the newest run, the configuration in effect,
+//!   the size) stands in the log itself: behind a pointer it would be one more
+//!   line of memory, far away where groups are many (D44).
 //!
 //! Not here: what is durable (`durability.rs`), who may append (`leader.rs`,
 //! `follower.rs`).
 
 use std::collections::VecDeque;
+use std::hint::black_box;
+use std::mem;
 
 use crate::entry::{Chunk, Entries, EntryKind};
 use crate::ids::{Incarnation, Index, LogId, NodeId, Term};
 use crate::log::base::Head;
 use crate::membership::Configuration;
 use crate::mutants;
+use crate::walk::touches;
 
 /// Chunks at the end that are tried one by one before a search: more than are
 /// under way to a disk or a member that keeps up.
 const NEAR_LEN: usize = 8;
+
+/// Of those, how many a steady turn looks at: entries are applied when they are on
+/// a majority's disks, three turns after they came.
+const LATELY_LEN: usize = 4;
 
 /// Runs up to which room is made for one at a time: a group at rest has seen
 /// the bootstrap and an election.
@@ -47,18 +57,29 @@ impl Slot {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
     last: LogId,
+    /// Where the newest run begins, which is of the last entry's term; 0 without
+    /// any.
+    newest_from: Index,
+    slots: VecDeque<Slot>,
+    /// Where the bytes of the first slot begin; `end` where there is none.
+    begin: u64,
+    /// Where the bytes of the last slot end.
+    end: u64,
+    last_log_time_ms: u64,
+    /// The last configuration in the log and where it stands; nobody at 0 while
+    /// there is none.
+    configuration: (Index, Configuration),
+    /// Those before it, ascending. Mostly there are none.
+    #[expect(clippy::box_collection, reason = "one word where there are none")]
+    former: Option<Box<Vec<(Index, Configuration)>>>,
     /// First log id of each run of one term, ascending; empty with the log. In a
     /// log with a base, that comes first.
     runs: Vec<LogId>,
-    slots: VecDeque<Slot>,
-    /// Where the bytes of the last slot end.
-    end: u64,
-    /// Configurations in the log and where they stand, ascending.
-    configurations: Vec<(Index, Configuration)>,
-    last_log_time_ms: u64,
     /// Rare, and larger than a place for it.
     head: Option<Box<Head>>,
 }
+
+touches!(Log: last.term, end, configuration.0);
 
 /// Why what storage gave is no log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -159,15 +180,15 @@ impl Log {
             let continued = runs.first().is_some_and(|first| first.term == base.term);
             runs.splice(..usize::from(continued), [base]);
         }
-        let log = Self {
+        let mut log = Self {
             last: last_id,
             runs,
-            slots: VecDeque::new(),
-            end: 0,
-            configurations,
             last_log_time_ms,
             head: (snapshot.index > Index::ZERO).then(|| Box::new(Head { base, snapshot })),
+            ..Self::default()
         };
+        log.note_newest_run();
+        log.set_configurations(configurations);
         if snapshot.index <= last && !log.contains(snapshot) {
             let detail = "the log has another entry at the snapshot's index";
             return Err(RestoreError::Base { base, snapshot, detail });
@@ -189,7 +210,7 @@ impl Log {
         if configured {
             self.note_configurations(&chunk)?;
         }
-        if chunk.term() > self.last.term || self.runs.is_empty() {
+        if chunk.term() > self.last.term || self.newest_from == Index::ZERO {
             self.begin_run(LogId { term: chunk.term(), index: chunk.first() });
         }
         self.last = LogId { term: chunk.term(), index: chunk.last() };
@@ -205,8 +226,34 @@ impl Log {
 
     #[cold]
     fn note_configurations(&mut self, chunk: &Chunk) -> Result<(), Index> {
-        self.configurations.extend(configurations_of(chunk)?);
+        let added = configurations_of(chunk)?;
+        let mut all = self.take_configurations();
+        all.extend(added);
+        self.set_configurations(all);
         Ok(())
+    }
+
+    /// All configurations in the log, ascending, to be put back.
+    fn take_configurations(&mut self) -> Vec<(Index, Configuration)> {
+        let mut all = self.former.take().map(|former| *former).unwrap_or_default();
+        let (index, last) = mem::take(&mut self.configuration);
+        if index > Index::ZERO || !last.is_empty() {
+            all.push((index, last));
+        }
+        all
+    }
+
+    fn set_configurations(&mut self, mut all: Vec<(Index, Configuration)>) {
+        self.configuration = all.pop().unwrap_or_default();
+        self.former = (!all.is_empty()).then(|| Box::new(all));
+    }
+
+    fn former(&self) -> &[(Index, Configuration)] {
+        self.former.as_deref().map_or(&[], |former| former.as_slice())
+    }
+
+    fn note_newest_run(&mut self) {
+        self.newest_from = self.runs.last().map_or(Index::ZERO, |run| run.index);
     }
 
     #[cold]
@@ -225,6 +272,7 @@ impl Log {
             self.runs.reserve_exact(1);
         }
         self.runs.push(first);
+        self.note_newest_run();
     }
 
     /// Removes the entries from `index` on. Returns whether another
@@ -241,12 +289,15 @@ impl Log {
             }
         }
         self.runs.retain(|run| run.index <= keep);
+        self.note_newest_run();
         self.last = LogId { term, index: keep };
-        let before = self.configurations.len();
-        if !mutants::is_active(39) {
-            self.configurations.retain(|(at, _)| *at <= keep);
+        if self.configuration.0 <= keep || mutants::is_active(39) {
+            return false;
         }
-        self.configurations.len() != before
+        let mut all = self.take_configurations();
+        all.retain(|(at, _)| *at <= keep);
+        self.set_configurations(all);
+        true
     }
 
     pub(crate) fn last(&self) -> LogId {
@@ -263,9 +314,8 @@ impl Log {
         if index > self.last.index {
             return None;
         }
-        let newest = self.runs.last().copied().unwrap_or_default();
-        if index >= newest.index {
-            return Some(newest.term).filter(|_| index > Index::ZERO).or(Some(Term::ZERO));
+        if index >= self.newest_from {
+            return Some(self.last.term);
         }
         self.run_of(index).map(|run| run.term)
     }
@@ -356,13 +406,21 @@ impl Log {
         self.gather(at, first, last, bytes_max)
     }
 
+    /// Asks for the newest slots, and for the headers of the entries that are
+    /// applied next: those came a few turns ago.
+    #[inline]
+    pub(crate) fn touch_held(&self) {
+        for slot in self.recent().take(LATELY_LEN) {
+            black_box(slot.begin);
+            black_box(slot.chunk.bytes().first().copied());
+        }
+    }
+
     /// Slots from the newest back: what is asked for mostly came last, or a few
     /// turns ago.
     #[inline]
     fn recent(&self) -> impl Iterator<Item = &Slot> {
-        let (front, back) = self.slots.as_slices();
-        let newest = if back.is_empty() { front } else { back };
-        newest.iter().rev().take(NEAR_LEN)
+        self.slots.iter().rev().take(NEAR_LEN)
     }
 
     /// Entries from several chunks, or parts of one, beginning in slot `at`.
@@ -415,8 +473,7 @@ impl Log {
 
     /// Bytes of entries in memory.
     pub(crate) fn bytes(&self) -> usize {
-        let begin = self.slots.front().map_or(self.end, |slot| slot.begin);
-        usize::try_from(self.end - begin).expect("memory fits usize")
+        usize::try_from(self.end - self.begin).expect("memory fits usize")
     }
 
     /// Whether the chunks that end behind `index` leave room for `bytes` more
@@ -445,9 +502,10 @@ impl Log {
     /// until at most `bytes_max` bytes are left.
     pub(crate) fn evict(&mut self, until: Index, bytes_max: usize) {
         while self.bytes() > bytes_max {
-            if self.slots.front().is_none_or(|slot| slot.chunk.last() > until) {
+            let Some(oldest) = self.slots.front().filter(|slot| slot.chunk.last() <= until) else {
                 return;
-            }
+            };
+            self.begin = oldest.end();
             self.slots.pop_front();
         }
         if self.slots.is_empty() {
@@ -457,20 +515,25 @@ impl Log {
 
     /// The configuration in effect at `index` and where it stands.
     pub(crate) fn configuration_at(&self, index: Index) -> Option<(Index, &Configuration)> {
-        let behind = self.configurations.partition_point(|(at, _)| *at <= index);
-        let (at, configuration) = self.configurations.get(behind.checked_sub(1)?)?;
+        let (at, last) = &self.configuration;
+        let (at, configuration) = if index >= *at && !last.is_empty() {
+            (at, last)
+        } else {
+            let behind = self.former().partition_point(|(at, _)| *at <= index);
+            let (at, former) = self.former().get(behind.checked_sub(1)?)?;
+            (at, former)
+        };
         Some((*at, configuration)).filter(|_| index >= self.base().index)
     }
 
     /// The configuration before the one in effect.
     pub(crate) fn former_configuration(&self) -> Option<&Configuration> {
-        let before = self.configurations.len().checked_sub(2)?;
-        self.configurations.get(before).map(|(_, former)| former)
+        self.former().last().map(|(_, former)| former)
     }
 
     /// Whether a configuration in the log seats a node under an incarnation.
     pub(crate) fn has_seated(&self, node: NodeId, incarnation: Incarnation) -> bool {
-        self.configurations.iter().any(|(_, configuration)| {
+        self.former().iter().chain([&self.configuration]).any(|(_, configuration)| {
             configuration.nodes().any(|m| (m.node, m.incarnation) == (node, incarnation))
         })
     }
@@ -478,8 +541,8 @@ impl Log {
     /// The configuration in effect and where it stands: the last one in the
     /// log, committed or not (§4.1).
     pub(crate) fn configuration(&self) -> (Index, &Configuration) {
-        static NOBODY: Configuration = Configuration::empty();
-        self.configurations.last().map_or((Index::ZERO, &NOBODY), |(index, last)| (*index, last))
+        let (index, last) = &self.configuration;
+        (*index, last)
     }
 }
 

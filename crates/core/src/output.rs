@@ -107,7 +107,9 @@ impl Output {
 /// the drain, in the caller's vectors.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    pub(crate) messages: Vec<Envelope>,
+    /// Other than appends and acks; in a place of its own, for they are seldom.
+    #[expect(clippy::box_collection, reason = "one word where there are none")]
+    messages: Option<Box<Vec<Envelope>>>,
     /// 0 where nothing new is.
     pub(crate) committed: Index,
     rare: Option<Box<Rare>>,
@@ -125,6 +127,11 @@ pub(crate) struct Rare {
 }
 
 impl Effects {
+    /// Says something at the next drain, behind what was said before.
+    pub(crate) fn send(&mut self, envelope: Envelope) {
+        self.messages.get_or_insert_default().push(envelope);
+    }
+
     /// Room for what is rare.
     pub(crate) fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
@@ -138,7 +145,7 @@ impl Effects {
     /// Hands over the messages so far, in their order.
     #[inline]
     pub(crate) fn send_off(&mut self, outlet: &mut impl Outlet) {
-        if !self.messages.is_empty() {
+        if self.messages.is_some() {
             self.send_off_all(outlet);
         }
     }
@@ -146,7 +153,7 @@ impl Effects {
     #[cold]
     fn send_off_all(&mut self, outlet: &mut impl Outlet) {
         // A member at rest holds no room for messages.
-        for envelope in mem::take(&mut self.messages) {
+        for envelope in self.messages.take().map(|messages| *messages).unwrap_or_default() {
             outlet.other(envelope);
         }
     }

@@ -9,7 +9,6 @@
 //!
 //! Not here: decisions of a role (`follower.rs`, `candidate.rs`, `leader.rs`).
 
-use std::mem;
 use std::rc::Rc;
 
 use crate::counters::Counts;
@@ -18,7 +17,7 @@ use crate::entry::{Entries, Seal};
 use crate::ids::{
     Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Sender, Term, Ticket,
 };
-use crate::liveness::{Liveness, Told};
+use crate::liveness::{Liveness, Others};
 use crate::log::Log;
 use crate::membership::{Configuration, Member, Role};
 use crate::message::{Body, Message};
@@ -30,6 +29,7 @@ use crate::refill::Refill;
 use crate::rng::Rng;
 use crate::seldom::{GivenWay, Seldom};
 use crate::time::{Now, Pace, Time};
+use crate::walk::touches;
 
 /// Which seat of which group a member has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +68,8 @@ pub(crate) struct State {
     /// Until then no vote is given out of this member's own will: a leader may
     /// read under a lease meanwhile (`leader/lease.rs`).
     pub(crate) promised_until: Time,
-    /// What the failure detector says of other members: few, and seldom others.
-    /// Those it says nothing of are not here.
-    pub(crate) liveness: Box<[(NodeId, Told)]>,
+    /// What the failure detector says of other members.
+    pub(crate) liveness: Others,
     pub(crate) effects: Effects,
     pub(crate) counters: Counts,
     /// Numbers this run's campaigns.
@@ -80,7 +79,16 @@ pub(crate) struct State {
     pub(crate) seldom: Option<Box<Seldom>>,
 }
 
+touches!(State: vote, seat.run, now.wall, commit, promised_until, effects.committed, campaigns);
+
 impl State {
+    /// Asks for what this member holds elsewhere and a steady turn uses.
+    #[inline]
+    pub(crate) fn touch_held(&self) {
+        self.log.touch_held();
+        self.durability.touch_held();
+    }
+
     pub(crate) fn time(&self) -> Time {
         self.now.time
     }
@@ -203,8 +211,7 @@ impl State {
     /// Another configuration is in effect: forgets the nodes outside of it.
     pub(crate) fn on_configured(&mut self) {
         let (index, configuration) = self.log.configuration();
-        let known = mem::take(&mut self.liveness).into_iter();
-        self.liveness = known.filter(|(node, _)| configuration.find(*node).is_some()).collect();
+        self.liveness.retain(|node| configuration.find(node).is_some());
         let own = configuration.find(self.seat.node);
         if own.is_some_and(|member| member.incarnation == self.seat.incarnation) {
             self.is_dismissed = false;
@@ -215,14 +222,11 @@ impl State {
     /// The failure detector has news of a node; kept for members alone.
     pub(crate) fn note_liveness(&mut self, node: NodeId, liveness: Liveness) {
         let is_member = self.configuration().find(node).is_some();
-        let others = mem::take(&mut self.liveness).into_iter().filter(|(known, _)| *known != node);
-        let told = Told::of(liveness).filter(|_| is_member).map(|told| (node, told));
-        self.liveness = others.chain(told).collect();
+        self.liveness.note(node, if is_member { liveness } else { Liveness::Unknown });
     }
 
     pub(crate) fn liveness_of(&self, node: NodeId) -> Liveness {
-        let known = self.liveness.iter().find(|(known, _)| *known == node);
-        known.map_or(Liveness::Unknown, |(_, told)| told.liveness())
+        self.liveness.of(node)
     }
 
     /// The nodes of every other member, each once.
@@ -257,7 +261,7 @@ impl State {
     /// Sends a message of any term: for pre-votes, which promise nothing.
     pub(crate) fn send_in(&mut self, term: Term, to: NodeId, body: Body) {
         let message = Message { generation: self.seat.generation, term, body };
-        self.effects.messages.push(Envelope { to, message });
+        self.effects.send(Envelope { to, message });
     }
 
     pub(crate) fn event(&mut self, event: Event) {

@@ -15,6 +15,7 @@
 //! - A lane stands in the ring exactly when it is not empty.
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 
 use crate::error::ReadError;
 use crate::options::ShardOptions;
@@ -89,6 +90,24 @@ impl<R, M> Lanes<R, M> {
     /// Whether no lane holds anything.
     pub(crate) fn is_empty(&self) -> bool {
         self.ring.is_empty()
+    }
+
+    /// Lanes that hold something.
+    pub(crate) fn waiting(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Of those, the one whose turn comes after `ahead` others.
+    pub(crate) fn following(&self, ahead: usize) -> Option<Slot> {
+        self.ring.get(ahead).copied()
+    }
+
+    /// Asks for the memory of a lane.
+    pub(crate) fn touch(&self, slot: Slot) {
+        if let Some(lane) = self.lanes.get(slot) {
+            black_box(lane.message_bytes);
+            black_box(lane.messages.front().map(|(from, _)| from.node));
+        }
     }
 
     /// Messages that wait, and their bytes.

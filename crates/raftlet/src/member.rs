@@ -17,6 +17,8 @@
 //! Not here: whose turn it is (`shard/turn.rs`), the window that decides
 //! about copies (`window.rs`).
 
+use std::hint::black_box;
+
 use bytes::Bytes;
 
 use crate::applier::{Applied, Applier, Next, Start, has_effect};
@@ -49,7 +51,8 @@ pub(crate) struct Member<M: StateMachine> {
     pub(crate) halted: Option<Halt>,
     /// Waits to be settled in this turn.
     pub(crate) is_dirty: bool,
-    /// Its proposals wait for the gathering write to start.
+    /// Its proposals wait for the gathering write to start, or for the one under
+    /// way to end.
     pub(crate) is_stalled: bool,
     /// Bytes of its log in memory when last counted.
     pub(crate) log_bytes: usize,
@@ -82,6 +85,13 @@ impl<M: StateMachine> Member<M> {
         }
     }
 
+    /// Asks for the memory that this member lies in, without any effect.
+    pub(crate) fn touch(&self) {
+        self.core.touch();
+        black_box((self.log_bytes, self.acknowledged, self.is_dirty));
+        black_box((self.held.is_empty(), self.waiters.is_empty(), self.applier.applied()));
+    }
+
     /// A message for this member.
     pub(crate) fn step(
         &mut self,
@@ -108,6 +118,11 @@ impl<M: StateMachine> Member<M> {
             _ => {}
         }
         self.core.step(now, arena, from, message);
+    }
+
+    /// Whether it leads and waits to hear what became of what it appended last.
+    pub(crate) fn leads_undecided(&self) -> bool {
+        self.core.role() == Role::Leader && self.core.commit_index() < self.core.last_index()
     }
 
     /// Hands held proposals to whoever leads, as far as they fit.

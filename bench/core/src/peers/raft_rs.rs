@@ -3,13 +3,18 @@
 //!
 //! Persisting is immediate here (`advance`), which spares it the bookkeeping of
 //! writes under way that ours does: the difference is in its favour.
+//!
+//! What is on its way lies in one queue in the order of groups, as for ours. What
+//! the members to come will use is not asked for ahead: there is no call for it.
+
+use std::vec::Drain;
 
 use prost::Message as _;
 use raft::eraftpb::{Entry, Message, MessageType};
 use raft::storage::MemStorage;
 use raft::{Config, RawNode, StateRole};
 
-use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, KEPT_ENTRIES, Load, Meter};
+use crate::load::{COMMAND_BYTES, Cost, IDLE_TURNS_MAX, Load, Meter, kept_entries};
 
 #[expect(clippy::large_enum_variant, reason = "a box would be an allocation that it does not need")]
 enum Parcel {
@@ -20,14 +25,23 @@ enum Parcel {
 struct Seated {
     node: RawNode<MemStorage>,
     store: MemStorage,
-    inbox: Vec<Parcel>,
-    arriving: Vec<Parcel>,
     compacted: u64,
+}
+
+/// A parcel on its way, and to which seat.
+struct Letter {
+    to: usize,
+    parcel: Parcel,
 }
 
 struct World {
     seats: Vec<Seated>,
+    /// Sent in this turn, in the order of groups: arrives in the next.
+    sent: Vec<Letter>,
+    /// The other buffer; empty between turns.
+    arriving: Vec<Letter>,
     members: usize,
+    kept: u64,
     wire: bool,
     messages: u64,
 }
@@ -53,32 +67,43 @@ impl World {
                 };
                 let store = MemStorage::new_with_conf_state((voters.clone(), vec![]));
                 let node = RawNode::new(&config, store.clone(), &logger).expect("a node");
-                seats.push(Seated { node, store, inbox: vec![], arriving: vec![], compacted: 0 });
+                seats.push(Seated { node, store, compacted: 0 });
             }
         }
         let members = usize::try_from(load.members).expect("few");
-        Self { seats, members, wire: load.wire, messages: 0 }
+        let kept = kept_entries(load.groups);
+        let (sent, arriving) = (Vec::new(), Vec::new());
+        Self { seats, sent, arriving, members, kept, wire: load.wire, messages: 0 }
     }
 
     fn turn(&mut self, payload: Option<(&[u8], u64)>) {
-        for at in 0..self.seats.len() {
-            self.member_turn(at, payload);
+        let mut arriving = std::mem::take(&mut self.arriving);
+        std::mem::swap(&mut self.sent, &mut arriving);
+        let mut letters = arriving.drain(..);
+        for home in (0..self.seats.len()).step_by(self.members) {
+            let end = home + self.members;
+            while let Some(letter) = next_before(&mut letters, end) {
+                self.deliver(letter);
+            }
+            for at in home..end {
+                self.member_turn(at, payload);
+            }
         }
-        for seated in &mut self.seats {
-            std::mem::swap(&mut seated.inbox, &mut seated.arriving);
-        }
+        drop(letters);
+        self.arriving = arriving;
+    }
+
+    fn deliver(&mut self, Letter { to, parcel }: Letter) {
+        let message = match parcel {
+            Parcel::Whole(message) => message,
+            Parcel::Encoded(bytes) => Message::decode(bytes.as_slice()).expect("as sent"),
+        };
+        // A message of an earlier term is refused with an error; harmless.
+        let _ = self.seats[to].node.step(message);
     }
 
     fn member_turn(&mut self, at: usize, payload: Option<(&[u8], u64)>) {
         let seated = &mut self.seats[at];
-        for parcel in seated.inbox.drain(..) {
-            let message = match parcel {
-                Parcel::Whole(message) => message,
-                Parcel::Encoded(bytes) => Message::decode(bytes.as_slice()).expect("as sent"),
-            };
-            // A message of an earlier term is refused with an error; harmless.
-            let _ = seated.node.step(message);
-        }
         if let Some((payload, batch)) = payload
             && seated.node.raft.state == StateRole::Leader
         {
@@ -110,8 +135,8 @@ impl World {
             seated.node.advance_apply();
         }
         let applied = seated.node.raft.raft_log.applied;
-        if applied > seated.compacted + 2 * KEPT_ENTRIES {
-            seated.compacted = applied - KEPT_ENTRIES;
+        if applied > seated.compacted + 2 * self.kept {
+            seated.compacted = applied - self.kept;
             seated.store.wl().compact(seated.compacted).expect("a compacted log");
         }
         let home = at / self.members * self.members;
@@ -123,7 +148,7 @@ impl World {
             } else {
                 Parcel::Whole(message)
             };
-            self.seats[to].arriving.push(parcel);
+            self.sent.push(Letter { to, parcel });
         }
     }
 
@@ -155,7 +180,7 @@ impl World {
     fn settle(&mut self) {
         for _ in 0..IDLE_TURNS_MAX {
             self.turn(None);
-            if self.seats.iter().all(|seated| seated.inbox.is_empty()) {
+            if self.sent.is_empty() {
                 return;
             }
         }
@@ -163,11 +188,20 @@ impl World {
     }
 }
 
+/// The next letter, if it is for a seat before `end`.
+fn next_before(letters: &mut Drain<'_, Letter>, end: usize) -> Option<Letter> {
+    if letters.as_slice().first()?.to < end { letters.next() } else { None }
+}
+
 /// Commits the load's entries.
 pub(crate) fn run(load: Load) -> Cost {
     let payload = [7u8; COMMAND_BYTES];
     let mut world = World::new(load);
     world.elect();
+    for _ in 0..load.warm_turns() {
+        world.turn(Some((&payload, load.batch)));
+    }
+    world.settle();
     let target =
         |seated: &Seated| seated.node.raft.raft_log.last_index() + load.entries_per_group();
     let targets: Vec<u64> = world.seats.iter().map(target).collect();
@@ -189,10 +223,14 @@ pub(crate) fn run(load: Load) -> Cost {
     cost
 }
 
+fn at_rest(groups: u64, members: u64) -> Load {
+    Load { members, groups, batch: 1, entries: 0, wire: false, warm: false }
+}
+
 /// Lets `rounds` x 100 ms pass: three ticks with a heartbeat each time.
 /// Returns how many messages that took.
 pub(crate) fn idle(groups: u64, members: u64, rounds: u64) -> u64 {
-    let mut world = World::new(Load { members, groups, batch: 1, entries: 0, wire: false });
+    let mut world = World::new(at_rest(groups, members));
     world.elect();
     world.messages = 0;
     for _ in 0..rounds {
@@ -203,7 +241,7 @@ pub(crate) fn idle(groups: u64, members: u64, rounds: u64) -> u64 {
 
 /// Live bytes per member: fresh, then elected and at rest.
 pub(crate) fn memory(groups: u64, members: u64) -> serde_json::Value {
-    let load = Load { members, groups, batch: 1, entries: 0, wire: false };
+    let load = at_rest(groups, members);
     let per_member = |bytes: u64| bytes as f64 / (groups * members) as f64;
     let before = bench_counting::live_bytes();
     let mut world = World::new(load);

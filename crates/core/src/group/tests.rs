@@ -3,6 +3,7 @@
 //! `tests/scripts`; random ones belong to the simulator.
 
 mod time;
+mod touch;
 mod votes;
 mod window;
 

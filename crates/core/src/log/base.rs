@@ -59,9 +59,12 @@ impl Log {
         assert!(base.index <= self.last.index, "a base behind the log");
         let left = self.runs.partition_point(|run| run.index <= base.index);
         self.runs.splice(..left, (base.index > Index::ZERO).then_some(base));
+        self.note_newest_run();
         self.drop_slots(base.index);
-        let in_effect = self.configurations.partition_point(|(at, _)| *at <= base.index);
-        self.configurations.drain(..in_effect.saturating_sub(1));
+        let mut all = self.take_configurations();
+        let in_effect = all.partition_point(|(at, _)| *at <= base.index);
+        all.drain(..in_effect.saturating_sub(1));
+        self.set_configurations(all);
         self.head = Some(Box::new(Head { base, snapshot }));
     }
 
@@ -69,15 +72,19 @@ impl Log {
     pub(crate) fn begin_anew(&mut self, snapshot: &Snapshot) {
         let last = snapshot.last;
         self.slots.clear();
+        self.begin = self.end;
         self.runs.clear();
         self.runs.push(last);
+        self.note_newest_run();
         self.last = last;
         let is_later = |at: Index| mutants::is_active(41) && at > snapshot.configuration_index;
-        self.configurations.retain(|(at, _)| is_later(*at));
+        let mut all = self.take_configurations();
+        all.retain(|(at, _)| is_later(*at));
         if !mutants::is_active(40) {
             let configured = (snapshot.configuration_index, snapshot.configuration.clone());
-            self.configurations.insert(0, configured);
+            all.insert(0, configured);
         }
+        self.set_configurations(all);
         self.last_log_time_ms = self.last_log_time_ms.max(snapshot.log_time_ms);
         self.head = Some(Box::new(Head { base: last, snapshot: last }));
     }
@@ -86,10 +93,12 @@ impl Log {
     fn drop_slots(&mut self, until: Index) {
         while let Some(slot) = self.slots.front_mut().filter(|slot| slot.chunk.first() <= until) {
             let Some(kept) = slot.chunk.from(until.next()) else {
+                self.begin = slot.end();
                 self.slots.pop_front();
                 continue;
             };
             slot.begin = slot.end() - length(&kept);
+            self.begin = slot.begin;
             slot.chunk = kept;
         }
     }

@@ -13,10 +13,14 @@
 //!   (`inbox.rs`). A group that nothing happened to costs nothing in it.
 //! - All proposals that a group took in a turn become one propose call, as far
 //!   as `chunk_bytes_max` allows.
+//! - Those that a leader gets while a write is under way and what it appended
+//!   last is not committed wait for the one or the other: members write no
+//!   sooner for hearing of them one by one, and each message costs a turn there.
 //! - A member that was changed is settled before the turn ends: its output
 //!   drained and obeyed, its deadline armed.
 //!
-//! Not here: waiting, ports and wakers (`shard.rs`, `shard/act.rs`).
+//! Not here: asking for members' memory ahead (`shard/turn/walks.rs`), waiting,
+//! ports and wakers (`shard.rs`, `shard/act.rs`).
 
 use crate::applier::{Applied, is_checkpoint};
 use crate::effects::{Purpose, StorageRead};
@@ -28,9 +32,12 @@ use crate::port::{StateMachine, StorageError, WriteBatch};
 use crate::shard::desk::Desk;
 use crate::shard::snapshots::Piece;
 use crate::shard::state::{Completion, Phase, State};
+use crate::shard::turn::walks::{Completing, LANES_TOGETHER, Settling, Taking};
 use crate::shard::writer::Durable;
 use crate::timers::Slot;
-use raftlet_core::{Body, Entries, Event, Fetch, Now, Role, Time, mutants};
+use raftlet_core::{Body, Entries, Event, Fetch, Now, Role, Time, mutants, walk};
+
+mod walks;
 
 /// Inputs that one group gets before the next one's turn.
 const SHARE_INPUTS: usize = 256;
@@ -90,6 +97,7 @@ impl<M: StateMachine> State<M> {
     }
 
     fn on_written(&mut self, now: Now, batch: WriteBatch, result: Result<(), StorageError>) {
+        self.wake_stalled();
         match result {
             Ok(()) => {
                 let (durable, waker) = self.writer.finish(batch);
@@ -108,16 +116,7 @@ impl<M: StateMachine> State<M> {
     fn on_durable(&mut self, now: Now, durable: Durable) {
         let (Durable::All(parts) | Durable::HardStates(parts)) = &durable;
         let is_all = matches!(durable, Durable::All(_));
-        for part in parts {
-            if let Some(member) = self.members.get_mut(part.slot) {
-                if is_all {
-                    member.core.on_persisted(now, part.ticket);
-                } else {
-                    member.core.on_hard_state_persisted(now, part.ticket);
-                }
-                self.mark_dirty(part.slot);
-            }
-        }
+        walk(&mut Completing { state: self, now, parts, is_all }, parts.len());
         if let Durable::All(parts) = durable {
             self.writer.reuse(parts);
         }
@@ -223,18 +222,12 @@ impl<M: StateMachine> State<M> {
     }
 
     fn take_inputs(&mut self, now: Now) {
-        let mut inputs = self.options.turn_inputs_max;
-        let mut bytes = self.options.turn_bytes_max;
-        while inputs > 0 && bytes > 0 {
-            let Some(slot) = self.lanes.next() else {
-                return;
-            };
-            let share = inputs.min(SHARE_INPUTS);
-            let (taken, taken_bytes) = self.take_share(now, slot, share, bytes);
-            inputs -= taken.min(inputs);
-            bytes = bytes.saturating_sub(taken_bytes);
-            self.lanes.put_back(slot);
-            self.mark_dirty(slot);
+        let (inputs, bytes) = (self.options.turn_inputs_max, self.options.turn_bytes_max);
+        let mut taking = Taking { state: self, now, inputs, bytes, taken: 0 };
+        while taking.has_room() && !taking.state.lanes.is_empty() {
+            taking.taken = 0;
+            let waiting = taking.state.lanes.waiting().min(LANES_TOGETHER);
+            walk(&mut taking, waiting);
         }
     }
 
@@ -344,9 +337,8 @@ impl<M: StateMachine> State<M> {
 
     fn settle_dirty(&mut self, now: Now) {
         let mut dirty = std::mem::take(&mut self.dirty);
-        for slot in dirty.drain(..) {
-            self.settle(now, slot);
-        }
+        walk(&mut Settling { state: self, now, slots: &dirty }, dirty.len());
+        dirty.clear();
         // Some may be dirty again; they are the next turn's.
         dirty.append(&mut self.dirty);
         self.dirty = dirty;
@@ -365,7 +357,9 @@ impl<M: StateMachine> State<M> {
                 let error = ProposeError::NotDone(refusal);
                 let refused = member.held.take_all().map(|held| held.end(Err(error.clone())));
                 self.due.ended.extend(refused);
-            } else if self.writer.gathered_bytes() < self.options.gather_bytes_max {
+            } else if self.writer.gathered_bytes() < self.options.gather_bytes_max
+                && !(self.writer.is_under_way() && member.leads_undecided())
+            {
                 member.dispatch(now, &mut self.arena, &self.options, &mut self.due);
             } else if !member.held.is_empty() && !member.is_stalled {
                 member.is_stalled = true;
@@ -506,6 +500,11 @@ impl<M: StateMachine> State<M> {
                 self.counters.writes_started_before_first_ack += 1;
             }
         }
+        self.wake_stalled();
+    }
+
+    /// Groups whose proposals waited for a write are looked at again.
+    fn wake_stalled(&mut self) {
         for slot in std::mem::take(&mut self.stalled) {
             if let Some(member) = self.members.get_mut(slot) {
                 member.is_stalled = false;

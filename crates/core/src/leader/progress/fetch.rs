@@ -46,7 +46,9 @@ impl Peer {
         state.counters.appends_sent += 1;
         let mut kept = Kept::default();
         self.send(state, circular, self.next.previous(), entries.as_slice(), &mut kept);
-        state.effects.messages.append(&mut kept.messages);
+        for envelope in kept.messages {
+            state.effects.send(envelope);
+        }
     }
 
     /// Storage or a snapshot did not help: tried again after a while.
