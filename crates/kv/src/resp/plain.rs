@@ -121,11 +121,12 @@ fn read_bulk(input_bytes: usize, rest: &mut &[u8], limits: &Limits) -> Option<Sp
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+
     use super::Plain;
     use crate::limits::Limits;
     use crate::resp::push_request;
     use crate::resp::request::RequestParser;
-    use bytes::BytesMut;
 
     fn taken(request: &[u8]) -> Option<(Vec<Vec<u8>>, usize)> {
         let mut input = BytesMut::from(request);
