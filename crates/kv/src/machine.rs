@@ -26,9 +26,10 @@ use raftlet::{ApplyError, ChunkError, ChunkSource, StateMachine};
 /// was behind are; a few come from clients one by one and find their keys in
 /// the caches as often as not.
 const MANY_LEN: usize = 64;
-/// Commands whose keys are looked for at once: as many as a processor has loads
-/// under way, about.
-const LOOKED_FOR_LEN: usize = 16;
+/// Commands whose keys are looked for at once. More than a processor has loads
+/// under way, for each of the rows of loads ends with a wait for its last; and few
+/// enough that keys and values stay in its caches until they are used.
+const LOOKED_FOR_LEN: usize = 64;
 
 /// One group's keys behind one group's log.
 #[derive(Debug)]
@@ -139,7 +140,7 @@ impl StateMachine for Machine {
         }
         let mut restoring = Restoring::new(self.hash_seed);
         while let Some(chunk) = chunks.next_chunk().await? {
-            restoring.push(&chunk);
+            restoring.push(chunk);
             while restoring.step().map_err(failed)? {
                 breathe().await;
             }

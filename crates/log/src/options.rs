@@ -36,6 +36,11 @@ pub struct LogOptions {
     /// truncations and compactions go on. An eighth before it, 8 MiB at most,
     /// the log calls itself short. Default: no such limit.
     pub log_bytes_hard: u64,
+    /// Bytes of what a start has read that it keeps in memory for the machines'
+    /// replay, the newest part of the log; what is older is read from disk a
+    /// second time. Given back as the replay goes on. Default 64 MiB: what is
+    /// written between two snapshots by default.
+    pub replay_bytes_max: u64,
 }
 
 impl Default for LogOptions {
@@ -50,6 +55,7 @@ impl Default for LogOptions {
             reserve_file_bytes: 16 << 20,
             log_bytes_soft: 512 << 20,
             log_bytes_hard: u64::MAX,
+            replay_bytes_max: 64 << 20,
         }
     }
 }
@@ -66,6 +72,7 @@ pub(crate) struct Sizes {
     pub(crate) reserve_file: u64,
     pub(crate) soft_bytes: u64,
     pub(crate) hard_bytes: u64,
+    pub(crate) replay_bytes: u64,
 }
 
 impl From<&LogOptions> for Sizes {
@@ -87,6 +94,7 @@ impl From<&LogOptions> for Sizes {
                 * u64_from(BLOCK_BYTES),
             soft_bytes: options.log_bytes_soft,
             hard_bytes: options.log_bytes_hard,
+            replay_bytes: options.replay_bytes_max,
         }
     }
 }
