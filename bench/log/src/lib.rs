@@ -4,6 +4,7 @@
 //! Read next: `main.rs` (writing), `recovery/main.rs` (opening).
 
 use std::path::Path;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
@@ -14,7 +15,7 @@ use raftlet_core::{
     NodeId, Now, Seal, Term, Time, WallMs,
 };
 use raftlet_log::{
-    Claims, DiskMode, LogOptions, RealDisk, RecoveryReport, ShardLog, open_data_dir,
+    Claims, DiskMode, LogOptions, LogWriter, RealDisk, RecoveryReport, ShardLog, open_data_dir,
 };
 
 const GENERATION: Generation = Generation::new(1);
@@ -66,6 +67,27 @@ pub struct Opened {
 /// # Errors
 /// What the log says.
 pub async fn open(dir: &Path, mode: DiskMode, options: &LogOptions) -> Result<Opened, String> {
+    open_on(dir, mode, options, |disk| disk).await
+}
+
+/// The same, its writes made by `writer`.
+///
+/// # Errors
+/// What the log says.
+pub async fn open_written_by(
+    dir: &Path,
+    options: &LogOptions,
+    writer: Rc<dyn LogWriter>,
+) -> Result<Opened, String> {
+    open_on(dir, DiskMode::Direct, options, |disk| disk.written_by(writer)).await
+}
+
+async fn open_on(
+    dir: &Path,
+    mode: DiskMode,
+    options: &LogOptions,
+    with: impl FnOnce(RealDisk) -> RealDisk,
+) -> Result<Opened, String> {
     let claims = Claims {
         cluster_name: "bench".to_owned(),
         node: NodeId::new(1),
@@ -73,7 +95,7 @@ pub async fn open(dir: &Path, mode: DiskMode, options: &LogOptions) -> Result<Op
     };
     let opened = open_data_dir(dir, &claims, mode).await;
     let (disk, home) = opened.map_err(|error| error.to_string())?;
-    let opened = ShardLog::open(disk, home, options).await;
+    let opened = ShardLog::open(with(disk), home, options).await;
     let (log, report) = opened.map_err(|error| error.to_string())?;
     Ok(Opened { log, report })
 }

@@ -17,6 +17,8 @@ use crate::{Failure, grpc, resp};
 const MEMBERS: usize = 3;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const ASK_WITHIN: Duration = Duration::from_millis(500);
+/// What clocks of one machine that are being slewed stay within.
+const LEASE_CLOCK_DRIFT_US: &str = "1000";
 const POLL: Duration = Duration::from_millis(10);
 
 /// What is measured.
@@ -24,6 +26,8 @@ const POLL: Duration = Duration::from_millis(10);
 pub enum System {
     /// Three nodes of ours.
     Raftlet,
+    /// The same, whose leader reads under a lease: an opt-in that rests on clocks.
+    RaftletLease,
     /// Three durable copies and nothing else: the floor.
     Null,
     /// Three members of etcd.
@@ -40,6 +44,7 @@ impl System {
     pub fn name(self) -> &'static str {
         match self {
             Self::Raftlet => "raftlet",
+            Self::RaftletLease => "raftlet-lease",
             Self::Null => "null",
             Self::Etcd => "etcd",
             Self::RedisAlways => "redis-always",
@@ -114,7 +119,7 @@ impl Running {
         dir: &Path,
     ) -> Result<Self, Failure> {
         let (members, program) = match system {
-            System::Raftlet => (MEMBERS, common.raftlet.clone()),
+            System::Raftlet | System::RaftletLease => (MEMBERS, common.raftlet.clone()),
             System::Null => (MEMBERS, beside("null-replicator")?),
             System::Etcd => (MEMBERS, common.etcd.clone()),
             System::RedisAlways | System::RedisEverysec => (1, common.redis.clone()),
@@ -177,7 +182,7 @@ impl Running {
         };
         let peers = doors.iter().zip(1..);
         match self.system {
-            System::Raftlet => {
+            System::Raftlet | System::RaftletLease => {
                 let members: Vec<String> =
                     peers.map(|(&port, id)| format!("{id}={}", local(port))).collect();
                 command.arg("serve").args(["--node-id", &(at + 1).to_string()]);
@@ -187,6 +192,9 @@ impl Running {
                 command.args(["--admin-addr", &local(self.admin_ports[at])]);
                 command.args(["--initial-members", &members.join(",")]);
                 command.args(&self.setting.flags);
+                if self.system == System::RaftletLease {
+                    command.args(["--lease-clock-drift-us", LEASE_CLOCK_DRIFT_US]);
+                }
             }
             System::Null => {
                 let _ = std::fs::create_dir_all(&data);
@@ -256,7 +264,7 @@ impl Running {
                         grpc::Connection::open(self.client_ports[at], ASK_WITHIN).await?;
                     Ok(connection.leads().await? == Some(true))
                 }
-                System::Raftlet => {
+                System::Raftlet | System::RaftletLease => {
                     let status = self.status(at).await?;
                     let role = status["groups"][0]["role"].as_str();
                     Ok(role == Some("leader"))

@@ -400,6 +400,20 @@ impl Chunk {
         Ok(chain)
     }
 
+    /// Links its entries into a digest as [`chain`](Self::chain) does, without
+    /// checking them again: for who had the chunk made of its bytes just now, which
+    /// checked them where they lie.
+    #[must_use]
+    pub fn link(&self, chain: u64) -> u64 {
+        let mut chain = chain;
+        let mut rest = &*self.bytes;
+        while let Some(sums) = rest.first_chunk::<8>() {
+            chain = mix64(chain, u64::from_le_bytes(*sums));
+            rest = split_entry(rest).expect("a chunk is well-formed").rest;
+        }
+        chain
+    }
+
     /// The part from `index` on; `None` when all lie before it.
     #[must_use]
     pub fn from(&self, index: Index) -> Option<Self> {

@@ -10,7 +10,7 @@
 //!   from its own disk for the stall limit, steps down (rules 8, 20).
 //!
 //! Not here: one member's progress (`leader/progress.rs`), reads
-//! (`leader/reads.rs`, `leader/lease.rs`), stamps (`leader/clock.rs`), what is
+//! (`leader/reads.rs`, `leader/rounds.rs`, `leader/lease.rs`), stamps (`leader/clock.rs`), what is
 //! remembered of forwards (`leader/forwarded.rs`), members without room (`leader/room.rs`), handing over
 //! (`leader/transfer.rs`, `leader/preference.rs`), changes of the members (`leader/change.rs`) and of
 //! their seats (`leader/seats.rs`).
@@ -20,7 +20,7 @@ use std::hint::black_box;
 use crate::entry::arena::Arena;
 use crate::entry::{CHUNK_LEN_MAX, Chunk, Entries, EntryKind, NewEntry, Origin};
 use crate::error::ProposeError;
-use crate::ids::{Index, LogId, NodeId, ReadId, Round, Run, Sender};
+use crate::ids::{Index, LogId, NodeId, ReadId, Run, Sender};
 use crate::leader::change::{Ended, Pending};
 use crate::leader::clock::LogClock;
 use crate::leader::forwarded::{Forwarded, Refusal};
@@ -29,6 +29,7 @@ use crate::leader::preference::Preference;
 use crate::leader::progress::{Circular, Peer};
 use crate::leader::reads::LeaderReads;
 use crate::leader::room::QuorumRoom;
+use crate::leader::rounds::Seats;
 use crate::leader::seats::Departed;
 use crate::leader::transfer::Transfer;
 use crate::liveness::Liveness;
@@ -49,6 +50,7 @@ mod preference;
 pub(crate) mod progress;
 pub(crate) mod reads;
 pub(crate) mod room;
+mod rounds;
 pub(crate) mod seats;
 pub(crate) mod transfer;
 
@@ -59,6 +61,8 @@ pub(crate) struct Leader {
     noop: Index,
     peers: Vec<Peer>,
     pub(crate) reads: LeaderReads,
+    /// Who is asked first by a round.
+    prompt: Seats,
     clock: LogClock,
     fetches: u64,
     /// A match, or the own durable index, rose since the last drain.
@@ -80,7 +84,7 @@ pub(crate) struct Leader {
     room: QuorumRoom,
 }
 
-touches!(Leader: noop, is_commit_due);
+touches!(Leader: noop, fetches, is_commit_due);
 
 #[cfg(test)]
 impl Leader {
@@ -113,6 +117,7 @@ impl Leader {
             noop,
             peers: Vec::new(),
             reads: LeaderReads::default(),
+            prompt: Seats::default(),
             clock,
             fetches: 0,
             is_commit_due: false,
@@ -354,6 +359,9 @@ impl Leader {
         }
         if liveness == Liveness::Suspected {
             self.break_lease();
+            if !self.reads.is_empty() {
+                self.ask_everybody(state);
+            }
         }
     }
 
@@ -394,9 +402,11 @@ impl Leader {
             state.counters.quorum_lost += 1;
             return false;
         }
-        let round = self.reads.round();
         for peer in &mut self.peers {
-            peer.on_deadline(state, round);
+            peer.on_deadline(state);
+        }
+        if !self.reads.is_empty() {
+            self.on_reads_deadline(state);
         }
         self.on_change_deadline(state);
         self.clear_seats(state);
@@ -417,11 +427,10 @@ impl Leader {
 
     #[inline(never)]
     pub(crate) fn next_deadline(&self, state: &State) -> Option<Time> {
-        let round = self.reads.round();
         let mut next = state.stall_at().unwrap_or(Time::MAX);
         let mut has_lost = false;
         for peer in &self.peers {
-            next = next.min(peer.due_at(state, round));
+            next = next.min(peer.due_at(state));
             has_lost |= peer.has_lost_tail();
         }
         // Those answer and count for nothing: no silence would show that a
@@ -429,7 +438,11 @@ impl Leader {
         if has_lost && !self.has_quorum(state) {
             return Some(state.time());
         }
-        if self.transfer.is_some() || self.change.is_some() || self.preference.is_any() {
+        if self.transfer.is_some()
+            || self.change.is_some()
+            || self.preference.is_any()
+            || !self.reads.is_empty()
+        {
             next = next.min(self.next_rare_deadline(state));
         }
         (next < Time::MAX).then_some(next)
@@ -438,7 +451,8 @@ impl Leader {
     #[cold]
     fn next_rare_deadline(&self, state: &State) -> Time {
         let give_up = self.change.as_ref().map(|change| change.give_up_at(state));
-        let rare = [self.transfer_at(), give_up, self.preference_at(state)];
+        let others = self.others_asked_at(state);
+        let rare = [self.transfer_at(), give_up, self.preference_at(state), others];
         rare.into_iter().flatten().min().unwrap_or(Time::MAX)
     }
 
@@ -457,8 +471,7 @@ impl Leader {
             }
         }
         if !self.reads.is_quiet() || state.settings.lease_ns.is_some() {
-            self.read_under_lease(state);
-            self.begin_round(state);
+            self.advance_reads(state);
         }
         assert!(state.is_term_durable(), "leads a term that a crash would undo");
         // What was said so far is said first.
@@ -471,31 +484,11 @@ impl Leader {
         if sent > 0 {
             state.counters.appends_sent += sent;
         }
-        let may_serve = state.commit >= self.noop || mutants::is_active(58);
-        if may_serve && !self.reads.is_empty() {
-            let mut confirmed = self.confirmed_round(state);
-            if mutants::is_active(54) {
-                confirmed = self.reads.round();
-            }
-            self.reads.release(state, confirmed);
-        }
         self.advance_transfer(state);
     }
 
     fn circular(&self, state: &State) -> Circular {
         Circular { round: self.reads.round(), configuration: state.log.configuration().0 }
-    }
-
-    /// The latest round that a quorum has answered. The leader answers itself.
-    fn confirmed_round(&self, state: &State) -> Round {
-        let own = state.seat.node;
-        quorum::reached(state.configuration(), |member| {
-            if member.node == own {
-                return self.reads.round();
-            }
-            let peer = self.peers.iter().find(|peer| peer.node == member.node);
-            peer.map_or(Round::default(), Peer::confirmed)
-        })
     }
 
     /// The lowest match of the members that are not suspected: what they all

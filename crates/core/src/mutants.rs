@@ -169,6 +169,8 @@ mutants! {
     141 "M141" core "I37" "an ack confirms the last round that was sent, not its own";
     142 "M142" core "I56" "the round that an append carries is not echoed";
     143 "M143" core "I15" "two hand-overs of entries have one ticket";
+    144 "M144" sim "I37" "who was not asked a round counts as if it had answered";
+    145 "M145" core "I56" "a round whose voters are silent asks nobody else";
 }
 
 /// The mutants of this build; none in a usual one.

@@ -11,6 +11,7 @@
 //!
 //! Not here: whether an entry is of the current term (`leader.rs`, §3.6.2).
 
+use crate::ids::NodeId;
 use crate::membership::{Configuration, MEMBERS_MAX, Member, Role};
 use crate::mutants;
 
@@ -26,6 +27,21 @@ pub(crate) fn reached<T: Copy + Ord + Default>(
     } else {
         incoming
     }
+}
+
+/// Whether a node's word is still missing: some active set seats it as a voter
+/// and has no majority yet.
+pub(crate) fn is_missing(
+    configuration: &Configuration,
+    node: NodeId,
+    has: impl Fn(&Member) -> bool,
+) -> bool {
+    let misses = |set: &[Member]| {
+        let is_seat = |member: &Member| member.node == node && member.role == Role::Voter;
+        set.iter().any(is_seat) && !majority(set, &has)
+    };
+    misses(configuration.members())
+        || (configuration.is_joint() && misses(configuration.outgoing()))
 }
 
 /// Whether some active set can no longer reach a majority of `true`, given

@@ -15,8 +15,8 @@ use std::task::Poll;
 
 use bytes::Bytes;
 
-use crate::operation::Command;
 use crate::operation::response::Response;
+use crate::operation::{Command, codec};
 use crate::store::capture::{CaptureId, Step};
 use crate::store::snapshot::{Restoring, SnapshotError};
 use crate::store::{Applied, Store};
@@ -26,9 +26,10 @@ use raftlet::{ApplyError, ChunkError, ChunkSource, StateMachine};
 /// was behind are; a few come from clients one by one and find their keys in
 /// the caches as often as not.
 const MANY_LEN: usize = 64;
-/// Commands whose keys are looked for at once: as many as a processor has loads
-/// under way, about.
-const LOOKED_FOR_LEN: usize = 16;
+/// Commands whose keys are looked for at once. More than a processor has loads
+/// under way, for each of the rows of loads ends with a wait for its last; and few
+/// enough that keys and values stay in its caches until they are used.
+const LOOKED_FOR_LEN: usize = 64;
 
 /// One group's keys behind one group's log.
 #[derive(Debug)]
@@ -59,6 +60,9 @@ impl Machine {
         store: &mut Store,
         command: &raftlet::Command<'_>,
     ) -> Result<Response, ApplyError> {
+        if let Some((key, value)) = codec::decode_set(command.payload) {
+            return Ok(store.set(place(command), key, value));
+        }
         Ok(store.apply(place(command), &decode(command)?))
     }
 
@@ -139,7 +143,7 @@ impl StateMachine for Machine {
         }
         let mut restoring = Restoring::new(self.hash_seed);
         while let Some(chunk) = chunks.next_chunk().await? {
-            restoring.push(&chunk);
+            restoring.push(chunk);
             while restoring.step().map_err(failed)? {
                 breathe().await;
             }

@@ -8,27 +8,29 @@
 //! - A frame is written only when the one before is durable: that is what its
 //!   promise says.
 //! - The index learns of a batch when all of it is durable.
+//! - While the device is at work there is time: what a batch leaves is put together
+//!   then (`landing.rs`), and the batch itself let go.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
 use crate::block::{BLOCK_BYTES, Kind};
-use crate::directory::Directory;
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, Reach};
 use crate::frame::{Encoder, FRAME_BYTES_SOFT, Place, blocks_for};
 use crate::index::FrameAt;
+use crate::landing::Landing;
 use crate::names;
-use crate::plan::{Plan, frame_bytes_max, plan};
-use crate::record::{Item, put_echo, put_link};
+use crate::plan::{FramePlan, Plan, frame_bytes_max, plan};
+use crate::record::put_link;
 use crate::recovery::SegmentRef;
 use crate::reserve::Share;
 use crate::scan::offset_of;
 use crate::segment::FIRST_BLOCK;
 use crate::shard_log::{Chore, Segment, Shared, State};
 use crate::width::{u32_from, u64_from};
-use raftlet::{StorageError, WriteBatch};
+use raftlet::{GroupWrite, StorageError, WriteBatch};
 
 /// A larger buffer is for one frame and not kept.
 const KEPT_BUFFER_BYTES_MAX: usize = 2 * FRAME_BYTES_SOFT;
@@ -100,8 +102,8 @@ impl<D: Disk> Drop for Undecided<'_, D> {
 }
 
 impl<D: Disk> Shared<D> {
-    /// Makes a batch durable.
-    pub(crate) async fn append(&self, batch: &WriteBatch) -> Result<(), StorageError> {
+    /// Makes a batch durable, and lets what it holds go.
+    pub(crate) async fn append(&self, batch: &mut WriteBatch) -> Result<(), StorageError> {
         let flight = Flight::start(self)?;
         let _alone = self.device.enter().await;
         self.check()?;
@@ -112,7 +114,7 @@ impl<D: Disk> Shared<D> {
                 return nothing.map(|_| ());
             }
         };
-        self.write_frames(plan, Purpose::Batch).await?;
+        self.write_frames(plan, Purpose::Batch, &mut batch.writes).await?;
         flight.land();
         Ok(())
     }
@@ -122,14 +124,16 @@ impl<D: Disk> Shared<D> {
         loop {
             let (plan, need, segment) = {
                 let state = self.state.borrow();
-                check_snapshots(batch, &state);
                 let segment = state.active.number;
                 let plan = plan(batch, &state.groups, segment);
+                if plan.names_snapshots {
+                    check_snapshots(batch, &state);
+                }
                 let blocks = plan.blocks_max(state.echo.len());
                 // What opens a term may have the room of votes: without it no
                 // election would end, and no read be answered.
                 let is_short = state.shortage(&self.sizes).is_some();
-                let may_wait = plan.has_entries && (!is_short || plan.brings_commands());
+                let may_wait = plan.has_entries && (!is_short || plan.brings_commands(batch));
                 let reserve = if may_wait { self.sizes.reserve } else { 0 };
                 let share = if may_wait { Share::Quarter } else { Share::All };
                 let need = Need { blocks, more: plan.blocks_more_max(), reserve, share };
@@ -150,23 +154,28 @@ impl<D: Disk> Shared<D> {
     }
 
     /// Writes frames for which there is room; called inside the `device` gate.
+    /// What they were planned from is `spent`, and let go on the way.
     pub(crate) async fn write_frames(
         &self,
         plan: Plan,
         purpose: Purpose,
+        spent: &mut Vec<GroupWrite>,
     ) -> Result<(), StorageError> {
         let undecided = Undecided { shared: self, is_decided: false };
         let count = plan.frames.len();
-        let mut written = Vec::with_capacity(count);
-        for (at, items) in plan.frames.into_iter().enumerate() {
+        let mut landings = Vec::with_capacity(count);
+        for (at, frame) in plan.frames.into_iter().enumerate() {
             let is_continued = at + 1 < count;
-            let (buffer, file, place) = self.encode(&items, is_continued);
+            let (buffer, file, place) = self.encode(&frame, spent, is_continued);
             let bytes = buffer.len();
             let offset = offset_of(place.block);
             let mut writing = pin!(self.disk.write_at(&file, offset, buffer, Reach::Durable));
             let begun = poll_fn(|context| Poll::Ready(writing.as_mut().poll(context))).await;
-            // While the device is at work: what is said of this frame in the next.
-            let echo = echo(&items);
+            // While the device is at work.
+            let mut landing = Landing::of(frame, spent);
+            if !is_continued {
+                spent.clear();
+            }
             let (buffer, result) = match begun {
                 Poll::Ready(written) => written,
                 Poll::Pending => writing.await,
@@ -174,38 +183,29 @@ impl<D: Disk> Shared<D> {
             if let Err(error) = result {
                 return Err(self.poison(&error));
             }
-            let frame = self.advance(echo, &place, (buffer, bytes), purpose);
+            let at = self.advance(&mut landing, &place, (buffer, bytes), purpose);
             if is_continued {
                 // The next frame of the batch links back to this one.
-                self.note_last_frame(&items, frame.frame);
+                landing.note_last_frame(&mut self.state.borrow_mut().groups, at.frame);
             }
-            written.push((items, frame));
+            landings.push((landing, at));
         }
         let mut state = self.state.borrow_mut();
-        for (items, frame) in &written {
-            for item in items {
-                let former = match item {
-                    Item::Snapshot { group, .. } => state.groups.get(group),
-                    _ => None,
-                };
-                let former = former.and_then(|index| index.snapshot);
-                crate::recovery::apply(&mut state.groups, item, frame)
-                    .expect("the plan was checked against the index");
-                if let Item::Snapshot { group, last } = item {
-                    state.on_snapshot_in_use(*group, former, *last);
-                }
-                state.is_burden_unknown |= matches!(item, Item::Compact { .. });
-            }
-        }
+        landings.iter().for_each(|(landing, at)| landing.settle(&mut state, at));
         drop(state);
         undecided.decide();
         Ok(())
     }
 
     /// Puts records into the next frame.
-    fn encode(&self, items: &[Item], is_continued: bool) -> (Buffer, D::File, Place) {
+    fn encode(
+        &self,
+        frame: &FramePlan,
+        batch: &[GroupWrite],
+        is_continued: bool,
+    ) -> (Buffer, D::File, Place) {
         let mut state = self.state.borrow_mut();
-        let blocks = blocks_for(frame_bytes_max(items, state.echo.len()));
+        let blocks = frame.blocks_max(state.echo.len());
         let kept = state.buffer.take();
         let buffer = kept
             .filter(|kept| kept.capacity() >= blocks * BLOCK_BYTES)
@@ -223,15 +223,7 @@ impl<D: Disk> Shared<D> {
             encoder.put(&bytes);
         }
         encoder.put(&state.echo);
-        let (mut head, mut body) = (Vec::new(), Vec::new());
-        for item in items {
-            let last = state.groups.get(&item.group()).map_or(0, |group| group.last_frame);
-            let back_link = if last == 0 { 0 } else { place.frame - last };
-            head.clear();
-            item.encode_head(back_link, &mut head, &mut body);
-            encoder.put(&head);
-            encoder.put(item.payload());
-        }
+        frame.put_into(&mut encoder, batch, &state.groups, place.frame);
         let file = state.active.file.clone();
         (encoder.finish(&place, Kind::Frame), file, place)
     }
@@ -239,7 +231,7 @@ impl<D: Disk> Shared<D> {
     /// A frame is durable: the next one goes behind it.
     fn advance(
         &self,
-        echo: Vec<u8>,
+        landing: &mut Landing,
         place: &Place,
         (buffer, bytes): (Buffer, usize),
         purpose: Purpose,
@@ -253,12 +245,13 @@ impl<D: Disk> Shared<D> {
         };
         state.next_block = frame.end;
         state.last_frame = frame.frame;
+        state.remembered.on_written(u64_from(bytes));
         state.is_marked = false;
         if state.link.take().is_some() {
             let allowed = std::mem::take(&mut state.after_link);
             state.chores.extend(allowed);
         }
-        state.echo = echo;
+        state.echo = std::mem::take(&mut landing.echo);
         let counters = &mut state.counters;
         match purpose {
             Purpose::Batch => {
@@ -275,16 +268,6 @@ impl<D: Disk> Shared<D> {
             state.buffer = Some(buffer);
         }
         frame
-    }
-
-    /// These groups have records in a frame whose batch is not whole yet.
-    fn note_last_frame(&self, items: &[Item], frame: u64) {
-        let mut state = self.state.borrow_mut();
-        for item in items {
-            if let Some(group) = state.groups.get_mut(&item.group()) {
-                group.last_frame = frame;
-            }
-        }
     }
 
     /// Writes a mark behind the last frame: whoever finds it knows that frame
@@ -305,7 +288,7 @@ impl<D: Disk> Shared<D> {
                 extent: state.active.written,
             };
             let mut encoder = Encoder::new(Buffer::zeroed(BLOCK_BYTES), place.extent, false);
-            if blocks_for(state.echo.len() + frame_bytes_max(&[], 0)) == 1 {
+            if blocks_for(state.echo.len() + frame_bytes_max(0, 0)) == 1 {
                 encoder.put(&state.echo);
             }
             let buffer = encoder.finish(&place, Kind::Mark);
@@ -462,13 +445,4 @@ fn check_snapshots<D: Disk>(batch: &WriteBatch, state: &State<D>) {
         let is_whole = named.is_none_or(|last| state.has_snapshot(write.group, last));
         assert!(is_whole, "a write names a snapshot of group {} before it is whole", write.group);
     }
-}
-
-/// What is said of a frame in the next one.
-fn echo(items: &[Item]) -> Vec<u8> {
-    let mut directory = Directory::for_len(items.len());
-    items.iter().for_each(|item| item.note(&mut directory));
-    let mut echo = Vec::new();
-    put_echo(&mut echo, &directory);
-    echo
 }

@@ -32,7 +32,7 @@ use crate::index::Groups;
 use crate::index::spans::Held;
 use crate::names;
 use crate::options::Sizes;
-use crate::plan::{Plan, frame_bytes_max};
+use crate::plan::{FramePlan, Plan};
 use crate::prepare::not_no_space;
 use crate::record::{Item, STATE_BYTES_MAX};
 use crate::recovery::SegmentRef;
@@ -349,24 +349,24 @@ impl<D: Disk> Shared<D> {
             self.retire(burden).await?;
         }
         loop {
-            let (items, need, segment) = {
+            let (frame, need, segment) = {
                 let state = self.state.borrow();
-                let items = items(&state, burden, moves);
-                let blocks = u32_from(blocks_for(frame_bytes_max(&items, state.echo.len())));
-                let more = u32_from(blocks_for(items.len() * STATE_BYTES_MAX));
+                let frame = FramePlan::of(items(&state, burden, moves));
+                let blocks = u32_from(frame.blocks_max(state.echo.len()));
+                let more = u32_from(blocks_for(frame.len() * STATE_BYTES_MAX));
                 // On a full device what is moved must not take the room of votes.
                 let is_short = state.shortage(&self.sizes).is_some();
                 let reserve = if is_short { self.sizes.reserve } else { 0 };
                 let need = Need { blocks, more, reserve, share: Share::Half };
-                (items, need, state.active.number)
+                (frame, need, state.active.number)
             };
-            if items.is_empty() {
+            if frame.len() == 0 {
                 return Ok(());
             }
             self.make_room(&need).await?;
             if self.state.borrow().active.number == segment {
-                let plan = Plan { frames: vec![items], ..Plan::default() };
-                return self.write_frames(plan, Purpose::Moves).await;
+                let plan = Plan { frames: vec![frame], ..Plan::default() };
+                return self.write_frames(plan, Purpose::Moves, &mut Vec::new()).await;
             }
         }
     }

@@ -23,9 +23,9 @@
 //! snapshot, life and damage in its echo too.
 
 use crate::fields::{Fields, put_hard_state, put_log_id};
-use crate::varint;
+use crate::varint::{self, Short};
 use crate::width::{u64_from, usize_from};
-use raftlet::core::{Generation, GroupId, HardState, Index, LogId, Term};
+use raftlet::core::{Chunk, Generation, GroupId, HardState, Index, LogId, Term};
 
 /// Groups that an echo names. A frame of more, which only a mass election
 /// makes, is attributed by its first ones, and its echo says so.
@@ -133,6 +133,11 @@ impl Directory {
         }
     }
 
+    /// Takes its traces away: those of the next group come next.
+    pub(crate) fn drain_into(&mut self, traces: &mut Vec<u8>) {
+        self.traces.drain(..).for_each(|trace| trace.encode(traces));
+    }
+
     /// The body of the echo.
     pub(crate) fn encode(&self, body: &mut Vec<u8>) {
         body.push(u8::from(self.is_complete));
@@ -153,6 +158,17 @@ impl Directory {
         }
         Some(Self { traces, is_complete })
     }
+}
+
+/// The trace of a frame that only appended to its group.
+pub(crate) fn put_appended(into: &mut Vec<u8>, group: GroupId, chunk: &Chunk) {
+    let mut trace = Short::default();
+    trace.put(group.get());
+    trace.push(ENTRIES);
+    trace.put(chunk.first().get());
+    trace.put(chunk.last().get());
+    trace.put(chunk.term().get());
+    into.extend_from_slice(trace.bytes());
 }
 
 impl Trace {

@@ -76,7 +76,22 @@ impl Encoder {
     ///
     /// # Panics
     /// Beyond the buffer's capacity.
-    pub(crate) fn put(&mut self, mut bytes: &[u8]) {
+    #[inline]
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        let end = self.at + bytes.len();
+        if end > self.blocks * BLOCK_BYTES {
+            return self.put_across(bytes);
+        }
+        self.buffer
+            .bytes_mut()
+            .get_mut(self.at..end)
+            .expect("the buffer was made for the whole frame")
+            .copy_from_slice(bytes);
+        self.at = end;
+    }
+
+    /// Goes on in the next block, as often as it takes.
+    fn put_across(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.at == self.blocks * BLOCK_BYTES {
                 self.at += HEADER_BYTES;

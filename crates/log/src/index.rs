@@ -68,6 +68,29 @@ pub(crate) struct GroupIndex {
     pub(crate) harm: Harm,
 }
 
+/// What a chunk adds to its group, its configurations apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Growth {
+    pub(crate) first: Index,
+    pub(crate) last: Index,
+    pub(crate) term: Term,
+    pub(crate) bytes: u64,
+    pub(crate) log_time_ms: u64,
+}
+
+impl Growth {
+    #[inline]
+    pub(crate) fn of(chunk: &ChunkRef<'_>) -> Self {
+        Self {
+            first: chunk.first(),
+            last: chunk.last(),
+            term: chunk.term(),
+            bytes: u64_from(chunk.bytes().len()),
+            log_time_ms: chunk.log_time_ms(),
+        }
+    }
+}
+
 /// A record that does not fit what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Misfit {
@@ -166,27 +189,40 @@ impl GroupIndex {
 
     /// Appends a chunk found or written in this frame.
     pub(crate) fn append(&mut self, chunk: &ChunkRef<'_>, at: &FrameAt) -> Result<(), Misfit> {
-        let (found, expected) = (chunk.first(), self.last.next());
-        if found != expected {
-            return Err(Misfit::Gap { found, expected });
-        }
-        if self.last_term != Some(chunk.term()) {
-            match self.runs.last() {
-                Some(run) if chunk.term() < run.term => return Err(Misfit::TermFalls { found }),
-                Some(run) if chunk.term() == run.term => {}
-                _ => self.runs.push(LogId { term: chunk.term(), index: found }),
-            }
-            self.last_term = Some(chunk.term());
-        }
-        self.spans.append(found, chunk.last(), u64_from(chunk.bytes().len()), at);
-        self.last = chunk.last();
-        self.last_log_time_ms = Some(chunk.log_time_ms());
+        self.grow(&Growth::of(chunk), at)?;
         if chunk.has_configuration() {
             let is_one = |entry: &Entry<'_>| entry.kind == EntryKind::Configuration;
             let found = chunk.entries().filter(is_one);
             let copied = found.map(|it| (it.index, Bytes::copy_from_slice(it.payload)));
             self.configurations.extend(copied);
         }
+        Ok(())
+    }
+
+    /// Whether entries from `first` on, of this term, surely follow what is there.
+    #[inline]
+    pub(crate) fn is_continued_by(&self, first: Index, term: Term) -> bool {
+        first == self.last.next() && self.last_term == Some(term)
+    }
+
+    /// Appends entries of which none is a configuration.
+    #[inline]
+    pub(crate) fn grow(&mut self, by: &Growth, at: &FrameAt) -> Result<(), Misfit> {
+        let (found, expected) = (by.first, self.last.next());
+        if found != expected {
+            return Err(Misfit::Gap { found, expected });
+        }
+        if self.last_term != Some(by.term) {
+            match self.runs.last() {
+                Some(run) if by.term < run.term => return Err(Misfit::TermFalls { found }),
+                Some(run) if by.term == run.term => {}
+                _ => self.runs.push(LogId { term: by.term, index: found }),
+            }
+            self.last_term = Some(by.term);
+        }
+        self.spans.append(found, by.last, by.bytes, at);
+        self.last = by.last;
+        self.last_log_time_ms = Some(by.log_time_ms);
         Ok(())
     }
 

@@ -18,7 +18,7 @@
 //!
 //! Where to start reading: `docs/format-log.md` for the bytes, `disk.rs` for
 //! what is asked of a disk; then a write (`append.rs`, `plan.rs`, `frame.rs`,
-//! `block.rs`), then a start (`open.rs`, `recovery.rs`). Identity and lock of
+//! `block.rs`, `landing.rs`), then a start (`open.rs`, `recovery.rs`). Identity and lock of
 //! the data directory are `identity.rs` and `disk/lock.rs`.
 //!
 //! A log that no node uses is looked at by `inspect.rs`, which cannot write.
@@ -27,6 +27,7 @@
 //! group's current one and lets the front of its log go (rule 12).
 
 mod append;
+mod begun;
 mod block;
 mod collect;
 mod data_dir;
@@ -40,6 +41,7 @@ mod identity;
 mod index;
 pub mod inspect;
 mod kept;
+mod landing;
 mod names;
 mod open;
 mod options;
@@ -48,6 +50,7 @@ mod prepare;
 mod read;
 mod record;
 mod recovery;
+mod remembered;
 mod reserve;
 mod room;
 mod scan;

@@ -28,7 +28,7 @@ use crate::identity::Home;
 use crate::index::Groups;
 use crate::names::{self, Named};
 use crate::options::{LogCounters, LogOptions, Sizes};
-use crate::plan::{Packer, Plan};
+use crate::plan::{FramePlan, Packer, Plan};
 use crate::record::{Ending, Item, Link, put_echo};
 use crate::recovery::losses::{Harmed, Remedy};
 use crate::recovery::{Recovered, RecoveryReport, recover};
@@ -110,7 +110,7 @@ impl<D: Disk> Shared<D> {
         }
         let number = first.number;
         self.state.borrow_mut().active = first;
-        if let Err(error) = self.write_frames(plan, Purpose::Batch).await {
+        if let Err(error) = self.write_frames(plan, Purpose::Batch, &mut Vec::new()).await {
             return Err(OpenError::Unwritable(DiskError {
                 operation: "write",
                 file: names::segment_name(number),
@@ -232,7 +232,7 @@ fn about(harmed: &[Harmed]) -> Plan {
     }
     let mut frames = packer.finish();
     if frames.is_empty() {
-        frames.push(Vec::new());
+        frames.push(FramePlan::of(Vec::new()));
     }
     Plan { frames, ..Plan::default() }
 }
@@ -292,7 +292,9 @@ fn begin<D: Disk>(
         is_writing: false,
         poison: None,
         buffer: None,
+        zeros: None,
         kept_read: None,
+        remembered: recovered.remembered,
         counters: LogCounters { segments_used: 1, ..counters },
     }
 }

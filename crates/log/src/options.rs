@@ -17,8 +17,8 @@ pub struct LogOptions {
     /// Bytes written with zeros before a segment may be used, and at a time
     /// when the log would overtake. Default 1 MiB.
     pub prepare_bytes: u64,
-    /// Bytes written with zeros at a time in the background, once in 10 ms:
-    /// more would slow appends down. Default 128 KiB.
+    /// Bytes written with zeros at a time in the background, 128 KiB in 10 ms on
+    /// the average: more would slow appends down. Default 512 KiB.
     pub throttle_bytes: u64,
     /// Bytes of prepared space that entries leave to votes and truncations
     /// when the disk is full (rule 9). Default 256 KiB.
@@ -36,6 +36,11 @@ pub struct LogOptions {
     /// truncations and compactions go on. An eighth before it, 8 MiB at most,
     /// the log calls itself short. Default: no such limit.
     pub log_bytes_hard: u64,
+    /// Bytes of what a start has read that it keeps in memory for the machines'
+    /// replay, the newest part of the log; what is older is read from disk a
+    /// second time. Given back as the replay goes on. Default 64 MiB: what is
+    /// written between two snapshots by default.
+    pub replay_bytes_max: u64,
 }
 
 impl Default for LogOptions {
@@ -45,11 +50,12 @@ impl Default for LogOptions {
             segment_bytes_first: 4 << 20,
             segment_bytes_max: 64 << 20,
             prepare_bytes: 1 << 20,
-            throttle_bytes: 128 << 10,
+            throttle_bytes: 512 << 10,
             reserve_bytes: 256 << 10,
             reserve_file_bytes: 16 << 20,
             log_bytes_soft: 512 << 20,
             log_bytes_hard: u64::MAX,
+            replay_bytes_max: 64 << 20,
         }
     }
 }
@@ -66,6 +72,7 @@ pub(crate) struct Sizes {
     pub(crate) reserve_file: u64,
     pub(crate) soft_bytes: u64,
     pub(crate) hard_bytes: u64,
+    pub(crate) replay_bytes: u64,
 }
 
 impl From<&LogOptions> for Sizes {
@@ -87,6 +94,7 @@ impl From<&LogOptions> for Sizes {
                 * u64_from(BLOCK_BYTES),
             soft_bytes: options.log_bytes_soft,
             hard_bytes: options.log_bytes_hard,
+            replay_bytes: options.replay_bytes_max,
         }
     }
 }

@@ -13,17 +13,112 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::directory::ECHO_GROUPS_MAX;
-use crate::frame::{FRAME_BYTES_SOFT, FRAME_OVERHEAD_BYTES, blocks_for};
-use crate::index::Groups;
-use crate::record::{Item, RECORD_OVERHEAD_BYTES, STATE_BYTES_MAX};
-use crate::width::u32_from;
+use crate::frame::{Encoder, FRAME_BYTES_SOFT, FRAME_OVERHEAD_BYTES, blocks_for};
+use crate::index::{GroupIndex, Groups};
+use crate::record::{Item, RECORD_OVERHEAD_BYTES, STATE_BYTES_MAX, entries_head};
+use crate::width::{u32_from, usize_from};
 use raftlet::core::{Chunk, EntryKind, Generation, GroupId, Index};
 use raftlet::{Compaction, GroupWrite, WriteBatch};
+
+/// A record, and where the index has its group: looked for once a batch.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) item: Item,
+    /// `None`: not yet, or nobody looked.
+    pub(crate) place: Option<u32>,
+}
+
+/// What goes into one frame.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// Records in order.
+    Records(Vec<Planned>),
+    /// The batch as it is (`plain.rs`); of each write, where the index has its
+    /// group.
+    Batch(Vec<u32>),
+}
+
+/// One frame.
+#[derive(Debug)]
+pub(crate) struct FramePlan {
+    pub(crate) content: Content,
+    /// More bytes than its records will occupy.
+    bytes_max: usize,
+}
+
+impl FramePlan {
+    /// Of these records.
+    pub(crate) fn of(items: Vec<Item>) -> Self {
+        let bytes_max = items.iter().map(Item::bytes_max).sum();
+        let planned = items.into_iter().map(|item| Planned { item, place: None });
+        Self { content: Content::Records(planned.collect()), bytes_max }
+    }
+
+    /// How many records.
+    pub(crate) fn len(&self) -> usize {
+        match &self.content {
+            Content::Records(items) => items.len(),
+            Content::Batch(places) => places.len(),
+        }
+    }
+
+    /// Puts the records into frame `frame`.
+    pub(crate) fn put_into(
+        &self,
+        encoder: &mut Encoder,
+        batch: &[GroupWrite],
+        groups: &Groups,
+        frame: u64,
+    ) {
+        let back_link = |index: Option<&GroupIndex>| match index.map_or(0, |it| it.last_frame) {
+            0 => 0,
+            last => frame - last,
+        };
+        let at = |place: &u32| groups.at(usize_from(u64::from(*place)));
+        match &self.content {
+            Content::Records(items) => {
+                let (mut head, mut body) = (Vec::new(), Vec::new());
+                for Planned { item, place } in items {
+                    let index = place.as_ref().map_or_else(|| groups.get(&item.group()), at);
+                    head.clear();
+                    item.encode_head(back_link(index), &mut head, &mut body);
+                    encoder.put(&head);
+                    encoder.put(item.payload());
+                }
+            }
+            Content::Batch(places) => {
+                for (write, place) in batch.iter().zip(places) {
+                    let chunk = appended(write).expect("a plain batch");
+                    encoder.put(entries_head(write.group, back_link(at(place)), chunk).bytes());
+                    encoder.put(chunk.bytes());
+                }
+            }
+        }
+    }
+
+    fn brings_commands(&self, batch: &WriteBatch) -> bool {
+        let brings = |chunk: &Chunk| chunk.entries().any(|it| it.kind == EntryKind::Command);
+        match &self.content {
+            Content::Records(items) => items.iter().any(|planned| match &planned.item {
+                Item::Entries { chunk, .. } => brings(chunk),
+                _ => false,
+            }),
+            Content::Batch(_) => batch.writes.iter().flat_map(|it| it.entries.chunks()).any(brings),
+        }
+    }
+
+    /// Blocks that the frame needs at most, with an echo of so many bytes.
+    pub(crate) fn blocks_max(&self, echo_bytes: usize) -> usize {
+        blocks_for(frame_bytes_max(self.bytes_max, echo_bytes))
+    }
+}
 
 /// The frames of one batch, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    pub(crate) frames: Vec<Vec<Item>>,
+    pub(crate) frames: Vec<FramePlan>,
+    /// Whether a compaction names a snapshot.
+    pub(crate) names_snapshots: bool,
     /// Whether votes and truncations are all there is (rule 9).
     pub(crate) has_entries: bool,
     /// Groups of which nothing is stated, since the segment knows them.
@@ -32,13 +127,8 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Whether any of its entries is a command.
-    pub(crate) fn brings_commands(&self) -> bool {
-        self.frames.iter().flatten().any(|item| match item {
-            Item::Entries { chunk, .. } => {
-                chunk.entries().any(|entry| entry.kind == EntryKind::Command)
-            }
-            _ => false,
-        })
+    pub(crate) fn brings_commands(&self, batch: &WriteBatch) -> bool {
+        self.frames.iter().any(|frame| frame.brings_commands(batch))
     }
 
     /// Blocks that the statements of all other groups need besides, where the
@@ -53,22 +143,21 @@ impl Plan {
         let mut echo_bytes = echo_bytes;
         let mut blocks = 0;
         for frame in &self.frames {
-            blocks += blocks_for(frame_bytes_max(frame, echo_bytes));
-            echo_bytes = echo_bytes_max(frame);
+            blocks += frame.blocks_max(echo_bytes);
+            echo_bytes = echo_bytes_max(frame.len());
         }
         u32_from(blocks)
     }
 }
 
-/// More bytes than the payload of a frame with these records.
-pub(crate) fn frame_bytes_max(items: &[Item], echo_bytes: usize) -> usize {
+/// More bytes than the payload of a frame with records of so many bytes.
+pub(crate) fn frame_bytes_max(record_bytes: usize, echo_bytes: usize) -> usize {
     let link_bytes = RECORD_OVERHEAD_BYTES;
-    let records: usize = items.iter().map(Item::bytes_max).sum();
-    FRAME_OVERHEAD_BYTES + link_bytes + echo_bytes + records
+    FRAME_OVERHEAD_BYTES + link_bytes + echo_bytes + record_bytes
 }
 
-fn echo_bytes_max(items: &[Item]) -> usize {
-    RECORD_OVERHEAD_BYTES + items.len().min(ECHO_GROUPS_MAX) * 2 * RECORD_OVERHEAD_BYTES
+fn echo_bytes_max(items: usize) -> usize {
+    RECORD_OVERHEAD_BYTES + items.min(ECHO_GROUPS_MAX) * 2 * RECORD_OVERHEAD_BYTES
 }
 
 /// Plans a batch that goes into this segment.
@@ -76,6 +165,15 @@ fn echo_bytes_max(items: &[Item]) -> usize {
 /// # Panics
 /// When entries leave a gap, or a change is for a former life of its group.
 pub(crate) fn plan(batch: &WriteBatch, groups: &Groups, segment: u64) -> Plan {
+    if let Some(frame) = plain(batch, groups, segment) {
+        let unstated = frame.len();
+        return Plan { frames: vec![frame], has_entries: true, unstated, ..Plan::default() };
+    }
+    by_records(batch, groups, segment)
+}
+
+/// Plans record by record, what a plain batch may be spared.
+pub(crate) fn by_records(batch: &WriteBatch, groups: &Groups, segment: u64) -> Plan {
     let mut plan = Plan::default();
     let repeated = repeated_groups(&batch.writes);
     let superseded = superseded_states(&batch.writes, &repeated);
@@ -85,8 +183,10 @@ pub(crate) fn plan(batch: &WriteBatch, groups: &Groups, segment: u64) -> Plan {
     let mut unstated = 0;
     for (at, write) in batch.writes.iter().enumerate() {
         let group = write.group;
+        let place = groups.place(group);
+        packer.place = place.map(u32_from);
         let mut seen = known.get(&group).copied().or_else(|| {
-            let index = groups.get(&group)?;
+            let index = groups.at(place?)?;
             // The first record of a group in a segment says all of it.
             if index.generation == write.generation {
                 if index.state_segment == segment {
@@ -114,6 +214,7 @@ pub(crate) fn plan(batch: &WriteBatch, groups: &Groups, segment: u64) -> Plan {
             }
         }
         plan.has_entries |= !write.entries.is_empty();
+        plan.names_snapshots |= write.compact.is_some_and(|compact| compact.snapshot.is_some());
     }
     plan.frames = packer.finish();
     plan.unstated = unstated;
@@ -175,9 +276,12 @@ fn superseded_states(writes: &[GroupWrite], repeated: &BTreeSet<GroupId>) -> BTr
 /// Fills frames up to the soft limit.
 #[derive(Debug, Default)]
 pub(crate) struct Packer {
-    done: Vec<Vec<Item>>,
-    current: Vec<Item>,
-    bytes: usize,
+    done: Vec<FramePlan>,
+    current: Vec<Planned>,
+    /// More bytes than what is in it will occupy.
+    bytes_max: usize,
+    /// Of the group whose records are packed.
+    place: Option<u32>,
 }
 
 impl Packer {
@@ -190,7 +294,7 @@ impl Packer {
         match item {
             Item::Entries { group, chunk } => self.push_chunk(group, chunk),
             small => {
-                if self.bytes + small.bytes_max() > FRAME_BYTES_SOFT {
+                if self.bytes_max + small.bytes_max() > FRAME_BYTES_SOFT {
                     self.close();
                 }
                 self.add(small);
@@ -203,7 +307,7 @@ impl Packer {
     fn push_chunk(&mut self, group: GroupId, chunk: Chunk) {
         let mut rest = Some(chunk);
         while let Some(chunk) = rest {
-            let room = FRAME_BYTES_SOFT.saturating_sub(self.bytes + RECORD_OVERHEAD_BYTES);
+            let room = FRAME_BYTES_SOFT.saturating_sub(self.bytes_max + RECORD_OVERHEAD_BYTES);
             if chunk.bytes().len() <= room {
                 return self.add(Item::Entries { group, chunk });
             }
@@ -219,22 +323,27 @@ impl Packer {
     }
 
     fn add(&mut self, item: Item) {
-        self.bytes += item.bytes_max();
-        self.current.push(item);
+        self.bytes_max += item.bytes_max();
+        self.current.push(Planned { item, place: self.place });
     }
 
     fn close(&mut self) {
-        self.done.push(std::mem::take(&mut self.current));
-        self.bytes = 0;
+        let content = Content::Records(std::mem::take(&mut self.current));
+        self.done.push(FramePlan { content, bytes_max: std::mem::take(&mut self.bytes_max) });
     }
 
-    pub(crate) fn finish(mut self) -> Vec<Vec<Item>> {
+    pub(crate) fn finish(mut self) -> Vec<FramePlan> {
         if !self.current.is_empty() {
             self.close();
         }
         self.done
     }
 }
+
+mod plain;
+
+pub(crate) use plain::appended;
+use plain::plain;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,9 @@
 //! and each entry's own checksum (rule 11). It takes what it finds in one
 //! segment; the caller asks on for more.
 //!
+//! What recovery has read last it has kept (`remembered.rs`): there a read finds
+//! frames without the device, and verifies what it takes out of them.
+//!
 //! Reads run beside writes: a span in the index is durable and never written
 //! again.
 //!
@@ -19,14 +22,15 @@
 use crate::block::{BLOCK_BYTES, Kind};
 use crate::disk::Disk;
 use crate::error::Damage;
+use crate::frame::Payload;
 use crate::index::spans::Span;
 use crate::kept::{Kept, TakenApart};
 use crate::names;
 use crate::record::{Record, RecordError};
-use crate::scan::{Frame, Scan, offset_of};
+use crate::scan::{Scan, offset_of};
 use crate::segment;
 use crate::shard_log::Shared;
-use crate::width::u32_from;
+use crate::width::{u32_from, u64_from};
 use raftlet::StorageError;
 use raftlet::core::{Chunk, Entries, GroupId, Index, Seal};
 
@@ -77,7 +81,7 @@ impl<D: Disk> Shared<D> {
         };
         let bytes_before = scan.bytes_read;
         let wanted = Wanted { group, seal, first, last, bytes_max };
-        let found = collect(&mut scan, &spans, &wanted, &mut frame).await;
+        let found = self.gather(&mut scan, &spans, &wanted, &mut frame).await;
         let mut state = self.state.borrow_mut();
         state.counters.cold_reads += 1;
         state.counters.cold_read_bytes += scan.bytes_read - bytes_before;
@@ -151,79 +155,91 @@ struct Wanted {
     bytes_max: usize,
 }
 
-/// Scans spans until enough is found; leaves the frame at which it ended.
-async fn collect<D: Disk>(
-    scan: &mut Scan<D>,
-    spans: &[Span],
-    wanted: &Wanted,
-    frame: &mut Option<TakenApart>,
-) -> Result<Entries, StorageError> {
-    let mut found = Entries::none();
-    for span in spans {
-        // What a frame holds behind the span's end was replaced.
-        let of_span = Wanted { last: wanted.last.min(span.last), ..*wanted };
-        if !collect_span(scan, span, &of_span, &mut found, frame).await? {
-            break;
+impl<D: Disk> Shared<D> {
+    /// Scans spans until enough is found; leaves the frame at which it ended.
+    async fn gather(
+        &self,
+        scan: &mut Scan<D>,
+        spans: &[Span],
+        wanted: &Wanted,
+        frame: &mut Option<TakenApart>,
+    ) -> Result<Entries, StorageError> {
+        let mut found = Entries::none();
+        for span in spans {
+            // What a frame holds behind the span's end was replaced.
+            let of_span = Wanted { last: wanted.last.min(span.last), ..*wanted };
+            if !self.gather_span(scan, span, &of_span, &mut found, frame).await? {
+                break;
+            }
         }
+        Ok(found)
     }
-    Ok(found)
-}
 
-/// Takes what is wanted of one span; `false` when there is enough.
-async fn collect_span<D: Disk>(
-    scan: &mut Scan<D>,
-    span: &Span,
-    wanted: &Wanted,
-    found: &mut Entries,
-    ended_in: &mut Option<TakenApart>,
-) -> Result<bool, StorageError> {
-    let mut at = span.block;
-    while at < span.end {
-        let known = ended_in.take().filter(|frame| frame.at == at);
-        let frame = match known {
-            Some(frame) => frame,
-            None => take_apart(scan, at, wanted).await?,
+    /// Takes what is wanted of one span; `false` when there is enough.
+    async fn gather_span(
+        &self,
+        scan: &mut Scan<D>,
+        span: &Span,
+        wanted: &Wanted,
+        found: &mut Entries,
+        ended_in: &mut Option<TakenApart>,
+    ) -> Result<bool, StorageError> {
+        let mut at = span.block;
+        while at < span.end {
+            let known = ended_in.take().filter(|frame| frame.at == at);
+            let frame = match known {
+                Some(frame) => frame,
+                None => self.take_apart(scan, (span.segment, at), wanted).await?,
+            };
+            let frame = ended_in.insert(frame);
+            for chunk in &frame.chunks {
+                // Moved entries may share a frame with newer ones.
+                if chunk.last() < span.first || chunk.first() > span.last {
+                    continue;
+                }
+                if !take(found, chunk, wanted) {
+                    // The end of the span is not the end of what is wanted.
+                    return Ok(found.last().is_some_and(|last| last.index == span.last));
+                }
+            }
+            at = frame.end;
+        }
+        Ok(true)
+    }
+
+    /// Reads and verifies the frame at a block of a segment.
+    async fn take_apart(
+        &self,
+        scan: &mut Scan<D>,
+        (segment, at): (u64, u32),
+        wanted: &Wanted,
+    ) -> Result<TakenApart, StorageError> {
+        let remembered = self.state.borrow().remembered.find((segment, at));
+        if let Some((payload, end)) = remembered {
+            let chunks = frame_chunks(scan, at, &payload, wanted)?;
+            let bytes = chunks.iter().map(|chunk| u64_from(chunk.bytes().len())).sum();
+            self.state.borrow_mut().remembered.on_read((segment, at), bytes);
+            return Ok(TakenApart { at, end, chunks });
+        }
+        let frame = scan.frame(at).await.map_err(|error| unreadable(&error))?;
+        let Some(frame) = frame.filter(|frame| frame.header.kind == Kind::Frame) else {
+            let what = "a frame that was durable cannot be read".to_owned();
+            return Err(damaged(scan, at, wanted.group, what));
         };
-        let frame = ended_in.insert(frame);
-        for chunk in &frame.chunks {
-            // Moved entries may share a frame with newer ones.
-            if chunk.last() < span.first || chunk.first() > span.last {
-                continue;
-            }
-            if !take(found, chunk, wanted) {
-                // The end of the span is not the end of what is wanted.
-                return Ok(found.last().is_some_and(|last| last.index == span.last));
-            }
-        }
-        at = frame.end;
+        let chunks = frame_chunks(scan, at, &frame.payload, wanted)?;
+        Ok(TakenApart { at, end: frame.end, chunks })
     }
-    Ok(true)
-}
-
-/// Reads and verifies the frame at a block.
-async fn take_apart<D: Disk>(
-    scan: &mut Scan<D>,
-    at: u32,
-    wanted: &Wanted,
-) -> Result<TakenApart, StorageError> {
-    let frame = scan.frame(at).await.map_err(|error| unreadable(&error))?;
-    let Some(frame) = frame.filter(|frame| frame.header.kind == Kind::Frame) else {
-        let what = "a frame that was durable cannot be read".to_owned();
-        return Err(damaged(scan, at, wanted.group, what));
-    };
-    let chunks = frame_chunks(scan, at, &frame, wanted)?;
-    Ok(TakenApart { at, end: frame.end, chunks })
 }
 
 /// What a frame leaves of the group's entries: the last version of each.
 fn frame_chunks<D: Disk>(
     scan: &Scan<D>,
     at: u32,
-    frame: &Frame,
+    payload: &Payload,
     wanted: &Wanted,
 ) -> Result<Vec<Chunk>, StorageError> {
     let mut chunks: Vec<Chunk> = Vec::new();
-    for record in frame.payload.records() {
+    for record in payload.records() {
         let record = record.map_err(|error| {
             let what = match error {
                 RecordError::Malformed => "a record does not end where it says".to_owned(),

@@ -43,7 +43,7 @@ use bytes::Bytes;
 use crate::directory::{Directory, Harm};
 use crate::fields::{Fields, put_hard_state, put_log_id};
 use crate::record::walk::{Raw, Walk};
-use crate::varint;
+use crate::varint::{self, Short};
 use crate::width::u64_from;
 use raftlet::core::{Chunk, Generation, GroupId, HardState, Index, LogId};
 
@@ -194,6 +194,9 @@ impl Item {
 
     /// Writes all but the payload into the empty `head`; `body` is scratch.
     pub(crate) fn encode_head(&self, back_link: u64, head: &mut Vec<u8>, body: &mut Vec<u8>) {
+        if let Self::Entries { group, chunk } = self {
+            return head.extend_from_slice(entries_head(*group, back_link, chunk).bytes());
+        }
         body.clear();
         let kind = match self {
             Self::Group { generation, .. } => {
@@ -257,6 +260,15 @@ pub(crate) fn put_link(into: &mut Vec<u8>, link: &Link) {
     into.extend_from_slice(&body);
 }
 
+/// Appends an echo record of so many traces, which are encoded.
+pub(crate) fn put_echo_of(into: &mut Vec<u8>, is_complete: bool, count: usize, traces: &[u8]) {
+    let mut start = vec![u8::from(is_complete)];
+    varint::put(&mut start, u64_from(count));
+    put_head(into, 0, ECHO, start.len() + traces.len(), 0);
+    into.extend_from_slice(&start);
+    into.extend_from_slice(traces);
+}
+
 /// Appends an echo record.
 pub(crate) fn put_echo(into: &mut Vec<u8>, directory: &Directory) {
     let mut body = Vec::new();
@@ -270,6 +282,21 @@ fn put_head(into: &mut Vec<u8>, group: u64, kind: u8, len: usize, back_link: u64
     into.push(kind);
     varint::put(into, u64_from(len));
     varint::put(into, back_link);
+}
+
+/// All but the payload of a record of entries: what most records are, without
+/// scratch.
+#[inline]
+pub(crate) fn entries_head(group: GroupId, back_link: u64, chunk: &Chunk) -> Short {
+    let numbers = [chunk.first().get(), chunk.term().get(), u64::from(chunk.len())];
+    let body: usize = numbers.into_iter().map(varint::bytes_of).sum();
+    let mut head = Short::default();
+    head.put(group.get());
+    head.push(ENTRIES);
+    head.put(u64_from(body + chunk.bytes().len()));
+    head.put(back_link);
+    numbers.into_iter().for_each(|number| head.put(number));
+    head
 }
 
 fn first_of(chunk: &Chunk) -> LogId {

@@ -24,7 +24,8 @@
 //!
 //! Invariants
 //! - No acknowledged record is missing from what is returned.
-//! - Memory is bounded by a few read buffers, one frame, and the index.
+//! - Memory is bounded by a few read buffers, one frame, the index, and what is
+//!   kept for the replay (`remembered.rs`).
 //! - Nothing read from disk can panic or allocate beyond those bounds.
 
 mod chain;
@@ -46,6 +47,7 @@ use crate::options::Sizes;
 use crate::record::{Ending, Record, RecordError};
 use crate::recovery::losses::{Harmed, Remedy};
 use crate::recovery::replay::Replayed;
+use crate::remembered::Remembered;
 use crate::scan::{Frame, Scan, offset_of};
 use crate::segment::{self, FORMAT_VERSION};
 use crate::width::{u64_from, usize_from};
@@ -167,6 +169,7 @@ pub(crate) struct Recovered<D: Disk> {
     pub(crate) has_unknown_losses: bool,
     /// What is to be written about damage that was not known before.
     pub(crate) harmed: Vec<Harmed>,
+    pub(crate) remembered: Remembered,
 }
 
 /// Reads a log.
@@ -215,6 +218,7 @@ pub(crate) async fn recover<D: Disk>(
         highest_number: listing.highest_number,
         has_evidence: report.garbled_blocks > 0,
         harmed: replayed.harmed,
+        remembered: replayed.remembered,
         has_unknown_losses: replayed.has_unknown_losses,
         report,
     })

@@ -5,13 +5,11 @@
 //! `recovery.rs` at start and by `read.rs` afterwards.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::Poll;
+use std::future::Future;
 
 use bytes::Bytes;
 
+use crate::begun::{Begun, ReadResult};
 use crate::block::{self, BLOCK_BYTES, Header, Kind, PAYLOAD_BYTES, Verdict};
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError};
@@ -63,25 +61,13 @@ pub(crate) struct Scan<D: Disk> {
     pub(crate) bytes_read: u64,
 }
 
-type ReadResult = (Buffer, Result<usize, DiskError>);
-
 /// A read that was begun before it is needed.
+#[derive(Debug)]
 struct Ahead {
     at: u32,
     /// The first block behind it.
     end: u32,
-    reading: Reading,
-}
-
-enum Reading {
-    Underway(Pin<Box<dyn Future<Output = ReadResult>>>),
-    Done(ReadResult),
-}
-
-impl fmt::Debug for Ahead {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a read from block {} on", self.at)
-    }
+    reading: Begun,
 }
 
 impl<D: Disk> Scan<D> {
@@ -172,8 +158,7 @@ impl<D: Disk> Scan<D> {
         self.held = 0;
         self.spares.extend(self.buffer.take());
         let (buffer, read) = match self.take_ahead(at) {
-            Some(Reading::Done(result)) => result,
-            Some(Reading::Underway(reading)) => reading.await,
+            Some(reading) => reading.ended().await,
             None => {
                 // A reader may go on a little before what is read ahead.
                 let until = self.ahead.front().map_or(self.limit, |next| next.at);
@@ -195,7 +180,7 @@ impl<D: Disk> Scan<D> {
 
     /// The read that was begun from block `at` on. What is read ahead for another
     /// place is given up, unless that is right behind.
-    fn take_ahead(&mut self, at: u32) -> Option<Reading> {
+    fn take_ahead(&mut self, at: u32) -> Option<Begun> {
         let next = self.ahead.front()?.at;
         if next == at {
             return self.ahead.pop_front().map(|ahead| ahead.reading);
@@ -227,12 +212,7 @@ impl<D: Disk> Scan<D> {
                 return;
             }
             let end = at.saturating_add(step).min(self.limit);
-            let mut reading = Box::pin(self.read(at, end));
-            let polled = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await;
-            let reading = match polled {
-                Poll::Ready(result) => Reading::Done(result),
-                Poll::Pending => Reading::Underway(reading),
-            };
+            let reading = Begun::begin(self.read(at, end)).await;
             self.ahead.push_back(Ahead { at, end, reading });
         }
     }

@@ -23,6 +23,7 @@ use crate::kept::Kept;
 use crate::options::{LogCounters, Sizes};
 use crate::record::Link;
 use crate::recovery::SegmentRef;
+use crate::remembered::Remembered;
 use crate::reserve::Reserve;
 use crate::wanted::Snapshots;
 use crate::width::u64_from;
@@ -57,7 +58,7 @@ pub(crate) enum Chore<D: Disk> {
     RemoveSnapshot { group: GroupId, last: LogId },
 }
 
-/// What the log takes of the disk, and may take.
+/// What the log takes of the disk, and may take; and of memory after a start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogSpace {
     /// Bytes of the segments that make up the log.
@@ -78,6 +79,10 @@ pub struct LogSpace {
     pub pinned_groups: u64,
     /// Why new entries should wait.
     pub shortage: Option<Shortage>,
+    /// Of memory: what the start has read, until the machines have been given it.
+    pub replay_bytes: u64,
+    /// Its limit.
+    pub replay_bytes_max: u64,
 }
 
 /// The file of a segment that is not part of the log any more.
@@ -130,8 +135,13 @@ pub(crate) struct State<D: Disk> {
     pub(crate) is_writing: bool,
     pub(crate) poison: Option<String>,
     pub(crate) buffer: Option<Buffer>,
+    /// Zeros, left by a step of zero filling for the next one; nobody else writes
+    /// into them. At most `Sizes::throttle` blocks.
+    pub(crate) zeros: Option<Buffer>,
     /// Left by a cold read for the next one.
     pub(crate) kept_read: Option<Kept<D>>,
+    /// Left by recovery for the reads of the replay.
+    pub(crate) remembered: Remembered,
     pub(crate) counters: LogCounters,
 }
 
@@ -183,6 +193,8 @@ impl<D: Disk> ShardLog<D> {
             reserve_bytes_wanted,
             pinned_groups: u64_from(state.current_pins().len()),
             shortage: state.shortage(sizes),
+            replay_bytes: state.remembered.bytes(),
+            replay_bytes_max: sizes.replay_bytes,
         }
     }
 

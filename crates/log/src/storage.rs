@@ -73,8 +73,8 @@ impl<D: Disk> Storage for ShardLog<D> {
         Ok(loaded)
     }
 
-    async fn write(&self, batch: WriteBatch) -> (WriteBatch, Result<(), StorageError>) {
-        let result = self.0.append(&batch).await;
+    async fn write(&self, mut batch: WriteBatch) -> (WriteBatch, Result<(), StorageError>) {
+        let result = self.0.append(&mut batch).await;
         (batch, result)
     }
 

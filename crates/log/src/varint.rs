@@ -4,6 +4,8 @@
 //! A number has exactly one encoding that is written; longer spellings of it
 //! are refused on reading, so that equal records have equal bytes.
 
+use crate::width::usize_from;
+
 /// Bytes of the longest number.
 pub(crate) const VARINT_BYTES_MAX: usize = 10;
 
@@ -17,6 +19,56 @@ pub(crate) fn put(into: &mut Vec<u8>, mut number: u64) {
             return;
         }
         into.push(low | 0x80);
+    }
+}
+
+/// Bytes that a number occupies.
+#[inline]
+pub(crate) fn bytes_of(number: u64) -> usize {
+    let bits = u64::BITS - (number | 1).leading_zeros();
+    usize_from(u64::from(bits.div_ceil(7)))
+}
+
+/// Numbers in a row that are put together in place: seven at most.
+#[derive(Debug)]
+pub(crate) struct Short {
+    bytes: [u8; SHORT_BYTES],
+    len: usize,
+}
+
+/// A power of two, so that a place within it costs no check.
+const SHORT_BYTES: usize = 128;
+
+impl Default for Short {
+    #[inline]
+    fn default() -> Self {
+        Self { bytes: [0; SHORT_BYTES], len: 0 }
+    }
+}
+
+impl Short {
+    #[inline]
+    pub(crate) fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.len % SHORT_BYTES) {
+            *place = byte;
+        }
+        self.len += 1;
+    }
+
+    #[inline]
+    pub(crate) fn put(&mut self, mut number: u64) {
+        while number > 0x7f {
+            let [low, ..] = number.to_le_bytes();
+            self.push(low | 0x80);
+            number >>= 7;
+        }
+        let [low, ..] = number.to_le_bytes();
+        self.push(low);
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).expect("seven numbers and a byte are shorter")
     }
 }
 
@@ -60,7 +112,7 @@ fn take_long(from: &mut &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{VARINT_BYTES_MAX, put, take};
+    use super::{Short, VARINT_BYTES_MAX, bytes_of, put, take};
 
     #[test]
     fn numbers_of_every_length_come_back_and_no_prefix_of_one_passes() {
@@ -68,6 +120,11 @@ mod tests {
             let mut bytes = Vec::new();
             put(&mut bytes, number);
             assert!(bytes.len() <= VARINT_BYTES_MAX);
+            assert_eq!(bytes.len(), bytes_of(number));
+            let mut short = Short::default();
+            short.push(7);
+            short.put(number);
+            assert_eq!(short.bytes().split_first(), Some((&7, &bytes[..])));
             assert_eq!(take(&mut &bytes[..]), Some(number));
             for cut in 0..bytes.len() {
                 assert_eq!(take(&mut &bytes[..cut]), None);

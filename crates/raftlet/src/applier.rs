@@ -16,7 +16,9 @@
 //!   those that the machine skips (rule 14).
 //!
 //! - An entry is checked against its checksums when it is applied, the last of
-//!   the places where that is done (rule 11).
+//!   the places where that is done (rule 11). Of one that storage has just read
+//!   the check there is this one: it lies in the same bytes since, which nobody
+//!   can change.
 //!
 //! Not here: who is told (`member.rs`), polling and spawning (`shard/act.rs`).
 
@@ -110,6 +112,8 @@ pub(crate) struct Job<M: StateMachine> {
     pub(crate) group: GroupId,
     /// What its entries are sealed with.
     pub(crate) seal: Seal,
+    /// They were checked a moment ago, by the read that brought them.
+    pub(crate) is_checked: bool,
     /// Digest of all entries before it; of all up to its end once it came back.
     pub(crate) chain: Option<u64>,
 }
@@ -220,9 +224,9 @@ impl<M: StateMachine> Applier<M> {
         let to_checkpoint = CHECKPOINT_ENTRIES - self.applied.get() % CHECKPOINT_ENTRIES;
         let behind = (self.committed - self.applied).min(entries_max).min(to_checkpoint);
         let last = self.applied.plus(behind);
-        let entries = match std::mem::replace(&mut self.source, Source::Memory) {
-            Source::Read(entries) => Some(entries),
-            _ => group.entries(first, last, options.apply_bytes_max),
+        let (entries, is_checked) = match std::mem::replace(&mut self.source, Source::Memory) {
+            Source::Read(entries) => (Some(entries), true),
+            _ => (group.entries(first, last, options.apply_bytes_max), false),
         };
         let Some(entries) = entries else {
             // Behind the durable index storage may still hold a tail that a
@@ -246,6 +250,7 @@ impl<M: StateMachine> Applier<M> {
             responses: std::mem::take(&mut self.spare),
             group: seat.group,
             seal: Seal::new(seat.group, seat.generation),
+            is_checked,
             chain: self.library.chain,
         })
     }
@@ -348,24 +353,36 @@ pub(crate) async fn apply<M: StateMachine>(mut job: Job<M>) -> Applied<M> {
         let result = Err(Halt::Storage(StorageError::Damaged { group, detail }));
         return Applied { job, result };
     }
-    let mut commands = Vec::new();
+    // One alone, of a client that waits for each, needs no list.
+    let (mut first, mut all) = (None, Vec::new());
     for entry in job.entries.iter() {
-        if has_effect(&entry, &job.without_effect, job.has_applied) {
-            commands.push(Command {
-                index: entry.index,
-                term: entry.term,
-                log_time_ms: entry.log_time_ms,
-                payload: entry.payload,
-            });
+        if !has_effect(&entry, &job.without_effect, job.has_applied) {
+            continue;
         }
+        let command = Command {
+            index: entry.index,
+            term: entry.term,
+            log_time_ms: entry.log_time_ms,
+            payload: entry.payload,
+        };
+        let Some(first) = first else {
+            first = Some(command);
+            continue;
+        };
+        if all.is_empty() {
+            all.reserve(usize::try_from(job.entries.len()).unwrap_or_default());
+            all.push(first);
+        }
+        all.push(command);
     }
+    let commands = if all.is_empty() { first.as_slice() } else { &all };
     let asked = commands.len();
     let mut result = Ok(());
     if asked > 0 {
-        let applied = job.machine.apply(&commands, &mut job.responses).await;
+        let applied = job.machine.apply(commands, &mut job.responses).await;
         result = applied.map_err(Halt::Machine);
     }
-    drop(commands);
+    drop(all);
     if result.is_ok() && job.responses.len() != asked {
         result = Err(Halt::Responses {
             index: job.entries.last().map_or(Index::ZERO, |last| last.index),
@@ -378,6 +395,11 @@ pub(crate) async fn apply<M: StateMachine>(mut job: Job<M>) -> Applied<M> {
 
 /// Checks a batch where it is used, and links it into the chain.
 fn check<M: StateMachine>(job: &mut Job<M>) -> Result<(), EntryError> {
+    if job.is_checked {
+        let link = |chain| job.entries.chunks().fold(chain, |chain, chunk| chunk.link(chain));
+        job.chain = job.chain.map(link);
+        return Ok(());
+    }
     let mut chain = job.chain.unwrap_or(0);
     for chunk in job.entries.chunks() {
         chain = chunk.chain(job.seal, chain)?;
@@ -423,7 +445,7 @@ mod tests {
 
     /// A batch sealed for one group, applied in another's name: what damage of a
     /// header between log and machine looks like.
-    fn applied(sealed_for: u64) -> (usize, Option<u64>, Result<(), Halt>) {
+    fn applied(sealed_for: u64, is_checked: bool) -> (usize, Option<u64>, Result<(), Halt>) {
         let (group, generation) = (GroupId::new(7), Generation::new(1));
         let at = LogId { term: Term::new(2), index: Index::new(5) };
         let entry =
@@ -438,6 +460,7 @@ mod tests {
             responses: Vec::new(),
             group,
             seal: Seal::new(group, generation),
+            is_checked,
             chain: Some(CHAIN_START),
         };
         let ended = pin!(apply(job)).poll(&mut Context::from_waker(Waker::noop()));
@@ -447,13 +470,20 @@ mod tests {
 
     #[test]
     fn damage_between_log_and_machine_is_found_before_the_machine() {
-        let (given, chain, result) = applied(7);
+        let (given, chain, result) = applied(7, false);
         assert!(given == 1 && result.is_ok() && chain != Some(CHAIN_START));
-        let (given, _, result) = applied(8);
+        let (given, _, result) = applied(8, false);
         assert_eq!(given, 0);
         let Err(Halt::Storage(StorageError::Damaged { group, detail })) = result else {
             panic!("{result:?}");
         };
         assert!(group == GroupId::new(7) && detail.contains("entry 5"), "{detail}");
+    }
+
+    #[test]
+    fn what_storage_has_just_read_and_checked_makes_the_same_chain() {
+        let (given, chain, result) = applied(7, true);
+        assert!(given == 1 && result.is_ok());
+        assert_eq!(chain, applied(7, false).1);
     }
 }

@@ -51,7 +51,8 @@ pub(crate) struct Member<M: StateMachine> {
     pub(crate) halted: Option<Halt>,
     /// Waits to be settled in this turn.
     pub(crate) is_dirty: bool,
-    /// Its proposals wait for the gathering write to start.
+    /// Its proposals wait for the gathering write to start, or for the one under
+    /// way to end.
     pub(crate) is_stalled: bool,
     /// Bytes of its log in memory when last counted.
     pub(crate) log_bytes: usize,
@@ -119,6 +120,11 @@ impl<M: StateMachine> Member<M> {
             _ => {}
         }
         self.core.step(now, arena, from, message);
+    }
+
+    /// Whether it leads and waits to hear what became of what it appended last.
+    pub(crate) fn leads_undecided(&self) -> bool {
+        self.core.role() == Role::Leader && self.core.commit_index() < self.core.last_index()
     }
 
     /// Hands held proposals to whoever leads, as far as they fit.

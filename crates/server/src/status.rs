@@ -101,6 +101,12 @@ pub(crate) struct LogStatus {
     /// Groups that keep the oldest segments while space is wanted; 64 at most.
     #[serde(default)]
     pub(crate) pinned_groups: u64,
+    /// Of memory: what the start has read of the log, until it is applied.
+    #[serde(default)]
+    pub(crate) replay_bytes: u64,
+    /// Its limit.
+    #[serde(default)]
+    pub(crate) replay_bytes_max: u64,
     /// Why writes are refused: `disk full` or `log at its limit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) shortage: Option<String>,

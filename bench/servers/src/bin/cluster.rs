@@ -81,8 +81,14 @@ const KILLED_WINDOW: Duration = Duration::from_secs(6);
 /// For a member that comes back to catch up.
 const REST: Duration = Duration::from_secs(2);
 
-const SYSTEMS: [System; 5] =
-    [System::Raftlet, System::Null, System::Etcd, System::RedisAlways, System::RedisEverysec];
+const SYSTEMS: [System; 6] = [
+    System::Raftlet,
+    System::RaftletLease,
+    System::Null,
+    System::Etcd,
+    System::RedisAlways,
+    System::RedisEverysec,
+];
 
 /// Outcomes by row and system, one per round; or why there are none.
 type Outcomes = BTreeMap<(usize, &'static str), Vec<Result<Outcome, String>>>;
@@ -101,7 +107,10 @@ async fn main() {
 async fn table(cli: &Cli, dir: &std::path::Path) -> Value {
     let mut running = Vec::new();
     let mut absent = Vec::new();
-    for system in SYSTEMS {
+    let has_rows = |system: &System| {
+        ROWS.iter().any(|row| is_asked(cli, *row) && applies(*row, *system))
+    };
+    for system in SYSTEMS.into_iter().filter(has_rows) {
         eprintln!("cluster: starting {}", system.name());
         match started(system, &cli.common, dir).await {
             Ok(one) => running.push(one),
@@ -112,11 +121,10 @@ async fn table(cli: &Cli, dir: &std::path::Path) -> Value {
     for round in 0..cli.rounds {
         for (at, row) in ROWS.iter().enumerate() {
             for one in &mut running {
-                let name = format!("{} x {}", row.name, row.clients);
-                let is_asked = cli.only.is_empty() || cli.only.contains(&name);
-                if !is_asked || !applies(*row, one.system) {
+                if !is_asked(cli, *row) || !applies(*row, one.system) {
                     continue;
                 }
+                let name = name_of(*row);
                 eprintln!("cluster: round {round}, {name}, {}", one.system.name());
                 let outcome = measured(one, *row, cli.window_ms).await;
                 if let Err(why) = &outcome {
@@ -134,8 +142,20 @@ async fn table(cli: &Cli, dir: &std::path::Path) -> Value {
             "value_bytes": VALUE_BYTES, "rows": rows, "absent": absent })
 }
 
-/// Redis has no followers, and etcd's protocol no pipeline.
+fn name_of(row: Row) -> String {
+    format!("{} x {}", row.name, row.clients)
+}
+
+fn is_asked(cli: &Cli, row: Row) -> bool {
+    cli.only.is_empty() || cli.only.contains(&name_of(row))
+}
+
+/// Redis has no followers, etcd's protocol no pipeline, and a lease is nothing to
+/// writes, nor to who does not lead.
 fn applies(row: Row, system: System) -> bool {
+    if system == System::RaftletLease && (row.op == Op::Put || row.trouble != Trouble::None) {
+        return false;
+    }
     let cluster = matches!(system, System::Raftlet | System::Etcd);
     (row.pipeline == 1 || !system.is_grpc()) && (row.trouble == Trouble::None || cluster)
 }

@@ -126,6 +126,7 @@ fn one_block_serves_many_chunks_and_a_large_one_gets_its_own() {
 fn the_chain_of_a_log_is_the_same_however_it_is_cut_and_another_for_another_entry() {
     let chunk = sample(10);
     let whole = chunk.chain(seal(), CHAIN_START).unwrap();
+    assert_eq!(chunk.link(CHAIN_START), whole, "checked or not");
     for cut in [11, 12] {
         let head = chunk.until(Index::new(cut - 1)).unwrap();
         let tail = chunk.from(Index::new(cut)).unwrap();

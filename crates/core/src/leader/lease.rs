@@ -44,7 +44,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    fn on_round(&mut self, round: Round, now: Time) {
+    pub(super) fn on_round(&mut self, round: Round, now: Time) {
         if !self.is_forgone && self.begun.len() < ROUNDS_MAX {
             self.begun.push_back((round, now));
         }
@@ -102,15 +102,6 @@ impl Leader {
         self.reads.release(state, Round::new(u64::MAX));
         if is_renewal_due {
             self.reads.want_round();
-        }
-    }
-
-    /// Begins the round that somebody waits for.
-    pub(super) fn begin_round(&mut self, state: &State) {
-        if self.reads.begin_round()
-            && let Some(lease) = &mut self.lease
-        {
-            lease.on_round(self.reads.round(), state.time());
         }
     }
 

@@ -242,32 +242,36 @@ impl Peer {
 
     /// When to look after it if nothing else happens: to contact it, or because
     /// its silence would count. [`Time::MAX`] while neither will be.
-    pub(crate) fn due_at(&self, state: &State, round: Round) -> Time {
-        let contact = self.contact_at(state, round).unwrap_or(Time::MAX);
+    pub(crate) fn due_at(&self, state: &State) -> Time {
+        let contact = self.contact_at(state).unwrap_or(Time::MAX);
         let silence = self.unanswered.after_ns(state.settings.election_timeout_ns);
         if silence > state.time() { contact.min(silence) } else { contact }
     }
 
+    /// Whether it was sent that round, or a later one.
+    pub(crate) fn was_sent(&self, round: Round) -> bool {
+        self.round_sent >= round
+    }
+
     /// Whether something is open between leader and member.
-    fn is_open(&self, state: &State, round: Round) -> bool {
+    fn is_open(&self, state: &State) -> bool {
         self.is_unanswered()
             || self.matched < state.log.last().index
             || self.commit < state.commit
-            || self.round < round
             || self.room == Room::Awaited
             || !matches!(self.liveness, Liveness::Alive { .. })
     }
 
     /// When to contact it if nothing else happens; never while all is level
     /// and the detector vouches for it.
-    pub(crate) fn contact_at(&self, state: &State, round: Round) -> Option<Time> {
+    pub(crate) fn contact_at(&self, state: &State) -> Option<Time> {
         let interval = state.settings.heartbeat_interval_ns;
         // Heartbeats for other reasons don't put off what storage owes.
         let since = match self.mode {
             Mode::SnapshotNeeded => self.seldom().fetch_failed_at,
             Mode::Probe { .. } | Mode::Pipeline | Mode::Snapshot => self.sent_at,
         };
-        self.is_open(state, round).then(|| since.after_ns(interval))
+        self.is_open(state).then(|| since.after_ns(interval))
     }
 
     /// What a former run knew committed need not be on its disk: a crash may
@@ -280,8 +284,8 @@ impl Peer {
         }
     }
 
-    pub(crate) fn on_deadline(&mut self, state: &State, round: Round) {
-        if self.contact_at(state, round).is_some_and(|at| at <= state.time()) {
+    pub(crate) fn on_deadline(&mut self, state: &State) {
+        if self.contact_at(state).is_some_and(|at| at <= state.time()) {
             self.contact = true;
             if self.mode == (Mode::Probe { outstanding: true }) || self.mode == Mode::SnapshotNeeded
             {
@@ -317,7 +321,7 @@ impl Peer {
     }
 
     /// Sends what is due: entries as far as the window lets, else a heartbeat
-    /// where a round, a commit index or silence calls for one.
+    /// where a round that asks it, a commit index or silence calls for one.
     ///
     /// Returns how many messages that were.
     #[inline]
@@ -334,12 +338,9 @@ impl Peer {
         if self.liveness != Liveness::Suspected || !self.is_unanswered() {
             sent = self.send_entries(state, circular, fetches, outlet);
         }
-        if sent == 0 {
-            let round_due = self.round_sent < circular.round;
-            if self.contact || round_due || self.is_commit_news_due(state) {
-                self.send_heartbeat(state, circular, outlet);
-                sent = 1;
-            }
+        if sent == 0 && (self.contact || self.is_commit_news_due(state)) {
+            self.send_heartbeat(state, circular, outlet);
+            sent = 1;
         }
         self.contact = false;
         sent

@@ -2,7 +2,8 @@
 //! (§6.4).
 //!
 //! A read waits for a round of messages begun after it arrived. All reads that
-//! wait share one round; rounds ride on appends where some leave anyway.
+//! wait share one round; rounds ride on appends where some leave anyway. Whom
+//! a round asks is in `leader/rounds.rs`.
 //!
 //! Invariants
 //! - A read's index is at least the commit index at its arrival and at least
@@ -17,12 +18,16 @@ use crate::message::Body;
 use crate::mutants;
 use crate::output::ReadReady;
 use crate::state::State;
+use crate::time::Time;
 use crate::walk::touches;
 
+/// What a read waits for.
 #[derive(Clone, Copy, Debug)]
-struct Pending {
+pub(super) struct Pending {
     index: Index,
-    round: Round,
+    pub(super) round: Round,
+    /// When it arrived.
+    pub(super) since: Time,
 }
 
 /// A read of another member. It has at most one request under way, so a later
@@ -59,7 +64,8 @@ impl LeaderReads {
 
     /// The round that will confirm what arrives now: none begun yet.
     fn pending(&self, state: &State, noop: Index) -> Pending {
-        let mut pending = Pending { index: state.commit.max(noop), round: following(self.round) };
+        let (index, round) = (state.commit.max(noop), following(self.round));
+        let mut pending = Pending { index, round, since: state.time() };
         if mutants::is_active(56) && self.round > Round::default() {
             pending.round = self.round;
         }
@@ -107,6 +113,18 @@ impl LeaderReads {
         self.is_empty() && !self.is_round_wanted
     }
 
+    /// What has waited longest.
+    pub(super) fn oldest(&self) -> Option<Pending> {
+        let local = self.local.front().map(|(_, pending)| *pending);
+        let remote = self.remote.first().map(|remote| remote.pending);
+        local.into_iter().chain(remote).min_by_key(|pending| pending.since)
+    }
+
+    /// Whether a round was wanted that no read waits for.
+    pub(super) fn is_round_wanted(&self) -> bool {
+        self.is_round_wanted
+    }
+
     /// The next drain begins a round, whoever waits for it.
     pub(crate) fn want_round(&mut self) {
         self.is_round_wanted = true;
@@ -125,8 +143,9 @@ impl LeaderReads {
         begins
     }
 
-    /// Answers what `confirmed` covers.
-    pub(crate) fn release(&mut self, state: &mut State, confirmed: Round) {
+    /// Answers what `confirmed` covers. Returns whether that was anything.
+    pub(crate) fn release(&mut self, state: &mut State, confirmed: Round) -> bool {
+        let before = self.local.len() + self.remote.len();
         while let Some((read, pending)) = self.local.front().copied() {
             if pending.round > confirmed {
                 break;
@@ -143,6 +162,7 @@ impl LeaderReads {
             }
             !ready
         });
+        self.local.len() + self.remote.len() < before
     }
 
     /// The local reads, for the next leader to answer.

@@ -26,6 +26,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use crate::store::Store;
 use crate::store::deadlines::Deadline;
 use crate::store::entry::Entry;
+use crate::store::table::Building;
 use crate::value::Value;
 use crate::value::element::put_bytes;
 use crate::value::hash::Hash;
@@ -192,9 +193,13 @@ fn put_len(len: usize, into: &mut BytesMut) {
 /// A store in the making, from chunks.
 #[derive(Debug)]
 pub(crate) struct Restoring {
+    /// Without keys until it is finished.
     store: Store,
-    /// What has no whole record yet: a chunk and the largest record at most.
-    rest: BytesMut,
+    table: Building<Entry>,
+    /// What was pushed last, from the next record on.
+    chunk: Bytes,
+    /// What of a record came in chunks before: the largest record at most.
+    cut: Vec<u8>,
     has_head: bool,
     records: u64,
     /// Large collections of which elements are missing, by number.
@@ -226,7 +231,9 @@ impl Restoring {
     pub(crate) fn new(hash_seed: u64) -> Self {
         Self {
             store: Store::new(hash_seed),
-            rest: BytesMut::new(),
+            table: Building::new(hash_seed),
+            chunk: Bytes::new(),
+            cut: Vec::new(),
             has_head: false,
             records: 0,
             open: BTreeMap::new(),
@@ -236,8 +243,10 @@ impl Restoring {
     }
 
     /// Takes the next chunk in; [`step`](Self::step) reads it.
-    pub(crate) fn push(&mut self, chunk: &[u8]) {
-        self.rest.extend_from_slice(chunk);
+    pub(crate) fn push(&mut self, chunk: Bytes) {
+        // Nothing is left when all steps were taken.
+        self.cut.extend_from_slice(&self.chunk);
+        self.chunk = chunk;
     }
 
     /// Reads some of what was pushed. False: nothing is left to do before the
@@ -247,12 +256,12 @@ impl Restoring {
     /// [`SnapshotError`]: this will be no store.
     pub(crate) fn step(&mut self) -> Result<bool, SnapshotError> {
         if !self.has_head {
-            if self.rest.len() < HEAD_BYTES {
+            let Some(head) = self.gather(HEAD_BYTES) else {
                 return Ok(false);
-            }
-            let mut head = self.rest.split_to(HEAD_BYTES).freeze();
+            };
             self.has_head = true;
-            take_head(&mut self.store, &mut head).ok_or(SnapshotError::Version)?;
+            take_head(&mut self.store, &mut &*head).ok_or(SnapshotError::Version)?;
+            self.table = Building::new(self.store.seed());
         }
         let mut items = 0;
         while items < STEP_ITEMS_MAX {
@@ -261,7 +270,7 @@ impl Restoring {
                 None => self.next_record()?,
             };
             if read == 0 {
-                return Ok(false);
+                return Ok(self.end.is_some() && self.link(STEP_ITEMS_MAX));
             }
             items += read;
         }
@@ -272,37 +281,87 @@ impl Restoring {
     ///
     /// # Errors
     /// [`SnapshotError`] says what is not.
-    pub(crate) fn finish(self) -> Result<Store, SnapshotError> {
-        let is_whole = self.rest.is_empty() && self.open.is_empty();
+    pub(crate) fn finish(mut self) -> Result<Store, SnapshotError> {
+        let is_whole = self.chunk.is_empty() && self.cut.is_empty() && self.open.is_empty();
         let Some((keys, digest)) = self.end.filter(|_| is_whole) else {
             return Err(SnapshotError::Length);
         };
-        let found = u64::try_from(self.store.keys_len()).unwrap_or(u64::MAX);
-        if (found, self.store.digest()) != (keys, digest) {
-            return Err(SnapshotError::Contents { keys: found, digest: self.store.digest() });
+        while self.link(STEP_ITEMS_MAX) {}
+        let mut store = self.store;
+        store.entries = self.table.finish();
+        let found = u64::try_from(store.keys_len()).unwrap_or(u64::MAX);
+        if (found, store.digest()) != (keys, digest) {
+            return Err(SnapshotError::Contents { keys: found, digest: store.digest() });
         }
-        Ok(self.store)
+        Ok(store)
+    }
+
+    /// All keys are there: has up to `len` of them found. False: all are.
+    fn link(&mut self, len: usize) -> bool {
+        let Self { store, table, .. } = self;
+        table.step(len, |key, former, entry| {
+            store.count_out(key, former);
+            if former.deadline != entry.deadline {
+                store.deadlines.change(key, former.deadline, None);
+            }
+        })
+    }
+
+    /// The next `len` bytes, put together; `None` while some are missing.
+    fn gather(&mut self, len: usize) -> Option<Vec<u8>> {
+        let missing = len.saturating_sub(self.cut.len());
+        let more = self.chunk.split_to(missing.min(self.chunk.len()));
+        self.cut.extend_from_slice(&more);
+        if self.cut.len() < len {
+            return None;
+        }
+        let rest = self.cut.split_off(len);
+        Some(std::mem::replace(&mut self.cut, rest))
     }
 
     /// Reads one record if it is whole. How many items it has.
     fn next_record(&mut self) -> Result<usize, SnapshotError> {
-        let Some(len) = self.rest.first_chunk::<LENGTH_BYTES>() else {
+        if !self.cut.is_empty() {
+            return self.next_cut();
+        }
+        // Records are read where they lie.
+        let mut chunk = std::mem::take(&mut self.chunk);
+        let Some(len) = length_of(&chunk).filter(|len| chunk.len() - LENGTH_BYTES >= *len) else {
+            self.cut.extend_from_slice(&chunk);
             return Ok(0);
         };
-        let len = usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX);
-        if self.rest.len() - LENGTH_BYTES < len {
+        let end = LENGTH_BYTES + len;
+        let items = self.take_record(chunk.get(LENGTH_BYTES..end).unwrap_or_default());
+        chunk.advance(end);
+        self.chunk = chunk;
+        items
+    }
+
+    /// The same, of a record that began in another chunk.
+    fn next_cut(&mut self) -> Result<usize, SnapshotError> {
+        // The length first, and with it the rest.
+        let begun = self.gather(LENGTH_BYTES);
+        let Some(mut record) = begun else {
             return Ok(0);
+        };
+        let len = length_of(&record).unwrap_or_default();
+        record.append(&mut self.cut);
+        self.cut = record;
+        match self.gather(LENGTH_BYTES.saturating_add(len)) {
+            Some(record) => self.take_record(record.get(LENGTH_BYTES..).unwrap_or_default()),
+            None => Ok(0),
         }
-        self.rest.advance(LENGTH_BYTES);
-        let record = self.rest.split_to(len).freeze();
+    }
+
+    fn take_record(&mut self, record: &[u8]) -> Result<usize, SnapshotError> {
         self.records += 1;
         if self.end.is_some() {
             return Err(SnapshotError::Length);
         }
-        self.take_record(record).ok_or(SnapshotError::Record { record: self.records })
+        self.read_record(record).ok_or(SnapshotError::Record { record: self.records })
     }
 
-    fn take_record(&mut self, mut record: Bytes) -> Option<usize> {
+    fn read_record(&mut self, mut record: &[u8]) -> Option<usize> {
         let kind = record.try_get_u8().ok()?;
         match kind {
             END => {
@@ -318,18 +377,27 @@ impl Restoring {
         let key = take_bytes(&mut record)?;
         let value = take_value(kind, self.store.seed(), &mut record)?;
         let items = value.elements_len();
-        self.store.put_as_of(&key, value, deadline, version);
+        self.put(key, value, deadline, version);
         record.is_empty().then_some(items)
     }
 
-    fn take_opening(&mut self, mut record: Bytes) -> Option<usize> {
+    fn put(&mut self, key: &[u8], value: Value, deadline: Option<Deadline>, version: Index) {
+        let entry = Entry::new(key, value, deadline, version);
+        self.store.count_in(key, &entry);
+        if deadline.is_some() {
+            self.store.deadlines.change(key, None, deadline);
+        }
+        self.table.put(key, entry);
+    }
+
+    fn take_opening(&mut self, mut record: &[u8]) -> Option<usize> {
         let number = record.try_get_u32_le().ok()?;
         let kind = record.try_get_u8().ok()?;
         let len = record.try_get_u64_le().ok().filter(|len| *len > 0)?;
         let opened = Opened {
             deadline: Deadline::at_ms(record.try_get_u64_le().ok()?),
             version: Index::new(record.try_get_u64_le().ok()?),
-            key: Bytes::copy_from_slice(&take_bytes(&mut record)?),
+            key: Bytes::copy_from_slice(take_bytes(&mut record)?),
             kind,
             value: empty(kind, self.store.seed())?,
             len,
@@ -340,7 +408,7 @@ impl Restoring {
         (is_new && record.is_empty()).then_some(1)
     }
 
-    fn take_piece(&mut self, mut record: Bytes) -> Option<usize> {
+    fn take_piece(&mut self, mut record: &[u8]) -> Option<usize> {
         let number = record.try_get_u32_le().ok()?;
         let first = record.try_get_u64_le().ok()?;
         let len = record.try_get_u32_le().ok().filter(|len| *len > 0)?;
@@ -349,7 +417,7 @@ impl Restoring {
             return None;
         }
         if first > opened.next {
-            let early = Bytes::copy_from_slice(&record);
+            let early = Bytes::copy_from_slice(record);
             return opened.early.insert(first, (len, early)).is_none().then_some(1);
         }
         let items = opened.take(first, len, record)?;
@@ -363,7 +431,7 @@ impl Restoring {
         let opened = self.open.get_mut(&number).ok_or(wrong.clone())?;
         let next = opened.next;
         let (len, record) = opened.early.remove(&next).ok_or(wrong.clone())?;
-        let items = opened.take(next, len, record).ok_or(wrong.clone())?;
+        let items = opened.take(next, len, &record).ok_or(wrong.clone())?;
         self.ready.pop_front();
         self.close(number).ok_or(wrong)?;
         Ok(items)
@@ -381,14 +449,14 @@ impl Restoring {
         let Opened { key, deadline, version, value, early, len, .. } = self.open.remove(&number)?;
         // Elements that were there twice are fewer now.
         let is_whole = u64::try_from(value.elements_len()).ok()? == len && early.is_empty();
-        self.store.put_as_of(&key, value, deadline, version);
+        self.put(&key, value, deadline, version);
         is_whole.then_some(())
     }
 }
 
 impl Opened {
     /// Takes in the next elements.
-    fn take(&mut self, first: u64, len: u32, mut record: Bytes) -> Option<usize> {
+    fn take(&mut self, first: u64, len: u32, mut record: &[u8]) -> Option<usize> {
         if first != self.next {
             return None;
         }
@@ -400,10 +468,16 @@ impl Opened {
     }
 }
 
-fn take_head(store: &mut Store, head: &mut Bytes) -> Option<()> {
-    let magic = head.split_to(MAGIC.len());
+/// What a record says of its length, if that is there.
+fn length_of(bytes: &[u8]) -> Option<usize> {
+    let len = u32::from_le_bytes(*bytes.first_chunk::<LENGTH_BYTES>()?);
+    Some(usize::try_from(len).unwrap_or(usize::MAX))
+}
+
+fn take_head(store: &mut Store, head: &mut &[u8]) -> Option<()> {
+    *head = head.strip_prefix(MAGIC)?;
     let version = head.try_get_u16_le().ok()?;
-    if magic != MAGIC || !(VERSION_MIN..=VERSION).contains(&version) {
+    if !(VERSION_MIN..=VERSION).contains(&version) {
         return None;
     }
     let is_seeded = head.try_get_u8().ok()? == 1;
@@ -417,9 +491,9 @@ fn take_head(store: &mut Store, head: &mut Bytes) -> Option<()> {
     Some(())
 }
 
-fn take_value(kind: u8, seed: u64, record: &mut Bytes) -> Option<Value> {
+fn take_value(kind: u8, seed: u64, record: &mut &[u8]) -> Option<Value> {
     if kind == STRING {
-        return Some(Value::String(Bytes::copy_from_slice(&take_bytes(record)?)));
+        return Some(Value::String(Bytes::copy_from_slice(take_bytes(record)?)));
     }
     let len = record.try_get_u32_le().ok().filter(|len| *len > 0)?;
     let mut value = empty(kind, seed)?;
@@ -441,26 +515,28 @@ fn empty(kind: u8, seed: u64) -> Option<Value> {
 }
 
 /// Takes one element of a collection in, behind those before it.
-fn take_element(kind: u8, value: &mut Value, record: &mut Bytes) -> Option<()> {
+fn take_element(kind: u8, value: &mut Value, record: &mut &[u8]) -> Option<()> {
     match (kind, value) {
         (HASH, Value::Hash(hash)) => {
             let field = take_bytes(record)?;
-            hash.set(&field, &take_bytes(record)?);
+            hash.set(field, take_bytes(record)?);
         }
         (SET, Value::Set(set)) => {
-            set.insert(&take_bytes(record)?);
+            set.insert(take_bytes(record)?);
         }
         (LIST, Value::List(list)) => list.push(End::Back, take_bytes(record)?.to_vec().into()),
         (SORTED_SET, Value::SortedSet(set)) => {
             let score = Score::new(f64::from_bits(record.try_get_u64_le().ok()?))?;
-            set.set(&take_bytes(record)?, score);
+            set.set(take_bytes(record)?, score);
         }
         _ => return None,
     }
     Some(())
 }
 
-fn take_bytes(record: &mut Bytes) -> Option<Bytes> {
+fn take_bytes<'a>(record: &mut &'a [u8]) -> Option<&'a [u8]> {
     let len = usize::try_from(record.try_get_u32_le().ok()?).ok()?;
-    (len <= record.len()).then(|| record.split_to(len))
+    let (bytes, rest) = record.split_at_checked(len)?;
+    *record = rest;
+    Some(bytes)
 }

@@ -17,6 +17,10 @@
 //! the next. So a new key costs no allocation of its own, and a bucket that is
 //! split moves nothing. Where one is taken out the last one takes its place.
 //!
+//! A bucket knows some bits of its first item's hash and whether others follow
+//! (`table/head.rs`). So a key that is not there is mostly told, and a bucket is
+//! mostly split, without a look at an item, which lies in no cache as a rule.
+//!
 //! Invariants
 //! - `2^level <= buckets < 2^(level + 1)`; a bucket below `buckets - 2^level`,
 //!   or from `2^level` on, takes its keys by `level + 1` bits, others by
@@ -24,8 +28,11 @@
 //! - Every item is in the chain of its hash's bucket, once.
 //! - Equal contents under equal seeds are walked in equal order.
 //!
-//! Not here: what the values are.
+//! Not here: what the values are, and a table made of keys that come all at once
+//! (`table/building.rs`).
 
+mod building;
+mod head;
 mod own_key;
 mod pages;
 
@@ -33,8 +40,11 @@ use std::hint::black_box;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::store::table::head::Head;
 use crate::store::table::own_key::OwnKey;
 use crate::store::table::pages::Pages;
+
+pub(super) use building::Building;
 
 /// Bits of a position. A cursor of a client is a position and a group of 14
 /// bits, and some clients keep cursors in 53 bits. Keys of one position are
@@ -59,7 +69,7 @@ const NOWHERE: usize = usize::MAX;
 #[derive(Debug)]
 pub(super) struct Table<V> {
     /// Where each bucket's chain begins.
-    heads: Pages<usize>,
+    heads: Pages<Head>,
     items: Pages<Item<V>>,
     level: u32,
     seed: u64,
@@ -85,7 +95,7 @@ impl<V> Table<V> {
     /// An empty table. Whoever knows `seed` can choose keys that collide.
     pub(super) fn new(seed: u64) -> Self {
         let mut heads = Pages::new();
-        heads.push(NOWHERE);
+        heads.push(Head::EMPTY);
         Self { heads, items: Pages::new(), level: 0, seed }
     }
 
@@ -109,7 +119,8 @@ impl<V> Table<V> {
         let at = self.items.len();
         let bucket = self.bucket_of(hash);
         if let Some(head) = self.heads.get_mut(bucket) {
-            let next = std::mem::replace(head, at);
+            let next = head.first();
+            *head = head.preceded_by(at, hash);
             self.items.push(Item { hash, next, key, value });
         }
         if self.items.len() > self.heads.len() * KEYS_PER_BUCKET_MAX {
@@ -134,21 +145,25 @@ impl<V> Table<V> {
     pub(super) fn warm<'a>(&self, keys: impl Iterator<Item = &'a [u8]>, touch: impl Fn(&V) -> u64) {
         // All hashes, then all heads, then all items: each a row of loads with
         // nothing between them, as many as the processor has under way.
-        let mut places: Vec<usize> = keys.map(|key| self.bucket_of(self.hash(key))).collect();
-        if self.items.len() + places.len() > self.heads.len() * KEYS_PER_BUCKET_MAX {
-            let source = self.heads.len() - (1 << self.level);
-            places.extend(source..source + places.len() / KEYS_PER_BUCKET_MAX);
-        }
-        for place in &mut places {
-            *place = self.heads.get(*place).copied().unwrap_or(NOWHERE);
-        }
+        let hashes: Vec<u64> = keys.map(|key| self.hash(key)).collect();
+        let first = |hash: &u64| self.head_of(self.bucket_of(*hash)).first_for(*hash);
+        let mut places: Vec<usize> = hashes.iter().map(first).collect();
         let items = |places: &[usize]| {
             let items = places.iter().filter_map(|place| self.items.get(*place));
             black_box(items.fold(0, |seen, item| seen ^ item.hash));
         };
         items(&places);
-        let firsts = places.iter().filter_map(|place| self.items.get(*place));
-        black_box(firsts.fold(0, |seen, item| seen ^ touch(&item.value)));
+        let found = places
+            .iter()
+            .zip(&hashes)
+            .filter_map(|(place, hash)| self.items.get(*place).filter(|item| item.hash == *hash));
+        black_box(found.fold(0, |seen, item| seen ^ touch(&item.value)));
+        if self.items.len() + hashes.len() > self.heads.len() * KEYS_PER_BUCKET_MAX {
+            let source = self.heads.len() - (1 << self.level);
+            let sources = source..source + hashes.len() / KEYS_PER_BUCKET_MAX;
+            let heads = sources.map(|bucket| self.head_of(bucket));
+            places.extend(heads.filter(|head| head.has_more()).map(Head::first));
+        }
         for _ in 1..WARMED_PER_CHAIN {
             for place in &mut places {
                 *place = self.items.get(*place).map_or(NOWHERE, |item| item.next);
@@ -165,10 +180,10 @@ impl<V> Table<V> {
         self.relink(hash, at, next);
         let last = self.items.len() - 1;
         let moved = self.items.get(last)?.hash;
+        let item = self.items.swap_remove(at)?;
         if last != at {
             self.relink(moved, last, at);
         }
-        let item = self.items.swap_remove(at)?;
         // Four for one, or it would still be large when it is empty.
         for _ in 0..4 {
             if self.items.len() < self.heads.len() * KEYS_PER_BUCKET_MAX / 4 {
@@ -186,9 +201,8 @@ impl<V> Table<V> {
 
     #[inline]
     pub(super) fn get(&self, key: &[u8]) -> Option<&V> {
-        let hash = self.hash(key);
-        let mut chain = self.chain(self.bucket_of(hash));
-        chain.find(|item| item.hash == hash && *item.key == *key).map(|item| &item.value)
+        let at = self.place_of(self.hash(key), key)?;
+        self.items.get(at).map(|item| &item.value)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -257,14 +271,24 @@ impl<V> Table<V> {
     /// The items of a bucket.
     #[inline]
     fn chain(&self, bucket: usize) -> impl Iterator<Item = &Item<V>> {
-        let head = self.heads.get(bucket).copied().unwrap_or(NOWHERE);
-        std::iter::successors(self.items.get(head), |item| self.items.get(item.next))
+        let first = self.items.get(self.head_of(bucket).first());
+        std::iter::successors(first, |item| self.items.get(item.next))
+    }
+
+    #[inline]
+    fn head_of(&self, bucket: usize) -> Head {
+        self.heads.get(bucket).copied().unwrap_or(Head::EMPTY)
     }
 
     /// Where the item of a key is that hashes so.
     #[inline]
     fn place_of(&self, hash: u64, key: &[u8]) -> Option<usize> {
-        let mut at = *self.heads.get(self.bucket_of(hash))?;
+        self.place_from(self.head_of(self.bucket_of(hash)).first_for(hash), hash, key)
+    }
+
+    /// The same, in the chain from place `at` on.
+    #[inline]
+    fn place_from(&self, mut at: usize, hash: u64, key: &[u8]) -> Option<usize> {
         loop {
             let item = self.items.get(at)?;
             if item.hash == hash && *item.key == *key {
@@ -274,23 +298,31 @@ impl<V> Table<V> {
         }
     }
 
-    /// Has whatever points at place `from`, in the chain of a hash, point at `to`.
+    /// Has whatever points at place `from`, in the chain of a hash, point at `to`,
+    /// where the item is by now that comes there.
     fn relink(&mut self, hash: u64, from: usize, to: usize) {
         let bucket = self.bucket_of(hash);
-        let Some(head) = self.heads.get_mut(bucket) else { return };
-        if *head == from {
-            *head = to;
-            return;
-        }
-        let mut at = *head;
-        while let Some(item) = self.items.get_mut(at) {
-            if item.next == from {
-                item.next = to;
-                return;
+        let first = self.head_of(bucket).first();
+        if first != from {
+            let mut at = first;
+            loop {
+                let Some(item) = self.items.get_mut(at) else {
+                    debug_assert!(false, "an item that is not in the chain of its bucket");
+                    return;
+                };
+                if item.next == from {
+                    item.next = to;
+                    break;
+                }
+                at = item.next;
             }
-            at = item.next;
         }
-        debug_assert!(false, "an item that is not in the chain of its bucket");
+        let first = if first == from { to } else { first };
+        let item = self.items.get(first);
+        let known = item.map_or(Head::EMPTY, |item| Head::of(first, item.hash, item.next));
+        if let Some(head) = self.heads.get_mut(bucket) {
+            *head = known;
+        }
     }
 
     /// Grows by one bucket, which takes its keys from one other.
@@ -301,12 +333,20 @@ impl<V> Table<V> {
         if new + 1 == 1 << (self.level + 1) {
             self.level += 1;
         }
-        let (mut stay, mut go) = (NOWHERE, NOWHERE);
-        let mut at = self.heads.get(source).copied().unwrap_or(NOWHERE);
-        while let Some(item) = self.items.get_mut(at) {
-            let chain = if item.hash & bit == 0 { &mut stay } else { &mut go };
-            let next = std::mem::replace(&mut item.next, std::mem::replace(chain, at));
-            at = next;
+        let head = self.head_of(source);
+        let (mut stay, mut go) = (Head::EMPTY, Head::EMPTY);
+        match head.only_one_has(bit) {
+            Some(false) => stay = head,
+            Some(true) => go = head,
+            None => {
+                let mut at = head.first();
+                while let Some(item) = self.items.get_mut(at) {
+                    let chain = if item.hash & bit == 0 { &mut stay } else { &mut go };
+                    let next = std::mem::replace(&mut item.next, chain.first());
+                    *chain = chain.preceded_by(at, item.hash);
+                    at = next;
+                }
+            }
         }
         if let Some(head) = self.heads.get_mut(source) {
             *head = stay;
@@ -324,12 +364,12 @@ impl<V> Table<V> {
             self.level -= 1;
         }
         let target = self.heads.len() - (1 << self.level);
-        let mut at = chain;
+        let mut at = chain.first();
         while let Some(item) = self.items.get_mut(at)
             && let Some(head) = self.heads.get_mut(target)
         {
-            let next = std::mem::replace(&mut item.next, *head);
-            *head = at;
+            let next = std::mem::replace(&mut item.next, head.first());
+            *head = head.preceded_by(at, item.hash);
             at = next;
         }
     }
@@ -367,6 +407,16 @@ mod tests {
         all
     }
 
+    /// What a bucket knows of its chain is so.
+    pub(super) fn check_heads(table: &Table<u64>) {
+        for bucket in 0..table.heads.len() {
+            let head = table.head_of(bucket);
+            let known = table.items.get(head.first());
+            let known = known.map_or(Head::EMPTY, |it| Head::of(head.first(), it.hash, it.next));
+            assert_eq!(head, known, "bucket {bucket}");
+        }
+    }
+
     #[test]
     fn it_holds_what_a_map_holds_through_growth_and_shrinking() {
         let mut table = Table::new(7);
@@ -387,6 +437,9 @@ mod tests {
                 assert_eq!(model.insert(key, step), None);
             }
             assert_eq!(table.len(), model.len());
+            if step % 100 == 0 {
+                check_heads(&table);
+            }
         }
         assert!(model.len() > 500, "the table never was large");
         for number in 0..3_000 {

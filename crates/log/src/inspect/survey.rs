@@ -104,7 +104,8 @@ pub async fn inspect<D: Disk>(
     depth: Depth,
 ) -> Result<Survey, InspectError> {
     let (home, warnings) = Home::peek(disk.clone()).await?;
-    let sizes = Sizes::from(options);
+    // Nobody reads entries next.
+    let sizes = Sizes { replay_bytes: 0, ..Sizes::from(options) };
     let recovered = recover(disk, &home, &sizes).await?;
     let mut findings: Vec<Finding> = warnings.into_iter().map(notice).collect();
     findings.extend(told(&recovered.report));

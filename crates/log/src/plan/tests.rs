@@ -1,6 +1,6 @@
 //! Claims about plans: what is folded, split and kept together.
 
-use super::plan;
+use super::{Content, FramePlan, Planned, plan};
 use crate::frame::FRAME_BYTES_SOFT;
 use crate::index::Groups;
 use crate::record::Item;
@@ -32,13 +32,20 @@ fn batch(writes: Vec<GroupWrite>) -> WriteBatch {
     WriteBatch { writes }
 }
 
+fn items(frame: &FramePlan) -> &[Planned] {
+    match &frame.content {
+        Content::Records(items) => items,
+        Content::Batch(_) => panic!("a batch of more than entries"),
+    }
+}
+
 #[test]
 fn of_several_hard_states_of_a_group_only_the_last_is_written() {
     let writes = vec![write(1, entries(1, 1, 10)), write(2, entries(2, 1, 10))];
     let plan = plan(&batch(writes), &Groups::default(), 1);
-    let states: Vec<u64> = plan.frames[0]
+    let states: Vec<u64> = items(&plan.frames[0])
         .iter()
-        .filter_map(|item| match item {
+        .filter_map(|planned| match &planned.item {
             Item::HardState { state, .. } => Some(state.term.get()),
             _ => None,
         })
@@ -53,10 +60,10 @@ fn a_large_batch_becomes_frames_below_the_soft_limit_without_losing_an_entry() {
     assert!(plan.frames.len() >= 4, "{} frames", plan.frames.len());
     let mut next = Index::FIRST;
     for frame in &plan.frames {
-        let bytes: usize = frame.iter().map(|item| item.payload().len()).sum();
+        let bytes: usize = items(frame).iter().map(|planned| planned.item.payload().len()).sum();
         assert!(bytes <= FRAME_BYTES_SOFT);
-        for item in frame {
-            if let Item::Entries { chunk, .. } = item {
+        for planned in items(frame) {
+            if let Item::Entries { chunk, .. } = &planned.item {
                 assert_eq!(chunk.first(), next);
                 next = chunk.last().next();
             }
@@ -73,7 +80,7 @@ fn one_oversized_entry_has_a_frame_to_itself() {
         write(1, entries(3, 1, 10)),
     ];
     let plan = plan(&batch(writes), &Groups::default(), 1);
-    let lens: Vec<usize> = plan.frames.iter().map(Vec::len).collect();
+    let lens: Vec<usize> = plan.frames.iter().map(FramePlan::len).collect();
     assert_eq!(plan.frames.len(), 3);
     assert_eq!(lens[1], 1);
     assert!(plan.blocks_max(0) > 1024);
@@ -93,9 +100,9 @@ fn a_batch_that_comes_back_to_a_group_goes_on_where_it_left_it() {
     };
     let writes = vec![of(7, 1), of(3, 1), of(7, 3), of(5, 1), of(3, 3), of(7, 5)];
     let plan = plan(&batch(writes), &Groups::default(), 1);
-    let said: Vec<(u64, u64)> = plan.frames[0]
+    let said: Vec<(u64, u64)> = items(&plan.frames[0])
         .iter()
-        .map(|item| match item {
+        .map(|planned| match &planned.item {
             Item::Entries { group, chunk } => (group.get(), chunk.first().get()),
             other => (other.group().get(), 0),
         })

@@ -18,7 +18,9 @@ use crate::index::{FrameAt, Groups, Misfit};
 use crate::record::{Item, Record};
 use crate::recovery::losses::Losses;
 use crate::recovery::{RecoveryReport, misfit, unreadable_record};
+use crate::remembered::Remembered;
 use crate::scan::{Frame, Scan, offset_of};
+use crate::width::u64_from;
 use raftlet::core::{Chunk, ChunkRef, EntryError, Generation, GroupId, Index, LogId, Seal};
 
 /// Where the log ends so far: behind the last whole batch.
@@ -35,6 +37,8 @@ pub(crate) struct Cursor {
     /// Whether this segment holds a record that counts.
     pub(crate) has_records: bool,
     pub(crate) losses: Losses,
+    /// What was read last, for who reads entries next.
+    pub(crate) remembered: Remembered,
 }
 
 /// Where it is told what the last frame did. Only that of the log's last frame
@@ -108,16 +112,22 @@ impl Cursor {
             return self.take_alone(scan, at, frame, report);
         }
         let before = self.held_back.len();
+        let mut entries_bytes = 0;
         let mut records = frame.payload.records();
         while let Some(record) = records.next() {
             let record = record.map_err(|error| unreadable_record(scan, block, error))?;
-            if let Record::Echo(directory) = &record {
-                self.attribute(Some(directory), report);
+            match &record {
+                Record::Echo(directory) => self.attribute(Some(directory), report),
+                Record::Entries { bytes, .. } | Record::Moved { bytes, .. } => {
+                    entries_bytes += u64_from(bytes.len());
+                }
+                _ => {}
             }
             if let Some(what) = self.verify(scan, block, record, report)? {
                 self.held_back.push(Held { what, at, back_link: records.back_link });
             }
         }
+        self.remembered.keep((segment, block), frame, entries_bytes);
         if frame.payload.is_continued {
             if self.held_back.len() == before && !self.losses.has_any() {
                 let what = "a frame without records says that more follow".to_owned();

@@ -14,6 +14,7 @@ use crate::recovery::cursor::Cursor;
 use crate::recovery::losses::{Gap, Harmed};
 use crate::recovery::tail::{self, Tail};
 use crate::recovery::{Place, READ_BYTES, RecoveryReport, SegmentRef, TailState, damaged, echo_in};
+use crate::remembered::Remembered;
 use crate::scan::{Frame, Scan, offset_of};
 use crate::segment::FIRST_BLOCK;
 use crate::width::u64_from;
@@ -32,6 +33,7 @@ pub(crate) struct Replayed<D: Disk> {
     pub(crate) passed_over: Option<u64>,
     pub(crate) harmed: Vec<Harmed>,
     pub(crate) has_unknown_losses: bool,
+    pub(crate) remembered: Remembered,
 }
 
 /// Replays all segments.
@@ -41,7 +43,8 @@ pub(crate) async fn replay<D: Disk>(
     listing: &Listing,
     report: &mut RecoveryReport,
 ) -> Result<Replayed<D>, OpenError> {
-    let mut cursor = Cursor::default();
+    let remembered = Remembered::up_to(place.sizes.replay_bytes);
+    let mut cursor = Cursor { remembered, ..Cursor::default() };
     if let Some(link) = chain.segments.first().and_then(Linked::link) {
         // What came before is not needed any more.
         cursor.last_frame = link.last_frame;
@@ -56,6 +59,7 @@ pub(crate) async fn replay<D: Disk>(
         passed_over: None,
         harmed: Vec::new(),
         has_unknown_losses: false,
+        remembered: Remembered::default(),
     };
     for (at, linked) in chain.segments.iter().enumerate() {
         let mut scan =
@@ -103,6 +107,7 @@ pub(crate) async fn replay<D: Disk>(
     cursor.attribute(None, report);
     replayed.harmed = cursor.harmed(&listing.snapshots);
     replayed.has_unknown_losses = cursor.losses.is_inexact;
+    replayed.remembered = cursor.remembered;
     replayed.groups = cursor.groups;
     replayed.last_frame = cursor.last_frame;
     replayed.directory = cursor.did.directory();

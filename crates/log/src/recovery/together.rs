@@ -13,10 +13,12 @@
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::index::FrameAt;
+use crate::record::Record;
 use crate::record::walk::RawEntries;
 use crate::recovery::cursor::{Cursor, Did, What, apply};
 use crate::recovery::{RecoveryReport, misfit, unreadable_record};
 use crate::scan::{Frame, Scan};
+use crate::width::u64_from;
 use raftlet::core::{ChunkRef, Generation, Seal};
 
 /// Records that are taken in together: more than the processor has reads of
@@ -49,6 +51,7 @@ impl Cursor {
         report: &mut RecoveryReport,
     ) -> Result<(), OpenError> {
         let mut entries = Vec::with_capacity(TOGETHER_MAX);
+        let mut entries_bytes = 0;
         for raw in frame.payload.walk() {
             if let Ok(raw) = &raw {
                 if raw.is_of_log() {
@@ -58,6 +61,7 @@ impl Cursor {
                     if entries.len() == TOGETHER_MAX {
                         self.take_entries(scan, at, &mut entries, report)?;
                     }
+                    entries_bytes += u64_from(more.bytes.len());
                     entries.push(Found::new(more));
                     continue;
                 }
@@ -65,6 +69,9 @@ impl Cursor {
             self.take_entries(scan, at, &mut entries, report)?;
             let record = raw.and_then(|raw| frame.payload.record(&raw));
             let record = record.map_err(|error| unreadable_record(scan, at.block, error))?;
+            if let Record::Moved { bytes, .. } = &record {
+                entries_bytes += u64_from(bytes.len());
+            }
             let Some(what) = self.verify(scan, at.block, record, report)? else {
                 continue;
             };
@@ -76,6 +83,7 @@ impl Cursor {
             result.map_err(|error| misfit(scan, at.block, group, error))?;
         }
         self.take_entries(scan, at, &mut entries, report)?;
+        self.remembered.keep((at.segment, at.block), frame, entries_bytes);
         self.did = Did::Frame(frame.payload.clone());
         self.last_frame = at.frame;
         self.end = at.end;

@@ -3,19 +3,24 @@
 //!
 //! Opening reads the trailer, the table and the head; so length, count, digest
 //! and owner are known to be right before the first chunk is asked for.
+//!
+//! Who reads on from chunk to chunk, as a restore does, finds the next ones read.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 
+use crate::begun::{Begun, ReadResult};
 use crate::block::BLOCK_BYTES;
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError};
 use crate::names;
 use crate::shard_log::Shared;
 use crate::snapshot::{
-    HeadError, SNAPSHOT_FORMAT_VERSION, TABLE_NUMBER, Title, Trailer, decode_head, decode_slot,
-    head_bytes, slot_bytes,
+    HeadError, SLOT_HEADER_BYTES, SNAPSHOT_FORMAT_VERSION, TABLE_NUMBER, Title, Trailer,
+    decode_head, decode_slot, head_bytes, slot_bytes,
 };
 use crate::width::{u64_from, usize_from};
 use raftlet::core::{GroupId, LogId};
@@ -24,11 +29,44 @@ use raftlet::{
     SnapshotReader, StorageError,
 };
 
+/// Chunks that are read while the one before them is used: 4 MiB at most.
+const AHEAD_LEN: usize = 4;
+
 /// Reads one snapshot, which stays until the reader is dropped.
 #[derive(Debug)]
 pub struct LogSnapshotReader<D: Disk> {
     guard: Guard<D>,
     opened: Opened<D>,
+    ahead: RefCell<Ahead>,
+}
+
+/// What is read for whoever reads on.
+#[derive(Debug, Default)]
+struct Ahead {
+    /// Behind the chunk that was asked for last.
+    next: u32,
+    /// Reads from there on, in order, by number.
+    reads: VecDeque<(u32, Begun)>,
+}
+
+impl Ahead {
+    /// Chunk `number` is asked for: its read, if it was begun, and whether who
+    /// asks reads on.
+    fn take(&mut self, number: u32) -> (Option<Begun>, bool) {
+        let goes_on = number == self.next;
+        self.next = number.saturating_add(1);
+        if !goes_on {
+            self.reads.clear();
+        }
+        let first = self.reads.pop_front_if(|(first, _)| *first == number);
+        (first.map(|(_, reading)| reading), goes_on)
+    }
+
+    /// The chunk that is to be read next, if enough are not yet.
+    fn wanted(&self) -> Option<u32> {
+        let next = self.reads.back().map_or(Some(self.next), |(last, _)| last.checked_add(1));
+        next.filter(|_| self.reads.len() < AHEAD_LEN)
+    }
 }
 
 /// Keeps the file.
@@ -80,7 +118,15 @@ impl<D: Disk> Source<D> {
 
     /// `len` bytes from `offset` on, all of them.
     async fn read(&self, file: &D::File, offset: u64, len: usize) -> Result<Buffer, StorageError> {
-        let (buffer, read) = self.disk.read_at(file, offset, Buffer::zeroed(len)).await;
+        self.whole(offset, len, self.disk.read_at(file, offset, Buffer::zeroed(len)).await)
+    }
+
+    fn whole(
+        &self,
+        offset: u64,
+        len: usize,
+        (buffer, read): ReadResult,
+    ) -> Result<Buffer, StorageError> {
         let read = read.map_err(|error| self.unreadable(&error))?;
         if read < len {
             return Err(self.damaged(offset, "the file ends too early"));
@@ -108,18 +154,49 @@ impl<D: Disk> Source<D> {
         opened: &Opened<D>,
         number: u32,
     ) -> Result<Bytes, StorageError> {
-        let at = usize_from(u64::from(number));
-        let Some((offset, bytes, checksum)) = opened.chunks.get(at).copied() else {
-            let detail = format!("it has no chunk {number}");
-            return Err(StorageError::Snapshot { group: self.group, detail });
-        };
+        let reading = self.begin(opened, number).await;
+        let reading = reading.ok_or_else(|| self.no_chunk(number))?;
+        self.verified(opened, number, reading.ended().await)
+    }
+
+    /// Begins to read a chunk, if there is one of this number.
+    async fn begin(&self, opened: &Opened<D>, number: u32) -> Option<Begun> {
+        let (offset, bytes, _) = opened.about(number)?;
+        let (disk, file) = (self.disk.clone(), opened.file.clone());
+        let buffer = Buffer::zeroed(slot_bytes(usize_from(u64::from(bytes))));
+        Some(Begun::begin(async move { disk.read_at(&file, offset, buffer).await }).await)
+    }
+
+    /// What a read of a chunk brought, if it is that.
+    fn verified(
+        &self,
+        opened: &Opened<D>,
+        number: u32,
+        read: ReadResult,
+    ) -> Result<Bytes, StorageError> {
+        let (offset, bytes, checksum) =
+            opened.about(number).ok_or_else(|| self.no_chunk(number))?;
         let len = usize_from(u64::from(bytes));
-        let buffer = self.read(&opened.file, offset, slot_bytes(len)).await?;
+        let buffer = self.whole(offset, slot_bytes(len), read)?;
         let mut check = SnapshotInfo::default();
-        let chunk = decode_slot(buffer.bytes(), number, opened.stamp)
-            .filter(|chunk| chunk.len() == len && check.add(chunk) == checksum);
-        let damaged = || self.damaged(offset, &format!("chunk {number} is damaged"));
-        chunk.map(Bytes::copy_from_slice).ok_or_else(damaged)
+        let chunk = decode_slot(buffer.bytes(), number, opened.stamp);
+        if chunk.is_none_or(|chunk| chunk.len() != len || check.add(chunk) != checksum) {
+            return Err(self.damaged(offset, &format!("chunk {number} is damaged")));
+        }
+        // Where it lies in its slot.
+        Ok(Bytes::from_owner(buffer).slice(SLOT_HEADER_BYTES..SLOT_HEADER_BYTES + len))
+    }
+
+    fn no_chunk(&self, number: u32) -> StorageError {
+        let detail = format!("it has no chunk {number}");
+        StorageError::Snapshot { group: self.group, detail }
+    }
+}
+
+impl<D: Disk> Opened<D> {
+    /// Offset, length and checksum of a chunk.
+    fn about(&self, number: u32) -> Option<(u64, u32, u32)> {
+        self.chunks.get(usize_from(u64::from(number))).copied()
     }
 }
 
@@ -151,7 +228,7 @@ impl<D: Disk> LogSnapshotReader<D> {
         let source = Source { disk: shared.disk.clone(), group, last };
         let guard = Guard::new(shared, source);
         let opened = guard.source.open(title).await?;
-        Ok(Some(Self { guard, opened }))
+        Ok(Some(Self { guard, opened, ahead: RefCell::default() }))
     }
 }
 
@@ -245,6 +322,23 @@ impl<D: Disk> SnapshotReader for LogSnapshotReader<D> {
     }
 
     async fn read_chunk(&self, number: u32) -> Result<Bytes, StorageError> {
-        self.guard.source.chunk(&self.opened, number).await
+        let (source, opened) = (&self.guard.source, &self.opened);
+        let (begun, goes_on) = self.ahead.borrow_mut().take(number);
+        let reading = match begun {
+            Some(reading) => reading,
+            None => {
+                let reading = source.begin(opened, number).await;
+                reading.ok_or_else(|| source.no_chunk(number))?
+            }
+        };
+        let read = reading.ended().await;
+        let wanted = || self.ahead.borrow().wanted();
+        while goes_on && let Some(next) = wanted() {
+            let Some(reading) = source.begin(opened, next).await else {
+                break;
+            };
+            self.ahead.borrow_mut().reads.push_back((next, reading));
+        }
+        source.verified(opened, number, read)
     }
 }

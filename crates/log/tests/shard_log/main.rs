@@ -16,6 +16,7 @@ mod life;
 mod looking;
 mod many;
 mod purge;
+mod replay;
 mod snapshots;
 mod space;
 mod sweep;

@@ -166,9 +166,10 @@ pub enum StorageError {
 ///    (rule 9). After `Err(NoSpace)` nothing of the batch was written.
 /// 4. Dropping the future leaves the batch undecided, never half applied; the
 ///    batch is owned by the call so that no buffer in flight is freed.
-/// 5. `read` returns entries as they were written, checksums verified, of what
-///    was durable when it was called and is not truncated since; at least one,
-///    contiguous from `first`. It may run beside a `write`.
+/// 5. `read` returns entries as they were written, checksums verified by this
+///    very read, for they are applied without another check, of what was durable
+///    when it was called and is not truncated since; at least one, contiguous from
+///    `first`. It may run beside a `write`.
 /// 6. The loads tell what survived, as of the start of this run, and are asked
 ///    before the first write to the group.
 /// 7. Of one change a compaction takes effect behind its truncation and before
@@ -205,7 +206,8 @@ pub trait Storage: 'static {
     /// The shape of a group's log; the default for one never seen.
     fn load_log(&self, group: GroupId) -> impl Future<Output = Result<LoadedLog, StorageError>>;
 
-    /// Makes a batch durable; gives it back for reuse.
+    /// Makes a batch durable; gives it back for reuse: as it was after `NoSpace`, else
+    /// perhaps emptied.
     fn write(
         &self,
         batch: WriteBatch,

@@ -104,7 +104,8 @@ pub(crate) struct State<M: StateMachine> {
     pub(super) dirty: Vec<Slot>,
     /// The last turn applied as much as it may, and more is committed.
     pub(crate) is_backlogged: bool,
-    /// Groups whose proposals wait for the gathering write to start.
+    /// Groups whose proposals wait for the gathering write to start, or for the
+    /// one under way to end.
     pub(super) stalled: Vec<Slot>,
     pub(super) sweeps: VecDeque<Sweep>,
     pub(super) liveness: BTreeMap<NodeId, Liveness>,

@@ -13,6 +13,9 @@
 //!   (`inbox.rs`). A group that nothing happened to costs nothing in it.
 //! - All proposals that a group took in a turn become one propose call, as far
 //!   as `chunk_bytes_max` allows.
+//! - Those that a leader gets while a write is under way and what it appended
+//!   last is not committed wait for the one or the other: members write no
+//!   sooner for hearing of them one by one, and each message costs a turn there.
 //! - A member that was changed is settled before the turn ends: its output
 //!   drained and obeyed, its deadline armed.
 //!
@@ -94,6 +97,7 @@ impl<M: StateMachine> State<M> {
     }
 
     fn on_written(&mut self, now: Now, batch: WriteBatch, result: Result<(), StorageError>) {
+        self.wake_stalled();
         match result {
             Ok(()) => {
                 let (durable, waker) = self.writer.finish(batch);
@@ -353,7 +357,9 @@ impl<M: StateMachine> State<M> {
                 let error = ProposeError::NotDone(refusal);
                 let refused = member.held.take_all().map(|held| held.end(Err(error.clone())));
                 self.due.ended.extend(refused);
-            } else if self.writer.gathered_bytes() < self.options.gather_bytes_max {
+            } else if self.writer.gathered_bytes() < self.options.gather_bytes_max
+                && !(self.writer.is_under_way() && member.leads_undecided())
+            {
                 member.dispatch(now, &mut self.arena, &self.options, &mut self.due);
             } else if !member.held.is_empty() && !member.is_stalled {
                 member.is_stalled = true;
@@ -494,6 +500,11 @@ impl<M: StateMachine> State<M> {
                 self.counters.writes_started_before_first_ack += 1;
             }
         }
+        self.wake_stalled();
+    }
+
+    /// Groups whose proposals waited for a write are looked at again.
+    fn wake_stalled(&mut self) {
         for slot in std::mem::take(&mut self.stalled) {
             if let Some(member) = self.members.get_mut(slot) {
                 member.is_stalled = false;

@@ -164,6 +164,11 @@ impl Writer {
         self.bytes + if is_under_way { self.bytes_in_flight } else { 0 }
     }
 
+    /// Whether a write that was handed to storage has not ended.
+    pub(crate) const fn is_under_way(&self) -> bool {
+        self.permit.taken
+    }
+
     /// Whether a write could start now.
     pub(crate) fn is_due(&self, now: Time) -> bool {
         !self.permit.taken

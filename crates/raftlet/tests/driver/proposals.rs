@@ -1,5 +1,7 @@
 //! How proposals end.
 
+use std::time::Duration;
+
 use crate::cluster::{Cluster, now_or_never};
 use raftlet::{NotDone, ProposeError, Unknown};
 
@@ -149,4 +151,47 @@ fn the_leaders_write_starts_before_any_ack_arrives() {
     let counters = cluster.live(leader).shard.status().counters;
     assert!(counters.leader_writes >= 20);
     assert_eq!(counters.writes_started_before_first_ack, counters.leader_writes);
+}
+
+/// Proposes one after another while the first one's writes are under way; how
+/// many messages the leader has sent for all of them, and how many writes it made.
+fn proposed_during_a_write(cluster: &Cluster, leader: u64, len: usize) -> (u64, u64) {
+    let counters = || cluster.live(leader).shard.status().counters;
+    let (sent, writes) = (counters().messages_sent, cluster.storage(leader).writes());
+    let mut proposed = Vec::new();
+    for n in 0..len {
+        proposed.push(cluster.propose(leader, &format!("{n}")));
+        cluster.run_ms(1);
+    }
+    for proposal in proposed {
+        cluster.executor.block_on(proposal).unwrap();
+    }
+    (counters().messages_sent - sent, cluster.storage(leader).writes() - writes)
+}
+
+#[test]
+fn what_is_proposed_during_a_write_goes_with_the_next_one_in_one_message_a_member() {
+    let cluster = Cluster::voters(3);
+    let leader = cluster.leader();
+    cluster.outcome(leader, "first").unwrap();
+    cluster.run_ms(50);
+    for id in 1..=3 {
+        cluster.storage(id).set_latency(Duration::from_millis(60));
+    }
+    let (sent, writes) = proposed_during_a_write(&cluster, leader, 40);
+    assert_eq!((sent, writes), (4, 2), "two for the first alone, two for the others");
+}
+
+#[test]
+fn a_leader_whose_own_disk_is_slow_waits_for_no_write_where_all_before_is_committed() {
+    let cluster = Cluster::voters(3);
+    let leader = cluster.leader();
+    cluster.outcome(leader, "first").unwrap();
+    cluster.run_ms(50);
+    cluster.storage(leader).set_latency(Duration::from_millis(900));
+    let writes = cluster.storage(leader).writes();
+    for n in 0..5 {
+        cluster.outcome(leader, &format!("{n}")).unwrap();
+    }
+    assert!(cluster.storage(leader).writes() - writes <= 1, "the first is under way still");
 }

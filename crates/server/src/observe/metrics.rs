@@ -194,6 +194,9 @@ impl Metrics {
         out.histogram("disk_wal_fsync_duration_seconds", help, &self.write_times);
         out.gauge("log_memory_bytes", "Recent entries in memory.", memory.memory_bytes);
         out.gauge("log_memory_bytes_max", "Their limit.", memory.memory_bytes_max);
+        let help = "What the start has read of the log, until it is applied.";
+        out.gauge("log_replay_bytes", help, memory.replay_bytes);
+        out.gauge("log_replay_bytes_max", "Its limit.", memory.replay_bytes_max);
     }
 
     fn put_snapshots(&self, out: &mut Exposition) {

@@ -91,7 +91,7 @@ fn told(store: &Store) -> Vec<String> {
 fn restored(chunks: &[Bytes], seed: u64) -> Result<Store, SnapshotError> {
     let mut restoring = Restoring::new(seed);
     for chunk in chunks {
-        restoring.push(chunk);
+        restoring.push(chunk.clone());
         while restoring.step()? {}
     }
     restoring.finish()
