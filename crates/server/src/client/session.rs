@@ -156,6 +156,8 @@ struct Session<'a> {
     counted: Counted,
     is_stopping: bool,
     has_left: bool,
+    /// It was heard since the last turn, which notes when.
+    was_heard: bool,
 }
 
 impl<'a> Session<'a> {
@@ -173,6 +175,7 @@ impl<'a> Session<'a> {
             counted: Counted::default(),
             is_stopping: false,
             has_left: false,
+            was_heard: false,
         }
     }
 
@@ -180,7 +183,11 @@ impl<'a> Session<'a> {
         let keyspace = self.keyspace;
         let mut connection = self.connection.borrow_mut();
         let accepted = connection.requests_accepted();
+        // The only look at the clock for a request that nothing keeps.
         let now_ms = keyspace.now_ms();
+        if std::mem::take(&mut self.was_heard) {
+            self.seat.heard(now_ms);
+        }
         connection.set_share(keyspace.share(now_ms, &mut self.counted));
         connection.turn(now_ms, &mut Host(keyspace), &mut self.output);
         keyspace.count_requests(connection.requests_accepted() - accepted);
@@ -283,19 +290,21 @@ impl<'a> Session<'a> {
             // It may still read: what it sent is answered first.
             self.is_stopping = true;
         } else {
-            self.seat.heard(self.keyspace.now_ms());
+            self.was_heard = true;
         }
     }
 
     /// When to look again although nothing happens.
     fn alarm(&self) -> Option<Duration> {
         let retry = self.connection.borrow().held_since_ms().map(|_| RETRY_AFTER);
-        let silent_ms = self.keyspace.now_ms().saturating_sub(self.seat.heard_ms());
-        let idle = self
-            .keyspace
-            .client_idle()
-            .map(|limit| limit.saturating_sub(Duration::from_millis(silent_ms)));
+        let left = |limit: Duration| limit.saturating_sub(self.silent());
+        let idle = self.keyspace.client_idle().map(left);
         [retry, idle, self.auth_left()].into_iter().flatten().min()
+    }
+
+    /// For how long nothing was heard.
+    fn silent(&self) -> Duration {
+        Duration::from_millis(self.keyspace.now_ms().saturating_sub(self.seat.heard_ms()))
     }
 
     /// How long the client may still take to authenticate, if it has to.
@@ -317,7 +326,7 @@ impl<'a> Session<'a> {
             }
             connection.retry();
         }
-        let silent = Duration::from_millis(now_ms.saturating_sub(self.seat.heard_ms()));
+        let silent = self.silent();
         let is_idle = connection.unanswered_len() == 0
             && self.keyspace.client_idle().is_some_and(|limit| silent >= limit);
         if is_idle {
