@@ -108,15 +108,16 @@ impl<P: Ports> Group<P> {
         payload.clear();
         encode(&mut payload);
         let (give, waiting) = answer();
-        let refused = self.shared.state.with(|state| {
+        let (refused, waits) = self.shared.state.with(|state| {
             let refused = state.accept_proposal(self.slot, (&payload, tied_to), give);
             if payload.capacity() <= SCRATCH_BYTES_KEPT {
                 state.scratch = payload;
             }
-            refused
+            (refused, state.proposals_wait(self.slot))
         });
         match refused {
             Some((give, reason)) => give.give(Err(reason.into())),
+            None if waits => {}
             None => self.shared.signal.raise(),
         }
         Proposing(waiting)
