@@ -560,6 +560,11 @@ impl Restored {
     }
 }
 
+/// A voter that starts again waits this part of an election timeout, drawn: long
+/// enough for connections to be made, and short for a cluster that starts as a
+/// whole, which nobody leads.
+const RESTART_SHARE: u64 = 4;
+
 /// How long a member that just started waits before its first campaign.
 fn first_patience_ns(state: &mut State) -> u64 {
     let configuration = state.configuration();
@@ -571,8 +576,14 @@ fn first_patience_ns(state: &mut State) -> u64 {
     if voters == [state.seat.node] {
         return 0;
     }
-    if !is_fresh(state) || !voters.contains(&state.seat.node) {
+    if !voters.contains(&state.seat.node) {
         return state.draw_patience_ns();
+    }
+    if !is_fresh(state) {
+        // Either all were stopped, and nobody leads, or a leader is about to be
+        // heard; who asks for pre-votes too early is refused by those who hear it.
+        let drawn = state.draw_timeout_ns() / RESTART_SHARE;
+        return drawn.saturating_add(state.deference_ns());
     }
     // All of a fresh group agree who goes first: who should lead rather, and
     // among equals the id of the group spreads the leaders of many groups.
