@@ -84,7 +84,7 @@ pub(crate) struct Leader {
     room: QuorumRoom,
 }
 
-touches!(Leader: clock, noop, is_commit_due);
+touches!(Leader: clock, noop, is_commit_due, fetches);
 
 #[cfg(test)]
 impl Leader {
