@@ -11,7 +11,8 @@ use std::rc::Rc;
 
 use crate::entry::arena::Arena;
 use crate::error::ProposeError;
-use crate::group::{Group, RESTART_SHARE, Restored};
+use crate::group::start::RESTART_SHARE;
+use crate::group::{Group, Restored};
 use crate::ids::{
     Generation, GroupId, Incarnation, Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term,
 };
