@@ -18,7 +18,6 @@
 //! (`group/transfer.rs`), checkpoints (`group/checkpoints.rs`), the protocol itself (`follower.rs`, `candidate.rs`,
 //! `leader.rs`, `votes.rs`, `reads.rs`).
 
-use std::cmp::Reverse;
 use std::mem;
 use std::rc::Rc;
 
@@ -29,7 +28,8 @@ use crate::entry::arena::Arena;
 use crate::entry::{Entries, Seal};
 use crate::error::{ProposeError, ReadError};
 use crate::follower::Follower;
-use crate::ids::{Index, LogId, NodeId, ReadId, Term, Ticket};
+use crate::group::start::{first_patience_ns, is_fresh};
+use crate::ids::{Index, LogId, NodeId, ReadId, Ticket};
 use crate::leader::Leader;
 use crate::liveness::{Liveness, Others};
 use crate::log::base::Head;
@@ -519,11 +519,6 @@ fn ask_reads(state: &mut State, reads: &mut Reads, follower: &mut Follower) {
     }
 }
 
-/// Whether a member that starts has never taken part.
-fn is_fresh(state: &State) -> bool {
-    state.log.last().index <= Index::FIRST && state.term <= Term::BOOTSTRAP
-}
-
 impl Restored {
     /// The log and what of it is durable.
     fn log(self) -> Result<(Log, Durability), RestoreError> {
@@ -558,39 +553,12 @@ impl Restored {
     }
 }
 
-/// How long a member that just started waits before its first campaign.
-fn first_patience_ns(state: &mut State) -> u64 {
-    let configuration = state.configuration();
-    let voters: Vec<NodeId> = configuration
-        .nodes()
-        .map(|member| member.node)
-        .filter(|node| configuration.is_voter(*node))
-        .collect();
-    if voters == [state.seat.node] {
-        return 0;
-    }
-    if !is_fresh(state) || !voters.contains(&state.seat.node) {
-        return state.draw_patience_ns();
-    }
-    // All of a fresh group agree who goes first: who should lead rather, and
-    // among equals the id of the group spreads the leaders of many groups.
-    let len = u64::try_from(voters.len()).unwrap_or(1);
-    let turn = |node: NodeId| {
-        let rank = voters.iter().position(|voter| *voter == node);
-        let rank = rank.and_then(|rank| u64::try_from(rank).ok()).unwrap_or_default();
-        (Reverse(configuration.priority(node)), (rank + state.seat.group.get()) % len)
-    };
-    let own = turn(state.seat.node);
-    let earlier = voters.iter().filter(|node| turn(**node) < own).count();
-    let earlier = u64::try_from(earlier).unwrap_or(len);
-    earlier.saturating_mul(state.settings.election_timeout_ns / 4)
-}
-
 mod checkpoints;
 mod membership;
 mod messages;
 pub(crate) mod queries;
 mod snapshots;
+mod start;
 mod touch;
 mod transfer;
 

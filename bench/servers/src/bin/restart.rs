@@ -129,11 +129,13 @@ async fn restart(system: System, common: &Common, keys: u64, dir: &Path) -> Resu
     }))
 }
 
-/// Bytes that files take on disk.
+/// Bytes that files take on disk, but for room that ours keeps for bad times and
+/// never reads.
 fn disk_bytes(dir: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries
+        .filter(|entry| entry.file_name() != "RESERVE")
         .map(|entry| match entry.metadata() {
             Ok(metadata) if metadata.is_dir() => disk_bytes(&entry.path()),
             Ok(metadata) => metadata.blocks() * 512,

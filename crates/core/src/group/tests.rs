@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use crate::entry::arena::Arena;
 use crate::error::ProposeError;
+use crate::group::start::RESTART_SHARE;
 use crate::group::{Group, Restored};
 use crate::ids::{
     Generation, GroupId, Incarnation, Index, LogId, NUMBER_MAX, NodeId, ReadId, Run, Sender, Term,
@@ -438,7 +439,7 @@ fn only_a_vote_given_restarts_the_patience_of_who_waits_for_a_leader() {
 }
 
 #[test]
-fn patience_is_spread_over_a_whole_election_timeout() {
+fn patience_is_spread_as_wide_as_it_is_long_and_a_quarter_of_that_at_a_start() {
     let settings = Rc::new(Settings::try_from(Options::default()).unwrap());
     let timeout_ns = settings.election_timeout_ns;
     let configuration = configuration(3);
@@ -460,7 +461,8 @@ fn patience_is_spread_over_a_whole_election_timeout() {
     };
     let mut eighths = [0; 8];
     for seed in 0..800 {
-        let ahead_ns = deadline_ns(seed).checked_sub(timeout_ns).expect("patient for a timeout");
+        let whole_ns = deadline_ns(seed) * RESTART_SHARE;
+        let ahead_ns = whole_ns.checked_sub(timeout_ns).expect("patient for a quarter");
         let eighth = usize::try_from(ahead_ns * 8 / timeout_ns).unwrap();
         eighths[eighth] += 1;
     }
