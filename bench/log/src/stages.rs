@@ -1,5 +1,5 @@
-//! What a batch costs beside the device: before its bytes are handed over, while
-//! the device is at work, and after.
+//! What a batch costs beside the device: to be made by the caller, before its bytes are
+//! handed over, while the device is at work, and after.
 //!
 //! The log runs as it does in the table `log`, on a disk whose writes take no time
 //! and go nowhere: what is left is its own. Batches are those of that table, told
@@ -72,8 +72,8 @@ impl LogWriter for Nowhere {
     }
 }
 
-/// Medians: before, while, after.
-fn measure(dir: &Path, groups: u64, batch: usize, writes: usize) -> Result<[f64; 3], String> {
+/// Medians: made, before, while, after.
+fn measure(dir: &Path, groups: u64, batch: usize, writes: usize) -> Result<[f64; 4], String> {
     let runtime = runtime()?;
     let tasks = LocalSet::new();
     let now = Instant::now();
@@ -85,19 +85,20 @@ fn measure(dir: &Path, groups: u64, batch: usize, writes: usize) -> Result<[f64;
     let (mut arena, mut turns) = (Arena::default(), Turns::new(groups, batch));
     let mut payloads = Payloads::new(PAYLOAD_BYTES);
     let mut kept = WriteBatch::default();
-    let mut took: [Vec<f64>; 3] = Default::default();
+    let mut took: [Vec<f64>; 4] = Default::default();
     for at in 0..WARM + writes {
         let since = Instant::now();
         kept.writes.clear();
         for (group, first, count) in turns.next_batch() {
             kept.writes.push(group_write(&mut arena, group, first, payloads.next(count)));
         }
+        let made = Instant::now();
         let written = tasks.block_on(&runtime, log.write(std::mem::take(&mut kept)));
         let (handed, ended, end) = (nowhere.handed.get(), nowhere.ended.get(), Instant::now());
         kept = written.0;
         written.1.map_err(|error| error.to_string())?;
         if at >= WARM {
-            let stages = [handed - since, ended - handed, end - ended];
+            let stages = [made - since, handed - made, ended - handed, end - ended];
             let us = |stage: Duration| stage.as_secs_f64() * 1e6;
             took.iter_mut().zip(stages).for_each(|(took, stage)| took.push(us(stage)));
         }
@@ -110,7 +111,8 @@ fn measure(dir: &Path, groups: u64, batch: usize, writes: usize) -> Result<[f64;
 
 fn main() {
     let cli = Cli::parse();
-    let mut table = Table::new(&["groups", "batch", "before", "while", "after", "before + after"]);
+    let mut table =
+        Table::new(&["groups", "batch", "made", "before", "while", "after", "not while"]);
     for groups in [1, 1000, 10_000] {
         for batch in [1, 16, 256] {
             if !cli.only.is_empty() && cli.only != format!("{groups}-{batch}") {
@@ -121,8 +123,8 @@ fn main() {
             let told = dir.and_then(|dir| measure(dir.path(), groups, batch, cli.writes));
             let mut row = vec![groups.to_string(), batch.to_string()];
             match told {
-                Ok([before, during, after]) => {
-                    row.extend([before, during, after, before + after].map(short));
+                Ok([made, before, during, after]) => {
+                    row.extend([made, before, during, after, made + before + after].map(short));
                 }
                 Err(why) => row.push(why),
             }

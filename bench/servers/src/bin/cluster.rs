@@ -107,9 +107,8 @@ async fn main() {
 async fn table(cli: &Cli, dir: &std::path::Path) -> Value {
     let mut running = Vec::new();
     let mut absent = Vec::new();
-    let has_rows = |system: &System| {
-        ROWS.iter().any(|row| is_asked(cli, *row) && applies(*row, *system))
-    };
+    let has_rows =
+        |system: &System| ROWS.iter().any(|row| is_asked(cli, *row) && applies(*row, *system));
     for system in SYSTEMS.into_iter().filter(has_rows) {
         eprintln!("cluster: starting {}", system.name());
         match started(system, &cli.common, dir).await {

@@ -10,6 +10,7 @@
 //! what others send to it is cut, and what it sends is not.
 
 use std::cell::Cell;
+use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -110,6 +111,10 @@ async fn table(cli: &Cli, dir: &Path) -> Value {
             Ok(row) => row,
             Err(why) => missing(&name, &why),
         };
+        // So that the disk holds one state's data at a time.
+        if let Err(error) = fs::remove_dir_all(&dir) {
+            eprintln!("snapshot: {} stays: {error}", dir.display());
+        }
         let text = |value: &Value| value.as_f64().map_or("-".to_owned(), short);
         let mut cells = vec![name];
         for field in ["snapshot_mib", "repeated_mib", "leader_grew_mib", "member_grew_mib"] {

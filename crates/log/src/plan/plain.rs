@@ -17,13 +17,17 @@ use raftlet::{GroupWrite, WriteBatch};
 /// The frame of a plain batch; `None` when it is not one.
 pub(super) fn plain(batch: &WriteBatch, groups: &Groups, segment: u64) -> Option<FramePlan> {
     let mut places = Vec::with_capacity(batch.writes.len());
+    // First all places, then all groups: what is waited for is memory, and loads
+    // that stand close together wait together.
+    for write in &batch.writes {
+        places.push(u32_from(groups.place(write.group)?));
+    }
     let mut bytes_max = 0;
     let mut former = GroupId::default();
     let mut is_ascending = true;
-    for write in &batch.writes {
+    for (write, place) in batch.writes.iter().zip(&places) {
         let chunk = appended(write)?;
-        let place = groups.place(write.group)?;
-        let index = groups.at(place)?;
+        let index = groups.at(usize_from(u64::from(*place)))?;
         let is_plain = index.state_segment == segment
             && index.generation == write.generation
             && index.is_continued_by(chunk.first(), chunk.term());
@@ -33,7 +37,6 @@ pub(super) fn plain(batch: &WriteBatch, groups: &Groups, segment: u64) -> Option
         }
         is_ascending &= former < write.group;
         former = write.group;
-        places.push(u32_from(place));
     }
     let is_plain = !places.is_empty() && (is_ascending || all_differ(&places, groups.len()));
     is_plain.then_some(FramePlan { content: Content::Batch(places), bytes_max })
