@@ -21,8 +21,8 @@ use raftlet::Incoming;
 use raftlet_core::{
     Ack, Append, AppendRef, Arena, Configuration, Entry, Envelope, Generation, Group, GroupId,
     HardState, Head, Incarnation, Index, Liveness, LogId, Member, MemberRole, NodeId, Now, Options,
-    Outlet, Output, PRIORITY_DEFAULT, PersistRef, Restored, Role, Run, Seat, Sender, Settings,
-    Term, Ticket, Time, Walk, WallMs, walk,
+    Outlet, Output, PRIORITY_DEFAULT, PersistRef, Reach, Restored, Role, Run, Seat, Sender,
+    Settings, Term, Ticket, Time, Walk, WallMs, walk,
 };
 use raftlet_net::{
     BatchReader, Receiver, append_ack_to_batch, append_borrowed_to_batch, append_to_batch,
@@ -212,16 +212,9 @@ impl Turn<'_> {
 
 impl Walk for Turn<'_> {
     #[inline]
-    fn touch(&self, group: usize) {
+    fn touch(&self, group: usize, reach: Reach) {
         for seated in self.members(group) {
-            seated.group.touch();
-        }
-    }
-
-    #[inline]
-    fn touch_held(&self, group: usize) {
-        for seated in self.members(group) {
-            seated.group.touch_held();
+            seated.group.touch(reach);
         }
     }
 

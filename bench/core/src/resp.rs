@@ -11,14 +11,12 @@ use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
-
 use crate::load::{COMMAND_BYTES, Cost, Meter};
 use raftlet::StateMachine;
 use raftlet::core::{Index, Term};
 use raftlet_kv::{
-    Batch, Command, Connection, ConnectionInfo, Limits, Machine, NodeInfo, Outcome, Output,
-    Response, SlotMap, Ticket, Work, push_request,
+    Batch, Connection, ConnectionInfo, Limits, Machine, NodeInfo, Outcome, Output, Response,
+    SlotMap, Ticket, Work, push_request,
 };
 
 /// Keys that exist; small enough to be written under callgrind in a moment.
@@ -38,7 +36,9 @@ struct Server {
     output: Output,
     /// The log's bytes of the commands of one turn, and where each ends.
     log: Vec<u8>,
-    ends: Vec<usize>,
+    ends: Vec<(Ticket, usize)>,
+    /// As the applier keeps them between batches.
+    responses: Vec<Response>,
     applied: Index,
     now_ms: u64,
 }
@@ -52,6 +52,7 @@ impl Server {
             output: Output::default(),
             log: Vec::new(),
             ends: Vec::new(),
+            responses: Vec::new(),
             applied: Index::FIRST,
             now_ms: 0,
         }
@@ -64,15 +65,15 @@ impl Server {
         self.connection.input().extend_from_slice(requests);
         self.connection.turn(self.now_ms, &mut NodeInfo::default, &mut self.output);
         let mut batches = std::mem::take(&mut self.output.batches);
-        for Batch { work, .. } in batches.drain(..) {
-            match work {
-                Work::Read(queries) => {
-                    for (ticket, query) in queries {
-                        let response = self.machine.store().query(&query);
-                        self.connection.complete(ticket, Outcome::Done(response));
-                    }
+        for batch in batches.drain(..) {
+            match batch.work {
+                Work::Read => {
+                    let store = self.machine.store();
+                    // No deadlines, so no clock of a leader to compare them with.
+                    let open = self.connection.answer(batch, |asked| store.ask(asked, 0));
+                    assert!(open.is_empty(), "a key that lapses");
                 }
-                Work::Propose(commands) => self.propose(commands),
+                Work::Propose => self.propose(batch),
             }
         }
         self.output.batches = batches;
@@ -81,28 +82,28 @@ impl Server {
     }
 
     /// Into the log and out of it.
-    fn propose(&mut self, proposed: Vec<(Ticket, Command<Bytes>)>) {
-        let Self { connection, machine, log, ends, applied, .. } = self;
+    fn propose(&mut self, batch: Batch) {
+        let Self { connection, machine, log, ends, responses, applied, .. } = self;
         log.clear();
         ends.clear();
-        for (_, command) in &proposed {
-            Machine::encode(command, log);
-            ends.push(log.len());
+        for (ticket, asked) in connection.asked(batch) {
+            asked.encode(log);
+            ends.push((ticket, log.len()));
         }
         let mut start = 0;
-        let commands: Vec<raftlet::Command<'_>> = ends
-            .iter()
-            .map(|&end| {
-                *applied = applied.next();
-                let payload = &log[start..end];
-                start = end;
-                let index = *applied;
-                raftlet::Command { index, term: Term::BOOTSTRAP, log_time_ms: LOG_TIME_MS, payload }
-            })
-            .collect();
-        let mut responses = Vec::with_capacity(commands.len());
-        apply(machine, &commands, &mut responses);
-        for ((ticket, _), response) in proposed.into_iter().zip(responses) {
+        let mut commands = ends.iter().map(|&(_, end)| {
+            *applied = applied.next();
+            let payload = &log[start..end];
+            start = end;
+            let index = *applied;
+            raftlet::Command { index, term: Term::BOOTSTRAP, log_time_ms: LOG_TIME_MS, payload }
+        });
+        // As the applier: one alone needs no list.
+        match batch.requests_len {
+            1 => apply(machine, commands.next().as_slice(), responses),
+            _ => apply(machine, &commands.collect::<Vec<_>>(), responses),
+        }
+        for (&(ticket, _), response) in ends.iter().zip(responses.drain(..)) {
             connection.complete(ticket, Outcome::Done(response));
         }
     }

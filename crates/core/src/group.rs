@@ -278,10 +278,8 @@ impl Group {
     pub fn on_applied(&mut self, index: Index) {
         assert!(index <= self.state.commit, "applied what is not committed");
         self.state.applied = self.state.applied.max(index);
-        let keep = self.state.settings.options().trailing_bytes_max;
-        // Some at a time: finding out what may go costs more than letting go.
-        if self.state.log.bytes() > keep + keep / 4 {
-            self.evict(keep);
+        if self.state.log.bytes() > self.state.held_bytes_max() {
+            self.evict(self.state.settings.options().trailing_bytes_max);
         }
     }
 

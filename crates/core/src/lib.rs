@@ -92,4 +92,4 @@ pub use snapshot::{
 };
 pub use state::Seat;
 pub use time::{Now, Time, WallMs};
-pub use walk::{Walk, walk};
+pub use walk::{Reach, Walk, walk};

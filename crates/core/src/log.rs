@@ -31,9 +31,13 @@ use crate::walk::touches;
 /// under way to a disk or a member that keeps up.
 const NEAR_LEN: usize = 8;
 
-/// Of those, how many a steady turn looks at: entries are applied when they are on
-/// a majority's disks, three turns after they came.
-const LATELY_LEN: usize = 4;
+/// Where from the end a steady turn finds what it applies: an entry is on a
+/// majority's disks, and that is known, three turns after it came.
+const APPLIED_NEXT: usize = 3;
+
+/// Slots up to which room is made for few more at a time: where groups are many,
+/// each has a short log in memory.
+const SLOTS_FEW: usize = 64;
 
 /// Runs up to which room is made for one at a time: a group at rest has seen
 /// the bootstrap and an election.
@@ -79,7 +83,7 @@ pub(crate) struct Log {
     head: Option<Box<Head>>,
 }
 
-touches!(Log: last.term, end, configuration.0);
+touches!(Log: last.term, configuration.0);
 
 /// Why what storage gave is no log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -258,11 +262,13 @@ impl Log {
 
     #[cold]
     fn make_room(&mut self) {
-        if self.slots.capacity() == 0 {
+        match self.slots.capacity() {
             // A group that only elects holds no more than this.
-            self.slots.reserve_exact(1);
-        } else {
-            self.slots.reserve(1);
+            0 => self.slots.reserve_exact(1),
+            // What is pushed should go where something lay a few turns ago: the
+            // places of a ring with room to spare are all far away.
+            held if held < SLOTS_FEW => self.slots.reserve_exact(8),
+            _ => self.slots.reserve(1),
         }
     }
 
@@ -406,13 +412,33 @@ impl Log {
         self.gather(at, first, last, bytes_max)
     }
 
-    /// Asks for the newest slots, and for the headers of the entries that are
-    /// applied next: those came a few turns ago.
+    /// The `nth` slot from the end; the newest is the first.
     #[inline]
-    pub(crate) fn touch_held(&self) {
-        for slot in self.recent().take(LATELY_LEN) {
-            black_box(slot.begin);
-            black_box(slot.chunk.bytes().first().copied());
+    fn nth_newest(&self, nth: usize) -> Option<&Slot> {
+        self.slots.get(self.slots.len().wrapping_sub(nth))
+    }
+
+    /// Asks for the newest slots.
+    #[inline]
+    pub(crate) fn touch_slots(&self) {
+        let word = |nth| self.nth_newest(nth).map_or(0, |slot| slot.begin);
+        black_box(word(1) | word(2) | word(APPLIED_NEXT));
+    }
+
+    /// Asks for the header of the entry that is applied next, and for the slots that
+    /// leave memory if more than `bytes_max` are held with the next entries, as many
+    /// as the last. The newest slots are near.
+    #[inline]
+    pub(crate) fn touch_entries(&self, bytes_max: usize) {
+        let Some(newest) = self.nth_newest(1) else {
+            return;
+        };
+        if let Some(next) = self.nth_newest(APPLIED_NEXT) {
+            black_box(next.chunk.bytes().first().copied());
+        }
+        if self.bytes() + newest.chunk.bytes().len() > bytes_max {
+            let oldest = self.slots.iter().take(NEAR_LEN);
+            black_box(oldest.fold(0, |all, slot| all | slot.begin));
         }
     }
 
@@ -420,7 +446,9 @@ impl Log {
     /// turns ago.
     #[inline]
     fn recent(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().rev().take(NEAR_LEN)
+        let (front, back) = self.slots.as_slices();
+        let newest = if back.is_empty() { front } else { back };
+        newest.iter().rev().take(NEAR_LEN)
     }
 
     /// Entries from several chunks, or parts of one, beginning in slot `at`.
@@ -462,7 +490,9 @@ impl Log {
 
     /// The last slot of which `holds` is true, if it is near the end.
     fn near(&self, holds: impl Fn(&Chunk) -> bool) -> Option<usize> {
-        let behind = self.recent().position(|slot| holds(&slot.chunk))?;
+        // Over the seam of the ring too: short rings have it often.
+        let mut near = self.slots.iter().rev().take(NEAR_LEN);
+        let behind = near.position(|slot| holds(&slot.chunk))?;
         Some(self.slots.len() - 1 - behind)
     }
 

@@ -79,22 +79,23 @@ pub(crate) struct State {
     pub(crate) seldom: Option<Box<Seldom>>,
 }
 
-touches!(State: vote, seat.run, now.wall, commit, promised_until, effects.committed, campaigns);
+touches!(State: now.wall, commit, promised_until, effects.committed, campaigns);
 
 impl State {
-    /// Asks for what this member holds elsewhere and a steady turn uses.
-    #[inline]
-    pub(crate) fn touch_held(&self) {
-        self.log.touch_held();
-        self.durability.touch_held();
-    }
-
     pub(crate) fn time(&self) -> Time {
         self.now.time
     }
 
     pub(crate) fn configuration(&self) -> &Configuration {
         self.log.configuration().1
+    }
+
+    /// Bytes of applied entries in memory above which some leave it: some at a time,
+    /// for finding out what may go costs more than letting go.
+    #[inline]
+    pub(crate) fn held_bytes_max(&self) -> usize {
+        let keep = self.settings.options().trailing_bytes_max;
+        keep + keep / 4
     }
 
     /// When the write that has been under way longest counts as stalled.

@@ -8,28 +8,44 @@
 //! these waits then overlap, and with the turn before (D44).
 //!
 //! ```text
-//! touch 0..4 ─▶ touch 4..8, touch what 0..4 hold ─▶ visit 0..4 ─▶ touch 8..12, ...
+//! member   0   1   2   3   4   5   6   7   ...
+//!        └─visited─┴─beyond┴─held──┴─itself┘  and all go on by two
 //! ```
 //!
 //! Invariants
-//! - Each is touched once before its visit, what it holds later than itself: the
-//!   way there is then near.
+//! - Each is touched three times before its visit, nearest things first: what
+//!   leads to the rest is there when the rest is asked for, so that in one step
+//!   nothing waits for anything else of that step.
 //! - One alone is only visited.
 //!
 //! Not here: which words (`group/touch.rs`).
 
+use std::ops::Range;
+
+use crate::time::{Time, WallMs};
+
 /// Members that are asked for together: enough for their waits to overlap, few
-/// enough for a core's nearest cache to hold them and the next as many (about 25
-/// lines each, of 512).
-const TOGETHER: usize = 4;
+/// enough for a core's nearest cache to hold what four times as many need (15 to
+/// 25 lines each, of 512; a place may stand for the three members of a group).
+const TOGETHER: usize = 2;
+/// A block is visited so many blocks behind the one that is touched first.
+const BLOCKS: usize = 3;
+
+/// What of a member is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The memory that it lies in.
+    Itself,
+    /// What it leads to: it is near.
+    Held,
+    /// What that leads to: both are near.
+    Beyond,
+}
 
 /// Goes through members whose order is known.
 pub trait Walk {
-    /// Asks for what the one at `at` is in itself.
-    fn touch(&self, at: usize);
-
-    /// Asks for what the one at `at` holds elsewhere.
-    fn touch_held(&self, at: usize);
+    /// Asks for memory of the one at `at`, without any effect.
+    fn touch(&self, at: usize, reach: Reach);
 
     /// Its turn.
     fn visit(&mut self, at: usize);
@@ -44,20 +60,57 @@ pub fn walk(members: &mut impl Walk, len: usize) {
         }
         return;
     }
-    for at in 0..len.min(TOGETHER) {
-        members.touch(at);
-    }
-    for first in (0..len).step_by(TOGETHER) {
-        let next = len.min(first + TOGETHER);
-        for at in next..len.min(next + TOGETHER) {
-            members.touch(at);
+    for first in (0..len + BLOCKS * TOGETHER).step_by(TOGETHER) {
+        for (behind, reach) in [Reach::Itself, Reach::Held, Reach::Beyond].into_iter().enumerate() {
+            for at in block(first, behind, len) {
+                members.touch(at, reach);
+            }
         }
-        for at in first..next {
-            members.touch_held(at);
-        }
-        for at in first..next {
+        for at in block(first, BLOCKS, len) {
             members.visit(at);
         }
+    }
+}
+
+/// Who of `len` is in the block so many behind the one that begins at `first`.
+#[inline]
+fn block(first: usize, behind: usize, len: usize) -> Range<usize> {
+    match first.checked_sub(behind * TOGETHER) {
+        Some(first) => first.min(len)..(first + TOGETHER).min(len),
+        None => 0..0,
+    }
+}
+
+/// What can be read for nothing.
+pub(crate) trait Word: Copy {
+    fn word(self) -> u64;
+}
+
+impl Word for u64 {
+    #[inline]
+    fn word(self) -> u64 {
+        self
+    }
+}
+
+impl Word for bool {
+    #[inline]
+    fn word(self) -> u64 {
+        u64::from(self)
+    }
+}
+
+impl Word for Time {
+    #[inline]
+    fn word(self) -> u64 {
+        self.ns()
+    }
+}
+
+impl Word for WallMs {
+    #[inline]
+    fn word(self) -> u64 {
+        self.0
     }
 }
 
@@ -68,7 +121,8 @@ macro_rules! touches {
             /// Asks for the lines of memory that it lies in (`walk.rs`).
             #[inline]
             pub(crate) fn touch(&self) {
-                $(std::hint::black_box(self.$field $(.$part)*);)+
+                // Together: the loads wait for nothing but memory.
+                std::hint::black_box(0 $(| $crate::walk::Word::word(self.$field $(.$part)*))+);
             }
 
             /// Where the touched words lie.
@@ -85,12 +139,11 @@ pub(crate) use touches;
 mod tests {
     use std::cell::RefCell;
 
-    use super::{TOGETHER, Walk, walk};
+    use super::{BLOCKS, Reach, TOGETHER, Walk, walk};
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Step {
-        Touched(usize),
-        TouchedHeld(usize),
+        Touched(usize, Reach),
         Visited(usize),
     }
 
@@ -98,12 +151,8 @@ mod tests {
     struct Diary(RefCell<Vec<Step>>);
 
     impl Walk for Diary {
-        fn touch(&self, at: usize) {
-            self.0.borrow_mut().push(Step::Touched(at));
-        }
-
-        fn touch_held(&self, at: usize) {
-            self.0.borrow_mut().push(Step::TouchedHeld(at));
+        fn touch(&self, at: usize, reach: Reach) {
+            self.0.borrow_mut().push(Step::Touched(at, reach));
         }
 
         fn visit(&mut self, at: usize) {
@@ -124,27 +173,31 @@ mod tests {
     }
 
     #[test]
-    fn each_is_touched_then_what_it_holds_then_visited_once_and_in_order() {
-        for len in 2..4 * TOGETHER {
+    fn each_is_touched_nearest_things_first_then_visited_once_and_in_order() {
+        for len in 2..6 * TOGETHER {
             let steps = steps(len);
-            assert_eq!(steps.len(), 3 * len);
+            assert_eq!(steps.len(), 4 * len);
             let place = |step| steps.iter().position(|known| *known == step).unwrap();
             for at in 0..len {
-                assert!(place(Step::Touched(at)) < place(Step::TouchedHeld(at)), "{at} of {len}");
-                assert!(place(Step::TouchedHeld(at)) < place(Step::Visited(at)), "{at} of {len}");
-                let next = place(Step::Visited(at));
-                assert!(at == 0 || place(Step::Visited(at - 1)) < next, "{at} of {len}");
+                let touched = [Reach::Itself, Reach::Held, Reach::Beyond];
+                let touched = touched.map(|reach| place(Step::Touched(at, reach)));
+                let visited = place(Step::Visited(at));
+                assert!(touched.is_sorted() && touched[2] < visited, "{at} of {len}");
+                assert!(at == 0 || place(Step::Visited(at - 1)) < visited, "{at} of {len}");
             }
         }
     }
 
     #[test]
-    fn whoever_is_visited_was_asked_for_before_the_members_in_front_of_it_had_their_turns() {
-        let steps = steps(3 * TOGETHER);
+    fn between_two_touches_of_a_member_and_before_its_visit_others_have_their_turns() {
+        let steps = steps(8 * TOGETHER);
         let place = |step| steps.iter().position(|known| *known == step).unwrap();
-        for at in TOGETHER..3 * TOGETHER {
-            let before = at - at % TOGETHER - TOGETHER;
-            assert!(place(Step::Touched(at)) < place(Step::Visited(before)), "{at}");
+        for at in BLOCKS * TOGETHER..8 * TOGETHER {
+            let waits = [Reach::Itself, Reach::Held, Reach::Beyond];
+            for (reach, blocks) in waits.into_iter().zip((1..=BLOCKS).rev()) {
+                let other = at - at % TOGETHER - blocks * TOGETHER;
+                assert!(place(Step::Touched(at, reach)) < place(Step::Visited(other)), "{at}");
+            }
         }
     }
 }

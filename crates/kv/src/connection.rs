@@ -18,7 +18,10 @@ use bytes::BytesMut;
 
 use crate::limits::{Limits, Share};
 use crate::node::{ClientState, Node};
-use crate::pipeline::{Batch, Form, Outcome, Pipeline, Ticket};
+use crate::operation::response::Response;
+use crate::pipeline::batch::{Asked, Batch, Ticket};
+use crate::pipeline::{Form, Outcome, Pipeline};
+use crate::resp::plain::Plain;
 use crate::resp::request::RequestParser;
 use crate::session::password::Password;
 use crate::session::refusals::Refusals;
@@ -104,6 +107,31 @@ impl Connection {
         &mut self.input
     }
 
+    /// What a batch asks, in order: those of its requests that have not ended.
+    /// It is lent, since one that is refused is to be asked again.
+    #[inline]
+    pub fn asked(&self, batch: Batch) -> impl Iterator<Item = (Ticket, Asked<'_>)> {
+        self.pipeline.asked(batch)
+    }
+
+    /// What one started request asks; `None` if it has ended.
+    #[must_use]
+    pub fn asked_by(&self, ticket: Ticket) -> Option<Asked<'_>> {
+        self.pipeline.asked_by(ticket)
+    }
+
+    /// Completes a read where it lies: what [`Self::asked`] lends and
+    /// [`Self::complete`] takes, in one. Those that `answer` has no answer for
+    /// stay under way and are returned.
+    #[must_use = "what has no answer is to be completed in another way"]
+    pub fn answer(
+        &mut self,
+        batch: Batch,
+        answer: impl FnMut(Asked<'_>) -> Option<Response>,
+    ) -> Vec<Ticket> {
+        self.pipeline.answer(batch, answer)
+    }
+
     /// Takes the outcome of one piece of started work. A ticket that isn't
     /// under way is ignored.
     pub fn complete(&mut self, ticket: Ticket, outcome: Outcome) {
@@ -135,7 +163,9 @@ impl Connection {
         }
         self.session.set_out_of_memory(node.is_out_of_memory());
         loop {
-            self.accept(now_ms, node);
+            if !self.input.is_empty() {
+                self.accept(now_ms, node);
+            }
             let limits = &self.limits;
             let wrote = self.pipeline.write_replies(
                 &mut output.replies,
@@ -150,7 +180,9 @@ impl Connection {
         self.output_is_full = output.replies.len() >= self.limits.output_bytes_max;
         // What a client doesn't fetch must not pile up. While it does fetch, the
         // first in the pipeline may be what all others wait for: start it.
-        if !self.output_is_full || self.pipeline.payload_bytes() < self.limits.reply_bytes_max {
+        let may_start =
+            !self.output_is_full || self.pipeline.payload_bytes() < self.limits.reply_bytes_max;
+        if may_start && self.pipeline.len() > 0 {
             self.pipeline.start(&mut output.batches);
         }
     }
@@ -211,32 +243,65 @@ impl Connection {
 
     /// Takes requests off the input while there is room.
     fn accept(&mut self, now_ms: u64, node: &mut dyn Node) {
+        let mut takes_plain = self.takes_plain();
         while !self.input.is_empty() && !self.is_closing && self.may_accept() {
-            let form = |step: &Step, request_bytes| Form {
-                version: step.version,
-                is_muted: step.is_muted,
-                arrived_ms: now_ms,
-                request_bytes,
-            };
-            match self.parser.next_request(&mut self.input) {
-                Ok(None) => break,
-                Ok(Some(args)) => {
-                    let step = self.session.handle(&args, node);
-                    self.enqueue(form(&step, args.held_bytes()), step.action);
-                    self.parser.reuse(args);
-                }
-                Err(error) => {
-                    self.session.count_unreadable(error);
-                    let action = Action::Close(Some(error.reply()));
-                    let step = Step { action, version: self.session.version(), is_muted: false };
-                    self.enqueue(form(&step, 0), step.action);
-                }
-            }
-            self.requests_accepted += 1;
-            if self.is_confined == self.session.is_authenticated() {
-                self.adjust_limits();
+            if takes_plain && let Some(plain) = Plain::take(&mut self.input, &self.limits) {
+                self.accept_plain(now_ms, plain);
+            } else if self.accept_any(now_ms, node) {
+                takes_plain = self.takes_plain();
+            } else {
+                break;
             }
         }
+    }
+
+    /// Whether a `GET` or `SET` that comes next does what it says, here and now.
+    #[inline]
+    fn takes_plain(&self) -> bool {
+        self.session.takes_plain() && self.parser.is_between_requests()
+    }
+
+    #[inline]
+    fn accept_plain(&mut self, now_ms: u64, plain: Plain) {
+        self.session.note_plain(plain.name());
+        self.requests_accepted += 1;
+        let form = Form {
+            version: self.session.version(),
+            is_muted: false,
+            arrived_ms: now_ms,
+            request_bytes: plain.held_bytes(),
+        };
+        let group = self.slots.group_of_key(plain.key());
+        self.pipeline.push_plain(form, group, plain);
+    }
+
+    /// Takes one request off the input, whatever it is. False: there is none.
+    fn accept_any(&mut self, now_ms: u64, node: &mut dyn Node) -> bool {
+        let form = |step: &Step, request_bytes| Form {
+            version: step.version,
+            is_muted: step.is_muted,
+            arrived_ms: now_ms,
+            request_bytes,
+        };
+        match self.parser.next_request(&mut self.input) {
+            Ok(None) => return false,
+            Ok(Some(args)) => {
+                let step = self.session.handle(&args, node);
+                self.enqueue(form(&step, args.held_bytes()), step.action);
+                self.parser.reuse(args);
+            }
+            Err(error) => {
+                self.session.count_unreadable(error);
+                let action = Action::Close(Some(error.reply()));
+                let step = Step { action, version: self.session.version(), is_muted: false };
+                self.enqueue(form(&step, 0), step.action);
+            }
+        }
+        self.requests_accepted += 1;
+        if self.is_confined == self.session.is_authenticated() {
+            self.adjust_limits();
+        }
+        true
     }
 
     /// The client authenticated, or is a stranger again.

@@ -19,7 +19,7 @@
 //!
 //! ```
 //! use raftlet::core::Index;
-//! use raftlet_kv::{Applied, Connection, ConnectionInfo, Limits, NodeInfo, Outcome, Output};
+//! use raftlet_kv::{Applied, Command, Connection, ConnectionInfo, Limits, NodeInfo, Outcome, Output};
 //! use raftlet_kv::{SlotMap, Store, Work};
 //!
 //! let mut store = Store::new(0x5eed);
@@ -31,16 +31,24 @@
 //! connection.input().extend_from_slice(b"SET greeting hello\r\nGET greeting\r\n");
 //! connection.turn(0, &mut NodeInfo::default, &mut output);
 //! for batch in output.batches.drain(..) {
-//!     let Work::Propose(commands) = batch.work else { continue };
-//!     for (ticket, command) in commands {
-//!         // A server proposes the command and waits for its response.
+//!     assert_eq!(batch.work, Work::Propose);
+//!     let mut entries = Vec::new();
+//!     for (ticket, asked) in connection.asked(batch) {
+//!         let mut entry = Vec::new();
+//!         asked.encode(&mut entry);
+//!         entries.push((ticket, entry));
+//!     }
+//!     // A server proposes them and waits for their responses.
+//!     for (ticket, entry) in entries {
 //!         let at = Applied { index: Index::new(1), log_time_ms: 0 };
-//!         connection.complete(ticket, Outcome::Done(store.apply(at, &command)));
+//!         let response = store.apply(at, &Command::decode(&entry)?);
+//!         connection.complete(ticket, Outcome::Done(response));
 //!     }
 //! }
 //! // ... and is answered in order.
 //! connection.turn(1, &mut NodeInfo::default, &mut output);
 //! assert_eq!(output.replies, b"+OK\r\n$5\r\nhello\r\n");
+//! # Ok::<(), raftlet_kv::DecodeError>(())
 //! ```
 //!
 //! A family of commands has a file of its own at each station: what may be
@@ -100,7 +108,8 @@ pub use operation::string::{
 };
 pub use operation::transaction::Transaction;
 pub use operation::{Command, Query};
-pub use pipeline::{Batch, Outcome, Ticket, Work};
+pub use pipeline::Outcome;
+pub use pipeline::batch::{Asked, Batch, Ticket, Work};
 pub use resp::args::Args;
 pub use resp::reply::Reply;
 pub use resp::reply_parser::{REPLY_DEPTH_MAX, ReplyError, ReplyParser};

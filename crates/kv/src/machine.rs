@@ -15,8 +15,8 @@ use std::task::Poll;
 
 use bytes::Bytes;
 
-use crate::operation::Command;
 use crate::operation::response::Response;
+use crate::operation::{Command, codec};
 use crate::store::capture::{CaptureId, Step};
 use crate::store::snapshot::{Restoring, SnapshotError};
 use crate::store::{Applied, Store};
@@ -60,6 +60,9 @@ impl Machine {
         store: &mut Store,
         command: &raftlet::Command<'_>,
     ) -> Result<Response, ApplyError> {
+        if let Some((key, value)) = codec::decode_set(command.payload) {
+            return Ok(store.set(place(command), key, value));
+        }
         Ok(store.apply(place(command), &decode(command)?))
     }
 

@@ -6,7 +6,8 @@
 //! requests take effect in the order sent, and a read sees exactly the writes
 //! before it.
 //!
-//! Each group has a *lane*. Whatever waits in it starts as one [`Batch`]:
+//! Each group has a *lane*. Whatever waits in it starts as one [`Batch`], or
+//! several of proposals. What they ask is lent (`pipeline/batch.rs`):
 //! - Only reads wait, and nothing is being proposed: one read of the group
 //!   answers all of them, from one state.
 //! - Otherwise all of it is proposed, reads included: they become entries
@@ -27,6 +28,7 @@
 //!
 //! Not here: limits on how much may be pipelined (`connection.rs`), time.
 
+pub(crate) mod batch;
 mod gather;
 mod lanes;
 
@@ -39,41 +41,15 @@ use crate::errors::Failure;
 use crate::operation::every_group::EveryGroup;
 use crate::operation::response::Response;
 use crate::operation::{Command, Query};
+use crate::pipeline::batch::{Batch, Ticket, Work};
 use crate::pipeline::gather::Gather;
 use crate::pipeline::lanes::Lanes;
 use crate::resp::ProtocolVersion;
+use crate::resp::plain::Plain;
 use crate::resp::reply::Reply;
 use crate::resp::writer::ReplyWriter;
 use crate::session::Execution;
 use crate::slot::GroupIndex;
-
-/// Names one started piece of work of one connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket {
-    request: u64,
-    group: GroupIndex,
-}
-
-/// Work of one group that starts together. Every ticket in it is to be
-/// completed once, in any order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// The group.
-    pub group: GroupIndex,
-    /// What to do there.
-    pub work: Work,
-}
-
-/// What a batch asks of its group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// Run all of them on one state, as one linearizable read.
-    Read(Vec<(Ticket, Query<Bytes>)>),
-    /// Propose them in this order, without waiting in between. Those that are
-    /// executed must be executed in this order, over changes of leader too;
-    /// one that can't keep its place is to be refused.
-    Propose(Vec<(Ticket, Command<Bytes>)>),
-}
 
 /// How one piece of work ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,6 +73,11 @@ pub(crate) struct Form {
     pub(crate) request_bytes: usize,
 }
 
+/// Proposals that are one batch, and so carried out as one: whoever waits for
+/// them looks at every batch when one ends, so they should not go alone; in a
+/// long pipeline the first ones should not wait for the last.
+const PROPOSALS_LEN_MAX: usize = 64;
+
 /// Requests accepted and not yet answered.
 #[derive(Debug, Default)]
 pub(crate) struct Pipeline {
@@ -117,16 +98,29 @@ pub(crate) struct Pipeline {
 
 #[derive(Debug)]
 struct Slot {
-    form: Form,
-    held_bytes: usize,
     answer: Answer,
+    /// Of request and reply, roughly.
+    held_bytes: usize,
+    arrived_ms: u64,
+    version: ProtocolVersion,
+    is_muted: bool,
+}
+
+impl Slot {
+    #[inline]
+    fn new(form: Form, reply_bytes: usize, answer: Answer) -> Self {
+        let Form { version, is_muted, arrived_ms, request_bytes } = form;
+        let held_bytes = request_bytes.saturating_add(reply_bytes);
+        Self { answer, held_bytes, arrived_ms, version, is_muted }
+    }
 }
 
 #[derive(Debug)]
 enum Answer {
     Reply(Reply),
     Response(Response),
-    /// Work for one group. Kept while under way, in case it is repeated.
+    /// Work for one group. Lent while under way, so there if it is repeated.
+    Plain(Plain),
     Read(Query<Bytes>),
     Write(Command<Bytes>),
     /// Work for every group.
@@ -140,11 +134,13 @@ enum Answer {
 }
 
 impl Answer {
+    #[inline]
     fn is_known(&self) -> bool {
         matches!(self, Self::Reply(_) | Self::Response(_) | Self::Executed(..))
     }
 
     /// Bytes of stored values that this shares.
+    #[inline]
     fn payload_bytes(&self) -> usize {
         match self {
             Self::Response(response) => response.payload_bytes(),
@@ -153,10 +149,17 @@ impl Answer {
         }
     }
 
+    /// Work of one group, whose response is the answer.
+    #[inline]
+    fn is_of_one_group(&self) -> bool {
+        matches!(self, Self::Plain(_) | Self::Read(_) | Self::Write(_))
+    }
+
     fn is_write(&self) -> bool {
         match self {
             Self::Write(_) | Self::Execution(..) => true,
             Self::Gather(gather) => gather.is_write(),
+            Self::Plain(plain) => plain.is_set(),
             _ => false,
         }
     }
@@ -182,6 +185,16 @@ impl Pipeline {
     /// A request that is answered already, in its turn.
     pub(crate) fn push_reply(&mut self, form: Form, reply: Reply) {
         self.push(form, Answer::Reply(reply));
+    }
+
+    /// A `GET` or `SET`.
+    #[inline]
+    pub(crate) fn push_plain(&mut self, form: Form, group: GroupIndex, plain: Plain) {
+        let is_write = plain.is_set();
+        let request = self.next_request();
+        self.held_bytes = self.held_bytes.saturating_add(form.request_bytes);
+        self.slots.push_back(Slot::new(form, 0, Answer::Plain(plain)));
+        self.lanes.enqueue(group, request, is_write);
     }
 
     /// A question to one group.
@@ -217,8 +230,9 @@ impl Pipeline {
 
     /// The versions that a `WATCH` asked for, once they have come; `None` in
     /// it: they won't.
+    #[inline]
     pub(crate) fn take_watched(&mut self) -> Option<Option<Vec<u64>>> {
-        self.watched.take()
+        if self.watched.is_some() { self.watched.take() } else { None }
     }
 
     /// A question to several groups, or a change in all of them.
@@ -237,33 +251,36 @@ impl Pipeline {
     }
 
     fn push(&mut self, form: Form, answer: Answer) -> u64 {
-        let len = u64::try_from(self.slots.len()).unwrap_or(u64::MAX);
-        let request = self.first_request.wrapping_add(len);
+        let request = self.next_request();
         let reply_bytes = match &answer {
             Answer::Reply(reply) => reply.held_bytes(),
             _ => 0,
         };
-        let held_bytes = form.request_bytes.saturating_add(reply_bytes);
-        self.held_bytes = self.held_bytes.saturating_add(held_bytes);
-        self.slots.push_back(Slot { form, held_bytes, answer });
+        let slot = Slot::new(form, reply_bytes, answer);
+        self.held_bytes = self.held_bytes.saturating_add(slot.held_bytes);
+        self.slots.push_back(slot);
         request
     }
 
-    /// Everything that may start now, one batch a group.
+    /// The number of the next request.
+    #[inline]
+    fn next_request(&self) -> u64 {
+        let len = u64::try_from(self.slots.len()).unwrap_or(u64::MAX);
+        self.first_request.wrapping_add(len)
+    }
+
+    /// Everything that may start now: one batch a group, or some of proposals.
     pub(crate) fn start(&mut self, batches: &mut Vec<Batch>) {
-        let Self { slots, first_request, lanes, .. } = self;
-        for (group, lane) in lanes.iter_mut().filter(|(_, lane)| lane.may_start()) {
+        for (group, lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.may_start()) {
             let is_ordered = lane.waiting_writes_len > 0 || !lane.under_way.is_empty();
             lane.waiting_writes_len = 0;
             lane.is_reading = !is_ordered;
-            let answers = lane.waiting.iter().filter_map(|request| {
-                let slot = slots.get(position(*first_request, *request))?;
-                Some((Ticket { request: *request, group }, &slot.answer))
-            });
-            let len = lane.waiting.len();
-            let work = if is_ordered { proposals(answers, len) } else { reads(answers, len) };
+            if is_ordered {
+                Batch::cut(group, Work::Propose, PROPOSALS_LEN_MAX, &lane.waiting, batches);
+            } else {
+                Batch::cut(group, Work::Read, usize::MAX, &lane.waiting, batches);
+            }
             lane.started();
-            batches.push(Batch { group, work });
         }
     }
 
@@ -287,7 +304,18 @@ impl Pipeline {
         }
         let settles = lane.under_way.is_empty();
         match outcome {
-            Outcome::Done(response) => self.resolve(request, Ok(response)),
+            Outcome::Done(response) => {
+                let slot = self.slots.get_mut(position(self.first_request, request));
+                match slot {
+                    // What nearly all are; the rest would say the same.
+                    Some(slot) if slot.answer.is_of_one_group() => {
+                        let bytes = response.payload_bytes();
+                        self.payload_bytes = self.payload_bytes.saturating_add(bytes);
+                        slot.answer = Answer::Response(response);
+                    }
+                    _ => self.resolve(request, Ok(response)),
+                }
+            }
             Outcome::Failed(failure) => self.resolve(request, Err(failure)),
             Outcome::Refused => lane.refused.push(request),
         }
@@ -296,21 +324,30 @@ impl Pipeline {
         }
     }
 
-    /// Everything that was under way in a lane has ended: hold what may be
-    /// repeated, answer what may not.
+    /// Everything that was under way in a lane has ended.
+    #[inline]
     fn settle(&mut self, group: GroupIndex) {
+        let are_many = self.lanes.are_many();
+        let Some(lane) = self.lanes.get_mut(group) else {
+            return;
+        };
+        if lane.refused.is_empty() {
+            lane.last_effective = None;
+            lane.is_held = false;
+            if lane.is_idle() && (lane.has_much_room() || are_many) {
+                self.lanes.retire(group);
+            }
+        } else {
+            self.hold(group);
+        }
+    }
+
+    /// Some were refused: hold what may be repeated, answer what may not.
+    fn hold(&mut self, group: GroupIndex) {
         let Some(lane) = self.lanes.get_mut(group) else {
             return;
         };
         let last_effective = lane.last_effective.take();
-        if lane.refused.is_empty() {
-            lane.is_held = false;
-            let is_idle = lane.is_idle();
-            if is_idle && (lane.has_much_room() || self.lanes.are_many()) {
-                self.lanes.retire(group);
-            }
-            return;
-        }
         let mut refused = std::mem::take(&mut lane.refused);
         refused.sort_unstable();
         let overtaken = refused.partition_point(|request| Some(*request) < last_effective);
@@ -335,20 +372,13 @@ impl Pipeline {
         let Some(slot) = self.slots.get_mut(position(self.first_request, request)) else {
             return;
         };
-        let result = match result {
-            // What nearly all are; the rest would say the same.
-            Ok(response) if matches!(slot.answer, Answer::Read(_) | Answer::Write(_)) => {
-                let bytes = response.payload_bytes();
-                self.payload_bytes = self.payload_bytes.saturating_add(bytes);
-                slot.answer = Answer::Response(response);
-                return;
-            }
-            other => other,
-        };
         match &mut slot.answer {
             Answer::Reply(_) | Answer::Response(_) | Answer::Executed(..) => return,
             Answer::Write(_) => slot.answer = answer(result),
-            Answer::Read(_) => slot.answer = answer(result.map_err(failure_of_read)),
+            Answer::Plain(plain) if plain.is_set() => slot.answer = answer(result),
+            Answer::Plain(_) | Answer::Read(_) => {
+                slot.answer = answer(result.map_err(failure_of_read));
+            }
             Answer::Watch(_) => {
                 let (reply, versions) = watched(result.map_err(failure_of_read));
                 slot.answer = Answer::Reply(reply);
@@ -372,7 +402,7 @@ impl Pipeline {
     pub(crate) fn held_since_ms(&self) -> Option<u64> {
         let held = self.lanes.iter().filter(|lane| lane.is_held);
         let oldest = held.filter_map(|lane| lane.waiting.front()).min()?;
-        self.slots.get(position(self.first_request, *oldest)).map(|slot| slot.form.arrived_ms)
+        self.slots.get(position(self.first_request, *oldest)).map(|slot| slot.arrived_ms)
     }
 
     /// Lets held requests start again.
@@ -389,7 +419,7 @@ impl Pipeline {
         for (_, lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.is_held) {
             while let Some(request) = lane.waiting.front().copied() {
                 let slot = self.slots.get(position(self.first_request, request));
-                let Some(slot) = slot.filter(|slot| slot.form.arrived_ms <= arrived_ms_max) else {
+                let Some(slot) = slot.filter(|slot| slot.arrived_ms <= arrived_ms_max) else {
                     break;
                 };
                 lane.waiting_writes_len -= usize::from(slot.answer.is_write());
@@ -412,53 +442,52 @@ impl Pipeline {
         output_bytes_max: usize,
         reply_bytes_max: usize,
     ) -> bool {
+        if !self.slots.front().is_some_and(|slot| slot.answer.is_known()) {
+            return false;
+        }
         let mut written = 0;
         for slot in &self.slots {
             if out.len() >= output_bytes_max || !slot.answer.is_known() {
                 break;
             }
             written += 1;
-            self.first_request = self.first_request.wrapping_add(1);
             self.held_bytes = self.held_bytes.saturating_sub(slot.held_bytes);
-            self.payload_bytes = self.payload_bytes.saturating_sub(slot.answer.payload_bytes());
-            if slot.form.is_muted {
+            let payload_bytes = slot.answer.payload_bytes();
+            self.payload_bytes = self.payload_bytes.saturating_sub(payload_bytes);
+            if slot.is_muted {
                 continue;
             }
-            let mut writer = ReplyWriter::new(out, slot.form.version);
+            let mut writer = ReplyWriter::new(out, slot.version);
             match &slot.answer {
                 Answer::Reply(reply) => writer.reply(reply),
-                Answer::Response(response) => {
-                    let bytes = response.payload_bytes();
-                    if bytes > reply_bytes_max {
-                        self.replies_too_big += 1;
-                        writer.reply(&errors::reply_too_big(bytes, reply_bytes_max));
-                    } else {
-                        response.write(&mut writer);
-                    }
+                _ if payload_bytes > reply_bytes_max => {
+                    self.replies_too_big += 1;
+                    writer.reply(&errors::reply_too_big(payload_bytes, reply_bytes_max));
                 }
+                Answer::Response(response) => response.write(&mut writer),
                 Answer::Executed(responses, local) => {
-                    let bytes = payload_bytes(responses);
-                    if bytes > reply_bytes_max {
-                        self.replies_too_big += 1;
-                        writer.reply(&errors::reply_too_big(bytes, reply_bytes_max));
-                    } else {
-                        write_executed(&mut writer, responses, local);
-                    }
+                    write_executed(&mut writer, responses, local);
                 }
-                Answer::Read(_)
+                Answer::Plain(_)
+                | Answer::Read(_)
                 | Answer::Write(_)
                 | Answer::Watch(_)
                 | Answer::Execution(..)
                 | Answer::Gather(_) => {}
             }
         }
+        if written == 0 {
+            return false;
+        }
+        let written_len = u64::try_from(written).unwrap_or(u64::MAX);
+        self.first_request = self.first_request.wrapping_add(written_len);
         // Together, where they lie.
         if written == self.slots.len() {
             self.slots.clear();
         } else {
             self.slots.drain(..written);
         }
-        written > 0
+        true
     }
 }
 
@@ -514,39 +543,6 @@ fn write_executed(writer: &mut ReplyWriter<'_>, responses: &[Response], local: &
 /// A read leaves nothing behind, so its outcome is never unknown.
 fn failure_of_read(failure: Failure) -> Failure {
     if failure.is_surely_not_done() { failure } else { Failure::NotCommitted }
-}
-
-fn reads<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>, len: usize) -> Work {
-    let query = |answer: &Answer| match answer {
-        Answer::Read(query) | Answer::Watch(query) => Some(query.clone()),
-        Answer::Gather(gather) => match &gather.work {
-            EveryGroup::Read(query) => Some(query.clone()),
-            EveryGroup::Write(_) => None,
-        },
-        Answer::Write(_)
-        | Answer::Execution(..)
-        | Answer::Reply(_)
-        | Answer::Executed(..)
-        | Answer::Response(_) => None,
-    };
-    let mut queries = Vec::with_capacity(len);
-    queries.extend(answers.filter_map(|(ticket, answer)| Some((ticket, query(answer)?))));
-    Work::Read(queries)
-}
-
-fn proposals<'a>(answers: impl Iterator<Item = (Ticket, &'a Answer)>, len: usize) -> Work {
-    let command = |answer: &Answer| match answer {
-        Answer::Write(command) | Answer::Execution(command, _) => Some(command.clone()),
-        Answer::Read(query) | Answer::Watch(query) => Some(Command::Query(query.clone())),
-        Answer::Gather(gather) => Some(match &gather.work {
-            EveryGroup::Read(query) => Command::Query(query.clone()),
-            EveryGroup::Write(command) => command.clone(),
-        }),
-        Answer::Reply(_) | Answer::Response(_) | Answer::Executed(..) => None,
-    };
-    let mut commands = Vec::with_capacity(len);
-    commands.extend(answers.filter_map(|(ticket, answer)| Some((ticket, command(answer)?))));
-    Work::Propose(commands)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The Redis serialization protocol, versions 2 and 3, without a socket.
 //!
 //! Input of a server: [`RequestParser`] cuts requests out of a growing buffer
-//! (`resp/request.rs`, and `resp/inline.rs` for the telnet form). Output:
+//! (`resp/request.rs`, `resp/inline.rs` for the telnet form, `resp/plain.rs` for
+//! the two that nearly all are). Output:
 //! [`Reply`] and [`ReplyWriter`] (`resp/reply.rs`, `resp/writer.rs`). The other
 //! side of the wire, for clients of our own and for tests, is [`ReplyParser`]
 //! (`resp/reply_parser.rs`) and [`push_request`].
@@ -10,6 +11,7 @@
 
 pub(crate) mod args;
 pub(crate) mod inline;
+pub(crate) mod plain;
 pub(crate) mod reply;
 pub(crate) mod reply_parser;
 pub(crate) mod request;

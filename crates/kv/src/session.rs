@@ -166,6 +166,22 @@ impl Session {
         std::mem::take(&mut self.refusals)
     }
 
+    /// Whether a plain request may skip [`Self::handle`], which would send it to
+    /// its group.
+    #[inline]
+    pub(crate) fn takes_plain(&self) -> bool {
+        self.is_authenticated
+            && self.reply_mode == ReplyMode::On
+            && !self.is_out_of_memory
+            && !self.transaction.is_queueing()
+    }
+
+    /// A plain request skipped it.
+    #[inline]
+    pub(crate) fn note_plain(&mut self, name: &'static str) {
+        self.last_command = name;
+    }
+
     /// Decides about one request. `node` is asked only if the request is about
     /// it.
     pub(crate) fn handle(&mut self, args: &Args, node: &mut dyn Node) -> Step {

@@ -49,6 +49,7 @@ use bytes::Bytes;
 
 use crate::operation::response::{DataError, Response};
 use crate::operation::{Command, Query};
+use crate::pipeline::batch::Asked;
 use crate::store::capture::Capture;
 use crate::store::deadlines::{Deadline, Deadlines};
 use crate::store::digest::Digest;
@@ -124,12 +125,25 @@ impl Store {
 
     /// Executes one command of the log.
     pub fn apply<B: AsRef<[u8]>>(&mut self, at: Applied, command: &Command<B>) -> Response {
+        self.arrive(at);
+        self.execute(command)
+    }
+
+    /// Executes [`StringCommand::Set`](crate::StringCommand::Set), the most frequent command of the log.
+    pub(crate) fn set(&mut self, at: Applied, key: &[u8], value: &[u8]) -> Response {
+        self.arrive(at);
+        self.put_string(key, value, None);
+        Response::Ok
+    }
+
+    /// The log has come so far.
+    #[inline]
+    fn arrive(&mut self, at: Applied) {
         self.index = at.index;
         self.log_time_ms = self.log_time_ms.max(at.log_time_ms);
         if self.deadlines.earliest_ms() <= self.log_time_ms {
             self.remove_lapsed();
         }
-        self.execute(command)
     }
 
     /// Looks where the keys of commands are that come next (`store/table.rs`).
@@ -153,6 +167,25 @@ impl Store {
         let view = View::of_clock(self, clock_ms);
         let response = answer(&view, query);
         (!view.met_lapsing()).then_some(response)
+    }
+
+    /// As [`Self::query_at`], of what a connection lends. `None` as well for
+    /// what is no question.
+    #[must_use]
+    pub fn ask(&self, asked: Asked<'_>, clock_ms: u64) -> Option<Response> {
+        match asked {
+            Asked::Get { key } => {
+                let view = View::of_clock(self, clock_ms);
+                let value = view.typed::<Bytes>(key);
+                let response = match value {
+                    Ok(value) => Response::Value(value.cloned()),
+                    Err(error) => Response::Refused(error),
+                };
+                (!view.met_lapsing()).then_some(response)
+            }
+            Asked::Query(query) => self.query_at(query, clock_ms),
+            Asked::Set { .. } | Asked::Command(_) => None,
+        }
     }
 
     /// How many keys there are; those that have lapsed count until they are

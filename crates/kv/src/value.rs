@@ -161,6 +161,7 @@ impl Value {
     }
 
     /// Costs a hash of a string, and of a collection nothing.
+    #[inline]
     pub(crate) fn contents(&self) -> Contents {
         match self {
             Self::String(bytes) => Contents { hash: xxh3_64(bytes), bytes: bytes.len() },

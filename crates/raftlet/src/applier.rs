@@ -353,24 +353,36 @@ pub(crate) async fn apply<M: StateMachine>(mut job: Job<M>) -> Applied<M> {
         let result = Err(Halt::Storage(StorageError::Damaged { group, detail }));
         return Applied { job, result };
     }
-    let mut commands = Vec::new();
+    // One alone, of a client that waits for each, needs no list.
+    let (mut first, mut all) = (None, Vec::new());
     for entry in job.entries.iter() {
-        if has_effect(&entry, &job.without_effect, job.has_applied) {
-            commands.push(Command {
-                index: entry.index,
-                term: entry.term,
-                log_time_ms: entry.log_time_ms,
-                payload: entry.payload,
-            });
+        if !has_effect(&entry, &job.without_effect, job.has_applied) {
+            continue;
         }
+        let command = Command {
+            index: entry.index,
+            term: entry.term,
+            log_time_ms: entry.log_time_ms,
+            payload: entry.payload,
+        };
+        let Some(first) = first else {
+            first = Some(command);
+            continue;
+        };
+        if all.is_empty() {
+            all.reserve(usize::try_from(job.entries.len()).unwrap_or_default());
+            all.push(first);
+        }
+        all.push(command);
     }
+    let commands = if all.is_empty() { first.as_slice() } else { &all };
     let asked = commands.len();
     let mut result = Ok(());
     if asked > 0 {
-        let applied = job.machine.apply(&commands, &mut job.responses).await;
+        let applied = job.machine.apply(commands, &mut job.responses).await;
         result = applied.map_err(Halt::Machine);
     }
-    drop(commands);
+    drop(all);
     if result.is_ok() && job.responses.len() != asked {
         result = Err(Halt::Responses {
             index: job.entries.last().map_or(Index::ZERO, |last| last.index),

@@ -22,7 +22,7 @@ use crate::options::ShardOptions;
 use crate::proposal::Proposal;
 use crate::reads::ReadJob;
 use crate::timers::Slot;
-use raftlet_core::{Body, Member, Membership, Message, Sender, mutants};
+use raftlet_core::{Body, Member, Membership, Message, Reach, Sender, mutants};
 
 /// What a message costs beside its payload, in bytes.
 const MESSAGE_OVERHEAD_BYTES: usize = 128;
@@ -103,10 +103,15 @@ impl<R, M> Lanes<R, M> {
     }
 
     /// Asks for the memory of a lane.
-    pub(crate) fn touch(&self, slot: Slot) {
-        if let Some(lane) = self.lanes.get(slot) {
-            black_box(lane.message_bytes);
-            black_box(lane.messages.front().map(|(from, _)| from.node));
+    pub(crate) fn touch(&self, slot: Slot, reach: Reach) {
+        match (self.lanes.get(slot), reach) {
+            (Some(lane), Reach::Itself) => {
+                black_box(lane.message_bytes);
+            }
+            (Some(lane), Reach::Held) => {
+                black_box(lane.messages.front().map(|(from, _)| from.node));
+            }
+            _ => {}
         }
     }
 

@@ -34,7 +34,7 @@ use crate::timers::Slot;
 use crate::waiters::Waiters;
 use raftlet_core::{
     self as core, AckOutcome, Arena, Body, Entry, GroupId, Index, Message, NodeId, Now, Origin,
-    Role, Sender, Term, Time, mutants,
+    Reach, Role, Sender, Term, Time, mutants,
 };
 
 /// A hosted member.
@@ -85,11 +85,13 @@ impl<M: StateMachine> Member<M> {
         }
     }
 
-    /// Asks for the memory that this member lies in, without any effect.
-    pub(crate) fn touch(&self) {
-        self.core.touch();
-        black_box((self.log_bytes, self.acknowledged, self.is_dirty));
-        black_box((self.held.is_empty(), self.waiters.is_empty(), self.applier.applied()));
+    /// Asks for memory of this member, without any effect.
+    pub(crate) fn touch(&self, reach: Reach) {
+        self.core.touch(reach);
+        if reach == Reach::Itself {
+            black_box((self.log_bytes, self.acknowledged, self.is_dirty));
+            black_box((self.held.is_empty(), self.waiters.is_empty(), self.applier.applied()));
+        }
     }
 
     /// A message for this member.

@@ -106,7 +106,7 @@ pub(crate) struct Peer {
     seldom: Option<Box<Seldom>>,
 }
 
-touches!(Peer: incarnation, next, sent, run);
+touches!(Peer: node, next, sent, run);
 
 /// What few members' progress has.
 #[derive(Clone, Copy, Debug, Default)]

@@ -265,3 +265,19 @@ fn a_base_and_a_snapshot_that_do_not_fit_are_refused_at_start() {
         assert!(restore(head, last, &runs).is_err(), "{head:?} {last} {runs:?}");
     }
 }
+
+#[test]
+fn a_short_log_that_lets_go_of_old_entries_goes_round_few_places() {
+    let mut log = Log::default();
+    let one = chunk(1, 1, 1).bytes().len();
+    for index in 1..=200 {
+        log.append(chunk(1, index, 1)).unwrap();
+        log.evict(Index::new(index), 16 * one);
+        // Wherever the seam of the ring is, what came lately is found.
+        let first = Index::new(index.saturating_sub(7).max(1));
+        let slice = log.slice(first, Index::new(index), usize::MAX).unwrap();
+        assert_eq!((slice.first(), slice.len()), (Some(first), index.min(8)));
+    }
+    assert_eq!(log.bytes(), 16 * one);
+    assert!(log.slots.capacity() <= 16 + 8 + 1, "{} places", log.slots.capacity());
+}

@@ -60,6 +60,9 @@ const TRANSACTION: u8 = 34;
 const SEED: u8 = 35;
 const LOCK: u8 = 36;
 
+/// Version, family, kind, and two lengths.
+const SET_HEAD_BYTES: usize = 11;
+
 /// Why the bytes of an entry are no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -133,6 +136,28 @@ impl<B: AsRef<[u8]>> Command<B> {
     }
 }
 
+/// Appends the bytes of [`StringCommand::Set`], the most frequent command.
+pub(crate) fn encode_set(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.reserve(SET_HEAD_BYTES + key.len() + value.len());
+    out.extend_from_slice(&[VERSION, STRING]);
+    string::encode_set(&key, &value, out);
+}
+
+/// Key and value of a [`StringCommand::Set`]; `None` of all others, and of what
+/// is no command.
+pub(crate) fn decode_set(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [VERSION, STRING, rest @ ..] = bytes else {
+        return None;
+    };
+    string::decode_set(rest)
+}
+
+/// Appends the bytes of [`Command::Query`].
+pub(crate) fn encode_query<B: AsRef<[u8]>>(query: &Query<B>, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[VERSION, QUERY]);
+    encode_question(query, out);
+}
+
 impl<'a> Command<&'a [u8]> {
     /// Reads a command back; its keys and values borrow from `bytes`.
     ///
@@ -183,7 +208,7 @@ pub(crate) fn encode<B: AsRef<[u8]>>(command: &Command<B>, out: &mut Vec<u8>) {
         }
         Command::Query(query) => {
             out.push(QUERY);
-            encode_query(query, out);
+            encode_question(query, out);
         }
         Command::Tick => out.push(TICK),
         Command::Lock(command) => {
@@ -228,7 +253,7 @@ fn decode_single<'a>(reader: &mut Reader<'a>) -> Result<Command<&'a [u8]>, Decod
     })
 }
 
-fn encode_query<B: AsRef<[u8]>>(query: &Query<B>, out: &mut Vec<u8>) {
+fn encode_question<B: AsRef<[u8]>>(query: &Query<B>, out: &mut Vec<u8>) {
     match query {
         Query::String(query) => {
             out.push(STRING);

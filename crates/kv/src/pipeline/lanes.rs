@@ -3,7 +3,7 @@
 //! Most connections ask one group, or a few: lanes lie side by side, ascending,
 //! and the one that is asked most is found without a search.
 
-use std::collections::VecDeque;
+use std::collections::{VecDeque, vec_deque};
 
 use crate::slot::GroupIndex;
 
@@ -55,6 +55,38 @@ impl Lane {
         }
     }
 
+    /// Those under way from one to another.
+    #[inline]
+    pub(super) fn between(&self, first: u64, last: u64) -> vec_deque::Iter<'_, u64> {
+        // Mostly all of them are of one batch.
+        if self.is_all(first, last) { self.under_way.iter() } else { self.part(first, last) }
+    }
+
+    /// Whether nothing else is under way than those from one to another.
+    #[inline]
+    pub(super) fn is_all(&self, first: u64, last: u64) -> bool {
+        self.under_way.front() == Some(&first) && self.under_way.back() == Some(&last)
+    }
+
+    fn part(&self, first: u64, last: u64) -> vec_deque::Iter<'_, u64> {
+        let from = self.under_way.partition_point(|request| *request < first);
+        let to = self.under_way.partition_point(|request| *request <= last);
+        self.under_way.range(from..to)
+    }
+
+    /// Takes those from one to another off those under way, but for the open ones.
+    pub(super) fn answered(&mut self, first: u64, last: u64, is_open: impl Fn(u64) -> bool) {
+        let mut last_answered = None;
+        self.under_way.retain(|&request| {
+            let stays = !(first..=last).contains(&request) || is_open(request);
+            if !stays {
+                last_answered = Some(request);
+            }
+            stays
+        });
+        self.last_effective = self.last_effective.max(last_answered);
+    }
+
     /// Takes a request off those under way; false if it is not there.
     #[inline]
     pub(super) fn ended(&mut self, request: u64) -> bool {
@@ -92,6 +124,12 @@ impl Lanes {
             lane.waiting.push_back(request);
             lane.waiting_writes_len += usize::from(is_write);
         }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, group: GroupIndex) -> Option<&Lane> {
+        let at = self.position(group).ok()?;
+        self.lanes.get(at).map(|(_, lane)| lane)
     }
 
     #[inline]

@@ -3,6 +3,7 @@
 use super::*;
 use crate::operation::key::KeyQuery;
 use crate::operation::string::{StringCommand, StringQuery};
+use crate::pipeline::batch::Asked;
 use crate::pipeline::lanes::{LANES_KEPT, Lane};
 use crate::{Slot as HashSlot, SlotMap};
 
@@ -27,6 +28,12 @@ fn get(key: &'static str) -> Query<Bytes> {
 
 fn set(key: &'static str) -> Command<Bytes> {
     StringCommand::Set { key: key.into(), value: Bytes::new() }.into()
+}
+
+fn encoded(asked: Asked<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    asked.encode(&mut bytes);
+    bytes
 }
 
 /// A pipeline with what it owes, and short words for both.
@@ -56,8 +63,8 @@ impl Client {
     /// Starts what may start, which must be one list of proposals.
     fn proposed(&mut self) -> Vec<Ticket> {
         match self.start().as_slice() {
-            [Batch { work: Work::Propose(commands), .. }] => {
-                commands.iter().map(|(ticket, _)| *ticket).collect()
+            [batch] if batch.work == Work::Propose => {
+                self.pipeline.asked(*batch).map(|(ticket, _)| ticket).collect()
             }
             other => panic!("not one list of proposals: {other:?}"),
         }
@@ -66,8 +73,8 @@ impl Client {
     /// Starts what may start, which must be one read.
     fn reading(&mut self) -> Vec<Ticket> {
         match self.start().as_slice() {
-            [Batch { work: Work::Read(queries), .. }] => {
-                queries.iter().map(|(ticket, _)| *ticket).collect()
+            [batch] if batch.work == Work::Read => {
+                self.pipeline.asked(*batch).map(|(ticket, _)| ticket).collect()
             }
             other => panic!("not one read: {other:?}"),
         }
@@ -112,16 +119,68 @@ fn reads_that_wait_together_are_one_read() {
 }
 
 #[test]
+fn a_read_is_answered_in_place_and_what_has_no_answer_stays_under_way() {
+    let mut client = Client::default();
+    client.read("a").read("b").read("c");
+    let [batch] = client.start()[..] else { panic!("not one read") };
+    let mut answers = [Some(1), None, Some(3)].into_iter();
+    let open = client.pipeline.answer(batch, |_| answers.next().flatten().map(Response::Integer));
+    assert_eq!(client.replies(), ":1|");
+    client.write("d");
+    assert_eq!(client.start(), [], "a write overtook a question without an answer");
+    let asked: Vec<Ticket> = client.pipeline.asked(batch).map(|(ticket, _)| ticket).collect();
+    assert_eq!((asked, open.len()), (open.clone(), 1));
+    let command = client.pipeline.asked_by(open[0]).map(encoded);
+    assert_eq!(command, Some(encoded(Asked::Query(&get("b")))));
+    client.done(open[0], 2);
+    assert_eq!(client.replies(), ":2|:3|");
+    assert_eq!(client.proposed().len(), 1);
+    assert!(client.pipeline.answer(batch, |_| panic!("asked twice")).is_empty());
+}
+
+#[test]
+fn a_read_some_of_which_has_ended_is_answered_for_the_rest() {
+    let mut client = Client::default();
+    client.read("a").read("b");
+    let [batch] = client.start()[..] else { panic!("not one read") };
+    let ended = client.pipeline.asked(batch).next().map(|(ticket, _)| ticket);
+    client.done(ended.unwrap(), 1);
+    client.write("c");
+    assert!(client.pipeline.answer(batch, |_| Some(Response::Integer(2))).is_empty());
+    assert_eq!(client.replies(), ":1|:2|");
+    assert_eq!(client.proposed().len(), 1, "the read has not ended");
+}
+
+#[test]
+fn a_long_pipeline_is_proposed_in_parts_that_keep_its_order() {
+    let mut client = Client::default();
+    for _ in 0..=PROPOSALS_LEN_MAX {
+        client.write("a");
+    }
+    let batches = client.start();
+    assert_eq!(batches.iter().map(|it| it.requests_len).collect::<Vec<_>>(), [64, 1]);
+    let tickets = |client: &Client, batch: Batch| -> Vec<Ticket> {
+        client.pipeline.asked(batch).map(|(ticket, _)| ticket).collect()
+    };
+    let (first, second) = (tickets(&client, batches[0]), tickets(&client, batches[1]));
+    assert!(first.is_sorted() && first.last() < second.first());
+    assert_eq!((first.len(), second.len()), (64, 1));
+    client.done(first[7], 1);
+    assert_eq!(tickets(&client, batches[0]).len(), 63, "what has ended is lent again");
+    assert_eq!(tickets(&client, batches[1]), second);
+}
+
+#[test]
 fn a_read_among_writes_is_proposed_in_its_place() {
     let mut client = Client::default();
     client.read("a").write("a").read("a").write("a");
     let batches = client.start();
-    let [Batch { work: Work::Propose(commands), .. }] = batches.as_slice() else {
+    let [batch] = batches.as_slice() else {
         panic!("not one list of proposals: {batches:?}");
     };
-    let commands: Vec<_> = commands.iter().map(|(_, command)| command.clone()).collect();
-    let read = || Command::Query(get("a"));
-    assert_eq!(commands, [read(), set("a"), read(), set("a")]);
+    let commands: Vec<_> = client.pipeline.asked(*batch).map(|(_, it)| encoded(it)).collect();
+    let [read, write] = [Command::Query(get("a")), set("a")].map(|it| encoded(Asked::Command(&it)));
+    assert_eq!(commands, [&read[..], &write, &read, &write]);
 }
 
 #[test]
@@ -246,10 +305,8 @@ fn a_question_to_all_groups_is_answered_when_all_have_answered() {
     assert_eq!(batches.len(), 2);
     let tickets: Vec<Ticket> = batches
         .iter()
-        .flat_map(|batch| match &batch.work {
-            Work::Read(queries) => queries.iter().map(|(ticket, _)| *ticket).collect(),
-            Work::Propose(_) => Vec::new(),
-        })
+        .flat_map(|batch| client.pipeline.asked(*batch))
+        .map(|(ticket, _)| ticket)
         .collect();
     client.done(tickets[1], 40);
     assert_eq!(client.replies(), "");

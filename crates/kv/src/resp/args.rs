@@ -16,11 +16,13 @@ pub(crate) struct Span {
 
 impl Span {
     /// `None` for what 32 bits can't address.
+    #[inline]
     pub(crate) fn new(start: usize, end: usize) -> Option<Self> {
         Some(Self { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
     }
 
-    fn range(self) -> std::ops::Range<usize> {
+    #[inline]
+    pub(crate) fn range(self) -> std::ops::Range<usize> {
         // Lossless: both came from a `usize` of this process.
         usize::try_from(self.start).unwrap_or_default()
             ..usize::try_from(self.end).unwrap_or_default()

@@ -140,6 +140,12 @@ impl RequestParser {
         }
     }
 
+    /// Whether the next byte of the input begins a request, as far as is known.
+    #[inline]
+    pub(crate) fn is_between_requests(&self) -> bool {
+        self.partial.is_none() && self.searched_bytes == 0 && self.failed.is_none()
+    }
+
     /// Takes back the memory of a request that was dealt with.
     pub(crate) fn reuse(&mut self, args: Args) {
         let spans = args.into_spans();

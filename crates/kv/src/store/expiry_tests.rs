@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::operation::key::{DeadlineForm, ExpireCondition, KeyCommand, KeyQuery, KeyScan, When};
+use crate::operation::list::{ListChange, ListCommand};
 use crate::operation::string::{
     Expiry, SetAnswer, SetCondition, SetOptions, StringCommand, StringQuery,
 };
 use crate::resp::reply::Reply;
+use crate::value::list::End;
 
 /// A store at a moment, and short words for what is done to it.
 struct At {
@@ -148,6 +150,24 @@ fn a_question_that_meets_a_lapsing_key_is_not_answered_and_others_are() {
     assert_eq!(at.store.query_at(&get("lapses"), 1_100), None);
     assert_eq!(at.store.query_at(&get("stays"), 1_100), Some(value.clone()));
     assert_eq!(at.store.query_at(&get("lapses"), 0), Some(value), "a clock that is behind");
+}
+
+#[test]
+fn a_get_that_is_lent_is_answered_as_the_question_it_is() {
+    let mut at = At::ms(1_000);
+    at.set("lapses", Expiry::In(100));
+    at.set("stays", Expiry::Never);
+    let elements = vec![&b"v"[..]];
+    let change = ListChange::Push { end: End::Front, only_existing: false, elements };
+    at.apply(ListCommand::One { key: &b"list"[..], change });
+    for key in ["lapses", "stays", "list", "missing"] {
+        for clock_ms in [0, 1_099, 1_100] {
+            let asked = Asked::Get { key: key.as_bytes() };
+            let answers = (at.store.ask(asked, clock_ms), at.store.query_at(&get(key), clock_ms));
+            assert_eq!(answers.0, answers.1, "{key} at {clock_ms}");
+        }
+    }
+    assert_eq!(at.store.ask(Asked::Set { key: b"stays", value: b"" }, 0), None, "no question");
 }
 
 #[test]

@@ -99,21 +99,18 @@ impl Node {
         let at = usize::from(batch.group.number());
         let store = self.stores.get_mut(at).expect("a store per group");
         let mut ended: Vec<(Ticket, Outcome)> = Vec::new();
-        match batch.work {
-            Work::Read(queries) => {
-                for (ticket, query) in queries {
-                    ended.push((ticket, Outcome::Done(store.query(&query))));
-                }
-            }
-            Work::Propose(commands) => {
-                for (ticket, command) in commands {
+        for (ticket, asked) in self.connection.asked(batch) {
+            let response = match batch.work {
+                Work::Read => store.ask(asked, 0).expect("a question"),
+                Work::Propose => {
                     let mut entry = Vec::new();
-                    command.encode(&mut entry);
+                    asked.encode(&mut entry);
                     let decoded = Command::decode(&entry).expect("as it was encoded");
                     self.at.index = self.at.index.next();
-                    ended.push((ticket, Outcome::Done(store.apply(self.at, &decoded))));
+                    store.apply(self.at, &decoded)
                 }
-            }
+            };
+            ended.push((ticket, Outcome::Done(response)));
         }
         // Completions may come in any order.
         for (ticket, outcome) in ended.into_iter().rev() {

@@ -7,20 +7,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
-
 use crate::node::Node;
 use raftlet::core::Index;
 use raftlet_kv::{
     Applied, Command, Connection, ConnectionInfo, GroupIndex, Limits, NodeInfo, Outcome, Output,
-    Query, SlotMap, Store, Ticket, Work,
+    SlotMap, Store, Ticket, Work,
 };
 
 /// What a group has been asked and hasn't done yet.
 #[derive(Default)]
 struct Pending {
-    log: VecDeque<(Ticket, Command<Bytes>)>,
-    reads: Vec<(Ticket, Query<Bytes>)>,
+    log: VecDeque<Ticket>,
+    reads: Vec<Ticket>,
 }
 
 struct LateNode {
@@ -55,9 +53,10 @@ impl LateNode {
         self.connection.turn(0, &mut NodeInfo::default, &mut self.output);
         for batch in self.output.batches.drain(..) {
             let pending = self.pending.entry(batch.group).or_default();
+            let tickets = self.connection.asked(batch).map(|(ticket, _)| ticket);
             match batch.work {
-                Work::Propose(commands) => pending.log.extend(commands),
-                Work::Read(queries) => pending.reads.extend(queries),
+                Work::Propose => pending.log.extend(tickets),
+                Work::Read => pending.reads.extend(tickets),
             }
         }
     }
@@ -77,7 +76,10 @@ impl LateNode {
     fn execute_one(&mut self, group: GroupIndex) {
         let pending = self.pending.get_mut(&group).expect("a group with work");
         let store = self.stores.get_mut(usize::from(group.number())).expect("a store per group");
-        if let Some((ticket, command)) = pending.log.pop_front() {
+        if let Some(ticket) = pending.log.pop_front() {
+            let mut entry = Vec::new();
+            self.connection.asked_by(ticket).expect("not ended").encode(&mut entry);
+            let command = Command::decode(&entry).expect("as it was encoded");
             let at = Applied { index: Index::FIRST, log_time_ms: 0 };
             self.connection.complete(ticket, Outcome::Done(store.apply(at, &command)));
         }
@@ -86,16 +88,17 @@ impl LateNode {
     fn read(&mut self, group: GroupIndex) {
         let pending = self.pending.get_mut(&group).expect("a group with work");
         let store = self.stores.get(usize::from(group.number())).expect("a store per group");
-        for (ticket, query) in pending.reads.drain(..) {
-            self.connection.complete(ticket, Outcome::Done(store.query(&query)));
+        for ticket in pending.reads.drain(..) {
+            let asked = self.connection.asked_by(ticket).expect("not ended");
+            let answer = store.ask(asked, 0).expect("a question");
+            self.connection.complete(ticket, Outcome::Done(answer));
         }
     }
 
     fn lose_leader(&mut self, group: GroupIndex) {
         let pending = self.pending.get_mut(&group).expect("a group with work");
-        let log = pending.log.drain(..).map(|(ticket, _)| ticket);
-        let mut refused: Vec<Ticket> = log.collect();
-        refused.extend(pending.reads.drain(..).map(|(ticket, _)| ticket));
+        let mut refused: Vec<Ticket> = pending.log.drain(..).collect();
+        refused.append(&mut pending.reads);
         self.refusals += refused.len();
         while !refused.is_empty() {
             let at = self.below(refused.len());

@@ -127,11 +127,11 @@ fn nothing_behind_a_watch_is_read_before_its_versions_are_known() {
     let mut node = Node::new();
     node.connection.input().extend_from_slice(b"WATCH k\r\nMULTI\r\nPING\r\nEXEC\r\n");
     node.turn();
-    let raftlet_kv::Work::Read(queries) = node.output.batches.pop().expect("a batch").work else {
-        panic!("WATCH is a read");
-    };
+    let batch = node.output.batches.pop().expect("a batch");
+    assert_eq!(batch.work, raftlet_kv::Work::Read);
+    let asked = node.connection.asked(batch).next().map(|(ticket, _)| ticket);
     let failed = raftlet_kv::Outcome::Failed(raftlet_kv::Failure::NoLeader);
-    node.connection.complete(queries[0].0, failed);
+    node.connection.complete(asked.expect("WATCH asks"), failed);
     let answer = node.ask("");
     assert!(answer.starts_with("-CLUSTERDOWN ") && answer.ends_with("*1|+PONG|"), "{answer}");
     assert!(node.connection.wants_input());

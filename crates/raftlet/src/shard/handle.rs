@@ -61,7 +61,22 @@ impl<P: Ports> Group<P> {
         &self,
         command: <P::Machine as StateMachine>::Command,
     ) -> Proposing<<P::Machine as StateMachine>::Response> {
-        self.propose_tied(Term::ZERO, &command)
+        self.propose_tied(Term::ZERO, |into| P::Machine::encode(&command, into))
+    }
+
+    /// As [`propose`](Self::propose), with a command that the caller encodes as
+    /// [`StateMachine::encode`] would: one that it does not own, or not as one.
+    ///
+    /// # Errors
+    /// As for `propose`.
+    ///
+    /// # Cancel safety
+    /// As for `propose`.
+    pub fn propose_with(
+        &self,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Proposing<<P::Machine as StateMachine>::Response> {
+        self.propose_tied(Term::ZERO, encode)
     }
 
     /// As [`propose`](Self::propose), but only if the group is still in `term`
@@ -81,27 +96,28 @@ impl<P: Ports> Group<P> {
         command: <P::Machine as StateMachine>::Command,
     ) -> Proposing<<P::Machine as StateMachine>::Response> {
         // No leader has term 0, and 0 would mean any.
-        self.propose_tied(term.max(Term::BOOTSTRAP), &command)
+        self.propose_tied(term.max(Term::BOOTSTRAP), |into| P::Machine::encode(&command, into))
     }
 
     fn propose_tied(
         &self,
         tied_to: Term,
-        command: &<P::Machine as StateMachine>::Command,
+        encode: impl FnOnce(&mut Vec<u8>),
     ) -> Proposing<<P::Machine as StateMachine>::Response> {
         let mut payload = self.shared.state.with(|state| std::mem::take(&mut state.scratch));
         payload.clear();
-        P::Machine::encode(command, &mut payload);
+        encode(&mut payload);
         let (give, waiting) = answer();
-        let refused = self.shared.state.with(|state| {
+        let (refused, waits) = self.shared.state.with(|state| {
             let refused = state.accept_proposal(self.slot, (&payload, tied_to), give);
             if payload.capacity() <= SCRATCH_BYTES_KEPT {
                 state.scratch = payload;
             }
-            refused
+            (refused, state.proposals_wait(self.slot))
         });
         match refused {
             Some((give, reason)) => give.give(Err(reason.into())),
+            None if waits => {}
             None => self.shared.signal.raise(),
         }
         Proposing(waiting)

@@ -369,6 +369,13 @@ impl<M: StateMachine> State<M> {
         self.payloads.split().freeze()
     }
 
+    /// Whether the group's proposals wait for a turn that comes by itself: another
+    /// one before would only look at them (`shard/turn.rs`).
+    pub(crate) fn proposals_wait(&self, slot: Slot) -> bool {
+        self.writer.ends_with_a_turn()
+            && self.members.get(slot).is_some_and(Member::leads_undecided)
+    }
+
     /// Takes a read in, or gives it back with the reason.
     pub(crate) fn accept_read(
         &mut self,

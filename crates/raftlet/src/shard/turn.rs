@@ -15,7 +15,8 @@
 //!   as `chunk_bytes_max` allows.
 //! - Those that a leader gets while a write is under way and what it appended
 //!   last is not committed wait for the one or the other: members write no
-//!   sooner for hearing of them one by one, and each message costs a turn there.
+//!   sooner for hearing of them one by one, and each message costs a turn there
+//!   (D48).
 //! - A member that was changed is settled before the turn ends: its output
 //!   drained and obeyed, its deadline armed.
 //!

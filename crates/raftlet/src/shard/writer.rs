@@ -169,6 +169,11 @@ impl Writer {
         self.permit.taken
     }
 
+    /// Whether the loop will turn for the end of a write of its own.
+    pub(crate) const fn ends_with_a_turn(&self) -> bool {
+        self.permit.taken && self.refused.is_none() && !self.in_flight.is_empty()
+    }
+
     /// Whether a write could start now.
     pub(crate) fn is_due(&self, now: Time) -> bool {
         !self.permit.taken

@@ -154,19 +154,23 @@ fn the_leaders_write_starts_before_any_ack_arrives() {
 }
 
 /// Proposes one after another while the first one's writes are under way; how
-/// many messages the leader has sent for all of them, and how many writes it made.
-fn proposed_during_a_write(cluster: &Cluster, leader: u64, len: usize) -> (u64, u64) {
+/// many messages the leader has sent for all of them, how many writes it made,
+/// and how often it turned before the first one ended.
+fn proposed_during_a_write(cluster: &Cluster, leader: u64, len: usize) -> (u64, u64, u64) {
     let counters = || cluster.live(leader).shard.status().counters;
     let (sent, writes) = (counters().messages_sent, cluster.storage(leader).writes());
-    let mut proposed = Vec::new();
-    for n in 0..len {
+    let mut proposed = vec![cluster.propose(leader, "0")];
+    cluster.run_ms(1);
+    let turns = counters().turns;
+    for n in 1..len {
         proposed.push(cluster.propose(leader, &format!("{n}")));
         cluster.run_ms(1);
     }
+    let turns = counters().turns - turns;
     for proposal in proposed {
         cluster.executor.block_on(proposal).unwrap();
     }
-    (counters().messages_sent - sent, cluster.storage(leader).writes() - writes)
+    (counters().messages_sent - sent, cluster.storage(leader).writes() - writes, turns)
 }
 
 #[test]
@@ -178,8 +182,9 @@ fn what_is_proposed_during_a_write_goes_with_the_next_one_in_one_message_a_membe
     for id in 1..=3 {
         cluster.storage(id).set_latency(Duration::from_millis(60));
     }
-    let (sent, writes) = proposed_during_a_write(&cluster, leader, 40);
+    let (sent, writes, turns) = proposed_during_a_write(&cluster, leader, 40);
     assert_eq!((sent, writes), (4, 2), "two for the first alone, two for the others");
+    assert!(turns < 5, "{turns} turns that could only look at them");
 }
 
 #[test]

@@ -14,8 +14,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::client::clients::Clients;
 use crate::client::shares::{Counted, Shares};
 use crate::config::{Access, Config};
@@ -29,35 +27,14 @@ use crate::status::ClientsStatus;
 use raftlet::core::Role;
 use raftlet::{NotDone, ProposeError, ReadError, Shortage};
 use raftlet_kv::{
-    Command, Connection, Failure, GroupIndex, Limits, NodeInfo, Outcome, Password, Query, Refusals,
-    Scripts, Setting, Share, SlotMap, Ticket,
+    Batch, Connection, Failure, Limits, NodeInfo, Outcome, Password, Refusals, Scripts, Setting,
+    Share, SlotMap, Ticket, Work,
 };
 
 /// Bytes that a request's encoding in the log may add to what arrived: the
 /// kind of the command, and a length for each argument that is no longer than
 /// the `$…\r\n…\r\n` around it.
 const ENCODING_BYTES: usize = 1 << 10;
-
-/// Work for one group.
-#[derive(Debug)]
-pub(crate) enum Job {
-    /// Proposed together and in this order; the answers come together.
-    Propose(Vec<(Ticket, Command<Bytes>)>),
-    Read(Vec<(Ticket, Query<Bytes>)>),
-}
-
-/// How work ended.
-#[derive(Debug)]
-pub(crate) struct Settled(Vec<(Ticket, Outcome)>);
-
-impl Settled {
-    /// Tells the connection that waits.
-    pub(crate) fn tell(self, connection: &mut Connection) {
-        for (ticket, outcome) in self.0 {
-            connection.complete(ticket, outcome);
-        }
-    }
-}
 
 /// The groups of this node, and its clients' numbers.
 #[derive(Debug)]
@@ -140,28 +117,27 @@ impl Keyspace {
         }
     }
 
-    /// Carries out one piece of work.
+    /// Carries out what a connection has started, and tells it.
+    ///
+    /// The connection is borrowed in between, never over an await; nobody may
+    /// hold a borrow of it while this is polled.
     ///
     /// # Cancel safety
     /// Dropped, it stops waiting; what was proposed goes on.
-    pub(crate) async fn run(&self, index: GroupIndex, job: Job) -> Settled {
-        let index = usize::from(index.number());
-        let group = self.groups.get(index);
-        match (group, job) {
-            (Some(group), Job::Propose(commands)) => propose(group, commands).await,
-            (Some(group), Job::Read(queries)) => {
+    pub(crate) async fn run(&self, connection: &Rc<RefCell<Connection>>, batch: Batch) {
+        let index = usize::from(batch.group.number());
+        let Some(group) = self.groups.get(index) else {
+            // The slot map names no group beyond the ones that were opened.
+            let tickets = tickets(&connection.borrow(), batch);
+            let halted = Outcome::Failed(Failure::Halted);
+            return complete_all(&mut connection.borrow_mut(), tickets, &halted);
+        };
+        match batch.work {
+            Work::Propose => propose(group, connection, batch).await,
+            Work::Read => {
                 let timing = self.timings.get(index);
                 let clock_ms = timing.and_then(|timing| expiry::leader_clock_ms(group, timing));
-                read(group, queries, clock_ms.unwrap_or_default()).await
-            }
-            // The slot map names no group beyond the ones that were opened.
-            (None, Job::Propose(commands)) => {
-                let tickets = commands.into_iter().map(|(ticket, _)| ticket);
-                refuse_all(tickets, &Outcome::Failed(Failure::Halted))
-            }
-            (None, Job::Read(queries)) => {
-                let tickets = queries.into_iter().map(|(ticket, _)| ticket);
-                refuse_all(tickets, &Outcome::Failed(Failure::Halted))
+                read(group, connection, batch, clock_ms.unwrap_or_default()).await;
             }
         }
     }
@@ -364,58 +340,70 @@ fn increment(counter: &Cell<u64>) {
     counter.set(counter.get().wrapping_add(1));
 }
 
-/// Proposes all of them, then waits: what is proposed together commits together.
-async fn propose(group: &Group, commands: Vec<(Ticket, Command<Bytes>)>) -> Settled {
-    let mut proposed = Vec::with_capacity(commands.len());
-    for (ticket, command) in commands {
-        proposed.push((ticket, group.propose(command)));
+/// Proposes all of a batch, then waits: what is proposed together commits
+/// together.
+async fn propose(group: &Group, connection: &RefCell<Connection>, batch: Batch) {
+    // Nearly all batches have one, which needs no list.
+    let (mut first, mut others) = (None, Vec::with_capacity(batch.requests_len - 1));
+    for (ticket, asked) in connection.borrow().asked(batch) {
+        let proposed = (ticket, group.propose_with(|into| asked.encode(into)));
+        match first {
+            None => first = Some(proposed),
+            Some(_) => others.push(proposed),
+        }
     }
-    let mut outcomes = Vec::with_capacity(proposed.len());
-    for (ticket, proposing) in proposed {
+    for (ticket, proposing) in first.into_iter().chain(others) {
         let outcome = match proposing.await {
             Ok(response) => Outcome::Done(response),
             Err(error) => outcome_of_proposal(error),
         };
-        outcomes.push((ticket, outcome));
+        connection.borrow_mut().complete(ticket, outcome);
     }
-    Settled(outcomes)
 }
 
-/// Asks all of one state. `clock_ms` is what the leader's clock is believed to
-/// show: a question that meets a key which has lapsed by that becomes an entry
-/// (rule 31).
-async fn read(group: &Group, queries: Vec<(Ticket, Query<Bytes>)>, clock_ms: u64) -> Settled {
-    let tickets: Vec<Ticket> = queries.iter().map(|(ticket, _)| *ticket).collect();
+/// Asks all of a batch of one state. `clock_ms` is what the leader's clock is
+/// believed to show: a question that meets a key which has lapsed by that becomes
+/// an entry (rule 31).
+async fn read(group: &Group, connection: &Rc<RefCell<Connection>>, batch: Batch, clock_ms: u64) {
+    let asks = Rc::clone(connection);
     let answered = group.read(move |replica| {
         let store = replica.store();
-        let mut lapsing = Vec::new();
-        let mut answers = Vec::with_capacity(queries.len());
-        for (ticket, query) in queries {
-            match store.query_at(&query, clock_ms) {
-                Some(response) => answers.push((ticket, Outcome::Done(response))),
-                None => lapsing.push((ticket, query)),
-            }
-        }
-        (answers, lapsing)
+        asks.borrow_mut().answer(batch, |asked| store.ask(asked, clock_ms))
     });
-    match answered.await {
-        Ok((answers, lapsing)) if lapsing.is_empty() => Settled(answers),
-        Ok((mut answers, lapsing)) => {
-            // Proposed together, then awaited: one round for all.
-            let proposed: Vec<_> = lapsing
-                .into_iter()
-                .map(|(ticket, query)| (ticket, group.propose(Command::Query(query))))
-                .collect();
-            for (ticket, proposing) in proposed {
-                let outcome = match proposing.await {
-                    Ok(response) => Outcome::Done(response),
-                    Err(error) => outcome_of_asking(error),
-                };
-                answers.push((ticket, outcome));
-            }
-            Settled(answers)
+    let lapsing = match answered.await {
+        Ok(lapsing) => lapsing,
+        Err(error) => {
+            let tickets = tickets(&connection.borrow(), batch);
+            return complete_all(&mut connection.borrow_mut(), tickets, &outcome_of_read(&error));
         }
-        Err(error) => refuse_all(tickets.into_iter(), &outcome_of_read(&error)),
+    };
+    if lapsing.is_empty() {
+        return;
+    }
+    // Proposed together, then awaited: one round for all.
+    let propose = |ticket: Ticket| {
+        let connection = connection.borrow();
+        let asked = connection.asked_by(ticket)?;
+        Some((ticket, group.propose_with(|into| asked.encode(into))))
+    };
+    let proposed: Vec<_> = lapsing.into_iter().filter_map(propose).collect();
+    for (ticket, proposing) in proposed {
+        let outcome = match proposing.await {
+            Ok(response) => Outcome::Done(response),
+            Err(error) => outcome_of_asking(error),
+        };
+        connection.borrow_mut().complete(ticket, outcome);
+    }
+}
+
+/// Those of a batch that have not ended.
+fn tickets(connection: &Connection, batch: Batch) -> Vec<Ticket> {
+    connection.asked(batch).map(|(ticket, _)| ticket).collect()
+}
+
+fn complete_all(connection: &mut Connection, tickets: Vec<Ticket>, outcome: &Outcome) {
+    for ticket in tickets {
+        connection.complete(ticket, outcome.clone());
     }
 }
 
@@ -426,10 +414,6 @@ fn outcome_of_asking(error: ProposeError) -> Outcome {
         Outcome::Failed(Failure::Unknown) => Outcome::Failed(Failure::NotCommitted),
         outcome => outcome,
     }
-}
-
-fn refuse_all(tickets: impl Iterator<Item = Ticket>, outcome: &Outcome) -> Settled {
-    Settled(tickets.map(|ticket| (ticket, outcome.clone())).collect())
 }
 
 fn outcome_of_proposal(error: ProposeError) -> Outcome {

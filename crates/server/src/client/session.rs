@@ -33,9 +33,9 @@ use tokio::sync::watch;
 use crate::client::clients::Seat;
 use crate::client::flights::Flights;
 use crate::client::host::Host;
-use crate::client::keyspace::{Job, Keyspace, Settled};
+use crate::client::keyspace::Keyspace;
 use crate::client::shares::Counted;
-use raftlet_kv::{Batch, Connection, ConnectionInfo, GroupIndex, Output, Work};
+use raftlet_kv::{Batch, Connection, ConnectionInfo, Output};
 
 /// Bytes that one read from a socket takes: 64 connections that pipeline 16
 /// small requests each make a turn of about the size of a log write.
@@ -44,10 +44,6 @@ const READ_BYTES: usize = 16 << 10;
 /// until they are done, and the next read is prepared before: with a whole turn's
 /// worth of room each time, each request of 300 bytes would hold 16 KiB.
 const READ_ROOM_MIN: usize = READ_BYTES / 2;
-/// Proposals that are answered together. Each wake of a session looks at every
-/// flight, so requests should not fly alone; in a long pipeline the first ones
-/// should not wait for the last.
-const FLIGHT_LEN_MAX: usize = 64;
 /// Reply memory above this is given back once it is written.
 const OUTPUT_KEPT_BYTES: usize = 64 << 10;
 /// Between two attempts of requests that were surely not executed.
@@ -80,10 +76,11 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let (mut reader, mut writer) = stream.split();
     let mut session = Session::new(info, &seat, &keyspace);
+    let connection = Rc::clone(&session.connection);
     let mut flights = Flights::new();
     let mut stopped = pin!(stop.changed());
     let mut killed = pin!(seat.killed());
-    let run = |group: GroupIndex, job: Job| keyspace.run(group, job);
+    let run = |batch: Batch| keyspace.run(&connection, batch);
     while !session.is_done() {
         session.turn();
         if session.start(&mut flights, run).await {
@@ -97,9 +94,7 @@ pub(crate) async fn serve(
         }
         let mut alarm = pin!(session.alarm().map(tokio::time::sleep));
         let event = poll_fn(|cx| {
-            let connection = &session.connection;
-            let hand_on = |ended: Settled| ended.tell(&mut connection.borrow_mut());
-            if flights.poll_ended(cx, hand_on).is_ready() {
+            if flights.poll_ended(cx, |()| ()).is_ready() {
                 return Poll::Ready(Ok(Event::Settled));
             }
             let mut is_asked = |cx: &mut Context<'_>| {
@@ -150,8 +145,8 @@ async fn linger(stream: &mut TcpStream) -> io::Result<()> {
 
 struct Session<'a> {
     keyspace: &'a Keyspace,
-    /// Shared with the list of clients, which looks at it while it is not
-    /// used here.
+    /// Shared with what it has started, and with the list of clients, which look
+    /// at it while it is not used here.
     connection: Rc<RefCell<Connection>>,
     seat: &'a Seat,
     output: Output,
@@ -161,6 +156,8 @@ struct Session<'a> {
     counted: Counted,
     is_stopping: bool,
     has_left: bool,
+    /// It was heard since the last turn, which notes when.
+    was_heard: bool,
 }
 
 impl<'a> Session<'a> {
@@ -178,6 +175,7 @@ impl<'a> Session<'a> {
             counted: Counted::default(),
             is_stopping: false,
             has_left: false,
+            was_heard: false,
         }
     }
 
@@ -185,7 +183,11 @@ impl<'a> Session<'a> {
         let keyspace = self.keyspace;
         let mut connection = self.connection.borrow_mut();
         let accepted = connection.requests_accepted();
+        // The only look at the clock for a request that nothing keeps.
         let now_ms = keyspace.now_ms();
+        if std::mem::take(&mut self.was_heard) {
+            self.seat.heard(now_ms);
+        }
         connection.set_share(keyspace.share(now_ms, &mut self.counted));
         connection.turn(now_ms, &mut Host(keyspace), &mut self.output);
         keyspace.count_requests(connection.requests_accepted() - accepted);
@@ -196,33 +198,19 @@ impl<'a> Session<'a> {
 
     /// Starts everything that may start, in order, before anything is awaited.
     /// True: some of it ended with that.
-    async fn start<F: Future<Output = Settled>>(
+    async fn start<F: Future<Output = ()>>(
         &mut self,
         flights: &mut Flights<F>,
-        run: impl Fn(GroupIndex, Job) -> F,
+        run: impl Fn(Batch) -> F,
     ) -> bool {
+        let batches = &mut self.output.batches;
+        if batches.is_empty() {
+            return false;
+        }
         poll_fn(|cx| {
             let mut settled = false;
-            for Batch { group, work } in self.output.batches.drain(..) {
-                let mut launch = |job| {
-                    if let Some(outcome) = flights.launch(cx, run(group, job)) {
-                        outcome.tell(&mut self.connection.borrow_mut());
-                        settled = true;
-                    }
-                };
-                match work {
-                    Work::Read(queries) => launch(Job::Read(queries)),
-                    Work::Propose(commands) if commands.len() <= FLIGHT_LEN_MAX => {
-                        launch(Job::Propose(commands));
-                    }
-                    Work::Propose(commands) => {
-                        let mut commands = commands.into_iter();
-                        while commands.len() > 0 {
-                            let together = commands.by_ref().take(FLIGHT_LEN_MAX);
-                            launch(Job::Propose(together.collect()));
-                        }
-                    }
-                }
+            for batch in batches.drain(..) {
+                settled |= flights.launch(cx, run(batch)).is_some();
             }
             Poll::Ready(settled)
         })
@@ -302,19 +290,21 @@ impl<'a> Session<'a> {
             // It may still read: what it sent is answered first.
             self.is_stopping = true;
         } else {
-            self.seat.heard(self.keyspace.now_ms());
+            self.was_heard = true;
         }
     }
 
     /// When to look again although nothing happens.
     fn alarm(&self) -> Option<Duration> {
         let retry = self.connection.borrow().held_since_ms().map(|_| RETRY_AFTER);
-        let silent_ms = self.keyspace.now_ms().saturating_sub(self.seat.heard_ms());
-        let idle = self
-            .keyspace
-            .client_idle()
-            .map(|limit| limit.saturating_sub(Duration::from_millis(silent_ms)));
+        let left = |limit: Duration| limit.saturating_sub(self.silent());
+        let idle = self.keyspace.client_idle().map(left);
         [retry, idle, self.auth_left()].into_iter().flatten().min()
+    }
+
+    /// For how long nothing was heard.
+    fn silent(&self) -> Duration {
+        Duration::from_millis(self.keyspace.now_ms().saturating_sub(self.seat.heard_ms()))
     }
 
     /// How long the client may still take to authenticate, if it has to.
@@ -336,7 +326,7 @@ impl<'a> Session<'a> {
             }
             connection.retry();
         }
-        let silent = Duration::from_millis(now_ms.saturating_sub(self.seat.heard_ms()));
+        let silent = self.silent();
         let is_idle = connection.unanswered_len() == 0
             && self.keyspace.client_idle().is_some_and(|limit| silent >= limit);
         if is_idle {

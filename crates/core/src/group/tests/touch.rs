@@ -4,6 +4,7 @@ use super::{Cluster, Time, configuration, fresh, group};
 use crate::group::Group;
 use crate::output::Role;
 use crate::time::Now;
+use crate::walk::Reach;
 
 /// Everything that can be seen of a member, and everything that cannot.
 fn look(group: &Group) -> String {
@@ -11,8 +12,9 @@ fn look(group: &Group) -> String {
 }
 
 fn touch(group: &Group) {
-    group.touch();
-    group.touch_held();
+    for reach in [Reach::Itself, Reach::Held, Reach::Beyond] {
+        group.touch(reach);
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(crate) fn push_pairs<B: AsRef<[u8]>>(out: &mut Vec<u8>, pairs: &[(B, B)]) {
     }
 }
 
+#[inline]
 pub(crate) fn push_bytes(out: &mut Vec<u8>, bytes: &impl AsRef<[u8]>) {
     let bytes = bytes.as_ref();
     push_len(out, bytes.len());
@@ -36,9 +37,17 @@ pub(crate) fn push_f64(out: &mut Vec<u8>, value: f64) {
     push_u64(out, value.to_bits());
 }
 
+#[inline]
 pub(crate) fn push_len(out: &mut Vec<u8>, len: usize) {
     let len = u32::try_from(len).expect("a part of a command is below 4 GiB");
     out.extend_from_slice(&len.to_le_bytes());
+}
+
+/// Takes a byte string off the front; `None` if it is not wholly there.
+#[inline]
+pub(crate) fn split_bytes(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*len)).ok()?)
 }
 
 /// What is left of an entry.

@@ -27,7 +27,7 @@
 
 use crate::operation::codec::DecodeError;
 use crate::operation::codec::reader::{
-    Reader, push_bytes, push_i64, push_list, push_pairs, push_u64,
+    Reader, push_bytes, push_i64, push_list, push_pairs, push_u64, split_bytes,
 };
 use crate::operation::response::DataError;
 use crate::operation::string::{
@@ -52,13 +52,27 @@ const STRLEN: u8 = 3;
 const GETRANGE: u8 = 4;
 const LCS: u8 = 5;
 
+#[inline]
+pub(super) fn encode_set<B: AsRef<[u8]>>(key: &B, value: &B, out: &mut Vec<u8>) {
+    out.push(SET);
+    push_bytes(out, key);
+    push_bytes(out, value);
+}
+
+/// Key and value of a [`StringCommand::Set`] and nothing else.
+#[inline]
+pub(super) fn decode_set(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [SET, rest @ ..] = bytes else {
+        return None;
+    };
+    let (key, rest) = split_bytes(rest)?;
+    let (value, rest) = split_bytes(rest)?;
+    rest.is_empty().then_some((key, value))
+}
+
 pub(super) fn encode_command<B: AsRef<[u8]>>(command: &StringCommand<B>, out: &mut Vec<u8>) {
     match command {
-        StringCommand::Set { key, value } => {
-            out.push(SET);
-            push_bytes(out, key);
-            push_bytes(out, value);
-        }
+        StringCommand::Set { key, value } => encode_set(key, value, out),
         StringCommand::SetWith { key, options } => {
             out.push(SET_WITH);
             push_bytes(out, key);

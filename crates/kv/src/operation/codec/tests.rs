@@ -1,6 +1,7 @@
 //! Claims about every command of every family.
 
 use super::*;
+use crate::operation::string::StringCommand;
 
 fn samples() -> Vec<(Command<&'static [u8]>, &'static str)> {
     let tick = (Command::Tick, r"\x02!");
@@ -39,6 +40,28 @@ fn the_bytes_of_version_2_never_change() {
     for (command, golden) in samples() {
         assert_eq!(encoded(&command).escape_ascii().to_string(), golden, "{command:?}");
     }
+}
+
+#[test]
+fn a_set_by_itself_has_the_bytes_of_the_command_and_no_other_command_is_one() {
+    let mut met = 0;
+    for (command, _) in samples() {
+        let bytes = encoded(&command);
+        let Command::String(StringCommand::Set { key, value }) = command else {
+            assert_eq!(decode_set(&bytes), None, "{command:?}");
+            continue;
+        };
+        met += 1;
+        let mut out = Vec::new();
+        encode_set(key, value, &mut out);
+        assert_eq!(out, bytes);
+        assert_eq!(decode_set(&bytes), Some((key, value)));
+        for end in 0..bytes.len() {
+            assert_eq!(decode_set(&bytes[..end]), None, "cut at {end}");
+        }
+        assert_eq!(decode_set(&[&bytes[..], b"\0"].concat()), None);
+    }
+    assert!(met > 0, "no sample is a SET");
 }
 
 #[test]

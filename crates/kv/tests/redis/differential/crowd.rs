@@ -19,7 +19,7 @@ use super::server::{RedisServer, ask};
 use super::{Request, TOLD_MAX, line, shortened};
 use raftlet::core::Index;
 use raftlet_kv::{
-    Applied, Command, Connection, ConnectionInfo, Limits, NodeInfo, Outcome, Output, Reply,
+    Applied, Asked, Command, Connection, ConnectionInfo, Limits, NodeInfo, Outcome, Output, Reply,
     ReplyParser, SlotMap, Store, Work, push_request,
 };
 
@@ -72,23 +72,22 @@ impl Crowd {
                 return std::mem::take(&mut output.replies).into();
             }
             for batch in std::mem::take(&mut output.batches) {
-                match batch.work {
-                    Work::Read(queries) => {
-                        for (ticket, query) in queries {
-                            let answer = self.store.query(&query);
-                            connection.complete(ticket, Outcome::Done(answer));
-                        }
-                    }
-                    Work::Propose(commands) => {
-                        for (ticket, command) in commands {
-                            let mut entry = Vec::new();
-                            command.encode(&mut entry);
-                            let decoded = Command::decode(&entry).expect("as it was encoded");
-                            self.at.index = self.at.index.next();
-                            let answer = self.store.apply(self.at, &decoded);
-                            connection.complete(ticket, Outcome::Done(answer));
-                        }
-                    }
+                if batch.work == Work::Read {
+                    let open = connection.answer(batch, |asked| self.store.ask(asked, 0));
+                    assert!(open.is_empty());
+                    continue;
+                }
+                let entry = |(ticket, asked): (_, Asked<'_>)| {
+                    let mut entry = Vec::new();
+                    asked.encode(&mut entry);
+                    (ticket, entry)
+                };
+                let entries: Vec<_> = connection.asked(batch).map(entry).collect();
+                for (ticket, entry) in entries {
+                    let decoded = Command::decode(&entry).expect("as it was encoded");
+                    self.at.index = self.at.index.next();
+                    let answer = self.store.apply(self.at, &decoded);
+                    connection.complete(ticket, Outcome::Done(answer));
                 }
             }
         }

@@ -10,21 +10,15 @@ use crate::shard::state::State;
 use crate::shard::turn::SHARE_INPUTS;
 use crate::shard::writer::Part;
 use crate::timers::Slot;
-use raftlet_core::{Now, Walk};
+use raftlet_core::{Now, Reach, Walk};
 
 /// Lanes that are gone through before it is looked again how many wait.
 pub(super) const LANES_TOGETHER: usize = 64;
 
 impl<M: StateMachine> State<M> {
-    fn touch(&self, slot: Option<Slot>) {
+    fn touch(&self, slot: Option<Slot>, reach: Reach) {
         if let Some(member) = slot.and_then(|slot| self.members.get(slot)) {
-            member.touch();
-        }
-    }
-
-    fn touch_held(&self, slot: Option<Slot>) {
-        if let Some(member) = slot.and_then(|slot| self.members.get(slot)) {
-            member.core.touch_held();
+            member.touch(reach);
         }
     }
 }
@@ -45,12 +39,12 @@ impl<M: StateMachine> Completing<'_, M> {
 }
 
 impl<M: StateMachine> Walk for Completing<'_, M> {
-    fn touch(&self, at: usize) {
-        self.state.touch(self.slot(at));
+    fn touch(&self, at: usize, reach: Reach) {
+        // What a completion needs beside the member is little.
+        if reach != Reach::Beyond {
+            self.state.touch(self.slot(at), reach);
+        }
     }
-
-    /// What a completion needs beside the member is little.
-    fn touch_held(&self, _: usize) {}
 
     fn visit(&mut self, at: usize) {
         let Some(part) = self.parts.get(at) else {
@@ -88,16 +82,12 @@ impl<M: StateMachine> Taking<'_, M> {
 }
 
 impl<M: StateMachine> Walk for Taking<'_, M> {
-    fn touch(&self, at: usize) {
+    fn touch(&self, at: usize, reach: Reach) {
         let slot = self.slot(at);
         if let Some(slot) = slot {
-            self.state.lanes.touch(slot);
+            self.state.lanes.touch(slot, reach);
         }
-        self.state.touch(slot);
-    }
-
-    fn touch_held(&self, at: usize) {
-        self.state.touch_held(self.slot(at));
+        self.state.touch(slot, reach);
     }
 
     fn visit(&mut self, _: usize) {
@@ -125,12 +115,8 @@ pub(super) struct Settling<'a, M: StateMachine> {
 }
 
 impl<M: StateMachine> Walk for Settling<'_, M> {
-    fn touch(&self, at: usize) {
-        self.state.touch(self.slots.get(at).copied());
-    }
-
-    fn touch_held(&self, at: usize) {
-        self.state.touch_held(self.slots.get(at).copied());
+    fn touch(&self, at: usize, reach: Reach) {
+        self.state.touch(self.slots.get(at).copied(), reach);
     }
 
     fn visit(&mut self, at: usize) {
