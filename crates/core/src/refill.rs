@@ -22,7 +22,8 @@ use crate::ids::{Index, LogId, Term};
 pub(crate) struct Refill {
     /// The last entry that was held.
     until: Index,
-    /// The term in which the loss was found.
+    /// The term in which the loss was found; that of the last start, where it was
+    /// found before: no earlier one, which is what counts.
     term: Term,
 }
 

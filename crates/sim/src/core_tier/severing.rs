@@ -111,14 +111,18 @@ impl World {
     }
 
     /// The seats of the leader and of the other voters, where there are two at
-    /// least and no change of the members is under way.
+    /// least and no change of the members is under way. One that lost entries and
+    /// is not refilled gives no vote (D29): with it a quorum may be unable to elect.
     fn leader_and_others(&self) -> Option<(usize, Vec<usize>)> {
         let leads = self.members.iter().enumerate().filter(|(_, member)| is_leader(member));
         let (leader, member) = leads.max_by_key(|(_, member)| member.view.term)?;
         let configuration = member.group.as_ref()?.configuration();
         let is_other = |seat: &usize| *seat != leader && configuration.is_voter(node_at(*seat));
         let others: Vec<usize> = (0..self.members.len()).filter(is_other).collect();
-        let is_settled = !configuration.is_joint() && configuration.is_voter(member.node);
+        let is_whole = |seat: &usize| !self.members[*seat].durable.is_harmed();
+        let is_settled = !configuration.is_joint()
+            && configuration.is_voter(member.node)
+            && others.iter().all(is_whole);
         (is_settled && self.lost.is_empty() && others.len() >= 2).then_some((leader, others))
     }
 
