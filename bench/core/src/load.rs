@@ -21,8 +21,8 @@ pub(crate) const COMMAND_BYTES: usize = 256;
 /// Entries that the groups of a system keep together behind their applied indexes
 /// before they compact.
 pub(crate) const KEPT_ENTRIES: u64 = 2048;
-/// What each of many groups keeps all the same: a few times what is under way.
-const KEPT_ENTRIES_MIN: u64 = 16;
+/// What each of many groups keeps all the same: as much as is under way.
+const KEPT_ENTRIES_MIN: u64 = 4;
 /// No system needs as many turns; one that does not finish is broken.
 pub(crate) const IDLE_TURNS_MAX: u32 = 10_000;
 

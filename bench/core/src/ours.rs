@@ -7,8 +7,7 @@
 //! does in a healthy cluster, so no group sends anything for liveness.
 //!
 //! What is on its way lies in one queue in the order of groups, as a node's outbox has it for another
-//! node. Before a group's turn the memory of those that follow is asked for (`walk` in `raftlet-core`), as
-//! the shard's loop does; where there is one group, nothing is.
+//! node.
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -21,8 +20,8 @@ use raftlet::Incoming;
 use raftlet_core::{
     Ack, Append, AppendRef, Arena, Configuration, Entry, Envelope, Generation, Group, GroupId,
     HardState, Head, Incarnation, Index, Liveness, LogId, Member, MemberRole, NodeId, Now, Options,
-    Outlet, Output, PRIORITY_DEFAULT, PersistRef, Reach, Restored, Role, Run, Seat, Sender,
-    Settings, Term, Ticket, Time, Walk, WallMs, walk,
+    Outlet, Output, PRIORITY_DEFAULT, PersistRef, Restored, Role, Run, Seat, Sender, Settings,
+    Term, Ticket, Time, WallMs,
 };
 use raftlet_net::{
     BatchReader, Receiver, append_ack_to_batch, append_borrowed_to_batch, append_to_batch,
@@ -196,39 +195,6 @@ impl Outlet for Wire<'_> {
     }
 }
 
-/// One turn of every group.
-struct Turn<'a> {
-    world: &'a mut World,
-    letters: IterMut<'a, Letter>,
-    commands: &'a [&'a [u8]],
-}
-
-impl Turn<'_> {
-    fn members(&self, group: usize) -> &[Seated] {
-        let members = self.world.senders.len();
-        &self.world.seats[group * members..][..members]
-    }
-}
-
-impl Walk for Turn<'_> {
-    #[inline]
-    fn touch(&self, group: usize, reach: Reach) {
-        for seated in self.members(group) {
-            seated.group.touch(reach);
-        }
-    }
-
-    #[inline]
-    fn visit(&mut self, group: usize) {
-        let members = self.world.senders.len();
-        let home = group * members;
-        self.world.deliver(home, &mut self.letters);
-        for place in 0..members {
-            self.world.member_turn(home, place, self.commands);
-        }
-    }
-}
-
 /// All members of all groups, group by group.
 pub(crate) struct World {
     now: Now,
@@ -344,12 +310,17 @@ impl World {
 
     /// One turn of every member; a group that is led gets `commands`.
     fn turn(&mut self, commands: &[&[u8]]) {
-        let groups = self.seats.len() / self.senders.len();
         let mut arriving = std::mem::take(&mut self.arriving);
         std::mem::swap(&mut self.sent, &mut arriving);
-        let mut turn = Turn { letters: arriving.iter_mut(), world: self, commands };
-        walk(&mut turn, groups);
-        assert!(turn.letters.as_slice().is_empty(), "a letter to nobody");
+        let mut letters = arriving.iter_mut();
+        let members = self.senders.len();
+        for home in (0..self.seats.len()).step_by(members) {
+            self.deliver(home, &mut letters);
+            for place in 0..members {
+                self.member_turn(home, place, commands);
+            }
+        }
+        assert!(letters.as_slice().is_empty(), "a letter to nobody");
         arriving.clear();
         self.arriving = arriving;
     }

@@ -17,7 +17,6 @@ use crate::output::HardState;
 use crate::output::outlet::PersistRare;
 use crate::snapshot::Compaction;
 use crate::time::Time;
-use crate::walk::touches;
 
 /// Term and vote in two words; node 0 names nobody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,8 +63,6 @@ pub(crate) struct Durability {
     ends: Option<Box<Ends>>,
     next: Ticket,
 }
-
-touches!(Durability: index, next);
 
 /// What leaves the log at either end.
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,12 +112,6 @@ impl Durability {
             next: Ticket::new(1),
             ..Self::default()
         }
-    }
-
-    /// Asks for what is under way to the disk.
-    #[inline]
-    pub(crate) fn touch_held(&self) {
-        std::hint::black_box(self.outstanding.first().map(|handed| handed.last));
     }
 
     /// Entries up to here are durable.

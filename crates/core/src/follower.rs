@@ -27,7 +27,6 @@ use crate::output::outlet::Outlet;
 use crate::reads::Reads;
 use crate::state::State;
 use crate::time::{Pace, Time};
-use crate::walk::touches;
 
 /// When the next acknowledgement is owed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,8 +61,6 @@ pub(crate) struct Follower {
     /// The latest append that did not meet the log.
     reject: Option<Box<(Index, LogId)>>,
 }
-
-touches!(Follower: since, verified);
 
 impl Follower {
     /// A follower of nobody whose patience starts now.

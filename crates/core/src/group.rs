@@ -559,7 +559,6 @@ mod messages;
 pub(crate) mod queries;
 mod snapshots;
 mod start;
-mod touch;
 mod transfer;
 
 #[cfg(test)]

@@ -36,13 +36,6 @@ macro_rules! number {
                 self.0.fmt(f)
             }
         }
-
-        impl crate::walk::Word for $name {
-            #[inline]
-            fn word(self) -> u64 {
-                self.0
-            }
-        }
     };
 }
 

@@ -15,8 +15,6 @@
 //! (`leader/transfer.rs`, `leader/preference.rs`), changes of the members (`leader/change.rs`) and of
 //! their seats (`leader/seats.rs`).
 
-use std::hint::black_box;
-
 use crate::entry::arena::Arena;
 use crate::entry::{CHUNK_LEN_MAX, Chunk, Entries, EntryKind, NewEntry, Origin};
 use crate::error::ProposeError;
@@ -40,7 +38,6 @@ use crate::output::outlet::Outlet;
 use crate::quorum;
 use crate::state::State;
 use crate::time::{Now, Time, WallMs};
-use crate::walk::touches;
 
 pub(crate) mod change;
 pub(crate) mod clock;
@@ -84,31 +81,7 @@ pub(crate) struct Leader {
     room: QuorumRoom,
 }
 
-touches!(Leader: noop, fetches, is_commit_due);
-
-#[cfg(test)]
 impl Leader {
-    pub(crate) const PEERS_AT: usize = std::mem::offset_of!(Self, peers);
-    pub(crate) const READS_AT: usize = std::mem::offset_of!(Self, reads);
-}
-
-impl Leader {
-    /// Asks for what it lies in.
-    #[inline]
-    pub(crate) fn touch_itself(&self) {
-        self.touch();
-        black_box(self.reads.len() + self.peers.len());
-        self.reads.touch();
-    }
-
-    /// Asks for what it knows of the others.
-    #[inline]
-    pub(crate) fn touch_peers(&self) {
-        for peer in &self.peers {
-            peer.touch();
-        }
-    }
-
     /// Takes office: appends the no-op and sets out to probe everybody.
     pub(crate) fn new(state: &mut State) -> Self {
         let clock = LogClock::new(state);

@@ -17,7 +17,6 @@
 //!   has, what a majority has.
 //! - `checkpoint.rs`: whether members hold the same.
 //! - `snapshot.rs`, `group/snapshots.rs`: what stands for the front of a log.
-//! - `walk.rs`, `group/touch.rs`: turns of many members, for who hosts them.
 //!
 //! Sections (§) are those of Ongaro's dissertation, "Consensus: Bridging
 //! Theory and Practice"; rules and decisions (D) are in `docs/`.
@@ -51,7 +50,6 @@ mod snapshot;
 mod state;
 mod time;
 mod votes;
-mod walk;
 
 pub use change::{CatchUp, Change};
 pub use checkpoint::{CHECKPOINT_ENTRIES, Checkpoint, Diverged, Divergence};
@@ -92,4 +90,3 @@ pub use snapshot::{
 };
 pub use state::Seat;
 pub use time::{Now, Time, WallMs};
-pub use walk::{Reach, Walk, walk};

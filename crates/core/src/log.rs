@@ -17,7 +17,6 @@
 //! `follower.rs`).
 
 use std::collections::VecDeque;
-use std::hint::black_box;
 use std::mem;
 
 use crate::entry::{Chunk, Entries, EntryKind};
@@ -25,15 +24,10 @@ use crate::ids::{Incarnation, Index, LogId, NodeId, Term};
 use crate::log::base::Head;
 use crate::membership::Configuration;
 use crate::mutants;
-use crate::walk::touches;
 
 /// Chunks at the end that are tried one by one before a search: more than are
 /// under way to a disk or a member that keeps up.
 const NEAR_LEN: usize = 8;
-
-/// Where from the end a steady turn finds what it applies: an entry is on a
-/// majority's disks, and that is known, three turns after it came.
-const APPLIED_NEXT: usize = 3;
 
 /// Slots up to which room is made for few more at a time: where groups are many,
 /// each has a short log in memory.
@@ -82,8 +76,6 @@ pub(crate) struct Log {
     /// Rare, and larger than a place for it.
     head: Option<Box<Head>>,
 }
-
-touches!(Log: last.term, configuration.0);
 
 /// Why what storage gave is no log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -410,36 +402,6 @@ impl Log {
         }
         let at = self.slot_of(first);
         self.gather(at, first, last, bytes_max)
-    }
-
-    /// The `nth` slot from the end; the newest is the first.
-    #[inline]
-    fn nth_newest(&self, nth: usize) -> Option<&Slot> {
-        self.slots.get(self.slots.len().wrapping_sub(nth))
-    }
-
-    /// Asks for the newest slots.
-    #[inline]
-    pub(crate) fn touch_slots(&self) {
-        let word = |nth| self.nth_newest(nth).map_or(0, |slot| slot.begin);
-        black_box(word(1) | word(2) | word(APPLIED_NEXT));
-    }
-
-    /// Asks for the header of the entry that is applied next, and for the slots that
-    /// leave memory if more than `bytes_max` are held with the next entries, as many
-    /// as the last. The newest slots are near.
-    #[inline]
-    pub(crate) fn touch_entries(&self, bytes_max: usize) {
-        let Some(newest) = self.nth_newest(1) else {
-            return;
-        };
-        if let Some(next) = self.nth_newest(APPLIED_NEXT) {
-            black_box(next.chunk.bytes().first().copied());
-        }
-        if self.bytes() + newest.chunk.bytes().len() > bytes_max {
-            let oldest = self.slots.iter().take(NEAR_LEN);
-            black_box(oldest.fold(0, |all, slot| all | slot.begin));
-        }
     }
 
     /// Slots from the newest back: what is asked for mostly came last, or a few

@@ -29,7 +29,6 @@ use crate::refill::Refill;
 use crate::rng::Rng;
 use crate::seldom::{GivenWay, Seldom};
 use crate::time::{Now, Pace, Time};
-use crate::walk::touches;
 
 /// Which seat of which group a member has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +77,6 @@ pub(crate) struct State {
     pub(crate) is_dismissed: bool,
     pub(crate) seldom: Option<Box<Seldom>>,
 }
-
-touches!(State: now.wall, commit, promised_until, effects.committed, campaigns);
 
 impl State {
     pub(crate) fn time(&self) -> Time {

@@ -15,14 +15,13 @@
 //! - A lane stands in the ring exactly when it is not empty.
 
 use std::collections::VecDeque;
-use std::hint::black_box;
 
 use crate::error::ReadError;
 use crate::options::ShardOptions;
 use crate::proposal::Proposal;
 use crate::reads::ReadJob;
 use crate::timers::Slot;
-use raftlet_core::{Body, Member, Membership, Message, Reach, Sender, mutants};
+use raftlet_core::{Body, Member, Membership, Message, Sender, mutants};
 
 /// What a message costs beside its payload, in bytes.
 const MESSAGE_OVERHEAD_BYTES: usize = 128;
@@ -90,29 +89,6 @@ impl<R, M> Lanes<R, M> {
     /// Whether no lane holds anything.
     pub(crate) fn is_empty(&self) -> bool {
         self.ring.is_empty()
-    }
-
-    /// Lanes that hold something.
-    pub(crate) fn waiting(&self) -> usize {
-        self.ring.len()
-    }
-
-    /// Of those, the one whose turn comes after `ahead` others.
-    pub(crate) fn following(&self, ahead: usize) -> Option<Slot> {
-        self.ring.get(ahead).copied()
-    }
-
-    /// Asks for the memory of a lane.
-    pub(crate) fn touch(&self, slot: Slot, reach: Reach) {
-        match (self.lanes.get(slot), reach) {
-            (Some(lane), Reach::Itself) => {
-                black_box(lane.message_bytes);
-            }
-            (Some(lane), Reach::Held) => {
-                black_box(lane.messages.front().map(|(from, _)| from.node));
-            }
-            _ => {}
-        }
     }
 
     /// Messages that wait, and their bytes.

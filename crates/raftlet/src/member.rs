@@ -17,8 +17,6 @@
 //! Not here: whose turn it is (`shard/turn.rs`), the window that decides
 //! about copies (`window.rs`).
 
-use std::hint::black_box;
-
 use bytes::Bytes;
 
 use crate::applier::{Applied, Applier, Next, Start, has_effect};
@@ -34,7 +32,7 @@ use crate::timers::Slot;
 use crate::waiters::Waiters;
 use raftlet_core::{
     self as core, AckOutcome, Arena, Body, Entry, GroupId, Index, Message, NodeId, Now, Origin,
-    Reach, Role, Sender, Term, Time, mutants,
+    Role, Sender, Term, Time, mutants,
 };
 
 /// A hosted member.
@@ -82,15 +80,6 @@ impl<M: StateMachine> Member<M> {
             acknowledged: Index::ZERO,
             office: (core.role(), core.term()),
             core,
-        }
-    }
-
-    /// Asks for memory of this member, without any effect.
-    pub(crate) fn touch(&self, reach: Reach) {
-        self.core.touch(reach);
-        if reach == Reach::Itself {
-            black_box((self.log_bytes, self.acknowledged, self.is_dirty));
-            black_box((self.held.is_empty(), self.waiters.is_empty(), self.applier.applied()));
         }
     }
 

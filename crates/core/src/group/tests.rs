@@ -3,7 +3,6 @@
 //! `tests/scripts`; random ones belong to the simulator.
 
 mod time;
-mod touch;
 mod votes;
 mod window;
 

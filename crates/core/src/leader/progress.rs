@@ -29,7 +29,6 @@ use crate::output::FetchId;
 use crate::output::outlet::{AppendRef, Outlet, one};
 use crate::state::State;
 use crate::time::{Time, WallMs};
-use crate::walk::touches;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -105,8 +104,6 @@ pub(crate) struct Peer {
     wall: (WallMs, Time),
     seldom: Option<Box<Seldom>>,
 }
-
-touches!(Peer: node, next, sent, run);
 
 /// What few members' progress has.
 #[derive(Clone, Copy, Debug, Default)]

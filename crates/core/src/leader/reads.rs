@@ -19,7 +19,6 @@ use crate::mutants;
 use crate::output::ReadReady;
 use crate::state::State;
 use crate::time::Time;
-use crate::walk::touches;
 
 /// What a read waits for.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +49,6 @@ pub(crate) struct LeaderReads {
     local: VecDeque<(ReadId, Pending)>,
     remote: Vec<Remote>,
 }
-
-touches!(LeaderReads: round);
 
 impl LeaderReads {
     pub(crate) fn len(&self) -> usize {

@@ -20,8 +20,7 @@
 //! - A member that was changed is settled before the turn ends: its output
 //!   drained and obeyed, its deadline armed.
 //!
-//! Not here: asking for members' memory ahead (`shard/turn/walks.rs`), waiting,
-//! ports and wakers (`shard.rs`, `shard/act.rs`).
+//! Not here: waiting, ports and wakers (`shard.rs`, `shard/act.rs`).
 
 use crate::applier::{Applied, is_checkpoint};
 use crate::effects::{Purpose, StorageRead};
@@ -33,12 +32,9 @@ use crate::port::{StateMachine, StorageError, WriteBatch};
 use crate::shard::desk::Desk;
 use crate::shard::snapshots::Piece;
 use crate::shard::state::{Completion, Phase, State};
-use crate::shard::turn::walks::{Completing, LANES_TOGETHER, Settling, Taking};
 use crate::shard::writer::Durable;
 use crate::timers::Slot;
-use raftlet_core::{Body, Entries, Event, Fetch, Now, Role, Time, mutants, walk};
-
-mod walks;
+use raftlet_core::{Body, Entries, Event, Fetch, Now, Role, Time, mutants};
 
 /// Inputs that one group gets before the next one's turn.
 const SHARE_INPUTS: usize = 256;
@@ -117,7 +113,16 @@ impl<M: StateMachine> State<M> {
     fn on_durable(&mut self, now: Now, durable: Durable) {
         let (Durable::All(parts) | Durable::HardStates(parts)) = &durable;
         let is_all = matches!(durable, Durable::All(_));
-        walk(&mut Completing { state: self, now, parts, is_all }, parts.len());
+        for part in parts {
+            if let Some(member) = self.members.get_mut(part.slot) {
+                if is_all {
+                    member.core.on_persisted(now, part.ticket);
+                } else {
+                    member.core.on_hard_state_persisted(now, part.ticket);
+                }
+                self.mark_dirty(part.slot);
+            }
+        }
         if let Durable::All(parts) = durable {
             self.writer.reuse(parts);
         }
@@ -223,12 +228,18 @@ impl<M: StateMachine> State<M> {
     }
 
     fn take_inputs(&mut self, now: Now) {
-        let (inputs, bytes) = (self.options.turn_inputs_max, self.options.turn_bytes_max);
-        let mut taking = Taking { state: self, now, inputs, bytes, taken: 0 };
-        while taking.has_room() && !taking.state.lanes.is_empty() {
-            taking.taken = 0;
-            let waiting = taking.state.lanes.waiting().min(LANES_TOGETHER);
-            walk(&mut taking, waiting);
+        let mut inputs = self.options.turn_inputs_max;
+        let mut bytes = self.options.turn_bytes_max;
+        while inputs > 0 && bytes > 0 {
+            let Some(slot) = self.lanes.next() else {
+                return;
+            };
+            let share = inputs.min(SHARE_INPUTS);
+            let (taken, taken_bytes) = self.take_share(now, slot, share, bytes);
+            inputs -= taken.min(inputs);
+            bytes = bytes.saturating_sub(taken_bytes);
+            self.lanes.put_back(slot);
+            self.mark_dirty(slot);
         }
     }
 
@@ -338,8 +349,9 @@ impl<M: StateMachine> State<M> {
 
     fn settle_dirty(&mut self, now: Now) {
         let mut dirty = std::mem::take(&mut self.dirty);
-        walk(&mut Settling { state: self, now, slots: &dirty }, dirty.len());
-        dirty.clear();
+        for slot in dirty.drain(..) {
+            self.settle(now, slot);
+        }
         // Some may be dirty again; they are the next turn's.
         dirty.append(&mut self.dirty);
         self.dirty = dirty;
