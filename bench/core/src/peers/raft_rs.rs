@@ -4,8 +4,7 @@
 //! Persisting is immediate here (`advance`), which spares it the bookkeeping of
 //! writes under way that ours does: the difference is in its favour.
 //!
-//! What is on its way lies in one queue in the order of groups, as for ours. What
-//! the members to come will use is not asked for ahead: there is no call for it.
+//! What is on its way lies in one queue in the order of groups, as for ours.
 
 use std::vec::Drain;
 
