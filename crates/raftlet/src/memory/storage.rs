@@ -273,7 +273,7 @@ mod tests {
         Compaction, DamagedRange, GroupInfo, GroupWrite, LoadedLog, SnapshotMeta, SnapshotReader,
         SnapshotWriter, Storage, StorageError, WriteBatch,
     };
-    use raftlet_core::{Arena, Chunk, EntryKind, Generation, GroupId, Index};
+    use raftlet_core::{Arena, Chunk, EntryKind, Generation, GroupId, HardState, Index};
     use raftlet_core::{LogId, NewEntry, Seal, Term};
 
     const GROUP: GroupId = GroupId::new(3);
@@ -392,7 +392,7 @@ mod tests {
         let storage = MemoryStorage::new(executor.clock());
         let in_term = |term| GroupWrite {
             hard_state: Some(HardState { term: Term::new(term), vote: None }),
-            ..GroupWrite::new(GROUP, GENERATION)
+            ..GroupWrite::new(GROUP, Generation::new(1))
         };
         let write = |write| storage.write(WriteBatch { writes: vec![write] });
         executor.block_on(async {
