@@ -35,7 +35,7 @@ use crate::shard::snapshots::Piece;
 use crate::shard::state::{Completion, Phase, State};
 use crate::shard::writer::Durable;
 use crate::timers::Slot;
-use raftlet_core::{Body, Entries, Event, Fetch, Now, Role, Time, mutants};
+use raftlet_core::{Body, Entries, Event, Fetch, Index, Now, Role, Time, mutants};
 
 /// Inputs that one group gets before the next one's turn.
 const SHARE_INPUTS: usize = 256;
@@ -393,7 +393,25 @@ impl<M: StateMachine> State<M> {
             }
             member.ask_reads(now);
         }
+        let before = member.core.commit_index();
         self.obey(now, slot);
+        self.note_commit(now, slot, before);
+    }
+
+    /// What waited for a commit is looked at again: also where the machine takes
+    /// its time.
+    fn note_commit(&mut self, now: Now, slot: Slot, before: Index) {
+        let Some(member) = self.members.get(slot) else {
+            return;
+        };
+        let commit = member.core.commit_index();
+        if commit == before {
+            return;
+        }
+        self.cadence.on_commit(now.time, slot, commit);
+        if !member.held.is_empty() {
+            self.mark_dirty(slot);
+        }
     }
 
     /// Drains a member and does what its output says, from top to bottom.
@@ -430,8 +448,6 @@ impl<M: StateMachine> State<M> {
             let (group, purpose) = (member.group, Purpose::Fetch(id));
             self.due.fetches.push(StorageRead { slot, group, purpose, first, last, bytes_max });
         }
-        let awaited_commit = out.committed.is_some() && !member.held.is_empty();
-        self.cadence.on_commit(now.time, slot, member.core.commit_index());
         let (mut is_reconfigured, mut led_by) = (false, None);
         for event in out.events.drain(..) {
             let (of, counters) = ((slot, member.group), member.core.counters());
@@ -463,9 +479,6 @@ impl<M: StateMachine> State<M> {
         self.timers.arm(slot, member.next_deadline());
         count_log_bytes(&mut self.log_bytes, member);
         self.mind_snapshots(now, slot, wanted);
-        if awaited_commit {
-            self.mark_dirty(slot);
-        }
         if let Some((term, leader)) = led_by {
             self.on_group_led(slot, term, leader);
         }
