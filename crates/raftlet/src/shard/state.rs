@@ -383,9 +383,10 @@ impl<M: StateMachine> State<M> {
     /// How many proposals came since others were done, while the next write could
     /// start but more may come.
     pub(crate) fn gathers(&self) -> Option<usize> {
-        let is_due = !self.lanes.is_empty() || !self.dirty.is_empty();
-        let may_start = is_due && !self.writer.is_under_way();
-        self.cadence.still_to_come().filter(|_| may_start)
+        let came = self.cadence.still_to_come().filter(|_| !self.writer.is_under_way())?;
+        // Some came, or waited before: a late ack alone starts no write.
+        let is_due = (came > 0 && !self.lanes.is_empty()) || !self.dirty.is_empty();
+        is_due.then_some(came)
     }
 
     /// Takes a read in, or gives it back with the reason.
