@@ -66,7 +66,8 @@ pub struct Restored {
     /// Log time of the last entry, milliseconds.
     pub last_log_time_ms: u64,
     /// Up to here the machine has applied the log durably, by itself (rule 14);
-    /// 0 for one that starts from the snapshot, or from nothing.
+    /// 0 for one that starts from the snapshot, or from nothing. It may be among
+    /// what `refill` speaks of.
     pub machine: Index,
     /// Entries up to here were held, and those behind `last` are lost: until a
     /// leader has sent them again this member gives no vote (rule 10).
@@ -112,7 +113,8 @@ impl Group {
         let lost = restored.refill;
         let (log, durability) = restored.log()?;
         let (last, snapshot) = (log.last().index, log.snapshot());
-        if machine > last {
+        // Of what was lost a leader sends all again; the machine skips that.
+        if machine > last && lost.is_none_or(|lost| machine > lost) {
             return Err(RestoreError::Machine { machine, last });
         }
         if hard_state.term < log.last().term {
@@ -150,7 +152,7 @@ impl Group {
             }
         }
         // Neither was ever anything but committed (rule 14).
-        state.commit_to(snapshot.index.max(machine));
+        state.commit_to(snapshot.index.max(machine.min(last)));
         if snapshot.index > machine {
             state.effects.rare().install = Some(snapshot);
         }

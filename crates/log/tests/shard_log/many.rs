@@ -67,10 +67,6 @@ impl StateMachine for Counter {
         Ok(())
     }
 
-    fn durable_index(&self) -> Index {
-        Index::ZERO
-    }
-
     fn digest(&self) -> u64 {
         self.0
     }

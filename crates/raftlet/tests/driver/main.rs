@@ -9,6 +9,7 @@ mod cluster;
 mod failures;
 mod forwarding;
 mod groups;
+mod keepers;
 mod machines;
 mod members;
 mod memory;
