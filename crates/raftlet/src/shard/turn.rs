@@ -434,7 +434,7 @@ impl<M: StateMachine> State<M> {
                     }
                 }
                 Event::Configuration { .. } => is_reconfigured = true,
-                Event::Removed { .. } => member.on_removed(&mut self.due),
+                Event::Removed { .. } => member.on_removed(&mut self.couriers, &mut self.due),
                 Event::NotTransferred { why } => {
                     let ended = self.transfers.on_failure(slot, why);
                     self.due.transfers_ended.extend(ended);

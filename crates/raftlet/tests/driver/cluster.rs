@@ -330,6 +330,14 @@ impl Cluster {
         }
     }
 
+    /// Every detector suspects a node.
+    pub(crate) fn suspect(&self, id: u64) {
+        for (_, live) in self.up() {
+            live.detector.set(NodeId::new(id), Liveness::Suspected);
+            live.shard.inbox().liveness(NodeId::new(id), Liveness::Suspected);
+        }
+    }
+
     /// Detectors pass on what the node's shard has disowned.
     pub(crate) fn pass_on_disowned(&self, from: u64) {
         let node = &self.nodes[&from];

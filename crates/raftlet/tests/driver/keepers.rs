@@ -28,9 +28,11 @@ fn no_machine_has_durably_what_its_own_log_may_lose() {
         let (leader, follower, other) = cluster.leader_and_followers();
         let slow = if of_leader { leader } else { follower };
         with_slow_disk(&cluster, leader, slow);
-        let mut waiting: Vec<_> =
-            (0..3).map(|n| cluster.propose(leader, &format!("{n}"))).collect();
-        cluster.run_ms(60);
+        let mut waiting = Vec::new();
+        for n in 0..3 {
+            waiting.push(cluster.propose(leader, &n.to_string()));
+            cluster.run_ms(30);
+        }
         let fast = if of_leader { other } else { leader };
         assert!(cluster.group(slow).status().core.commit_index > log_end(&cluster, slow));
         assert!(cluster.kept(fast) > cluster.kept(slow), "the others wait for nobody's disk");

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails loudly")]
 
+mod arriving;
 mod cluster;
 mod failures;
 mod forwarding;
