@@ -174,7 +174,6 @@ mutants! {
     170 "M170" driver "I24" "a machine with durable state is given what its own log may lose";
     171 "M171" driver "I56" "the log is cut behind a snapshot on its way";
     172 "M172" driver "I59" "a transfer whose leader is gone keeps its place";
-    173 "M173" driver "I59" "a transfer to who is removed keeps its place";
 }
 
 /// The mutants of this build; none in a usual one.

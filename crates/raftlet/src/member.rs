@@ -466,9 +466,7 @@ impl<M: StateMachine> Member<M> {
     /// This member holds no seat any more: nobody would answer it. What it
     /// knows to be committed is still applied, and ends who waits for it.
     pub(crate) fn on_removed(&mut self, couriers: &mut Couriers, due: &mut Effects<M>) {
-        if !mutants::is_active(173) {
-            due.wakers.extend(couriers.give_up_receiving(self.slot));
-        }
+        due.wakers.extend(couriers.give_up_receiving(self.slot));
         let not_done = ProposeError::NotDone(NotDone::NotMember);
         let unknown = ProposeError::Unknown(Unknown::NotMember);
         let lost = self.waiters.take_behind(self.core.commit_index());

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cluster::{Cluster, GENERATION, GROUP, Ledger, Ports, configuration};
-use raftlet::core::{Body, GroupId, Index, NodeId};
+use raftlet::core::{Body, GroupId, Index};
 use raftlet::{Group, ShardOptions, Storage};
 
 /// Writes between two turns of a clock that goes on for so long.
@@ -164,17 +164,4 @@ fn a_transfer_without_its_leader_gives_its_place_to_one_that_waits() {
     cluster.run_ms(30_000);
     assert_eq!(commit(&cluster, follower), commit(&cluster, leader));
     assert_eq!(commit(&cluster, follower), commit(&cluster, other));
-}
-
-#[test]
-fn a_member_that_is_removed_on_its_way_keeps_no_place() {
-    let (cluster, leader, follower) = with_one_far_behind(|_| {});
-    cluster.run_ms(1_000);
-    assert!(cluster.group(follower).status().snapshots.receiving.is_some());
-    let removing = cluster.group(leader).remove(NodeId::new(follower));
-    cluster.executor.block_on(removing).unwrap();
-    cluster.run_ms(3_000);
-    let status = cluster.group(follower).status();
-    assert!(status.core.is_removed && status.snapshots.receiving.is_none(), "{status:?}");
-    assert_eq!(cluster.live(follower).shard.status().snapshots.receiving, 0);
 }

@@ -33,14 +33,15 @@ fn no_machine_has_durably_what_its_own_log_may_lose() {
             waiting.push(cluster.propose(leader, &n.to_string()));
             cluster.run_ms(30);
         }
-        let fast = if of_leader { other } else { leader };
-        assert!(cluster.group(slow).status().core.commit_index > log_end(&cluster, slow));
-        assert!(cluster.kept(fast) > cluster.kept(slow), "the others wait for nobody's disk");
         assert_eq!(now_or_never(&mut waiting[0]).is_some(), !of_leader);
+        let status = cluster.group(slow).status().core;
+        assert!(status.commit_index > status.durable_index, "{status:?}");
+        let fast = if of_leader { other } else { leader };
+        assert!(cluster.kept(fast) > cluster.kept(slow), "the others wait for nobody's disk");
         cluster.kill(slow);
+        cluster.storage(slow).set_latency(Duration::from_micros(300));
         let (kept, end) = (cluster.kept(slow), log_end(&cluster, slow));
         assert!(kept <= end, "the machine has {kept}, a start finds a log up to {end}");
-        cluster.storage(slow).set_latency(Duration::from_micros(300));
         cluster.start(slow);
         assert_eq!(cluster.settled().len(), 8);
     }
