@@ -316,7 +316,7 @@ pub(crate) fn apply(groups: &mut Groups, item: &Item, at: &FrameAt) -> Result<()
         Item::Moved { chunk, .. } => group.relocate(chunk, at),
         Item::Damage { harm, .. } => {
             group.harm = *harm;
-            harm.entries.map_or(Ok(()), |(first, _)| group.truncate(first))
+            harm.entries.map_or(Ok(()), |lost| group.truncate(lost.first))
         }
         Item::Refilled { .. } => {
             group.harm.entries = None;
