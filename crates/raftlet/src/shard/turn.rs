@@ -214,12 +214,12 @@ impl<M: StateMachine> State<M> {
             self.proposal_times.observe(now.time.ns().saturating_sub(taken));
         }
         let applied = member.applier.applied();
-        let goes_on = member.applier.is_behind()
+        let goes_on = member.applier.is_behind(&member.core)
             || !member.held.is_empty()
             || is_checkpoint(applied)
             || member.policy.is_due(now.time, member.applier.reach(), &self.options)
             || member.policy.is_in_the_way(now.time, member.core.base().index, applied);
-        self.is_backlogged |= member.applier.is_behind();
+        self.is_backlogged |= member.applier.is_behind(&member.core);
         count_log_bytes(&mut self.log_bytes, member);
         if goes_on {
             self.mark_dirty(slot);
@@ -230,7 +230,7 @@ impl<M: StateMachine> State<M> {
     pub(crate) fn give_back(&mut self, slot: Slot, machine: Box<M>) {
         if let Some(member) = self.members.get_mut(slot) {
             member.applier.give_back(machine);
-            if member.applier.is_behind() {
+            if member.applier.is_behind(&member.core) {
                 self.mark_dirty(slot);
             }
         }
@@ -465,7 +465,7 @@ impl<M: StateMachine> State<M> {
                     }
                 }
                 Event::Configuration { .. } => is_reconfigured = true,
-                Event::Removed { .. } => member.on_removed(&mut self.due),
+                Event::Removed { .. } => member.on_removed(&mut self.couriers, &mut self.due),
                 Event::NotTransferred { why } => {
                     let ended = self.transfers.on_failure(slot, why);
                     self.due.transfers_ended.extend(ended);
