@@ -172,6 +172,17 @@ pub(crate) fn put_appended(into: &mut Vec<u8>, group: GroupId, chunk: &Chunk) {
 }
 
 impl Trace {
+    /// Notes that damage was found. Lost from entry 1 on, the group has neither
+    /// base nor snapshot, whatever the frame stated before.
+    pub(crate) fn note_damage(&mut self, harm: Harm) {
+        self.harm = Some(harm);
+        if let Some((Index::FIRST, _)) = harm.entries {
+            self.truncate_from = Some(Index::FIRST);
+            (self.compact, self.snapshot) = (None, None);
+            self.life = self.life.map(|(generation, _)| (generation, Some(Index::ZERO)));
+        }
+    }
+
     fn encode(&self, body: &mut Vec<u8>) {
         varint::put(body, self.group.get());
         let part = |is_there: bool, bit: u8| if is_there { bit } else { 0 };

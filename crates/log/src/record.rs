@@ -179,7 +179,7 @@ impl Item {
                 trace.snapshot = state.snapshot;
                 trace.harm = (state.harm != Harm::default()).then_some(state.harm);
             }
-            Self::Damage { harm, .. } => trace.harm = Some(*harm),
+            Self::Damage { harm, .. } => trace.note_damage(*harm),
             Self::Refilled { .. } => trace.harm = Some(Harm::default()),
         }
     }

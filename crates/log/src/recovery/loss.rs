@@ -89,8 +89,10 @@ impl Cursor {
         if let Some(state) = trace.hard_state {
             index.vote(state)?;
         }
-        if let Some(from) = trace.truncate_from {
-            index.truncate(from)?;
+        match trace.truncate_from {
+            Some(Index::FIRST) => index.begin_anew(),
+            Some(from) => index.truncate(from)?,
+            None => {}
         }
         if let Some(base) = trace.compact {
             index.compact(base)?;

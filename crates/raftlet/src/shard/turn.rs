@@ -179,7 +179,10 @@ impl<M: StateMachine> State<M> {
             }
             // What should be held is damaged or missing: this member stops by
             // name, the others go on (rule 10).
-            (_, Err(error)) => self.halt(now, read.slot, &Halt::Storage(error)),
+            (_, Err(error)) => {
+                let nodes = member.core.configuration().nodes().count();
+                self.halt(now, read.slot, &Halt::met_while_running(error, nodes));
+            }
         }
         self.mark_dirty(read.slot);
     }
