@@ -171,6 +171,7 @@ mutants! {
     143 "M143" core "I15" "two hand-overs of entries have one ticket";
     144 "M144" sim "I37" "who was not asked a round counts as if it had answered";
     145 "M145" core "I56" "a round whose voters are silent asks nobody else";
+    146 "M146" core "I56" "a start during a refill takes its own term for that of the loss";
     160 "M160" driver "I16" "who lost its log with its snapshot votes as if nothing were missing";
 }
 

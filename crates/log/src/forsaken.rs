@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::directory::Harm;
+use crate::directory::{Harm, LostEntries};
 use crate::disk::Disk;
 use crate::index::Groups;
 use crate::names;
@@ -31,6 +31,8 @@ use raftlet::{DamagedRange, GroupInfo, GroupWrite, LoadedLog, StorageError};
 pub(crate) struct Forsaken {
     /// What its log says of it from its next frame on.
     pub(crate) harm: Harm,
+    /// The same, for the port.
+    lost: DamagedRange,
     /// Configurations that it had, where they could still be read: they tell who
     /// may refill it, and are part of no log.
     configurations: Vec<(Index, Bytes)>,
@@ -44,7 +46,7 @@ impl Forsaken {
     pub(crate) fn loaded(&self) -> LoadedLog {
         LoadedLog {
             configurations: self.configurations.clone(),
-            damage: self.harm.entries.map(|(first, last)| DamagedRange { first, last }),
+            damage: Some(self.lost),
             ..LoadedLog::default()
         }
     }
@@ -82,9 +84,12 @@ impl<D: Disk> Shared<D> {
         let known = configurations.last().map_or(Index::ZERO, |(at, _)| *at);
         let later = index.configurations.iter().filter(|(at, _)| *at > known);
         configurations.extend(later.cloned());
-        let lost = index.harm.entries.map_or(Index::ZERO, |(_, last)| last).max(index.last);
-        let harm = Harm { entries: Some((Index::FIRST, lost)), ..index.harm };
-        state.forsaken.insert(group, Forsaken { harm, configurations });
+        let last = index.harm.entries.map_or(Index::ZERO, |lost| lost.last).max(index.last);
+        let (first, term) = (Index::FIRST, index.hard_state.term);
+        let entries = Some(LostEntries { first, last, term: Some(term) });
+        let harm = Harm { entries, ..index.harm };
+        let lost = DamagedRange { first, last, term };
+        state.forsaken.insert(group, Forsaken { harm, lost, configurations });
     }
 
     /// Gives the file of a group's current snapshot another name, durably.

@@ -156,12 +156,12 @@ impl GroupIndex {
     /// whole.
     pub(crate) fn damage(&mut self, harm: Harm) -> Result<(), Misfit> {
         self.harm = harm;
-        match harm.entries {
-            Some((Index::FIRST, _)) => {
+        match harm.entries.map(|lost| lost.first) {
+            Some(Index::FIRST) => {
                 self.begin_anew();
                 Ok(())
             }
-            Some((first, _)) => self.truncate(first),
+            Some(first) => self.truncate(first),
             None => Ok(()),
         }
     }

@@ -235,7 +235,8 @@ fn harmed_groups<D: Disk>(replayed: &Replayed<D>) -> Vec<HarmedGroup> {
             Some(Remedy::Damage(harm)) => harm,
             Some(Remedy::Compact(_)) | None => index.harm,
         };
-        let harmed = HarmedGroup { group: *group, entries: harm.entries, is_lost: harm.is_lost };
+        let entries = harm.entries.map(|lost| lost.range());
+        let harmed = HarmedGroup { group: *group, entries, is_lost: harm.is_lost };
         (harm != Harm::default()).then_some(harmed)
     });
     groups.collect()

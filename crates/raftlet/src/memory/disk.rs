@@ -187,7 +187,8 @@ impl Held {
     /// Everything that was held is lost (law 9).
     pub(crate) fn loss(&self) -> DamagedRange {
         let known = self.damage.map_or(Index::ZERO, |damage| damage.last);
-        DamagedRange { first: Index::FIRST, last: self.last().max(known) }
+        let last = self.last().max(known);
+        DamagedRange { first: Index::FIRST, last, term: self.hard_state.term }
     }
 
     fn begin_anew(&mut self) {

@@ -92,8 +92,8 @@ impl<P: Ports> Shard<P> {
         }
         let hard_state = storage.load_term_and_vote(group).await.map_err(failed)?;
         let (log, meta, flaw) = load(storage, group).await.map_err(failed)?;
-        let lost = log.damage.map(|damage| damage.last);
-        let lost = lost.filter(|_| flaw.is_none() || !mutants::is_active(160));
+        let damage = log.damage.filter(|_| flaw.is_none() || !mutants::is_active(160));
+        let refill = damage.map(|damage| core::Refill { until: damage.last, term: damage.term });
         let mut restored = restored(group, hard_state, log)?;
         self.shared.state.with(|state| {
             for (_, configuration) in &mut restored.configurations {
@@ -101,7 +101,7 @@ impl<P: Ports> Shard<P> {
             }
         });
         restored.machine = machine.durable_index();
-        restored.refill = lost;
+        restored.refill = refill;
         let start = start(group, &mut restored, meta.as_ref())?;
         // Another `open` may have been faster.
         self.check_openable(group)?;
@@ -115,8 +115,9 @@ impl<P: Ports> Shard<P> {
         let core = core::Group::new(settings, seat, restored, seed, now)
             .map_err(|source| OpenError::Restore { group, source })?;
         let nodes: Vec<_> = core.configuration().nodes().map(|member| member.node).collect();
-        if let (Some(last), [_]) = (lost, &nodes[..]) {
-            let detail = format!("entries up to {last} are lost, and no other member has them");
+        if let (Some(refill), [_]) = (refill, &nodes[..]) {
+            let until = refill.until;
+            let detail = format!("entries up to {until} are lost, and no other member has them");
             return Err(failed(StorageError::Damaged { group, detail }));
         }
         for node in nodes {
