@@ -95,7 +95,9 @@ fn snapshot(file: &str) -> Option<(GroupId, LogId)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Named, condemned_name, part_name, read_name, segment_name, snapshot_name, spare_name};
+    use super::{
+        Named, condemned_name, part_name, read_name, segment_name, snapshot_name, spare_name,
+    };
     use raftlet::core::{GroupId, Index, LogId, Term};
 
     #[test]

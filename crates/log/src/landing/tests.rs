@@ -89,7 +89,10 @@ fn a_plain_batch_is_the_same_frame_as_its_records_one_by_one() {
 fn a_batch_of_more_than_entries_of_known_groups_is_planned_record_by_record() {
     let groups = stated(&[3, 4, 5]);
     let is_plain = |writes: Vec<GroupWrite>, segment| {
-        matches!(plan(&batch(writes), (&groups, &BTreeMap::new()), segment).frames[0].content, Content::Batch(_))
+        matches!(
+            plan(&batch(writes), (&groups, &BTreeMap::new()), segment).frames[0].content,
+            Content::Batch(_)
+        )
     };
     assert!(is_plain(vec![append(3, 4, 1), append(5, 6, 1)], 1));
     // A segment that says nothing of them yet; a group that nobody knows.

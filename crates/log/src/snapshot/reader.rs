@@ -25,8 +25,8 @@ use crate::snapshot::{
 use crate::width::{u64_from, usize_from};
 use raftlet::core::{GroupId, LogId};
 use raftlet::{
-    SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_MAX, SnapshotInfo, SnapshotMeta,
-    SnapshotReader, StorageError,
+    SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_MAX, SnapshotInfo, SnapshotMeta, SnapshotReader,
+    StorageError,
 };
 
 /// Chunks that are read while the one before them is used: 4 MiB at most.

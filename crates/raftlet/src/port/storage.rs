@@ -267,10 +267,7 @@ pub trait Storage: 'static {
     ///
     /// # Errors
     /// It could not be made durable: the next start meets the same damage again.
-    fn condemn_snapshot(
-        &self,
-        group: GroupId,
-    ) -> impl Future<Output = Result<(), StorageError>> {
+    fn condemn_snapshot(&self, group: GroupId) -> impl Future<Output = Result<(), StorageError>> {
         let _ = group;
         async { Ok(()) }
     }

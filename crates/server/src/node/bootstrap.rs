@@ -66,9 +66,8 @@ pub(crate) async fn stored(
     met: &[RollCallMember],
 ) -> Result<Stored, Failure> {
     founding.check(slots)?;
-    let failed = |error: StorageError| {
-        Failure::caused(Exit::Data, "the log cannot be read", &error)
-    };
+    let failed =
+        |error: StorageError| Failure::caused(Exit::Data, "the log cannot be read", &error);
     let present: Vec<GroupId> = log
         .groups()
         .await
