@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use crate::directory::{Harm, LostEntries};
 use crate::disk::Disk;
-use crate::index::Groups;
+use crate::index::{GroupIndex, Groups};
 use crate::names;
 use crate::shard_log::{Chore, Shared, State};
 use crate::snapshot::Title;
@@ -78,7 +78,9 @@ impl<D: Disk> Shared<D> {
         let mut configurations: Vec<(Index, Bytes)> =
             head.map(|meta| (meta.configuration_index, meta.configuration)).into_iter().collect();
         let mut state = self.state.borrow_mut();
-        let Some(index) = state.groups.get(&group) else {
+        // A log that begins with entry 1 has all that the snapshot held.
+        let is_needed = |index: &&GroupIndex| index.base.index > Index::ZERO;
+        let Some(index) = state.groups.get(&group).filter(is_needed) else {
             return;
         };
         let known = configurations.last().map_or(Index::ZERO, |(at, _)| *at);

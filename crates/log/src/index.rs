@@ -152,12 +152,12 @@ impl GroupIndex {
         Ok(())
     }
 
-    /// Damage was found: entries are lost, from the first one on or behind what is
-    /// whole.
+    /// Damage was found: entries are lost behind what is whole; or with a snapshot
+    /// the base itself, and then all of the log.
     pub(crate) fn damage(&mut self, harm: Harm) -> Result<(), Misfit> {
         self.harm = harm;
         match harm.entries.map(|lost| lost.first) {
-            Some(Index::FIRST) => {
+            Some(first) if first <= self.base.index => {
                 self.begin_anew();
                 Ok(())
             }

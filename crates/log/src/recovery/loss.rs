@@ -104,7 +104,8 @@ impl Cursor {
             index.vote(state)?;
         }
         match trace.truncate_from {
-            Some(Index::FIRST) => index.begin_anew(),
+            // With its snapshot (`forsaken.rs`).
+            Some(Index::FIRST) if index.base.index > Index::ZERO => index.begin_anew(),
             Some(from) => index.truncate(from)?,
             None => {}
         }

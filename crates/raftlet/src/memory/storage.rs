@@ -194,7 +194,9 @@ impl Storage for MemoryStorage {
             match disk.groups.get_mut(&group).filter(is_flawed) {
                 None => Ok(()),
                 Some(held) => {
-                    held.flaw = Flaw::Told;
+                    if held.base.index > Index::ZERO {
+                        held.flaw = Flaw::Told;
+                    }
                     Err(damaged(group))
                 }
             }

@@ -189,8 +189,8 @@ pub enum StorageError {
 ///    served. A range stays damaged, over restarts too, until a write has said
 ///    `refilled`, and the term in which it was found stays as it was; a further
 ///    loss extends it, and is of the term in which that is found.
-///    A current snapshot that is not whole is damage of all of the log, from entry
-///    1 on: once `load_snapshot` has said `Damaged`, `load_log` tells an empty log
+///    A current snapshot that is not whole, of a log whose front is gone, is damage
+///    of all of it, from entry 1 on: once `load_snapshot` has said `Damaged`, `load_log` tells an empty log
 ///    with that loss, and the next write that brings entries or a snapshot begins
 ///    it anew. Until then nothing is removed.
 /// 10. When there is no room for entries, a write without entries still finds

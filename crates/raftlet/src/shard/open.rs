@@ -188,6 +188,8 @@ impl<P: Ports> Shard<P> {
 /// of the log is lost, and the third tells why (law 9 of the port): the member
 /// starts with nothing but term and vote, and whoever leads refills it.
 ///
+/// A log that begins with entry 1 has all that the snapshot held: it goes without.
+///
 /// # Errors
 /// What storage says. Also where the snapshot is damaged and no other member has
 /// what it held: then nothing takes its place.
@@ -205,9 +207,12 @@ async fn load<S: Storage>(
     };
     let mut log = storage.load_log(group).await?;
     let is_told = log.damage.is_some_and(|damage| damage.first == core::Index::FIRST);
-    let known = std::mem::take(&mut log.configurations);
+    let known = if is_told { std::mem::take(&mut log.configurations) } else { Vec::new() };
     let known = known.last().and_then(|(_, bytes)| Configuration::decode(bytes).ok());
     let is_alone = known.is_some_and(|known| known.nodes().count() == 1);
+    if !is_told && log.base == core::LogId::default() {
+        return Ok((log, None, None));
+    }
     if !is_told || is_alone {
         return Err(flaw);
     }
