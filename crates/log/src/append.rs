@@ -126,7 +126,7 @@ impl<D: Disk> Shared<D> {
             let (plan, need, segment) = {
                 let state = self.state.borrow();
                 let segment = state.active.number;
-                let plan = plan(batch, &state.groups, segment);
+                let plan = plan(batch, (&state.groups, &state.forsaken), segment);
                 if plan.names_snapshots {
                     check_snapshots(batch, &state);
                 }

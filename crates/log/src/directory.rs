@@ -204,6 +204,19 @@ pub(crate) fn put_appended(into: &mut Vec<u8>, trace: &mut Short, group: GroupId
 }
 
 impl Trace {
+    /// Notes that damage was found. Lost from entry 1 on, the group has neither
+    /// base nor snapshot, whatever the frame stated before.
+    pub(crate) fn note_damage(&mut self, harm: Harm) {
+        self.harm = Some(harm);
+        let first = harm.entries.map(|lost| lost.first);
+        // The log ends before what is lost.
+        self.truncate_from = first;
+        if first == Some(Index::FIRST) {
+            (self.compact, self.snapshot) = (None, None);
+            self.life = self.life.map(|(generation, _)| (generation, Some(Index::ZERO)));
+        }
+    }
+
     fn encode(&self, body: &mut Vec<u8>) {
         varint::put(body, self.group.get());
         let part = |is_there: bool, bit: u8| if is_there { bit } else { 0 };

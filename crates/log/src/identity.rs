@@ -289,7 +289,7 @@ impl<D: Disk> Home<D> {
         }
         // A log without its identity, or a directory of somebody else's.
         let is_taken = |name: &str| match names::read_name(name) {
-            Named::Segment(_) | Named::Snapshot(..) => true,
+            Named::Segment(_) | Named::Snapshot(..) | Named::Condemned(..) => true,
             Named::Foreign => !name.starts_with('.'),
             Named::Spare | Named::Known | Named::Restore => false,
         };

@@ -152,6 +152,32 @@ impl GroupIndex {
         Ok(())
     }
 
+    /// Damage was found: entries are lost behind what is whole; or with a snapshot
+    /// the base itself, and then all of the log.
+    pub(crate) fn damage(&mut self, harm: Harm) -> Result<(), Misfit> {
+        self.harm = harm;
+        match harm.entries.map(|lost| lost.first) {
+            Some(first) if first <= self.base.index => {
+                self.begin_anew();
+                Ok(())
+            }
+            Some(first) => self.truncate(first),
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing of the log is left, nor of its snapshot. Term and vote are.
+    pub(crate) fn begin_anew(&mut self) {
+        self.last = Index::ZERO;
+        self.last_term = None;
+        self.last_log_time_ms = Some(0);
+        self.base = LogId::default();
+        self.snapshot = None;
+        self.spans.clear();
+        self.runs.clear();
+        self.configurations.clear();
+    }
+
     /// Removes the entries up to and with `base`; a log that ends before it
     /// begins anew behind it.
     pub(crate) fn compact(&mut self, base: LogId) -> Result<(), Misfit> {

@@ -5,6 +5,9 @@
 
 use raftlet::core::{GroupId, Index, LogId, Term};
 
+/// Behind the name of a snapshot that is damaged.
+const CONDEMNED: &str = ".damaged";
+
 /// The file that keeps room (`reserve.rs`).
 pub(crate) const RESERVE_NAME: &str = "RESERVE";
 
@@ -23,6 +26,11 @@ pub(crate) fn snapshot_name(group: GroupId, last: LogId) -> String {
     format!("snap-{:016x}-{:016x}-{:016x}", group.get(), last.term.get(), last.index.get())
 }
 
+/// The file name of a snapshot that was in use and is damaged.
+pub(crate) fn condemned_name(group: GroupId, last: LogId) -> String {
+    format!("{}{CONDEMNED}", snapshot_name(group, last))
+}
+
 /// The file name of a snapshot that is being written, the `nth` of this run.
 pub(crate) fn part_name(group: GroupId, last: LogId, nth: u64) -> String {
     format!("{}-{nth:x}.part", snapshot_name(group, last))
@@ -37,6 +45,8 @@ pub(crate) enum Named {
     Spare,
     /// A snapshot that was finished.
     Snapshot(GroupId, LogId),
+    /// One that was in use and is damaged (`forsaken.rs`).
+    Condemned(GroupId, LogId),
     /// The backup that this directory is to begin with, or part of it.
     Restore,
     /// Something else of this data directory.
@@ -56,6 +66,9 @@ pub(crate) fn read_name(file: &str) -> Named {
     }
     if let Some((group, last)) = snapshot(file) {
         return Named::Snapshot(group, last);
+    }
+    if let Some((group, last)) = file.strip_suffix(CONDEMNED).and_then(snapshot) {
+        return Named::Condemned(group, last);
     }
     match file {
         "RESTORE" | "RESTORE.part" => Named::Restore,
@@ -82,7 +95,9 @@ fn snapshot(file: &str) -> Option<(GroupId, LogId)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Named, part_name, read_name, segment_name, snapshot_name, spare_name};
+    use super::{
+        Named, condemned_name, part_name, read_name, segment_name, snapshot_name, spare_name,
+    };
     use raftlet::core::{GroupId, Index, LogId, Term};
 
     #[test]
@@ -93,6 +108,8 @@ mod tests {
         assert_eq!(read_name(&part_name(GroupId::new(3), last, 17)), Named::Spare);
         assert_eq!(read_name(&name.to_uppercase().replace("SNAP", "snap")), Named::Foreign);
         assert_eq!(read_name(&format!("{name}-0")), Named::Foreign);
+        let condemned = condemned_name(GroupId::new(3), last);
+        assert_eq!(read_name(&condemned), Named::Condemned(GroupId::new(3), last));
     }
 
     #[test]

@@ -148,7 +148,7 @@ async fn make_way<D: Disk>(
         let is_useless = match names::read_name(&name) {
             Named::Spare => true,
             Named::Segment(number) => number < oldest,
-            Named::Snapshot(..) => is_sound,
+            Named::Snapshot(..) | Named::Condemned(..) => is_sound,
             Named::Known | Named::Restore | Named::Foreign => false,
         };
         if !is_useless || disk.remove(&name).await.is_err() {
@@ -271,6 +271,7 @@ fn begin<D: Disk>(
     State {
         groups: recovered.groups,
         snapshots: Snapshots::default(),
+        forsaken: BTreeMap::new(),
         finished: recovered.segments,
         highest_number: first.number,
         active: first,

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::directory::ECHO_GROUPS_MAX;
+use crate::forsaken::{AllForsaken, brings_log};
 use crate::frame::{Encoder, FRAME_BYTES_SOFT, FRAME_OVERHEAD_BYTES, blocks_for};
 use crate::index::{GroupIndex, Groups};
 use crate::record::{Item, RECORD_OVERHEAD_BYTES, STATE_BYTES_MAX, put_entries_head};
@@ -166,21 +167,30 @@ fn echo_bytes_max(items: usize) -> usize {
 ///
 /// # Panics
 /// When entries leave a gap, or a change is for a former life of its group.
-pub(crate) fn plan(batch: &WriteBatch, groups: &Groups, segment: u64) -> Plan {
+pub(crate) fn plan(
+    batch: &WriteBatch,
+    (groups, forsaken): (&Groups, &AllForsaken),
+    segment: u64,
+) -> Plan {
     if let Some(frame) = plain(batch, groups, segment) {
         let unstated = frame.len();
         return Plan { frames: vec![frame], has_entries: true, unstated, ..Plan::default() };
     }
-    by_records(batch, groups, segment)
+    by_records(batch, (groups, forsaken), segment)
 }
 
 /// Plans record by record, what a plain batch may be spared.
-pub(crate) fn by_records(batch: &WriteBatch, groups: &Groups, segment: u64) -> Plan {
+pub(crate) fn by_records(
+    batch: &WriteBatch,
+    (groups, forsaken): (&Groups, &AllForsaken),
+    segment: u64,
+) -> Plan {
     let mut plan = Plan::default();
     let repeated = repeated_groups(&batch.writes);
     let superseded = superseded_states(&batch.writes, &repeated);
     // What the batch made of groups that it comes back to.
     let mut known = BTreeMap::new();
+    let mut begun_anew = BTreeSet::new();
     let mut packer = Packer::for_len(batch.writes.len());
     let mut unstated = 0;
     for (at, write) in batch.writes.iter().enumerate() {
@@ -210,6 +220,13 @@ pub(crate) fn by_records(batch: &WriteBatch, groups: &Groups, segment: u64) -> P
             packer.push(Item::HardState { group, state });
         }
         if let Some((generation, last)) = &mut seen {
+            if let Some(forsaken) = forsaken.get(&group)
+                && brings_log(write)
+                && begun_anew.insert(group)
+            {
+                packer.push(Item::Damage { group, harm: forsaken.harm });
+                *last = Index::ZERO;
+            }
             push_entries(&mut packer, write, last);
             if repeated.contains(&group) {
                 known.insert(group, (*generation, *last));

@@ -180,11 +180,7 @@ impl Item {
                 trace.snapshot = state.snapshot;
                 trace.harm = (state.harm != Harm::default()).then_some(state.harm);
             }
-            Self::Damage { harm, .. } => {
-                trace.harm = Some(*harm);
-                // The log ends before what is lost.
-                trace.truncate_from = harm.entries.map(|lost| lost.first);
-            }
+            Self::Damage { harm, .. } => trace.note_damage(*harm),
             Self::Refilled { .. } => trace.harm = Some(Harm::default()),
         }
     }

@@ -207,6 +207,9 @@ pub(crate) async fn recover<D: Disk>(
     };
     let unused = listing.snapshots.iter().filter(|(group, last)| !in_use(group, last));
     let unused = unused.map(|(group, last)| names::snapshot_name(*group, *last));
+    let condemned = listing.condemned.iter().filter(|(group, last)| !in_use(group, last));
+    let condemned = condemned.map(|(group, last)| names::condemned_name(*group, *last));
+    let unused = unused.chain(condemned);
     Ok(Recovered {
         leftovers: listing.spares.iter().cloned().chain(void).chain(unused).collect(),
         groups: replayed.groups,

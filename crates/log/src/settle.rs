@@ -39,13 +39,15 @@ fn grow(index: &mut GroupIndex, growth: &Growth, at: &FrameAt) {
 
 fn settle_other<D: Disk>(state: &mut State<D>, item: &Item, at: &FrameAt) {
     let former = match item {
-        Item::Snapshot { group, .. } => state.groups.get(group),
+        Item::Snapshot { group, .. } | Item::Damage { group, .. } => state.groups.get(group),
         _ => None,
     };
     let former = former.and_then(|index| index.snapshot);
     crate::recovery::apply(&mut state.groups, item, at).expect(PLANNED);
-    if let Item::Snapshot { group, last } = item {
-        state.on_snapshot_in_use(*group, former, *last);
+    match item {
+        Item::Snapshot { group, last } => state.on_snapshot_in_use(*group, former, *last),
+        Item::Damage { group, .. } => state.on_begun_anew(*group, former),
+        _ => {}
     }
     state.is_burden_unknown |= matches!(item, Item::Compact { .. });
 }

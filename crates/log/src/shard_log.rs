@@ -16,6 +16,7 @@ use std::rc::Rc;
 
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError};
+use crate::forsaken::AllForsaken;
 use crate::gate::{Bell, Gate};
 use crate::identity::Home;
 use crate::index::{self, Groups};
@@ -99,6 +100,8 @@ pub(crate) struct Spare {
 pub(crate) struct State<D: Disk> {
     pub(crate) groups: Groups,
     pub(crate) snapshots: Snapshots,
+    /// Groups that are to be refilled from their first entry on.
+    pub(crate) forsaken: AllForsaken,
     /// The finished segments, oldest first.
     pub(crate) finished: Vec<SegmentRef>,
     pub(crate) active: Segment<D>,

@@ -50,6 +50,9 @@ impl<D: Disk> Storage for ShardLog<D> {
     async fn load_log(&self, group: GroupId) -> Result<LoadedLog, StorageError> {
         let (mut loaded, log_time) = {
             let state = self.0.state.borrow();
+            if let Some(forsaken) = state.forsaken.get(&group) {
+                return Ok(forsaken.loaded());
+            }
             let Some(index) = state.groups.get(&group) else {
                 return Ok(LoadedLog::default());
             };
@@ -101,8 +104,15 @@ impl<D: Disk> Storage for ShardLog<D> {
         &self,
         group: GroupId,
     ) -> Result<Option<(SnapshotMeta, SnapshotInfo)>, StorageError> {
-        let reader = self.open_snapshot(group).await?;
-        Ok(reader.map(|reader| (reader.meta().clone(), reader.info())))
+        let opened = self.open_snapshot(group).await;
+        if let Err(StorageError::Damaged { .. }) = opened {
+            self.0.forsake(group).await;
+        }
+        Ok(opened?.map(|reader| (reader.meta().clone(), reader.info())))
+    }
+
+    async fn condemn_snapshot(&self, group: GroupId) -> Result<(), StorageError> {
+        self.0.condemn(group).await
     }
 
     async fn open_snapshot(

@@ -158,6 +158,21 @@ pub enum Halt {
     },
 }
 
+impl Halt {
+    /// Damage that was met while the group ran, with the remedy where the group has
+    /// other nodes: a start finds it, and the member is refilled.
+    pub(crate) fn met_while_running(error: StorageError, nodes: usize) -> Self {
+        let StorageError::Damaged { group, detail } = error else {
+            return Self::Storage(error);
+        };
+        if nodes <= 1 {
+            return Self::Storage(StorageError::Damaged { group, detail });
+        }
+        let remedy = "restart the node: the group's leader sends it again";
+        Self::Storage(StorageError::Damaged { group, detail: format!("{detail}; {remedy}") })
+    }
+}
+
 /// Why there is no snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -52,6 +52,8 @@ pub(crate) enum Note {
     NotTransferred { group: GroupId, why: TransferFailure },
     /// A later leader's entries took the place of ours.
     Truncated { group: GroupId, from: LogId },
+    /// The group's snapshot is damaged, and all of its log counts as lost.
+    Forsaken { group: GroupId, why: StorageError },
     /// What storage had lost of the group is there again.
     Refilled { group: GroupId },
     /// The group takes no part any more.
@@ -236,6 +238,12 @@ fn tell_one(note: Note) {
             let (term, index) = (from.term.get(), from.index.get());
             debug!(group = group.get(), term, index, "a later leader's entries replace ours");
         }
+        Note::Forsaken { group, why } => error!(
+            group = group.get(),
+            %why,
+            "its snapshot is damaged: gives no vote until a leader has sent the state again; where \
+             no other member is left, restore a backup"
+        ),
         Note::Refilled { group } => {
             info!(group = group.get(), "holds again what was damaged, and votes");
         }

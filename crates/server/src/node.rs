@@ -169,6 +169,8 @@ struct Parts {
     home: Home<RealDisk>,
     founding: Founding,
     disk: RealDisk,
+    /// Members that the data directory knows, or that another node has told of.
+    known: Told,
     is_first_start: bool,
 }
 
@@ -205,7 +207,15 @@ impl Parts {
         let founders = config::parse_members(&home.founders())?;
         let is_founder = founders.iter().any(|(node, _)| *node == identity.node);
         let mut founding = Founding::look(&config.data_dir)?;
-        let stored = bootstrap::stored(&log, config.slots, is_founder, &founding).await?;
+        let met = bootstrap::met(identity.node, &founders, &home.remembered_runs());
+        let stored = bootstrap::stored(&log, config.slots, (is_founder, &founding), &met).await?;
+        let known = match &stored {
+            Stored::Nothing => told.clone(),
+            Stored::Some { latest, .. } => {
+                let known = latest.iter();
+                known.map(|it| (it.node, it.incarnation, it.address.clone())).collect()
+            }
+        };
         bootstrap::check_list(&config, (identity.cluster, &founders), &stored, &founding)?;
         let options = net_options(&config, identity, &stored, (&home, &told, is_founder));
         let time: raftlet_net::TimeSource = Rc::new(move || Time::from_ns(clock.elapsed_ns()));
@@ -238,6 +248,7 @@ impl Parts {
             home,
             founding,
             disk,
+            known,
             is_first_start: stored == Stored::Nothing && is_founder,
         })
     }
@@ -276,7 +287,8 @@ impl Parts {
                 .await?;
         let keyspace = Rc::new(keyspace);
         view.opened(&keyspace);
-        let follower = follower(&self.config, self.home, &self.shard, (&keyspace, &net));
+        let places = (self.home, self.known);
+        let follower = follower(&self.config, places, &self.shard, (&keyspace, &net));
         tasks.roster = spawn_local(follower.run());
         let offices = Rc::clone(&keyspace);
         keep_times(&keyspace);
@@ -322,11 +334,12 @@ fn tell_serving(config: &Config) {
 
 fn follower(
     config: &Config,
-    home: Home<RealDisk>,
+    (home, known): (Home<RealDisk>, Told),
     shard: &Rc<Shard>,
     (keyspace, net): (&Keyspace, &NetHandle),
 ) -> Follower {
     Follower {
+        known,
         shard: Rc::clone(shard),
         groups: keyspace.groups().to_vec(),
         net: net.clone(),

@@ -7,7 +7,8 @@ use crate::state::State;
 
 /// Whether a member that starts has never taken part.
 pub(super) fn is_fresh(state: &State) -> bool {
-    state.log.last().index <= Index::FIRST && state.term <= Term::BOOTSTRAP
+    let is_young = state.log.last().index <= Index::FIRST && state.term <= Term::BOOTSTRAP;
+    is_young && state.refill().is_none()
 }
 
 /// A voter that starts again waits this part of an election timeout, drawn: long

@@ -1,5 +1,6 @@
 //! Claims about plain batches, from the plan to what is left of them.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
@@ -80,9 +81,9 @@ fn a_plain_batch_is_the_same_frame_as_its_records_one_by_one() {
     for order in [ascending, rotated, vec![5]] {
         let writes = order.iter().map(|group| append(*group, group + 1, 3));
         let batch = batch(writes.collect());
-        let plan = plan(&batch, &groups, 1);
+        let plan = plan(&batch, (&groups, &BTreeMap::new()), 1);
         assert!(matches!(plan.frames[0].content, Content::Batch(_)), "{order:?}");
-        let records = by_records(&batch, &groups, 1);
+        let records = by_records(&batch, (&groups, &BTreeMap::new()), 1);
         assert_eq!(plan.blocks_max(9), records.blocks_max(9));
         assert_eq!(plan.blocks_more_max(), records.blocks_more_max());
         assert_eq!((plan.has_entries, plan.brings_commands(&batch)), (true, true));
@@ -107,10 +108,13 @@ fn an_echo_that_cannot_name_all_groups_says_so_and_is_that_of_the_records_one_by
             ..GroupWrite::new(GroupId::new(group(at)), Generation::new(1))
         });
         let batch = batch(writes.collect());
-        let plan = plan(&batch, &groups, 1);
+        let plan = plan(&batch, (&groups, &BTreeMap::new()), 1);
         assert!(matches!(plan.frames[0].content, Content::Batch(_)), "{count}");
         let plain = landed(plan, &batch, &groups);
-        assert_eq!(plain, landed(by_records(&batch, &groups, 1), &batch, &groups));
+        assert_eq!(
+            plain,
+            landed(by_records(&batch, (&groups, &BTreeMap::new()), 1), &batch, &groups)
+        );
         let Some(Ok(Record::Echo(told))) = Records::new(Bytes::from(plain.1), 0).next() else {
             panic!("an echo of {count} groups");
         };
@@ -122,7 +126,10 @@ fn an_echo_that_cannot_name_all_groups_says_so_and_is_that_of_the_records_one_by
 fn a_batch_of_more_than_entries_of_known_groups_is_planned_record_by_record() {
     let groups = stated(&[3, 4, 5]);
     let is_plain = |writes: Vec<GroupWrite>, segment| {
-        matches!(plan(&batch(writes), &groups, segment).frames[0].content, Content::Batch(_))
+        matches!(
+            plan(&batch(writes), (&groups, &BTreeMap::new()), segment).frames[0].content,
+            Content::Batch(_)
+        )
     };
     assert!(is_plain(vec![append(3, 4, 1), append(5, 6, 1)], 1));
     // A segment that says nothing of them yet; a group that nobody knows.
@@ -143,7 +150,7 @@ fn a_batch_of_more_than_entries_of_known_groups_is_planned_record_by_record() {
     let mut cut = stated(&[3]);
     cut.get_mut(&GroupId::new(3)).map(|it: &mut GroupIndex| it.truncate(Index::new(3)));
     assert!(matches!(
-        plan(&batch(vec![append(3, 3, 1)]), &cut, 1).frames[0].content,
+        plan(&batch(vec![append(3, 3, 1)]), (&cut, &BTreeMap::new()), 1).frames[0].content,
         Content::Records(_)
     ));
 }
@@ -152,6 +159,6 @@ fn a_batch_of_more_than_entries_of_known_groups_is_planned_record_by_record() {
 fn two_writes_of_a_group_at_the_same_index_are_refused_before_anything_is_written() {
     let groups = stated(&[3, 4, 5]);
     let twice = batch(vec![append(4, 5, 1), append(3, 4, 1), append(4, 5, 1)]);
-    let planned = catch_unwind(AssertUnwindSafe(|| plan(&twice, &groups, 1)));
+    let planned = catch_unwind(AssertUnwindSafe(|| plan(&twice, (&groups, &BTreeMap::new()), 1)));
     assert!(planned.is_err());
 }

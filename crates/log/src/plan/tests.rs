@@ -1,5 +1,7 @@
 //! Claims about plans: what is folded, split and kept together.
 
+use std::collections::BTreeMap;
+
 use super::{Content, FramePlan, Planned, plan};
 use crate::frame::FRAME_BYTES_SOFT;
 use crate::index::Groups;
@@ -42,7 +44,7 @@ fn items(frame: &FramePlan) -> &[Planned] {
 #[test]
 fn of_several_hard_states_of_a_group_only_the_last_is_written() {
     let writes = vec![write(1, entries(1, 1, 10)), write(2, entries(2, 1, 10))];
-    let plan = plan(&batch(writes), &Groups::default(), 1);
+    let plan = plan(&batch(writes), (&Groups::default(), &BTreeMap::new()), 1);
     let states: Vec<u64> = items(&plan.frames[0])
         .iter()
         .filter_map(|planned| match &planned.item {
@@ -56,7 +58,7 @@ fn of_several_hard_states_of_a_group_only_the_last_is_written() {
 #[test]
 fn a_large_batch_becomes_frames_below_the_soft_limit_without_losing_an_entry() {
     let writes = vec![write(1, entries(1, 40, 100_000)), write(1, entries(41, 1, 10))];
-    let plan = plan(&batch(writes), &Groups::default(), 1);
+    let plan = plan(&batch(writes), (&Groups::default(), &BTreeMap::new()), 1);
     assert!(plan.frames.len() >= 4, "{} frames", plan.frames.len());
     let mut next = Index::FIRST;
     for frame in &plan.frames {
@@ -79,7 +81,7 @@ fn one_oversized_entry_has_a_frame_to_itself() {
         write(1, entries(2, 1, 4 << 20)),
         write(1, entries(3, 1, 10)),
     ];
-    let plan = plan(&batch(writes), &Groups::default(), 1);
+    let plan = plan(&batch(writes), (&Groups::default(), &BTreeMap::new()), 1);
     let lens: Vec<usize> = plan.frames.iter().map(FramePlan::len).collect();
     assert_eq!(plan.frames.len(), 3);
     assert_eq!(lens[1], 1);
@@ -88,7 +90,7 @@ fn one_oversized_entry_has_a_frame_to_itself() {
 
 #[test]
 fn a_batch_without_changes_has_no_frame() {
-    let plan = plan(&batch(vec![]), &Groups::default(), 1);
+    let plan = plan(&batch(vec![]), (&Groups::default(), &BTreeMap::new()), 1);
     assert!(plan.frames.is_empty() && !plan.has_entries);
 }
 
@@ -99,7 +101,7 @@ fn a_batch_that_comes_back_to_a_group_goes_on_where_it_left_it() {
         ..GroupWrite::new(GroupId::new(group), Generation::new(1))
     };
     let writes = vec![of(7, 1), of(3, 1), of(7, 3), of(5, 1), of(3, 3), of(7, 5)];
-    let plan = plan(&batch(writes), &Groups::default(), 1);
+    let plan = plan(&batch(writes), (&Groups::default(), &BTreeMap::new()), 1);
     let said: Vec<(u64, u64)> = items(&plan.frames[0])
         .iter()
         .map(|planned| match &planned.item {

@@ -44,6 +44,8 @@ pub(crate) struct Listing {
     pub(crate) spares: Vec<String>,
     /// Finished snapshots, in use or not.
     pub(crate) snapshots: Vec<(GroupId, LogId)>,
+    /// Snapshots that were found damaged.
+    pub(crate) condemned: Vec<(GroupId, LogId)>,
     pub(crate) highest_number: u64,
     pub(crate) warnings: Vec<String>,
 }
@@ -95,6 +97,7 @@ pub(crate) async fn list<D: Disk>(place: &Place<D>) -> Result<Listing, OpenError
         segments: Vec::new(),
         spares: Vec::new(),
         snapshots: Vec::new(),
+        condemned: Vec::new(),
         highest_number: noted,
         warnings: Vec::new(),
     };
@@ -108,6 +111,7 @@ pub(crate) async fn list<D: Disk>(place: &Place<D>) -> Result<Listing, OpenError
             }
             Named::Spare => listing.spares.push(file.name),
             Named::Snapshot(group, last) => listing.snapshots.push((group, last)),
+            Named::Condemned(group, last) => listing.condemned.push((group, last)),
             Named::Known | Named::Restore => {}
             Named::Foreign => {
                 let warning = format!("{} is not a file of this program; it is ignored", file.name);

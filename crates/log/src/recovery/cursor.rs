@@ -314,10 +314,7 @@ pub(crate) fn apply(groups: &mut Groups, item: &Item, at: &FrameAt) -> Result<()
         }
         Item::Entries { chunk, .. } => group.append(&ChunkRef::from(chunk), at),
         Item::Moved { chunk, .. } => group.relocate(chunk, at),
-        Item::Damage { harm, .. } => {
-            group.harm = *harm;
-            harm.entries.map_or(Ok(()), |lost| group.truncate(lost.first))
-        }
+        Item::Damage { harm, .. } => group.damage(*harm),
         Item::Refilled { .. } => {
             group.harm.entries = None;
             Ok(())

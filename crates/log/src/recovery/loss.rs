@@ -103,8 +103,11 @@ impl Cursor {
         if let Some(state) = trace.hard_state {
             index.vote(state)?;
         }
-        if let Some(from) = trace.truncate_from {
-            index.truncate(from)?;
+        match trace.truncate_from {
+            // With its snapshot (`forsaken.rs`).
+            Some(Index::FIRST) if index.base.index > Index::ZERO => index.begin_anew(),
+            Some(from) => index.truncate(from)?,
+            None => {}
         }
         if let Some(base) = trace.compact {
             index.compact(base)?;

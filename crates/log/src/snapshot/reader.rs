@@ -15,7 +15,7 @@ use bytes::{Buf, Bytes};
 use crate::begun::{Begun, ReadResult};
 use crate::block::BLOCK_BYTES;
 use crate::disk::buffer::Buffer;
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, FileInfo};
 use crate::names;
 use crate::shard_log::Shared;
 use crate::snapshot::{
@@ -25,8 +25,8 @@ use crate::snapshot::{
 use crate::width::{u64_from, usize_from};
 use raftlet::core::{GroupId, LogId};
 use raftlet::{
-    GroupInfo, SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_MAX, SnapshotInfo, SnapshotMeta,
-    SnapshotReader, StorageError,
+    SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_MAX, SnapshotInfo, SnapshotMeta, SnapshotReader,
+    StorageError,
 };
 
 /// Chunks that are read while the one before them is used: 4 MiB at most.
@@ -134,12 +134,27 @@ impl<D: Disk> Source<D> {
         Ok(buffer)
     }
 
+    /// There is no file: perhaps because it was found damaged before.
+    fn missing(&self, listed: &[FileInfo]) -> StorageError {
+        let condemned = names::condemned_name(self.group, self.last);
+        if listed.iter().any(|file| file.name == condemned) {
+            return self.damaged(0, &format!("it was found damaged, and is kept as {condemned}"));
+        }
+        self.damaged(0, "the file is missing")
+    }
+
+    /// What the head says, where that can be read.
+    pub(crate) async fn head(&self, title: Title) -> Option<SnapshotMeta> {
+        let file = self.disk.open(&names::snapshot_name(self.group, self.last)).await.ok()?;
+        read_head(self, &file, &title).await.ok().map(|(meta, _)| meta)
+    }
+
     /// Reads all but the chunks.
     pub(crate) async fn open(&self, title: Title) -> Result<Opened<D>, StorageError> {
         let name = names::snapshot_name(self.group, self.last);
         let listed = self.disk.list().await.map_err(|error| self.unreadable(&error))?;
         let found = listed.iter().find(|file| file.name == name);
-        let bytes = found.ok_or_else(|| self.damaged(0, "the file is missing"))?.bytes;
+        let bytes = found.ok_or_else(|| self.missing(&listed))?.bytes;
         let file = self.disk.open(&name).await.map_err(|error| self.unreadable(&error))?;
         let stamp = title.stamp();
         let trailer = read_trailer(self, &file, bytes, stamp).await?;
@@ -214,18 +229,9 @@ impl<D: Disk> LogSnapshotReader<D> {
         shared: Rc<Shared<D>>,
         group: GroupId,
     ) -> Result<Option<Self>, StorageError> {
-        let current = {
-            let state = shared.state.borrow();
-            state.groups.get(&group).and_then(|index| {
-                let info = GroupInfo { group, generation: index.generation };
-                index.snapshot.map(|last| (info, last))
-            })
-        };
-        let Some((info, last)) = current else {
+        let Some((source, title)) = shared.current_snapshot(group) else {
             return Ok(None);
         };
-        let title = Title::new(&shared.home.identity(), shared.sizes.shard, info, last);
-        let source = Source { disk: shared.disk.clone(), group, last };
         let guard = Guard::new(shared, source);
         let opened = guard.source.open(title).await?;
         Ok(Some(Self { guard, opened, ahead: RefCell::default() }))

@@ -11,6 +11,7 @@ mod damage;
 mod everywhere;
 mod faults;
 mod fixture;
+mod forsaken;
 mod golden;
 mod life;
 mod looking;

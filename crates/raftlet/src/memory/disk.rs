@@ -32,6 +32,20 @@ pub(crate) struct Held {
     pub(crate) chunks: Vec<Chunk>,
     pub(crate) snapshot: Option<Rc<HeldSnapshot>>,
     pub(crate) damage: Option<DamagedRange>,
+    pub(crate) flaw: Flaw,
+}
+
+/// What is wrong with a group's current snapshot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    #[default]
+    None,
+    /// A chunk; it is met when that is read.
+    Chunk(u32),
+    /// All of it, as is seen when it is opened.
+    Whole,
+    /// The same, and a start was told: the log begins anew with the next write.
+    Told,
 }
 
 #[derive(Debug, Default)]
@@ -132,6 +146,10 @@ impl Disk {
             *held = Held { generation: write.generation, ..Held::default() };
         }
         held.hard_state = write.hard_state.unwrap_or(held.hard_state);
+        let brings_log = write.compact.is_some() || !write.entries.is_empty();
+        if held.flaw == Flaw::Told && brings_log {
+            held.begin_anew();
+        }
         if let Some(from) = write.truncate_from {
             truncate(held, from);
         }
@@ -157,12 +175,31 @@ impl Disk {
         let held = self.groups.entry(group).or_default();
         let is_current = held.snapshot.as_ref().is_some_and(|held| held.meta.last == last);
         assert!(found.is_some() || is_current, "a write that names a snapshot before it is whole");
+        if found.is_some() {
+            held.flaw = Flaw::None;
+        }
         held.snapshot = found.or(held.snapshot.take());
         self.finished.retain(|(other, _), _| *other != group);
     }
 }
 
 impl Held {
+    /// Everything that was held is lost (law 9).
+    pub(crate) fn loss(&self) -> DamagedRange {
+        let known = self.damage.map_or(Index::ZERO, |damage| damage.last);
+        let last = self.last().max(known);
+        DamagedRange { first: Index::FIRST, last, term: self.hard_state.term }
+    }
+
+    fn begin_anew(&mut self) {
+        *self = Self {
+            generation: self.generation,
+            hard_state: self.hard_state,
+            damage: Some(self.loss()),
+            ..Self::default()
+        };
+    }
+
     pub(crate) fn last(&self) -> Index {
         self.chunks.last().map_or(self.base.index, Chunk::last)
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use crate::memory::disk::{HeldSnapshot, SharedDisk};
+use crate::memory::disk::{Flaw, HeldSnapshot, SharedDisk};
 use crate::port::{
     GroupInfo, SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_MAX, SnapshotInfo, SnapshotMeta,
     SnapshotReader, SnapshotWriter, StorageError,
@@ -80,10 +80,19 @@ impl SnapshotReader for MemorySnapshotReader {
     async fn read_chunk(&self, number: u32) -> Result<Bytes, StorageError> {
         self.disk.take_time().await;
         self.disk.check_readable()?;
+        let group = self.held.group.group;
+        let flaw = self.disk.cell.with(|disk| disk.groups.get(&group).map(|held| held.flaw));
+        if flaw == Some(Flaw::Chunk(number)) {
+            return Err(damaged(group));
+        }
         let at = usize::try_from(number).unwrap_or(usize::MAX);
         let missing = || failed(self.held.group.group, format!("it has no chunk {number}"));
         self.held.chunks.get(at).cloned().ok_or_else(missing)
     }
+}
+
+pub(crate) fn damaged(group: GroupId) -> StorageError {
+    StorageError::Damaged { group, detail: "its snapshot in memory".to_owned() }
 }
 
 pub(crate) fn failed(group: GroupId, detail: String) -> StorageError {

@@ -5,7 +5,7 @@
 //! its storage holds.
 //!
 //! It can be told to be slow, full, unreadable or broken, and to have lost the
-//! end of a group's log.
+//! end of a group's log, or a snapshot.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::memory::clock::VirtualClock;
-use crate::memory::disk::{Disk, Fault, Held, SharedDisk, no_space, truncate};
-use crate::memory::snapshots::{MemorySnapshotReader, MemorySnapshotWriter, failed};
+use crate::memory::disk::{Disk, Fault, Flaw, Held, SharedDisk, no_space, truncate};
+use crate::memory::snapshots::{MemorySnapshotReader, MemorySnapshotWriter, damaged, failed};
 use crate::port::{
     DamagedRange, GroupInfo, LoadedLog, Pin, Room, SNAPSHOT_META_BYTES_MAX, Shortage, SnapshotInfo,
     SnapshotMeta, Storage, StorageError, WriteBatch,
@@ -84,6 +84,16 @@ impl MemoryStorage {
                 let (last, term) = (held.last().max(known), held.hard_state.term);
                 truncate(held, first);
                 held.damage = Some(DamagedRange { first, last, term });
+            }
+        });
+    }
+
+    /// The current snapshot of a group is damaged: a chunk of it, or all where none
+    /// is named.
+    pub fn damage_snapshot(&self, group: GroupId, chunk: Option<u32>) {
+        self.disk.cell.with(|disk| {
+            if let Some(held) = disk.groups.get_mut(&group) {
+                held.flaw = chunk.map_or(Flaw::Whole, Flaw::Chunk);
             }
         });
     }
@@ -179,7 +189,26 @@ impl Storage for MemoryStorage {
     ) -> Result<Option<(SnapshotMeta, SnapshotInfo)>, StorageError> {
         self.disk.take_time().await;
         self.disk.check_readable()?;
+        self.disk.cell.with(|disk| {
+            let is_flawed = |held: &&mut Held| matches!(held.flaw, Flaw::Whole | Flaw::Told);
+            match disk.groups.get_mut(&group).filter(is_flawed) {
+                None => Ok(()),
+                Some(held) => {
+                    if held.base.index > Index::ZERO {
+                        held.flaw = Flaw::Told;
+                    }
+                    Err(damaged(group))
+                }
+            }
+        })?;
         Ok(self.disk.current(group).map(|held| (held.meta.clone(), held.info)))
+    }
+
+    async fn condemn_snapshot(&self, group: GroupId) -> Result<(), StorageError> {
+        self.disk.take_time().await;
+        self.disk.check_writable(0)?;
+        self.damage_snapshot(group, None);
+        Ok(())
     }
 
     async fn open_snapshot(
@@ -188,6 +217,10 @@ impl Storage for MemoryStorage {
     ) -> Result<Option<Self::SnapshotReader>, StorageError> {
         self.disk.take_time().await;
         self.disk.check_readable()?;
+        let flaw = self.disk.cell.with(|disk| disk.groups.get(&group).map(|held| held.flaw));
+        if matches!(flaw, Some(Flaw::Whole | Flaw::Told)) {
+            return Err(damaged(group));
+        }
         Ok(self.disk.current(group).map(|held| MemorySnapshotReader::new(self.disk.clone(), held)))
     }
 
@@ -213,6 +246,13 @@ impl Storage for MemoryStorage {
 
 /// What `load_log` tells of a log.
 fn shape(held: &Held) -> LoadedLog {
+    if held.flaw == Flaw::Told {
+        let head = held.snapshot.as_ref().map(|held| &held.meta);
+        let known = head.map(|meta| (meta.configuration_index, meta.configuration.clone()));
+        let configurations = known.into_iter().collect();
+        let damage = Some(held.loss());
+        return LoadedLog { configurations, damage, ..LoadedLog::default() };
+    }
     let mut log = LoadedLog {
         base: held.base,
         last: held.base.index,

@@ -98,7 +98,9 @@ pub struct LoadedLog {
     /// The first log id of each run of entries with one term, ascending. Its
     /// first element is the first entry held.
     pub runs: Vec<LogId>,
-    /// Index and payload of every entry of kind configuration, ascending.
+    /// Index and payload of every entry of kind configuration, ascending. Of a log
+    /// that is lost from entry 1 on, those that are still known: they tell who may
+    /// refill it, and are part of no log.
     pub configurations: Vec<(Index, Bytes)>,
     /// Log time of the last entry, milliseconds (D12); 0 when none is held: the
     /// snapshot's head knows it then.
@@ -187,6 +189,10 @@ pub enum StorageError {
 ///    served. A range stays damaged, over restarts too, until a write has said
 ///    `refilled`, and the term in which it was found stays as it was; a further
 ///    loss extends it, and is of the term in which that is found.
+///    A current snapshot that is not whole, of a log whose front is gone, is damage
+///    of all of it, from entry 1 on: once `load_snapshot` has said `Damaged`, `load_log` tells an empty log
+///    with that loss, and the next write that brings entries or a snapshot begins
+///    it anew. Until then nothing is removed.
 /// 10. When there is no room for entries, a write without entries still finds
 ///     some, within a bounded reserve (rule 9).
 /// 11. `shortage` names why no new entries should be brought; those that were
@@ -253,6 +259,17 @@ pub trait Storage: 'static {
     ) -> impl Future<Output = Result<Option<(SnapshotMeta, SnapshotInfo)>, StorageError>> {
         let _ = group;
         async { Ok(None) }
+    }
+
+    /// A chunk of the group's current snapshot is damaged, as a read has told:
+    /// from the next start on `load_snapshot` says so. The group is not written to
+    /// any more in this run.
+    ///
+    /// # Errors
+    /// It could not be made durable: the next start meets the same damage again.
+    fn condemn_snapshot(&self, group: GroupId) -> impl Future<Output = Result<(), StorageError>> {
+        let _ = group;
+        async { Ok(()) }
     }
 
     /// Opens the group's current snapshot for reading.

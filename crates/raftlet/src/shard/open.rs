@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use crate::applier::Start;
 use crate::error::{BootstrapError, Halt, OpenError};
+use crate::observe::Note;
 use crate::options::NodeSeat;
 use crate::port::{
     FailureDetector, GroupInfo, GroupWrite, LoadedLog, Ports, SnapshotMeta, StateMachine, Storage,
@@ -18,7 +19,7 @@ use crate::shard::state::Phase;
 use crate::shard::{Shard, Shared};
 use crate::snapshot::head;
 use raftlet_core::{
-    self as core, Configuration, Generation, GroupId, HardState, Restored, Seat, Term,
+    self as core, Configuration, Generation, GroupId, HardState, Restored, Seat, Term, mutants,
 };
 
 impl<P: Ports> Shard<P> {
@@ -90,11 +91,9 @@ impl<P: Ports> Shard<P> {
             return Err(OpenError::Generation { group, stored, asked: generation });
         }
         let hard_state = storage.load_term_and_vote(group).await.map_err(failed)?;
-        let log = storage.load_log(group).await.map_err(failed)?;
-        let snapshot = storage.load_snapshot(group).await.map_err(failed)?;
-        let meta = snapshot.map(|(meta, _)| meta);
-        let refill =
-            log.damage.map(|damage| core::Refill { until: damage.last, term: damage.term });
+        let (log, meta, flaw) = load(storage, group).await.map_err(failed)?;
+        let damage = log.damage.filter(|_| flaw.is_none() || !mutants::is_active(160));
+        let refill = damage.map(|damage| core::Refill { until: damage.last, term: damage.term });
         let mut restored = restored(group, hard_state, log)?;
         self.shared.state.with(|state| {
             for (_, configuration) in &mut restored.configurations {
@@ -125,7 +124,10 @@ impl<P: Ports> Shard<P> {
             let liveness = shared.detector.liveness(node);
             shared.state.with(|state| state.on_liveness(node, liveness));
         }
-        let slot = shared.state.with(|state| state.add(now, core, (machine, start)));
+        let slot = shared.state.with(|state| {
+            state.due.notes.extend(flaw.map(|why| Note::Forsaken { group, why }));
+            state.add(now, core, (machine, start))
+        });
         shared.signal.raise();
         Ok(Group::new(shared, slot))
     }
@@ -180,6 +182,41 @@ impl<P: Ports> Shard<P> {
             _ => Ok(()),
         })
     }
+}
+
+/// A group's log and what its snapshot says of itself. Where that is not whole all
+/// of the log is lost, and the third tells why (law 9 of the port): the member
+/// starts with nothing but term and vote, and whoever leads refills it.
+///
+/// A log that begins with entry 1 has all that the snapshot held: it goes without.
+///
+/// # Errors
+/// What storage says. Also where the snapshot is damaged and no other member has
+/// what it held: then nothing takes its place.
+async fn load<S: Storage>(
+    storage: &S,
+    group: GroupId,
+) -> Result<(LoadedLog, Option<SnapshotMeta>, Option<StorageError>), StorageError> {
+    let flaw = match storage.load_snapshot(group).await {
+        Ok(snapshot) => {
+            let log = storage.load_log(group).await?;
+            return Ok((log, snapshot.map(|(meta, _)| meta), None));
+        }
+        Err(flaw @ StorageError::Damaged { .. }) => flaw,
+        Err(error) => return Err(error),
+    };
+    let mut log = storage.load_log(group).await?;
+    let is_told = log.damage.is_some_and(|damage| damage.first == core::Index::FIRST);
+    let known = if is_told { std::mem::take(&mut log.configurations) } else { Vec::new() };
+    let known = known.last().and_then(|(_, bytes)| Configuration::decode(bytes).ok());
+    let is_alone = known.is_some_and(|known| known.nodes().count() == 1);
+    if !is_told && log.base == core::LogId::default() {
+        return Ok((log, None, None));
+    }
+    if !is_told || is_alone {
+        return Err(flaw);
+    }
+    Ok((log, None, Some(flaw)))
 }
 
 fn restored(group: GroupId, hard_state: HardState, log: LoadedLog) -> Result<Restored, OpenError> {

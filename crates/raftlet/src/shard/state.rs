@@ -426,6 +426,11 @@ impl<M: StateMachine> State<M> {
         })
     }
 
+    /// How many nodes have seats in a group.
+    pub(crate) fn nodes_of(&self, slot: Slot) -> usize {
+        self.members.get(slot).map_or(0, |member| member.core.configuration().nodes().count())
+    }
+
     /// What a command proposed now would be stamped with, if this member leads.
     pub(crate) fn log_time_ms(&self, slot: Slot, now: Now) -> Option<u64> {
         self.members.get(slot)?.core.log_time_ms(now)

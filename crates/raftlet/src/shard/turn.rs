@@ -17,7 +17,7 @@
 //!   last is not committed wait for the one or the other: members write no
 //!   sooner for hearing of them one by one, and each message costs a turn there
 //!   (D48). Where commits come soon after the ends of writes they wait for those,
-//!   to go with what the answered ask next (D50).
+//!   to go with what the answered ask next (D52).
 //! - A member that was changed is settled before the turn ends: its output
 //!   drained and obeyed, its deadline armed.
 //!
@@ -184,7 +184,10 @@ impl<M: StateMachine> State<M> {
             }
             // What should be held is damaged or missing: this member stops by
             // name, the others go on (rule 10).
-            (_, Err(error)) => self.halt(now, read.slot, &Halt::Storage(error)),
+            (_, Err(error)) => {
+                let nodes = member.core.configuration().nodes().count();
+                self.halt(now, read.slot, &Halt::met_while_running(error, nodes));
+            }
         }
         self.mark_dirty(read.slot);
     }

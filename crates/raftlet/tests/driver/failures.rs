@@ -78,6 +78,112 @@ fn a_member_that_lost_entries_gives_no_vote_until_a_leader_has_sent_them_again()
     }
 }
 
+/// Snapshots so often that no log begins with entry 1.
+fn compacting(options: &mut raftlet::ShardOptions) {
+    options.snapshot_log_entries = 20;
+    options.snapshot_tail_entries = 5;
+}
+
+/// A follower that is down, whose snapshot is damaged, with the leader down too.
+fn with_a_damaged_snapshot(seed: u64, chunk: Option<u32>) -> (Cluster, u64, u64, u64) {
+    let mut cluster = Cluster::with(3, seed, compacting);
+    let (leader, harmed, other) = cluster.leader_and_followers();
+    for n in 0..60 {
+        cluster.outcome(leader, &n.to_string()).unwrap();
+    }
+    cluster.settled();
+    cluster.run_ms(100);
+    cluster.kill(harmed);
+    cluster.kill(leader);
+    let held = cluster.executor.block_on(cluster.storage(harmed).load_log(GROUP)).unwrap();
+    assert!(held.base.index > Index::ZERO && held.last > held.base.index, "{held:?}");
+    cluster.storage(harmed).damage_snapshot(GROUP, chunk);
+    (cluster, leader, harmed, other)
+}
+
+#[test]
+fn a_member_whose_snapshot_is_damaged_gives_no_vote_until_a_leader_has_sent_the_state() {
+    // Rule 10
+    for seed in 1..=5 {
+        let (mut cluster, leader, harmed, other) = with_a_damaged_snapshot(seed, None);
+        for _ in 0..2 {
+            // A restart in between changes nothing.
+            cluster.start(harmed);
+            cluster.run_ms(5_000);
+            let status = cluster.group(harmed).status();
+            assert!(status.core.refill_until > Some(Index::new(60)), "seed {seed}: {status:?}");
+            assert_eq!(status.applied_index, Index::ZERO, "seed {seed}");
+            for id in [harmed, other] {
+                assert_ne!(cluster.group(id).status().core.role, Role::Leader, "seed {seed}");
+            }
+            cluster.kill(harmed);
+        }
+        cluster.start(harmed);
+        cluster.start(leader);
+        cluster.leader();
+        cluster.outcome(other, "after").unwrap();
+        assert_eq!(cluster.settled().len(), 61, "seed {seed}");
+        let status = cluster.group(harmed).status();
+        assert_eq!(status.core.refill_until, None, "seed {seed}");
+        assert!(status.counters.snapshots_installed > 0, "seed {seed}");
+        // Whole again, it counts, also after a start.
+        cluster.kill(harmed);
+        cluster.start(harmed);
+        let third = if cluster.leader() == harmed { other } else { cluster.leader() };
+        cluster.kill(third);
+        cluster.leader();
+        cluster.outcome(harmed, "with it").unwrap();
+        assert_eq!(cluster.applied(harmed).len(), 62, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_damaged_chunk_is_met_by_a_start_and_refilled_after_the_next() {
+    // Rule 10
+    let (mut cluster, leader, harmed, other) = with_a_damaged_snapshot(3, Some(2));
+    cluster.start(leader);
+    cluster.start(harmed);
+    cluster.run_ms(1_000);
+    let halted = cluster.group(harmed).status().halted;
+    let Some(Halt::Storage(error)) = &halted else { panic!("{halted:?}") };
+    assert!(error.to_string().contains("restart the node"), "{error}");
+    cluster.kill(harmed);
+    cluster.start(harmed);
+    cluster.outcome(other, "after").unwrap();
+    assert_eq!(cluster.settled().len(), 61);
+    assert_eq!(cluster.group(harmed).status().core.refill_until, None);
+    assert_eq!(cluster.applied(harmed).len(), 61);
+}
+
+#[test]
+fn the_only_member_of_a_group_keeps_what_is_damaged_and_stays_out() {
+    for chunk in [None, Some(0)] {
+        let mut cluster = Cluster::with(1, 1, compacting);
+        cluster.leader();
+        for n in 0..60 {
+            cluster.outcome(1, &n.to_string()).unwrap();
+        }
+        cluster.run_ms(100);
+        cluster.kill(1);
+        cluster.storage(1).damage_snapshot(GROUP, chunk);
+        if chunk.is_none() {
+            let Err(OpenError::Storage { source, .. }) = cluster.try_open(1, Ledger::default())
+            else {
+                panic!("it was opened")
+            };
+            assert!(source.to_string().contains("its snapshot"), "{source}");
+            continue;
+        }
+        for _ in 0..2 {
+            cluster.start(1);
+            cluster.run_ms(1_000);
+            let halted = cluster.group(1).status().halted.unwrap().to_string();
+            assert!(!halted.contains("restart"), "nobody would send it: {halted}");
+            cluster.kill(1);
+        }
+    }
+}
+
 #[test]
 fn waiters_of_a_leader_without_quorum_end_unknown_and_held_ones_are_done_later() {
     let cluster = Cluster::voters(3);

@@ -21,9 +21,10 @@ use crate::process::failure::{Exit, Failure};
 use crate::process::supervisor;
 use crate::shard::ports::{Shard, SharedLog};
 use raftlet::core::{
-    ClusterId, Configuration, Generation, GroupId, Index, Member, MemberRole, PRIORITY_DEFAULT,
+    ClusterId, Configuration, Generation, GroupId, Index, Member, MemberRole, NodeId,
+    PRIORITY_DEFAULT, Sender,
 };
-use raftlet::{GroupInfo, Storage};
+use raftlet::{GroupInfo, LoadedLog, Storage, StorageError};
 use raftlet_kv::SlotMap;
 use raftlet_log::cluster_id;
 use raftlet_net::{Missing, MissingWhy, NetHandle, RollCallMember, RollCallStatus};
@@ -61,13 +62,12 @@ pub(crate) fn group_ids(slots: SlotMap) -> impl Iterator<Item = GroupId> {
 pub(crate) async fn stored(
     log: &SharedLog,
     slots: SlotMap,
-    is_founder: bool,
-    founding: &Founding,
+    (is_founder, founding): (bool, &Founding),
+    met: &[RollCallMember],
 ) -> Result<Stored, Failure> {
     founding.check(slots)?;
-    let failed = |error: raftlet::StorageError| {
-        Failure::caused(Exit::Data, "the log cannot be read", &error)
-    };
+    let failed =
+        |error: StorageError| Failure::caused(Exit::Data, "the log cannot be read", &error);
     let present: Vec<GroupId> = log
         .groups()
         .await
@@ -90,17 +90,20 @@ pub(crate) async fn stored(
         missing = wanted.into_iter().filter(|group| !present.contains(group)).collect();
     }
     let loaded = log.load_log(*some).await.map_err(failed)?;
-    let list = |(_, bytes): &(Index, Bytes)| {
-        Configuration::decode(bytes).ok().map(|configuration| list_of(&configuration))
-    };
     let first = loaded.configurations.first().filter(|(index, _)| *index == Index::FIRST);
     let first = founders.or_else(|| first.and_then(list));
     // Compacted, or of one who joined: then nothing can be missing but groups
     // that are still to come.
-    let latest = match loaded.configurations.last().and_then(list) {
-        Some(latest) => latest,
-        None => snapshot_members(log, *some).await.map_err(failed)?,
-    };
+    let mut latest = Vec::new();
+    for group in &present {
+        latest = members(log, *group).await.map_err(failed)?;
+        if !latest.is_empty() {
+            break;
+        }
+    }
+    if latest.is_empty() {
+        latest = met.to_vec();
+    }
     if first.is_none() && !missing.is_empty() {
         return Err(Failure::new(
             Exit::Data,
@@ -115,16 +118,36 @@ pub(crate) async fn stored(
     Ok(Stored::Some { first, latest, missing })
 }
 
-/// The members as a group's snapshot has them: the last configuration has left
-/// the log.
-async fn snapshot_members(
-    log: &SharedLog,
-    group: GroupId,
-) -> Result<Vec<RollCallMember>, raftlet::StorageError> {
-    let snapshot = log.load_snapshot(group).await?;
-    let configuration =
-        snapshot.and_then(|(meta, _)| Configuration::decode(&meta.configuration).ok());
-    Ok(configuration.map(|configuration| list_of(&configuration)).unwrap_or_default())
+/// The members as of a group's last configuration, or as its snapshot has them
+/// where that has left the log. None are known where the snapshot is damaged and
+/// does not tell either: that is no reason not to start (rule 10).
+async fn members(log: &SharedLog, group: GroupId) -> Result<Vec<RollCallMember>, StorageError> {
+    let last = |loaded: &LoadedLog| loaded.configurations.last().and_then(list);
+    if let Some(latest) = last(&log.load_log(group).await?) {
+        return Ok(latest);
+    }
+    let latest = match log.load_snapshot(group).await {
+        Ok(snapshot) => snapshot.and_then(|(meta, _)| list(&(meta.last.index, meta.configuration))),
+        Err(StorageError::Damaged { .. }) => last(&log.load_log(group).await?),
+        Err(error) => return Err(error),
+    };
+    Ok(latest.unwrap_or_default())
+}
+
+fn list((_, bytes): &(Index, Bytes)) -> Option<Vec<RollCallMember>> {
+    Configuration::decode(bytes).ok().map(|configuration| list_of(&configuration))
+}
+
+/// First members that this node has met, under the lives that were let in: whom
+/// it asks where all that told of members is damaged.
+pub(crate) fn met(own: NodeId, founders: &[InitialMember], met: &[Sender]) -> Vec<RollCallMember> {
+    let others = founders.iter().filter(|(node, _)| *node != own);
+    let known = others.filter_map(|(node, address)| {
+        let latest = met.iter().filter(|sender| sender.node == *node).max_by_key(|it| it.run)?;
+        let (node, incarnation) = (*node, latest.incarnation);
+        Some(RollCallMember { node, incarnation, address: address.clone() })
+    });
+    known.collect()
 }
 
 fn check_groups(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> {

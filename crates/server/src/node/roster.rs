@@ -6,8 +6,8 @@
 //!   peer under the incarnation that stands there (rule 3).
 //! - Who left stays one for [`LINGER_LOOKS`] looks: the last words to it are on
 //!   their way (`crates/core/src/leader/seats.rs`).
-//! - A node that knows no configuration yet knows whom the node that it joins
-//!   by has told of.
+//! - A node that knows no configuration yet, or has lost it with its snapshots,
+//!   knows whom its directory remembers, or the node that it joins by has told of.
 //!
 //! Not here: how members change (`members.rs`).
 
@@ -56,6 +56,8 @@ pub(crate) struct Follower {
     pub(crate) groups: Vec<Group>,
     pub(crate) net: NetHandle,
     pub(crate) home: Home<RealDisk>,
+    /// Whom this node knows before any group has a configuration.
+    pub(crate) known: Told,
     /// Where other nodes connect to this one.
     pub(crate) address: String,
     /// The admin address of a node of the cluster.
@@ -66,7 +68,13 @@ impl Follower {
     /// Follows for ever. The first look is taken at once.
     pub(crate) async fn run(self) {
         let own = self.home.identity().node;
-        let mut known: BTreeMap<NodeId, Known> = BTreeMap::new();
+        let first = self.known.iter().filter(|(node, ..)| *node != own);
+        let mut known: BTreeMap<NodeId, Known> = first
+            .map(|(node, incarnation, address)| {
+                let (incarnation, address) = (*incarnation, address.clone());
+                (*node, Known { incarnation, address, lingers: None })
+            })
+            .collect();
         let (mut seen, mut looks) = (None, 0_u32);
         loop {
             let version = self.shard.status().counters.configurations;
@@ -119,6 +127,10 @@ impl Follower {
                 self.net.set_peers(self.peers(known));
             }
             Err(failure) => warn!("cannot ask for the cluster's members: {failure}"),
+        }
+        let is_new = |group: &Group| is_stranger_to(group) && !is_harmed(group);
+        if !self.groups.iter().any(is_new) {
+            return;
         }
         let order = Order {
             op: Op::Add,
@@ -179,6 +191,11 @@ pub(crate) fn peers<'a>(
 /// knows none and waits for nothing.
 fn is_stranger_to(group: &Group) -> bool {
     group.members().1.is_empty() && group.status().halted.is_none()
+}
+
+/// Whether a group has a seat here, and lost what it held.
+fn is_harmed(group: &Group) -> bool {
+    group.status().core.refill_until.is_some()
 }
 
 /// Whom another node has told of: node, incarnation, peer address.

@@ -133,6 +133,10 @@ impl Storage for SharedLog {
         self.0.load_snapshot(group)
     }
 
+    fn condemn_snapshot(&self, group: GroupId) -> impl Future<Output = Result<(), StorageError>> {
+        self.0.condemn_snapshot(group)
+    }
+
     fn open_snapshot(
         &self,
         group: GroupId,

@@ -40,5 +40,6 @@ mod partitions;
 mod proxies;
 mod refusals;
 mod serving;
+mod snapshot_damage;
 mod snapshots;
 mod transfers;

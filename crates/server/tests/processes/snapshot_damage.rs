@@ -1,0 +1,145 @@
+//! Snapshot files that a disk does not give back whole: the group is refilled by
+//! its leader, the others serve meanwhile, whichever group it is (rule 10, D52).
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::client::bulk;
+use crate::cluster::{Cluster, raftlet, wait_until};
+use raftlet_kv::Reply;
+
+const BLOCK: usize = 4096;
+const KEYS: u64 = 24;
+
+/// Where a bit is flipped.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Head,
+    Chunk,
+    Table,
+    Trailer,
+}
+
+fn cluster(groups: &str) -> Cluster {
+    let mut cluster = Cluster::new(3);
+    let tail = ["--snapshot-tail-entries", "0", "--snapshot-tail-bytes", "0"];
+    cluster.flags(&["--groups", groups, tail[0], tail[1], tail[2], tail[3]]);
+    cluster.start_all();
+    cluster
+}
+
+fn groups(cluster: &Cluster, at: usize) -> Vec<Value> {
+    let status = cluster.status(at).unwrap_or_default();
+    status["groups"].as_array().cloned().unwrap_or_default()
+}
+
+/// Waits until all groups of a node are whole, led, and as far as the others.
+fn wait_whole(cluster: &Cluster, at: usize) {
+    wait_until("all groups are whole and up to date", || {
+        let others = groups(cluster, (at + 1) % 3);
+        let own = groups(cluster, at);
+        let is_whole = |(own, other): (&Value, &Value)| {
+            own["damage"].is_null()
+                && own["leader"].is_u64()
+                && own["applied_index"].as_u64() >= other["commit_index"].as_u64()
+        };
+        !own.is_empty() && own.len() == others.len() && own.iter().zip(&others).all(is_whole)
+    });
+}
+
+/// Writes all keys, has the node write its groups down, and stops it.
+fn written_and_stopped(cluster: &mut Cluster, at: usize, value: &str) {
+    let mut client = cluster.client((at + 1) % 3);
+    for key in 0..KEYS {
+        while client.ask(&["SET", &format!("key-{key}"), value]) != Reply::OK {}
+    }
+    wait_whole(cluster, at);
+    let taken = raftlet().args(["snapshot", "--admin", &cluster.admin_address(at)]).output();
+    let taken = taken.unwrap();
+    assert!(taken.status.success(), "{taken:?}");
+    for key in 0..KEYS {
+        while client.ask(&["SET", &format!("key-{key}"), &format!("{value} again")]) != Reply::OK {}
+    }
+    wait_whole(cluster, at);
+    assert_eq!(cluster.stop(at).code(), Some(0), "{}", cluster.said(at));
+}
+
+fn snapshot_of(cluster: &Cluster, at: usize, group: u64) -> PathBuf {
+    let begin = format!("snap-{group:016x}-");
+    let files = fs::read_dir(cluster.data_dir(at)).unwrap().flatten().map(|file| file.path());
+    let is_of = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&begin))
+    };
+    files.filter(is_of).max().unwrap()
+}
+
+fn flip(cluster: &Cluster, at: usize, group: u64, part: Part) {
+    let file = snapshot_of(cluster, at, group);
+    let mut bytes = fs::read(&file).unwrap();
+    let place = match part {
+        Part::Head => 90,
+        Part::Chunk => BLOCK + 40,
+        Part::Table => bytes.len() - 2 * BLOCK + 40,
+        Part::Trailer => bytes.len() - BLOCK + 9,
+    };
+    bytes[place] ^= 4;
+    fs::write(file, bytes).unwrap();
+}
+
+fn check_values(cluster: &Cluster, at: usize, value: &str) {
+    let mut client = cluster.client(at);
+    for key in 0..KEYS {
+        let got = client.ask(&["GET", &format!("key-{key}")]);
+        assert_eq!(got, bulk(&format!("{value} again")), "key-{key}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_snapshot_is_named_and_refilled_and_the_other_group_serves() {
+    let mut cluster = cluster("2");
+    let victim = 2;
+    let rounds = [(1, Part::Head), (2, Part::Head), (1, Part::Table), (2, Part::Trailer)];
+    for (round, (group, part)) in rounds.into_iter().enumerate() {
+        let value = format!("round {round}");
+        written_and_stopped(&mut cluster, victim, &value);
+        flip(&cluster, victim, group, part);
+        cluster.start(victim);
+        wait_whole(&cluster, victim);
+        let said = cluster.said(victim);
+        let named = said.matches("its snapshot is damaged").count();
+        assert_eq!(named, round + 1, "{part:?} of group {group}: {said}");
+        assert_eq!(said.matches("holds again what was damaged").count(), round + 1, "{said}");
+        check_values(&cluster, victim, &value);
+    }
+    // A chunk is met when the machine is restored: one start more.
+    written_and_stopped(&mut cluster, victim, "chunk");
+    flip(&cluster, victim, 1, Part::Chunk);
+    cluster.start(victim);
+    wait_until("the node shows the damage, and serves the other group", || {
+        let shown = groups(&cluster, victim);
+        shown.len() == 2 && shown[0]["damage"]["is_out"] == true && shown[1]["leader"].is_u64()
+    });
+    let shown = groups(&cluster, victim);
+    let text = shown[0]["damage"]["text"].as_str().unwrap();
+    assert!(text.contains("restart the node") && shown[1]["damage"].is_null(), "{shown:?}");
+    assert_eq!(cluster.stop(victim).code(), Some(0), "{}", cluster.said(victim));
+    cluster.start(victim);
+    wait_whole(&cluster, victim);
+    check_values(&cluster, victim, "chunk");
+}
+
+#[test]
+fn the_only_group_of_a_node_is_refilled_too_though_nothing_else_names_its_members() {
+    let mut cluster = cluster("1");
+    let victim = 1;
+    written_and_stopped(&mut cluster, victim, "only");
+    flip(&cluster, victim, 1, Part::Head);
+    cluster.start(victim);
+    wait_whole(&cluster, victim);
+    check_values(&cluster, victim, "only");
+    // Whole again, it makes a majority with one of the others.
+    cluster.kill(0);
+    check_values(&cluster, victim, "only");
+}
