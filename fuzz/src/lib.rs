@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+
 use raftlet::{ChunkError, ChunkSource, StateMachine};
 use raftlet_kv::Machine;
 

@@ -3,9 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use raftlet_fuzz::{Chunks, HASH_SEED, run, written};
+
 use raftlet::StateMachine;
 use raftlet::core::{Index, Term};
-use raftlet_fuzz::{Chunks, HASH_SEED, run, written};
 use raftlet_kv::{Command, Machine};
 
 fuzz_target!(|data: &[u8]| {

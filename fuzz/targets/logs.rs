@@ -10,6 +10,7 @@
 use std::cell::OnceCell;
 
 use libfuzzer_sys::fuzz_target;
+
 use raftlet_log::{MemoryDisk, block_on};
 
 #[path = "../../crates/log/tests/shard_log/fixture.rs"]

@@ -4,6 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
+
 use raftlet::core::{Arena, Membership};
 use raftlet_net::{BatchReader, decode_message, encode_message};
 

@@ -3,6 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+
 use node::Node;
 
 #[path = "../../crates/kv/tests/redis/node.rs"]

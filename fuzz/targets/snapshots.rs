@@ -3,8 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use raftlet::StateMachine;
 use raftlet_fuzz::{Chunks, written};
+
+use raftlet::StateMachine;
 
 fuzz_target!(|data: &[u8]| {
     let Some((&chunk_bytes, bytes)) = data.split_first() else { return };

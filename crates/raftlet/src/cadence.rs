@@ -2,7 +2,7 @@
 //!
 //! A write costs every member about as much whatever it holds, so it pays that
 //! those who ask again and again ask together. Two things bring them together
-//! (D52): proposals wait for the commit of what went before, where that is known
+//! (D50): proposals wait for the commit of what went before, where that is known
 //! to come soon after the own write's end; and those who were answered then get
 //! a moment to ask again before the next write leaves without them.
 //!

@@ -259,17 +259,7 @@ fn tell_one(note: Note) {
             "a member came back without entries it had acknowledged: its disk is damaged, or an old \
              copy"
         ),
-        Note::Diverged { group, diverged: Diverged { node, index, what }, times }
-            if times < DIVERGENCE_LINES || times.is_power_of_two() =>
-        {
-            let (group, node, index) = (group.get(), node.get(), index.get());
-            let what = match what {
-                Divergence::Log => "the log applied",
-                Divergence::State => "the state after the same log",
-            };
-            error!(group, node, index, what, times, "that member differs from this one");
-        }
-        Note::Diverged { .. } => {}
+        Note::Diverged { group, diverged, times } => tell_diverged(group, diverged, times),
         Note::Impossible { group, times } => {
             warn!(group = group.get(), times, "a message claimed what cannot be");
         }
@@ -287,6 +277,18 @@ fn tell_one(note: Note) {
         }
         Note::Full(shortage) => tell_full(shortage),
     }
+}
+
+fn tell_diverged(group: GroupId, Diverged { node, index, what }: Diverged, times: u64) {
+    if times >= DIVERGENCE_LINES && !times.is_power_of_two() {
+        return;
+    }
+    let (group, node, index) = (group.get(), node.get(), index.get());
+    let what = match what {
+        Divergence::Log => "the log applied",
+        Divergence::State => "the state after the same log",
+    };
+    error!(group, node, index, what, times, "that member differs from this one");
 }
 
 fn tell_full(shortage: Option<Shortage>) {

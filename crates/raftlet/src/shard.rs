@@ -219,7 +219,7 @@ async fn wait<P: Ports>(
 }
 
 /// Lets those who were just answered ask again before a write starts without
-/// them (D52).
+/// them (D50).
 async fn gather<P: Ports>(shared: &Shared<P>) {
     let (mut before, mut in_vain) = (None, 0);
     for _ in 0..GATHER_LOOKS_MAX {

@@ -209,13 +209,7 @@ impl Parts {
         let mut founding = Founding::look(&config.data_dir)?;
         let met = bootstrap::met(identity.node, &founders, &home.remembered_runs());
         let stored = bootstrap::stored(&log, config.slots, (is_founder, &founding), &met).await?;
-        let known = match &stored {
-            Stored::Nothing => told.clone(),
-            Stored::Some { latest, .. } => {
-                let known = latest.iter();
-                known.map(|it| (it.node, it.incarnation, it.address.clone())).collect()
-            }
-        };
+        let known = stored.known_or(&told);
         bootstrap::check_list(&config, (identity.cluster, &founders), &stored, &founding)?;
         let options = net_options(&config, identity, &stored, (&home, &told, is_founder));
         let time: raftlet_net::TimeSource = Rc::new(move || Time::from_ns(clock.elapsed_ns()));

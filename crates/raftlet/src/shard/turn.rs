@@ -17,7 +17,7 @@
 //!   last is not committed wait for the one or the other: members write no
 //!   sooner for hearing of them one by one, and each message costs a turn there
 //!   (D48). Where commits come soon after the ends of writes they wait for those,
-//!   to go with what the answered ask next (D52).
+//!   to go with what the answered ask next (D50).
 //! - A member that was changed is settled before the turn ends: its output
 //!   drained and obeyed, its deadline armed.
 //!

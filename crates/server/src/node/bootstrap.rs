@@ -16,6 +16,7 @@ use tracing::info;
 
 use crate::backup::founding::Founding;
 use crate::config::{Config, InitialMember};
+use crate::node::roster::Told;
 use crate::observe::view::NodeView;
 use crate::process::failure::{Exit, Failure};
 use crate::process::supervisor;
@@ -48,6 +49,19 @@ pub(crate) enum Stored {
         /// Groups that were not written any more.
         missing: Vec<GroupId>,
     },
+}
+
+impl Stored {
+    /// The members that it knows; with nothing stored those that were told.
+    pub(crate) fn known_or(&self, told: &Told) -> Told {
+        match self {
+            Self::Nothing => told.clone(),
+            Self::Some { latest, .. } => {
+                let known = latest.iter();
+                known.map(|it| (it.node, it.incarnation, it.address.clone())).collect()
+            }
+        }
+    }
 }
 
 /// The group ids of a keyspace, in the order of its group indexes.

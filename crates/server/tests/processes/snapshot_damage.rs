@@ -1,5 +1,5 @@
 //! Snapshot files that a disk does not give back whole: the group is refilled by
-//! its leader, the others serve meanwhile, whichever group it is (rule 10, D51).
+//! its leader, the others serve meanwhile, whichever group it is (rule 10, D52).
 
 use std::fs;
 use std::path::PathBuf;
