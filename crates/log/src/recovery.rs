@@ -232,7 +232,10 @@ fn harmed_groups<D: Disk>(replayed: &Replayed<D>) -> Vec<HarmedGroup> {
             Some(Remedy::Damage(harm)) => harm,
             Some(Remedy::Compact(_)) | None => index.harm,
         };
-        let harmed = HarmedGroup { group: *group, entries: harm.entries, is_lost: harm.is_lost };
+        // What a snapshot holds by now is not missing.
+        let held = index.base.index.next();
+        let entries = harm.entries.map(|(first, last)| (first.max(held).min(last), last));
+        let harmed = HarmedGroup { group: *group, entries, is_lost: harm.is_lost };
         (harm != Harm::default()).then_some(harmed)
     });
     groups.collect()

@@ -316,7 +316,9 @@ pub(crate) fn apply(groups: &mut Groups, item: &Item, at: &FrameAt) -> Result<()
         Item::Moved { chunk, .. } => group.relocate(chunk, at),
         Item::Damage { harm, .. } => {
             group.harm = *harm;
-            harm.entries.map_or(Ok(()), |(first, _)| group.truncate(first))
+            // A snapshot may hold the first of them by now.
+            let held = group.base.index.next();
+            harm.entries.map_or(Ok(()), |(first, _)| group.truncate(first.max(held)))
         }
         Item::Refilled { .. } => {
             group.harm.entries = None;

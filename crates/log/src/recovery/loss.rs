@@ -164,7 +164,11 @@ impl Cursor {
                     let last = known.map_or(Index::ZERO, |(_, last)| last).max(index.last);
                     Some((hole, last))
                 }
-                (None, known) => known,
+                // What was sent again since is held, or a snapshot holds it.
+                (None, known) => known
+                    .map(|(first, last)| (first.max(index.last.next()), last))
+                    .filter(|(first, last)| is_lost && first <= last)
+                    .or(known.filter(|_| !is_lost)),
             };
             let harm = Harm { entries, is_lost };
             if harm != index.harm {

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on ends there, and says how much it tried"
 )]
 
+mod again;
 mod crash;
 mod damage;
 mod everywhere;
