@@ -303,6 +303,14 @@ impl GroupIndex {
         }
     }
 
+    /// What is wrong still: of entries that are lost, those that were not sent again
+    /// since, nor are held by a snapshot that was.
+    pub(crate) fn missing(&self) -> Harm {
+        let held = self.last.next();
+        let entries = self.harm.entries.map(|(first, last)| (first.max(held), last));
+        Harm { entries: entries.filter(|(first, last)| first <= last), ..self.harm }
+    }
+
     /// All of the group but its entries.
     pub(crate) fn state(&self) -> GroupState {
         GroupState {
@@ -337,9 +345,11 @@ impl GroupIndex {
         self.spans.hole(self.base.index.next(), self.last)
     }
 
-    /// The oldest segment with something of the group that counts.
-    pub(crate) fn oldest_segment(&self) -> u64 {
-        self.spans.oldest_segment().unwrap_or(u64::MAX).min(self.state_segment)
+    /// The oldest segment with something of the group that counts; `None` of a
+    /// group whose first record is lost, of which nothing is known.
+    pub(crate) fn oldest_segment(&self) -> Option<u64> {
+        let stated = (self.state_segment != 0).then_some(self.state_segment);
+        self.spans.oldest_segment().into_iter().chain(stated).min()
     }
 }
 

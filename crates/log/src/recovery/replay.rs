@@ -83,6 +83,7 @@ pub(crate) async fn replay<D: Disk>(
             None => replayed.ending = newest(&mut scan, linked, start, &mut cursor, report).await?,
         }
         report.bytes_read += scan.bytes_read;
+        report.warnings.extend(scan.complaint());
         if successor.is_none() {
             report.last_run = linked.run;
             if let Some(link) = linked.link()

@@ -54,7 +54,6 @@ fn under_refill(base: u64, more: u64) -> (MemoryDisk, Model) {
     script.extend([3, 4, 5].map(|group| vec![Change::of(group).vote(1, 1).append(1, 1, 1, 60)]));
     // The model has the entries that were held, and those sent again are the same.
     let mut refilled = model.clone();
-    run(&mut Model::new(), vec![]);
     let (log, _) = started(&disk);
     for changes in &script {
         block_on(write(&log, changes)).unwrap();
@@ -94,7 +93,11 @@ fn any_two_blocks_in_a_row_of_a_log_under_refill_are_told_or_refused_at_each_sta
     for (base, more) in [(4, 0), (5, 1), (6, 0), (9, 0)] {
         let (disk, model) = under_refill(base, more);
         for name in logs(&disk) {
-            let blocks = disk.bytes(&name).unwrap().len() / BLOCK;
+            let content = disk.bytes(&name).unwrap();
+            let is_used = |block: &[u8]| block.iter().any(|byte| *byte != 0);
+            let blocks = content.chunks(BLOCK).rposition(is_used).unwrap();
+            // What proves the end of the log is left: without it a lost write looks
+            // like one that was never made.
             for block in 2..blocks - 1 {
                 let copy = disk.fork();
                 copy.edit(&name, |bytes| {
@@ -116,5 +119,5 @@ fn any_two_blocks_in_a_row_of_a_log_under_refill_are_told_or_refused_at_each_sta
         }
     }
     println!("{trials} starts");
-    assert!(trials > 100, "{trials}");
+    assert!(trials > 40, "{trials}");
 }

@@ -84,7 +84,7 @@ fn a_leader_refills_a_group_also_over_a_restart_in_between() {
     let damage = DamagedRange { first: Index::new(5), last: Index::new(6) };
     let loaded = block_on(log.load_log(GroupId::new(1))).unwrap();
     assert_eq!((loaded.damage, loaded.last), (Some(damage), Index::new(4)));
-    assert_eq!(report.harmed, vec![harm(1, Some((4, 6)), false)]);
+    assert_eq!(report.harmed, vec![harm(1, Some((5, 6)), false)]);
     let mut last = batch(&[again(5, 2)]);
     last.writes[0].refilled = true;
     block_on(log.write(last)).1.unwrap();

@@ -18,6 +18,8 @@ mod looking;
 mod many;
 mod purge;
 mod replay;
+mod settled;
 mod snapshots;
 mod space;
 mod sweep;
+mod worn;
