@@ -1,5 +1,5 @@
-//! What both tables of the log share: opening a log, what entries carry, and one
-//! group's part of a batch, as the shard's writer makes it.
+//! What the tables of the log share: opening a log, what entries carry, and batches
+//! as the shard's writer makes them.
 //!
 //! Read next: `main.rs` (writing), `recovery/main.rs` (opening).
 
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 
-use raftlet::{Clock, GroupWrite};
+use raftlet::{Clock, GroupWrite, WriteBatch};
 use raftlet_core::{
     Arena, Chunk, Entries, EntryKind, Generation, GroupId, HardState, Index, LogId, NewEntry,
     NodeId, Now, Seal, Term, Time, WallMs,
@@ -49,7 +49,7 @@ impl Clock for BenchClock {
 /// # Errors
 /// What the system says.
 pub fn runtime() -> Result<Runtime, String> {
-    let runtime = Builder::new_current_thread().enable_time().build();
+    let runtime = Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| error.to_string())
 }
 
@@ -138,9 +138,44 @@ impl Payloads {
     }
 }
 
+/// Batches, made as the shard's writer makes them: chunks cut from an arena.
+#[derive(Debug)]
+pub struct Source {
+    arena: Arena,
+    turns: Turns,
+    payloads: Payloads,
+}
+
+impl Source {
+    /// Batches of `batch` entries of so many groups.
+    ///
+    /// # Panics
+    /// When they do not fit in memory.
+    #[must_use]
+    pub fn new(groups: u64, batch: usize, payload_bytes: usize) -> Self {
+        Self {
+            arena: Arena::default(),
+            turns: Turns::new(groups, batch),
+            payloads: Payloads::new(payload_bytes),
+        }
+    }
+
+    /// Makes the next one in place of what is there; tells how many entries it has.
+    pub fn fill(&mut self, batch: &mut WriteBatch) -> u64 {
+        batch.writes.clear();
+        let mut entries = 0;
+        for (group, first, count) in self.turns.next_batch() {
+            entries += count as u64;
+            let payloads = self.payloads.next(count);
+            batch.writes.push(group_write(&mut self.arena, group, first, payloads));
+        }
+        entries
+    }
+}
+
 /// One group's part of a batch: entries from `first` on, and with its first
 /// one a term.
-pub fn group_write<'a>(
+fn group_write<'a>(
     arena: &mut Arena,
     group: u64,
     first: u64,

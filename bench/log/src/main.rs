@@ -1,15 +1,16 @@
 //! Table `log`: what making entries durable costs, against the bare disk.
 //!
 //! Each point is a batch of 256-byte entries of one group or of a thousand, made durable
-//! before the next one is built. Four ways take turns, a few writes each, over
+//! before the next one is built. Six ways take turns, a few writes each, over
 //! many rounds: one direct durable write of as many bytes into a file that was
-//! written before (the floor), our shard log, raft-engine as it comes, and
-//! raft-engine with its files prepared. A figure is the median of a way's
+//! written before (the floor), our shard log written in three ways (`ours.rs`),
+//! raft-engine as it comes, and raft-engine with its files prepared. A figure is the median of a way's
 //! writes in a round, divided by the floor's in the same round; told are
 //! median, smallest and largest over the rounds.
 //!
-//! Building the batch is part of each write. Ours and raft-engine's run on one
-//! thread that waits; ours hands the write to the log's own thread.
+//! Building the batch is part of each write. Floor and raft-engine write on the
+//! thread that waits. So does ours in one of its ways; as it comes it hands the
+//! write to a thread of its own, as the server runs it to the kernel.
 //!
 //! Read next: `way.rs` (what a way is), `floor.rs`, `ours.rs`, `engine.rs`,
 //! `device.rs` (what the device counted), `lib.rs` (what is shared with the
@@ -20,6 +21,9 @@ mod device;
 mod engine;
 mod floor;
 mod ours;
+/// The server's own, from its source: a binary has no library to share.
+#[path = "../../../crates/server/src/node/ring.rs"]
+mod ring;
 mod table;
 mod way;
 

@@ -14,13 +14,12 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bench_log::{Payloads, Turns, group_write, open_written_by, runtime};
+use bench_log::{Source, open_written_by, runtime};
 use bench_report::{Table, short};
 use clap::Parser;
 use tokio::task::LocalSet;
 
 use raftlet::{Storage, WriteBatch};
-use raftlet_core::Arena;
 use raftlet_log::disk::buffer::Buffer;
 use raftlet_log::{Descriptor, LogOptions, LogWriter, RealDisk, ShardLog, Writing};
 
@@ -82,16 +81,12 @@ fn measure(dir: &Path, groups: u64, batch: usize, writes: usize) -> Result<[f64;
     let options = LogOptions::default();
     let opened = open_written_by(dir, &options, writer);
     let log: ShardLog<RealDisk> = tasks.block_on(&runtime, opened)?.log;
-    let (mut arena, mut turns) = (Arena::default(), Turns::new(groups, batch));
-    let mut payloads = Payloads::new(PAYLOAD_BYTES);
+    let mut source = Source::new(groups, batch, PAYLOAD_BYTES);
     let mut kept = WriteBatch::default();
     let mut took: [Vec<f64>; 4] = Default::default();
     for at in 0..WARM + writes {
         let since = Instant::now();
-        kept.writes.clear();
-        for (group, first, count) in turns.next_batch() {
-            kept.writes.push(group_write(&mut arena, group, first, payloads.next(count)));
-        }
+        source.fill(&mut kept);
         let made = Instant::now();
         let written = tasks.block_on(&runtime, log.write(std::mem::take(&mut kept)));
         let (handed, ended, end) = (nowhere.handed.get(), nowhere.ended.get(), Instant::now());

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::device::Device;
 use crate::floor::Floor;
-use crate::ours::Ours;
+use crate::ours::{By, Ours};
 use crate::way::{PAYLOAD_BYTES, Point, Way};
 
 const BATCHES: [usize; 3] = [1, 16, 256];
@@ -58,10 +58,11 @@ pub(crate) fn measure(dir: &Path, only: &str, rounds: usize, writes: usize) -> V
 
 fn entrants(dir: &Path, point: Point) -> Vec<Entrant> {
     let floor = Floor::new(dir, point).map_err(|error| ("direct write (floor)", error.to_string()));
-    let mut entrants: Vec<Entrant> = vec![
-        floor.map(|way| Box::new(way) as Box<dyn Way>),
-        Ours::new(dir, point).map(|way| Box::new(way) as _).map_err(|why| ("raftlet-log", why)),
-    ];
+    let mut entrants: Vec<Entrant> = vec![floor.map(|way| Box::new(way) as Box<dyn Way>)];
+    for by in [By::Thread, By::Ring, By::Caller] {
+        let ours = Ours::new(dir, point, by);
+        entrants.push(ours.map(|way| Box::new(way) as _).map_err(|why| (by.name(), why)));
+    }
     entrants.extend(peers(dir, point));
     entrants
 }

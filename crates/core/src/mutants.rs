@@ -7,8 +7,8 @@
 //!
 //! The catalogue's numbers are kept; `cargo xtask mutants` holds that each is
 //! caught by the invariant named here, or by one that sees it sooner. The
-//! driver's stand here too, so that a number names one bug; they are broken in
-//! the crate `raftlet`, which asks here.
+//! driver's, the log's and the keyspace's stand here too, so that a number names one bug; they are broken in
+//! crates above, which ask here.
 
 /// What has to notice a bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,10 @@ pub enum Suite {
     Core,
     /// The tests of the crate `raftlet`.
     Driver,
+    /// The tests of the crate `raftlet-log`.
+    Log,
+    /// The tests of the crate `raftlet-kv`.
+    Kv,
 }
 
 /// A bug on purpose.
@@ -57,6 +61,12 @@ macro_rules! suite {
     };
     (driver) => {
         Suite::Driver
+    };
+    (log) => {
+        Suite::Log
+    };
+    (kv) => {
+        Suite::Kv
     };
 }
 
@@ -171,6 +181,14 @@ mutants! {
     143 "M143" core "I15" "two hand-overs of entries have one ticket";
     144 "M144" sim "I37" "who was not asked a round counts as if it had answered";
     145 "M145" core "I56" "a round whose voters are silent asks nobody else";
+    147 "M147" log "I17" "a batch that comes back to a group is written as one of each once";
+    148 "M148" log "I17" "a segment gets entries of a group that it does not state";
+    149 "M149" log "I17" "an echo that names not all groups says that it does";
+    150 "M150" kv "I56" "a request read in one pass is taken before its end is there";
+    151 "M151" kv "I56" "a request read in one pass is held to no limit";
+    152 "M152" kv "I56" "a batch is lent what another one asks";
+    153 "M153" kv "I56" "a question that a read leaves open counts as answered";
+    154 "M154" core "I17" "who keeps entries that it was lent keeps one chunk of them";
 }
 
 /// The mutants of this build; none in a usual one.

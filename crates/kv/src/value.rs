@@ -14,6 +14,7 @@ pub(crate) mod hash;
 pub(crate) mod index_map;
 pub(crate) mod list;
 pub(crate) mod moment;
+pub(crate) mod pages;
 pub(crate) mod random;
 pub(crate) mod ranking;
 pub(crate) mod score;

@@ -28,6 +28,7 @@ use crate::recovery::SegmentRef;
 use crate::reserve::Share;
 use crate::scan::offset_of;
 use crate::segment::FIRST_BLOCK;
+use crate::settle::settle;
 use crate::shard_log::{Chore, Segment, Shared, State};
 use crate::width::{u32_from, u64_from};
 use raftlet::{GroupWrite, StorageError, WriteBatch};
@@ -163,7 +164,8 @@ impl<D: Disk> Shared<D> {
     ) -> Result<(), StorageError> {
         let undecided = Undecided { shared: self, is_decided: false };
         let count = plan.frames.len();
-        let mut landings = Vec::with_capacity(count);
+        let mut landings = Vec::new();
+        let mut last = None;
         for (at, frame) in plan.frames.into_iter().enumerate() {
             let is_continued = at + 1 < count;
             let (buffer, file, place) = self.encode(&frame, spent, is_continued);
@@ -172,7 +174,8 @@ impl<D: Disk> Shared<D> {
             let mut writing = pin!(self.disk.write_at(&file, offset, buffer, Reach::Durable));
             let begun = poll_fn(|context| Poll::Ready(writing.as_mut().poll(context))).await;
             // While the device is at work.
-            let mut landing = Landing::of(frame, spent);
+            let former = std::mem::take(&mut self.state.borrow_mut().landing);
+            let mut landing = Landing::of(frame, spent, former);
             if !is_continued {
                 spent.clear();
             }
@@ -187,11 +190,17 @@ impl<D: Disk> Shared<D> {
             if is_continued {
                 // The next frame of the batch links back to this one.
                 landing.note_last_frame(&mut self.state.borrow_mut().groups, at.frame);
+                landings.push((landing, at));
+            } else {
+                last = Some((landing, at));
             }
-            landings.push((landing, at));
         }
         let mut state = self.state.borrow_mut();
-        landings.iter().for_each(|(landing, at)| landing.settle(&mut state, at));
+        landings.iter().for_each(|(landing, at)| settle(landing, &mut state, at));
+        if let Some((landing, at)) = last {
+            settle(&landing, &mut state, &at);
+            state.landing = landing.spare();
+        }
         drop(state);
         undecided.decide();
         Ok(())
@@ -251,7 +260,7 @@ impl<D: Disk> Shared<D> {
             let allowed = std::mem::take(&mut state.after_link);
             state.chores.extend(allowed);
         }
-        state.echo = std::mem::take(&mut landing.echo);
+        std::mem::swap(&mut state.echo, &mut landing.echo);
         let counters = &mut state.counters;
         match purpose {
             Purpose::Batch => {

@@ -93,7 +93,7 @@ impl Header {
 }
 
 /// Writes header and checksum over the first 32 bytes of `block`; the payload
-/// stands already.
+/// stands already, and zeros behind it, of which few are looked at.
 ///
 /// # Panics
 /// When `block` is not a block.
@@ -108,8 +108,12 @@ pub(crate) fn seal(block: &mut [u8], header: &Header) {
     put(&mut bytes, 28, &header.index.to_le_bytes());
     put(&mut bytes, 30, &header.blocks.to_le_bytes());
     put(block, 0, &bytes);
-    let (checksum, covered) = block.split_at_mut(4);
-    checksum.copy_from_slice(&crc32c(SEED, covered).to_le_bytes());
+    let padding = PAYLOAD_BYTES.saturating_sub(usize::from(header.used));
+    let carried = padding - padding % zeros::UNIT_BYTES;
+    let (covered, zeros) = block.split_at(BLOCK_BYTES - carried);
+    debug_assert!(zeros.iter().all(|byte| *byte == 0), "what pads a block is not zero");
+    let checksum = crc32c(SEED, covered.get(4..).expect("a block has a header"));
+    put(block, 0, &zeros::carry(checksum, carried).to_le_bytes());
 }
 
 /// What a block turned out to be.
@@ -182,11 +186,15 @@ fn put(into: &mut [u8], at: usize, bytes: &[u8]) {
     into.get_mut(at..at + bytes.len()).expect("within the header").copy_from_slice(bytes);
 }
 
+mod zeros;
+
 #[cfg(test)]
 mod tests {
     use super::{
-        BLANK, BLOCK_BYTES, Header, Kind, SEED, UNREADABLE_BYTE, Verdict, judge, payload, seal,
+        BLANK, BLOCK_BYTES, HEADER_BYTES, Header, Kind, PAYLOAD_BYTES, SEED, UNREADABLE_BYTE,
+        Verdict, judge, payload, seal,
     };
+    use crate::width::u16_from;
     use raftlet::core::crc32c;
 
     fn header() -> Header {
@@ -219,6 +227,17 @@ mod tests {
         assert_eq!(judge(&BLANK, 1, 5), Verdict::Blank);
         assert_ne!(crc32c(SEED, &BLANK[4..]), 0);
         assert_eq!(judge(&[UNREADABLE_BYTE; BLOCK_BYTES], 1, 5), Verdict::Garbled);
+    }
+
+    #[test]
+    fn a_block_with_any_padding_is_valid() {
+        for used in 0..=PAYLOAD_BYTES {
+            let mut block = vec![0; BLOCK_BYTES];
+            block[HEADER_BYTES..HEADER_BYTES + used].fill(0xa5);
+            let header = Header { used: u16_from(used), ..header() };
+            seal(&mut block, &header);
+            assert_eq!(judge(&block, header.stamp, 5), Verdict::Valid(header), "{used}");
+        }
     }
 
     #[test]

@@ -160,9 +160,10 @@ impl Directory {
     }
 }
 
-/// The trace of a frame that only appended to its group.
-pub(crate) fn put_appended(into: &mut Vec<u8>, group: GroupId, chunk: &Chunk) {
-    let mut trace = Short::default();
+/// The trace of a frame that only appended to its group; `trace` is scratch.
+#[inline]
+pub(crate) fn put_appended(into: &mut Vec<u8>, trace: &mut Short, group: GroupId, chunk: &Chunk) {
+    trace.clear();
     trace.put(group.get());
     trace.push(ENTRIES);
     trace.put(chunk.first().get());

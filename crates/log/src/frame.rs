@@ -25,7 +25,7 @@ use crate::block::{self, BLOCK_BYTES, HEADER_BYTES, Header, Kind, PAYLOAD_BYTES,
 use crate::disk::buffer::Buffer;
 use crate::record::walk::{Raw, Walk};
 use crate::record::{Record, RecordError, Records};
-use crate::varint::{self, VARINT_BYTES_MAX};
+use crate::varint::{self, FEW_BYTES, Short, VARINT_BYTES_MAX};
 use crate::width::{u16_from, u32_from};
 
 /// Blocks that a frame may have: 8 MiB, twice the largest entry.
@@ -66,9 +66,10 @@ impl Encoder {
     pub(crate) fn new(mut buffer: Buffer, extent: u32, is_continued: bool) -> Self {
         buffer.set_len(buffer.capacity());
         let mut encoder = Self { buffer, at: HEADER_BYTES, blocks: 1 };
-        let mut head = vec![if is_continued { FLAG_CONTINUED } else { 0 }];
-        varint::put(&mut head, u64::from(extent));
-        encoder.put(&head);
+        let mut head = Short::default();
+        head.push(if is_continued { FLAG_CONTINUED } else { 0 });
+        head.put(u64::from(extent));
+        encoder.put(head.bytes());
         encoder
     }
 
@@ -87,6 +88,32 @@ impl Encoder {
             .get_mut(self.at..end)
             .expect("the buffer was made for the whole frame")
             .copy_from_slice(bytes);
+        self.at = end;
+    }
+
+    /// Appends the head of a record and what follows it.
+    ///
+    /// # Panics
+    /// Beyond the buffer's capacity.
+    #[inline]
+    pub(crate) fn put_record(&mut self, head: &Short, payload: &[u8]) {
+        let head_bytes = head.bytes();
+        let end = self.at + head_bytes.len() + payload.len();
+        if end > self.blocks * BLOCK_BYTES {
+            self.put_across(head_bytes);
+            return self.put_across(payload);
+        }
+        let room = self
+            .buffer
+            .bytes_mut()
+            .get_mut(self.at..end)
+            .expect("the buffer was made for the whole frame");
+        // What is copied behind a short head the payload is written over.
+        match (head.few(), room.first_chunk_mut::<FEW_BYTES>()) {
+            (Some(few), Some(place)) => *place = *few,
+            _ => room.iter_mut().zip(head_bytes).for_each(|(place, byte)| *place = *byte),
+        }
+        room.split_at_mut(head_bytes.len()).1.copy_from_slice(payload);
         self.at = end;
     }
 

@@ -18,7 +18,7 @@
 //!
 //! Where to start reading: `docs/format-log.md` for the bytes, `disk.rs` for
 //! what is asked of a disk; then a write (`append.rs`, `plan.rs`, `frame.rs`,
-//! `block.rs`, `landing.rs`), then a start (`open.rs`, `recovery.rs`). Identity and lock of
+//! `block.rs`, `landing.rs`, `settle.rs`), then a start (`open.rs`, `recovery.rs`). Identity and lock of
 //! the data directory are `identity.rs` and `disk/lock.rs`.
 //!
 //! A log that no node uses is looked at by `inspect.rs`, which cannot write.
@@ -55,6 +55,7 @@ mod reserve;
 mod room;
 mod scan;
 mod segment;
+mod settle;
 mod shard_log;
 mod snapshot;
 mod storage;

@@ -26,6 +26,7 @@ use crate::error::OpenError;
 use crate::gate::{Bell, Gate};
 use crate::identity::Home;
 use crate::index::Groups;
+use crate::landing::Landing;
 use crate::names::{self, Named};
 use crate::options::{LogCounters, LogOptions, Sizes};
 use crate::plan::{FramePlan, Packer, Plan};
@@ -277,6 +278,7 @@ fn begin<D: Disk>(
         next_block: FIRST_BLOCK,
         last_frame: recovered.last_frame,
         echo,
+        landing: Landing::default(),
         link: Some(link),
         after_link,
         chores: Vec::new(),

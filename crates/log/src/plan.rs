@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::directory::ECHO_GROUPS_MAX;
 use crate::frame::{Encoder, FRAME_BYTES_SOFT, FRAME_OVERHEAD_BYTES, blocks_for};
 use crate::index::{GroupIndex, Groups};
-use crate::record::{Item, RECORD_OVERHEAD_BYTES, STATE_BYTES_MAX, entries_head};
+use crate::record::{Item, RECORD_OVERHEAD_BYTES, STATE_BYTES_MAX, put_entries_head};
+use crate::varint::Short;
 use crate::width::{u32_from, usize_from};
 use raftlet::core::{Chunk, EntryKind, Generation, GroupId, Index};
 use raftlet::{Compaction, GroupWrite, WriteBatch};
@@ -87,10 +88,11 @@ impl FramePlan {
                 }
             }
             Content::Batch(places) => {
+                let mut head = Short::default();
                 for (write, place) in batch.iter().zip(places) {
                     let chunk = appended(write).expect("a plain batch");
-                    encoder.put(entries_head(write.group, back_link(at(place)), chunk).bytes());
-                    encoder.put(chunk.bytes());
+                    put_entries_head(&mut head, write.group, back_link(at(place)), chunk);
+                    encoder.put_record(&head, chunk.bytes());
                 }
             }
         }

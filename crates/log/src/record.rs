@@ -195,7 +195,9 @@ impl Item {
     /// Writes all but the payload into the empty `head`; `body` is scratch.
     pub(crate) fn encode_head(&self, back_link: u64, head: &mut Vec<u8>, body: &mut Vec<u8>) {
         if let Self::Entries { group, chunk } = self {
-            return head.extend_from_slice(entries_head(*group, back_link, chunk).bytes());
+            let mut short = Short::default();
+            put_entries_head(&mut short, *group, back_link, chunk);
+            return head.extend_from_slice(short.bytes());
         }
         body.clear();
         let kind = match self {
@@ -260,13 +262,25 @@ pub(crate) fn put_link(into: &mut Vec<u8>, link: &Link) {
     into.extend_from_slice(&body);
 }
 
-/// Appends an echo record of so many traces, which are encoded.
-pub(crate) fn put_echo_of(into: &mut Vec<u8>, is_complete: bool, count: usize, traces: &[u8]) {
-    let mut start = vec![u8::from(is_complete)];
-    varint::put(&mut start, u64_from(count));
-    put_head(into, 0, ECHO, start.len() + traces.len(), 0);
-    into.extend_from_slice(&start);
-    into.extend_from_slice(traces);
+/// Room before the traces of an echo for all else of it.
+pub(crate) const ECHO_START_BYTES: usize = 24;
+
+/// Makes an echo record of bytes that are so many traces, behind
+/// [`ECHO_START_BYTES`] to be written over.
+pub(crate) fn begin_echo(echo: &mut Vec<u8>, is_complete: bool, count: usize) {
+    let count = u64_from(count);
+    let traces = echo.len() - ECHO_START_BYTES;
+    let mut start = Short::default();
+    start.put(0);
+    start.push(ECHO);
+    start.put(u64_from(1 + varint::bytes_of(count) + traces));
+    start.put(0);
+    start.push(u8::from(is_complete));
+    start.put(count);
+    let unused = ECHO_START_BYTES - start.bytes().len();
+    let place = echo.get_mut(unused..ECHO_START_BYTES).expect("the room is there");
+    place.copy_from_slice(start.bytes());
+    echo.drain(..unused);
 }
 
 /// Appends an echo record.
@@ -287,16 +301,15 @@ fn put_head(into: &mut Vec<u8>, group: u64, kind: u8, len: usize, back_link: u64
 /// All but the payload of a record of entries: what most records are, without
 /// scratch.
 #[inline]
-pub(crate) fn entries_head(group: GroupId, back_link: u64, chunk: &Chunk) -> Short {
+pub(crate) fn put_entries_head(head: &mut Short, group: GroupId, back_link: u64, chunk: &Chunk) {
     let numbers = [chunk.first().get(), chunk.term().get(), u64::from(chunk.len())];
     let body: usize = numbers.into_iter().map(varint::bytes_of).sum();
-    let mut head = Short::default();
+    head.clear();
     head.put(group.get());
     head.push(ENTRIES);
     head.put(u64_from(body + chunk.bytes().len()));
     head.put(back_link);
     numbers.into_iter().for_each(|number| head.put(number));
-    head
 }
 
 fn first_of(chunk: &Chunk) -> LogId {

@@ -20,6 +20,7 @@ use crate::gate::{Bell, Gate};
 use crate::identity::Home;
 use crate::index::{self, Groups};
 use crate::kept::Kept;
+use crate::landing::Landing;
 use crate::options::{LogCounters, Sizes};
 use crate::record::Link;
 use crate::recovery::SegmentRef;
@@ -108,6 +109,8 @@ pub(crate) struct State<D: Disk> {
     /// The last durable frame, and what the next one says of it.
     pub(crate) last_frame: u64,
     pub(crate) echo: Vec<u8>,
+    /// Of a frame that is durable: memory for what the next one leaves.
+    pub(crate) landing: Landing,
     /// Written with the next frame: the first of its segment.
     pub(crate) link: Option<Link>,
     /// Chores that may be done when that frame is durable.

@@ -25,11 +25,15 @@ pub(crate) fn put(into: &mut Vec<u8>, mut number: u64) {
 /// Bytes that a number occupies.
 #[inline]
 pub(crate) fn bytes_of(number: u64) -> usize {
-    let bits = u64::BITS - (number | 1).leading_zeros();
-    usize_from(u64::from(bits.div_ceil(7)))
+    match number {
+        ..0x80 => 1,
+        0x80..0x4000 => 2,
+        longer => usize_from(u64::from((u64::BITS - longer.leading_zeros()).div_ceil(7))),
+    }
 }
 
-/// Numbers in a row that are put together in place: seven at most.
+/// Numbers in a row that are put together in place: seven at most. Used again
+/// for the next ones, since to clear and move it would cost more than to fill it.
 #[derive(Debug)]
 pub(crate) struct Short {
     bytes: [u8; SHORT_BYTES],
@@ -38,6 +42,9 @@ pub(crate) struct Short {
 
 /// A power of two, so that a place within it costs no check.
 const SHORT_BYTES: usize = 128;
+/// What is copied as one: a wide register's worth, and more than most heads of
+/// records have.
+pub(crate) const FEW_BYTES: usize = 16;
 
 impl Default for Short {
     #[inline]
@@ -56,7 +63,20 @@ impl Short {
     }
 
     #[inline]
-    pub(crate) fn put(&mut self, mut number: u64) {
+    pub(crate) fn put(&mut self, number: u64) {
+        let [low, high, ..] = (number << 1).to_le_bytes();
+        match number {
+            ..0x80 => self.push(low >> 1),
+            0x80..0x4000 => {
+                self.push(low >> 1 | 0x80);
+                self.push(high);
+            }
+            longer => self.put_long(longer),
+        }
+    }
+
+    #[inline(never)]
+    fn put_long(&mut self, mut number: u64) {
         while number > 0x7f {
             let [low, ..] = number.to_le_bytes();
             self.push(low | 0x80);
@@ -66,9 +86,22 @@ impl Short {
         self.push(low);
     }
 
+    /// Begins anew.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+    }
+
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).expect("seven numbers and a byte are shorter")
+    }
+
+    /// The first of its bytes with whatever stands behind them; `None` when there
+    /// are more.
+    #[inline]
+    pub(crate) fn few(&self) -> Option<&[u8; FEW_BYTES]> {
+        self.bytes.first_chunk().filter(|_| self.len <= FEW_BYTES)
     }
 }
 
@@ -122,6 +155,8 @@ mod tests {
             assert!(bytes.len() <= VARINT_BYTES_MAX);
             assert_eq!(bytes.len(), bytes_of(number));
             let mut short = Short::default();
+            short.put(u64::MAX);
+            short.clear();
             short.push(7);
             short.put(number);
             assert_eq!(short.bytes().split_first(), Some((&7, &bytes[..])));

@@ -26,6 +26,7 @@ use crate::error::Halt;
 use crate::library::Library;
 use crate::options::ShardOptions;
 use crate::port::{Command, SnapshotMeta, StateMachine, StorageError};
+use crate::snapshot::Reach;
 use crate::window::Verdict;
 use raftlet_core::{
     self as core, CHECKPOINT_ENTRIES, Checkpoint, Entries, Entry, EntryError, EntryKind, GroupId,
@@ -142,6 +143,11 @@ impl<M: StateMachine> Applier<M> {
 
     pub(crate) fn applied(&self) -> Index {
         self.applied
+    }
+
+    /// How far the log has come.
+    pub(crate) fn reach(&self) -> Reach {
+        Reach { applied: self.applied, committed: self.committed }
     }
 
     /// Entries up to here are committed.

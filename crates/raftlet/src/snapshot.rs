@@ -9,6 +9,9 @@
 //! - At most one snapshot of a group is being taken.
 //! - It covers only what is applied *and* durable in the own log (rule 8).
 //! - Where storage wants space no tail stays of what is in the way.
+//! - A replay is not written down before its end, unless it is in the way: all that
+//!   is written meanwhile would be read and applied while it is changed, and a start
+//!   waits for both.
 //!
 //! Not here: writing it (`shard/snapshots/take.rs`), sending and receiving
 //! (`shard/snapshots/send.rs`, `shard/snapshots/receive.rs`).
@@ -30,6 +33,17 @@ const TAIL_STRETCH: u64 = 4;
 const MARKS_MAX: u64 = 64;
 /// How long a snapshot that could not be written rests.
 const PAUSE_NS: u64 = 5_000_000_000;
+
+/// Entries that a machine may have to apply when it is written down by itself: a
+/// batch of an applier, which under load is always on its way.
+const BEHIND_LEN_MAX: u64 = 4_096;
+
+/// How far a group's log has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reach {
+    pub(crate) applied: Index,
+    pub(crate) committed: Index,
+}
 
 /// Whom to tell that a snapshot is taken.
 pub(crate) type Asked = Answer<Result<Index, SnapshotError>>;
@@ -91,15 +105,17 @@ impl Policy {
         self.is_taking
     }
 
-    /// Whether a snapshot is due of a machine that has applied up to `applied`.
-    pub(crate) fn is_due(&self, now: Time, applied: Index, options: &ShardOptions) -> bool {
+    /// Whether a snapshot is due of a machine that has come so far.
+    pub(crate) fn is_due(&self, now: Time, reach: Reach, options: &ShardOptions) -> bool {
         if self.is_taking || self.is_unsupported {
             return false;
         }
+        let Reach { applied, committed } = reach;
         let bytes = self.applied_bytes - self.taken_bytes;
         let is_long = bytes >= u64::try_from(options.snapshot_log_bytes).unwrap_or(u64::MAX)
             || applied - self.taken >= options.snapshot_log_entries;
-        !self.asked.is_empty() || (is_long && now >= self.rests_until)
+        let has_come = committed - applied <= BEHIND_LEN_MAX;
+        !self.asked.is_empty() || (is_long && has_come && now >= self.rests_until)
     }
 
     /// Storage wants the log up to `until` gone. Returns whether that is news.
@@ -171,7 +187,7 @@ impl Policy {
 
 #[cfg(test)]
 mod tests {
-    use super::Policy;
+    use super::{BEHIND_LEN_MAX, Policy, Reach};
     use crate::options::ShardOptions;
     use raftlet_core::{Index, Time};
 
@@ -185,19 +201,40 @@ mod tests {
         }
     }
 
+    /// All that is committed is applied.
+    fn at(index: u64) -> Reach {
+        Reach { applied: Index::new(index), committed: Index::new(index) }
+    }
+
     #[test]
     fn a_snapshot_is_due_by_bytes_or_by_entries_and_not_while_one_is_taken() {
         let (now, options) = (Time::ZERO, options());
         let mut policy = Policy::default();
         policy.on_applied(Index::new(10), 999, &options);
-        assert!(!policy.is_due(now, Index::new(10), &options));
-        assert!(policy.is_due(now, Index::new(50), &options), "by entries");
+        assert!(!policy.is_due(now, at(10), &options));
+        assert!(policy.is_due(now, at(50), &options), "by entries");
         policy.on_applied(Index::new(11), 1, &options);
-        assert!(policy.is_due(now, Index::new(11), &options), "by bytes");
+        assert!(policy.is_due(now, at(11), &options), "by bytes");
         policy.begin();
-        assert!(!policy.is_due(now, Index::new(99), &options));
+        assert!(!policy.is_due(now, at(99), &options));
         policy.on_taken(Index::new(11));
-        assert!(!policy.is_due(now, Index::new(12), &options));
+        assert!(!policy.is_due(now, at(12), &options));
+    }
+
+    #[test]
+    fn a_replay_is_written_down_at_its_end_unless_somebody_asks() {
+        let (now, options) = (Time::ZERO, options());
+        let mut policy = Policy::default();
+        policy.on_applied(Index::new(60), 5_000, &options);
+        let reach = |behind| Reach { committed: Index::new(60 + behind), ..at(60) };
+        assert!(policy.is_due(now, reach(0), &options));
+        assert!(policy.is_due(now, reach(BEHIND_LEN_MAX), &options), "as under load");
+        assert!(!policy.is_due(now, reach(BEHIND_LEN_MAX + 1), &options));
+        policy.pin(Index::new(60));
+        assert!(policy.is_in_the_way(now, Index::ZERO, Index::new(60)), "storage wants space");
+        let (asked, _answer) = crate::answer::answer();
+        assert!(policy.ask(asked, 1).is_ok());
+        assert!(policy.is_due(now, reach(1 << 20), &options));
     }
 
     #[test]

@@ -33,12 +33,15 @@ mod status;
 
 use std::process::ExitCode;
 
+use tracing::warn;
+
 use crate::cli::Command;
 use crate::cli::config::ConfigCommand;
 use crate::cli::leader::LeaderCommand;
 use crate::config::Config;
 use crate::logging::Logging;
 use crate::process::failure::Failure;
+use crate::process::{huge_pages, signal};
 
 fn main() -> ExitCode {
     match config::file::parse_command_line().and_then(run) {
@@ -51,6 +54,11 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
+    // Before anything is opened: the process may begin again.
+    let asked = match &command {
+        Command::Serve(args) => huge_pages::ask(args.limits.huge_pages),
+        _ => Ok(()),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -59,6 +67,10 @@ fn run(command: Command) -> Result<(), Failure> {
         match command {
             Command::Serve(args) => {
                 let logging = Logging::start(args.logging);
+                if let Err(error) = asked {
+                    signal::outlive_closed_pipes()?;
+                    warn!(%error, "no huge pages: this process cannot start itself again");
+                }
                 node::serve(Config::from_args(*args)?, logging).await
             }
             Command::Status(args) => operator::ask::status(&args).await,

@@ -13,6 +13,7 @@
 //! Not here: what any of the parts does; the orderly end (`stop.rs`).
 
 mod bootstrap;
+mod disk;
 mod groups;
 mod ring;
 mod roster;
@@ -77,7 +78,7 @@ pub(crate) async fn serve(mut config: Config, logging: Logging) -> Result<(), Fa
     let clock = TokioClock::start();
     let lock = DirLock::acquire(&config.data_dir).map_err(|error| data_failure(&error))?;
     let doors = Doors::open(&config).await?;
-    let disk = ring::disk(lock, config.disk_mode).map_err(|error| data_failure(&error))?;
+    let disk = disk::disk(lock, config.disk_mode).map_err(|error| data_failure(&error))?;
     let waiting = RefCell::default();
     let told = tokio::select! {
         told = roster::learn(&mut config, &waiting) => told?,

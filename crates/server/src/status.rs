@@ -33,6 +33,9 @@ pub(crate) struct NodeStatus {
     pub(crate) is_stopping: bool,
     /// How the log reaches the disk, as probed at start.
     pub(crate) disk_mode: String,
+    /// Whether memory is in huge pages: `by advice`, `always` or `off`.
+    #[serde(default)]
+    pub(crate) huge_pages: String,
     pub(crate) log: LogStatus,
     pub(crate) clients: ClientsStatus,
     /// Whom a first start waits for; absent once the groups are there.
@@ -308,7 +311,7 @@ impl NodeStatus {
     /// A table for a person.
     pub(crate) fn table(&self) -> String {
         let mut text = format!(
-            "node {}   cluster {}   up {}   disk {}\n\
+            "node {}   cluster {}   up {}   disk {}   huge pages {}\n\
              log: {} writes, {} flushes, {} marks, {} preparing; memory {} of {} KiB\n\
              log on disk: {} of {} MiB, at most {}, in {} segments; reserve {} of {} MiB{}\n\
              clients: {} connected, {} requests so far\n\n\
@@ -317,6 +320,7 @@ impl NodeStatus {
             self.cluster_id.get(..8).unwrap_or(&self.cluster_id),
             duration(self.uptime_ms),
             self.disk_mode,
+            self.huge_pages,
             self.log.log_writes,
             self.log.log_flushes,
             self.log.mark_writes,
@@ -413,6 +417,7 @@ mod tests {
                 admin: None,
             }],
             disk_mode: "direct".to_owned(),
+            huge_pages: "by advice".to_owned(),
             log: LogStatus::default(),
             clients: ClientsStatus::default(),
             waiting: None,

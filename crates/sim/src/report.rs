@@ -124,5 +124,7 @@ const fn suite(suite: Suite) -> &'static str {
         Suite::Simulation => "sim",
         Suite::Core => "raftlet-core",
         Suite::Driver => "raftlet",
+        Suite::Log => "raftlet-log",
+        Suite::Kv => "raftlet-kv",
     }
 }

@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::time::Instant;
 
-use bench_log::{BenchClock, Opened, Payloads, Turns, group_write, runtime};
+use bench_log::{BenchClock, Opened, Source, runtime};
 use tokio::task::LocalSet;
 
 use crate::Point;
 use raftlet::{Storage, WriteBatch};
-use raftlet_core::Arena;
 use raftlet_log::{DiskMode, LogOptions};
 
 /// A log that is there.
@@ -44,17 +43,13 @@ pub(crate) fn fill(dir: &Path, point: &Point) -> Result<Filled, String> {
         let Opened { log, .. } = open_log(dir, DiskMode::Direct).await?;
         tokio::task::spawn_local(log.maintain(BenchClock::start()));
         let since = Instant::now();
-        let mut arena = Arena::default();
-        let mut turns = Turns::new(point.groups, point.batch);
-        let mut payloads = Payloads::new(point.payload);
+        let mut source = Source::new(point.groups, point.batch, point.payload);
+        let mut batch = WriteBatch::default();
         let mut entries = 0;
         while log.bytes() < point.mib << 20 {
-            let mut batch = WriteBatch::default();
-            for (group, first, count) in turns.next_batch() {
-                entries += count as u64;
-                batch.writes.push(group_write(&mut arena, group, first, payloads.next(count)));
-            }
-            let (_, result) = log.write(batch).await;
+            entries += source.fill(&mut batch);
+            let result;
+            (batch, result) = log.write(batch).await;
             result.map_err(|error| error.to_string())?;
         }
         log.close().await.map_err(|error| error.to_string())?;

@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::limits::Limits;
 use crate::resp::args::Span;
+use raftlet::core::mutants;
 
 /// Bytes of `*3\r\n$3\r\nSET\r\n`.
 const HEAD_BYTES: usize = 13;
@@ -85,7 +86,8 @@ fn read(input: &[u8], limits: &Limits) -> Option<(usize, Span, Option<Span>)> {
     let key = read_bulk(input.len(), &mut rest, limits)?;
     let value = if is_set { Some(read_bulk(input.len(), &mut rest, limits)?) } else { None };
     let request_bytes = input.len() - rest.len();
-    (request_bytes <= limits.request_bytes_max).then_some((request_bytes, key, value))
+    let is_within = request_bytes <= limits.request_bytes_max || mutants::is_active(151);
+    is_within.then_some((request_bytes, key, value))
 }
 
 /// Takes an argument off `rest`, which ends where the input of so many bytes ends.
@@ -112,7 +114,8 @@ fn read_bulk(input_bytes: usize, rest: &mut &[u8], limits: &Limits) -> Option<Sp
     }
     let behind = behind.get(1..)?;
     let start = input_bytes - behind.len();
-    *rest = behind.get(bulk_bytes + 2..)?;
+    let end_bytes = if mutants::is_active(150) { 0 } else { 2 };
+    *rest = behind.get(bulk_bytes + end_bytes..)?;
     if bulk_bytes > limits.bulk_bytes_max {
         return None;
     }

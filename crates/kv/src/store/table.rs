@@ -34,7 +34,6 @@
 mod building;
 mod head;
 mod own_key;
-mod pages;
 
 use std::hint::black_box;
 
@@ -42,7 +41,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::store::table::head::Head;
 use crate::store::table::own_key::OwnKey;
-use crate::store::table::pages::Pages;
+use crate::value::pages::Pages;
 
 pub(super) use building::Building;
 

@@ -1,14 +1,14 @@
 //! Byte strings to values, in an order that anybody can repeat.
 //!
-//! Entries lie in one vector and in chains, a chain per bucket of hashes, that
+//! Entries lie in one row and in chains, a chain per bucket of hashes, that
 //! are linked through the entries. The order of the entries is a function of the
 //! changes made, never of a hash, so members that apply the same commands can
 //! pick "the entry at position 17" and mean the same one. Putting the entries of
 //! one map into an empty one, in order, makes an equal map: that is how a
 //! snapshot brings the order along.
 //!
-//! Linear hashing: buckets are added and dropped one by one, so that no change
-//! pays for moving a million entries.
+//! Linear hashing in rows of pages: buckets are added and dropped one by one, and
+//! room is too, so that no change pays for moving a million entries.
 //!
 //! Invariants
 //! - A new entry stands last; a replaced value stays where it is.
@@ -26,6 +26,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::value::element::Beside;
 use crate::value::moment::Watch;
+use crate::value::pages::Pages;
 
 /// Up to this many entries a map is searched from the front and keeps its order
 /// over removals. Redis's default for compact collections; 128 comparisons of
@@ -38,10 +39,10 @@ const NOWHERE: u32 = u32::MAX;
 /// Byte strings to values, in an order that anybody can repeat.
 #[derive(Clone, Debug)]
 pub(crate) struct IndexMap<K, V> {
-    entries: Vec<Entry<K, V>>,
+    entries: Pages<Entry<K, V>>,
     /// The position of the first entry of each chain; none while the map is
     /// small.
-    buckets: Vec<u32>,
+    buckets: Pages<u32>,
     seed: u64,
     /// While it is read out: told of what is about to change its place or value.
     watch: Watch,
@@ -72,7 +73,7 @@ impl<K: AsRef<[u8]>, V: Beside + Eq> Eq for IndexMap<K, V> {}
 impl<K: AsRef<[u8]>, V: Beside> IndexMap<K, V> {
     /// An empty map. `seed` scatters keys and shows nowhere.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { entries: Vec::new(), buckets: Vec::new(), seed, watch: Watch::default() }
+        Self { entries: Pages::new(), buckets: Pages::new(), seed, watch: Watch::default() }
     }
 
     /// Puts `value` at `key`, which must not be there.
@@ -102,13 +103,13 @@ impl<K: AsRef<[u8]>, V: Beside> IndexMap<K, V> {
             self.save_moved(position, last);
         }
         let entry = if self.entries.len() <= SMALL_LEN_MAX {
-            self.entries.remove(position)
+            self.entries.remove_from_first(position)?
         } else {
             self.unlink(position_of(position));
             if position != last {
                 self.relink(position_of(last), position_of(position));
             }
-            self.entries.swap_remove(position)
+            self.entries.swap_remove(position)?
         };
         self.shrink();
         Some((entry.key, entry.value))
@@ -166,9 +167,8 @@ impl<K: AsRef<[u8]>, V: Beside> IndexMap<K, V> {
             _ => len,
         };
         let start = if len > SMALL_LEN_MAX { end.saturating_sub(len_max.max(1)) } else { 0 };
-        let shown = self.entries.get(start..end).unwrap_or_default();
         let next = u64::try_from(start).unwrap_or_default();
-        (next, shown.iter().map(|entry| (&entry.key, &entry.value)))
+        (next, self.entries.range(start..end).map(|entry| (&entry.key, &entry.value)))
     }
 
     /// Where whoever reads it out is kept.
@@ -185,8 +185,8 @@ impl<K: AsRef<[u8]>, V: Beside> IndexMap<K, V> {
 
     /// Drops up to `len` entries, and with the first the means to find any.
     pub(crate) fn shed(&mut self, len: usize) -> bool {
-        self.buckets = Vec::new();
-        self.entries.truncate(self.entries.len().saturating_sub(len));
+        self.buckets = Pages::new();
+        drop(self.entries.take_off(len));
         !self.entries.is_empty()
     }
 
@@ -232,8 +232,10 @@ impl<K: AsRef<[u8]>, V: Beside> IndexMap<K, V> {
 
     /// Makes buckets, and links all entries.
     fn link_all(&mut self) {
-        self.buckets.clear();
-        self.buckets.resize(self.entries.len(), NOWHERE);
+        self.buckets = Pages::new();
+        for _ in 0..self.entries.len() {
+            self.buckets.push(NOWHERE);
+        }
         for position in 0..self.entries.len() {
             self.link(position_of(position));
         }
@@ -314,17 +316,15 @@ impl<K: AsRef<[u8]>, V: Beside> IndexMap<K, V> {
     fn shrink(&mut self) {
         let len = self.entries.len();
         if len <= SMALL_LEN_MAX {
-            self.buckets = Vec::new();
+            self.buckets = Pages::new();
         } else {
             // Two, as a rule: each removal makes room for as many less.
             while self.buckets.len() > len.saturating_mul(2) {
                 self.drop_bucket();
             }
         }
-        if self.entries.capacity() > len.saturating_mul(4).saturating_add(8) {
-            self.entries.shrink_to(len.saturating_mul(2));
-            self.buckets.shrink_to(len.saturating_mul(2));
-        }
+        self.entries.shrink();
+        self.buckets.shrink();
     }
 }
 
@@ -415,7 +415,7 @@ mod tests {
                 let mut len = 0;
                 let mut at = *first;
                 while let Some(entry) = map.entries.get(index_of(at)) {
-                    assert_eq!(map.buckets[map.bucket(entry.hash)], *first);
+                    assert_eq!(map.buckets.get(map.bucket(entry.hash)), Some(first));
                     len += 1;
                     at = entry.next;
                 }

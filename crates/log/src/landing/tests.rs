@@ -2,12 +2,16 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use bytes::Bytes;
+
 use super::Landing;
 use crate::block::{BLOCK_BYTES, Kind};
+use crate::directory::ECHO_GROUPS_MAX;
 use crate::disk::buffer::Buffer;
 use crate::frame::{Encoder, Place};
 use crate::index::{FrameAt, GroupIndex, Groups};
 use crate::plan::{Content, Plan, by_records, plan};
+use crate::record::{Record, Records};
 use raftlet::core::{
     Arena, Chunk, Entries, EntryKind, Generation, GroupId, HardState, Index, LogId, NewEntry, Seal,
     Term,
@@ -53,7 +57,7 @@ fn append(group: u64, first: u64, len: usize) -> GroupWrite {
     }
 }
 
-/// The bytes of a plan's one frame, its echo, and what groups are when it landed.
+/// The bytes of a plan's one frame, and its echo.
 fn landed(mut plan: Plan, batch: &WriteBatch, groups: &Groups) -> (Vec<u8>, Vec<u8>) {
     let frame = plan.frames.pop().unwrap();
     assert!(plan.frames.is_empty());
@@ -62,7 +66,9 @@ fn landed(mut plan: Plan, batch: &WriteBatch, groups: &Groups) -> (Vec<u8>, Vec<
     frame.put_into(&mut encoder, &batch.writes, groups, 8);
     let place = Place { stamp: 1, frame: 8, block: 3, extent: 0 };
     let bytes = encoder.finish(&place, Kind::Frame).bytes().to_vec();
-    (bytes, Landing::of(frame, &batch.writes).echo)
+    // What a former frame left makes no difference.
+    let former = Landing { echo: vec![9; 3000], ..Landing::default() };
+    (bytes, Landing::of(frame, &batch.writes, former).echo)
 }
 
 #[test]
@@ -81,6 +87,34 @@ fn a_plain_batch_is_the_same_frame_as_its_records_one_by_one() {
         assert_eq!(plan.blocks_more_max(), records.blocks_more_max());
         assert_eq!((plan.has_entries, plan.brings_commands(&batch)), (true, true));
         assert_eq!(landed(plan, &batch, &groups), landed(records, &batch, &groups));
+    }
+}
+
+#[test]
+fn an_echo_that_cannot_name_all_groups_says_so_and_is_that_of_the_records_one_by_one() {
+    let len = ECHO_GROUPS_MAX + 3;
+    let mut groups = Groups::default();
+    let group = |at: usize| at as u64 + 1;
+    for at in 0..len {
+        let index = groups.or_default(GroupId::new(group(at)));
+        index.begin(Generation::new(1)).unwrap();
+        index.append(&entries(group(at), 1, 1, 1).chunks().next().unwrap().into(), &AT).unwrap();
+        index.state_segment = 1;
+    }
+    for (count, is_complete) in [(len - 3, true), (len - 2, false), (len, false)] {
+        let writes = (0..count).map(|at| GroupWrite {
+            entries: entries(group(at), 2, 1, 1),
+            ..GroupWrite::new(GroupId::new(group(at)), Generation::new(1))
+        });
+        let batch = batch(writes.collect());
+        let plan = plan(&batch, &groups, 1);
+        assert!(matches!(plan.frames[0].content, Content::Batch(_)), "{count}");
+        let plain = landed(plan, &batch, &groups);
+        assert_eq!(plain, landed(by_records(&batch, &groups, 1), &batch, &groups));
+        let Some(Ok(Record::Echo(told))) = Records::new(Bytes::from(plain.1), 0).next() else {
+            panic!("an echo of {count} groups");
+        };
+        assert_eq!((told.is_complete, told.traces.len()), (is_complete, len - 3));
     }
 }
 

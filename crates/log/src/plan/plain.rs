@@ -11,7 +11,7 @@ use crate::index::Groups;
 use crate::plan::{Content, FramePlan};
 use crate::record::RECORD_OVERHEAD_BYTES;
 use crate::width::{u32_from, usize_from};
-use raftlet::core::{Chunk, GroupId};
+use raftlet::core::{Chunk, GroupId, mutants};
 use raftlet::{GroupWrite, WriteBatch};
 
 /// The frame of a plain batch; `None` when it is not one.
@@ -28,7 +28,7 @@ pub(super) fn plain(batch: &WriteBatch, groups: &Groups, segment: u64) -> Option
     for (write, place) in batch.writes.iter().zip(&places) {
         let chunk = appended(write)?;
         let index = groups.at(usize_from(u64::from(*place)))?;
-        let is_plain = index.state_segment == segment
+        let is_plain = (index.state_segment == segment || mutants::is_active(148))
             && index.generation == write.generation
             && index.is_continued_by(chunk.first(), chunk.term());
         bytes_max += RECORD_OVERHEAD_BYTES + chunk.bytes().len();
@@ -38,7 +38,8 @@ pub(super) fn plain(batch: &WriteBatch, groups: &Groups, segment: u64) -> Option
         is_ascending &= former < write.group;
         former = write.group;
     }
-    let is_plain = !places.is_empty() && (is_ascending || all_differ(&places, groups.len()));
+    let is_each_once = is_ascending || all_differ(&places, groups.len()) || mutants::is_active(147);
+    let is_plain = !places.is_empty() && is_each_once;
     is_plain.then_some(FramePlan { content: Content::Batch(places), bytes_max })
 }
 

@@ -109,7 +109,8 @@ impl<M: StateMachine> State<M> {
         let (applied, core) = (member.applier.applied(), &mut member.core);
         let (base, current) = (core.base().index, core.snapshot().index);
         let is_in_the_way = member.policy.is_in_the_way(now.time, base, applied);
-        let is_due = is_in_the_way || member.policy.is_due(now.time, applied, &self.options);
+        let reach = member.applier.reach();
+        let is_due = is_in_the_way || member.policy.is_due(now.time, reach, &self.options);
         if !is_due || member.halted.is_some() || member.applier.is_installing() {
             return;
         }

@@ -208,7 +208,7 @@ impl<M: StateMachine> State<M> {
         let goes_on = member.applier.is_behind()
             || !member.held.is_empty()
             || is_checkpoint(applied)
-            || member.policy.is_due(now.time, applied, &self.options)
+            || member.policy.is_due(now.time, member.applier.reach(), &self.options)
             || member.policy.is_in_the_way(now.time, member.core.base().index, applied);
         self.is_backlogged |= member.applier.is_behind();
         count_log_bytes(&mut self.log_bytes, member);

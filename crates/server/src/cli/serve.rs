@@ -25,6 +25,15 @@ pub(crate) enum DiskChoice {
     Buffered,
 }
 
+/// Whether memory is asked for in huge pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HugePagesChoice {
+    /// Where the kernel gives them to who asks.
+    Auto,
+    /// It is not.
+    Off,
+}
+
 /// One node. Without flags: a cluster of its own on loopback.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServeArgs {
@@ -142,6 +151,17 @@ pub(crate) struct LimitArgs {
         hide_possible_values = true
     )]
     pub(crate) disk_mode: DiskChoice,
+    /// Memory in huge pages. `auto`: where the kernel gives them to who asks, this
+    /// node does, by starting itself once again with GLIBC_TUNABLES set; what
+    /// stands there about them is left. `off`: it does not.
+    #[arg(
+        long,
+        env = "RAFTLET_HUGE_PAGES",
+        default_value = "auto",
+        value_name = "MODE",
+        hide_possible_values = true
+    )]
+    pub(crate) huge_pages: HugePagesChoice,
     /// Log on disk at most: shortly before it writes are refused, by name, until
     /// snapshots have let the log go; votes and reads go on. At least twice
     /// --log-disk-mib; 0: four times.

@@ -18,6 +18,7 @@ use crate::observe::history::{History, Reading, Sample};
 use crate::observe::inspect::Inspect;
 use crate::observe::metrics::Metrics;
 use crate::process::clock::TokioClock;
+use crate::process::huge_pages;
 use crate::shard::handover::{self, HandsOver, Order, Outcome};
 use crate::shard::members::{self, HasMembers, Roster};
 use crate::shard::ports::{Group, Shard, SharedLog};
@@ -290,6 +291,7 @@ impl Inspect for NodeView {
             run: self.identity.run.get(),
             is_stopping: self.is_stopping.get(),
             disk_mode: self.log.0.disk_mode().to_owned(),
+            huge_pages: huge_pages::found().to_owned(),
             log: self.log_status(),
             clients: self.keyspace.get().map_or_else(ClientsStatus::default, |it| it.clients()),
             waiting: Some(self.waiting()).filter(|text| !text.is_empty()),

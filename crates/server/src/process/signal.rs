@@ -1,9 +1,19 @@
 //! SIGINT and SIGTERM: the first asks for an orderly end, the second for a
-//! quick one.
+//! quick one. SIGPIPE ends nothing.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::process::failure::Failure;
+
+/// Whoever writes to what nobody reads any more is told so, and is not ended, as
+/// Rust has it from the start and a failed attempt to start again has not.
+///
+/// # Errors
+/// The process may not handle signals.
+pub(crate) fn outlive_closed_pipes() -> Result<(), Failure> {
+    // Handled, by a handler that stays, it does not end the process.
+    listen(SignalKind::pipe()).map(drop)
+}
 
 /// The signals that end a program.
 #[derive(Debug)]
@@ -18,11 +28,6 @@ impl Shutdown {
     /// # Errors
     /// The process may not handle signals.
     pub(crate) fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| {
-                Failure::runtime(format!("cannot listen to signals: {error}; start it anew"))
-            })
-        };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
@@ -36,4 +41,10 @@ impl Shutdown {
             _ = self.terminate.recv() => {}
         }
     }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| {
+        Failure::runtime(format!("cannot listen to signals: {error}; start it anew"))
+    })
 }

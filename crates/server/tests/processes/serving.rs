@@ -204,7 +204,8 @@ fn the_admin_port_tells_status_and_health() {
         .unwrap();
     assert_eq!(output.status.code(), Some(0));
     let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    for field in ["node_id", "cluster_id", "uptime_ms", "disk_mode", "log", "groups"] {
+    for field in ["node_id", "cluster_id", "uptime_ms", "disk_mode", "huge_pages", "log", "groups"]
+    {
         assert!(!status[field].is_null(), "no {field} in {status}");
     }
     for field in [
@@ -222,4 +223,27 @@ fn the_admin_port_tells_status_and_health() {
     }
     let table = crate::cluster::raftlet().args(["status", "--admin", &address]).output().unwrap();
     assert!(String::from_utf8_lossy(&table.stdout).contains("leader"));
+}
+
+/// As the process that was started, which is the one that is told to stop.
+#[test]
+fn a_node_has_huge_pages_where_the_kernel_gives_them_to_who_asks_unless_told_otherwise() {
+    let kernel = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+    let kernel = kernel.unwrap_or_default();
+    let asks = cfg!(target_env = "gnu") && kernel.contains("[madvise]");
+    let unasked = if kernel.contains("[always]") { "always" } else { "off" };
+    let told = |flags: &[&str]| {
+        let mut cluster = Cluster::new(1);
+        cluster.flags(flags);
+        cluster.start(0);
+        cluster.wait_ready();
+        let started = cluster.process_id(0);
+        let environment = std::fs::read(format!("/proc/{started}/environ")).unwrap();
+        let has_asked = String::from_utf8_lossy(&environment).contains("glibc.malloc.hugetlb=1");
+        let status = cluster.status(0).unwrap();
+        (status["huge_pages"].as_str().unwrap().to_owned(), has_asked)
+    };
+    let by_advice = if asks { "by advice" } else { unasked };
+    assert_eq!(told(&[]), (by_advice.to_owned(), asks));
+    assert_eq!(told(&["--huge-pages", "off"]), (unasked.to_owned(), false));
 }
