@@ -366,7 +366,8 @@ fn a_start_without_room_knows_so_before_it_takes_anything() {
 fn storage_is_told_which_of_the_groups_that_keep_space_nobody_writes_down() {
     let cluster = Cluster::voters(1);
     cluster.leader();
-    let applied = Index::new(cluster.outcome(1, "a").unwrap());
+    cluster.outcome(1, "a").unwrap();
+    let applied = cluster.group(1).status().applied_index;
     cluster.storage(1).pin(GROUP, applied.next());
     cluster.storage(1).pin(GroupId::new(77), Index::new(5));
     cluster.outcome(1, "b").unwrap();
