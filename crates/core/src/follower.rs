@@ -400,7 +400,7 @@ impl Follower {
     #[cold]
     fn send_reject(&mut self, state: &State, leader: NodeId, outlet: &mut impl Outlet) {
         if let Some((previous, hint)) = self.reject.take().map(|reject| *reject) {
-            let held = state.refill().map_or(Index::ZERO, |refill| refill.until());
+            let held = state.refill().map_or(Index::ZERO, |refill| refill.until);
             let outcome = AckOutcome::Rejects { previous, hint, held };
             self.send_ack(state, leader, outcome, outlet);
         }

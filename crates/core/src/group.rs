@@ -68,9 +68,9 @@ pub struct Restored {
     /// Up to here the machine has applied the log durably, by itself (rule 14);
     /// 0 for one that starts from the snapshot, or from nothing.
     pub machine: Index,
-    /// Entries up to here were held, and those behind `last` are lost: until a
-    /// leader has sent them again this member gives no vote (rule 10).
-    pub refill: Option<Index>,
+    /// Entries were held that are lost: until a leader has sent them again this
+    /// member gives no vote (rule 10).
+    pub refill: Option<Refill>,
 }
 
 /// What a member is doing at the moment, with what only that role needs.
@@ -109,9 +109,10 @@ impl Group {
         now: Now,
     ) -> Result<Self, RestoreError> {
         let (hard_state, machine) = (restored.hard_state, restored.machine);
-        let lost = restored.refill;
+        let refill = restored.refill;
         let (log, durability) = restored.log()?;
-        let (last, snapshot) = (log.last().index, log.snapshot());
+        let (end, snapshot) = (log.last(), log.snapshot());
+        let last = end.index;
         if machine > last {
             return Err(RestoreError::Machine { machine, last });
         }
@@ -143,10 +144,14 @@ impl Group {
             is_dismissed: false,
             seldom: None,
         };
-        if let Some(until) = lost {
-            match Refill::needed(until, last, hard_state.term) {
-                Some(refill) => state.seldom().refill = Some(refill),
-                None => state.durability.on_refilled(),
+        if let Some(mut refill) = refill {
+            if mutants::is_active(146) {
+                refill.term = hard_state.term;
+            }
+            if refill.is_over(end) {
+                state.durability.on_refilled();
+            } else {
+                state.seldom().refill = Some(refill);
             }
         }
         // Neither was ever anything but committed (rule 14).

@@ -85,6 +85,7 @@ pub use output::outlet::{AppendRef, Head, Outlet, PersistRare, PersistRef};
 pub use output::{
     Envelope, Event, Fetch, FetchId, HardState, Output, Persist, ReadReady, Role, TransferFailure,
 };
+pub use refill::Refill;
 pub use snapshot::{
     Compaction, SNAPSHOT_PART_BYTES_MAX, Snapshot, SnapshotAck, SnapshotOutcome, SnapshotPart,
 };

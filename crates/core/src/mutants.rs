@@ -181,6 +181,7 @@ mutants! {
     143 "M143" core "I15" "two hand-overs of entries have one ticket";
     144 "M144" sim "I37" "who was not asked a round counts as if it had answered";
     145 "M145" core "I56" "a round whose voters are silent asks nobody else";
+    146 "M146" core "I56" "a start during a refill takes its own term for that of the loss";
     147 "M147" log "I17" "a batch that comes back to a group is written as one of each once";
     148 "M148" log "I17" "a segment gets entries of a group that it does not state";
     149 "M149" log "I17" "an echo that names not all groups says that it does";

@@ -12,33 +12,26 @@
 //! (§3.6.3). This member's log agrees with it up to the last entry accepted.
 //! That is enough when it reaches
 //! - to the last entry that was held: nothing acknowledged stood behind it; or
-//! - to an entry of a later term than any before the loss: the leader of that
-//!   term had all that was committed in front of it.
+//! - to an entry of a later term than that of the loss: the leader of that term
+//!   had all that was committed in front of it.
+//!
+//! The term of the loss is the member's own when the loss was found. Storage
+//! remembers it: terms that the member enters afterwards, without a vote, lie
+//! behind the loss, also when it starts again in one of them.
 
 use crate::ids::{Index, LogId, Term};
 
 /// What must be there again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refill {
+pub struct Refill {
     /// The last entry that was held.
-    until: Index,
-    /// The term in which the loss was found; that of the last start, where it was
-    /// found before: no earlier one, which is what counts.
-    term: Term,
+    pub until: Index,
+    /// The member's term when the loss was found: nothing lost was acknowledged in
+    /// a later one, and no vote given. A higher one is safe and may last longer.
+    pub term: Term,
 }
 
 impl Refill {
-    /// What a member needs that held entries up to `until` and has durably only
-    /// those up to `last`; `None` when that is enough.
-    pub(crate) fn needed(until: Index, last: Index, term: Term) -> Option<Self> {
-        (until > last).then_some(Self { until, term })
-    }
-
-    /// The last entry that was held.
-    pub(crate) const fn until(&self) -> Index {
-        self.until
-    }
-
     /// Whether a log that is durable up to this entry is whole again.
     pub(crate) fn is_over(&self, durable: LogId) -> bool {
         durable.index >= self.until || durable.term > self.term
@@ -52,12 +45,10 @@ mod tests {
 
     #[test]
     fn a_log_is_whole_again_at_its_former_end_or_in_a_later_term_and_not_before() {
-        let (index, term) = (Index::new, Term::new);
-        assert_eq!(Refill::needed(index(9), index(9), term(4)), None);
-        let refill = Refill::needed(index(9), index(3), term(4)).unwrap();
+        let refill = Refill { until: Index::new(9), term: Term::new(4) };
         let is_over =
             |index, term| refill.is_over(LogId { term: Term::new(term), index: Index::new(index) });
         assert!(!is_over(3, 2) && !is_over(8, 4));
-        assert!(is_over(9, 4) && is_over(4, 5));
+        assert!(is_over(9, 4) && is_over(9, 2) && is_over(4, 5));
     }
 }

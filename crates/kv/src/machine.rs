@@ -19,17 +19,17 @@ use crate::operation::response::Response;
 use crate::operation::{Command, codec};
 use crate::store::capture::{CaptureId, Step};
 use crate::store::snapshot::{Restoring, SnapshotError};
-use crate::store::{Applied, Store};
+use crate::store::{Applied, Lookout, Store};
 use raftlet::{ApplyError, ChunkError, ChunkSource, StateMachine};
 
-/// Commands that are applied together as those of a start and of a member that
-/// was behind are; a few come from clients one by one and find their keys in
-/// the caches as often as not.
-const MANY_LEN: usize = 64;
+/// Commands that are applied together: more than one client's usual pipeline,
+/// whose keys are in the caches as often as not. Where they are not, a write over
+/// 256 bytes takes half the time among 20 000 keys, and a third among a million.
+const MANY_LEN: usize = 24;
 /// Commands whose keys are looked for at once. More than a processor has loads
 /// under way, for each of the rows of loads ends with a wait for its last; and few
-/// enough that keys and values stay in its caches until they are used.
-const LOOKED_FOR_LEN: usize = 64;
+/// enough that keys and values stay in its nearest cache until they are used.
+const LOOKED_FOR_LEN: usize = 32;
 
 /// One group's keys behind one group's log.
 #[derive(Debug)]
@@ -72,28 +72,59 @@ impl Machine {
         commands: &[raftlet::Command<'_>],
         responses: &mut Vec<Response>,
     ) -> Result<(), ApplyError> {
-        let mut decoded = Vec::with_capacity(LOOKED_FOR_LEN);
+        let mut coming = Vec::with_capacity(LOOKED_FOR_LEN);
+        let mut lookout = Lookout::default();
         for some in commands.chunks(LOOKED_FOR_LEN) {
-            decoded.clear();
+            coming.clear();
             let mut failed = None;
             for command in some {
-                match decode(command) {
-                    Ok(command) => decoded.push(command),
+                match Coming::read(command) {
+                    Ok(command) => coming.push(command),
                     Err(error) => {
                         failed = Some(error);
                         break;
                     }
                 }
             }
-            store.warm(&decoded);
-            for (command, decoded) in some.iter().zip(&decoded) {
-                responses.push(store.apply(place(command), decoded));
+            store.warm(coming.iter().filter_map(Coming::first_key), &mut lookout);
+            for (command, coming) in some.iter().zip(&coming) {
+                let place = place(command);
+                responses.push(match coming {
+                    Coming::Set { key, value } => store.set(place, key, value),
+                    Coming::Other(command) => store.apply(place, command),
+                });
             }
             if let Some(error) = failed {
                 return Err(error);
             }
         }
         Ok(())
+    }
+}
+
+/// A command that comes next, as the entry holds it.
+enum Coming<'a> {
+    /// The most frequent one, which is read the short way.
+    Set {
+        key: &'a [u8],
+        value: &'a [u8],
+    },
+    Other(Command<&'a [u8]>),
+}
+
+impl<'a> Coming<'a> {
+    fn read(command: &raftlet::Command<'a>) -> Result<Self, ApplyError> {
+        if let Some((key, value)) = codec::decode_set(command.payload) {
+            return Ok(Self::Set { key, value });
+        }
+        decode(command).map(Self::Other)
+    }
+
+    fn first_key(&self) -> Option<&[u8]> {
+        match self {
+            Self::Set { key, .. } => Some(key),
+            Self::Other(command) => command.first_key(),
+        }
     }
 }
 
@@ -195,5 +226,91 @@ impl Drop for Pages {
         if let Ok(mut store) = self.store.try_borrow_mut() {
             store.end_capture(self.id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::{LOOKED_FOR_LEN, MANY_LEN, Machine};
+    use crate::operation::response::Response;
+    use crate::{Command, StringCommand};
+    use raftlet::core::{Index, Term};
+    use raftlet::{ApplyError, StateMachine};
+
+    fn set(key: usize, value: String) -> Vec<u8> {
+        let mut payload = Vec::new();
+        let key = format!("key-{key}");
+        Command::String(StringCommand::Set { key, value }).encode(&mut payload);
+        payload
+    }
+
+    /// Writes over 40 keys, now as long as what was there and now not.
+    fn writes() -> Vec<Vec<u8>> {
+        let value = |at: usize| {
+            format!("{at:0width$}", width = if at.is_multiple_of(7) { 300 } else { 256 })
+        };
+        (0..400).map(|at| set(at * 11 % 40, value(at))).collect()
+    }
+
+    /// Applies commands in batches; what came of it.
+    fn apply(
+        machine: &mut Machine,
+        payloads: &[Vec<u8>],
+        batch: usize,
+    ) -> (Vec<Response>, Result<(), ApplyError>) {
+        let mut responses = Vec::new();
+        let place = |at: usize| Index::new(u64::try_from(at).unwrap() + 1);
+        let commands: Vec<_> = payloads
+            .iter()
+            .enumerate()
+            .map(|(at, payload)| raftlet::Command {
+                index: place(at),
+                term: Term::new(1),
+                log_time_ms: 7,
+                payload,
+            })
+            .collect();
+        for some in commands.chunks(batch) {
+            let applied = {
+                let applying = pin!(machine.apply(some, &mut responses));
+                applying.poll(&mut Context::from_waker(Waker::noop()))
+            };
+            match applied {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return (responses, Err(error)),
+                Poll::Pending => panic!("it waits for nothing"),
+            }
+        }
+        (responses, Ok(()))
+    }
+
+    #[test]
+    fn many_together_make_what_they_make_one_by_one_and_what_the_last_of_each_key_make() {
+        let writes = writes();
+        let (mut one_by_one, mut last) = (Machine::new(3), Machine::new(4));
+        let expected = apply(&mut one_by_one, &writes, 1);
+        for batch in [MANY_LEN, LOOKED_FOR_LEN + 1, writes.len()] {
+            let mut together = Machine::new(5);
+            assert_eq!(apply(&mut together, &writes, batch), expected);
+            assert_eq!(together.digest(), one_by_one.digest(), "batches of {batch}");
+            assert_eq!(together.store().used_bytes(), one_by_one.store().used_bytes());
+        }
+        // Each key once: nothing is written over.
+        let (_, end) = apply(&mut last, &writes[writes.len() - 40..], 1);
+        assert_eq!((last.digest(), end), (one_by_one.digest(), Ok(())));
+    }
+
+    #[test]
+    fn of_many_those_before_one_that_is_none_are_applied_and_it_is_named() {
+        let mut writes = writes();
+        writes[50] = vec![0xff];
+        let mut machine = Machine::new(3);
+        let (responses, end) = apply(&mut machine, &writes, writes.len());
+        assert_eq!(responses.len(), 50);
+        assert_eq!(end.map_err(|error| error.index), Err(Index::new(51)));
     }
 }

@@ -54,9 +54,10 @@ use crate::store::capture::Capture;
 use crate::store::deadlines::{Deadline, Deadlines};
 use crate::store::digest::Digest;
 use crate::store::entry::Entry;
+pub(crate) use crate::store::table::Lookout;
 use crate::store::table::Table;
 use crate::store::view::View;
-use crate::value::{Collection, Typed, Value};
+use crate::value::{Collection, Contents, Typed, Value};
 use raftlet::core::Index;
 
 /// Lapsed keys that one entry removes at most, so that a million deadlines at
@@ -146,10 +147,10 @@ impl Store {
         }
     }
 
-    /// Looks where the keys of commands are that come next (`store/table.rs`).
-    pub(crate) fn warm(&self, commands: &[Command<&[u8]>]) {
-        let touch = |entry: &Entry| entry.value.touch();
-        self.entries.warm(commands.iter().filter_map(Command::first_key), touch);
+    /// Looks where keys are that come next (`store/table.rs`).
+    pub(crate) fn warm<'a>(&self, keys: impl Iterator<Item = &'a [u8]>, lookout: &mut Lookout) {
+        let touch = |entry: &Entry| entry.value.touch() ^ entry.part;
+        self.entries.warm(keys, lookout, touch);
     }
 
     /// Answers one question as of the log's time.
@@ -340,11 +341,14 @@ impl Store {
         let Some(entry) = entry else {
             return false;
         };
+        // Of the bytes that came: those that were just written would be read back
+        // out of writes that wait for memory.
+        let contents = Contents::of_string(bytes);
         if !entry.value.overwrite(bytes) {
             return false;
         }
         let before = entry.part;
-        entry.refresh(key, self.index);
+        entry.refresh_known(key, contents, self.index);
         let after = entry.part;
         self.digest.remove(before);
         self.digest.add(after);

@@ -40,6 +40,11 @@ const PACKED_LEN_MAX: usize = 128;
 const PACKED_BYTES_MAX: usize = 64;
 const INTEGERS_LEN_MAX: usize = 512;
 
+/// What the caches take in at once.
+const CACHE_LINE_BYTES: usize = 64;
+/// Lines of a string that are looked at ahead of its being written over.
+const TOUCHED_LINES_MAX: usize = 16;
+
 /// What a key can hold. Collections are boxed: most values are strings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
@@ -67,11 +72,24 @@ pub(crate) struct Contents {
     pub(crate) bytes: usize,
 }
 
+impl Contents {
+    /// Those of a string.
+    #[inline]
+    pub(crate) fn of_string(bytes: &[u8]) -> Self {
+        Self { hash: xxh3_64(bytes), bytes: bytes.len() }
+    }
+}
+
 impl Value {
     /// Looks at what lies behind a pointer, so that it is in the caches.
+    #[inline]
     pub(crate) fn touch(&self) -> u64 {
         match self {
-            Self::String(bytes) => bytes.first().copied().map_or(0, u64::from),
+            Self::String(bytes) => {
+                let lines = bytes.chunks(CACHE_LINE_BYTES).take(TOUCHED_LINES_MAX);
+                let ends = bytes.last().into_iter().chain(lines.filter_map(<[u8]>::first));
+                ends.fold(0, |seen, byte| seen ^ u64::from(*byte))
+            }
             _ => 0,
         }
     }
@@ -165,7 +183,7 @@ impl Value {
     #[inline]
     pub(crate) fn contents(&self) -> Contents {
         match self {
-            Self::String(bytes) => Contents { hash: xxh3_64(bytes), bytes: bytes.len() },
+            Self::String(bytes) => Contents::of_string(bytes),
             Self::Hash(hash) => Contents { hash: hash.digest(), bytes: hash.used_bytes() },
             Self::Set(set) => Contents { hash: set.digest(), bytes: set.used_bytes() },
             Self::List(list) => Contents { hash: list.digest(), bytes: list.used_bytes() },

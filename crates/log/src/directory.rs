@@ -16,11 +16,13 @@
 //!  32 life         generation, then 0 when it began, else 1 + the last index
 //!                  that it was stated with
 //!  64 moved        first, last, last term
-//! 128 damage       first, last, lost u8; 0, 0, 0 when it ended
+//! 128 damage       first, last, parts u8 (1: term or vote are lost, 2: the term
+//!                  of the loss follows), and that; 0, 0, 0 when it ended
 //! ```
 //!
 //! A frame that states a group again (`record.rs`) has its hard state, base,
-//! snapshot, life and damage in its echo too.
+//! snapshot, life and damage in its echo too. One that found damage has the
+//! truncation that this is; before format 3 it had not, nor terms of losses.
 
 use crate::fields::{Fields, put_hard_state, put_log_id};
 use crate::varint::{self, Short};
@@ -40,27 +42,56 @@ const LIFE: u8 = 32;
 const MOVED: u8 = 64;
 const DAMAGE: u8 = 128;
 
+const HARM_LOST: u8 = 1;
+const HARM_TERM: u8 = 2;
+
 /// What is wrong with a group, as its log remembers it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Harm {
     /// Entries that were held and cannot be given back.
-    pub(crate) entries: Option<(Index, Index)>,
+    pub(crate) entries: Option<LostEntries>,
     /// Whether term or vote are lost.
     pub(crate) is_lost: bool,
 }
 
+/// Entries that were held and cannot be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LostEntries {
+    pub(crate) first: Index,
+    pub(crate) last: Index,
+    /// The group's term when that was found. A log that found it in a format
+    /// before 3 does not tell: then it may be as high as the present one.
+    pub(crate) term: Option<Term>,
+}
+
 impl Harm {
     pub(crate) fn put(&self, into: &mut Vec<u8>) {
-        let (first, last) = self.entries.unwrap_or_default();
+        let (first, last) = self.entries.map_or_else(Default::default, |lost| lost.range());
         varint::put(into, first.get());
         varint::put(into, last.get());
-        into.push(u8::from(self.is_lost));
+        let term = self.entries.and_then(|lost| lost.term);
+        let lost = if self.is_lost { HARM_LOST } else { 0 };
+        into.push(lost | if term.is_some() { HARM_TERM } else { 0 });
+        if let Some(term) = term {
+            varint::put(into, term.get());
+        }
     }
 
     pub(crate) fn take(fields: &mut Fields<'_>) -> Option<Self> {
         let (first, last) = (fields.index()?, fields.index()?);
-        let is_lost = fields.byte()? != 0;
-        Some(Self { entries: (first != Index::ZERO).then_some((first, last)), is_lost })
+        let parts = fields.byte()?;
+        let term = if parts & HARM_TERM == 0 { None } else { Some(Term::new(fields.number()?)) };
+        let lost = LostEntries { first, last, term };
+        let entries = (first != Index::ZERO).then_some(lost);
+        let is_known = parts & !(HARM_LOST | HARM_TERM) == 0;
+        is_known.then_some(Self { entries, is_lost: parts & HARM_LOST != 0 })
+    }
+}
+
+impl LostEntries {
+    /// The first and the last.
+    pub(crate) fn range(&self) -> (Index, Index) {
+        (self.first, self.last)
     }
 }
 

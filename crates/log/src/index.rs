@@ -19,7 +19,7 @@ pub(crate) mod spans;
 
 use bytes::Bytes;
 
-use crate::directory::Harm;
+use crate::directory::{Harm, LostEntries};
 use crate::index::spans::Spans;
 use crate::record::{GroupState, Item};
 use crate::width::u64_from;
@@ -307,8 +307,9 @@ impl GroupIndex {
     /// since, nor are held by a snapshot that was.
     pub(crate) fn missing(&self) -> Harm {
         let held = self.last.next();
-        let entries = self.harm.entries.map(|(first, last)| (first.max(held), last));
-        Harm { entries: entries.filter(|(first, last)| first <= last), ..self.harm }
+        let entries =
+            self.harm.entries.map(|lost| LostEntries { first: lost.first.max(held), ..lost });
+        Harm { entries: entries.filter(|lost| lost.first <= lost.last), ..self.harm }
     }
 
     /// All of the group but its entries.

@@ -25,7 +25,8 @@
 //! 11 state      generation, term, vote, base index, base term, last index,
 //!               parts u8 (1 snapshot, 2 damage), then of each part: last
 //!               index, last term · as damage
-//! 14 damage     first, last (0, 0: no entries), lost u8 (1: term or vote are)
+//! 14 damage     first, last (0, 0: no entries), parts u8 (1: term or vote are
+//!               lost, 2: a term follows), the term in which that was found
 //! 15 refilled   nothing: the damage ended
 //! ```
 //!
@@ -179,7 +180,11 @@ impl Item {
                 trace.snapshot = state.snapshot;
                 trace.harm = (state.harm != Harm::default()).then_some(state.harm);
             }
-            Self::Damage { harm, .. } => trace.harm = Some(*harm),
+            Self::Damage { harm, .. } => {
+                trace.harm = Some(*harm);
+                // The log ends before what is lost.
+                trace.truncate_from = harm.entries.map(|lost| lost.first);
+            }
             Self::Refilled { .. } => trace.harm = Some(Harm::default()),
         }
     }

@@ -236,7 +236,7 @@ fn harmed_groups<D: Disk>(replayed: &Replayed<D>) -> Vec<HarmedGroup> {
             Some(Remedy::Damage(harm)) => harm,
             Some(Remedy::Compact(_)) | None => index.missing(),
         };
-        let entries = harm.entries;
+        let entries = harm.entries.map(|lost| lost.range());
         let harmed = HarmedGroup { group: *group, entries, is_lost: harm.is_lost };
         (harm != Harm::default() || index.harm != harm).then_some(harmed)
     });

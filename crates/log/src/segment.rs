@@ -9,7 +9,7 @@
 //!
 //! ```text
 //!  0  magic           8 bytes  "raftlog\n"
-//!  8  format version  u32      2; 1 is read
+//!  8  format version  u32      3; 1 and 2 are read
 //! 12  blocks          u32      the size of the segment when full
 //! 16  written blocks  u32      durable, zeroed, when the file got its name
 //! 20  shard           u16
@@ -30,8 +30,9 @@ use crate::width::u16_from;
 use raftlet::core::{ClusterId, Incarnation, NodeId, Run, ShardId};
 
 /// Version of blocks, frames and records (`docs/format-log.md`).
-pub const FORMAT_VERSION: u32 = 2;
-/// The oldest version that is read: it knows neither compaction nor snapshots.
+pub const FORMAT_VERSION: u32 = 3;
+/// The oldest version that is read: it knows neither compaction nor snapshots. Up
+/// to 2 a loss has no term.
 const FORMAT_VERSION_MIN: u32 = 1;
 /// Where the first frame starts.
 pub(crate) const FIRST_BLOCK: u32 = 2;

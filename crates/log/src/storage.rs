@@ -58,9 +58,10 @@ impl<D: Disk> Storage for ShardLog<D> {
                 last: index.last,
                 runs: index.runs.clone(),
                 configurations: index.configurations.clone(),
-                damage: index.harm.entries.map(|(first, last)| DamagedRange {
-                    first: first.max(index.last.next()),
-                    last,
+                damage: index.harm.entries.map(|lost| DamagedRange {
+                    first: lost.first.max(index.last.next()),
+                    last: lost.last,
+                    term: lost.term.unwrap_or(index.hard_state.term),
                 }),
                 ..LoadedLog::default()
             };

@@ -53,6 +53,8 @@ marks! {
     LostWrites = "crashes_that_lost_writes",
     /// A disk lost entries that were acknowledged.
     Damage = "disks_damaged",
+    /// It lost entries again before the former ones were there again.
+    DamageAgain = "disks_damaged_during_a_refill",
     /// No quorum had room, as far as the leader was told.
     QuorumFull = "proposals_refused_without_room",
     /// A crash came after the disk was done but before the core was told.

@@ -242,7 +242,7 @@ impl Group {
             configuration_index: self.configuration_index(),
             catching_up: self.catching_up(),
             is_removed: self.is_removed(),
-            refill_until: self.state.refill().map(|refill| refill.until()),
+            refill_until: self.state.refill().map(|refill| refill.until),
             diverged: self.diverged().to_vec(),
         }
     }

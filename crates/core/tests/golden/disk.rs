@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use raftlet_core::{
-    Chunk, Configuration, Entries, EntryKind, HardState, Index, LogId, Persist, Restored, Snapshot,
+    Chunk, Configuration, Entries, EntryKind, HardState, Index, LogId, Persist, Refill, Restored,
+    Snapshot,
 };
 
 /// What a member's storage holds.
@@ -15,8 +16,8 @@ pub(crate) struct Disk {
     pub(crate) is_broken: bool,
     pub(crate) pending: VecDeque<Persist>,
     base: LogId,
-    /// Entries up to here were held, and some of them are lost.
-    pub(crate) refill: Option<Index>,
+    /// Entries were held, and some of them are lost.
+    pub(crate) refill: Option<Refill>,
     /// The current snapshot.
     pub(crate) snapshot: Option<Taken>,
     /// Finished files that no record names yet.

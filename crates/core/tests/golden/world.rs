@@ -14,8 +14,8 @@ use crate::words::{number, option};
 use raftlet_core::{
     Arena, Body, Checkpoint, Chunk, Configuration, Diverged, EntryKind, Event, Forward, Generation,
     Group, GroupId, HardState, Incarnation, Index, LeaseOptions, Liveness, LogId, Membership,
-    Message, NewEntry, NodeId, Now, Options, Output, Persist, ReadId, Run, Seal, Seat, Sender,
-    Settings, Term, Time, WallMs, genesis,
+    Message, NewEntry, NodeId, Now, Options, Output, Persist, ReadId, Refill, Run, Seal, Seat,
+    Sender, Settings, Term, Time, WallMs, genesis,
 };
 
 mod changes;
@@ -182,7 +182,7 @@ impl World {
     pub(crate) fn damage(&mut self, node: u64, last: Index, held: Index) {
         let disk = &mut self.member(node).disk;
         disk.entries = disk.entries.iter().filter_map(|chunk| chunk.until(last)).collect();
-        disk.refill = Some(held);
+        disk.refill = Some(Refill { until: held, term: disk.hard_state.term });
     }
 
     pub(crate) fn start(&mut self, node: u64) {

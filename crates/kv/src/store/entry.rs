@@ -37,14 +37,36 @@ impl Entry {
         deadline: Option<Deadline>,
         version: Index,
     ) -> Self {
-        let Contents { hash, bytes } = value.contents();
+        let contents = value.contents();
+        Self::known(key, value, contents, deadline, version)
+    }
+
+    /// The same of a value whose contents are known.
+    pub(super) fn known(
+        key: &[u8],
+        value: Value,
+        Contents { hash, bytes }: Contents,
+        deadline: Option<Deadline>,
+        version: Index,
+    ) -> Self {
         let part = digest::part(key, hash, value.type_name(), deadline);
         Self { value, deadline, version, part, value_bytes: bytes }
     }
 
     /// The value was changed in place, at `version`.
     pub(super) fn refresh(&mut self, key: &[u8], version: Index) {
-        let Contents { hash, bytes } = self.value.contents();
+        let contents = self.value.contents();
+        self.refresh_known(key, contents, version);
+    }
+
+    /// The same, of a value whose contents are known.
+    #[inline]
+    pub(super) fn refresh_known(
+        &mut self,
+        key: &[u8],
+        Contents { hash, bytes }: Contents,
+        version: Index,
+    ) {
         self.part = digest::part(key, hash, self.value.type_name(), self.deadline);
         self.value_bytes = bytes;
         self.version = version;

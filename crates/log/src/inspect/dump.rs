@@ -11,7 +11,7 @@ use crate::options::{LogOptions, Sizes};
 use crate::record::Record;
 use crate::scan::{Frame, Scan, offset_of};
 use crate::segment::{self, FIRST_BLOCK};
-use raftlet::core::{GroupId, HardState, LogId, NodeId};
+use raftlet::core::{GroupId, HardState, LogId, NodeId, Term};
 
 /// Reads of this size get the device's full speed.
 const READ_BYTES: usize = 1 << 20;
@@ -153,9 +153,11 @@ fn describe(record: &Record) -> (Option<GroupId>, String) {
             (Some(*group), entries("moved entries", *first, *len, bytes.len()))
         }
         Record::Damage { group, harm } => {
-            let entries = harm
-                .entries
-                .map_or(String::new(), |(first, last)| format!(" entries {first} to {last}"));
+            let term = |term: Term| format!(", found in term {term}");
+            let entries = harm.entries.map_or(String::new(), |lost| {
+                let found = lost.term.map(term).unwrap_or_default();
+                format!(" entries {} to {}{found}", lost.first, lost.last)
+            });
             let vote = if harm.is_lost { " term and vote" } else { "" };
             (Some(*group), format!("damaged:{entries}{vote}"))
         }

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::{
     Ending, GroupState, Item, Link, Record, RecordError, Records, put_echo, put_head, put_link,
 };
-use crate::directory::{Directory, Harm, Trace};
+use crate::directory::{Directory, Harm, LostEntries, Trace};
+use crate::fields::Fields;
 use crate::varint;
 use raftlet::core::{
     Arena, Chunk, EntryKind, Generation, GroupId, HardState, Index, LogId, NewEntry, NodeId, Seal,
@@ -36,6 +37,11 @@ fn id(term: u64, index: u64) -> LogId {
     LogId { term: Term::new(term), index: Index::new(index) }
 }
 
+fn harm(term: Option<u64>, is_lost: bool) -> Harm {
+    let (first, last) = (Index::new(5), Index::new(7));
+    Harm { entries: Some(LostEntries { first, last, term: term.map(Term::new) }), is_lost }
+}
+
 fn statement() -> GroupState {
     GroupState {
         generation: Generation::new(1),
@@ -43,7 +49,7 @@ fn statement() -> GroupState {
         base: id(2, 8),
         last: Index::new(8),
         snapshot: Some(id(1, 6)),
-        harm: Harm { entries: Some((Index::new(5), Index::new(7))), is_lost: true },
+        harm: harm(Some(2), true),
     }
 }
 
@@ -106,7 +112,8 @@ fn a_directory_gathers_what_a_frame_did_to_each_group() {
     let expected = Trace {
         group: GroupId::new(4),
         hard_state: Some(HardState { term: Term::new(3), vote: Some(NodeId::new(2)) }),
-        truncate_from: Some(Index::new(9)),
+        // Of the damage, whose loss begins there.
+        truncate_from: Some(Index::new(5)),
         entries: Some((Index::new(9), Index::new(10), Term::new(3))),
         compact: Some(id(2, 8)),
         snapshot: Some(id(1, 6)),
@@ -115,6 +122,21 @@ fn a_directory_gathers_what_a_frame_did_to_each_group() {
         harm: Some(statement().harm),
     };
     assert_eq!(directory.traces, vec![expected]);
+}
+
+#[test]
+fn losses_come_back_with_their_term_and_those_of_format_2_without() {
+    let mut seen = Vec::new();
+    for harm in [harm(Some(300), true), harm(Some(1), false), harm(None, true), Harm::default()] {
+        let mut bytes = Vec::new();
+        harm.put(&mut bytes);
+        assert_eq!(Harm::take(&mut Fields(&bytes)), Some(harm));
+        seen.push(bytes);
+    }
+    assert_eq!(seen[2], [5, 7, 1], "as format 2 has it");
+    assert_eq!(seen[3], [0, 0, 0]);
+    assert_eq!(Harm::take(&mut Fields(&[5, 7, 2])), None, "the term is missing");
+    assert_eq!(Harm::take(&mut Fields(&[5, 7, 4])), None, "a part that is not known");
 }
 
 #[test]

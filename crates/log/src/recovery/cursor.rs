@@ -318,7 +318,7 @@ pub(crate) fn apply(groups: &mut Groups, item: &Item, at: &FrameAt) -> Result<()
             group.harm = *harm;
             // A snapshot may hold the first of them by now.
             let held = group.base.index.next();
-            harm.entries.map_or(Ok(()), |(first, _)| group.truncate(first.max(held)))
+            harm.entries.map_or(Ok(()), |lost| group.truncate(lost.first.max(held)))
         }
         Item::Refilled { .. } => {
             group.harm.entries = None;

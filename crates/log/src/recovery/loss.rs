@@ -19,9 +19,13 @@
 //! | entries missing                          | damaged: a leader can refill   |
 //! | term or vote may be missing              | lost: it stays out (rule 3)    |
 //!
+//! A loss is of the term that the group has when it is found (D29), and reaches
+//! up to the last entry that was ever known to be held. Where it is known already
+//! it is said again as it was; a further one has the later term.
+//!
 //! Invariant: a group that is not named here is as if nothing had been lost.
 
-use crate::directory::{Directory, Harm, Trace};
+use crate::directory::{Directory, Harm, LostEntries, Trace};
 use crate::index::{FrameAt, Misfit};
 use crate::record::Item;
 use crate::recovery::RecoveryReport;
@@ -54,13 +58,13 @@ impl Cursor {
                 count == 1 && echo.is_some_and(|echo| echo.traces.iter().any(|t| t.group == *group))
             };
             let others: Vec<GroupId> = self.groups.keys().filter(|group| !named(group)).collect();
-            self.losses.doubted.extend(others);
+            others.into_iter().for_each(|group| self.doubt(group));
         }
         let traces = echo.map(|echo| echo.traces.as_slice()).unwrap_or_default();
         for trace in traces {
             if self.lose_trace(trace, &gap.at).is_err() {
                 // It does not follow from what is known: nothing of it is sure.
-                self.losses.doubted.insert(trace.group);
+                self.doubt(trace.group);
             }
         }
         let what = match count {
@@ -69,6 +73,16 @@ impl Cursor {
         };
         self.losses.note(gap.file, gap.offset, what, traces, report);
         self.did = echo.cloned().map_or(Did::Nothing, Did::Echo);
+    }
+
+    /// Lost frames may have changed a group, and what was known of its losses.
+    fn doubt(&mut self, group: GroupId) {
+        let held = self.groups.get(&group).map_or(Index::ZERO, |index| {
+            let lost = index.harm.entries.map_or(Index::ZERO, |lost| lost.last);
+            index.last.max(lost)
+        });
+        let doubted = self.losses.doubted.entry(group).or_default();
+        *doubted = held.max(*doubted);
     }
 
     /// Does what a lost frame did to a group, as far as its echo says.
@@ -101,7 +115,7 @@ impl Cursor {
             index.miss(first, last, term)?;
         }
         index.harm = trace.harm.unwrap_or(index.harm);
-        if !self.losses.doubted.contains(&group) {
+        if !self.losses.doubted.contains_key(&group) {
             index.last_frame = at.frame;
         }
         Ok(())
@@ -112,12 +126,14 @@ impl Cursor {
     pub(crate) fn reconcile(&mut self, item: &Item, at: &FrameAt, back_link: u64) {
         let group = item.group();
         self.losses.orphans.remove(&group);
-        if self.losses.doubted.remove(&group) {
+        if let Some(held) = self.losses.doubted.remove(&group) {
             let known = self.groups.get(&group).map_or(0, |index| index.last_frame);
             let is_clear = back_link != 0 && at.frame.checked_sub(back_link) == Some(known);
             if !is_clear {
                 self.losses.voteless.insert(group);
                 self.losses.endless.insert(group);
+                let known = self.losses.held.entry(group).or_default();
+                *known = held.max(*known);
             }
         }
         let is_whole = matches!(item, Item::Group { .. } | Item::State { .. });
@@ -149,7 +165,7 @@ impl Cursor {
             let is_lost = index.harm.is_lost
                 || self.losses.voteless.contains(group)
                 || self.losses.endless.contains(group)
-                || self.losses.doubted.contains(group);
+                || self.losses.doubted.contains_key(group);
             if let (Some(_), Some(last), false) = (hole, index.snapshot, is_lost)
                 && snapshots.contains(&(*group, last))
                 && last.index > index.base.index
@@ -161,16 +177,19 @@ impl Cursor {
             }
             let known = index.harm.entries;
             let entries = match (hole, known) {
-                (Some(hole), known) => {
-                    let last = known.map_or(Index::ZERO, |(_, last)| last).max(index.last);
-                    Some((hole, last))
+                (Some(first), known) => {
+                    let held = self.losses.held.get(group).copied().unwrap_or_default();
+                    let known = known.map_or(Index::ZERO, |lost| lost.last);
+                    let last = index.last.max(known).max(held);
+                    Some(LostEntries { first, last, term: Some(index.hard_state.term) })
                 }
                 // That the group is out is news; then all of it is said anew.
                 (None, _) if is_lost => index.missing().entries,
                 (None, known) => known,
             };
             let harm = Harm { entries, is_lost };
-            if harm != index.harm {
+            // A further loss may look like the one before.
+            if hole.is_some() || harm != index.harm {
                 let remedy = Remedy::Damage(harm);
                 harmed.push(Harmed { group: *group, state: index.state(), remedy });
             }

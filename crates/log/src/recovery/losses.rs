@@ -1,13 +1,13 @@
 //! The account of what is lost, while a log is replayed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::directory::{Harm, Trace};
 use crate::error::{Affected, Damage};
 use crate::index::FrameAt;
 use crate::record::GroupState;
 use crate::recovery::RecoveryReport;
-use raftlet::core::{GroupId, LogId};
+use raftlet::core::{GroupId, Index, LogId};
 
 /// Lines about damage that a report holds; more are counted.
 const NOTES_MAX: usize = 64;
@@ -17,10 +17,14 @@ const NOTES_MAX: usize = 64;
 pub(crate) struct Losses {
     /// Frames that are lost, of which the next frame's echo tells.
     pub(crate) pending: Option<Gap>,
-    /// Groups that lost frames may have changed.
-    pub(crate) doubted: BTreeSet<GroupId>,
+    /// Groups that lost frames may have changed, and up to where they had held
+    /// entries before.
+    pub(crate) doubted: BTreeMap<GroupId, Index>,
     /// Groups whose log may have been changed; how far it goes is not known.
     pub(crate) endless: BTreeSet<GroupId>,
+    /// Up to where groups had held entries that were in doubt: who lost the record
+    /// of a loss must not take a shorter log for whole.
+    pub(crate) held: BTreeMap<GroupId, Index>,
     /// Groups whose term and vote may be missing.
     pub(crate) voteless: BTreeSet<GroupId>,
     /// Groups that began in a lost frame.

@@ -8,7 +8,7 @@ use crate::crash::{Hurried, nudge};
 use crate::fixture::{
     BLOCK, Change, Model, Verdict, apply, batch, held, small, start, started, verdict_of, write,
 };
-use raftlet::core::{GroupId, Index};
+use raftlet::core::{GroupId, Index, Term};
 use raftlet::{DamagedRange, Storage, StorageError};
 use raftlet_log::disk::memory::Fate;
 use raftlet_log::{HarmedGroup, LogOptions, MemoryDisk, RecoveryReport, ShardLog, block_on};
@@ -30,9 +30,22 @@ fn log_of(script: &[Vec<Change>]) -> (MemoryDisk, Model) {
 }
 
 /// Spoils the frame of a step of the script.
-fn spoil(disk: &MemoryDisk, step: usize) {
-    let first = disk.names().into_iter().find(|name| name.starts_with("log-")).unwrap();
-    disk.edit(&first, |content| content[(3 + step) * BLOCK + 77] ^= 1);
+pub(crate) fn spoil(disk: &MemoryDisk, step: usize) {
+    spoil_in(disk, 0, 3 + step);
+}
+
+/// Spoils a block of a segment; the link of its run stands in block 2.
+fn spoil_in(disk: &MemoryDisk, segment: usize, block: usize) {
+    let mut segments = disk.names().into_iter().filter(|name| name.starts_with("log-"));
+    disk.edit(&segments.nth(segment).unwrap(), |content| content[block * BLOCK + 77] ^= 1);
+}
+
+/// What is damaged of group 1, and in which term that was found; where its log
+/// ends.
+fn damage_of(log: &Log) -> (Option<(u64, u64, u64)>, u64) {
+    let loaded = block_on(log.load_log(GroupId::new(1))).unwrap();
+    let damage = |it: DamagedRange| (it.first.get(), it.last.get(), it.term.get());
+    (loaded.damage.map(damage), loaded.last.get())
 }
 
 fn script() -> Vec<Vec<Change>> {
@@ -81,7 +94,7 @@ fn a_leader_refills_a_group_also_over_a_restart_in_between() {
     drop(log);
     disk.crash(|_| Fate::Lost);
     let (log, report) = open(&disk);
-    let damage = DamagedRange { first: Index::new(5), last: Index::new(6) };
+    let damage = DamagedRange { first: Index::new(5), last: Index::new(6), term: Term::new(2) };
     let loaded = block_on(log.load_log(GroupId::new(1))).unwrap();
     assert_eq!((loaded.damage, loaded.last), (Some(damage), Index::new(4)));
     assert_eq!(report.harmed, vec![harm(1, Some((5, 6)), false)]);
@@ -216,8 +229,99 @@ fn damage_is_remembered_when_the_damaged_segment_is_gone() {
     drop(log);
     let (log, report) = block_on(start(&disk, &options)).unwrap();
     assert_eq!(report.harmed, vec![harm(1, Some((4, 6)), false)]);
-    let loaded = block_on(log.load_log(GroupId::new(1))).unwrap();
-    assert_eq!((loaded.last.get(), loaded.damage.is_some()), (3, true));
+    assert_eq!(damage_of(&log), (Some((4, 6, 2)), 3));
+}
+
+#[test]
+fn the_term_of_a_loss_outlives_later_terms_restarts_and_the_segment_that_told_it() {
+    // Law 9 of the port
+    let (disk, _) = log_of(&script());
+    spoil(&disk, 1);
+    let block = BLOCK as u64;
+    let options = LogOptions { log_bytes_soft: 32 * block, ..small() };
+    let told = disk.names().len();
+    for (round, term) in (0..).zip([2, 5, 7]) {
+        let (log, _) = block_on(start(&disk, &options)).unwrap();
+        assert_eq!(damage_of(&log), (Some((4, 6, 2)), 3), "in term {term}");
+        block_on(write(&log, &[Change::of(1).vote(term + 2, 0)])).unwrap();
+        let mut maintenance = pin!(log.maintain(Hurried::default()));
+        for index in 1 + 40 * round..40 + 40 * round {
+            block_on(write(&log, &[Change::of(9).append(index, 1, 1, 9000)])).unwrap();
+            if index % 4 == 0 {
+                let compact = [Change::of(9).compact(index, 1).snapshot(index, 1)];
+                block_on(write(&log, &compact)).unwrap();
+                block_on(nudge(maintenance.as_mut()));
+            }
+        }
+        block_on(write(&log, &[Change::of(9).append(40 + 40 * round, 1, 1, 10)])).unwrap();
+        assert_eq!(damage_of(&log), (Some((4, 6, 2)), 3));
+    }
+    let oldest = disk.names().into_iter().find(|name| name.starts_with("log-")).unwrap();
+    assert!(oldest > format!("log-{:016x}.wal", told + 2), "{oldest}");
+    let (log, _) = block_on(start(&disk, &options)).unwrap();
+    assert_eq!(damage_of(&log), (Some((4, 6, 2)), 3));
+}
+
+#[test]
+fn a_further_loss_during_a_refill_is_of_its_own_term_and_nothing_lost_is_said_to_be_held() {
+    for again in [Change::of(1).vote(5, 1), Change::of(1)] {
+        let term = again.vote.map_or(2, |(term, _)| term);
+        let (disk, _) = log_of(&script());
+        spoil(&disk, 1);
+        let (log, _) = open(&disk);
+        block_on(write(&log, &[again.append(4, 2, 2, 40)])).unwrap();
+        block_on(write(&log, &[Change::of(9).append(1, 1, 1, 10)])).unwrap();
+        block_on(log.close()).unwrap();
+        // What was sent again is lost again: the same entries as before.
+        spoil_in(&disk, 1, 3);
+        for _ in 0..3 {
+            let (log, report) = open(&disk);
+            assert_eq!(report.harmed, vec![harm(1, Some((4, 6)), false)]);
+            assert_eq!(damage_of(&log), (Some((4, 6, term)), 3));
+        }
+        let (log, _) = open(&disk);
+        block_on(write(&log, &[Change::of(1).vote(8, 0).append(4, 2, 1, 40)])).unwrap();
+        drop(log);
+        disk.crash(|_| Fate::Lost);
+        let (log, _) = open(&disk);
+        assert_eq!(damage_of(&log), (Some((5, 6, term)), 4));
+    }
+}
+
+#[test]
+fn a_loss_and_its_term_are_known_also_when_the_frame_that_told_it_is_lost() {
+    let (disk, _) = log_of(&script());
+    spoil(&disk, 1);
+    let (log, _) = open(&disk);
+    block_on(write(&log, &[Change::of(1).vote(5, 1).append(4, 2, 1, 40)])).unwrap();
+    block_on(log.close()).unwrap();
+    drop(log);
+    spoil_in(&disk, 1, 2);
+    for _ in 0..2 {
+        let (log, report) = open(&disk);
+        assert_eq!(report.harmed, vec![harm(1, Some((4, 6)), false)]);
+        assert_eq!(damage_of(&log), (Some((5, 6, 2)), 4));
+    }
+}
+
+#[test]
+fn who_lost_the_record_of_a_loss_takes_no_shorter_log_for_whole() {
+    let (disk, _) = log_of(&script());
+    spoil(&disk, 1);
+    let (log, _) = open(&disk);
+    block_on(write(&log, &[Change::of(1).append(4, 2, 1, 40)])).unwrap();
+    block_on(write(&log, &[Change::of(9).append(1, 1, 1, 10)])).unwrap();
+    block_on(write(&log, &[Change::of(1).vote(4, 1).append(5, 2, 1, 40)])).unwrap();
+    block_on(log.close()).unwrap();
+    drop(log);
+    // The loss of entry 6 is told in block 2, and no echo tells of that block.
+    spoil_in(&disk, 1, 2);
+    spoil_in(&disk, 1, 3);
+    for _ in 0..2 {
+        let (log, report) = open(&disk);
+        assert_eq!(report.harmed.first(), Some(&harm(1, Some((1, 6)), false)), "{report:?}");
+        assert_eq!(damage_of(&log), (Some((1, 6, 4)), 0));
+    }
 }
 
 #[test]

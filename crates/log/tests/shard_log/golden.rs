@@ -7,11 +7,14 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use crate::damage::spoil;
 use crate::fixture::{Change, Model, apply, held, started, write};
+use raftlet::core::{GroupId, Index, Term};
+use raftlet::{DamagedRange, Storage};
 use raftlet_log::{FORMAT_VERSION, MemoryDisk, TailState, block_on};
 
-fn path(version: u32) -> PathBuf {
-    let name = format!("tests/golden/log-{version}.txt");
+fn path(what: &str, version: u32) -> PathBuf {
+    let name = format!("tests/golden/{what}-{version}.txt");
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
@@ -97,16 +100,65 @@ fn from_text(text: &str) -> MemoryDisk {
 fn logs_kept_as_files_are_read_exactly_and_the_newest_is_written_again_to_the_byte() {
     let now = to_text(&written());
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(path(FORMAT_VERSION), &now).unwrap();
+        std::fs::write(path("log", FORMAT_VERSION), &now).unwrap();
     }
-    let kept = std::fs::read_to_string(path(FORMAT_VERSION)).unwrap();
+    let kept = std::fs::read_to_string(path("log", FORMAT_VERSION)).unwrap();
     let differs = kept.lines().zip(now.lines()).find(|(kept, now)| kept != now);
     assert_eq!(differs, None, "the format of the log has changed");
     assert_eq!(kept.len(), now.len(), "the format of the log has changed");
     for version in 1..=FORMAT_VERSION {
-        let kept = std::fs::read_to_string(path(version)).unwrap();
+        let kept = std::fs::read_to_string(path("log", version)).unwrap();
         let (log, report) = started(&from_text(&kept));
         assert_eq!(report.tail, TailState::Marked, "version {version}");
         assert_eq!(block_on(held(&log)).unwrap(), model(version), "version {version}");
+    }
+}
+
+/// Three runs, of which the second finds entries 4 to 6 of group 1 lost in term
+/// 2 and gets the first of them again in term 5; the third learns of term 6.
+fn harmed() -> MemoryDisk {
+    let disk = MemoryDisk::new();
+    let (log, _) = started(&disk);
+    let first = [Change::of(1).vote(1, 1).append(1, 1, 3, 40), Change::of(2).vote(3, 2)];
+    block_on(write(&log, &first)).unwrap();
+    block_on(write(&log, &[Change::of(1).vote(2, 3).append(4, 2, 2, 40)])).unwrap();
+    block_on(write(&log, &[Change::of(1).append(6, 2, 1, 10)])).unwrap();
+    block_on(log.close()).unwrap();
+    drop(log);
+    spoil(&disk, 1);
+    for changes in
+        [Change::of(1).vote(5, 0).append(4, 2, 1, 40), Change::of(1).vote(6, 0)].map(|it| [it])
+    {
+        let (log, _) = started(&disk);
+        block_on(write(&log, &changes)).unwrap();
+        block_on(log.close()).unwrap();
+    }
+    disk
+}
+
+#[test]
+fn logs_with_losses_are_read_and_the_newest_format_tells_their_term() {
+    let now = to_text(&harmed());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path("harm", FORMAT_VERSION), &now).unwrap();
+    }
+    let kept = std::fs::read_to_string(path("harm", FORMAT_VERSION)).unwrap();
+    let differs = kept.lines().zip(now.lines()).find(|(kept, now)| kept != now);
+    assert_eq!(differs, None, "the format of the log has changed");
+    assert_eq!(kept.len(), now.len(), "the format of the log has changed");
+    // Before format 3 nothing tells it: the group's own one is safe.
+    for (version, term) in [(2, 6), (FORMAT_VERSION, 2)] {
+        let kept = std::fs::read_to_string(path("harm", version)).unwrap();
+        let disk = from_text(&kept);
+        for _ in 0..2 {
+            let (log, _) = started(&disk);
+            let loaded = block_on(log.load_log(GroupId::new(1))).unwrap();
+            let (first, last) = (Index::new(5), Index::new(6));
+            let damage = DamagedRange { first, last, term: Term::new(term) };
+            assert_eq!((loaded.damage, loaded.last.get()), (Some(damage), 4), "version {version}");
+            // Another segment states the group again.
+            block_on(write(&log, &[Change::of(1).vote(6, 0)])).unwrap();
+            block_on(log.close()).unwrap();
+        }
     }
 }

@@ -86,9 +86,10 @@ impl MemoryStorage {
     pub fn damage(&self, group: GroupId, first: Index) {
         self.disk.cell.with(|disk| {
             if let Some(held) = disk.groups.get_mut(&group) {
-                let last = held.last();
+                let known = held.damage.map_or(Index::ZERO, |damage| damage.last);
+                let (last, term) = (held.last().max(known), held.hard_state.term);
                 truncate(held, first);
-                held.damage = Some(DamagedRange { first, last });
+                held.damage = Some(DamagedRange { first, last, term });
             }
         });
     }
@@ -282,7 +283,7 @@ mod tests {
         Compaction, DamagedRange, GroupInfo, GroupWrite, LoadedLog, SnapshotMeta, SnapshotReader,
         SnapshotWriter, Storage, StorageError, WriteBatch,
     };
-    use raftlet_core::{Arena, Chunk, EntryKind, Generation, GroupId, Index};
+    use raftlet_core::{Arena, Chunk, EntryKind, Generation, GroupId, HardState, Index};
     use raftlet_core::{LogId, NewEntry, Seal, Term};
 
     const GROUP: GroupId = GroupId::new(3);
@@ -395,15 +396,29 @@ mod tests {
     }
 
     #[test]
-    fn damage_stands_until_a_write_says_that_it_is_refilled() {
+    fn damage_and_its_term_stand_until_a_write_says_that_it_is_refilled() {
+        // Law 9.
         let executor = Executor::new(1);
         let storage = MemoryStorage::new(executor.clock());
+        let in_term = |term| GroupWrite {
+            hard_state: Some(HardState { term: Term::new(term), vote: None }),
+            ..GroupWrite::new(GROUP, Generation::new(1))
+        };
+        let write = |write| storage.write(WriteBatch { writes: vec![write] });
         executor.block_on(async {
+            write(in_term(3)).await.1.unwrap();
             storage.write(batch(None, chunk(1, 1, 6))).await.1.unwrap();
             storage.damage(GROUP, Index::new(4));
+            write(in_term(7)).await.1.unwrap();
             storage.write(batch(None, chunk(1, 4, 2))).await.1.unwrap();
-            let damage = DamagedRange { first: Index::new(4), last: Index::new(6) };
-            assert_eq!(storage.load_log(GROUP).await.unwrap().damage, Some(damage));
+            let of = |first, term| {
+                let (first, last) = (Index::new(first), Index::new(6));
+                Some(DamagedRange { first, last, term: Term::new(term) })
+            };
+            assert_eq!(storage.load_log(GROUP).await.unwrap().damage, of(4, 3));
+            storage.damage(GROUP, Index::new(5));
+            storage.write(batch(None, chunk(1, 5, 1))).await.1.unwrap();
+            assert_eq!(storage.load_log(GROUP).await.unwrap().damage, of(5, 7));
             let mut last = batch(None, chunk(1, 6, 1));
             last.writes[0].refilled = true;
             storage.write(last).await.1.unwrap();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::port::snapshot::{SnapshotInfo, SnapshotMeta, SnapshotReader, SnapshotWriter};
 pub use raftlet_core::{Compaction, Shortage};
-use raftlet_core::{Entries, Generation, GroupId, HardState, Index, LogId};
+use raftlet_core::{Entries, Generation, GroupId, HardState, Index, LogId, Term};
 
 /// A change of one group, in this order: hard state, truncation, compaction,
 /// entries, refilled.
@@ -44,6 +44,10 @@ pub struct DamagedRange {
     /// The last one that was held, lost or behind a lost one. Before `first` when
     /// all were sent again and no write has said so yet.
     pub last: Index,
+    /// The group's term when that was found, whatever it entered since; of several
+    /// losses, when the last of them was. Where that is not known any more the
+    /// present term is safe, a lower one than it was is not.
+    pub term: Term,
 }
 
 /// A group whose entries keep storage from freeing space.
@@ -181,7 +185,8 @@ pub enum StorageError {
 /// 9. Damage is told per group: `load_log` names what was lost of it,
 ///    `load_term_and_vote` is `Damaged` when term or vote are. Other groups are
 ///    served. A range stays damaged, over restarts too, until a write has said
-///    `refilled`.
+///    `refilled`, and the term in which it was found stays as it was; a further
+///    loss extends it, and is of the term in which that is found.
 /// 10. When there is no room for entries, a write without entries still finds
 ///     some, within a bounded reserve (rule 9).
 /// 11. `shortage` names why no new entries should be brought; those that were

@@ -93,7 +93,8 @@ impl<P: Ports> Shard<P> {
         let log = storage.load_log(group).await.map_err(failed)?;
         let snapshot = storage.load_snapshot(group).await.map_err(failed)?;
         let meta = snapshot.map(|(meta, _)| meta);
-        let lost = log.damage.map(|damage| damage.last);
+        let refill =
+            log.damage.map(|damage| core::Refill { until: damage.last, term: damage.term });
         let mut restored = restored(group, hard_state, log)?;
         self.shared.state.with(|state| {
             for (_, configuration) in &mut restored.configurations {
@@ -101,7 +102,7 @@ impl<P: Ports> Shard<P> {
             }
         });
         restored.machine = machine.durable_index();
-        restored.refill = lost;
+        restored.refill = refill;
         let start = start(group, &mut restored, meta.as_ref())?;
         // Another `open` may have been faster.
         self.check_openable(group)?;
@@ -115,8 +116,9 @@ impl<P: Ports> Shard<P> {
         let core = core::Group::new(settings, seat, restored, seed, now)
             .map_err(|source| OpenError::Restore { group, source })?;
         let nodes: Vec<_> = core.configuration().nodes().map(|member| member.node).collect();
-        if let (Some(last), [_]) = (lost, &nodes[..]) {
-            let detail = format!("entries up to {last} are lost, and no other member has them");
+        if let (Some(refill), [_]) = (refill, &nodes[..]) {
+            let until = refill.until;
+            let detail = format!("entries up to {until} are lost, and no other member has them");
             return Err(failed(StorageError::Damaged { group, detail }));
         }
         for node in nodes {

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use crate::trace::{mix, mix_bytes};
 use raftlet::core::{
     Chunk, Compaction, Configuration, Entries, Entry, EntryKind, HardState, Index, LogId, NodeId,
-    Origin, Restored, Snapshot, Term,
+    Origin, Refill, Restored, Snapshot, Term,
 };
 
 /// An entry, reduced to what checks need.
@@ -88,8 +88,8 @@ pub(crate) struct Image {
     configurations: Vec<(Index, Configuration)>,
     base: LogId,
     snapshot: Option<Rc<Taken>>,
-    /// Entries up to this one were held, and some are lost (D29).
-    refill: Option<Index>,
+    /// Entries were held, and some are lost (D29).
+    refill: Option<Refill>,
 }
 
 impl Image {
@@ -122,13 +122,20 @@ impl Image {
 
     /// The entries from `from` on are damaged.
     pub(crate) fn lose(&mut self, from: Index) {
-        self.refill = self.refill.max(Some(self.last().index));
+        let known = self.refill.map_or(Index::ZERO, |refill| refill.until);
+        let until = self.last().index.max(known);
+        self.refill = Some(Refill { until, term: self.hard_state.term });
         self.truncate(from);
     }
 
     /// Whether entries are lost and not there again.
     pub(crate) fn is_harmed(&self) -> bool {
         self.refill.is_some()
+    }
+
+    /// Whether nothing that was lost is missing in a log that ends here (D29).
+    pub(crate) fn would_be_whole_at(&self, last: LogId) -> bool {
+        self.refill.is_none_or(|lost| last.index >= lost.until || last.term > lost.term)
     }
 
     /// Removes the entries from `from` on.

@@ -34,7 +34,7 @@ pub(crate) struct Member {
     pub(crate) durable: Image,
     /// What the disk held before entries of it were damaged, until they are
     /// there again.
-    pub(crate) lost: Option<Lost>,
+    pub(crate) lost: Vec<Lost>,
     /// Every vote that was ever durable here.
     pub(crate) durable_votes: BTreeMap<Term, NodeId>,
     pub(crate) disk: Disk,
@@ -162,7 +162,7 @@ impl Member {
             group: None,
             written: image.clone(),
             durable: image,
-            lost: None,
+            lost: Vec::new(),
             durable_votes: BTreeMap::new(),
             disk: Disk::default(),
             clock,
@@ -194,7 +194,9 @@ impl Member {
             return;
         };
         self.durable.adopt(&change);
-        self.lost.take_if(|_| !self.durable.is_harmed());
+        if !self.durable.is_harmed() {
+            self.lost.clear();
+        }
         self.disk.untold.push_back(ticket);
         self.disk.writing = self.disk.writing.saturating_sub(1);
         self.note_vote();
@@ -242,7 +244,7 @@ impl Member {
     /// The disk of a member that is down has lost the entries from `from` on.
     pub(crate) fn damage(&mut self, from: Index) {
         let term = self.durable.hard_state.term;
-        self.lost = Some(Lost { image: self.durable.clone(), term });
+        self.lost.push(Lost { image: self.durable.clone(), term });
         self.durable.lose(from);
         self.written = self.durable.clone();
     }
@@ -250,7 +252,7 @@ impl Member {
     /// The digest of the log up to `index`, durable now or before it was lost: a
     /// leader may count what was acknowledged then (D29).
     pub(crate) fn held_digest(&self, index: Index) -> Option<u64> {
-        let lost = || self.lost.as_ref().and_then(|lost| lost.image.digest(index));
+        let lost = || self.lost.iter().rev().find_map(|lost| lost.image.digest(index));
         self.durable.digest(index).or_else(lost)
     }
 
@@ -258,9 +260,8 @@ impl Member {
     /// again, or an entry of a term in which the loss was known.
     pub(crate) fn may_vote(&self) -> bool {
         let last = self.durable.last();
-        self.lost
-            .as_ref()
-            .is_none_or(|lost| last.index >= lost.image.last().index || last.term > lost.term)
+        let is_back = |lost: &Lost| last.index >= lost.image.last().index || last.term > lost.term;
+        self.lost.iter().all(is_back)
     }
 
     /// Takes what is due out of the core.

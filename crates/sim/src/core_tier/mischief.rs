@@ -140,7 +140,8 @@ impl World {
     /// The disk of a member that is down may have lost the end of its log. Entries
     /// behind its snapshot only: those before it would be healed by that.
     fn damage(&mut self, seat: usize) {
-        if self.plan.members.damage == 0 || self.members.iter().any(|it| it.lost.is_some()) {
+        let mut others = self.members.iter().enumerate().filter(|(other, _)| *other != seat);
+        if self.plan.members.damage == 0 || others.any(|(_, it)| !it.lost.is_empty()) {
             return;
         }
         let image = &self.members[seat].durable;
@@ -150,7 +151,8 @@ impl World {
             return;
         }
         let from = kept.plus(1 + self.random.mischief.below(behind));
-        self.judge.tally.mark(Mark::Damage);
+        let again = !self.members[seat].lost.is_empty();
+        self.judge.tally.mark(if again { Mark::DamageAgain } else { Mark::Damage });
         self.members[seat].damage(from);
         self.tell(seat, || format!("has lost its entries from {from} on"));
     }

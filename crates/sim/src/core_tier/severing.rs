@@ -73,6 +73,11 @@ impl World {
         let Some((leader, others)) = self.leader_and_others() else {
             return Ok(());
         };
+        for seat in others.iter().copied() {
+            ensure(!self.members[seat].durable.is_harmed(), invariants::HEALS, || {
+                format!("node {} lost entries and is not refilled", node_at(seat))
+            })?;
+        }
         let cut = Cut::draw(&mut self.random.mischief, others.len() + 1);
         self.judge.tally.mark(Mark::Severed);
         self.tell(leader, || format!("leads, and this is cut for good: {cut:?}"));
@@ -111,18 +116,20 @@ impl World {
     }
 
     /// The seats of the leader and of the other voters, where there are two at
-    /// least and no change of the members is under way. One that lost entries and
-    /// is not refilled gives no vote (D29): with it a quorum may be unable to elect.
+    /// least and no change of the members is under way. One that lost a longer log
+    /// than the leader has gives no vote until that has grown, or a later term has
+    /// begun (D29): with it a quorum may be unable to elect.
     fn leader_and_others(&self) -> Option<(usize, Vec<usize>)> {
         let leads = self.members.iter().enumerate().filter(|(_, member)| is_leader(member));
         let (leader, member) = leads.max_by_key(|(_, member)| member.view.term)?;
         let configuration = member.group.as_ref()?.configuration();
         let is_other = |seat: &usize| *seat != leader && configuration.is_voter(node_at(*seat));
         let others: Vec<usize> = (0..self.members.len()).filter(is_other).collect();
-        let is_whole = |seat: &usize| !self.members[*seat].durable.is_harmed();
+        let last = member.durable.last();
+        let may_be_whole = |seat: &usize| self.members[*seat].durable.would_be_whole_at(last);
         let is_settled = !configuration.is_joint()
             && configuration.is_voter(member.node)
-            && others.iter().all(is_whole);
+            && others.iter().all(may_be_whole);
         (is_settled && self.lost.is_empty() && others.len() >= 2).then_some((leader, others))
     }
 
