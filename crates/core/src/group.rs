@@ -66,7 +66,8 @@ pub struct Restored {
     /// Log time of the last entry, milliseconds.
     pub last_log_time_ms: u64,
     /// Up to here the machine has applied the log durably, by itself (rule 14);
-    /// 0 for one that starts from the snapshot, or from nothing.
+    /// 0 for one that starts from the snapshot, or from nothing. It may be among
+    /// what `refill` speaks of.
     pub machine: Index,
     /// Entries were held that are lost: until a leader has sent them again this
     /// member gives no vote (rule 10).
@@ -113,7 +114,8 @@ impl Group {
         let (log, durability) = restored.log()?;
         let (end, snapshot) = (log.last(), log.snapshot());
         let last = end.index;
-        if machine > last {
+        // Of what was lost a leader sends all again; the machine skips that.
+        if machine > last && refill.is_none_or(|refill| machine > refill.until) {
             return Err(RestoreError::Machine { machine, last });
         }
         if hard_state.term < log.last().term {
@@ -155,7 +157,7 @@ impl Group {
             }
         }
         // Neither was ever anything but committed (rule 14).
-        state.commit_to(snapshot.index.max(machine));
+        state.commit_to(snapshot.index.max(machine.min(last)));
         if snapshot.index > machine {
             state.effects.rare().install = Some(snapshot);
         }

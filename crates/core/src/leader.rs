@@ -360,6 +360,11 @@ impl Leader {
         }
     }
 
+    pub(crate) fn acknowledged(&self, node: NodeId) -> Option<Index> {
+        let mut seated = self.peers.iter().filter(|peer| peer.farewell().is_none());
+        seated.find(|peer| peer.node == node).map(|peer| peer.matched)
+    }
+
     pub(crate) fn awaits_snapshot(&self, node: NodeId) -> bool {
         self.peers.iter().any(|peer| peer.node == node && peer.awaits_snapshot())
     }

@@ -190,6 +190,9 @@ mutants! {
     152 "M152" kv "I56" "a batch is lent what another one asks";
     153 "M153" kv "I56" "a question that a read leaves open counts as answered";
     154 "M154" core "I17" "who keeps entries that it was lent keeps one chunk of them";
+    170 "M170" driver "I24" "a machine with durable state is given what its own log may lose";
+    171 "M171" driver "I56" "the log is cut behind a snapshot on its way";
+    172 "M172" driver "I59" "a transfer whose leader is gone keeps its place";
 }
 
 /// The mutants of this build; none in a usual one.

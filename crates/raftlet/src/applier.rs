@@ -8,6 +8,9 @@
 //! Invariants
 //! - Entries are applied in log order, each once within a run, never beyond
 //!   the committed index (rule 14).
+//! - A machine with durable state of its own is never given an entry that a
+//!   crash could still take from this member's log (rule 8); one without has no
+//!   reason to wait for this member's disk.
 //! - A machine that is to be restored from a snapshot is given nothing before.
 //! - The machine is in one place: here, or out with one batch or some reads.
 //!   So at most one apply is under way, and reads run between two of them.
@@ -46,6 +49,8 @@ pub(crate) struct Applier<M: StateMachine> {
     log_time_ms: u64,
     /// The machine has applied up to here by itself (rule 14).
     has_applied: Index,
+    /// What it is given outlasts the process.
+    keeps_state: bool,
     /// It is to be restored from this snapshot.
     install: Option<LogId>,
     source: Source,
@@ -129,6 +134,7 @@ impl<M: StateMachine> Applier<M> {
     pub(crate) fn new(machine: M, start: Start) -> Self {
         let Start { applied, library, log_time_ms, has_applied } = start;
         Self {
+            keeps_state: machine.durable_index().is_some(),
             machine: Some(Box::new(machine)),
             applied,
             committed: applied,
@@ -218,7 +224,8 @@ impl<M: StateMachine> Applier<M> {
             Source::Resting { until } => until > now,
             Source::Memory | Source::Read(_) => false,
         };
-        if waits || self.machine.is_none() || self.applied >= self.committed {
+        let until = self.until(group);
+        if waits || self.machine.is_none() || self.applied >= until {
             return Next::Nothing;
         }
         let mut first = self.applied.next();
@@ -228,7 +235,7 @@ impl<M: StateMachine> Applier<M> {
         let entries_max = u64::try_from(options.apply_entries_max).unwrap_or(u64::MAX);
         // A batch ends at a checkpoint, so that there is a state of exactly there.
         let to_checkpoint = CHECKPOINT_ENTRIES - self.applied.get() % CHECKPOINT_ENTRIES;
-        let behind = (self.committed - self.applied).min(entries_max).min(to_checkpoint);
+        let behind = (until - self.applied).min(entries_max).min(to_checkpoint);
         let last = self.applied.plus(behind);
         let (entries, is_checked) = match std::mem::replace(&mut self.source, Source::Memory) {
             Source::Read(entries) => (Some(entries), true),
@@ -307,9 +314,18 @@ impl<M: StateMachine> Applier<M> {
         }
     }
 
-    /// Whether more is committed than applied.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.applied < self.committed
+    /// Up to here the machine may be given the log now. The end of a write settles
+    /// the member anew, so nothing else waits for it.
+    fn until(&self, group: &core::Group) -> Index {
+        if self.keeps_state && !mutants::is_active(170) {
+            return self.committed.min(group.durable_index());
+        }
+        self.committed
+    }
+
+    /// Whether the machine may be given more than it has applied.
+    pub(crate) fn is_behind(&self, group: &core::Group) -> bool {
+        self.applied < self.until(group)
     }
 
     /// Takes the machine back after a batch.

@@ -7,8 +7,9 @@ use std::task::Waker;
 
 use crate::applier::Start;
 use crate::error::Halt;
+use crate::snapshot::hold::{Hold, Progress, Volume};
 use crate::timers::Slot;
-use raftlet_core::{LogId, NodeId, SnapshotPart, Time};
+use raftlet_core::{self as core, Index, LogId, NodeId, SnapshotPart, Time, mutants};
 
 /// A machine on its way back from being restored.
 pub(crate) struct Restored<M> {
@@ -40,6 +41,8 @@ pub(crate) struct Receiving {
     pub(crate) queue: VecDeque<SnapshotPart>,
     /// Taken by the core; to be announced when it is durable.
     pub(crate) is_installed: bool,
+    /// When a part last came, or was written.
+    pub(crate) moved_at: Time,
     pub(crate) waker: Option<Waker>,
 }
 
@@ -48,7 +51,18 @@ impl Receiving {
     pub(crate) fn next(&self) -> u64 {
         self.written + u64::try_from(self.queue.len()).unwrap_or(u64::MAX)
     }
+
+    /// Whether its leader has left it: nothing is here to be written, and nothing
+    /// has come for long.
+    fn is_forsaken(&self, now: Time) -> bool {
+        let waits = !self.is_installed && self.queue.is_empty();
+        waits && now.since(self.moved_at) >= FORSAKEN_NS && !mutants::is_active(172)
+    }
 }
+
+/// Without a part for so long a transfer from a leader gives way to one that waits
+/// for its place. Twice as long as a sender tries (some 10 s): it begins anew.
+const FORSAKEN_NS: u64 = 20_000_000_000;
 
 /// The transfers of one shard.
 #[derive(Debug, Default)]
@@ -56,10 +70,68 @@ pub(crate) struct Couriers {
     pub(crate) sends: BTreeMap<(Slot, NodeId), Sending>,
     pub(crate) waiting: VecDeque<(Slot, NodeId)>,
     pub(crate) receives: BTreeMap<Slot, Receiving>,
+    /// Logs held for members on their way: at most one for each member that the
+    /// shard's groups have, looked through whenever its group is written down.
+    pub(crate) holds: BTreeMap<(Slot, NodeId), Hold>,
     pub(crate) receives_begun: u64,
     /// Storage took none of a snapshot: nothing is received until then.
     pub(crate) receives_rest_until: Time,
     pub(crate) taking: usize,
     /// Groups whose snapshot waits for another's.
     pub(crate) takes_waiting: VecDeque<Slot>,
+}
+
+impl Couriers {
+    /// A snapshot up to `last`, reached with the group's first `bytes`, begins its
+    /// way to a member.
+    pub(crate) fn begin_sending(&mut self, now: Time, at: (Slot, NodeId), last: Index, bytes: u64) {
+        self.sends.insert(at, Sending::default());
+        self.holds
+            .entry(at)
+            .and_modify(|hold| hold.again(last, bytes))
+            .or_insert_with(|| Hold::new(now, last, bytes));
+    }
+
+    /// It has ended. For who took nothing of it no log is held.
+    pub(crate) fn end_sending(&mut self, at: (Slot, NodeId)) {
+        if self.sends.remove(&at).is_some_and(|sending| sending.wanted == 0) {
+            self.holds.remove(&at);
+        }
+    }
+
+    /// Behind which entry a group's log stays for members on their way.
+    pub(crate) fn held(
+        &mut self,
+        now: Time,
+        slot: Slot,
+        group: &core::Group,
+        volume: Volume,
+    ) -> Option<Index> {
+        let Self { holds, sends, .. } = self;
+        let mut held: Option<Index> = None;
+        holds.retain(|at, hold| {
+            if at.0 != slot {
+                return true;
+            }
+            let parts = sends.get(at).map_or(0, |sending| sending.wanted);
+            let look = |matched| hold.look(now, Progress { matched, parts }, volume);
+            let index = group.matched(at.1).and_then(look);
+            held = held.into_iter().chain(index).min();
+            index.is_some()
+        });
+        held.filter(|_| !mutants::is_active(171))
+    }
+
+    /// Nothing comes of what a group receives any more: its task, to be woken,
+    /// finds that out and removes what it has written.
+    pub(crate) fn give_up_receiving(&mut self, slot: Slot) -> Option<Waker> {
+        self.receives.remove(&slot).and_then(|former| former.waker)
+    }
+
+    /// The group whose transfer from its leader has waited longest for more, and
+    /// too long: another may have its place.
+    pub(crate) fn forsaken(&self, now: Time) -> Option<Slot> {
+        let forsaken = self.receives.iter().filter(|(_, receiving)| receiving.is_forsaken(now));
+        forsaken.min_by_key(|(_, receiving)| receiving.moved_at).map(|(slot, _)| *slot)
+    }
 }

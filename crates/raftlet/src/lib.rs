@@ -36,6 +36,7 @@ pub mod port;
 
 mod answer;
 mod applier;
+mod cadence;
 mod cell;
 mod change;
 mod couriers;

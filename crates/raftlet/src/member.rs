@@ -20,6 +20,7 @@
 use bytes::Bytes;
 
 use crate::applier::{Applied, Applier, Next, Start, has_effect};
+use crate::couriers::Couriers;
 use crate::effects::{Effects, Purpose, StorageRead, Work};
 use crate::error::{Halt, NotDone, ProposeError, ReadError, SnapshotError, Unknown};
 use crate::forward::Forwards;
@@ -464,7 +465,8 @@ impl<M: StateMachine> Member<M> {
 
     /// This member holds no seat any more: nobody would answer it. What it
     /// knows to be committed is still applied, and ends who waits for it.
-    pub(crate) fn on_removed(&mut self, due: &mut Effects<M>) {
+    pub(crate) fn on_removed(&mut self, couriers: &mut Couriers, due: &mut Effects<M>) {
+        due.wakers.extend(couriers.give_up_receiving(self.slot));
         let not_done = ProposeError::NotDone(NotDone::NotMember);
         let unknown = ProposeError::Unknown(Unknown::NotMember);
         let lost = self.waiters.take_behind(self.core.commit_index());

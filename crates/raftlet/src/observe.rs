@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use tracing::{debug, error, info, warn};
 
-use crate::error::Halt;
+use crate::error::{Halt, SnapshotError};
 use crate::port::{Shortage, StorageError};
 use crate::timers::Slot;
 use raftlet_core::{
@@ -64,6 +64,8 @@ pub(crate) enum Note {
     Diverged { group: GroupId, diverged: Diverged, times: u64 },
     /// A message claimed what cannot be.
     Impossible { group: GroupId, times: u64 },
+    /// A group was not written down.
+    NotTaken { group: GroupId, why: SnapshotError, times: u64 },
     /// A leader's snapshot was not taken.
     NotReceived { group: GroupId, why: StorageError, times: u64 },
     /// New entries are refused for want of room, or not any more.
@@ -263,6 +265,9 @@ fn tell_one(note: Note) {
         Note::Impossible { group, times } => {
             warn!(group = group.get(), times, "a message claimed what cannot be");
         }
+        Note::NotTaken { group, why, times } => {
+            warn!(group = group.get(), times, %why, "not written down: its log grows until it is");
+        }
         Note::NotReceived { group, why, times } => {
             warn!(group = group.get(), times, %why, "a snapshot of the leader was not taken");
         }
@@ -272,13 +277,19 @@ fn tell_one(note: Note) {
         Note::QuorumFull { group, is_short: false } => {
             info!(group = group.get(), "a majority has room again");
         }
-        Note::Full(Some(Shortage::Device | Shortage::Quorum)) => {
+        Note::Full(shortage) => tell_full(shortage),
+    }
+}
+
+fn tell_full(shortage: Option<Shortage>) {
+    match shortage {
+        Some(Shortage::Device | Shortage::Quorum) => {
             warn!("the log's disk is full: writes are refused until it has room");
         }
-        Note::Full(Some(Shortage::Limit)) => {
+        Some(Shortage::Limit) => {
             warn!("the log is at its limit: writes are refused until snapshots let it go");
         }
-        Note::Full(None) => info!("the log has room again"),
+        None => info!("the log has room again"),
     }
 }
 

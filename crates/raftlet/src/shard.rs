@@ -49,6 +49,12 @@ pub use handle::members::Changing;
 pub use handle::{Group, Inbox, Proposing, Reading, Snapshotting, Transferring};
 use raftlet_core::OptionsError;
 
+/// Looks at the sockets before a write that others may still join; a look with
+/// nothing there takes some two microseconds.
+const GATHER_LOOKS_MAX: u32 = 64;
+/// And in a row without anybody.
+const GATHER_LOOKS_IN_VAIN_MAX: u32 = 4;
+
 /// What the tasks and handles of a shard share.
 pub(crate) struct Shared<P: Ports> {
     pub(crate) state: ShardCell<State<P::Machine>>,
@@ -144,6 +150,9 @@ impl<P: Ports> Shard<P> {
             let mut alarm = pin!(armed.map(|at| shared.clock.sleep_until(at)));
             loop {
                 let rang = wait(shared, write.as_mut(), &mut written, alarm.as_mut()).await;
+                if !rang && written.is_none() {
+                    gather(shared).await;
+                }
                 let now = shared.now();
                 shared.ask_space(now, written.is_some());
                 shared.state.with(|state| {
@@ -207,6 +216,21 @@ async fn wait<P: Ports>(
         if is_due { Poll::Ready(rang) } else { Poll::Pending }
     })
     .await
+}
+
+/// Lets those who were just answered ask again before a write starts without
+/// them (D50).
+async fn gather<P: Ports>(shared: &Shared<P>) {
+    let (mut before, mut in_vain) = (None, 0);
+    for _ in 0..GATHER_LOOKS_MAX {
+        let came = shared.state.with(|state| state.gathers());
+        in_vain = if came == before { in_vain + 1 } else { 0 };
+        if came.is_none() || in_vain > GATHER_LOOKS_IN_VAIN_MAX {
+            return;
+        }
+        before = came;
+        shared.clock.pause().await;
+    }
 }
 
 /// Polls the write in flight, if there is one.

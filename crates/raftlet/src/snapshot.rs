@@ -3,7 +3,8 @@
 //! A snapshot is due when enough bytes or entries were applied since the last,
 //! or when somebody asks. What stays behind it, the tail, serves members that
 //! are a little behind; for those further behind it may be some times as long,
-//! so that one slow member does not cost everybody a snapshot.
+//! so that one slow member does not cost everybody a snapshot. What a member on
+//! its way with a snapshot will need stays longer (`snapshot/hold.rs`).
 //!
 //! Invariants
 //! - At most one snapshot of a group is being taken.
@@ -17,6 +18,7 @@
 //! (`shard/snapshots/send.rs`, `shard/snapshots/receive.rs`).
 
 pub(crate) mod head;
+pub(crate) mod hold;
 
 use std::collections::VecDeque;
 
@@ -146,8 +148,25 @@ impl Policy {
         self.is_taking = true;
     }
 
-    /// Where the log may be cut behind a snapshot of `last`.
-    pub(crate) fn base(&self, last: LogId, group: &core::Group, options: &ShardOptions) -> Index {
+    /// Bytes of entries applied in this run.
+    pub(crate) const fn applied_bytes(&self) -> u64 {
+        self.applied_bytes
+    }
+
+    /// The same when the current snapshot was taken.
+    pub(crate) const fn taken_bytes(&self) -> u64 {
+        self.taken_bytes
+    }
+
+    /// Where the log may be cut behind a snapshot of `last`, if it is held behind
+    /// `held`.
+    pub(crate) fn base(
+        &self,
+        last: LogId,
+        held: Option<Index>,
+        group: &core::Group,
+        options: &ShardOptions,
+    ) -> Index {
         let cut = |stretch: u64| {
             let bytes = self.tail_bytes(options).saturating_mul(stretch);
             let reach = self.applied_bytes.saturating_sub(bytes);
@@ -158,6 +177,7 @@ impl Policy {
         };
         let (usual, longest) = (cut(1), cut(TAIL_STRETCH));
         let base = group.shared_index().clamp(longest.min(usual), usual);
+        let base = held.map_or(base, |held| base.min(held));
         base.max(self.pinned.min(last.index))
     }
 

@@ -132,6 +132,9 @@ pub struct SnapshotFills {
     pub transfers_max: usize,
     /// Members that wait for a transfer to begin.
     pub sends_waiting: usize,
+    /// Members that logs were last held for, so that what is behind the snapshot
+    /// on their way is there when it arrives.
+    pub logs_held: usize,
     /// Parts that arrived and wait to be written.
     pub parts_waiting: usize,
     /// Their limit, of all transfers together.

@@ -455,6 +455,7 @@ fn new_shard(
         snapshot_log_entries: config.snapshots.snapshot_log_entries,
         snapshot_tail_bytes: bytes(config.snapshots.snapshot_tail_bytes),
         snapshot_tail_entries: config.snapshots.snapshot_tail_entries,
+        snapshot_hold_bytes_max: bytes(config.snapshots.snapshot_hold_bytes),
         snapshot_bytes_per_second: config.snapshots.snapshot_bytes_per_second,
         seed: seed(&seat(identity)),
         ..ShardOptions::default()

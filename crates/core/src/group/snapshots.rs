@@ -96,6 +96,16 @@ impl Group {
         matches!(&self.role, RoleState::Leader(leader) if leader.awaits_snapshot(node))
     }
 
+    /// What `node` has acknowledged; `None` unless this member leads and sends it
+    /// the log.
+    #[must_use]
+    pub fn matched(&self, node: NodeId) -> Option<Index> {
+        match &self.role {
+            RoleState::Leader(leader) => leader.acknowledged(node),
+            _ => None,
+        }
+    }
+
     /// Whether a snapshot of `from`, which leads `term`, would be news. Asked
     /// after the part was given to [`step`](Self::step).
     #[must_use]

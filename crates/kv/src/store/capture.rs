@@ -49,7 +49,9 @@ const STEP_BYTES: usize = 64 << 10;
 const WHOLE_LEN_MAX: usize = STEP_ITEMS_MAX;
 const WHOLE_BYTES_MAX: u64 = 64 << 10;
 /// Entries written out ahead of who fetches them. A disk that writes 100 MB/s
-/// keeps up with as many bytes of *first* overwrites a second.
+/// keeps up with as many bytes of *first* overwrites a second. Where callers are
+/// faster for good no snapshot ends, and the log grows: to its limit, where new
+/// writes are refused and the next capture has the time that it needs.
 const PENDING_BYTES_MAX: usize = 256 << 20;
 
 /// Names a capture of a store.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::fixture::{BLOCK, small, start};
 use raftlet::core::{
-    Configuration, Generation, GroupId, Incarnation, Index, Member, MemberRole, NodeId, Run, Sender,
+    Configuration, Generation, GroupId, Incarnation, Member, MemberRole, NodeId, Run, Sender,
 };
 use raftlet::memory::{
     Executor, ManualDetector, Network, NetworkRpc, Owner, Spawner, VirtualClock,
@@ -65,10 +65,6 @@ impl StateMachine for Counter {
             self.0 = u64::from_le_bytes(held);
         }
         Ok(())
-    }
-
-    fn durable_index(&self) -> Index {
-        Index::ZERO
     }
 
     fn digest(&self) -> u64 {

@@ -8,6 +8,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event as Line, Metadata, Subscriber};
 
 use super::{Alarms, GaveUp, LEADER_LINES_MAX, Note, Observer, passed_power_of_two, tell};
+use crate::error::SnapshotError;
 use crate::port::Shortage;
 use raftlet_core::{Counters, Event, GroupId, NodeId, Role, Term};
 
@@ -73,6 +74,17 @@ fn a_leader_is_told_with_group_and_term() {
             "INFO message=leads group=3 term=7",
             "INFO message=follows group=4 term=7 leader=2",
         ]
+    );
+}
+
+#[test]
+fn a_group_that_is_not_written_down_says_so_with_the_cause() {
+    let why = SnapshotError::Failed { detail: "too slow".to_owned() };
+    let lines = told(vec![Note::NotTaken { group: GroupId::new(3), why, times: 2 }]);
+    assert_eq!(
+        lines,
+        ["WARN message=not written down: its log grows until it is group=3 times=2 \
+          why=the snapshot was not taken: too slow"]
     );
 }
 

@@ -65,7 +65,10 @@ impl ChunkSource for NoChunks {
 ///
 /// 1. Commands come in log order, each index at most once within a run. After
 ///    a restart they come again, from behind the snapshot that `restore` brought,
-///    or from behind `durable_index`, or from the start of the log.
+///    or from behind `durable_index`, or from the start of the log. A machine that
+///    keeps durable state of its own says so by `durable_index`, from its first
+///    start on: only then is it given nothing that a crash could still take from
+///    this member's log (rule 8).
 /// 2. `apply` is deterministic: state and responses depend on nothing but the
 ///    commands and what came before. No clock, no randomness, no map order.
 /// 3. `apply` pushes exactly one response per command, in order.
@@ -118,12 +121,16 @@ pub trait StateMachine: 'static {
         async { Err(ChunkError { detail: "this machine takes no snapshots".to_owned() }) }
     }
 
-    /// Up to here a machine with durable state of its own has applied the log,
-    /// durably. Asked once, when its group is opened; what it covers is not
-    /// applied again (rule 14). Such a machine is given only what is durable in
-    /// this member's log as well (rule 8). 0 for one that begins with nothing.
-    fn durable_index(&self) -> Index {
-        Index::ZERO
+    /// `None`, by default: the machine keeps nothing over a restart. It may be
+    /// given what a quorum has and this member's own disk does not have yet.
+    ///
+    /// Else the machine has durable state of its own, and up to here it has
+    /// applied the log, durably; `Some(Index::ZERO)` for one that has applied
+    /// nothing yet. Asked when its group is opened; what it covers is not applied
+    /// again (rule 14). Such a machine is given only what is durable in this
+    /// member's log as well (rule 8): its answers wait for this member's disk.
+    fn durable_index(&self) -> Option<Index> {
+        None
     }
 
     /// A digest of the state, equal on members that applied the same commands;

@@ -101,7 +101,7 @@ impl<P: Ports> Shard<P> {
                 state.share(configuration);
             }
         });
-        restored.machine = machine.durable_index();
+        restored.machine = machine.durable_index().unwrap_or_default();
         restored.refill = refill;
         let start = start(group, &mut restored, meta.as_ref())?;
         // Another `open` may have been faster.

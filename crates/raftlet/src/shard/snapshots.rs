@@ -16,6 +16,8 @@
 //!   (rule 42), and a shard has few transfers at once.
 //! - A part counts only from the leader of the present term, in order, of a
 //!   snapshot that is news. All others cost their repetition.
+//! - A transfer from a leader ends: with the group's part in it (halted, removed,
+//!   ahead of it), or when nothing comes and another waits for its place.
 //!
 //! Not here: when one is due (`snapshot.rs`), what the protocol makes of it
 //! (core).
@@ -28,12 +30,13 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use crate::applier::Start;
-use crate::couriers::{Couriers, Receiving, Restored, Sending};
+use crate::couriers::{Couriers, Receiving, Restored};
 use crate::effects::{Courier, Work};
 use crate::error::SnapshotError;
 use crate::observe::Note;
 use crate::port::{GroupInfo, SnapshotMeta, StateMachine, StorageError};
 use crate::shard::state::{Phase, State};
+use crate::snapshot::hold::Volume;
 use crate::snapshot::{Asked, head};
 use crate::status::{SnapshotFills, SnapshotProgress, SnapshotsStatus};
 use crate::timers::Slot;
@@ -153,7 +156,13 @@ impl<M: StateMachine> State<M> {
         };
         let (asked, outcome) = match result {
             Ok(last) => {
-                let base = member.policy.base(last, &member.core, &self.options);
+                let volume = Volume {
+                    applied_bytes: member.policy.applied_bytes(),
+                    held_bytes_max: u64::try_from(self.options.snapshot_hold_bytes_max)
+                        .unwrap_or(u64::MAX),
+                };
+                let held = self.couriers.held(now.time, slot, &member.core, volume);
+                let base = member.policy.base(last, held, &member.core, &self.options);
                 // A file that is no news any more is a leftover of storage.
                 member.core.compact(now, last, base);
                 self.counters.snapshots_taken += 1;
@@ -161,7 +170,13 @@ impl<M: StateMachine> State<M> {
                 (member.policy.on_taken(last.index), Ok(current))
             }
             Err(error) => {
-                self.counters.snapshots_failed += u64::from(error != SnapshotError::Unsupported);
+                if error != SnapshotError::Unsupported {
+                    self.counters.snapshots_failed += 1;
+                    let (group, times) = (member.group, self.counters.snapshots_failed);
+                    if times.is_power_of_two() {
+                        self.due.notes.push(Note::NotTaken { group, why: error.clone(), times });
+                    }
+                }
                 (member.policy.on_failed(now.time, &error), Err(error))
             }
         };
@@ -216,7 +231,8 @@ impl<M: StateMachine> State<M> {
                 continue;
             };
             let (group, generation) = (member.group, member.core.seat().generation);
-            self.couriers.sends.insert((slot, to), Sending::default());
+            let (last, bytes) = (member.core.snapshot().index, member.policy.taken_bytes());
+            self.couriers.begin_sending(self.now.time, (slot, to), last, bytes);
             let group = GroupInfo { group, generation };
             self.due.couriers.push(Courier::Send { slot, group, to });
         }
@@ -261,7 +277,7 @@ impl<M: StateMachine> State<M> {
 
     /// Sending is over.
     pub(super) fn on_sent(&mut self, now: Now, slot: Slot, to: NodeId) {
-        self.couriers.sends.remove(&(slot, to));
+        self.couriers.end_sending((slot, to));
         if let Some(member) = self.members.get_mut(slot) {
             member.core.on_snapshot_ended(now, to);
         }
@@ -322,6 +338,7 @@ impl<M: StateMachine> State<M> {
             Some(receiving) if (receiving.from, receiving.last) == (from, last) => {
                 let ahead = receiving.next() - receiving.written;
                 if number == receiving.next() && ahead < PARTS_AHEAD {
+                    receiving.moved_at = self.now.time;
                     receiving.queue.push_back(part);
                     self.due.wakers.extend(receiving.waker.take());
                     return;
@@ -338,7 +355,15 @@ impl<M: StateMachine> State<M> {
                     return;
                 }
                 let is_new = former.is_none();
-                let room = self.couriers.receives.len() < self.options.snapshot_transfers_max;
+                let mut room = self.couriers.receives.len() < self.options.snapshot_transfers_max;
+                if is_new
+                    && !room
+                    && number == 0
+                    && let Some(forsaken) = self.couriers.forsaken(self.now.time)
+                {
+                    self.due.wakers.extend(self.couriers.give_up_receiving(forsaken));
+                    room = true;
+                }
                 if number > 0 {
                     self.answer_part(slot, from, last, SnapshotOutcome::Wants { number: 0 });
                 } else if room || !is_new {
@@ -366,6 +391,7 @@ impl<M: StateMachine> State<M> {
             written: 0,
             queue: VecDeque::from([head]),
             is_installed: false,
+            moved_at: self.now.time,
             waker: None,
         };
         // The task of a former one finds itself replaced.
@@ -408,6 +434,7 @@ impl<M: StateMachine> State<M> {
             return;
         };
         receiving.parts = parts;
+        receiving.moved_at = self.now.time;
         receiving.queue.pop_front();
         receiving.written += 1;
         let (to, last, wanted) = (receiving.from, receiving.last, receiving.written);
@@ -465,14 +492,15 @@ impl<M: StateMachine> State<M> {
             return;
         };
         let (to, last) = (receiving.from, receiving.last);
-        if receiving.is_installed {
+        if member.halted.is_some() {
+            self.due.wakers.extend(self.couriers.give_up_receiving(slot));
+        } else if receiving.is_installed {
             if member.core.durable_snapshot().index >= last.index {
                 self.couriers.receives.remove(&slot);
                 self.answer_part(slot, to, last, SnapshotOutcome::Installed);
             }
         } else if member.core.commit_index() >= last.index {
-            let former = self.couriers.receives.remove(&slot);
-            self.due.wakers.extend(former.and_then(|former| former.waker));
+            self.due.wakers.extend(self.couriers.give_up_receiving(slot));
         }
     }
 
@@ -482,7 +510,8 @@ impl<M: StateMachine> State<M> {
 
     /// How much of the bounds is taken.
     pub(crate) fn snapshot_fills(&self) -> SnapshotFills {
-        let Couriers { sends, receives, waiting, taking, takes_waiting, .. } = &self.couriers;
+        let Couriers { sends, receives, waiting, taking, takes_waiting, holds, .. } =
+            &self.couriers;
         let ahead = usize::try_from(PARTS_AHEAD).unwrap_or(usize::MAX);
         let transfers_max = self.options.snapshot_transfers_max;
         SnapshotFills {
@@ -493,6 +522,7 @@ impl<M: StateMachine> State<M> {
             receiving: receives.len(),
             transfers_max,
             sends_waiting: waiting.len(),
+            logs_held: holds.len(),
             parts_waiting: receives.values().map(|receiving| receiving.queue.len()).sum(),
             parts_waiting_max: ahead.saturating_mul(transfers_max),
             parts_sending: sends.values().map(|sending| sending.parts).sum(),

@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::answer::Answer;
 use crate::applier::{Applied, Start};
+use crate::cadence::Cadence;
 use crate::change::Changes;
 use crate::couriers::{Couriers, Restored};
 use crate::effects::{Effects, StorageRead};
@@ -87,6 +88,7 @@ pub(crate) struct State<M: StateMachine> {
     pub(crate) stop_asked: bool,
     pub(crate) due: Effects<M>,
     pub(crate) writer: Writer,
+    pub(super) cadence: Cadence,
     pub(crate) completions: VecDeque<Completion<M>>,
     /// Lent to handles for encoding.
     pub(crate) scratch: Vec<u8>,
@@ -140,6 +142,7 @@ impl<M: StateMachine> State<M> {
             stop_asked: false,
             due: Effects::new(),
             writer: Writer::default(),
+            cadence: Cadence::default(),
             completions: VecDeque::new(),
             scratch: Vec::new(),
             members: Vec::new(),
@@ -340,6 +343,7 @@ impl<M: StateMachine> State<M> {
             return Some((answer, refusal));
         }
         let payload = self.keep_payload(payload);
+        self.cadence.on_proposed();
         self.lanes.push_proposal(slot, Proposal { payload, tied_to, deadline: Time::ZERO, answer });
         None
     }
@@ -372,8 +376,17 @@ impl<M: StateMachine> State<M> {
     /// Whether the group's proposals wait for a turn that comes by itself: another
     /// one before would only look at them (`shard/turn.rs`).
     pub(crate) fn proposals_wait(&self, slot: Slot) -> bool {
-        self.writer.ends_with_a_turn()
+        (self.writer.ends_with_a_turn() || self.cadence.commits_soon(self.now.time))
             && self.members.get(slot).is_some_and(Member::leads_undecided)
+    }
+
+    /// How many proposals came since others were done, while the next write could
+    /// start but more may come.
+    pub(crate) fn gathers(&self) -> Option<usize> {
+        let came = self.cadence.still_to_come().filter(|_| !self.writer.is_under_way())?;
+        // Some came, or waited before: a late ack alone starts no write.
+        let is_due = (came > 0 && !self.lanes.is_empty()) || !self.dirty.is_empty();
+        is_due.then_some(came)
     }
 
     /// Takes a read in, or gives it back with the reason.

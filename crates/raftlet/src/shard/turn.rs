@@ -16,7 +16,8 @@
 //! - Those that a leader gets while a write is under way and what it appended
 //!   last is not committed wait for the one or the other: members write no
 //!   sooner for hearing of them one by one, and each message costs a turn there
-//!   (D48).
+//!   (D48). Where commits come soon after the ends of writes they wait for those,
+//!   to go with what the answered ask next (D50).
 //! - A member that was changed is settled before the turn ends: its output
 //!   drained and obeyed, its deadline armed.
 //!
@@ -34,7 +35,7 @@ use crate::shard::snapshots::Piece;
 use crate::shard::state::{Completion, Phase, State};
 use crate::shard::writer::Durable;
 use crate::timers::Slot;
-use raftlet_core::{Body, Entries, Event, Fetch, Now, Role, Time, mutants};
+use raftlet_core::{Body, Entries, Event, Fetch, Index, Now, Role, Time, mutants};
 
 /// Inputs that one group gets before the next one's turn.
 const SHARE_INPUTS: usize = 256;
@@ -95,6 +96,7 @@ impl<M: StateMachine> State<M> {
 
     fn on_written(&mut self, now: Now, batch: WriteBatch, result: Result<(), StorageError>) {
         self.wake_stalled();
+        self.cadence.on_write_ended(now.time);
         match result {
             Ok(()) => {
                 let (durable, waker) = self.writer.finish(batch);
@@ -117,6 +119,9 @@ impl<M: StateMachine> State<M> {
             if let Some(member) = self.members.get_mut(part.slot) {
                 if is_all {
                     member.core.on_persisted(now, part.ticket);
+                    if part.led_from.is_some() && member.leads_undecided() {
+                        self.cadence.on_led(now.time, part.slot, member.core.last_index());
+                    }
                 } else {
                     member.core.on_hard_state_persisted(now, part.ticket);
                 }
@@ -191,9 +196,13 @@ impl<M: StateMachine> State<M> {
         };
         let copies = u64::try_from(applied.job.without_effect.len()).unwrap_or(u64::MAX);
         self.counters.copies_without_effect += copies;
+        let ended_before = self.due.ended.len();
         if let Err(halt) = member.on_applied(applied, &self.options, &mut self.due) {
             self.halt(now, slot, &halt);
             return;
+        }
+        if member.core.role() == Role::Leader {
+            self.cadence.on_answered(self.due.ended.len() - ended_before);
         }
         member.serve_reads(&mut self.due);
         if let Some(deadline) = self.due.sample.take() {
@@ -205,12 +214,12 @@ impl<M: StateMachine> State<M> {
             self.proposal_times.observe(now.time.ns().saturating_sub(taken));
         }
         let applied = member.applier.applied();
-        let goes_on = member.applier.is_behind()
+        let goes_on = member.applier.is_behind(&member.core)
             || !member.held.is_empty()
             || is_checkpoint(applied)
             || member.policy.is_due(now.time, member.applier.reach(), &self.options)
             || member.policy.is_in_the_way(now.time, member.core.base().index, applied);
-        self.is_backlogged |= member.applier.is_behind();
+        self.is_backlogged |= member.applier.is_behind(&member.core);
         count_log_bytes(&mut self.log_bytes, member);
         if goes_on {
             self.mark_dirty(slot);
@@ -221,7 +230,7 @@ impl<M: StateMachine> State<M> {
     pub(crate) fn give_back(&mut self, slot: Slot, machine: Box<M>) {
         if let Some(member) = self.members.get_mut(slot) {
             member.applier.give_back(machine);
-            if member.applier.is_behind() {
+            if member.applier.is_behind(&member.core) {
                 self.mark_dirty(slot);
             }
         }
@@ -360,6 +369,7 @@ impl<M: StateMachine> State<M> {
     /// Hands a member what waits for it, then obeys its output.
     fn settle(&mut self, now: Now, slot: Slot) {
         let refusal = self.space_refusal();
+        let is_under_way = self.writer.is_under_way() || self.cadence.commits_soon(now.time);
         let Some(member) = self.members.get_mut(slot) else {
             return;
         };
@@ -371,8 +381,11 @@ impl<M: StateMachine> State<M> {
                 let refused = member.held.take_all().map(|held| held.end(Err(error.clone())));
                 self.due.ended.extend(refused);
             } else if self.writer.gathered_bytes() < self.options.gather_bytes_max
-                && !(self.writer.is_under_way() && member.leads_undecided())
+                && !(is_under_way && member.leads_undecided())
             {
+                if !member.held.is_empty() {
+                    self.cadence.on_left();
+                }
                 member.dispatch(now, &mut self.arena, &self.options, &mut self.due);
             } else if !member.held.is_empty() && !member.is_stalled {
                 member.is_stalled = true;
@@ -380,7 +393,25 @@ impl<M: StateMachine> State<M> {
             }
             member.ask_reads(now);
         }
+        let before = member.core.commit_index();
         self.obey(now, slot);
+        self.note_commit(now, slot, before);
+    }
+
+    /// What waited for a commit is looked at again: also where the machine takes
+    /// its time.
+    fn note_commit(&mut self, now: Now, slot: Slot, before: Index) {
+        let Some(member) = self.members.get(slot) else {
+            return;
+        };
+        let commit = member.core.commit_index();
+        if commit == before {
+            return;
+        }
+        self.cadence.on_commit(now.time, slot, commit);
+        if !member.held.is_empty() {
+            self.mark_dirty(slot);
+        }
     }
 
     /// Drains a member and does what its output says, from top to bottom.
@@ -434,7 +465,7 @@ impl<M: StateMachine> State<M> {
                     }
                 }
                 Event::Configuration { .. } => is_reconfigured = true,
-                Event::Removed { .. } => member.on_removed(&mut self.due),
+                Event::Removed { .. } => member.on_removed(&mut self.couriers, &mut self.due),
                 Event::NotTransferred { why } => {
                     let ended = self.transfers.on_failure(slot, why);
                     self.due.transfers_ended.extend(ended);
@@ -495,6 +526,7 @@ impl<M: StateMachine> State<M> {
             return;
         };
         self.counters.writes_started += 1;
+        self.cadence.on_write_began(now.time);
         self.due.write = Some(batch);
         if mutants::is_active(66) {
             let parts = self.writer.in_flight().to_vec();

@@ -28,8 +28,16 @@ pub(crate) const GENERATION: Generation = Generation::new(1);
 pub(crate) struct Ledger {
     pub(crate) lines: Vec<String>,
     pub(crate) switches: Rc<Switches>,
-    /// What it says that it has applied durably.
-    pub(crate) has_applied: Index,
+    /// Where it keeps its state over a restart, if it does.
+    pub(crate) kept: Option<Rc<Kept>>,
+}
+
+/// Durable state of a machine's own: what it applied is here at once, the worst
+/// that a loss of power can meet.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) lines: RefCell<Vec<String>>,
+    pub(crate) applied: Cell<Index>,
 }
 
 /// Virtual time in which every proposal of these tests must have ended: without
@@ -39,7 +47,7 @@ const OUTCOME_WITHIN: Duration = Duration::from_secs(600);
 /// Lines of a ledger in one chunk of its snapshot.
 pub(crate) const LINES_PER_CHUNK: usize = 10;
 
-/// The pages of a ledger.
+/// The pages of a ledger; one that keeps its state says first how far it is.
 struct Pages(std::vec::IntoIter<Bytes>);
 
 impl ChunkSource for Pages {
@@ -101,6 +109,11 @@ impl StateMachine for Ledger {
             if self.switches.twists.get() {
                 line.push('?');
             }
+            if let Some(kept) = &self.kept {
+                assert!(command.index > kept.applied.get(), "applied once already");
+                kept.lines.borrow_mut().push(line.clone());
+                kept.applied.set(command.index);
+            }
             self.lines.push(line);
             responses.push(self.lines.len());
         }
@@ -111,27 +124,33 @@ impl StateMachine for Ledger {
     }
 
     fn snapshot(&mut self) -> Option<impl ChunkSource + use<>> {
-        let chunks: Vec<Bytes> = self
-            .lines
-            .chunks(LINES_PER_CHUNK)
-            .map(|lines| {
-                Bytes::from(lines.iter().map(|line| format!("{line}\n")).collect::<String>())
-            })
-            .collect();
-        Some(Pages(chunks.into_iter()))
+        let place = self.kept.iter().map(|kept| kept.applied.get().get().to_string().into());
+        let pages = self.lines.chunks(LINES_PER_CHUNK).map(|lines| {
+            Bytes::from(lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+        });
+        Some(Pages(place.chain(pages).collect::<Vec<Bytes>>().into_iter()))
     }
 
     async fn restore(&mut self, chunks: &mut impl ChunkSource) -> Result<(), ChunkError> {
         let mut lines = Vec::new();
+        let mut place = Bytes::new();
+        if self.kept.is_some() {
+            place = chunks.next_chunk().await?.unwrap_or_default();
+        }
         while let Some(chunk) = chunks.next_chunk().await? {
             lines.extend(String::from_utf8_lossy(&chunk).lines().map(str::to_owned));
+        }
+        if let Some(kept) = &self.kept {
+            let index = String::from_utf8_lossy(&place).parse().expect("its own form");
+            kept.applied.set(Index::new(index));
+            kept.lines.replace(lines.clone());
         }
         self.lines = lines;
         Ok(())
     }
 
-    fn durable_index(&self) -> Index {
-        self.has_applied
+    fn durable_index(&self) -> Option<Index> {
+        self.kept.as_ref().map(|kept| kept.applied.get())
     }
 
     fn digest(&self) -> u64 {
@@ -158,6 +177,20 @@ struct Node {
     storage: MemoryStorage,
     run: u64,
     live: Option<Live>,
+    kept: Option<Rc<Kept>>,
+}
+
+impl Node {
+    fn new(storage: MemoryStorage, kept: Option<Rc<Kept>>) -> Self {
+        storage.set_latency(Duration::from_micros(300));
+        Self { storage, run: 0, live: None, kept }
+    }
+
+    /// The machine as a start finds it.
+    fn ledger(&self) -> Ledger {
+        let lines = self.kept.as_ref().map(|kept| kept.lines.borrow().clone());
+        Ledger { lines: lines.unwrap_or_default(), kept: self.kept.clone(), ..Ledger::default() }
+    }
 }
 
 pub(crate) struct Cluster {
@@ -174,6 +207,20 @@ impl Cluster {
     }
 
     pub(crate) fn with(voters: u64, seed: u64, tune: impl Fn(&mut ShardOptions)) -> Self {
+        Self::made(voters, seed, tune, || None)
+    }
+
+    /// The same, with machines that keep their state over a restart.
+    pub(crate) fn keeping(voters: u64, seed: u64, tune: impl Fn(&mut ShardOptions)) -> Self {
+        Self::made(voters, seed, tune, || Some(Rc::default()))
+    }
+
+    fn made(
+        voters: u64,
+        seed: u64,
+        tune: impl Fn(&mut ShardOptions),
+        kept: impl Fn() -> Option<Rc<Kept>>,
+    ) -> Self {
         let executor = Executor::new(seed);
         let network = Network::new(&executor, seed);
         network.set_delay(Duration::from_micros(100), Duration::from_micros(50));
@@ -182,8 +229,7 @@ impl Cluster {
         let mut cluster = Self { executor, network, nodes: BTreeMap::new(), options };
         for id in 1..=voters {
             let storage = MemoryStorage::new(cluster.executor.clock());
-            storage.set_latency(Duration::from_micros(300));
-            cluster.nodes.insert(id, Node { storage, run: 0, live: None });
+            cluster.nodes.insert(id, Node::new(storage, kept()));
         }
         let configuration = configuration(voters);
         for id in 1..=voters {
@@ -214,14 +260,14 @@ impl Cluster {
     /// A new node with empty storage, which knows no member.
     pub(crate) fn join(&mut self, id: u64) {
         let storage = MemoryStorage::new(self.executor.clock());
-        storage.set_latency(Duration::from_micros(300));
-        self.nodes.insert(id, Node { storage, run: 0, live: None });
+        self.nodes.insert(id, Node::new(storage, None));
         self.start(id);
     }
 
-    /// Starts a node on what its storage holds.
+    /// Starts a node on what its storage and its machine hold.
     pub(crate) fn start(&mut self, id: u64) {
-        self.start_with(id, Ledger::default());
+        let ledger = self.nodes[&id].ledger();
+        self.start_with(id, ledger);
     }
 
     /// The same, with a machine that has something of its own.
@@ -268,6 +314,11 @@ impl Cluster {
         &self.nodes[&id].storage
     }
 
+    /// Up to here a node's machine has applied durably.
+    pub(crate) fn kept(&self, id: u64) -> Index {
+        self.nodes[&id].kept.as_ref().expect("it keeps nothing").applied.get()
+    }
+
     /// Every detector vouches for every node that is up.
     pub(crate) fn vouch(&self) {
         for (id, node) in self.nodes.iter().filter(|(_, node)| node.live.is_some()) {
@@ -276,6 +327,14 @@ impl Cluster {
                 live.detector.set(NodeId::new(*id), alive);
                 live.shard.inbox().liveness(NodeId::new(*id), alive);
             }
+        }
+    }
+
+    /// Every detector suspects a node.
+    pub(crate) fn suspect(&self, id: u64) {
+        for (_, live) in self.up() {
+            live.detector.set(NodeId::new(id), Liveness::Suspected);
+            live.shard.inbox().liveness(NodeId::new(id), Liveness::Suspected);
         }
     }
 

@@ -5,10 +5,12 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails loudly")]
 
+mod arriving;
 mod cluster;
 mod failures;
 mod forwarding;
 mod groups;
+mod keepers;
 mod machines;
 mod members;
 mod memory;

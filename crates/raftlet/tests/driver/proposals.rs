@@ -1,9 +1,12 @@
 //! How proposals end.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cluster::{Cluster, now_or_never};
-use raftlet::{NotDone, ProposeError, Unknown};
+use raftlet::memory::Owner;
+use raftlet::{NotDone, ProposeError, Spawn, Unknown};
 
 #[test]
 fn a_proposal_is_done_when_this_member_has_applied_it_on_any_member() {
@@ -199,4 +202,63 @@ fn a_leader_whose_own_disk_is_slow_waits_for_no_write_where_all_before_is_commit
         cluster.outcome(leader, &format!("{n}")).unwrap();
     }
     assert!(cluster.storage(leader).writes() - writes <= 1, "the first is under way still");
+}
+
+/// Two waves of clients, each of which asks again as soon as it is answered,
+/// `rounds` times: the second begins while the first one's write is under way.
+/// How many writes the leader made of it.
+fn writes_of_two_waves(cluster: &Cluster, leader: u64, rounds: usize) -> u64 {
+    let writes = cluster.storage(leader).writes();
+    let ended = Rc::new(Cell::new(0));
+    let spawner = cluster.executor.spawner(Owner(9));
+    for wave in 0..2 {
+        for client in 0..4 {
+            let (group, ended) = (cluster.group(leader), Rc::clone(&ended));
+            spawner.spawn(async move {
+                for round in 0..rounds {
+                    group.propose(format!("{wave} {client} {round}")).await.unwrap();
+                }
+                ended.set(ended.get() + 1);
+            });
+        }
+        cluster.run_ms(5);
+    }
+    while ended.get() < 8 {
+        cluster.run_ms(10);
+    }
+    cluster.storage(leader).writes() - writes
+}
+
+#[test]
+fn clients_that_ask_again_when_answered_come_to_share_one_write() {
+    let cluster = Cluster::voters(3);
+    let leader = cluster.leader();
+    cluster.outcome(leader, "first").unwrap();
+    cluster.run_ms(50);
+    for id in 1..=3 {
+        cluster.storage(id).set_latency(Duration::from_millis(40));
+    }
+    let writes = writes_of_two_waves(&cluster, leader, 20);
+    assert!((20..=22).contains(&writes), "{writes} writes of 160 commands in 20 rounds");
+}
+
+#[test]
+fn where_commits_take_longer_than_writes_nothing_waits_for_them() {
+    let cluster = Cluster::voters(3);
+    let leader = cluster.leader();
+    cluster.outcome(leader, "first").unwrap();
+    cluster.run_ms(50);
+    for id in (1..=3).filter(|id| *id != leader) {
+        cluster.storage(id).set_latency(Duration::from_millis(60));
+    }
+    cluster.storage(leader).set_latency(Duration::from_millis(10));
+    let _: Vec<_> = (0..4).map(|n| cluster.outcome(leader, &format!("{n}"))).collect();
+    let writes = cluster.storage(leader).writes();
+    let first = cluster.propose(leader, "under way");
+    cluster.run_ms(5);
+    let second = cluster.propose(leader, "during its write");
+    cluster.run_ms(25);
+    assert_eq!(cluster.storage(leader).writes() - writes, 2, "the second waits for the first");
+    cluster.executor.block_on(first).unwrap();
+    cluster.executor.block_on(second).unwrap();
 }

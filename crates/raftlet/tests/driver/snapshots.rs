@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cluster::{Cluster, GROUP, LINES_PER_CHUNK, Ledger};
+use crate::cluster::{Cluster, GROUP, Kept, LINES_PER_CHUNK, Ledger};
 use raftlet::core::{Body, Index, NodeId};
 use raftlet::{ShardOptions, Storage};
 
@@ -131,14 +131,12 @@ fn a_snapshot_is_taken_when_asked_for_and_not_twice_of_the_same() {
 
 #[test]
 fn what_a_machine_has_durably_is_not_applied_again() {
-    let mut cluster = Cluster::voters(1);
+    let mut cluster = Cluster::keeping(1, 1, |_| {});
     cluster.leader();
     fill(&cluster, 1, 0..30);
-    let has_applied = cluster.applied_index(1);
     cluster.kill(1);
-    // Its own state; no entry up to `has_applied` may be added to it.
-    let lines = numbers(0..30);
-    cluster.start_with(1, Ledger { lines, has_applied, ..Ledger::default() });
+    // Its own state, to which none of those entries may be added.
+    cluster.start(1);
     cluster.leader();
     assert_eq!(cluster.outcome(1, "after"), Ok(31));
 }
@@ -149,7 +147,8 @@ fn a_machine_ahead_of_its_log_is_refused_by_name() {
     cluster.leader();
     fill(&cluster, 1, 0..3);
     cluster.kill(1);
-    let opened = cluster.try_open(1, Ledger { has_applied: Index::new(99), ..Ledger::default() });
+    let kept = Rc::new(Kept { applied: Cell::new(Index::new(99)), ..Kept::default() });
+    let opened = cluster.try_open(1, Ledger { kept: Some(kept), ..Ledger::default() });
     let error = opened.unwrap_err();
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("99"), "{error}");
 }

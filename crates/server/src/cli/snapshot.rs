@@ -24,6 +24,11 @@ pub(crate) struct SnapshotArgs {
     #[arg(long, env = "RAFTLET_SNAPSHOT_TAIL_ENTRIES", default_value_t = 1 << 16,
           value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1 << 50))]
     pub(crate) snapshot_tail_entries: u64,
+    /// Bytes of log that stay behind a snapshot on its way to a node, and until
+    /// the node has them too; beyond that it may need another snapshot.
+    #[arg(long, env = "RAFTLET_SNAPSHOT_HOLD_BYTES", default_value_t = 1 << 30,
+          value_name = "BYTES", value_parser = clap::value_parser!(u64).range(0..=1 << 50))]
+    pub(crate) snapshot_hold_bytes: u64,
     /// Bytes a second of a snapshot on its way to another node; 0: as fast as it
     /// goes.
     #[arg(

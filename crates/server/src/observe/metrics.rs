@@ -213,6 +213,7 @@ impl Metrics {
         out.gauge("snapshot_sends", "On their way to members.", fills.sending);
         out.gauge("snapshot_sends_max", "Their limit.", fills.transfers_max);
         out.gauge("snapshot_sends_waiting", "Wait for one of these.", fills.sends_waiting);
+        out.gauge("snapshot_logs_held", "Members that logs are held for.", fills.logs_held);
         out.gauge("snapshot_send_parts", "Parts of those sent.", fills.parts_sending);
         out.gauge("snapshot_send_parts_done", "Arrived of them.", fills.parts_sent);
         out.gauge("snapshot_receives", "On their way from leaders.", fills.receiving);

@@ -1,0 +1,167 @@
+//! Members far behind arrive, whatever callers write meanwhile, and transfers
+//! that lead nowhere keep no place.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::cluster::{Cluster, GENERATION, GROUP, Ledger, Ports, configuration};
+use raftlet::core::{Body, GroupId, Index};
+use raftlet::{Group, ShardOptions, Storage};
+
+/// Writes between two turns of a clock that goes on for so long.
+const EVERY: Duration = Duration::from_millis(50);
+
+/// A snapshot every twenty entries, a tail of twenty at the longest, and a
+/// transfer that takes the time of about fifty writes.
+fn slow(options: &mut ShardOptions) {
+    options.snapshot_log_entries = 20;
+    options.snapshot_tail_entries = 5;
+    options.snapshot_bytes_per_second = 1_000;
+}
+
+/// A cluster, its leader, and a member that missed 600 lines and is back.
+fn with_one_far_behind(tune: impl Fn(&mut ShardOptions)) -> (Cluster, u64, u64) {
+    let mut cluster = Cluster::with(3, 1, |options| {
+        slow(options);
+        tune(options);
+    });
+    let (leader, follower, _) = cluster.leader_and_followers();
+    cluster.kill(follower);
+    for n in 0..600 {
+        cluster.outcome(leader, &n.to_string()).unwrap();
+    }
+    cluster.run_ms(100);
+    cluster.start(follower);
+    (cluster, leader, follower)
+}
+
+/// Callers write for so long; ends early where `is_enough` says so.
+fn write_for(cluster: &Cluster, leader: u64, seconds: u64, is_enough: impl Fn() -> bool) {
+    for n in 0..seconds * 20 {
+        drop(cluster.propose(leader, &n.to_string()));
+        cluster.executor.run_for(EVERY);
+        if is_enough() {
+            return;
+        }
+    }
+}
+
+fn commit(cluster: &Cluster, id: u64) -> Index {
+    cluster.group(id).status().core.commit_index
+}
+
+fn is_near(cluster: &Cluster, leader: u64, id: u64) -> bool {
+    commit(cluster, leader).get() < commit(cluster, id).get() + 5
+}
+
+fn log_len(cluster: &Cluster, id: u64) -> u64 {
+    let log = cluster.executor.block_on(cluster.storage(id).load_log(GROUP)).unwrap();
+    log.last - log.base.index
+}
+
+fn installed(cluster: &Cluster, id: u64) -> u64 {
+    cluster.group(id).status().counters.snapshots_installed
+}
+
+#[test]
+fn a_member_far_behind_arrives_with_one_snapshot_while_callers_go_on_writing() {
+    let (cluster, leader, follower) = with_one_far_behind(|_| {});
+    let taken = || cluster.live(leader).shard.status().counters.snapshots_taken;
+    let before = taken();
+    write_for(&cluster, leader, 30, || is_near(&cluster, leader, follower));
+    assert!(is_near(&cluster, leader, follower), "it is still on its way");
+    assert_eq!(installed(&cluster, follower), 1);
+    assert!(taken() > before, "none was taken meanwhile");
+    // What was held for it goes as usual.
+    write_for(&cluster, leader, 5, || false);
+    assert!(log_len(&cluster, leader) <= 50, "{} entries", log_len(&cluster, leader));
+}
+
+#[test]
+fn a_log_is_held_for_a_member_up_to_its_limit_and_no_longer() {
+    let (cluster, leader, follower) =
+        with_one_far_behind(|options| options.snapshot_hold_bytes_max = 0);
+    let longest = Cell::new(0);
+    write_for(&cluster, leader, 10, || {
+        longest.set(longest.get().max(log_len(&cluster, leader)));
+        false
+    });
+    assert!(longest.get() <= 50, "{} entries", longest.get());
+    assert!(installed(&cluster, follower) >= 2, "the limit cut nothing off");
+}
+
+#[test]
+fn a_member_that_left_on_its_way_is_not_waited_for() {
+    let (mut cluster, leader, follower) = with_one_far_behind(|_| {});
+    cluster.run_ms(1_000);
+    assert!(!cluster.group(leader).status().snapshots.sending.is_empty());
+    cluster.kill(follower);
+    cluster.suspect(follower);
+    write_for(&cluster, leader, 20, || false);
+    assert!(log_len(&cluster, leader) > 200, "it may come back");
+    write_for(&cluster, leader, 30, || false);
+    assert!(log_len(&cluster, leader) <= 50, "{} entries", log_len(&cluster, leader));
+    assert_eq!(cluster.live(leader).shard.status().snapshots.logs_held, 0);
+}
+
+#[test]
+fn storage_that_wants_space_gets_what_is_held_for_a_member() {
+    let (cluster, leader, _) = with_one_far_behind(|_| {});
+    write_for(&cluster, leader, 2, || false);
+    assert!(!cluster.group(leader).status().snapshots.sending.is_empty());
+    let until = cluster.applied_index(leader);
+    cluster.storage(leader).pin(GROUP, until);
+    write_for(&cluster, leader, 1, || false);
+    let log = cluster.executor.block_on(cluster.storage(leader).load_log(GROUP)).unwrap();
+    assert!(log.base.index >= until, "{log:?}");
+}
+
+const SECOND: GroupId = GroupId::new(2);
+
+fn open_second(cluster: &Cluster, id: u64) -> Group<Ports> {
+    let opened = cluster.live(id).shard.open(SECOND, GENERATION, Ledger::default());
+    cluster.executor.block_on(opened).unwrap()
+}
+
+#[test]
+fn a_transfer_without_its_leader_gives_its_place_to_one_that_waits() {
+    let mut cluster = Cluster::with(3, 1, |options| {
+        slow(options);
+        options.snapshot_transfers_max = 1;
+    });
+    let mut handles = Vec::new();
+    let all = configuration(3);
+    for id in 1..=3 {
+        let made = cluster.live(id).shard.bootstrap(SECOND, GENERATION, &all);
+        cluster.executor.block_on(made).unwrap();
+        handles.push(open_second(&cluster, id));
+    }
+    let (leader, follower, other) = cluster.leader_and_followers();
+    cluster.kill(follower);
+    let of_leader = handles.swap_remove(usize::try_from(leader - 1).unwrap());
+    for n in 0..300 {
+        cluster.outcome(leader, &n.to_string()).unwrap();
+        cluster.executor.block_on(of_leader.propose(n.to_string())).unwrap();
+    }
+    // Some parts of the first group arrive, and then no more.
+    let arrived = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&arrived);
+    cluster.network.set_filter(move |_, _, incoming| {
+        let is_first =
+            incoming.group == GROUP && matches!(incoming.message.body, Body::Snapshot(_));
+        counted.set(counted.get() + u32::from(is_first));
+        !is_first || counted.get() <= 5
+    });
+    cluster.start(follower);
+    cluster.run_ms(5_000);
+    let second = open_second(&cluster, follower);
+    assert!(cluster.group(follower).status().snapshots.receiving.is_some());
+    cluster.run_ms(60_000);
+    assert_eq!(second.status().core.commit_index, of_leader.status().core.commit_index);
+    // The first goes on when it can.
+    cluster.heal();
+    cluster.run_ms(30_000);
+    assert_eq!(commit(&cluster, follower), commit(&cluster, leader));
+    assert_eq!(commit(&cluster, follower), commit(&cluster, other));
+}
