@@ -299,7 +299,7 @@ fn a_loss_and_its_term_are_known_also_when_the_frame_that_told_it_is_lost() {
     spoil_in(&disk, 1, 2);
     for _ in 0..2 {
         let (log, report) = open(&disk);
-        assert_eq!(report.harmed, vec![harm(1, Some((4, 6)), false)]);
+        assert_eq!(report.harmed, vec![harm(1, Some((5, 6)), false)]);
         assert_eq!(damage_of(&log), (Some((5, 6, 2)), 4));
     }
 }
