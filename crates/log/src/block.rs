@@ -129,7 +129,12 @@ pub(crate) enum Verdict {
     Misplaced(Header),
     /// Neither: torn or damaged.
     Garbled,
+    /// The device cannot give it back.
+    Unreadable,
 }
+
+/// What a block is filled with that the device cannot give back: no block is.
+pub(crate) const UNREADABLE_BYTE: u8 = 0xff;
 
 /// Judges a block read from place `at` of the segment with this stamp.
 pub(crate) fn judge(block: &[u8], stamp: u64, at: u32) -> Verdict {
@@ -186,8 +191,8 @@ mod zeros;
 #[cfg(test)]
 mod tests {
     use super::{
-        BLANK, BLOCK_BYTES, HEADER_BYTES, Header, Kind, PAYLOAD_BYTES, SEED, Verdict, judge,
-        payload, seal,
+        BLANK, BLOCK_BYTES, HEADER_BYTES, Header, Kind, PAYLOAD_BYTES, SEED, UNREADABLE_BYTE,
+        Verdict, judge, payload, seal,
     };
     use crate::width::u16_from;
     use raftlet::core::crc32c;
@@ -221,6 +226,7 @@ mod tests {
         assert_eq!(judge(&block, 1, 5), Verdict::Stranger);
         assert_eq!(judge(&BLANK, 1, 5), Verdict::Blank);
         assert_ne!(crc32c(SEED, &BLANK[4..]), 0);
+        assert_eq!(judge(&[UNREADABLE_BYTE; BLOCK_BYTES], 1, 5), Verdict::Garbled);
     }
 
     #[test]

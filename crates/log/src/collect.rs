@@ -9,7 +9,12 @@
 //! - a little of a cold group: its entries are written again at the end, as
 //!   *moved* ones, in the same stream and in one order with all else;
 //! - more than that: the group is named by `pins`, so that the shard has it
-//!   snapshot and compact. Nothing else frees that segment.
+//!   snapshot and compact. Nothing else frees that segment;
+//! - a little that cannot be read: it is named too. The machine has applied it, so
+//!   a snapshot holds it, and the place where it stood may go;
+//! - entries of a group that does not run, because its term or vote are lost or
+//!   it is halted: nobody writes it down. They are moved however many they are, if
+//!   all that such groups hold is little beside the limit; else they are named.
 //!
 //! Moving is for garbage: a segment that is live by half or more is not moved,
 //! its groups are named instead. Live by half means that what would be written
@@ -28,8 +33,8 @@ use crate::append::{MARK_BLOCKS, Need, Purpose};
 use crate::block::BLOCK_BYTES;
 use crate::disk::{Disk, DiskError};
 use crate::frame::{FRAME_BYTES_SOFT, blocks_for};
-use crate::index::Groups;
 use crate::index::spans::Held;
+use crate::index::{GroupIndex, Groups};
 use crate::names;
 use crate::options::Sizes;
 use crate::plan::{FramePlan, Plan};
@@ -45,6 +50,10 @@ use raftlet::{Pin, StorageError};
 
 /// Bytes of one group in one segment that are moved; above, the group is named.
 const MOVED_GROUP_BYTES_MAX: u64 = 64 << 10;
+/// What part of the soft limit groups that do not run may take to be moved: as
+/// the log goes round they are written again, beside at least three times as much
+/// that is of use.
+const STRANDED_PART: u64 = 4;
 /// Bytes of one frame of moved records: a quarter of what a frame should have.
 const MOVED_FRAME_BYTES_MAX: usize = FRAME_BYTES_SOFT / 16;
 /// Groups named at once; the next are named when these are gone.
@@ -64,6 +73,8 @@ struct Burden {
     states: Vec<GroupId>,
     /// Groups with a little in it.
     small: Vec<(GroupId, Held)>,
+    /// Groups that nobody writes down.
+    stranded: Vec<(GroupId, Held)>,
     pins: Vec<Pin>,
     /// It is the one in use, and ends so that it can be freed.
     is_retiring: bool,
@@ -78,9 +89,8 @@ impl<D: Disk> State<D> {
 
     /// How many of the finished segments nobody needs.
     fn free_count(&self) -> usize {
-        if self.link.is_some() || self.has_unknown_losses {
-            // The segment in use does not count yet; or what is needed is not
-            // all known.
+        if self.link.is_some() {
+            // The segment in use does not count yet.
             return 0;
         }
         free_segments(&self.finished, &self.groups)
@@ -100,6 +110,7 @@ impl<D: Disk> State<D> {
         let target = self.finished.get(free).filter(|_| kept > soft_bytes)?;
         let mut burden = Burden { segment: target.number, ..Burden::default() };
         let mut small_bytes = 0;
+        let moves_stranded = self.stranded_bytes() <= sizes.soft_bytes / STRANDED_PART;
         for (group, index) in self.groups.iter() {
             if index.state_segment == target.number {
                 burden.states.push(*group);
@@ -107,7 +118,9 @@ impl<D: Disk> State<D> {
             let Some(held) = index.spans.in_segment(target.number) else {
                 continue;
             };
-            if held.bytes <= MOVED_GROUP_BYTES_MAX {
+            if moves_stranded && self.is_stranded(*group, index) {
+                burden.stranded.push((*group, held));
+            } else if held.bytes <= MOVED_GROUP_BYTES_MAX {
                 small_bytes += held.bytes;
                 burden.small.push((*group, held));
             } else {
@@ -127,6 +140,7 @@ impl<D: Disk> State<D> {
             };
             burden.pins.extend(burden.small.drain(..).map(pin));
         }
+        burden.small.append(&mut burden.stranded);
         burden.pins.sort_by_key(|pin| std::cmp::Reverse(pin.bytes));
         let mut left = kept - u64::from(target.end) * u64_from(BLOCK_BYTES);
         for next in self.finished.iter().skip(free + 1).take(PIN_SEGMENTS_MAX) {
@@ -138,6 +152,27 @@ impl<D: Disk> State<D> {
         }
         burden.pins.truncate(PINS_MAX);
         Some(burden)
+    }
+
+    /// What is held of groups that do not run.
+    fn stranded_bytes(&self) -> u64 {
+        let groups = self.groups.iter();
+        let stranded = groups.filter(|(group, index)| self.is_stranded(**group, index));
+        stranded.map(|(_, index)| index.spans.bytes()).sum()
+    }
+
+    fn is_stranded(&self, group: GroupId, index: &GroupIndex) -> bool {
+        index.harm.is_lost || self.stranded.contains(&group)
+    }
+
+    /// Nobody writes these groups down. Returns whether that is news.
+    pub(crate) fn strand(&mut self, groups: &[GroupId]) -> bool {
+        let known = groups.iter().filter(|group| self.groups.get(group).is_some());
+        let before = self.stranded.len();
+        self.stranded.extend(known);
+        let is_news = self.stranded.len() > before;
+        self.is_burden_unknown |= is_news;
+        is_news
     }
 
     /// Where the segment in use has taken all room there is: all its groups are
@@ -191,10 +226,32 @@ impl<D: Disk> State<D> {
     }
 
     pub(crate) fn current_pins(&self) -> Vec<Pin> {
-        let is_held = |pin: &&Pin| {
-            self.groups.get(&pin.group).is_some_and(|index| index.base.index < pin.until)
-        };
-        self.pins.iter().filter(is_held).copied().collect()
+        self.pins.iter().filter(|pin| self.is_held(pin)).copied().collect()
+    }
+
+    /// Groups with entries that could not be read when they were to be moved.
+    pub(crate) fn unreadable_groups(&self) -> usize {
+        self.unreadable.iter().filter(|pin| self.is_held(pin)).count()
+    }
+
+    fn is_held(&self, pin: &Pin) -> bool {
+        self.groups.get(&pin.group).is_some_and(|index| index.base.index < pin.until)
+    }
+
+    /// Has these groups written down: what they keep the segment by is on no disk
+    /// here any more, but applied.
+    fn name_unreadable(&mut self, unreadable: &[Pin]) {
+        let mut kept = std::mem::take(&mut self.unreadable);
+        kept.retain(|pin| self.is_held(pin));
+        for pin in unreadable {
+            kept.retain(|known| known.group != pin.group);
+            kept.push(*pin);
+        }
+        kept.truncate(PINS_MAX);
+        let news = kept.iter().filter(|pin| self.pins.iter().all(|it| it.group != pin.group));
+        let news: Vec<Pin> = news.copied().collect();
+        self.pins.extend(news);
+        self.unreadable = kept;
     }
 }
 
@@ -222,16 +279,17 @@ impl<D: Disk> Shared<D> {
     /// Lets go of segments that nobody needs; called inside the `prepare` gate.
     /// Returns whether there were any.
     pub(crate) async fn purge(&self) -> Result<bool, DiskError> {
-        let (count, oldest) = {
+        let (count, oldest, has_unknown_losses) = {
             let state = self.state.borrow();
             let count = state.free_count();
             let oldest = state.finished.get(count).map_or(state.active.number, |it| it.number);
-            (count, oldest)
+            (count, oldest, state.has_unknown_losses)
         };
         if count == 0 {
             return Ok(false);
         }
-        self.home.note_oldest_segment(oldest).await.map_err(not_no_space)?;
+        let noted = self.home.note_oldest_segment(oldest, has_unknown_losses).await;
+        noted.map_err(not_no_space)?;
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         state.counters.prepare_flushes += 2;
@@ -281,7 +339,8 @@ impl<D: Disk> Shared<D> {
         let Some(burden) = burden else {
             return Ok(false);
         };
-        let moves = self.read_moves(&burden).await?;
+        let (moves, unreadable) = self.read_moves(&burden).await?;
+        self.state.borrow_mut().name_unreadable(&unreadable);
         if moves.is_empty() && burden.states.is_empty() && !burden.is_retiring {
             return Ok(false);
         }
@@ -291,9 +350,13 @@ impl<D: Disk> Shared<D> {
     }
 
     /// Reads what is to be moved, as much as goes into one frame. What cannot
-    /// be read is left where it is.
-    async fn read_moves(&self, burden: &Burden) -> Result<Vec<(GroupId, Chunk)>, StorageError> {
+    /// be read is left where it is, and who keeps the segment by it is told.
+    async fn read_moves(
+        &self,
+        burden: &Burden,
+    ) -> Result<(Vec<(GroupId, Chunk)>, Vec<Pin>), StorageError> {
         let mut moves = Vec::new();
+        let mut unreadable = Vec::new();
         let mut bytes = 0;
         for (group, held) in &burden.small {
             if bytes > 0 && bytes + usize_from(held.bytes) > MOVED_FRAME_BYTES_MAX {
@@ -306,12 +369,16 @@ impl<D: Disk> Shared<D> {
                 Err(StorageError::Poisoned { cause }) => {
                     return Err(StorageError::Poisoned { cause });
                 }
-                Err(_) => continue,
+                Err(_) => {
+                    let (bytes, until) = (held.bytes, held.until);
+                    unreadable.push(Pin { group: *group, bytes, until });
+                    continue;
+                }
             };
             bytes += entries.bytes_len();
             moves.extend(entries.chunks().map(|chunk| (*group, chunk.clone())));
         }
-        Ok(moves)
+        Ok((moves, unreadable))
     }
 
     /// Ends the segment in use here, in favour of a next one; called inside the

@@ -32,6 +32,8 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 
+use rustix::io::Errno;
+
 use buffer::Buffer;
 
 /// How far a write reaches before it counts as done, and on which way.
@@ -68,6 +70,9 @@ pub struct DiskError {
     pub kind: io::ErrorKind,
     /// What the system said.
     pub cause: String,
+    /// Of a read: the device knows that it cannot give these bytes back. Nothing
+    /// is wrong with the way to it, as far as it says.
+    pub is_of_medium: bool,
 }
 
 fn place_in(offset: u64) -> String {
@@ -88,6 +93,7 @@ impl DiskError {
             offset,
             kind: error.kind(),
             cause: error.to_string(),
+            is_of_medium: operation == "read" && is_of_medium(error),
         }
     }
 
@@ -96,6 +102,15 @@ impl DiskError {
     pub fn is_no_space(&self) -> bool {
         matches!(self.kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
+}
+
+/// What devices, and file systems with checksums of their own, say of bytes that
+/// are gone. EIO is also said by a device that is going altogether: whoever
+/// believes it bears with a bounded number of such places.
+fn is_of_medium(error: &io::Error) -> bool {
+    let gone =
+        [Errno::IO, Errno::NODATA, Errno::ILSEQ, Errno::REMOTEIO, Errno::BADMSG, Errno::UCLEAN];
+    Errno::from_io_error(error).is_some_and(|errno| gone.contains(&errno))
 }
 
 /// A flat directory of files. The laws are those of the module.

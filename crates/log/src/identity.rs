@@ -321,6 +321,7 @@ impl<D: Disk> Home<D> {
             members: members_text(&claims.initial_members),
             peers: BTreeMap::new(),
             is_outdated: false,
+            has_unknown_losses: false,
         };
         let file = file::found(&disk, &contents).await?;
         Ok(Self::new(disk, file, contents, (true, Vec::new())))
@@ -513,14 +514,26 @@ impl<D: Disk> Home<D> {
         self.0.contents.borrow().oldest_segment
     }
 
+    /// Groups may be gone from here without a trace: whoever is unknown is not new.
+    pub(crate) fn has_unknown_losses(&self) -> bool {
+        self.0.contents.borrow().has_unknown_losses
+    }
+
     /// Notes durably, in both copies, that segments before this one are not
-    /// needed: whichever copy a start finds, it does not miss them.
-    pub(crate) async fn note_oldest_segment(&self, number: u64) -> Result<(), DiskError> {
+    /// needed: whichever copy a start finds, it does not miss them. With them may
+    /// go what shows that groups are lost without a trace; from then on this says
+    /// so, for ever.
+    pub(crate) async fn note_oldest_segment(
+        &self,
+        number: u64,
+        has_unknown_losses: bool,
+    ) -> Result<(), DiskError> {
         let inside = self.0.writing.enter().await;
         let mut stored = Ok(());
         for _ in 0..2 {
             let mut contents = self.0.contents.borrow().clone();
             contents.oldest_segment = contents.oldest_segment.max(number);
+            contents.has_unknown_losses |= has_unknown_losses;
             stored = self.store(contents).await;
             if stored.is_err() {
                 break;

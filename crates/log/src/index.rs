@@ -19,7 +19,7 @@ pub(crate) mod spans;
 
 use bytes::Bytes;
 
-use crate::directory::Harm;
+use crate::directory::{Harm, LostEntries};
 use crate::index::spans::Spans;
 use crate::record::{GroupState, Item};
 use crate::width::u64_from;
@@ -152,16 +152,18 @@ impl GroupIndex {
         Ok(())
     }
 
-    /// Damage was found: entries are lost behind what is whole; or with a snapshot
-    /// the base itself, and then all of the log.
+    /// Damage was found: entries are lost behind what is whole; or, from entry 1 on,
+    /// with a snapshot the base itself, and then all of the log.
     pub(crate) fn damage(&mut self, harm: Harm) -> Result<(), Misfit> {
         self.harm = harm;
+        let held = self.base.index.next();
         match harm.entries.map(|lost| lost.first) {
-            Some(first) if first <= self.base.index => {
+            Some(Index::FIRST) if held > Index::FIRST => {
                 self.begin_anew();
                 Ok(())
             }
-            Some(first) => self.truncate(first),
+            // A snapshot may hold the first of them by now.
+            Some(first) => self.truncate(first.max(held)),
             None => Ok(()),
         }
     }
@@ -329,6 +331,15 @@ impl GroupIndex {
         }
     }
 
+    /// What is wrong still: of entries that are lost, those that were not sent again
+    /// since, nor are held by a snapshot that was.
+    pub(crate) fn missing(&self) -> Harm {
+        let held = self.last.next();
+        let entries =
+            self.harm.entries.map(|lost| LostEntries { first: lost.first.max(held), ..lost });
+        Harm { entries: entries.filter(|lost| lost.first <= lost.last), ..self.harm }
+    }
+
     /// All of the group but its entries.
     pub(crate) fn state(&self) -> GroupState {
         GroupState {
@@ -363,9 +374,11 @@ impl GroupIndex {
         self.spans.hole(self.base.index.next(), self.last)
     }
 
-    /// The oldest segment with something of the group that counts.
-    pub(crate) fn oldest_segment(&self) -> u64 {
-        self.spans.oldest_segment().unwrap_or(u64::MAX).min(self.state_segment)
+    /// The oldest segment with something of the group that counts; `None` of a
+    /// group whose first record is lost, of which nothing is known.
+    pub(crate) fn oldest_segment(&self) -> Option<u64> {
+        let stated = (self.state_segment != 0).then_some(self.state_segment);
+        self.spans.oldest_segment().into_iter().chain(stated).min()
     }
 }
 

@@ -35,6 +35,7 @@ mod directory;
 pub mod disk;
 mod error;
 mod fields;
+mod forsake;
 mod forsaken;
 mod frame;
 mod gate;

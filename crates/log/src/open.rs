@@ -16,7 +16,7 @@
 //! way (`reserve.rs`).
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::append::Purpose;
@@ -118,6 +118,7 @@ impl<D: Disk> Shared<D> {
                 offset: offset_of(FIRST_BLOCK),
                 kind: std::io::ErrorKind::Other,
                 cause: error.to_string(),
+                is_of_medium: false,
             }));
         }
         self.do_chores().await;
@@ -140,9 +141,7 @@ async fn make_way<D: Disk>(
     home: &Home<D>,
     recovered: &mut Recovered<D>,
 ) -> Result<Vec<Spare>, OpenError> {
-    let is_sound = recovered.harmed.is_empty()
-        && recovered.report.damage.is_empty()
-        && !recovered.has_unknown_losses;
+    let is_sound = recovered.harmed.is_empty() && recovered.report.damage.is_empty();
     let oldest = home.oldest_segment();
     for name in std::mem::take(&mut recovered.leftovers) {
         let is_useless = match names::read_name(&name) {
@@ -162,7 +161,9 @@ async fn make_way<D: Disk>(
     let Some(oldest) = oldest.filter(|_| free > 0 && is_sound) else {
         return Ok(Vec::new());
     };
-    home.note_oldest_segment(oldest.number).await.map_err(OpenError::Unwritable)?;
+    home.note_oldest_segment(oldest.number, recovered.has_unknown_losses)
+        .await
+        .map_err(OpenError::Unwritable)?;
     let freed = recovered.segments.drain(..free);
     let mut spares: Vec<Spare> =
         freed.map(|freed| Spare { number: freed.number, blocks: freed.end }).collect();
@@ -289,6 +290,8 @@ fn begin<D: Disk>(
         was_short: false,
         readers: BTreeMap::new(),
         pins: Vec::new(),
+        stranded: BTreeSet::new(),
+        unreadable: Vec::new(),
         has_unknown_losses: recovered.has_unknown_losses,
         is_burden_unknown: true,
         is_marked: false,

@@ -20,7 +20,9 @@
 //! after a frame proves that the frame was durable. If frame n cannot be read
 //! and such a proof exists, n was acknowledged: damage, an error. If none
 //! exists in all that is left of the newest segment, n was the write in flight:
-//! torn, trimmed. A read error proves nothing and is never trimmed.
+//! torn, trimmed. A read error proves nothing and is never trimmed: blocks that the
+//! device cannot give back are damaged where something proves that they count, and
+//! elsewhere refuse the log.
 //!
 //! Invariants
 //! - No acknowledged record is missing from what is returned.
@@ -95,7 +97,8 @@ pub struct RecoveryReport {
     pub warnings: Vec<String>,
     /// Frames that were durable and cannot be read.
     pub lost_frames: u64,
-    /// Whether lost frames may have held groups that nothing else names.
+    /// Whether lost frames, of this log or of one that was freed since, may have
+    /// held groups that nothing else names.
     pub has_unknown_losses: bool,
     /// Where damage was met, and what it hit as far as that is known.
     pub damage: Vec<Damage>,
@@ -198,7 +201,8 @@ pub(crate) async fn recover<D: Disk>(
     };
     let replayed = replay::replay(&place, &chain, &listing, &mut report).await?;
     report.harmed = harmed_groups(&replayed);
-    report.has_unknown_losses = replayed.has_unknown_losses;
+    let has_unknown_losses = replayed.has_unknown_losses || home.has_unknown_losses();
+    report.has_unknown_losses = has_unknown_losses;
     report.groups = u64_from(replayed.groups.len());
     let void = chain.void.iter().chain(&chain.stale).chain(&replayed.passed_over);
     let void = void.map(|number| names::segment_name(*number));
@@ -222,7 +226,7 @@ pub(crate) async fn recover<D: Disk>(
         has_evidence: report.garbled_blocks > 0,
         harmed: replayed.harmed,
         remembered: replayed.remembered,
-        has_unknown_losses: replayed.has_unknown_losses,
+        has_unknown_losses,
         report,
     })
 }
@@ -233,11 +237,11 @@ fn harmed_groups<D: Disk>(replayed: &Replayed<D>) -> Vec<HarmedGroup> {
         let found = replayed.harmed.iter().find(|harmed| harmed.group == *group);
         let harm = match found.map(|found| found.remedy) {
             Some(Remedy::Damage(harm)) => harm,
-            Some(Remedy::Compact(_)) | None => index.harm,
+            Some(Remedy::Compact(_)) | None => index.missing(),
         };
         let entries = harm.entries.map(|lost| lost.range());
         let harmed = HarmedGroup { group: *group, entries, is_lost: harm.is_lost };
-        (harm != Harm::default()).then_some(harmed)
+        (harm != Harm::default() || index.harm != harm).then_some(harmed)
     });
     groups.collect()
 }
@@ -257,7 +261,7 @@ impl<D: Disk> Place<D> {
         let file = self.disk.open(&name).await.map_err(OpenError::Unreadable)?;
         let stamp = segment::stamp(self.home.identity().incarnation, self.sizes.shard, number);
         let read_bytes = read_bytes.min(usize_from(bytes).max(BLOCK_BYTES));
-        Ok(Scan::new(&self.disk, file, &name, stamp, read_bytes))
+        Ok(Scan::new(&self.disk, file, &name, stamp, read_bytes).bearing())
     }
 }
 

@@ -1,16 +1,18 @@
 //! Reading a segment block by block, in large reads and fixed memory.
 //!
 //! A [`Scan`] holds one buffer, a few more where it reads ahead, and the payload
-//! of one frame. It only tells what is there; what that means is judged by
+//! of one frame. What cannot be read at once is read block by block, if that is
+//! asked for: disks, and file systems with checksums, report rot as a failed read of
+//! all that was wanted. It only tells what is there; what that means is judged by
 //! `recovery.rs` at start and by `read.rs` afterwards.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 
 use bytes::Bytes;
 
 use crate::begun::{Begun, ReadResult};
-use crate::block::{self, BLOCK_BYTES, Header, Kind, PAYLOAD_BYTES, Verdict};
+use crate::block::{self, BLOCK_BYTES, Header, Kind, PAYLOAD_BYTES, UNREADABLE_BYTE, Verdict};
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError};
 use crate::frame::{FRAME_BLOCKS_MAX, Payload};
@@ -20,6 +22,10 @@ use crate::width::{u32_from, u64_from, usize_from};
 /// that is busy with other things keeps either the reader or the one who looks
 /// waiting for its turn at every read; a few of them average that out.
 const AHEAD_LEN: usize = 4;
+
+/// Blocks of one file that the device may be unable to give back. Rot comes in a
+/// few places; a device with more of them is dying, and each takes it seconds.
+const UNREADABLE_MAX: usize = 64;
 
 /// The byte at which a block starts.
 pub(crate) fn offset_of(block: u32) -> u64 {
@@ -59,6 +65,9 @@ pub(crate) struct Scan<D: Disk> {
     spares: Vec<Buffer>,
     /// Bytes read so far, for the report.
     pub(crate) bytes_read: u64,
+    is_bearing: bool,
+    /// Blocks that the device cannot give back.
+    unreadable: BTreeMap<u32, DiskError>,
 }
 
 /// A read that was begun before it is needed.
@@ -88,7 +97,15 @@ impl<D: Disk> Scan<D> {
             ahead_until: 0,
             spares: Vec::new(),
             bytes_read: 0,
+            is_bearing: false,
+            unreadable: BTreeMap::new(),
         }
+    }
+
+    /// Bears with some blocks that the device cannot give back.
+    pub(crate) fn bearing(mut self) -> Self {
+        self.is_bearing = true;
+        self
     }
 
     /// Begins with reads of so many blocks and doubles them: for whoever is likely
@@ -165,6 +182,12 @@ impl<D: Disk> Scan<D> {
                 self.read(at, until).await
             }
         };
+        let (buffer, read) = match read {
+            Err(error) if self.is_bearing && error.is_of_medium => {
+                self.read_apart(at, buffer, error).await
+            }
+            read => (buffer, read),
+        };
         let wanted = buffer.len();
         self.buffer = Some(buffer);
         self.step = self.step.saturating_mul(2);
@@ -176,6 +199,52 @@ impl<D: Disk> Scan<D> {
             self.read_ahead(at + self.held).await;
         }
         Ok(())
+    }
+
+    /// Reads block by block what cannot be read at once. Where nothing can, it is
+    /// not a block that is bad.
+    async fn read_apart(&mut self, at: u32, mut buffer: Buffer, error: DiskError) -> ReadResult {
+        let blocks = u32_from(buffer.len() / BLOCK_BYTES);
+        let mut one = Buffer::zeroed(BLOCK_BYTES);
+        let mut done = 0;
+        let mut has_any = blocks == 1;
+        for (block, into) in (at..).zip(buffer.bytes_mut().chunks_exact_mut(BLOCK_BYTES)) {
+            let (read, result) = self.disk.read_at(&self.file, offset_of(block), one).await;
+            one = read;
+            match result {
+                Ok(bytes) => {
+                    into.copy_from_slice(one.bytes());
+                    has_any = true;
+                    done += bytes;
+                    if bytes < BLOCK_BYTES {
+                        break;
+                    }
+                }
+                Err(error) if error.is_of_medium && self.unreadable.len() < UNREADABLE_MAX => {
+                    into.fill(UNREADABLE_BYTE);
+                    self.unreadable.insert(block, error);
+                    done += BLOCK_BYTES;
+                }
+                Err(error) => return (buffer, Err(error)),
+            }
+        }
+        (buffer, if has_any { Ok(done) } else { Err(error) })
+    }
+
+    /// Why a block cannot be read.
+    pub(crate) fn why(&self, at: u32) -> Option<&DiskError> {
+        self.unreadable.get(&at)
+    }
+
+    /// What an operator should know of the device.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let (_, first) = self.unreadable.first_key_value()?;
+        let count = self.unreadable.len();
+        Some(format!(
+            "{count} of the blocks of {} cannot be read: {first}; see to the device before there \
+             are more",
+            self.name
+        ))
     }
 
     /// The read that was begun from block `at` on. What is read ahead for another
@@ -220,8 +289,12 @@ impl<D: Disk> Scan<D> {
     /// What stands at this place; `None` beyond the end of the file.
     pub(crate) async fn judge(&mut self, at: u32) -> Result<Option<Verdict>, DiskError> {
         let stamp = self.stamp;
-        let block = self.block(at).await?;
-        Ok(block.map(|block| block::judge(block, stamp, at)))
+        let Some(block) = self.block(at).await? else {
+            return Ok(None);
+        };
+        let verdict = block::judge(block, stamp, at);
+        let is_read = verdict != Verdict::Garbled || !self.unreadable.contains_key(&at);
+        Ok(Some(if is_read { verdict } else { Verdict::Unreadable }))
     }
 
     /// The first whole frame or mark behind block `at` and before `limit` that comes

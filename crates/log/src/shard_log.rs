@@ -11,7 +11,7 @@
 //! caller abandons is undecided, and poisons too.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::disk::buffer::Buffer;
@@ -79,6 +79,8 @@ pub struct LogSpace {
     pub reserve_bytes_wanted: u64,
     /// Groups that keep the oldest segment while space is wanted; 64 at most.
     pub pinned_groups: u64,
+    /// Of these, groups with entries that cannot be read: a snapshot replaces them.
+    pub unreadable_groups: u64,
     /// Why new entries should wait.
     pub shortage: Option<Shortage>,
     /// Of memory: what the start has read, until the machines have been given it.
@@ -131,10 +133,14 @@ pub(crate) struct State<D: Disk> {
     /// Cold reads under way, by segment.
     pub(crate) readers: BTreeMap<u64, u32>,
     /// Lost frames may have held groups that nothing else names: whoever is
-    /// unknown is not new, and no segment is freed.
+    /// unknown is not new.
     pub(crate) has_unknown_losses: bool,
     /// Groups that keep the log above its limit.
     pub(crate) pins: Vec<Pin>,
+    /// Groups of the log that do not run: nobody writes them down.
+    pub(crate) stranded: BTreeSet<GroupId>,
+    /// Groups with entries in the oldest segment that could not be read.
+    pub(crate) unreadable: Vec<Pin>,
     /// What keeps the oldest segment may have changed.
     pub(crate) is_burden_unknown: bool,
     pub(crate) is_marked: bool,
@@ -198,6 +204,7 @@ impl<D: Disk> ShardLog<D> {
             reserve_bytes,
             reserve_bytes_wanted,
             pinned_groups: u64_from(state.current_pins().len()),
+            unreadable_groups: u64_from(state.unreadable_groups()),
             shortage: state.shortage(sizes),
             replay_bytes: state.remembered.bytes(),
             replay_bytes_max: sizes.replay_bytes,

@@ -126,6 +126,12 @@ impl<D: Disk> Storage for ShardLog<D> {
         self.0.state.borrow().current_pins()
     }
 
+    fn strand(&self, groups: &[GroupId]) {
+        if self.0.state.borrow_mut().strand(groups) {
+            self.0.bell.ring();
+        }
+    }
+
     fn shortage(&self) -> Option<Shortage> {
         self.0.state.borrow().shortage(&self.0.sizes)
     }

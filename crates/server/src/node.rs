@@ -140,6 +140,13 @@ fn tell(report: &RecoveryReport) {
     for harmed in &report.harmed {
         error!("{harmed}");
     }
+    if report.has_unknown_losses {
+        error!(
+            "frames of the log were lost that may have held groups which nothing else names: no \
+             group that this node does not know is taken for new; a member under a new node id on \
+             an empty directory takes any"
+        );
+    }
     info!(
         segments = report.segments,
         groups = report.groups,

@@ -104,6 +104,9 @@ pub(crate) struct LogStatus {
     /// Groups that keep the oldest segments while space is wanted; 64 at most.
     #[serde(default)]
     pub(crate) pinned_groups: u64,
+    /// Of these, groups with entries that the disk does not give back.
+    #[serde(default)]
+    pub(crate) unreadable_groups: u64,
     /// Of memory: what the start has read of the log, until it is applied.
     #[serde(default)]
     pub(crate) replay_bytes: u64,

@@ -7,9 +7,10 @@
 //!
 //! A test chooses: which operation never returns ([`MemoryDisk::halt_at`]),
 //! what fails or lies ([`MemoryDisk::inject`]), how much fits
-//! ([`MemoryDisk::set_capacity`]), which bytes rot
-//! ([`MemoryDisk::edit`]), and, with [`MemoryDisk::set_manual`], when each
-//! operation completes, so that a simulator can do other things meanwhile.
+//! ([`MemoryDisk::set_capacity`]), which bytes rot ([`MemoryDisk::edit`]) or
+//! cannot be read ([`MemoryDisk::wear_out`]), and, with
+//! [`MemoryDisk::set_manual`], when each operation completes, so that a simulator
+//! can do other things meanwhile.
 //!
 //! Invariant: no time, no randomness, no map order. The same calls give the
 //! same disk.
@@ -79,7 +80,8 @@ pub enum Fate {
 /// What an injected fault does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrong {
-    /// The operation fails. What a write wrote stays in the cache, pending.
+    /// The operation fails. What a write wrote stays in the cache, pending. A read
+    /// that fails with `Other` is the device's own failure.
     Fails(io::ErrorKind),
     /// The operation reports success and does nothing.
     Lies,
@@ -198,6 +200,11 @@ impl MemoryDisk {
         self.0.borrow_mut().edit(name, edit)
     }
 
+    /// From now on no read of this block of a file succeeds, until it is written.
+    pub fn wear_out(&self, name: &str, block: u64) {
+        self.0.borrow_mut().wear_out(name, block);
+    }
+
     /// A file's bytes as a read would see them.
     #[must_use]
     pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {
@@ -245,6 +252,7 @@ impl MemoryDisk {
             offset,
             kind,
             cause: format!("simulated: {kind}"),
+            is_of_medium: operation == "read" && kind == io::ErrorKind::Other,
         })
     }
 }
@@ -293,7 +301,12 @@ impl Disk for MemoryDisk {
         mut into: Buffer,
     ) -> (Buffer, Result<usize, DiskError>) {
         let at = ("read", file.name.as_str(), offset);
-        let result = self.run(at, |world| world.check(file).map(|()| Effect::Nothing)).await;
+        let begin = |world: &mut World| {
+            world.check(file)?;
+            world.check_readable(file.id, offset, into.len())?;
+            Ok(Effect::Nothing)
+        };
+        let result = self.run(at, begin).await;
         let read = result.map(|()| self.0.borrow().read(file.id, offset, into.bytes_mut()));
         (into, read)
     }

@@ -339,6 +339,7 @@ fn gone(operation: &'static str, file: &str, offset: u64) -> DiskError {
         offset,
         kind: io::ErrorKind::BrokenPipe,
         cause: "the disk's thread has ended".to_owned(),
+        is_of_medium: false,
     }
 }
 

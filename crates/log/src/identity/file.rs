@@ -15,6 +15,9 @@ pub(crate) const FILE_NAME: &str = "IDENTITY";
 const NEW_NAME: &str = "IDENTITY.new";
 /// 1 is read: it knows no oldest segment.
 const FORMAT_VERSION: u32 = 2;
+/// Only of a directory that has lost what nothing else names: a program that does
+/// not know what that means must not use it.
+const FORMAT_VERSION_LOSSES: u32 = 3;
 const MAGIC: &[u8; 8] = b"raftid\n\0";
 /// Where the length stands; behind checksum, format, magic, version.
 const LENGTH_AT: usize = 24;
@@ -26,7 +29,7 @@ const BLOCK_BYTES: usize = 4 << 10;
 pub(crate) const SEED: u32 = 0x6964_656e;
 
 const _: () = assert!(
-    108 + super::CLUSTER_NAME_BYTES_MAX + super::MEMBERS_BYTES_MAX + PEERS_MAX * 32 <= COPY_BYTES,
+    109 + super::CLUSTER_NAME_BYTES_MAX + super::MEMBERS_BYTES_MAX + PEERS_MAX * 32 <= COPY_BYTES,
     "a copy must hold the largest contents"
 );
 
@@ -43,6 +46,8 @@ pub(crate) struct Contents {
     pub(crate) peers: BTreeMap<(NodeId, Incarnation), Run>,
     /// Peers refused the directory as an old copy.
     pub(crate) is_outdated: bool,
+    /// Groups may be gone from it without a trace.
+    pub(crate) has_unknown_losses: bool,
 }
 
 /// What the file says.
@@ -108,7 +113,11 @@ impl Contents {
     fn encode(&self) -> Buffer {
         let mut bytes = Vec::with_capacity(1024);
         bytes.put_u32_le(0);
-        bytes.put_u32_le(FORMAT_VERSION);
+        bytes.put_u32_le(if self.has_unknown_losses {
+            FORMAT_VERSION_LOSSES
+        } else {
+            FORMAT_VERSION
+        });
         bytes.put_slice(MAGIC);
         bytes.put_u64_le(self.version);
         bytes.put_u32_le(0);
@@ -129,6 +138,9 @@ impl Contents {
         }
         bytes.put_u8(u8::from(self.is_outdated));
         bytes.put_u64_le(self.oldest_segment);
+        if self.has_unknown_losses {
+            bytes.put_u8(1);
+        }
         let mut buffer = Buffer::zeroed(bytes.len().next_multiple_of(BLOCK_BYTES));
         let len = u32_from(buffer.len());
         let into = buffer.bytes_mut();
@@ -160,7 +172,7 @@ impl Contents {
         }
         let version = bytes.get_u32_le();
         match version {
-            1 | FORMAT_VERSION => Ok(Self::parse(&mut bytes, version)),
+            1 | FORMAT_VERSION | FORMAT_VERSION_LOSSES => Ok(Self::parse(&mut bytes, version)),
             unknown => Err(unknown),
         }
     }
@@ -191,6 +203,7 @@ impl Contents {
         }
         let is_outdated = bytes.try_get_u8().ok()? != 0;
         let oldest_segment = if format == 1 { 0 } else { bytes.try_get_u64_le().ok()? };
+        let has_unknown_losses = format >= FORMAT_VERSION_LOSSES && bytes.try_get_u8().ok()? != 0;
         Some(Self {
             version,
             identity,
@@ -200,6 +213,7 @@ impl Contents {
             members,
             peers,
             is_outdated,
+            has_unknown_losses,
         })
     }
 }

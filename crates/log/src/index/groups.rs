@@ -92,7 +92,7 @@ impl Groups {
         self.indexes.get_mut(place).expect("it is there or was just put there")
     }
 
-    /// The oldest segment that any group needs; `None` when there is no group. Not
+    /// The oldest segment that any group needs; `None` when there is none. Not
     /// before the log is replayed.
     ///
     /// Each group is looked at twice for each segment that comes to be the oldest,
@@ -104,7 +104,7 @@ impl Groups {
         let segment = oldest.map(|oldest| oldest.segment);
         debug_assert_eq!(
             segment,
-            self.indexes.iter().map(GroupIndex::oldest_segment).min(),
+            self.indexes.iter().filter_map(GroupIndex::oldest_segment).min(),
             "a group needs an older segment than it did"
         );
         segment
@@ -113,14 +113,15 @@ impl Groups {
     /// The first group that needs the same segment still. Those before it did not.
     fn oldest_from(&self, Oldest { segment, place }: Oldest) -> Option<Oldest> {
         let rest = self.indexes.get(place..).unwrap_or_default();
-        let on = rest.iter().position(|index| index.oldest_segment() == segment)?;
+        let on = rest.iter().position(|index| index.oldest_segment() == Some(segment))?;
         Some(Oldest { segment, place: place + on })
     }
 
     fn oldest_of_all(&self) -> Option<Oldest> {
         let needed = self.indexes.iter().map(GroupIndex::oldest_segment).enumerate();
-        let (place, segment) = needed.min_by_key(|(_, segment)| *segment)?;
-        Some(Oldest { segment, place })
+        let needed =
+            needed.filter_map(|(place, segment)| Some(Oldest { segment: segment?, place }));
+        needed.min_by_key(|oldest| oldest.segment)
     }
 
     /// In the order of group numbers.
@@ -261,7 +262,7 @@ mod tests {
                 let group = 1 + draw(4 + seed);
                 change(groups.or_default(GroupId::new(group)), group, draw(13), &at);
                 if draw(seed.min(9)) == 0 {
-                    let walked = groups.values().map(GroupIndex::oldest_segment).min();
+                    let walked = groups.values().filter_map(GroupIndex::oldest_segment).min();
                     assert_eq!(groups.oldest_needed(), walked, "seed {seed} frame {}", at.frame);
                     values.extend(walked);
                 }

@@ -50,7 +50,7 @@ pub async fn dump<D: Disk>(
         };
         let opened = disk.open(&file.name).await.map_err(InspectError::Unreadable)?;
         let stamp = segment::stamp(home.identity().incarnation, sizes.shard, number);
-        let mut scan = Scan::new(disk, opened, &file.name, stamp, READ_BYTES);
+        let mut scan = Scan::new(disk, opened, &file.name, stamp, READ_BYTES).bearing();
         let walked = walk(&mut scan, &mut line).await;
         if !walked.map_err(InspectError::Unreadable)? {
             return Ok(());
@@ -76,6 +76,7 @@ async fn walk<D: Disk>(
         }
         let text = match verdict {
             Verdict::Blank | Verdict::Stranger => None,
+            Verdict::Unreadable => Some(scan.why(at).map_or_else(String::new, ToString::to_string)),
             Verdict::Garbled => Some("a block that is damaged or torn".to_owned()),
             Verdict::Misplaced(header) => {
                 Some(format!("a block of frame {} written for another place", header.frame))

@@ -139,7 +139,7 @@ pub enum Depth {
     All,
 }
 
-async fn read_snapshot<D: Disk>(
+pub(crate) async fn read_snapshot<D: Disk>(
     source: &Source<D>,
     title: Title,
     depth: Depth,
@@ -165,7 +165,11 @@ fn told(report: &RecoveryReport) -> Vec<Finding> {
     let damage = report.damage.iter().map(ToString::to_string);
     let harmed = report.harmed.iter().map(ToString::to_string);
     let damage = damage.chain(harmed).map(|text| Finding { severity, text });
-    notices.chain(damage).collect()
+    let unknown = "frames were lost that may have held groups which nothing else names: no \
+                   group that this log does not know is taken for new; a member under a new \
+                   node id on an empty directory takes any";
+    let unknown = report.has_unknown_losses.then(|| notice(unknown.to_owned()));
+    notices.chain(damage).chain(unknown).collect()
 }
 
 fn segments<D: Disk>(recovered: &Recovered<D>) -> Vec<SegmentSurvey> {

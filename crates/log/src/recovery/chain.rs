@@ -321,6 +321,7 @@ async fn check_void<D: Disk>(
         return Err(not_void(0, "it is shorter than it was when it was made"));
     }
     let mut at = FIRST_BLOCK;
+    let mut unread = None;
     while let Some(verdict) = scan.judge(at).await.map_err(OpenError::Unreadable)? {
         match verdict {
             Verdict::Valid(header) => {
@@ -334,9 +335,13 @@ async fn check_void<D: Disk>(
             Verdict::Misplaced(_) => {
                 return Err(not_void(at, "it holds a block written for another place"));
             }
+            Verdict::Unreadable => unread = unread.or(Some(at)),
             Verdict::Blank | Verdict::Stranger | Verdict::Garbled => {}
         }
         at += 1;
     }
-    Ok(())
+    match unread.and_then(|at| scan.why(at)) {
+        Some(error) => Err(OpenError::Unreadable(error.clone())),
+        None => Ok(()),
+    }
 }

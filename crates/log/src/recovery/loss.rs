@@ -9,7 +9,8 @@
 //! replaced, a statement or the next entries say how far its log goes, a
 //! statement or the next hard state say how it voted. Groups that nothing
 //! else names may have been there too: then no group that is unknown may be
-//! taken for new, and no segment is freed.
+//! taken for new, for as long as the directory is used. The frames that show it may
+//! go with their segment: `IDENTITY` says it before.
 //!
 //! | known of the group                       | verdict                        |
 //! |------------------------------------------|--------------------------------|
@@ -185,6 +186,8 @@ impl Cursor {
                     let last = index.last.max(known).max(held);
                     Some(LostEntries { first, last, term: Some(index.hard_state.term) })
                 }
+                // That the group is out is news; then all of it is said anew.
+                (None, _) if is_lost => index.missing().entries,
                 (None, known) => known,
             };
             let harm = Harm { entries, is_lost };

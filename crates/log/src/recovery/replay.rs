@@ -82,7 +82,7 @@ pub(crate) async fn replay<D: Disk>(
             Some(None) => open_ended(&mut scan, linked, start, &mut cursor, report).await?,
             None => replayed.ending = newest(&mut scan, linked, start, &mut cursor, report).await?,
         }
-        report.bytes_read += scan.bytes_read;
+        note_reading(&scan, report);
         if successor.is_none() {
             report.last_run = linked.run;
             if let Some(link) = linked.link()
@@ -112,6 +112,12 @@ pub(crate) async fn replay<D: Disk>(
     replayed.last_frame = cursor.last_frame;
     replayed.directory = cursor.did.directory();
     Ok(replayed)
+}
+
+/// What was read of a segment, and what the device could not give back.
+fn note_reading<D: Disk>(scan: &Scan<D>, report: &mut RecoveryReport) {
+    report.bytes_read += scan.bytes_read;
+    report.warnings.extend(scan.complaint());
 }
 
 /// A segment starts with the frame behind the last one that its link counts.

@@ -9,7 +9,8 @@
 //! | valid blocks of the next frame, but not all      | torn                 |
 //! | neither old nor new bytes                        | torn, garbled        |
 //! | zeros, blocks of another file                    | nothing              |
-//! | a read error                                     | unreadable           |
+//! | a block that the device cannot give back         | unreadable, unless   |
+//! |                                                  | the tail is proven   |
 //!
 //! All of the rest of the file is read: a proof may lie anywhere.
 
@@ -41,6 +42,7 @@ pub(crate) async fn judge<D: Disk>(
 ) -> Result<Tail, OpenError> {
     let mut tail = Tail::default();
     let mut at = start;
+    let mut unread = None;
     while let Some(verdict) = scan.judge(at).await.map_err(OpenError::Unreadable)? {
         match verdict {
             Verdict::Valid(Header { kind: Kind::Unknown(kind), .. }) => {
@@ -61,11 +63,17 @@ pub(crate) async fn judge<D: Disk>(
                 let what = "a block stands here that was written for another place".to_owned();
                 return Err(damaged(scan, at, number, what).await);
             }
+            // A mark that stands proves that no frame was begun over it.
+            Verdict::Unreadable if tail.is_marked => tail.garbled_blocks += 1,
+            Verdict::Unreadable => unread = unread.or(Some(at)),
             Verdict::Garbled => tail.garbled_blocks += 1,
             Verdict::Stranger => tail.stranger_blocks += 1,
             Verdict::Blank => {}
         }
         at += 1;
     }
-    Ok(tail)
+    match unread.and_then(|at| scan.why(at)) {
+        Some(error) => Err(OpenError::Unreadable(error.clone())),
+        None => Ok(tail),
+    }
 }

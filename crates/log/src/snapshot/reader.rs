@@ -238,6 +238,23 @@ impl<D: Disk> LogSnapshotReader<D> {
     }
 }
 
+impl<D: Disk> Source<D> {
+    /// What the file says that it is.
+    pub(crate) async fn title(&self) -> Result<Title, StorageError> {
+        let name = names::snapshot_name(self.group, self.last);
+        let file = self.disk.open(&name).await;
+        let file = file.map_err(|error| StorageError::Unreadable { detail: error.to_string() })?;
+        let mut buffer = self.read(&file, 0, BLOCK_BYTES).await?;
+        let damaged = || self.damaged(0, "its head is damaged");
+        let len = head_bytes(buffer.bytes()).ok_or_else(damaged)?;
+        if len > BLOCK_BYTES {
+            buffer = self.read(&file, 0, len).await?;
+        }
+        let (title, _) = decode_head(buffer.bytes()).map_err(|_| damaged())?;
+        Ok(title)
+    }
+}
+
 async fn read_trailer<D: Disk>(
     source: &Source<D>,
     file: &D::File,

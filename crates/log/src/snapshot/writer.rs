@@ -41,6 +41,9 @@ pub struct LogSnapshotWriter<D: Disk> {
     /// Where the next slot goes.
     offset: u64,
     unflushed: u64,
+    /// A flush failed, or was given up: what is on the device is not known, and a
+    /// second flush that succeeds would not tell (rule 9).
+    is_undecided: bool,
     /// Left by the last write for the next one.
     buffer: Option<Buffer>,
     /// What it may have of the reserve.
@@ -82,6 +85,7 @@ impl<D: Disk> LogSnapshotWriter<D> {
             table: Vec::new(),
             offset: 0,
             unflushed: 0,
+            is_undecided: false,
             buffer: None,
             share,
             is_named: false,
@@ -94,6 +98,7 @@ impl<D: Disk> LogSnapshotWriter<D> {
     /// Writes the next `len` bytes, whole blocks, as `fill` makes them.
     async fn put(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<(), StorageError> {
         self.shared.check()?;
+        self.check()?;
         let kept = self.buffer.take().filter(|buffer| buffer.capacity() >= len);
         let mut buffer = kept.unwrap_or_else(|| Buffer::zeroed(len));
         buffer.set_len(len);
@@ -120,12 +125,24 @@ impl<D: Disk> LogSnapshotWriter<D> {
         Ok(())
     }
 
+    /// Once, and never again after one that failed.
     async fn flush(&mut self) -> Result<(), StorageError> {
+        self.check()?;
+        self.is_undecided = true;
         let flushed = self.shared.disk.flush(&self.file).await;
         flushed.map_err(|error| self.failed(0, &error))?;
+        self.is_undecided = false;
         self.unflushed = 0;
         self.shared.state.borrow_mut().counters.snapshot_flushes += 1;
         Ok(())
+    }
+
+    fn check(&self) -> Result<(), StorageError> {
+        if !self.is_undecided {
+            return Ok(());
+        }
+        let detail = "a flush of it failed before; begin a new one".to_owned();
+        Err(self.refused(detail))
     }
 
     fn failed(&self, bytes: usize, error: &DiskError) -> StorageError {

@@ -97,7 +97,7 @@ fn a_leader_refills_a_group_also_over_a_restart_in_between() {
     let damage = DamagedRange { first: Index::new(5), last: Index::new(6), term: Term::new(2) };
     let loaded = block_on(log.load_log(GroupId::new(1))).unwrap();
     assert_eq!((loaded.damage, loaded.last), (Some(damage), Index::new(4)));
-    assert_eq!(report.harmed, vec![harm(1, Some((4, 6)), false)]);
+    assert_eq!(report.harmed, vec![harm(1, Some((5, 6)), false)]);
     let mut last = batch(&[again(5, 2)]);
     last.writes[0].refilled = true;
     block_on(log.write(last)).1.unwrap();
@@ -299,7 +299,7 @@ fn a_loss_and_its_term_are_known_also_when_the_frame_that_told_it_is_lost() {
     spoil_in(&disk, 1, 2);
     for _ in 0..2 {
         let (log, report) = open(&disk);
-        assert_eq!(report.harmed, vec![harm(1, Some((4, 6)), false)]);
+        assert_eq!(report.harmed, vec![harm(1, Some((5, 6)), false)]);
         assert_eq!(damage_of(&log), (Some((5, 6, 2)), 4));
     }
 }

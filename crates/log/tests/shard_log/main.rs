@@ -6,6 +6,7 @@
     reason = "a test that cannot go on ends there, and says how much it tried"
 )]
 
+mod again;
 mod crash;
 mod damage;
 mod everywhere;
@@ -18,6 +19,8 @@ mod looking;
 mod many;
 mod purge;
 mod replay;
+mod settled;
 mod snapshots;
 mod space;
 mod sweep;
+mod worn;

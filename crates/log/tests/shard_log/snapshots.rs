@@ -309,3 +309,30 @@ fn a_killed_process_may_not_name_what_power_loss_could_take_away() {
     let last = log_id((9, 1));
     assert_eq!(block_on(log.load_snapshot(GROUP)).unwrap().unwrap().0.last, last);
 }
+
+#[test]
+fn a_snapshot_whose_flush_failed_is_never_finished_by_another_flush() {
+    // Rule 9. One flush comes on the way, after 4 MiB, the other at the end.
+    for at_end in [false, true] {
+        let disk = MemoryDisk::new();
+        let (log, model) = with_snapshot(&disk);
+        let meta = snapshot_meta(1, (9, 1));
+        let mut writer = block_on(log.create_snapshot(info(), &meta)).unwrap();
+        let chunk = Bytes::from(vec![5; SNAPSHOT_CHUNK_BYTES_MAX]);
+        let fails = Wrong::Fails(ErrorKind::Other);
+        let (file, skip) = (String::new(), u64::from(at_end));
+        disk.inject(Fault { operation: "flush", file, skip, times: 1, wrong: fails });
+        let written = (0..6).map(|_| block_on(writer.write(chunk.clone())));
+        let failed = written.filter(Result::is_err).count();
+        let flushes = disk.counters().flushes;
+        let finished = block_on(writer.finish());
+        assert!(matches!(finished, Err(StorageError::Snapshot { .. })), "{finished:?}");
+        if !at_end {
+            assert!(failed > 0);
+            assert_eq!(disk.counters().flushes, flushes, "a failed flush was tried again");
+        }
+        tidy(&log);
+        assert_eq!(snapshot_files(&disk).len(), 1, "the former one");
+        assert_eq!(block_on(held(&log)).unwrap(), model, "the log itself is none the worse");
+    }
+}

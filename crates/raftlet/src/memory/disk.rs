@@ -60,6 +60,8 @@ pub(crate) struct Disk {
     /// Bytes of entries that still find room while there is a shortage.
     pub(crate) room: u64,
     pub(crate) pins: Vec<Pin>,
+    /// Groups of these that nobody writes down, as was told last.
+    pub(crate) stranded: Vec<GroupId>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

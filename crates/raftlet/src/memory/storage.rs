@@ -60,6 +60,12 @@ impl MemoryStorage {
         self.disk.cell.with(|disk| disk.pins.push(Pin { group, bytes: 1, until }));
     }
 
+    /// Of the groups that keep space, those that nobody writes down.
+    #[must_use]
+    pub fn stranded(&self) -> Vec<GroupId> {
+        self.disk.cell.with(|disk| disk.stranded.clone())
+    }
+
     /// The device cannot be read from now on.
     pub fn blind(&self) {
         self.disk.cell.with(|disk| disk.fault = Fault::Unreadable);
@@ -222,6 +228,10 @@ impl Storage for MemoryStorage {
             return Err(damaged(group));
         }
         Ok(self.disk.current(group).map(|held| MemorySnapshotReader::new(self.disk.clone(), held)))
+    }
+
+    fn strand(&self, groups: &[GroupId]) {
+        self.disk.cell.with(|disk| disk.stranded = groups.to_vec());
     }
 
     fn pins(&self) -> Vec<Pin> {

@@ -291,6 +291,12 @@ pub trait Storage: 'static {
         Vec::new()
     }
 
+    /// These groups of [`pins`](Self::pins) do not run here: nobody writes them
+    /// down, so that storage must find space without that. May be told again.
+    fn strand(&self, groups: &[GroupId]) {
+        let _ = groups;
+    }
+
     /// Why new entries should wait, while they should: for its own sake, never
     /// [`Shortage::Quorum`]. Cheap to ask.
     fn shortage(&self) -> Option<Shortage> {

@@ -2,7 +2,8 @@
 //!
 //! Storage is asked after each write, and from time to time while it wants
 //! something. Groups that keep space from it are written down and their logs
-//! cut, also when they are idle; while room is short no new entries are taken.
+//! cut, also when they are idle; of those that do not run storage is told, for
+//! nobody writes them down. While room is short no new entries are taken.
 //!
 //! Invariants
 //! - A proposal that is refused for want of room is in no log (rule 33).
@@ -16,7 +17,7 @@ use crate::error::NotDone;
 use crate::port::{Pin, Ports, Room, Shortage, StateMachine, Storage};
 use crate::shard::Shared;
 use crate::shard::state::State;
-use raftlet_core::Now;
+use raftlet_core::{GroupId, Now};
 
 /// What storage says of room.
 struct Said {
@@ -28,8 +29,9 @@ struct Said {
 }
 
 impl<M: StateMachine> State<M> {
-    /// What storage said of room.
-    fn on_space(&mut self, now: Now, said: &Said) {
+    /// What storage said of room. Returns which of the groups that keep space
+    /// nobody writes down.
+    fn on_space(&mut self, now: Now, said: &Said) -> Vec<GroupId> {
         let Said { shortage, pins, room, has_written } = said;
         let is_round = self.space.is_due(now.time);
         let on_their_way = self.writer.bytes_on_their_way(*has_written);
@@ -38,15 +40,21 @@ impl<M: StateMachine> State<M> {
         self.space.on_room(*shortage, left(room.free), left(room.in_all));
         self.space.on_said(now.time, *shortage, pins.len());
         self.note_space();
+        let mut stranded = Vec::new();
         for pin in pins {
-            let Some(slot) = self.by_group.get(&pin.group).copied() else {
+            let slot = self.by_group.get(&pin.group).copied();
+            let member = slot.and_then(|slot| self.members.get_mut(slot));
+            let runs = member.filter(|member| member.halted.is_none());
+            let (Some(slot), Some(member)) = (slot, runs) else {
+                stranded.push(pin.group);
                 continue;
             };
-            let is_news = self.members.get_mut(slot).is_some_and(|it| it.policy.pin(pin.until));
+            let is_news = member.policy.pin(pin.until);
             if is_news || is_round {
                 self.mark_dirty(slot);
             }
         }
+        stranded
     }
 
     /// What room is short of, while new entries are refused.
@@ -77,7 +85,10 @@ impl<P: Ports> Shared<P> {
             let storage = &self.storage;
             let (shortage, room) = (storage.shortage(), storage.room());
             let said = Said { shortage, room, pins: storage.pins(), has_written };
-            self.state.with(|state| state.on_space(now, &said));
+            let stranded = self.state.with(|state| state.on_space(now, &said));
+            if !stranded.is_empty() {
+                storage.strand(&stranded);
+            }
         }
     }
 }

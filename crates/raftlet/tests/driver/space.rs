@@ -361,3 +361,21 @@ fn a_start_without_room_knows_so_before_it_takes_anything() {
     let opened = cluster.live(1).shard.open(GroupId::new(9), GENERATION, Ledger::default());
     cluster.executor.block_on(opened).unwrap();
 }
+
+#[test]
+fn storage_is_told_which_of_the_groups_that_keep_space_nobody_writes_down() {
+    let cluster = Cluster::voters(1);
+    cluster.leader();
+    cluster.outcome(1, "a").unwrap();
+    let applied = cluster.group(1).status().applied_index;
+    cluster.storage(1).pin(GROUP, applied.next());
+    cluster.storage(1).pin(GroupId::new(77), Index::new(5));
+    cluster.outcome(1, "b").unwrap();
+    assert_eq!(cluster.storage(1).stranded(), vec![GroupId::new(77)], "it is not open");
+    cluster.live(1).switches.fails.set(true);
+    cluster.outcome(1, "c").unwrap_err();
+    cluster.storage(1).pin(GROUP, Index::new(99));
+    cluster.run_ms(3_000);
+    let stranded = cluster.storage(1).stranded();
+    assert!(stranded.contains(&GROUP), "a halted group is not written down: {stranded:?}");
+}

@@ -190,6 +190,8 @@ impl Metrics {
         out.gauge("log_reserve_bytes_wanted", "What it should be.", memory.reserve_bytes_wanted);
         let help = "Groups that keep old segments while space is wanted.";
         out.gauge("log_pinning_groups", help, memory.pinned_groups);
+        let help = "Of these, groups with entries that the disk does not give back.";
+        out.gauge("log_unreadable_groups", help, memory.unreadable_groups);
         let help = "A write of the log with its flush, waiting for room included.";
         out.histogram("disk_wal_fsync_duration_seconds", help, &self.write_times);
         out.gauge("log_memory_bytes", "Recent entries in memory.", memory.memory_bytes);

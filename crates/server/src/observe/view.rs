@@ -134,6 +134,7 @@ impl NodeView {
             reserve_bytes: space.reserve_bytes,
             reserve_bytes_wanted: space.reserve_bytes_wanted,
             pinned_groups: space.pinned_groups,
+            unreadable_groups: space.unreadable_groups,
             replay_bytes: space.replay_bytes,
             replay_bytes_max: space.replay_bytes_max,
             shortage: shard.shortage.map(|shortage| match shortage {

@@ -14,7 +14,7 @@ use crate::process::bar::Bar;
 use crate::process::failure::{Exit, Failure, chain};
 use crate::process::print;
 use raftlet_log::inspect::{
-    Depth, DumpLine, InspectError, ReadOnlyDir, Severity, Survey, dump, inspect,
+    Depth, DumpLine, InspectError, ReadOnlyDir, Severity, Survey, dump, inspect, inspect_refused,
 };
 use raftlet_log::{LogOptions, block_on};
 
@@ -44,12 +44,10 @@ fn verify(args: &LogArgs) -> Result<(), Failure> {
     let surveyed = surveyed.map_err(|error| refused(&error));
     let survey = match surveyed {
         Ok(survey) => survey,
-        Err(failure) if args.json => {
-            let found = json!({"severity": "damage", "text": failure.to_string()});
-            print::result(&json!({"sound": false, "findings": [found]}).to_string());
+        Err(failure) => {
+            tell_beyond(&dir, args, &failure);
             return Err(failure);
         }
-        Err(failure) => return Err(failure),
     };
     if args.json {
         print::result(&verdict(&survey).to_string());
@@ -65,6 +63,22 @@ fn verify(args: &LogArgs) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Data, message));
     }
     Ok(())
+}
+
+/// What is wrong beside that for which a start would be refused.
+fn tell_beyond(dir: &ReadOnlyDir, args: &LogArgs, refusal: &Failure) {
+    let found = block_on(inspect_refused(dir, &LogOptions::default())).unwrap_or_default();
+    if args.json {
+        let refusal = json!({"severity": "damage", "text": refusal.to_string()});
+        let found = found.iter();
+        let found = found.map(|it| json!({"severity": word(it.severity), "text": it.text}));
+        let findings: Vec<Value> = std::iter::once(refusal).chain(found).collect();
+        print::result(&json!({"sound": false, "findings": findings}).to_string());
+        return;
+    }
+    for finding in &found {
+        print::result(&format!("{}: {}", word(finding.severity), finding.text));
+    }
 }
 
 fn word(severity: Severity) -> &'static str {

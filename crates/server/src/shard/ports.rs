@@ -148,6 +148,10 @@ impl Storage for SharedLog {
         self.0.pins()
     }
 
+    fn strand(&self, groups: &[GroupId]) {
+        self.0.strand(groups);
+    }
+
     fn room(&self) -> Room {
         self.0.room()
     }

@@ -49,6 +49,8 @@ struct FileState {
     /// What a read sees.
     seen: Rc<Vec<u8>>,
     pending: Vec<PendingChange>,
+    /// Blocks that cannot be read.
+    worn_out: BTreeSet<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -333,6 +335,26 @@ impl World {
         self.pending_names.push(change);
     }
 
+    pub(crate) fn wear_out(&mut self, name: &str, block: u64) {
+        let file = self.names.get(name).and_then(|id| self.files.get_mut(id));
+        if let Some(file) = file {
+            file.worn_out.insert(block);
+        }
+    }
+
+    pub(crate) fn check_readable(
+        &self,
+        file: u64,
+        offset: u64,
+        len: usize,
+    ) -> Result<(), io::ErrorKind> {
+        let block = |at: u64| at / u64_from(BLOCK_BYTES);
+        let wanted = block(offset)..block(offset + u64_from(len.max(1)) - 1) + 1;
+        let file = self.files.get(&file);
+        let is_worn_out = file.is_some_and(|file| file.worn_out.range(wanted).next().is_some());
+        if is_worn_out { Err(io::ErrorKind::Other) } else { Ok(()) }
+    }
+
     pub(crate) fn read(&self, file: u64, offset: u64, into: &mut [u8]) -> usize {
         let seen = self.files.get(&file).map_or(&[][..], |file| file.seen.as_slice());
         let rest = seen.get(usize_from(offset)..).unwrap_or_default();
@@ -361,6 +383,7 @@ impl World {
         };
         let first = offset / u64_from(BLOCK_BYTES);
         for (block, bytes) in (first..).zip(bytes.chunks(BLOCK_BYTES)) {
+            file.worn_out.remove(&block);
             let change = Change::Block { block, bytes: bytes.to_vec() };
             apply(&mut file.seen, &change, Fate::Kept);
             file.pending.push(PendingChange { operation, name: name.to_owned(), change });
@@ -437,7 +460,12 @@ impl World {
         };
         self.last_file += 1;
         let bytes = Rc::new(bytes);
-        let file = FileState { durable: Rc::clone(&bytes), seen: bytes, pending: Vec::new() };
+        let file = FileState {
+            durable: Rc::clone(&bytes),
+            seen: bytes,
+            pending: Vec::new(),
+            worn_out: BTreeSet::new(),
+        };
         self.files.insert(self.last_file, file);
         self.names.insert(name.to_owned(), self.last_file);
         self.durable_names.insert(name.to_owned(), self.last_file);
