@@ -520,9 +520,7 @@ impl<D: Disk> Home<D> {
     }
 
     /// Notes durably, in both copies, that segments before this one are not
-    /// needed: whichever copy a start finds, it does not miss them. With them may
-    /// go what shows that groups are lost without a trace; from then on this says
-    /// so, for ever.
+    /// needed, and, for ever, whether groups are lost without a trace (D52).
     pub(crate) async fn note_oldest_segment(
         &self,
         number: u64,
