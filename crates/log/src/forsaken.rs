@@ -12,10 +12,9 @@
 //! - A snapshot of which only a chunk is damaged looks whole at a start. Once that
 //!   is met its file has another name, so that the next start knows.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
+use crate::anew::Forsaken;
 use crate::directory::{Harm, LostEntries};
 use crate::disk::Disk;
 use crate::index::{GroupIndex, Groups};
@@ -24,41 +23,7 @@ use crate::shard_log::{Chore, Shared, State};
 use crate::snapshot::Title;
 use crate::snapshot::reader::Source;
 use raftlet::core::{GroupId, Index, LogId};
-use raftlet::{DamagedRange, GroupInfo, GroupWrite, LoadedLog, StorageError};
-
-/// What is known of a group that is to be refilled from its first entry on.
-#[derive(Clone, Debug)]
-pub(crate) struct Forsaken {
-    /// What its log says of it from its next frame on.
-    pub(crate) harm: Harm,
-    /// The same, for the port.
-    lost: DamagedRange,
-    /// Configurations that it had, where they could still be read: they tell who
-    /// may refill it, and are part of no log.
-    configurations: Vec<(Index, Bytes)>,
-}
-
-/// Groups whose log begins anew with their next write.
-pub(crate) type AllForsaken = BTreeMap<GroupId, Forsaken>;
-
-impl Forsaken {
-    /// What the port is told.
-    pub(crate) fn loaded(&self) -> LoadedLog {
-        LoadedLog {
-            configurations: self.configurations.clone(),
-            damage: Some(self.lost),
-            ..LoadedLog::default()
-        }
-    }
-}
-
-/// Whether a write brings something of the log: then the former one makes way.
-pub(crate) fn brings_log(write: &GroupWrite) -> bool {
-    !write.entries.is_empty()
-        || write.compact.is_some()
-        || write.truncate_from.is_some()
-        || write.refilled
-}
+use raftlet::{DamagedRange, GroupInfo, StorageError};
 
 impl<D: Disk> Shared<D> {
     /// Where the current snapshot of a group is, and what it must say of itself.
