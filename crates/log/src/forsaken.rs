@@ -11,47 +11,84 @@
 //! - From that frame on the log itself remembers the loss, until it is refilled.
 //! - A snapshot of which only a chunk is damaged looks whole at a start. Once that
 //!   is met its file has another name, so that the next start knows.
-//!
-//! Not here: how a group comes to be one of them, and ceases (`forsake.rs`).
-
-use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::directory::Harm;
-use raftlet::core::{GroupId, Index};
-use raftlet::{DamagedRange, GroupWrite, LoadedLog};
+use crate::anew::Forsaken;
+use crate::directory::{Harm, LostEntries};
+use crate::disk::Disk;
+use crate::index::{GroupIndex, Groups};
+use crate::names;
+use crate::shard_log::{Chore, Shared, State};
+use crate::snapshot::Title;
+use crate::snapshot::reader::Source;
+use raftlet::core::{GroupId, Index, LogId};
+use raftlet::{DamagedRange, GroupInfo, StorageError};
 
-/// What is known of a group that is to be refilled from its first entry on.
-#[derive(Clone, Debug)]
-pub(crate) struct Forsaken {
-    /// What its log says of it from its next frame on.
-    pub(crate) harm: Harm,
-    /// The same, for the port.
-    pub(crate) lost: DamagedRange,
-    /// Configurations that it had, where they could still be read: they tell who
-    /// may refill it, and are part of no log.
-    pub(crate) configurations: Vec<(Index, Bytes)>,
-}
+impl<D: Disk> Shared<D> {
+    /// Where the current snapshot of a group is, and what it must say of itself.
+    pub(crate) fn current_snapshot(&self, group: GroupId) -> Option<(Source<D>, Title)> {
+        let (info, last) = current(&self.state.borrow().groups, group)?;
+        let title = Title::new(&self.home.identity(), self.sizes.shard, info, last);
+        Some((Source { disk: self.disk.clone(), group, last }, title))
+    }
 
-/// Groups whose log begins anew with their next write.
-pub(crate) type AllForsaken = BTreeMap<GroupId, Forsaken>;
+    /// The current snapshot of a group was found damaged before anything of this
+    /// run was written to the group.
+    pub(crate) async fn forsake(&self, group: GroupId) {
+        let Some((source, title)) = self.current_snapshot(group) else {
+            return;
+        };
+        let head = source.head(title).await;
+        let mut configurations: Vec<(Index, Bytes)> =
+            head.map(|meta| (meta.configuration_index, meta.configuration)).into_iter().collect();
+        let mut state = self.state.borrow_mut();
+        // A log that begins with entry 1 has all that the snapshot held.
+        let is_needed = |index: &&GroupIndex| index.base.index > Index::ZERO;
+        let Some(index) = state.groups.get(&group).filter(is_needed) else {
+            return;
+        };
+        let known = configurations.last().map_or(Index::ZERO, |(at, _)| *at);
+        let later = index.configurations.iter().filter(|(at, _)| *at > known);
+        configurations.extend(later.cloned());
+        let last = index.harm.entries.map_or(Index::ZERO, |lost| lost.last).max(index.last);
+        let (first, term) = (Index::FIRST, index.hard_state.term);
+        let entries = Some(LostEntries { first, last, term: Some(term) });
+        let harm = Harm { entries, ..index.harm };
+        let lost = DamagedRange { first, last, term };
+        state.forsaken.insert(group, Forsaken { harm, lost, configurations });
+    }
 
-impl Forsaken {
-    /// What the port is told.
-    pub(crate) fn loaded(&self) -> LoadedLog {
-        LoadedLog {
-            configurations: self.configurations.clone(),
-            damage: Some(self.lost),
-            ..LoadedLog::default()
-        }
+    /// Gives the file of a group's current snapshot another name, durably.
+    pub(crate) async fn condemn(&self, group: GroupId) -> Result<(), StorageError> {
+        let Some((source, _)) = self.current_snapshot(group) else {
+            return Ok(());
+        };
+        let name = names::snapshot_name(group, source.last);
+        let condemned = names::condemned_name(group, source.last);
+        let renamed = self.disk.rename(&name, &condemned).await;
+        renamed.map_err(|error| self.snapshot_failed(group, 0, &error))?;
+        // The directory is shared with the log (rules 9, 13).
+        self.disk.sync_dir().await.map_err(|error| self.poison(&error))
     }
 }
 
-/// Whether a write brings something of the log: then the former one makes way.
-pub(crate) fn brings_log(write: &GroupWrite) -> bool {
-    !write.entries.is_empty()
-        || write.compact.is_some()
-        || write.truncate_from.is_some()
-        || write.refilled
+impl<D: Disk> State<D> {
+    /// A record that says that a group is to be refilled is durable: a snapshot
+    /// that it does not have any more goes.
+    pub(crate) fn on_begun_anew(&mut self, group: GroupId, former: Option<LogId>) {
+        let current = self.groups.get(&group).and_then(|index| index.snapshot);
+        if let Some(last) = former.filter(|_| current.is_none()) {
+            self.chores.push(Chore::RemoveSnapshot { group, last });
+            self.chores.push(Chore::Remove { name: names::condemned_name(group, last) });
+        }
+        self.forsaken.remove(&group);
+    }
+}
+
+/// The snapshot that the log names for a group.
+fn current(groups: &Groups, group: GroupId) -> Option<(GroupInfo, LogId)> {
+    let index = groups.get(&group)?;
+    let info = GroupInfo { group, generation: index.generation };
+    index.snapshot.map(|last| (info, last))
 }

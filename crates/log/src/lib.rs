@@ -26,6 +26,7 @@
 //! Snapshot files stand beside the log (`snapshot.rs`); a record makes one the
 //! group's current one and lets the front of its log go (rule 12).
 
+mod anew;
 mod append;
 mod begun;
 mod block;
@@ -35,7 +36,6 @@ mod directory;
 pub mod disk;
 mod error;
 mod fields;
-mod forsake;
 mod forsaken;
 mod frame;
 mod gate;

@@ -12,8 +12,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::anew::{AllForsaken, brings_log};
 use crate::directory::ECHO_GROUPS_MAX;
-use crate::forsaken::{AllForsaken, brings_log};
 use crate::frame::{Encoder, FRAME_BYTES_SOFT, FRAME_OVERHEAD_BYTES, blocks_for};
 use crate::index::{GroupIndex, Groups};
 use crate::record::{Item, RECORD_OVERHEAD_BYTES, STATE_BYTES_MAX, put_entries_head};

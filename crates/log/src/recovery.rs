@@ -211,7 +211,10 @@ pub(crate) async fn recover<D: Disk>(
     };
     let unused = listing.snapshots.iter().filter(|(group, last)| !in_use(group, last));
     let unused = unused.map(|(group, last)| names::snapshot_name(*group, *last));
-    let condemned = listing.condemned.iter().filter(|(group, last)| !in_use(group, last));
+    let condemned = listing.condemned.iter().filter(|of| {
+        // It was sent again under the same log id, or another took its place.
+        !in_use(&of.0, &of.1) || listing.snapshots.contains(of)
+    });
     let condemned = condemned.map(|(group, last)| names::condemned_name(*group, *last));
     let unused = unused.chain(condemned);
     Ok(Recovered {

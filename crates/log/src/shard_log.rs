@@ -14,9 +14,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::anew::AllForsaken;
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError};
-use crate::forsaken::AllForsaken;
 use crate::gate::{Bell, Gate};
 use crate::identity::Home;
 use crate::index::{self, Groups};

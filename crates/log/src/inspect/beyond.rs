@@ -44,6 +44,11 @@ pub async fn inspect_refused<D: Disk>(
                 let checked = check_snapshot(disk, &home, &sizes, (group, last)).await;
                 findings.extend(checked.err().map(damage));
             }
+            Named::Condemned(group, _) => {
+                let text =
+                    format!("{}: the damaged snapshot of group {group}, set aside", file.name);
+                findings.push(damage(text));
+            }
             Named::Spare | Named::Known | Named::Restore | Named::Foreign => {}
         }
     }

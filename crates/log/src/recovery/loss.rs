@@ -191,6 +191,12 @@ impl Cursor {
                 (None, known) => known,
             };
             let harm = Harm { entries, is_lost };
+            // One from entry 1 on that took the base along is said by `plan.rs` alone.
+            debug_assert!(
+                harm == index.harm || harm.entries.is_none_or(|it| it.first > index.base.index),
+                "group {group}: {harm:?} below {:?}",
+                index.base
+            );
             // A further loss may look like the one before.
             if hole.is_some() || harm != index.harm {
                 let remedy = Remedy::Damage(harm);

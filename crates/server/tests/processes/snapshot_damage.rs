@@ -1,5 +1,5 @@
 //! Snapshot files that a disk does not give back whole: the group is refilled by
-//! its leader, the others serve meanwhile, whichever group it is (rule 10, D52).
+//! its leader, the others serve meanwhile, whichever group it is (rule 10, D53).
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,6 +27,7 @@ fn cluster(groups: &str) -> Cluster {
     let tail = ["--snapshot-tail-entries", "0", "--snapshot-tail-bytes", "0"];
     cluster.flags(&["--groups", groups, tail[0], tail[1], tail[2], tail[3]]);
     cluster.start_all();
+    (0..3).for_each(|at| wait_whole(&cluster, at));
     cluster
 }
 
