@@ -217,3 +217,44 @@ fn a_chunk_that_is_damaged_is_remembered_by_a_name_until_it_is_refilled() {
     assert_eq!(condemned(&disk), 0);
     assert_eq!(snapshot_meta(1, (5, 3)).last, log_id((5, 3)));
 }
+
+/// Spoils the frame that holds this text.
+fn rot(disk: &MemoryDisk, text: &str) {
+    let segments = disk.names().into_iter().filter(|name| name.starts_with("log-"));
+    let spoilt = segments.filter(|name| {
+        let bytes = disk.bytes(name).unwrap();
+        let at = bytes.windows(text.len()).position(|it| it == text.as_bytes());
+        at.and_then(|at| disk.edit(name, |bytes| bytes[at] ^= 1)).is_some()
+    });
+    assert_eq!(spoilt.count(), 1, "{text}");
+}
+
+#[test]
+fn a_further_loss_during_the_refill_leaves_what_the_leader_sent() {
+    for lost in [&["g1 e9 t4"][..], &["g3 e1", "g4 e1"]] {
+        let disk = sound();
+        flip(&disk, 1);
+        let (log, _) = started(&disk);
+        told(&log);
+        block_on(make_snapshot(&log, (1, 1), (8, 3))).unwrap();
+        let named = Change::of(1).compact(8, 3).snapshot(8, 3);
+        block_on(log.write(batch(&[named]))).1.unwrap();
+        block_on(write(&log, &[Change::of(1).append(9, 4, 1, 30)])).unwrap();
+        for group in [3, 4, 5] {
+            let other = Change::of(group).vote(1, 1).append(1, 1, 1, 60);
+            block_on(write(&log, &[other])).unwrap();
+        }
+        block_on(log.close()).unwrap();
+        lost.iter().for_each(|text| rot(&disk, text));
+        for _ in 0..2 {
+            let (log, report) = started(&disk);
+            let harmed = report.harmed.iter().find(|harmed| harmed.group == GROUP).unwrap();
+            let (first, last) = harmed.entries.unwrap();
+            assert!(first > Index::new(8) && last >= Index::new(10), "{harmed}");
+            let loaded = block_on(log.load_log(GROUP)).unwrap();
+            assert_eq!(loaded.base, log_id((8, 3)), "{lost:?}");
+            assert_eq!(block_on(held_snapshot(&log, GROUP)), Ok(Some((8, 3))));
+            block_on(log.close()).unwrap();
+        }
+    }
+}
