@@ -43,7 +43,7 @@ const INTEGERS_LEN_MAX: usize = 512;
 /// What the caches take in at once.
 const CACHE_LINE_BYTES: usize = 64;
 /// Lines of a string that are looked at ahead of its being written over.
-const TOUCHED_LINES_MAX: usize = 16;
+const TOUCHED_LINES: usize = 16;
 
 /// What a key can hold. Collections are boxed: most values are strings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Value {
     pub(crate) fn touch(&self) -> u64 {
         match self {
             Self::String(bytes) => {
-                let lines = bytes.chunks(CACHE_LINE_BYTES).take(TOUCHED_LINES_MAX);
+                let lines = bytes.chunks(CACHE_LINE_BYTES).take(TOUCHED_LINES);
                 let ends = bytes.last().into_iter().chain(lines.filter_map(<[u8]>::first));
                 ends.fold(0, |seen, byte| seen ^ u64::from(*byte))
             }
