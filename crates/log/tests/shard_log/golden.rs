@@ -13,7 +13,7 @@ use raftlet::core::{GroupId, Index, Term};
 use raftlet::{DamagedRange, Storage};
 use raftlet_log::{FORMAT_VERSION, MemoryDisk, TailState, block_on};
 
-fn path(what: &str, version: u32) -> PathBuf {
+pub(crate) fn path(what: &str, version: u32) -> PathBuf {
     let name = format!("tests/golden/{what}-{version}.txt");
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
 }
@@ -55,7 +55,7 @@ fn written() -> MemoryDisk {
     disk
 }
 
-fn to_text(disk: &MemoryDisk) -> String {
+pub(crate) fn to_text(disk: &MemoryDisk) -> String {
     let mut text = format!("# Two runs of a log, format {FORMAT_VERSION}.\n");
     for name in disk.names() {
         let bytes = disk.bytes(&name).unwrap_or_default();
@@ -73,7 +73,7 @@ fn to_text(disk: &MemoryDisk) -> String {
     text
 }
 
-fn from_text(text: &str) -> MemoryDisk {
+pub(crate) fn from_text(text: &str) -> MemoryDisk {
     let disk = MemoryDisk::new();
     let mut file: Option<(String, Vec<u8>)> = None;
     for line in text.lines().filter(|line| !line.starts_with('#')) {

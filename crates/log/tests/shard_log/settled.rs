@@ -5,6 +5,7 @@ use std::pin::pin;
 
 use crate::crash::{Hurried, nudge};
 use crate::fixture::{BLOCK, Change, small, start, write};
+use crate::golden::{from_text, path, to_text};
 use raftlet::core::GroupId;
 use raftlet::{Storage, StorageError};
 use raftlet_log::disk::memory::Fate;
@@ -101,6 +102,30 @@ fn a_log_that_lost_what_cannot_be_told_is_freed_and_still_takes_nobody_for_new()
         drop(log);
         disk.crash(|_| Fate::Lost);
     }
+}
+
+/// Rule 45: the file that remembers it, format 3 of `IDENTITY`.
+#[test]
+fn the_identity_of_a_log_that_lost_what_cannot_be_told_is_written_and_read_to_the_byte() {
+    const IDENTITY: &str = "IDENTITY";
+    let disk = with_unknown_losses();
+    let (log, _) = open(&disk);
+    rounds(&log, 10, 12, |_| {});
+    drop(log);
+    disk.crash(|_| Fate::Lost);
+    let alone = MemoryDisk::new();
+    alone.put(IDENTITY, disk.bytes(IDENTITY));
+    let now = to_text(&alone);
+    let kept = path("identity", 3);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&kept, &now).unwrap();
+    }
+    let kept = std::fs::read_to_string(kept).unwrap();
+    assert_eq!(kept, now, "the format of IDENTITY has changed");
+    disk.put(IDENTITY, from_text(&kept).bytes(IDENTITY));
+    let (log, report) = open(&disk);
+    assert!(report.has_unknown_losses && report.damage.is_empty());
+    assert!(is_out(&log, 99) && !is_out(&log, 1));
 }
 
 #[test]
