@@ -157,7 +157,7 @@ pub(crate) struct LimitArgs {
     #[arg(
         long,
         env = "RAFTLET_HUGE_PAGES",
-        default_value = "auto",
+        default_value = "off",
         value_name = "MODE",
         hide_possible_values = true
     )]

@@ -227,7 +227,7 @@ fn the_admin_port_tells_status_and_health() {
 
 /// As the process that was started, which is the one that is told to stop.
 #[test]
-fn a_node_has_huge_pages_where_the_kernel_gives_them_to_who_asks_unless_told_otherwise() {
+fn a_node_that_is_told_to_asks_for_huge_pages_where_the_kernel_gives_them_to_who_asks() {
     let kernel = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
     let kernel = kernel.unwrap_or_default();
     let asks = cfg!(target_env = "gnu") && kernel.contains("[madvise]");
@@ -244,6 +244,6 @@ fn a_node_has_huge_pages_where_the_kernel_gives_them_to_who_asks_unless_told_oth
         (status["huge_pages"].as_str().unwrap().to_owned(), has_asked)
     };
     let by_advice = if asks { "by advice" } else { unasked };
-    assert_eq!(told(&[]), (by_advice.to_owned(), asks));
-    assert_eq!(told(&["--huge-pages", "off"]), (unasked.to_owned(), false));
+    assert_eq!(told(&["--huge-pages", "auto"]), (by_advice.to_owned(), asks));
+    assert_eq!(told(&[]), (unasked.to_owned(), false));
 }
