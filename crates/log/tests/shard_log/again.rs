@@ -2,27 +2,12 @@
 //! with a snapshot of that leader.
 
 use crate::fixture::{
-    BLOCK, Change, Model, StartError, Verdict, apply, small, start, started, verdict_of, write,
+    BLOCK, Change, Model, StartError, Verdict, apply, logs, rot, small, start, started, verdict_of,
+    write,
 };
 use raftlet::core::{GroupId, Index};
 use raftlet::{Storage, StorageError};
 use raftlet_log::{MemoryDisk, block_on};
-
-fn logs(disk: &MemoryDisk) -> Vec<String> {
-    disk.names().into_iter().filter(|name| name.starts_with("log-")).collect()
-}
-
-/// Spoils the block that holds this text, in whichever segment.
-fn rot(disk: &MemoryDisk, text: &str) {
-    for name in logs(disk) {
-        let bytes = disk.bytes(&name).unwrap();
-        if let Some(at) = bytes.windows(text.len()).position(|it| it == text.as_bytes()) {
-            disk.edit(&name, |bytes| bytes[at] ^= 1).unwrap();
-            return;
-        }
-    }
-    panic!("{text} stands nowhere");
-}
 
 /// Entries 4 to 6 of group 1 are lost; then its leader's snapshot up to `base`
 /// was installed, with `more` entries behind it, and other groups wrote.

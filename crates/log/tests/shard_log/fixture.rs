@@ -392,6 +392,23 @@ pub(crate) async fn verdict_of<D: Disk>(
     if report.damage.is_empty() { Verdict::Whole } else { Verdict::Told }
 }
 
+/// The segments.
+pub(crate) fn logs(disk: &MemoryDisk) -> Vec<String> {
+    disk.names().into_iter().filter(|name| name.starts_with("log-")).collect()
+}
+
+/// Spoils the block that holds this text, in whichever segment.
+pub(crate) fn rot(disk: &MemoryDisk, text: &str) {
+    for name in logs(disk) {
+        let bytes = disk.bytes(&name).unwrap();
+        if let Some(at) = bytes.windows(text.len()).position(|it| it == text.as_bytes()) {
+            disk.edit(&name, |bytes| bytes[at] ^= 1).unwrap();
+            return;
+        }
+    }
+    panic!("{text} stands nowhere");
+}
+
 /// A configuration entry of a group's first index.
 pub(crate) fn configuration_write(group: u64) -> (GroupWrite, Vec<u8>) {
     let member = raftlet::core::Member {

@@ -4,7 +4,7 @@
 use std::pin::pin;
 
 use crate::crash::{Hurried, nudge};
-use crate::fixture::{BLOCK, Change, small, start, write};
+use crate::fixture::{BLOCK, Change, logs, rot, small, start, write};
 use crate::golden::{from_text, path, to_text};
 use raftlet::core::GroupId;
 use raftlet::{Storage, StorageError};
@@ -21,22 +21,6 @@ fn tight() -> LogOptions {
 
 fn open(disk: &MemoryDisk) -> (ShardLog<MemoryDisk>, RecoveryReport) {
     block_on(start(disk, &tight())).unwrap()
-}
-
-fn logs(disk: &MemoryDisk) -> Vec<String> {
-    disk.names().into_iter().filter(|name| name.starts_with("log-")).collect()
-}
-
-/// Spoils the block that holds this text, in whichever segment.
-fn rot(disk: &MemoryDisk, text: &str) {
-    for name in logs(disk) {
-        let bytes = disk.bytes(&name).unwrap();
-        if let Some(at) = bytes.windows(text.len()).position(|it| it == text.as_bytes()) {
-            disk.edit(&name, |bytes| bytes[at] ^= 1).unwrap();
-            return;
-        }
-    }
-    panic!("{text} stands nowhere");
 }
 
 /// A group writes and is written down, round after round, as a shard would have
