@@ -34,40 +34,15 @@ pub fn run<T>(future: impl Future<Output = T>) -> T {
     panic!("it waits for what will not come");
 }
 
-/// Bytes in chunks of some length.
-#[derive(Debug)]
-pub struct Chunks<'a> {
-    rest: &'a [u8],
-    chunk_bytes: usize,
-}
-
-impl<'a> Chunks<'a> {
-    /// `bytes`, `chunk_bytes` at a time.
-    #[must_use]
-    pub fn of(bytes: &'a [u8], chunk_bytes: usize) -> Self {
-        Self { rest: bytes, chunk_bytes: chunk_bytes.max(1) }
-    }
-
-    /// A machine that restores itself from them.
-    ///
-    /// # Errors
-    /// They are no snapshot.
-    pub fn restored(bytes: &'a [u8], chunk_bytes: usize) -> Result<Machine, ChunkError> {
-        let mut machine = Machine::new(HASH_SEED);
-        let chunks: Vec<Bytes> = Self::of(bytes, chunk_bytes).map(Bytes::copy_from_slice).collect();
-        run(machine.restore(&mut Given(chunks.into_iter())))?;
-        Ok(machine)
-    }
-}
-
-impl<'a> Iterator for Chunks<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (chunk, rest) = self.rest.split_at(self.chunk_bytes.min(self.rest.len()));
-        self.rest = rest;
-        (!chunk.is_empty()).then_some(chunk)
-    }
+/// A machine that restores itself from these bytes, `chunk_bytes` at a time.
+///
+/// # Errors
+/// They are no snapshot.
+pub fn restored(bytes: &[u8], chunk_bytes: usize) -> Result<Machine, ChunkError> {
+    let mut machine = Machine::new(HASH_SEED);
+    let chunks: Vec<Bytes> = bytes.chunks(chunk_bytes.max(1)).map(Bytes::copy_from_slice).collect();
+    run(machine.restore(&mut Given(chunks.into_iter())))?;
+    Ok(machine)
 }
 
 struct Given(std::vec::IntoIter<Bytes>);

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use raftlet_fuzz::{Chunks, HASH_SEED, run, written};
+use raftlet_fuzz::{HASH_SEED, restored, run, written};
 
 use raftlet::StateMachine;
 use raftlet::core::{Index, Term};
@@ -22,13 +22,13 @@ fuzz_target!(|data: &[u8]| {
     }
     let mut one = Machine::new(HASH_SEED);
     let mut other = Machine::new(HASH_SEED + 1);
-    apply(&mut one, &payloads);
-    for payload in &payloads {
-        apply_at(&mut other, std::slice::from_ref(payload), payloads_before(&payloads, payload));
+    apply(&mut one, &payloads, 0);
+    for (before, payload) in payloads.iter().enumerate() {
+        apply(&mut other, std::slice::from_ref(payload), before);
     }
     assert_eq!(one.digest(), other.digest());
-    let restored = Chunks::restored(&written(&mut one), 64 << 10).expect("its own state");
-    assert_eq!(one.digest(), restored.digest());
+    let again = restored(&written(&mut one), 64 << 10).expect("its own state");
+    assert_eq!(one.digest(), again.digest());
 });
 
 /// The commands in the bytes: each has its length, in two bytes, before it.
@@ -45,15 +45,8 @@ fn payloads(mut rest: &[u8]) -> Vec<&[u8]> {
     found
 }
 
-fn payloads_before(all: &[&[u8]], one: &&[u8]) -> usize {
-    all.iter().position(|it| std::ptr::eq(it, one)).expect("one of them")
-}
-
-fn apply(machine: &mut Machine, payloads: &[&[u8]]) {
-    apply_at(machine, payloads, 0);
-}
-
-fn apply_at(machine: &mut Machine, payloads: &[&[u8]], before: usize) {
+/// Applies commands behind so many others.
+fn apply(machine: &mut Machine, payloads: &[&[u8]], before: usize) {
     let commands: Vec<_> = (before as u64 + 1..)
         .zip(payloads)
         .map(|(index, payload)| raftlet::Command {

@@ -3,17 +3,17 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use raftlet_fuzz::{Chunks, written};
+use raftlet_fuzz::{restored, written};
 
 use raftlet::StateMachine;
 
 fuzz_target!(|data: &[u8]| {
     let Some((&chunk_bytes, bytes)) = data.split_first() else { return };
-    let whole = Chunks::restored(bytes, bytes.len());
-    let parts = Chunks::restored(bytes, usize::from(chunk_bytes));
+    let whole = restored(bytes, bytes.len());
+    let parts = restored(bytes, usize::from(chunk_bytes));
     assert_eq!(whole.is_ok(), parts.is_ok());
     let (Ok(mut whole), Ok(parts)) = (whole, parts) else { return };
     assert_eq!(whole.digest(), parts.digest());
-    let again = Chunks::restored(&written(&mut whole), 1000).expect("its own state");
+    let again = restored(&written(&mut whole), 1000).expect("its own state");
     assert_eq!(whole.digest(), again.digest());
 });

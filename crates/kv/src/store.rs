@@ -54,7 +54,6 @@ use crate::store::capture::Capture;
 use crate::store::deadlines::{Deadline, Deadlines};
 use crate::store::digest::Digest;
 use crate::store::entry::Entry;
-pub(crate) use crate::store::table::Lookout;
 use crate::store::table::Table;
 use crate::store::view::View;
 use crate::value::{Collection, Contents, Typed, Value};
@@ -148,9 +147,9 @@ impl Store {
     }
 
     /// Looks where keys are that come next (`store/table.rs`).
-    pub(crate) fn warm<'a>(&self, keys: impl Iterator<Item = &'a [u8]>, lookout: &mut Lookout) {
+    pub(crate) fn warm<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
         let touch = |entry: &Entry| entry.value.touch() ^ entry.part;
-        self.entries.warm(keys, lookout, touch);
+        self.entries.warm(keys, touch);
     }
 
     /// Answers one question as of the log's time.

@@ -74,14 +74,6 @@ pub(super) struct Table<V> {
     seed: u64,
 }
 
-/// Keys that are looked for together; kept for the next ones.
-#[derive(Debug, Default)]
-pub(crate) struct Lookout {
-    hashes: Vec<u64>,
-    /// Where the chain of each begins, then where it goes on.
-    places: Vec<usize>,
-}
-
 #[derive(Debug)]
 struct Item<V> {
     hash: u64,
@@ -149,27 +141,20 @@ impl<V> Table<V> {
     /// than the caches waits for memory at every key; looked for together, a
     /// dozen of keys wait for it together. `touch` looks at a value; buckets that
     /// are split when the keys are new are looked at as well.
-    pub(super) fn warm<'a>(
-        &self,
-        keys: impl Iterator<Item = &'a [u8]>,
-        Lookout { hashes, places }: &mut Lookout,
-        touch: impl Fn(&V) -> u64,
-    ) {
+    pub(super) fn warm<'a>(&self, keys: impl Iterator<Item = &'a [u8]>, touch: impl Fn(&V) -> u64) {
         // All hashes, then all heads, then all items: each a row of loads with
         // nothing between them, as many as the processor has under way.
-        hashes.clear();
-        hashes.extend(keys.map(|key| self.hash(key)));
+        let hashes: Vec<u64> = keys.map(|key| self.hash(key)).collect();
         let first = |hash: &u64| self.head_of(self.bucket_of(*hash)).first_for(*hash);
-        places.clear();
-        places.extend(hashes.iter().map(first));
+        let mut places: Vec<usize> = hashes.iter().map(first).collect();
         let items = |places: &[usize]| {
             let items = places.iter().filter_map(|place| self.items.get(*place));
             black_box(items.fold(0, |seen, item| seen ^ item.hash));
         };
-        items(places);
+        items(&places);
         let found = places
             .iter()
-            .zip(&*hashes)
+            .zip(&hashes)
             .filter_map(|(place, hash)| self.items.get(*place).filter(|item| item.hash == *hash));
         black_box(found.fold(0, |seen, item| seen ^ touch(&item.value)));
         if self.items.len() + hashes.len() > self.heads.len() * KEYS_PER_BUCKET_MAX {
@@ -179,11 +164,11 @@ impl<V> Table<V> {
             places.extend(heads.filter(|head| head.has_more()).map(Head::first));
         }
         for _ in 1..WARMED_PER_CHAIN {
-            for place in &mut *places {
+            for place in &mut places {
                 *place = self.items.get(*place).map_or(NOWHERE, |item| item.next);
             }
             places.retain(|place| *place != NOWHERE);
-            items(places);
+            items(&places);
         }
     }
 

@@ -2,8 +2,7 @@
 //! something takes its place, and a leader refills it (rule 10, law 9).
 
 use crate::fixture::{
-    Change, batch, held_snapshot, log_id, make_snapshot, small, snapshot_meta, start, started,
-    write,
+    Change, batch, held_snapshot, log_id, rot, small, snapshot_meta, start, started, write,
 };
 use raftlet::core::{GroupId, Index, NodeId};
 use raftlet::{DamagedRange, LoadedLog, SnapshotReader, Storage, StorageError};
@@ -93,15 +92,19 @@ fn a_snapshot_file_that_is_gone_is_a_loss_of_all_entries_too() {
     assert_eq!(damage(&told(&log)), Some((1, 10)));
 }
 
+/// A leader's snapshot up to this entry comes into use.
+fn install(log: &Log, snapshot: u64) {
+    let named = Change::of(1).compact(snapshot, 3).snapshot(snapshot, 3);
+    block_on(write(log, &[named])).unwrap();
+}
+
 /// Refills the group up to entry 12: with a snapshot up to `snapshot`, or with
 /// all entries.
 fn refill(log: &Log, snapshot: u64) {
     let first = snapshot + 1;
     let entries = Change::of(1).append(first, 3, 12 - snapshot, 30);
     if snapshot > 0 {
-        block_on(make_snapshot(log, (1, 1), (snapshot, 3))).unwrap();
-        let named = Change::of(1).compact(snapshot, 3).snapshot(snapshot, 3);
-        block_on(log.write(batch(&[named]))).1.unwrap();
+        install(log, snapshot);
     } else {
         block_on(write(log, &[Change::of(1).append(1, 3, 3, 30)])).unwrap();
     }
@@ -151,9 +154,7 @@ fn a_start_during_the_refill_goes_on_where_it_was() {
     flip(&disk, 90);
     let (log, _) = started(&disk);
     told(&log);
-    block_on(make_snapshot(&log, (1, 1), (4, 3))).unwrap();
-    let named = Change::of(1).compact(4, 3).snapshot(4, 3);
-    block_on(log.write(batch(&[named]))).1.unwrap();
+    install(&log, 4);
     drop(log);
     disk.crash(|_| Fate::Lost);
     for _ in 0..2 {
@@ -218,17 +219,6 @@ fn a_chunk_that_is_damaged_is_remembered_by_a_name_until_it_is_refilled() {
     assert_eq!(snapshot_meta(1, (5, 3)).last, log_id((5, 3)));
 }
 
-/// Spoils the frame that holds this text.
-fn rot(disk: &MemoryDisk, text: &str) {
-    let segments = disk.names().into_iter().filter(|name| name.starts_with("log-"));
-    let spoilt = segments.filter(|name| {
-        let bytes = disk.bytes(name).unwrap();
-        let at = bytes.windows(text.len()).position(|it| it == text.as_bytes());
-        at.and_then(|at| disk.edit(name, |bytes| bytes[at] ^= 1)).is_some()
-    });
-    assert_eq!(spoilt.count(), 1, "{text}");
-}
-
 #[test]
 fn a_further_loss_during_the_refill_leaves_what_the_leader_sent() {
     for lost in [&["g1 e9 t4"][..], &["g3 e1", "g4 e1"]] {
@@ -236,9 +226,7 @@ fn a_further_loss_during_the_refill_leaves_what_the_leader_sent() {
         flip(&disk, 1);
         let (log, _) = started(&disk);
         told(&log);
-        block_on(make_snapshot(&log, (1, 1), (8, 3))).unwrap();
-        let named = Change::of(1).compact(8, 3).snapshot(8, 3);
-        block_on(log.write(batch(&[named]))).1.unwrap();
+        install(&log, 8);
         block_on(write(&log, &[Change::of(1).append(9, 4, 1, 30)])).unwrap();
         for group in [3, 4, 5] {
             let other = Change::of(group).vote(1, 1).append(1, 1, 1, 60);

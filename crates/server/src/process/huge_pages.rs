@@ -2,10 +2,10 @@
 //!
 //! A page of 2 MiB is one fault and one entry of the processor's table where
 //! pages of 4 KiB are 512: a start that fills memory, and look-ups of keys that
-//! lie in no cache, are faster by it (D49). On most systems the kernel gives
+//! lie in no cache, can be faster by it; joins can be slower (D49). On most systems the kernel gives
 //! them to memory for which they were asked, and the allocator of glibc asks
 //! when its own setting says so. That it reads before `main`, so a node
-//! that was started without it starts itself once again, as the same process
+//! that is told to have them and was started without it starts itself once again, as the same process
 //! with the same arguments.
 //!
 //! Invariants
