@@ -150,7 +150,8 @@ impl Group {
             if mutants::is_active(146) {
                 refill.term = hard_state.term;
             }
-            if refill.is_over(end) {
+            let is_new = mutants::is_active(174) && end.index == Index::ZERO;
+            if refill.is_over(end) || is_new {
                 state.durability.on_refilled();
             } else {
                 state.seldom().refill = Some(refill);
@@ -158,7 +159,7 @@ impl Group {
         }
         // Neither was ever anything but committed (rule 14).
         state.commit_to(snapshot.index.max(machine.min(last)));
-        if snapshot.index > machine {
+        if snapshot.index > machine || (mutants::is_active(173) && snapshot.index > Index::ZERO) {
             state.effects.rare().install = Some(snapshot);
         }
         if !is_fresh(&state) && !mutants::is_active(63) {

@@ -15,6 +15,7 @@
 //!   applies and fetches for them, `snapshots.rs` takes and sends
 //!   snapshots; `clients.rs` and `changes.rs` ask; `mischief.rs` breaks, as
 //!   often as `wheel.rs` says;
+//!   `damage.rs` is what disks lose, `keepers.rs` what machines keep;
 //!   `healing.rs` is the second phase, `checkpoints.rs` compares digests.
 //! - `network.rs`, `clock.rs`, `image.rs`, `member.rs` are what it is made of.
 //! - `judge.rs` watches; `invariants.rs` lists what must hold.
@@ -23,12 +24,14 @@ mod changes;
 mod checkpoints;
 mod clients;
 mod clock;
+mod damage;
 mod driver;
 mod event;
 mod healing;
 mod image;
 mod invariants;
 mod judge;
+mod keepers;
 mod member;
 mod mischief;
 mod network;

@@ -55,6 +55,34 @@ marks! {
     Damage = "disks_damaged",
     /// It lost entries again before the former ones were there again.
     DamageAgain = "disks_damaged_during_a_refill",
+    /// A snapshot was damaged, and with it all of the log was lost.
+    SnapshotDamaged = "snapshots_damaged",
+    /// It was, before an earlier loss was made good.
+    SnapshotDamagedAgain = "snapshots_damaged_during_a_refill",
+    /// A snapshot was damaged whose log goes without.
+    SnapshotForgone = "snapshots_damaged_of_whole_logs",
+    /// A disk was damaged while another member was harmed.
+    DamageOfSeveral = "disks_damaged_beside_another",
+    /// A chunk of a snapshot was damaged and nobody knew.
+    Rot = "chunks_damaged",
+    /// A machine was to be restored from it.
+    RotMet = "chunks_damaged_met_by_a_restore",
+    /// It was to be sent.
+    RotNotSent = "chunks_damaged_met_by_a_sender",
+    /// A start found that all is lost before anything was written since.
+    LossFound = "starts_without_a_log",
+    /// What was lost is there again.
+    Refilled = "refills_ended",
+    /// A crash took back some of what a machine with durable state had applied.
+    KeeperFell = "machines_taken_back_by_a_crash",
+    /// Damage left a machine with more than its log has.
+    KeeperAhead = "machines_ahead_of_a_damaged_log",
+    /// A machine was not given an entry that it has.
+    KeeperSkips = "entries_machines_had_already",
+    /// A machine waited until its own disk had what was committed.
+    KeeperWaits = "machines_waited_for_their_disk",
+    /// A machine was restored from a snapshot that it was ahead of.
+    KeeperBack = "machines_restored_from_behind",
     /// No quorum had room, as far as the leader was told.
     QuorumFull = "proposals_refused_without_room",
     /// A crash came after the disk was done but before the core was told.

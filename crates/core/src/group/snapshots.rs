@@ -185,6 +185,10 @@ impl State {
         }
         self.durability.on_compact(Compaction { base: last, snapshot: Some(last) });
         self.counters.snapshots_installed += 1;
+        if mutants::is_active(175) && self.refill().is_some() {
+            self.seldom().refill = None;
+            self.durability.on_refilled();
+        }
         self.commit_to(last.index);
         self.effects.rare().install = Some(last);
         let index = self.log.configuration().0;

@@ -121,6 +121,9 @@ impl<M: StateMachine> State<M> {
             self.mark_dirty(slot);
             return;
         }
+        if !member.applier.is_level() {
+            return;
+        }
         if applied <= current {
             let asked = member.policy.take_asked();
             self.due.snapshots_ended.extend(asked.into_iter().map(|asked| (asked, Ok(current))));
@@ -273,6 +276,15 @@ impl<M: StateMachine> State<M> {
         let core = &self.members.get(slot).filter(|member| member.halted.is_none())?.core;
         let generation = core.seat().generation;
         core.is_term_durable().then(|| Message { generation, term: core.term(), body })
+    }
+
+    /// What is to be sent is damaged. The machine is not: it is written down anew,
+    /// as soon as it has applied more.
+    pub(super) fn renew_snapshot(&mut self, slot: Slot) {
+        if let Some(member) = self.members.get_mut(slot) {
+            member.policy.spoil();
+            self.mark_dirty(slot);
+        }
     }
 
     /// Sending is over.

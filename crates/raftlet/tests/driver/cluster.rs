@@ -33,11 +33,46 @@ pub(crate) struct Ledger {
 }
 
 /// Durable state of a machine's own: what it applied is here at once, the worst
-/// that a loss of power can meet.
+/// that a loss of power can meet. A test may take back what was not flushed.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     pub(crate) lines: RefCell<Vec<String>>,
     pub(crate) applied: Cell<Index>,
+    /// Where it was since the last flush: how far, with how many lines.
+    pub(crate) unflushed: RefCell<Vec<(Index, usize)>>,
+}
+
+impl Kept {
+    /// A loss of power brings nothing of until now back.
+    pub(crate) fn flush(&self) {
+        self.unflushed.take();
+    }
+
+    /// A loss of power: of the states since the last flush, one is left, which
+    /// `pick` chooses. Says whether that is an earlier one.
+    pub(crate) fn lose_power(&self, pick: impl FnOnce(usize) -> usize) -> bool {
+        let states = self.unflushed.take();
+        if states.is_empty() {
+            return false;
+        }
+        let (applied, lines) = states[pick(states.len())];
+        let is_earlier = applied < self.applied.get();
+        self.applied.set(applied);
+        self.lines.borrow_mut().truncate(lines);
+        is_earlier
+    }
+
+    fn apply(&self, index: Index, line: String) {
+        assert!(index > self.applied.get(), "applied once already");
+        let mut lines = self.lines.borrow_mut();
+        let mut unflushed = self.unflushed.borrow_mut();
+        if unflushed.is_empty() {
+            unflushed.push((self.applied.get(), lines.len()));
+        }
+        lines.push(line);
+        self.applied.set(index);
+        unflushed.push((index, lines.len()));
+    }
 }
 
 /// Virtual time in which every proposal of these tests must have ended: without
@@ -110,9 +145,7 @@ impl StateMachine for Ledger {
                 line.push('?');
             }
             if let Some(kept) = &self.kept {
-                assert!(command.index > kept.applied.get(), "applied once already");
-                kept.lines.borrow_mut().push(line.clone());
-                kept.applied.set(command.index);
+                kept.apply(command.index, line.clone());
             }
             self.lines.push(line);
             responses.push(self.lines.len());
@@ -144,6 +177,7 @@ impl StateMachine for Ledger {
             let index = String::from_utf8_lossy(&place).parse().expect("its own form");
             kept.applied.set(Index::new(index));
             kept.lines.replace(lines.clone());
+            kept.flush();
         }
         self.lines = lines;
         Ok(())
@@ -312,6 +346,11 @@ impl Cluster {
 
     pub(crate) fn storage(&self, id: u64) -> &MemoryStorage {
         &self.nodes[&id].storage
+    }
+
+    /// What a node's machine keeps over a restart, if it does.
+    pub(crate) fn kept_by(&self, id: u64) -> Option<&Kept> {
+        self.nodes[&id].kept.as_deref()
     }
 
     /// Up to here a node's machine has applied durably.

@@ -156,6 +156,27 @@ fn a_damaged_chunk_is_met_by_a_start_and_refilled_after_the_next() {
 }
 
 #[test]
+fn a_leader_that_cannot_read_its_snapshot_takes_another_for_who_needs_it() {
+    let mut cluster = Cluster::with(3, 2, |options| {
+        options.snapshot_log_entries = 40;
+        options.snapshot_tail_entries = 5;
+    });
+    let (leader, behind, _) = cluster.leader_and_followers();
+    cluster.kill(behind);
+    for n in 0..60 {
+        cluster.outcome(leader, &n.to_string()).unwrap();
+    }
+    cluster.run_ms(100);
+    cluster.storage(leader).damage_snapshot(GROUP, Some(1));
+    let before = cluster.group(leader).status().core.snapshot_index;
+    cluster.start(behind);
+    assert_eq!(cluster.settled().len(), 60);
+    let status = cluster.group(leader).status();
+    assert!(status.core.snapshot_index > before && before > Index::ZERO, "{status:?}");
+    assert!(status.halted.is_none(), "its machine is whole");
+}
+
+#[test]
 fn the_only_member_of_a_group_keeps_what_is_damaged_and_stays_out() {
     for chunk in [None, Some(0)] {
         let mut cluster = Cluster::with(1, 1, compacting);

@@ -89,3 +89,29 @@ fn damage_to_entries_that_a_machine_has_durably_is_refilled_and_they_are_applied
         assert_eq!(loaded.damage, None, "seed {seed}");
     }
 }
+
+#[test]
+fn a_machine_that_is_ahead_of_the_log_is_written_down_when_that_has_come_as_far() {
+    let mut cluster = Cluster::keeping(3, 1, |options| {
+        options.log_memory_bytes_max = 1 << 10;
+        options.apply_entries_max = 4;
+        options.snapshot_tail_entries = 1;
+    });
+    let (leader, again, _) = cluster.leader_and_followers();
+    for n in 0..60 {
+        cluster.outcome(leader, &n.to_string()).unwrap();
+    }
+    cluster.settled();
+    cluster.kill(again);
+    let kept = cluster.kept(again);
+    cluster.storage(again).set_latency(Duration::from_millis(5));
+    cluster.start(again);
+    let applied = (0..200).find_map(|_| {
+        cluster.run_ms(1);
+        Some(cluster.applied_index(again)).filter(|applied| *applied > Index::new(8))
+    });
+    assert!(applied.is_some_and(|applied| applied < kept), "{applied:?} of {kept} is skipped");
+    let taken = cluster.executor.block_on(cluster.group(again).snapshot()).unwrap();
+    assert!(taken >= kept, "what the machine has up to {kept} is named {taken}");
+    assert_eq!(cluster.settled().len(), 60);
+}

@@ -11,6 +11,7 @@ mod failures;
 mod forwarding;
 mod groups;
 mod keepers;
+mod losses;
 mod machines;
 mod members;
 mod memory;

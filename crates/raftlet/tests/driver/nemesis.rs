@@ -12,10 +12,10 @@ use std::time::Duration;
 use crate::cluster::{Cluster, now_or_never};
 use raftlet::{ProposeError, Proposing, ReadError, Reading, ShardOptions};
 
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -36,7 +36,7 @@ struct Read {
 }
 
 #[derive(Default)]
-struct History {
+pub(crate) struct History {
     done: BTreeMap<(u64, u64), Vec<String>>,
     not_done: BTreeSet<String>,
     unknown: BTreeSet<String>,
@@ -44,7 +44,7 @@ struct History {
 }
 
 impl History {
-    fn all_done(&self) -> BTreeSet<String> {
+    pub(crate) fn all_done(&self) -> BTreeSet<String> {
         self.done.values().flatten().cloned().collect()
     }
 
@@ -72,7 +72,7 @@ impl History {
                     assert!(missing.is_empty(), "a stale read misses {missing:?}");
                     self.reads_served += 1;
                 }
-                Err(ReadError::TimedOut | ReadError::Stopped) => {}
+                Err(ReadError::TimedOut | ReadError::Stopped | ReadError::Halted(_)) => {}
                 Err(other) => panic!("{other}"),
             }
             false
@@ -118,6 +118,92 @@ fn disturb(cluster: &mut Cluster, random: &mut Random, down: &mut BTreeSet<u64>)
     }
 }
 
+/// A cluster, its clients, and what they were told.
+pub(crate) struct Play {
+    pub(crate) cluster: Cluster,
+    pub(crate) random: Random,
+    pub(crate) down: BTreeSet<u64>,
+    /// How often each node was started again.
+    runs: BTreeMap<u64, u64>,
+    asked: Vec<Asked>,
+    reads: Vec<Read>,
+    history: History,
+}
+
+impl Play {
+    pub(crate) fn new(cluster: Cluster, seed: u64) -> Self {
+        Self {
+            cluster,
+            random: Random(seed.wrapping_mul(0x9e37_79b9) | 1),
+            down: BTreeSet::new(),
+            runs: BTreeMap::new(),
+            asked: Vec::new(),
+            reads: Vec::new(),
+            history: History::default(),
+        }
+    }
+
+    /// Now and then something goes wrong, or ends.
+    pub(crate) fn disturb(&mut self) {
+        if self.random.below(20) > 0 {
+            return;
+        }
+        let before = self.down.clone();
+        disturb(&mut self.cluster, &mut self.random, &mut self.down);
+        for node in before.difference(&self.down) {
+            *self.runs.entry(*node).or_insert(0) += 1;
+        }
+    }
+
+    /// Clients ask some node, and are told what is done by then.
+    pub(crate) fn ask(&mut self, step: u64) {
+        let node = 1 + self.random.below(3);
+        if !self.down.contains(&node) {
+            for n in 0..self.random.below(4) {
+                let line = format!("{step}.{n}");
+                let future = self.cluster.propose(node, &line);
+                let by = (node, self.runs.get(&node).copied().unwrap_or(0));
+                self.asked.push(Asked { line, by, future });
+            }
+            if self.random.below(2) == 0 {
+                let must_hold = self.history.all_done();
+                let future = self.cluster.group(node).read(|ledger| ledger.lines.clone());
+                self.reads.push(Read { must_hold, future });
+            }
+        }
+        self.cluster.run_ms(1 + self.random.below(40));
+        self.history.collect(&mut self.asked, &mut self.reads);
+    }
+
+    /// A node is killed, to be started by [`disturb`](Self::disturb) or at the end.
+    pub(crate) fn kill(&mut self, node: u64) {
+        self.cluster.kill(node);
+        self.down.insert(node);
+    }
+
+    /// All links carry and all nodes run.
+    pub(crate) fn heal(&mut self) {
+        self.cluster.heal();
+        self.cluster.network.set_loss(0);
+        for node in std::mem::take(&mut self.down) {
+            self.cluster.start(node);
+        }
+    }
+
+    /// Everybody is told the end, and it is true.
+    pub(crate) fn end(mut self, seed: u64) -> History {
+        self.heal();
+        self.cluster.run_ms(6_000);
+        self.history.collect(&mut self.asked, &mut self.reads);
+        let is_told = self.asked.is_empty() && self.reads.is_empty();
+        assert!(is_told, "seed {seed}: somebody waits for ever");
+        self.history.judge(&self.cluster.settled());
+        let waits = |id| self.cluster.live(id).shard.status().proposals;
+        assert!((1..=3).all(|id| waits(id) == 0), "seed {seed}");
+        self.history
+    }
+}
+
 fn play(seed: u64) -> History {
     // Half of the seeds have machines with durable state of their own, which no
     // kill may leave ahead of the log (rule 8).
@@ -130,47 +216,12 @@ fn play(seed: u64) -> History {
         }
     };
     let made = if seed % 4 >= 2 { Cluster::keeping } else { Cluster::with };
-    let mut cluster = made(3, seed, tune);
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9) | 1);
-    let (mut down, mut runs) = (BTreeSet::new(), BTreeMap::new());
-    let (mut asked, mut reads) = (Vec::new(), Vec::new());
-    let mut history = History::default();
-    for step in 0..400_u64 {
-        if random.below(20) == 0 {
-            let before = down.clone();
-            disturb(&mut cluster, &mut random, &mut down);
-            for node in before.difference(&down) {
-                *runs.entry(*node).or_insert(0) += 1;
-            }
-        }
-        let node = 1 + random.below(3);
-        if !down.contains(&node) {
-            for n in 0..random.below(4) {
-                let line = format!("{step}.{n}");
-                let future = cluster.propose(node, &line);
-                let by = (node, runs.get(&node).copied().unwrap_or(0));
-                asked.push(Asked { line, by, future });
-            }
-            if random.below(2) == 0 {
-                let must_hold = history.all_done();
-                let future = cluster.group(node).read(|ledger| ledger.lines.clone());
-                reads.push(Read { must_hold, future });
-            }
-        }
-        cluster.run_ms(1 + random.below(40));
-        history.collect(&mut asked, &mut reads);
+    let mut play = Play::new(made(3, seed, tune), seed);
+    for step in 0..400 {
+        play.disturb();
+        play.ask(step);
     }
-    cluster.heal();
-    cluster.network.set_loss(0);
-    for node in std::mem::take(&mut down) {
-        cluster.start(node);
-    }
-    cluster.run_ms(6_000);
-    history.collect(&mut asked, &mut reads);
-    assert!(asked.is_empty() && reads.is_empty(), "seed {seed}: somebody waits for ever");
-    history.judge(&cluster.settled());
-    assert!((1..=3).all(|id| cluster.live(id).shard.status().proposals == 0), "seed {seed}");
-    history
+    play.end(seed)
 }
 
 #[test]

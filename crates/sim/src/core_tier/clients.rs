@@ -305,7 +305,8 @@ impl World {
             return;
         }
         let mark = if is_leader(member) { Mark::LeaderRead } else { Mark::FollowerRead };
-        self.judge.show(applied);
+        let visible = member.visible();
+        self.judge.show(visible);
         let served = u64::try_from(served).expect("a small number");
         self.judge.tally.add(mark, served);
     }

@@ -103,6 +103,10 @@ impl World {
         self.tell(seat, || format!("is told that {ticket} is durable"));
         self.with_group(seat, |group, now, _| group.on_persisted(now, ticket));
         self.judge.on_progress(&self.members, seat)?;
+        if self.members[seat].keeper.is_some() {
+            // What was committed before it was durable here may go on.
+            self.start_apply(seat);
+        }
         self.settle(seat)
     }
 
@@ -111,8 +115,12 @@ impl World {
         if member.driver.is_applying
             || member.driver.installing.is_some()
             || member.is_halted()
-            || member.driver.applied >= member.view.commit
+            || member.driver.applied >= member.apply_until()
         {
+            let is_held = member.driver.applied < member.view.commit;
+            if is_held && member.keeper.is_some() && !member.driver.is_applying {
+                self.judge.tally.mark(Mark::KeeperWaits);
+            }
             return;
         }
         member.driver.is_applying = true;
@@ -129,18 +137,18 @@ impl World {
         let bytes_max = usize::try_from(self.random.members.octaves(1, 1 << 14)).unwrap_or(1);
         let member = &mut self.members[seat];
         member.driver.is_applying = false;
-        let has_work = member.driver.applied < member.view.commit;
+        let until = member.apply_until();
+        let has_work = member.driver.applied < until;
         if member.is_halted() || member.driver.installing.is_some() || !has_work {
             return Ok(());
         }
         let first = member.driver.applied.next();
-        let commit = member.view.commit;
         let group = member.group.as_ref().expect("events of a run find it up");
-        let mut entries = group.entries(first, commit, bytes_max);
+        let mut entries = group.entries(first, until, bytes_max);
         if entries.is_none() {
             self.judge.tally.mark(Mark::ColdApply);
             // Storage may still hold what a truncation under way removes.
-            let last = commit.min(group.durable_index());
+            let last = until.min(group.durable_index());
             entries = member.durable.read(first, last, bytes_max);
         }
         let Some(entries) = entries else {
@@ -155,8 +163,10 @@ impl World {
         let mut index = first.previous();
         for record in records {
             index = index.next();
+            self.give(seat, index)?;
             self.apply_one(seat, index, &record)?;
         }
+        self.may_flush(seat);
         self.trace.fold(&[0xa9, self.now, index.get()]);
         self.tell(seat, || format!("applies up to {index}"));
         self.with_group(seat, |group, _, _| group.on_applied(index));

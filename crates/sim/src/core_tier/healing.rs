@@ -100,7 +100,10 @@ impl World {
             }
         }
         for seat in 0..self.members.len() {
-            if self.members[seat].is_halted() {
+            // Whose snapshot rots finds that now: in peace nothing fails.
+            let is_rotten = self.members[seat].rot.is_some();
+            self.note_rot(seat);
+            if self.members[seat].is_halted() || is_rotten {
                 self.fall(seat);
             }
             self.start(seat)?;

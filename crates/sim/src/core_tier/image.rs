@@ -90,6 +90,10 @@ pub(crate) struct Image {
     snapshot: Option<Rc<Taken>>,
     /// Entries were held, and some are lost (D29).
     refill: Option<Refill>,
+    /// All of them are, and nothing was written since that would begin a log anew:
+    /// what is left of the former one lies there still, and each start finds the
+    /// loss again (D53).
+    is_forsaken: bool,
 }
 
 impl Image {
@@ -98,6 +102,9 @@ impl Image {
     pub(crate) fn adopt(&mut self, change: &Change) {
         if let Some(hard_state) = change.hard_state {
             self.hard_state = hard_state;
+        }
+        if change.compact.is_some() || !change.records.is_empty() {
+            self.is_forsaken = false;
         }
         if let Some(from) = change.truncate_from {
             self.truncate(from);
@@ -122,10 +129,34 @@ impl Image {
 
     /// The entries from `from` on are damaged.
     pub(crate) fn lose(&mut self, from: Index) {
-        let known = self.refill.map_or(Index::ZERO, |refill| refill.until);
-        let until = self.last().index.max(known);
-        self.refill = Some(Refill { until, term: self.hard_state.term });
+        self.refill = Some(self.loss());
         self.truncate(from);
+    }
+
+    /// The snapshot is damaged: a log that begins with entry 1 goes without, of any
+    /// other everything is lost but term and vote (D53). Whether it is.
+    pub(crate) fn lose_snapshot(&mut self) -> bool {
+        if self.base.index == Index::ZERO {
+            self.snapshot = None;
+            return false;
+        }
+        let refill = Some(self.loss());
+        *self = Self { hard_state: self.hard_state, refill, is_forsaken: true, ..Self::default() };
+        true
+    }
+
+    /// What a loss found now makes it miss.
+    fn loss(&self) -> Refill {
+        let known = self.refill.map_or(Index::ZERO, |refill| refill.until);
+        Refill { until: self.last().index.max(known), term: self.hard_state.term }
+    }
+
+    /// A start finds a loss again that nothing was written over. Whether it does.
+    pub(crate) fn find_again(&mut self) -> bool {
+        if self.is_forsaken {
+            self.refill = Some(self.loss());
+        }
+        self.is_forsaken
     }
 
     /// Whether entries are lost and not there again.

@@ -85,6 +85,9 @@ claims! {
     QUORUM_GOES_ON = "I57" "a quorum that can talk goes on, whatever else is cut, under its leader or the next";
     TERMS_SETTLE = "I58" "when faults end, terms stop growing";
     WHOLE_BEFORE_VOTE = "W09" "a member that lost entries gives no vote until they are there again";
+    KEEPER_GOES_ON = "W11" "a machine with durable state is given each entry once and in order, none that it has";
+    KEEPER_KEEPS = "W12" "a machine with durable state is restored only from what is ahead of it, or in place of a lost log";
+    KEEPER_IS_COVERED = "I24" "a machine with durable state has only what is durable in its own log";
     ASKS_WHAT_EXISTS = "W01" "a core asks storage only for what is durable there";
     STATUS_IS_TRUE = "W02" "what a core tells about itself is what it handed out";
     VOTERS_ARE_LEVEL = "W05" "who becomes a voter holds what the log held when that was asked for";

@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::clock::Clock;
 use super::image::{Change, Image, Taken};
+use super::keepers::Keeper;
 use crate::random::Random;
 use raftlet::core::{
     Entries, Fetch, Group, HardState, Incarnation, Index, LogId, NodeId, Output, ReadId, Role, Run,
@@ -35,6 +36,10 @@ pub(crate) struct Member {
     /// What the disk held before entries of it were damaged, until they are
     /// there again.
     pub(crate) lost: Vec<Lost>,
+    /// Damage of its current snapshot that shows when that is read.
+    pub(crate) rot: Option<Rot>,
+    /// What its machine keeps over a restart, if it does.
+    pub(crate) keeper: Option<Keeper>,
     /// Every vote that was ever durable here.
     pub(crate) durable_votes: BTreeMap<Term, NodeId>,
     pub(crate) disk: Disk,
@@ -57,6 +62,15 @@ pub(crate) struct Lost {
     image: Image,
     /// In which term.
     term: Term,
+}
+
+/// A damaged chunk of a snapshot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rot {
+    /// The last entry of that snapshot.
+    pub(crate) of: LogId,
+    /// It was read: the next start finds the snapshot damaged.
+    pub(crate) is_met: bool,
 }
 
 /// What the last drain showed of the core.
@@ -84,6 +98,10 @@ pub(crate) struct Driver {
     pub(crate) applied: Index,
     /// Digest of what was applied.
     pub(crate) applied_digest: u64,
+    /// The machine had that when it started: it is not given it again.
+    pub(crate) has_applied: Index,
+    /// Entries were missing when this run began.
+    pub(crate) began_harmed: bool,
     pub(crate) is_applying: bool,
     /// The machine is to be restored from this snapshot first.
     pub(crate) installing: Option<LogId>,
@@ -163,6 +181,8 @@ impl Member {
             written: image.clone(),
             durable: image,
             lost: Vec::new(),
+            rot: None,
+            keeper: None,
             durable_votes: BTreeMap::new(),
             disk: Disk::default(),
             clock,
@@ -197,6 +217,7 @@ impl Member {
         if !self.durable.is_harmed() {
             self.lost.clear();
         }
+        self.rot = self.rot.filter(|rot| rot.of == self.durable.snapshot_last());
         self.disk.untold.push_back(ticket);
         self.disk.writing = self.disk.writing.saturating_sub(1);
         self.note_vote();
@@ -247,6 +268,23 @@ impl Member {
         self.lost.push(Lost { image: self.durable.clone(), term });
         self.durable.lose(from);
         self.written = self.durable.clone();
+    }
+
+    /// The snapshot of a member that is down is damaged. Whether all is lost with it.
+    pub(crate) fn damage_snapshot(&mut self) -> bool {
+        let (image, term) = (self.durable.clone(), self.durable.hard_state.term);
+        let is_lost = self.durable.lose_snapshot();
+        if is_lost {
+            self.lost.push(Lost { image, term });
+        }
+        self.rot = None;
+        self.written = self.durable.clone();
+        is_lost
+    }
+
+    /// Whether something of it is lost, or will be.
+    pub(crate) fn is_spoilt(&self) -> bool {
+        !self.lost.is_empty() || self.rot.is_some()
     }
 
     /// The digest of the log up to `index`, durable now or before it was lost: a

@@ -10,7 +10,7 @@ use super::member::Member;
 use super::wheel::Turn;
 use super::world::World;
 use crate::tally::Mark;
-use raftlet::core::{Group, Index, Liveness, NodeId, Run};
+use raftlet::core::{Group, Liveness, NodeId, Run};
 
 impl World {
     /// Turns the wheel.
@@ -92,10 +92,15 @@ impl World {
         if !self.members[seat].is_up() || self.members[seat].is_halted() {
             return Ok(());
         }
-        // What was drained before the failure has left already.
-        self.turn(seat)?;
         self.judge.tally.mark(Mark::Poison);
         self.tell(seat, || "halts, its storage has failed".to_owned());
+        self.halt(seat)
+    }
+
+    /// A member halts, and its process ends soon.
+    pub(super) fn halt(&mut self, seat: usize) -> Result<(), Violation> {
+        // What was drained before the failure has left already.
+        self.turn(seat)?;
         self.with_group(seat, |group, now, _| group.halt(now));
         self.settle(seat)?;
         let delay = 1 + self.random.mischief.below(self.plan.members.down_ns);
@@ -128,6 +133,7 @@ impl World {
         if lost > 0 {
             self.judge.tally.mark(Mark::LostWrites);
         }
+        self.crash_keeper(seat);
         self.damage(seat);
         let last = self.members[seat].durable.last();
         self.trace.fold(&[0xcc, self.now, last.index.get()]);
@@ -135,26 +141,6 @@ impl World {
         if self.plan.members.detector && !self.is_calm {
             self.announce_all(seat, Liveness::Suspected);
         }
-    }
-
-    /// The disk of a member that is down may have lost the end of its log. Entries
-    /// behind its snapshot only: those before it would be healed by that.
-    fn damage(&mut self, seat: usize) {
-        let mut others = self.members.iter().enumerate().filter(|(other, _)| *other != seat);
-        if self.plan.members.damage == 0 || others.any(|(_, it)| !it.lost.is_empty()) {
-            return;
-        }
-        let image = &self.members[seat].durable;
-        let kept = image.base().index.max(image.snapshot_last().index).max(Index::FIRST);
-        let behind = image.last().index.get().saturating_sub(kept.get());
-        if behind == 0 || !self.random.mischief.chance(self.plan.members.damage) {
-            return;
-        }
-        let from = kept.plus(1 + self.random.mischief.below(behind));
-        let again = !self.members[seat].lost.is_empty();
-        self.judge.tally.mark(if again { Mark::DamageAgain } else { Mark::Damage });
-        self.members[seat].damage(from);
-        self.tell(seat, || format!("has lost its entries from {from} on"));
     }
 
     /// Detectors of all others learn that the member at `seat` is up.

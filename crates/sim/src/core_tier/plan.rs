@@ -33,6 +33,10 @@ pub struct Plan {
     pub priorities: Vec<u8>,
     /// Whose machine's state is another than the log makes it.
     pub rotten: Option<usize>,
+    /// Whose machine keeps durable state of its own, by seat; empty where none does.
+    pub keepers: Vec<bool>,
+    /// Such a machine flushes. Per batch that it has applied.
+    pub flush: u64,
 }
 
 /// Nodes beside the first voters; with them there are 7 at most.
@@ -76,9 +80,13 @@ pub struct MemberFaults {
     pub down_ns: u64,
     /// All crash at once instead of one. Per crash.
     pub blackout: u64,
-    /// The disk of a member that crashes loses the end of its log. Per crash; one
-    /// member at a time, where others can refill it.
+    /// The disk of a member that crashes loses the end of its log. Per crash; no
+    /// more members at a time than can be refilled by the others.
     pub damage: u64,
+    /// The snapshot of a member that crashes is damaged, as its start finds. Per crash.
+    pub spoil: u64,
+    /// A chunk of it is, as shows when that is read. Per crash.
+    pub rot: u64,
     /// A member's ack says that its log is short of room. Per message.
     pub short: u64,
     /// A member's storage fails, and it halts. Per step.
@@ -191,9 +199,12 @@ impl Plan {
             options,
             priorities: Vec::new(),
             rotten: None,
+            keepers: Vec::new(),
+            flush: 0,
         };
         plan.with_changes(&mut Random::new(seed, CHANGES_STREAM))
             .with_preferences(&mut Random::new(seed, PREFERENCES_STREAM))
+            .with_losses(&mut Random::new(seed, LOSSES_STREAM))
             .with_enough_to_refill()
     }
 
@@ -210,12 +221,30 @@ impl Plan {
         self
     }
 
+    /// In half of the runs machines keep state of their own, all or some, and in half
+    /// snapshots are damaged, of which there are enough then.
+    fn with_losses(mut self, random: &mut Random) -> Self {
+        let keepers = random.below(4);
+        if keepers < 2 {
+            let keeps = |_| keepers == 0 || random.coin();
+            self.keepers = (0..self.seats()).map(keeps).collect();
+        }
+        self.flush = random.octaves(10_000, 1_000_000);
+        self.members.spoil = rate(random, true, 20_000, 800_000);
+        self.members.rot = rate(random, true, 20_000, 800_000);
+        if self.members.spoil + self.members.rot > 0 && self.members.snapshot == 0 {
+            self.members.snapshot = rate(random, true, 10_000, 200_000);
+        }
+        self
+    }
+
     /// A harmed member gives no vote: disks are damaged only where the others can
     /// elect without it to the end.
     fn with_enough_to_refill(mut self) -> Self {
         let all_heal = matches!(self.healing, Healing::AllVouched | Healing::AllUnvouched);
         if self.voters < 3 || self.clients.change > 0 || !all_heal {
-            self.members.damage = 0;
+            let faults = &mut self.members;
+            (faults.damage, faults.spoil, faults.rot) = (0, 0, 0);
         }
         self
     }
@@ -302,6 +331,8 @@ impl MemberFaults {
             down_ns,
             blackout: rate(10_000, 500_000),
             damage: rate(20_000, 800_000),
+            spoil: 0,
+            rot: 0,
             poison: rate(100, 2_000),
             pause: rate(300, 10_000),
             pause_ns,
@@ -406,6 +437,8 @@ const STREAM: u64 = 1;
 const CHANGES_STREAM: u64 = 2;
 /// The stream that priorities are drawn from.
 const PREFERENCES_STREAM: u64 = 3;
+/// The stream that durable machines and damaged snapshots are drawn from.
+const LOSSES_STREAM: u64 = 4;
 /// Voters, learners and spare nodes together.
 const SEATS_MAX: usize = 7;
 

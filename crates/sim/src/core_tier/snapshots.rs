@@ -28,6 +28,9 @@ impl World {
         if index > safe || index <= group.snapshot().index || member.driver.taking.is_some() {
             return Ok(());
         }
+        if !member.is_level() {
+            return Ok(());
+        }
         let records = member.written.records()[..position(index)].to_vec();
         let (configuration_index, configuration) =
             group.configuration_at(index).expect("applied, and behind the base");
@@ -72,6 +75,13 @@ impl World {
             self.after_within(seat, 1, Within::SnapshotEnded(to));
             return;
         };
+        if self.is_rotten(seat) {
+            // The attempt ends; it takes another snapshot to make one that does not.
+            self.judge.tally.mark(Mark::RotNotSent);
+            let delay = 1 + self.random.losses.below(self.plan.members.write_ns);
+            self.after_within(seat, delay, Within::SnapshotEnded(to));
+            return;
+        }
         self.trace.fold(&[0x5e, self.now, to.get(), taken.snapshot.last.index.get()]);
         self.tell(seat, || format!("sends {} to {to}", taken.snapshot.last));
         let transfer = Transfer { from, term, taken };
@@ -144,7 +154,8 @@ impl World {
     }
 
     /// The machine is to be restored from the current snapshot.
-    pub(super) fn start_install(&mut self, seat: usize, last: LogId) {
+    pub(super) fn start_install(&mut self, seat: usize, last: LogId) -> Result<(), Violation> {
+        self.judge_install(seat, last.index)?;
         self.members[seat].driver.installing = Some(last);
         let delay = if self.is_calm {
             1
@@ -152,6 +163,7 @@ impl World {
             self.random.members.below(self.plan.members.apply_ns) + 1
         };
         self.after_within(seat, delay, Within::Restore);
+        Ok(())
     }
 
     /// It is restored, if the record of it is durable.
@@ -170,6 +182,10 @@ impl World {
         ensure(current.index >= last.index, invariants::SNAPSHOT_IS_TRUE, || {
             format!("{last} is told durable, {current} is the current snapshot")
         })?;
+        if current.index > member.driver.applied && self.is_rotten(seat) {
+            return self.meet_rot(seat);
+        }
+        let member = &mut self.members[seat];
         let taken = Rc::clone(member.durable.snapshot().expect("looked at above"));
         member.driver.installing = None;
         if current.index <= member.driver.applied {
@@ -182,6 +198,7 @@ impl World {
         driver.local.retain(|index, _| *index > current.index);
         driver.forwards.clear();
         self.judge.on_taken(&taken)?;
+        self.restore_keeper(seat, current.index);
         self.trace.fold(&[0x5c, self.now, current.index.get()]);
         self.tell(seat, || format!("is restored from {current}"));
         self.with_group(seat, |group, _, _| group.on_applied(current.index));

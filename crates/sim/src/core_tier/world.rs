@@ -19,6 +19,7 @@ use super::image::Change;
 use super::invariants::{self, Violation, ensure};
 use super::judge::Judge;
 use super::judge::transfer::must_refuse;
+use super::keepers::Keeper;
 use super::member;
 use super::network::{self, Flight, FlightId, Network};
 use super::plan::Plan;
@@ -76,6 +77,7 @@ pub(super) struct Streams {
     pub(super) members: Random,
     pub(super) mischief: Random,
     pub(super) clients: Random,
+    pub(super) losses: Random,
 }
 
 const GROUP: GroupId = GroupId::new(1);
@@ -90,6 +92,7 @@ impl World {
             members: Random::new(seed, 12),
             mischief: Random::new(seed, 13),
             clients: Random::new(seed, 14),
+            losses: Random::new(seed, 15),
         };
         let first = first_change(&plan);
         let seats = plan.seats();
@@ -98,12 +101,11 @@ impl World {
                 let clock = Clock::start(&mut random.members, 0, plan.clock_rates());
                 let has_seat = seat < plan.voters + plan.cast.learners;
                 let genesis = if has_seat { first.clone() } else { Change::default() };
-                member::Member::new(
-                    super::judge::node_at(seat),
-                    incarnation_of(seat),
-                    &genesis,
-                    clock,
-                )
+                let (node, incarnation) = (super::judge::node_at(seat), incarnation_of(seat));
+                let mut member = member::Member::new(node, incarnation, &genesis, clock);
+                member.keeper =
+                    plan.keepers.get(seat).copied().unwrap_or(false).then(Keeper::default);
+                member
             })
             .collect();
         let mut world = Self {
@@ -302,7 +304,7 @@ impl World {
             self.send(seat, to, envelope.message);
         }
         if let Some(last) = out.install {
-            self.start_install(seat, last);
+            self.start_install(seat, last)?;
         }
         for to in out.snapshots.drain(..) {
             self.send_snapshot(seat, to);
@@ -533,6 +535,7 @@ impl World {
         if self.members[seat].is_up() || self.lost.contains(&seat) {
             return Ok(());
         }
+        self.find_losses(seat);
         let seed = self.random.members.bits();
         let rates = if self.is_calm { clock::HONEST } else { self.plan.clock_rates() };
         let member = &mut self.members[seat];
@@ -549,7 +552,8 @@ impl World {
             incarnation: member.incarnation,
             run: member.run,
         };
-        let restored = member.durable.restored();
+        let mut restored = member.durable.restored();
+        member.begin(&mut restored);
         let now = member.clock.now(self.now);
         self.trace.fold(&[0x57, self.now, member.durable.last().index.get()]);
         let group = Group::new(Rc::clone(&self.settings), at, restored, seed, now);

@@ -21,7 +21,7 @@ use crate::shard::Shared;
 use crate::shard::act::Task;
 use crate::shard::state::Completion;
 use crate::timers::Slot;
-use raftlet_core::{GroupId, LogId};
+use raftlet_core::{GroupId, LogId, mutants};
 
 impl<P: Ports> Shared<P> {
     /// Takes the hand-over of a machine and writes it down beside the loop.
@@ -71,7 +71,7 @@ impl<P: Ports> Shared<P> {
     /// the next start is told of it, and has this one refilled. It cannot be now:
     /// the machine is spoilt.
     async fn condemn(&self, group: GroupId, nodes: usize, error: StorageError) -> Halt {
-        if nodes <= 1 {
+        if nodes <= 1 || mutants::is_active(178) {
             return Halt::Storage(error);
         }
         match self.storage.condemn_snapshot(group).await {

@@ -69,6 +69,9 @@ impl Judge {
         if !member.disk.waiting.is_empty() && persist.truncate_from.is_some() {
             self.tally.mark(Mark::OverwriteInFlight);
         }
+        if change.refilled {
+            self.tally.mark(Mark::Refilled);
+        }
         member.written.adopt(&change);
         self.name_entries(member, seat, kept, &change.records)?;
         Ok(change)
