@@ -14,6 +14,7 @@ use crate::port::{
     FailureDetector, GroupInfo, GroupWrite, LoadedLog, Ports, SnapshotMeta, StateMachine, Storage,
     StorageError, WriteBatch,
 };
+use crate::reopening::Prepared;
 use crate::shard::Group;
 use crate::shard::state::Phase;
 use crate::shard::{Shard, Shared};
@@ -152,15 +153,6 @@ impl<P: Ports> Shard<P> {
             _ => Ok(()),
         })
     }
-}
-
-/// A member as it begins with what storage holds of its group.
-pub(super) struct Prepared {
-    pub(super) core: core::Group,
-    /// Where its machine begins.
-    pub(super) start: Start,
-    /// Why all of its log counts as lost, where it does.
-    pub(super) flaw: Option<StorageError>,
 }
 
 impl<P: Ports> Shared<P> {

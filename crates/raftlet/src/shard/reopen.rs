@@ -20,47 +20,24 @@
 //! Not here: what is lost, which storage tells (law 9 of its port), and how long the
 //! member gives no vote (`refill.rs` of the core).
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::effects::Courier;
 use crate::error::{Halt, OpenError};
 use crate::observe::Note;
 use crate::port::{
     Clock, GroupInfo, GroupWrite, Ports, Spawn, StateMachine, Storage, StorageError, WriteBatch,
 };
+use crate::reopening::{Ended, Lost, Prepared, Reopening};
 use crate::shard::Shared;
 use crate::shard::act::Task;
-use crate::shard::open::{Prepared, WritePermit};
+use crate::shard::open::WritePermit;
 use crate::shard::state::{Completion, Phase, State};
 use crate::timers::Slot;
 use raftlet_core::{HardState, Now, mutants};
 
 /// How long a term rests that found no space to be written.
 const NO_SPACE_PAUSE_NS: u64 = 200_000_000;
-
-/// What of a group storage did not give back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lost {
-    /// Its current snapshot.
-    Snapshot,
-}
-
-/// A group that is to be opened again.
-#[derive(Debug)]
-pub(crate) struct Reopening {
-    lost: Lost,
-    cause: StorageError,
-    has_begun: bool,
-}
-
-/// Groups that are to be opened again: at most all of the shard.
-pub(crate) type Reopenings = BTreeMap<Slot, Reopening>;
-
-/// How that ended; the machine comes back in any case.
-pub(crate) struct Ended<M> {
-    machine: Box<M>,
-    result: Result<Prepared, Halt>,
-}
 
 impl<M: StateMachine> State<M> {
     /// A group halts; where storage is damaged and other members have what it holds,
@@ -100,7 +77,7 @@ impl<M: StateMachine> State<M> {
             reopening.has_begun = true;
             let (group, generation) = (member.group, member.core.seat().generation);
             let group = GroupInfo { group, generation };
-            self.due.couriers.push(crate::effects::Courier::Reopen { slot, group });
+            self.due.couriers.push(Courier::Reopen { slot, group });
         }
     }
 

@@ -35,7 +35,7 @@ use crate::effects::{Courier, Work};
 use crate::error::SnapshotError;
 use crate::observe::Note;
 use crate::port::{GroupInfo, SnapshotMeta, StateMachine, StorageError};
-use crate::shard::reopen::Lost;
+use crate::reopening::Lost;
 use crate::shard::state::{Phase, State};
 use crate::snapshot::hold::Volume;
 use crate::snapshot::{Asked, head};

@@ -30,7 +30,7 @@ use crate::options::{ShardOptions, ShardSettings};
 use crate::port::{GroupInfo, Incoming, SnapshotMeta, StateMachine, StorageError};
 use crate::proposal::{Budget, Proposal};
 use crate::reads::ReadJob;
-use crate::shard::reopen::{Ended as ReopeningEnded, Reopenings};
+use crate::reopening::{Ended, Reopenings};
 use crate::shard::writer::Writer;
 use crate::space::Space;
 use crate::status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
@@ -59,7 +59,7 @@ pub(crate) enum Completion<M: StateMachine> {
     /// A snapshot was received whole and its file is finished; or not.
     Received(Slot, u64, Result<Option<SnapshotMeta>, StorageError>),
     /// What storage holds of a group was found damaged, and it was opened again.
-    Reopened(Slot, Box<ReopeningEnded<M>>),
+    Reopened(Slot, Box<Ended<M>>),
     /// A task ended without its result.
     Lost,
 }
