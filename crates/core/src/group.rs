@@ -159,7 +159,7 @@ impl Group {
         }
         // Neither was ever anything but committed (rule 14).
         state.commit_to(snapshot.index.max(machine.min(last)));
-        if snapshot.index > machine || (mutants::is_active(173) && snapshot.index > Index::ZERO) {
+        if snapshot.index > machine || (mutants::is_active(178) && snapshot.index > Index::ZERO) {
             state.effects.rare().install = Some(snapshot);
         }
         if !is_fresh(&state) && !mutants::is_active(63) {

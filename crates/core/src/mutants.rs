@@ -194,12 +194,12 @@ mutants! {
     170 "M170" driver "I24" "a machine with durable state is given what its own log may lose";
     171 "M171" driver "I56" "the log is cut behind a snapshot on its way";
     172 "M172" driver "I59" "a transfer whose leader is gone keeps its place";
-    173 "M173" sim "W12" "a machine is restored from a snapshot that it is ahead of";
+    173 "M173" driver "I56" "who meets a loss while it runs stays in the term that counts on it";
     174 "M174" sim "W09" "who lost all of its log is taken for one that never had any";
     175 "M175" sim "W09" "a received snapshot ends a refill, whatever it reaches";
     176 "M176" driver "W11" "a machine is given again what it has durably";
     177 "M177" driver "I32" "a machine that is ahead of the log is written down as of where that is applied";
-    178 "M178" driver "I56" "a damaged chunk that was met is met again by each start";
+    178 "M178" sim "W12" "a machine is restored from a snapshot that it is ahead of";
     179 "M179" driver "I56" "a snapshot that cannot be read is sent again and again";
 }
 

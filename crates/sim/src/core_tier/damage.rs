@@ -4,7 +4,8 @@
 //! - A snapshot, found when it is opened: of a log that begins behind entry 1 all
 //!   is lost but term and vote (D53).
 //! - A chunk of a snapshot, found when it is read: the member takes part until its
-//!   machine is to be restored, halts, and the next start is as above.
+//!   machine is to be restored, halts, and the next start is as above. (Opening a
+//!   group again in the same run is the driver's, D55.)
 //!
 //! A harmed member gives no vote. So that the others can elect without it, no
 //! more are harmed at a time than a group can do without.
