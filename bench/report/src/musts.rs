@@ -124,8 +124,9 @@ pub fn conclude(mut report: Value, musts: &Musts, plot: &Plot, svg: Option<&Path
 
 #[cfg(test)]
 mod tests {
-    use super::Musts;
     use serde_json::{Value, json};
+
+    use super::Musts;
 
     #[test]
     fn one_missed_must_misses_all_and_a_limit_itself_is_met() {

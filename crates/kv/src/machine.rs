@@ -7,7 +7,7 @@
 //!
 //! While a snapshot is written out it holds what was overwritten before its turn.
 //! Where callers overwrite more than is written, the machine applies nothing until
-//! some is (D55): it holds its own callers up, and neither votes nor acks.
+//! some is (D56): it holds its own callers up, and neither votes nor acks.
 //!
 //! Not here: what commands do (`store.rs`) and their bytes
 //! (`operation/codec.rs`).

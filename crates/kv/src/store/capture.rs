@@ -22,7 +22,7 @@
 //! - One step is bounded in keys and elements, and in bytes but for one string
 //!   or small collection ([`STEP_ITEMS_MAX`], [`STEP_BYTES`]).
 //! - What was written out and not fetched is bounded: beyond [`AHEAD_BYTES_MAX`]
-//!   the machine applies nothing until some is fetched (D55), and where one command
+//!   the machine applies nothing until some is fetched (D56), and where one command
 //!   brings more than [`PENDING_BYTES_MAX`] the capture gives up, and the store goes on.
 //!
 //! Not here: the bytes (`store/snapshot.rs`).
