@@ -50,6 +50,14 @@ impl Machine {
         Self { store: Rc::new(RefCell::new(Store::new(hash_seed))), hash_seed }
     }
 
+    /// Throws away what the commands applied so far have made, little by little.
+    async fn empty(&self) {
+        let mut ruin = self.store.replace(Store::new(self.hash_seed)).into_ruin();
+        while ruin.shed() {
+            breathe().await;
+        }
+    }
+
     /// What the commands applied so far have made; for reads.
     #[must_use]
     ///
@@ -193,10 +201,7 @@ impl StateMachine for Machine {
     async fn restore(&mut self, chunks: &mut impl ChunkSource) -> Result<(), ChunkError> {
         let failed = |error: SnapshotError| ChunkError { detail: error.to_string() };
         // The old state first: there is no room for two.
-        let mut ruin = self.store.replace(Store::new(self.hash_seed)).into_ruin();
-        while ruin.shed() {
-            breathe().await;
-        }
+        self.empty().await;
         let mut restoring = Restoring::new(self.hash_seed);
         while let Some(chunk) = chunks.next_chunk().await? {
             restoring.push(chunk);
@@ -207,6 +212,11 @@ impl StateMachine for Machine {
         let store = restoring.finish().map_err(failed)?;
         self.store.replace(store);
         Ok(())
+    }
+
+    async fn reset(&mut self) -> bool {
+        self.empty().await;
+        true
     }
 
     fn digest(&self) -> u64 {
