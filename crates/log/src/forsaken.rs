@@ -10,7 +10,8 @@
 //!   (`plan.rs`). A group that nobody refills stays on disk as it was.
 //! - From that frame on the log itself remembers the loss, until it is refilled.
 //! - A snapshot of which only a chunk is damaged looks whole at a start. Once that
-//!   is met its file has another name, so that the next start knows.
+//!   is met its file has another name: the group is opened again, and goes the
+//!   same way, as after any start.
 
 use bytes::Bytes;
 
@@ -33,8 +34,7 @@ impl<D: Disk> Shared<D> {
         Some((Source { disk: self.disk.clone(), group, last }, title))
     }
 
-    /// The current snapshot of a group was found damaged before anything of this
-    /// run was written to the group.
+    /// The current snapshot of a group was found damaged when the group is opened.
     pub(crate) async fn forsake(&self, group: GroupId) {
         let Some((source, title)) = self.current_snapshot(group) else {
             return;

@@ -346,6 +346,11 @@ impl<M: StateMachine> Applier<M> {
         Some(Checkpoint { index, log: self.library.chain.unwrap_or(0), state })
     }
 
+    /// Whether the machine is here, and not with a batch or a snapshot.
+    pub(crate) const fn is_at_home(&self) -> bool {
+        self.machine.is_some()
+    }
+
     /// Lends the machine for reads; `None` while a batch is under way.
     pub(crate) fn lend(&mut self) -> Option<Box<M>> {
         self.machine.take()

@@ -128,6 +128,18 @@ impl Couriers {
         self.receives.remove(&slot).and_then(|former| former.waker)
     }
 
+    /// A group is to be opened again: nothing new of it begins, nothing is held.
+    pub(crate) fn leave(&mut self, slot: Slot) {
+        self.waiting.retain(|(of, _)| *of != slot);
+        self.holds.retain(|(of, _), _| *of != slot);
+    }
+
+    /// Whether something of a group is on its way.
+    pub(crate) fn carries(&self, slot: Slot) -> bool {
+        let sent = self.sends.keys().chain(&self.waiting).any(|(of, _)| *of == slot);
+        sent || self.receives.contains_key(&slot)
+    }
+
     /// The group whose transfer from its leader has waited longest for more, and
     /// too long: another may have its place.
     pub(crate) fn forsaken(&self, now: Time) -> Option<Slot> {

@@ -68,13 +68,16 @@ pub(crate) enum Work<M: StateMachine> {
     Reads { slot: Slot, machine: Box<M>, jobs: Vec<ReadJob<M>> },
 }
 
-/// A task that takes a snapshot to another member, or in from one.
+/// A task that takes a snapshot to another member, or in from one, or opens a
+/// group again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Courier {
     /// To a member.
     Send { slot: Slot, group: GroupInfo, to: NodeId },
     /// From the leader; the number tells it from a former one.
     Receive { slot: Slot, group: GroupInfo, number: u64 },
+    /// What storage holds of the group was found damaged.
+    Reopen { slot: Slot, group: GroupInfo },
 }
 
 /// A read from storage.

@@ -126,7 +126,8 @@ pub enum Unknown {
     Stopped,
 }
 
-/// Why a group acts no more until the process starts again.
+/// Why a group acts no more until the process starts again, or, where storage was
+/// found damaged, until it was opened again (D55).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Halt {
@@ -159,15 +160,12 @@ pub enum Halt {
 }
 
 impl Halt {
-    /// Damage that was met while the group ran, with the remedy where the group has
-    /// other nodes: a start finds it, and the member is refilled.
-    pub(crate) fn met_while_running(error: StorageError, nodes: usize) -> Self {
+    /// Damage that was met while the group ran, where it cannot be opened again: a
+    /// start finds it, and the member is refilled.
+    pub(crate) fn until_a_start(error: StorageError) -> Self {
         let StorageError::Damaged { group, detail } = error else {
             return Self::Storage(error);
         };
-        if nodes <= 1 {
-            return Self::Storage(StorageError::Damaged { group, detail });
-        }
         let remedy = "restart the node: the group's leader sends it again";
         Self::Storage(StorageError::Damaged { group, detail: format!("{detail}; {remedy}") })
     }

@@ -53,6 +53,7 @@ mod offices;
 mod options;
 mod proposal;
 mod reads;
+mod reopening;
 mod shard;
 mod snapshot;
 mod space;

@@ -84,6 +84,19 @@ impl<M: StateMachine> Member<M> {
         }
     }
 
+    /// Takes part again after a halt, with what storage holds now. Nobody waits for
+    /// it since; the numbers of what it forwards go on, which the window knows
+    /// (rule 33).
+    pub(crate) fn begin_again(&mut self, core: core::Group, machine: M, start: Start) {
+        self.policy = Policy::default();
+        self.policy.on_current(core.snapshot().index);
+        self.applier = Applier::new(machine, start);
+        self.halted = None;
+        self.acknowledged = Index::ZERO;
+        self.office = (core.role(), core.term());
+        self.core = core;
+    }
+
     /// A message for this member.
     pub(crate) fn step(
         &mut self,

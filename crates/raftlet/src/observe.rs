@@ -54,6 +54,8 @@ pub(crate) enum Note {
     Truncated { group: GroupId, from: LogId },
     /// The group's snapshot is damaged, and all of its log counts as lost.
     Forsaken { group: GroupId, why: StorageError },
+    /// The group's snapshot is damaged, and its log has all that it held.
+    Spared { group: GroupId, why: StorageError },
     /// What storage had lost of the group is there again.
     Refilled { group: GroupId },
     /// The group takes no part any more.
@@ -158,6 +160,11 @@ impl Observer {
         }
     }
 
+    /// A group begins to count anew.
+    pub(crate) fn forget(&mut self, slot: Slot) {
+        self.given_up.remove(&slot);
+    }
+
     /// Notes what room is short of, if of anything.
     pub(crate) fn note_space(&mut self, shortage: Option<Shortage>, notes: &mut Vec<Note>) {
         if std::mem::replace(&mut self.shortage, shortage) != shortage {
@@ -243,6 +250,11 @@ fn tell_one(note: Note) {
             %why,
             "its snapshot is damaged: gives no vote until a leader has sent the state again; where \
              no other member is left, restore a backup"
+        ),
+        Note::Spared { group, why } => warn!(
+            group = group.get(),
+            %why,
+            "its snapshot is damaged, and its log has all of it still: goes on without"
         ),
         Note::Refilled { group } => {
             info!(group = group.get(), "holds again what was damaged, and votes");

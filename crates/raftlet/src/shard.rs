@@ -24,6 +24,7 @@ mod changes;
 mod desk;
 pub(crate) mod handle;
 mod open;
+mod reopen;
 pub(crate) mod signal;
 pub(crate) mod snapshots;
 pub(crate) mod space;

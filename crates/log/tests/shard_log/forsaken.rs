@@ -220,6 +220,29 @@ fn a_chunk_that_is_damaged_is_remembered_by_a_name_until_it_is_refilled() {
 }
 
 #[test]
+fn a_chunk_that_is_met_while_the_log_is_in_use_is_a_loss_of_all_entries_and_refilled_in_that_run() {
+    for snapshot in [0, 5, 8] {
+        let disk = sound();
+        flip(&disk, 4096 + 40);
+        let (log, _) = started(&disk);
+        let held = block_on(log.load_snapshot(GROUP)).unwrap().unwrap();
+        assert_eq!(held.0.last, log_id((5, 3)), "it looks whole");
+        // The group takes part for a while.
+        block_on(write(&log, &[Change::of(1).append(11, 3, 1, 30)])).unwrap();
+        let reader = block_on(log.open_snapshot(GROUP)).unwrap().unwrap();
+        assert!(matches!(block_on(reader.read_chunk(0)), Err(StorageError::Damaged { .. })));
+        drop(reader);
+        block_on(log.condemn_snapshot(GROUP)).unwrap();
+        assert_eq!(damage(&told(&log)), Some((1, 11)));
+        refill(&log, snapshot);
+        check_refilled(&log, snapshot);
+        block_on(log.close()).unwrap();
+        let (log, _) = started(&disk);
+        check_refilled(&log, snapshot);
+    }
+}
+
+#[test]
 fn a_further_loss_during_the_refill_leaves_what_the_leader_sent() {
     for lost in [&["g1 e9 t4"][..], &["g3 e1", "g4 e1"]] {
         let disk = sound();

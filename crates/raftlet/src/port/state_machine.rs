@@ -82,7 +82,7 @@ impl ChunkSource for NoChunks {
 /// 7. `restore` puts that state in the place of its own, all of it. The same
 ///    commands on it then have the same effects. It may drop its own first, so
 ///    that there is never room taken for two; after an error nobody asks it for
-///    anything any more.
+///    anything any more but to `reset`.
 pub trait StateMachine: 'static {
     /// What callers propose.
     type Command;
@@ -119,6 +119,17 @@ pub trait StateMachine: 'static {
     ) -> impl Future<Output = Result<(), ChunkError>> {
         let _ = chunks;
         async { Err(ChunkError { detail: "this machine takes no snapshots".to_owned() }) }
+    }
+
+    /// Takes the state that it would have when the process starts: the initial one,
+    /// or that of [`durable_index`](Self::durable_index). Whatever it was doing is
+    /// void, also a `restore` that ended in an error. Asked where storage was found
+    /// damaged while the group ran: the group is opened again with this machine.
+    ///
+    /// Returns whether it did. By default it cannot, and the group halts until the
+    /// process starts again.
+    fn reset(&mut self) -> impl Future<Output = bool> {
+        async { false }
     }
 
     /// `None`, by default: the machine keeps nothing over a restart. It may be

@@ -176,8 +176,8 @@ pub enum StorageError {
 ///    very read, for they are applied without another check, of what was durable
 ///    when it was called and is not truncated since; at least one, contiguous from
 ///    `first`. It may run beside a `write`.
-/// 6. The loads tell what survived, as of the start of this run, and are asked
-///    before the first write to the group.
+/// 6. The loads tell what survived. They are asked before the first write to the
+///    group, and while nothing of it is being written.
 /// 7. Of one change a compaction takes effect behind its truncation and before
 ///    its entries, and with all of them or not at all. Entries up to the base
 ///    are `Missing` from then on; those behind it are as before.
@@ -261,9 +261,9 @@ pub trait Storage: 'static {
         async { Ok(None) }
     }
 
-    /// A chunk of the group's current snapshot is damaged, as a read has told:
-    /// from the next start on `load_snapshot` says so. The group is not written to
-    /// any more in this run.
+    /// A chunk of the group's current snapshot is damaged, as a read has told: from
+    /// now on, and after any start, `load_snapshot` says so, until a write names
+    /// another.
     ///
     /// # Errors
     /// It could not be made durable: the next start meets the same damage again.
@@ -295,6 +295,12 @@ pub trait Storage: 'static {
     /// down, so that storage must find space without that. May be told again.
     fn strand(&self, groups: &[GroupId]) {
         let _ = groups;
+    }
+
+    /// This group runs here from now on: what [`strand`](Self::strand) said of it
+    /// ends. Told of every group that is opened, also where nothing was said.
+    fn unstrand(&self, group: GroupId) {
+        let _ = group;
     }
 
     /// Why new entries should wait, while they should: for its own sake, never

@@ -38,6 +38,7 @@ impl<P: Ports> Shared<P> {
                     Courier::Receive { slot, group, number } => {
                         self.start_receive(slot, group, number);
                     }
+                    Courier::Reopen { slot, group } => self.start_reopening(slot, group),
                 }
             }
             let worked = !fx.work.is_empty();

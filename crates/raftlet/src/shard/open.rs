@@ -14,6 +14,7 @@ use crate::port::{
     FailureDetector, GroupInfo, GroupWrite, LoadedLog, Ports, SnapshotMeta, StateMachine, Storage,
     StorageError, WriteBatch,
 };
+use crate::reopening::Prepared;
 use crate::shard::Group;
 use crate::shard::state::Phase;
 use crate::shard::{Shard, Shared};
@@ -82,7 +83,6 @@ impl<P: Ports> Shard<P> {
         generation: Generation,
         machine: P::Machine,
     ) -> Result<Group<P>, OpenError> {
-        let storage = &self.shared.storage;
         let failed = |source| OpenError::Storage { group, source };
         self.check_openable(group)?;
         self.learn_stored().await.map_err(failed)?;
@@ -90,44 +90,21 @@ impl<P: Ports> Shard<P> {
         if let Some(stored) = stored.filter(|stored| *stored != generation) {
             return Err(OpenError::Generation { group, stored, asked: generation });
         }
-        let hard_state = storage.load_term_and_vote(group).await.map_err(failed)?;
-        let (log, meta, flaw) = load(storage, group).await.map_err(failed)?;
-        let damage = log.damage.filter(|_| flaw.is_none() || !mutants::is_active(160));
-        let refill = damage.map(|damage| core::Refill { until: damage.last, term: damage.term });
-        let mut restored = restored(group, hard_state, log)?;
-        self.shared.state.with(|state| {
-            for (_, configuration) in &mut restored.configurations {
-                state.share(configuration);
-            }
-        });
-        restored.machine = machine.durable_index().unwrap_or_default();
-        restored.refill = refill;
-        let start = start(group, &mut restored, meta.as_ref())?;
+        let info = GroupInfo { group, generation };
+        let Prepared { core, start, flaw } = self.shared.prepare(info, &machine).await?;
         // Another `open` may have been faster.
         self.check_openable(group)?;
         let shared = &self.shared;
-        let seat = self.seat(group, generation);
         let now = shared.now();
-        let (settings, seed) = shared.state.with(|state| {
-            let seed = seed_of(state.options.seed, group, shared.seat.node.get());
-            (std::rc::Rc::clone(&state.group_settings), seed)
-        });
-        let core = core::Group::new(settings, seat, restored, seed, now)
-            .map_err(|source| OpenError::Restore { group, source })?;
-        let nodes: Vec<_> = core.configuration().nodes().map(|member| member.node).collect();
-        if let (Some(refill), [_]) = (refill, &nodes[..]) {
-            let until = refill.until;
-            let detail = format!("entries up to {until} are lost, and no other member has them");
-            return Err(failed(StorageError::Damaged { group, detail }));
-        }
-        for node in nodes {
-            let liveness = shared.detector.liveness(node);
-            shared.state.with(|state| state.on_liveness(node, liveness));
+        for member in core.configuration().nodes() {
+            let liveness = shared.detector.liveness(member.node);
+            shared.state.with(|state| state.on_liveness(member.node, liveness));
         }
         let slot = shared.state.with(|state| {
             state.due.notes.extend(flaw.map(|why| Note::Forsaken { group, why }));
             state.add(now, core, (machine, start))
         });
+        shared.storage.unstrand(group);
         shared.signal.raise();
         Ok(Group::new(shared, slot))
     }
@@ -150,7 +127,7 @@ impl<P: Ports> Shard<P> {
         let now = shared.now();
         let settings = shared.state.with(|state| std::rc::Rc::clone(&state.group_settings));
         let nothing = Restored::default();
-        let core = core::Group::new(settings, self.seat(group, generation), nothing, 0, now)
+        let core = core::Group::new(settings, shared.seat_in(group, generation), nothing, 0, now)
             .map_err(|source| OpenError::Restore { group, source })?;
         let slot = shared.state.with(|state| {
             let slot = state.add(now, core, (machine, Start::default()));
@@ -159,11 +136,6 @@ impl<P: Ports> Shard<P> {
         });
         shared.signal.raise();
         Ok(Group::new(shared, slot))
-    }
-
-    fn seat(&self, group: GroupId, generation: Generation) -> Seat {
-        let NodeSeat { node, incarnation, run } = self.shared.seat;
-        Seat { group, generation, node, incarnation, run }
     }
 
     /// Asks storage once which groups it holds.
@@ -181,6 +153,52 @@ impl<P: Ports> Shard<P> {
             _ if state.is_open(group) => Err(OpenError::AlreadyOpen { group }),
             _ => Ok(()),
         })
+    }
+}
+
+impl<P: Ports> Shared<P> {
+    /// What a start makes of a group, and an opening while the node runs
+    /// (`reopen.rs`). Nothing is written.
+    ///
+    /// # Errors
+    /// [`OpenError`]. Also where something is lost and no other member has it.
+    pub(super) async fn prepare(
+        &self,
+        info: GroupInfo,
+        machine: &P::Machine,
+    ) -> Result<Prepared, OpenError> {
+        let GroupInfo { group, generation } = info;
+        let failed = |source| OpenError::Storage { group, source };
+        let storage = &self.storage;
+        let hard_state = storage.load_term_and_vote(group).await.map_err(failed)?;
+        let (log, meta, flaw) = load(storage, group).await.map_err(failed)?;
+        let damage = log.damage.filter(|_| flaw.is_none() || !mutants::is_active(160));
+        let refill = damage.map(|damage| core::Refill { until: damage.last, term: damage.term });
+        let mut restored = restored(group, hard_state, log)?;
+        let (settings, seed) = self.state.with(|state| {
+            for (_, configuration) in &mut restored.configurations {
+                state.share(configuration);
+            }
+            let seed = seed_of(state.options.seed, group, self.seat.node.get());
+            (std::rc::Rc::clone(&state.group_settings), seed)
+        });
+        restored.machine = machine.durable_index().unwrap_or_default();
+        restored.refill = refill;
+        let start = start(group, &mut restored, meta.as_ref())?;
+        let (seat, now) = (self.seat_in(group, generation), self.now());
+        let core = core::Group::new(settings, seat, restored, seed, now)
+            .map_err(|source| OpenError::Restore { group, source })?;
+        if let Some(refill) = refill.filter(|_| core.configuration().nodes().count() == 1) {
+            let until = refill.until;
+            let detail = format!("entries up to {until} are lost, and no other member has them");
+            return Err(failed(StorageError::Damaged { group, detail }));
+        }
+        Ok(Prepared { core, start, flaw })
+    }
+
+    fn seat_in(&self, group: GroupId, generation: Generation) -> Seat {
+        let NodeSeat { node, incarnation, run } = self.seat;
+        Seat { group, generation, node, incarnation, run }
     }
 }
 
@@ -261,10 +279,10 @@ fn seed_of(seed: u64, group: GroupId, node: u64) -> u64 {
 }
 
 /// The right to write, beside the loop.
-struct WritePermit<'a, P: Ports>(&'a Shared<P>);
+pub(super) struct WritePermit<'a, P: Ports>(&'a Shared<P>);
 
 impl<'a, P: Ports> WritePermit<'a, P> {
-    async fn take(shared: &'a Shared<P>) -> Self {
+    pub(super) async fn take(shared: &'a Shared<P>) -> Self {
         poll_fn(|cx| {
             let taken = shared.state.with(|state| state.writer.permit().take_or_wait(cx.waker()));
             if taken { Poll::Ready(()) } else { Poll::Pending }

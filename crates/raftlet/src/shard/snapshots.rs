@@ -35,6 +35,7 @@ use crate::effects::{Courier, Work};
 use crate::error::SnapshotError;
 use crate::observe::Note;
 use crate::port::{GroupInfo, SnapshotMeta, StateMachine, StorageError};
+use crate::reopening::Lost;
 use crate::shard::state::{Phase, State};
 use crate::snapshot::hold::Volume;
 use crate::snapshot::{Asked, head};
@@ -194,7 +195,7 @@ impl<M: StateMachine> State<M> {
             Ok(start) => member.on_restored(restored.machine, start, &mut self.due),
             Err(halt) => {
                 member.applier.give_back(restored.machine);
-                self.halt(now, slot, &halt);
+                self.halt_or_reopen(now, slot, halt, Lost::Snapshot);
             }
         }
         self.mark_dirty(slot);

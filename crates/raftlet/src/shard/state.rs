@@ -30,6 +30,7 @@ use crate::options::{ShardOptions, ShardSettings};
 use crate::port::{GroupInfo, Incoming, SnapshotMeta, StateMachine, StorageError};
 use crate::proposal::{Budget, Encoded, Proposal};
 use crate::reads::ReadJob;
+use crate::reopening::{Ended, Reopenings};
 use crate::shard::writer::Writer;
 use crate::space::Space;
 use crate::status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
@@ -59,6 +60,8 @@ pub(crate) enum Completion<M: StateMachine> {
     Sent(Slot, NodeId),
     /// A snapshot was received whole and its file is finished; or not.
     Received(Slot, u64, Result<Option<SnapshotMeta>, StorageError>),
+    /// What storage holds of a group was found damaged, and it was opened again.
+    Reopened(Slot, Box<Ended<M>>),
     /// A task ended without its result.
     Lost,
 }
@@ -114,7 +117,8 @@ pub(crate) struct State<M: StateMachine> {
     pub(super) sweeps: VecDeque<Sweep>,
     pub(super) liveness: BTreeMap<NodeId, Liveness>,
     pub(super) storage_reads: VecDeque<StorageRead>,
-    pub(super) storage_reads_under_way: usize,
+    /// Whose they are; `fetches_max` at most.
+    pub(super) storage_reads_under_way: Vec<Slot>,
     pub(super) log_bytes: usize,
     pub(super) release_next: Slot,
     pub(super) transfers: Transfers,
@@ -123,6 +127,7 @@ pub(crate) struct State<M: StateMachine> {
     pub(super) disowned: VecDeque<(Slot, Sender, Term)>,
     pub(super) changes: Changes,
     pub(super) couriers: Couriers,
+    pub(super) reopenings: Reopenings,
     pub(super) space: Space,
     pub(super) counters: ShardCounters,
     pub(super) observer: Observer,
@@ -162,7 +167,7 @@ impl<M: StateMachine> State<M> {
             sweeps: VecDeque::new(),
             liveness: BTreeMap::new(),
             storage_reads: VecDeque::new(),
-            storage_reads_under_way: 0,
+            storage_reads_under_way: Vec::new(),
             log_bytes: 0,
             release_next: 0,
             transfers: Transfers::default(),
@@ -170,6 +175,7 @@ impl<M: StateMachine> State<M> {
             disowned: VecDeque::new(),
             changes: Changes::default(),
             couriers: Couriers::default(),
+            reopenings: Reopenings::new(),
             space: Space::default(),
             counters: ShardCounters::default(),
             observer: Observer::default(),
@@ -201,7 +207,7 @@ impl<M: StateMachine> State<M> {
         self.halt_silently(now, slot, halt);
     }
 
-    fn halt_silently(&mut self, now: Now, slot: Slot, halt: &Halt) {
+    pub(super) fn halt_silently(&mut self, now: Now, slot: Slot, halt: &Halt) {
         if let Some(member) = self.members.get_mut(slot) {
             member.halt(now, halt, &mut self.due);
             self.end_transfers(Some(slot), Some(halt));
@@ -443,11 +449,6 @@ impl<M: StateMachine> State<M> {
         })
     }
 
-    /// How many nodes have seats in a group.
-    pub(crate) fn nodes_of(&self, slot: Slot) -> usize {
-        self.members.get(slot).map_or(0, |member| member.core.configuration().nodes().count())
-    }
-
     /// What a command proposed now would be stamped with, if this member leads.
     pub(crate) fn log_time_ms(&self, slot: Slot, now: Now) -> Option<u64> {
         self.members.get(slot)?.core.log_time_ms(now)
@@ -482,7 +483,7 @@ impl<M: StateMachine> State<M> {
             inbox_messages,
             inbox_bytes,
             storage_reads_waiting: self.storage_reads.len(),
-            storage_reads_under_way: self.storage_reads_under_way,
+            storage_reads_under_way: self.storage_reads_under_way.len(),
             storage_reads_max: self.options.fetches_max,
             snapshots: self.snapshot_fills(),
             is_full: self.space_refusal().is_some(),

@@ -69,6 +69,7 @@ impl<M: StateMachine> State<M> {
         self.keep_memory();
         self.start_write(now);
         self.start_storage_reads();
+        self.start_reopenings();
         if let Phase::Ended(_) = self.phase {
             self.due.silence();
         }
@@ -141,6 +142,7 @@ impl<M: StateMachine> State<M> {
                 Completion::Restored(slot, restored) => self.on_restored(now, slot, restored),
                 Completion::Taken(slot, result) => self.on_taken(now, slot, result),
                 Completion::Sent(slot, to) => self.on_sent(now, slot, to),
+                Completion::Reopened(slot, ended) => self.on_reopened(now, slot, *ended),
                 Completion::Received(slot, number, result) => {
                     self.on_received(now, (slot, number), result);
                 }
@@ -157,7 +159,10 @@ impl<M: StateMachine> State<M> {
         read: StorageRead,
         result: Result<Entries, StorageError>,
     ) {
-        self.storage_reads_under_way -= 1;
+        let mut reading = self.storage_reads_under_way.iter();
+        if let Some(at) = reading.position(|slot| *slot == read.slot) {
+            self.storage_reads_under_way.swap_remove(at);
+        }
         let Some(member) = self.members.get_mut(read.slot) else {
             return;
         };
@@ -185,8 +190,9 @@ impl<M: StateMachine> State<M> {
             // What should be held is damaged or missing: this member stops by
             // name, the others go on (rule 10).
             (_, Err(error)) => {
-                let nodes = member.core.configuration().nodes().count();
-                self.halt(now, read.slot, &Halt::met_while_running(error, nodes));
+                let has_others = member.core.configuration().nodes().count() > 1;
+                let halt = if has_others { Halt::until_a_start } else { Halt::Storage };
+                self.halt(now, read.slot, &halt(error));
             }
         }
         self.mark_dirty(read.slot);
@@ -233,7 +239,7 @@ impl<M: StateMachine> State<M> {
     pub(crate) fn give_back(&mut self, slot: Slot, machine: Box<M>) {
         if let Some(member) = self.members.get_mut(slot) {
             member.applier.give_back(machine);
-            if member.applier.is_behind(&member.core) {
+            if member.applier.is_behind(&member.core) || self.reopenings.contains_key(&slot) {
                 self.mark_dirty(slot);
             }
         }
@@ -563,11 +569,11 @@ impl<M: StateMachine> State<M> {
 
     fn start_storage_reads(&mut self) {
         self.storage_reads.extend(self.due.fetches.drain(..));
-        while self.storage_reads_under_way < self.options.fetches_max {
+        while self.storage_reads_under_way.len() < self.options.fetches_max {
             let Some(read) = self.storage_reads.pop_front() else {
                 return;
             };
-            self.storage_reads_under_way += 1;
+            self.storage_reads_under_way.push(read.slot);
             self.counters.storage_reads += 1;
             self.due.fetches.push(read);
         }

@@ -209,6 +209,12 @@ impl Writer {
         self.refused.as_ref().map(|(_, retry_at)| *retry_at)
     }
 
+    /// Whether anything of a group is not written yet.
+    pub(crate) fn holds(&self, slot: Slot) -> bool {
+        let parts = self.parts.iter().chain(&self.in_flight).chain(&self.ahead);
+        parts.into_iter().any(|part| part.slot == slot)
+    }
+
     /// Whether the last write found no space.
     pub(crate) const fn is_full(&self) -> bool {
         self.refused.is_some()

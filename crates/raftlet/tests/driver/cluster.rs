@@ -66,6 +66,8 @@ pub(crate) struct Switches {
     pub(crate) fails: Cell<bool>,
     /// The next apply gives one response too few.
     pub(crate) keeps_one: Cell<bool>,
+    /// It cannot be reset.
+    pub(crate) stays: Cell<bool>,
     /// What is applied is not what is kept.
     pub(crate) twists: Cell<bool>,
 }
@@ -147,6 +149,11 @@ impl StateMachine for Ledger {
         }
         self.lines = lines;
         Ok(())
+    }
+
+    async fn reset(&mut self) -> bool {
+        self.lines = self.kept.as_ref().map_or(Vec::new(), |kept| kept.lines.borrow().clone());
+        !self.switches.stays.get()
     }
 
     fn durable_index(&self) -> Option<Index> {

@@ -138,11 +138,78 @@ fn a_member_whose_snapshot_is_damaged_gives_no_vote_until_a_leader_has_sent_the_
 }
 
 #[test]
-fn a_damaged_chunk_is_met_by_a_start_and_refilled_after_the_next() {
+fn a_damaged_chunk_is_met_by_the_restore_and_refilled_in_the_same_run() {
     // Rule 10
+    for seed in 1..=5 {
+        let (mut cluster, leader, harmed, other) = with_a_damaged_snapshot(seed, Some(2));
+        let chunks = |cluster: &Cluster| cluster.group(harmed).status().applied_index;
+        // With nobody to refill it, it counts for nobody, and serves nothing.
+        cluster.start(harmed);
+        cluster.run_ms(5_000);
+        let status = cluster.group(harmed).status();
+        assert!(status.core.refill_until > Some(Index::new(60)), "seed {seed}: {status:?}");
+        assert_eq!((chunks(&cluster), status.halted), (Index::ZERO, None), "seed {seed}");
+        for id in [harmed, other] {
+            assert_ne!(cluster.group(id).status().core.role, Role::Leader, "seed {seed}");
+        }
+        cluster.start(leader);
+        cluster.leader();
+        cluster.outcome(other, "after").unwrap();
+        assert_eq!(cluster.settled().len(), 61, "seed {seed}");
+        assert_eq!(cluster.group(harmed).status().core.refill_until, None, "seed {seed}");
+        // Whole again, it counts: of what it acknowledged, and for its vote.
+        let third = if cluster.leader() == harmed { other } else { cluster.leader() };
+        cluster.kill(third);
+        cluster.leader();
+        cluster.outcome(harmed, "with it").unwrap();
+        assert_eq!(cluster.applied(harmed).len(), 62, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_loss_met_under_the_leader_that_counted_on_it_is_refilled_under_its_successor() {
+    // D39, D55
+    for seed in 1..=5 {
+        let (mut cluster, leader, harmed, other) = with_a_damaged_snapshot(seed, Some(2));
+        cluster.start(leader);
+        cluster.leader();
+        let term = cluster.group(leader).status().core.term;
+        // The leader hears of its log before a chunk of its snapshot is read.
+        cluster.storage(harmed).set_latency(Duration::from_millis(20));
+        cluster.start(harmed);
+        cluster.run_ms(3_000);
+        let status = cluster.group(harmed).status();
+        assert!(status.core.term > term, "seed {seed}: {status:?}");
+        cluster.outcome(other, "after").unwrap();
+        assert_eq!(cluster.settled().len(), 61, "seed {seed}");
+        assert_eq!(cluster.applied(harmed).len(), 61, "seed {seed}");
+        assert_eq!(cluster.group(harmed).status().core.refill_until, None, "seed {seed}");
+    }
+}
+
+#[test]
+fn proposals_of_a_member_that_was_opened_again_take_effect() {
+    // Rule 33: the window knows its former ones by number.
+    let (mut cluster, leader, harmed, _) = with_a_damaged_snapshot(2, Some(1));
+    cluster.start(leader);
+    cluster.leader();
+    cluster.storage(harmed).set_latency(Duration::from_millis(20));
+    cluster.start(harmed);
+    let early = cluster.propose(harmed, "early");
+    cluster.run_ms(3_000);
+    let ended = cluster.executor.block_on(early);
+    assert!(matches!(ended, Ok(_) | Err(ProposeError::Unknown(_))), "{ended:?}");
+    let placed = cluster.outcome(harmed, "late").unwrap();
+    assert_eq!(cluster.applied(harmed).iter().position(|line| line == "late"), Some(placed - 1));
+    assert_eq!(cluster.settled().len(), placed);
+}
+
+#[test]
+fn a_machine_that_cannot_be_reset_halts_until_the_next_start() {
     let (mut cluster, leader, harmed, other) = with_a_damaged_snapshot(3, Some(2));
     cluster.start(leader);
     cluster.start(harmed);
+    cluster.live(harmed).switches.stays.set(true);
     cluster.run_ms(1_000);
     let halted = cluster.group(harmed).status().halted;
     let Some(Halt::Storage(error)) = &halted else { panic!("{halted:?}") };

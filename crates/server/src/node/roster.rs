@@ -201,14 +201,15 @@ fn is_harmed(group: &Group) -> bool {
 /// Whom another node has told of: node, incarnation, peer address.
 pub(crate) type Told = Vec<(NodeId, Incarnation, String)>;
 
-/// Whom another node has told of.
+/// Whom another node has told of, each node once however many groups it is in.
 pub(crate) fn told(roster: &Roster) -> Told {
     let lines = roster.groups.iter().flat_map(|group| group.members.iter().chain(&group.outgoing));
     let parsed = lines.filter_map(|line| {
         let incarnation = members::incarnation(&line.incarnation)?;
-        (line.node != 0).then(|| (NodeId::new(line.node), incarnation, line.address.clone()))
+        (line.node != 0).then(|| (NodeId::new(line.node), (incarnation, line.address.clone())))
     });
-    parsed.collect()
+    let once: BTreeMap<NodeId, _> = parsed.collect();
+    once.into_iter().map(|(node, (incarnation, address))| (node, incarnation, address)).collect()
 }
 
 /// Of the cluster that this node joins: what its flags would say otherwise, and
@@ -338,13 +339,42 @@ mod tests {
             outgoing: vec![line(3, "a")],
             catching_up: vec![],
         };
-        let roster = Roster {
+        assert_eq!(nodes(&roster(vec![group])), [1, 3]);
+    }
+
+    #[test]
+    fn who_is_in_several_groups_is_told_of_once() {
+        let group = |group, members| GroupMembers {
+            group,
+            leader: None,
+            index: 1,
+            is_committed: true,
+            members,
+            outgoing: vec![],
+            catching_up: vec![],
+        };
+        let line = |node| MemberLine {
+            node,
+            role: "voter".to_owned(),
+            priority: 100,
+            address: "h:1".to_owned(),
+            incarnation: "1".to_owned(),
+        };
+        let groups =
+            vec![group(1, vec![line(2), line(1)]), group(2, vec![line(1), line(2), line(3)])];
+        assert_eq!(nodes(&roster(groups)), [1, 2, 3]);
+    }
+
+    fn roster(groups: Vec<GroupMembers>) -> Roster {
+        Roster {
             cluster_id: String::new(),
             cluster_name: String::new(),
             founders: String::new(),
-            groups: vec![group],
-        };
-        let nodes: Vec<u64> = told(&roster).iter().map(|(node, ..)| node.get()).collect();
-        assert_eq!(nodes, [1, 3]);
+            groups,
+        }
+    }
+
+    fn nodes(roster: &Roster) -> Vec<u64> {
+        told(roster).iter().map(|(node, ..)| node.get()).collect()
     }
 }

@@ -104,6 +104,12 @@ impl StateMachine for Replica {
         restored
     }
 
+    async fn reset(&mut self) -> bool {
+        let is_reset = self.machine.reset().await;
+        self.show_sizes();
+        is_reset
+    }
+
     fn digest(&self) -> u64 {
         self.machine.digest()
     }

@@ -31,6 +31,8 @@ fn not_serving() -> String {
 fn a_node_that_joins_too_early_says_whom_it_waits_for_and_gets_in() {
     let mut cluster = Cluster::new(2);
     cluster.founders(1);
+    // Who is in several groups is told of by each.
+    cluster.flags(&["--groups", "3"]);
     let mut command = cluster.command(1);
     // As left in the shell in which the first members were started.
     command.env("RAFTLET_INITIAL_MEMBERS", "1=127.0.0.1:1");

@@ -56,28 +56,9 @@ impl<P: Ports> Shared<P> {
         let shared = Rc::clone(self);
         self.spawn.spawn(async move {
             let mut task = Task::new(&shared);
-            let mut result = restore(&shared.storage, machine.as_mut(), group, last).await;
-            if let Err(Halt::Storage(error @ StorageError::Damaged { .. })) = &result {
-                let nodes = shared.state.with(|state| state.nodes_of(slot));
-                result = Err(shared.condemn(group, nodes, error.clone()).await);
-            }
+            let result = restore(&shared.storage, machine.as_mut(), group, last).await;
             task.finish(Completion::Restored(slot, Restored { machine, result }));
         });
-    }
-}
-
-impl<P: Ports> Shared<P> {
-    /// A snapshot that looked whole is not. Where other members have what it holds,
-    /// the next start is told of it, and has this one refilled. It cannot be now:
-    /// the machine is spoilt.
-    async fn condemn(&self, group: GroupId, nodes: usize, error: StorageError) -> Halt {
-        if nodes <= 1 {
-            return Halt::Storage(error);
-        }
-        match self.storage.condemn_snapshot(group).await {
-            Ok(()) => Halt::met_while_running(error, nodes),
-            Err(unwritten) => Halt::Storage(unwritten),
-        }
     }
 }
 
