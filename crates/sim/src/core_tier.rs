@@ -31,6 +31,7 @@ mod healing;
 mod image;
 mod invariants;
 mod judge;
+mod keeper;
 mod keepers;
 mod member;
 mod mischief;

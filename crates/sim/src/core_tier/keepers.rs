@@ -5,44 +5,13 @@
 //! applied, and of a restore that was not flushed either the state before or what
 //! came of it. It is given only what is durable in its member's own log.
 //!
-//! Its state is an index here: that entries are the group's, the judge sees where
-//! they are applied.
+//! Not here: what a crash leaves (`keeper.rs`).
 
 use super::invariants::{self, Violation, ensure};
 use super::member::Member;
 use super::world::World;
-use crate::random::Random;
 use crate::tally::Mark;
 use raftlet::core::{Index, Restored};
-
-/// A machine's state, by the last entry that it holds.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Keeper {
-    held: Index,
-    flushed: Index,
-    /// What a crash may bring back while the last restore is not flushed: from
-    /// where to where.
-    former: Option<(Index, Index)>,
-}
-
-impl Keeper {
-    fn flush(&mut self) {
-        (self.flushed, self.former) = (self.held, None);
-    }
-
-    fn restore(&mut self, index: Index) {
-        self.former = self.former.or(Some((self.flushed, self.held)));
-        (self.held, self.flushed) = (index, index);
-    }
-
-    /// What a crash leaves.
-    fn survive(&mut self, random: &mut Random) {
-        let former = self.former.filter(|_| random.coin());
-        let (from, to) = former.unwrap_or((self.flushed, self.held));
-        self.held = from.plus(random.below(to - from + 1));
-        self.flush();
-    }
-}
 
 impl Member {
     /// Up to here the machine may be given the log now.

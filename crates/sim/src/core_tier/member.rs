@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::clock::Clock;
 use super::image::{Change, Image, Taken};
-use super::keepers::Keeper;
+use super::keeper::Keeper;
 use crate::random::Random;
 use raftlet::core::{
     Entries, Fetch, Group, HardState, Incarnation, Index, LogId, NodeId, Output, ReadId, Role, Run,

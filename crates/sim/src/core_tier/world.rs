@@ -19,7 +19,7 @@ use super::image::Change;
 use super::invariants::{self, Violation, ensure};
 use super::judge::Judge;
 use super::judge::transfer::must_refuse;
-use super::keepers::Keeper;
+use super::keeper::Keeper;
 use super::member;
 use super::network::{self, Flight, FlightId, Network};
 use super::plan::Plan;
