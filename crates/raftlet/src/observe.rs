@@ -54,8 +54,12 @@ pub(crate) enum Note {
     Truncated { group: GroupId, from: LogId },
     /// The group's snapshot is damaged, and all of its log counts as lost.
     Forsaken { group: GroupId, why: StorageError },
-    /// The group's snapshot is damaged, and its log has all that it held.
+    /// The group was opened again for damage, of which its log has all still.
     Spared { group: GroupId, why: StorageError },
+    /// Entries of the group are damaged, and those behind them count as lost.
+    Lost { group: GroupId, why: StorageError },
+    /// What storage does not give back the machine has: it is written down anew.
+    Outlived { group: GroupId, why: StorageError },
     /// What storage had lost of the group is there again.
     Refilled { group: GroupId },
     /// The group takes no part any more.
@@ -254,7 +258,18 @@ fn tell_one(note: Note) {
         Note::Spared { group, why } => warn!(
             group = group.get(),
             %why,
-            "its snapshot is damaged, and its log has all of it still: goes on without"
+            "what was read is damaged, and its log has all of it still: goes on without"
+        ),
+        Note::Lost { group, why } => error!(
+            group = group.get(),
+            %why,
+            "entries are damaged: gives no vote until a leader has sent them again; where no other \
+             member is left, restore a backup"
+        ),
+        Note::Outlived { group, why } => warn!(
+            group = group.get(),
+            %why,
+            "cannot be read back: the state holds it and is written down again; look at the disk"
         ),
         Note::Refilled { group } => {
             info!(group = group.get(), "holds again what was damaged, and votes");
