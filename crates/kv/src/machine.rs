@@ -5,13 +5,17 @@
 //! then do so on every member alike: they were written by a newer build, or
 //! the checks between propose and apply are broken.
 //!
+//! While a snapshot is written out it holds what was overwritten before its turn.
+//! Where callers overwrite more than is written, the machine applies nothing until
+//! some is (D56): it holds its own callers up, and neither votes nor acks.
+//!
 //! Not here: what commands do (`store.rs`) and their bytes
 //! (`operation/codec.rs`).
 
 use std::cell::{Ref, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 
@@ -70,14 +74,35 @@ impl Machine {
         Ok(Coming::read(command)?.apply(store, place(command)))
     }
 
-    /// Applies many: those that come next are looked for before they are applied.
+    /// Applies commands until a snapshot is too far behind; how many.
+    fn apply_some(
+        store: &mut Store,
+        commands: &[raftlet::Command<'_>],
+        responses: &mut Vec<Response>,
+    ) -> Result<usize, ApplyError> {
+        if commands.len() >= MANY_LEN {
+            return Self::apply_many(store, commands, responses);
+        }
+        for (nth, command) in commands.iter().enumerate() {
+            if store.is_ahead() {
+                return Ok(nth);
+            }
+            responses.push(Self::apply_one(store, command)?);
+        }
+        Ok(commands.len())
+    }
+
+    /// The same of many: those that come next are looked for before they are applied.
     fn apply_many(
         store: &mut Store,
         commands: &[raftlet::Command<'_>],
         responses: &mut Vec<Response>,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<usize, ApplyError> {
         let mut coming = Vec::with_capacity(LOOKED_FOR_LEN);
-        for some in commands.chunks(LOOKED_FOR_LEN) {
+        for (nth, some) in commands.chunks(LOOKED_FOR_LEN).enumerate() {
+            if store.is_ahead() {
+                return Ok(nth * LOOKED_FOR_LEN);
+            }
             coming.clear();
             let mut failed = None;
             for command in some {
@@ -97,7 +122,7 @@ impl Machine {
                 return Err(error);
             }
         }
-        Ok(())
+        Ok(commands.len())
     }
 }
 
@@ -155,17 +180,17 @@ impl StateMachine for Machine {
 
     async fn apply(
         &mut self,
-        commands: &[raftlet::Command<'_>],
+        mut commands: &[raftlet::Command<'_>],
         responses: &mut Vec<Response>,
     ) -> Result<(), ApplyError> {
-        let mut store = self.store.borrow_mut();
-        if commands.len() >= MANY_LEN {
-            return Self::apply_many(&mut store, commands, responses);
+        loop {
+            let applied = Self::apply_some(&mut self.store.borrow_mut(), commands, responses)?;
+            commands = commands.get(applied..).unwrap_or_default();
+            if commands.is_empty() {
+                return Ok(());
+            }
+            poll_fn(|cx| self.store.borrow_mut().poll_caught_up(cx)).await;
         }
-        for command in commands {
-            responses.push(Self::apply_one(&mut store, command)?);
-        }
-        Ok(())
     }
 
     fn snapshot(&mut self) -> Option<impl ChunkSource + use<>> {
@@ -208,7 +233,11 @@ struct Pages {
 impl ChunkSource for Pages {
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, ChunkError> {
         loop {
-            let step = self.store.borrow_mut().read_out(self.id);
+            let (step, waiting) = {
+                let mut store = self.store.borrow_mut();
+                (store.read_out(self.id), store.take_waiting())
+            };
+            waiting.into_iter().for_each(Waker::wake);
             match step.map_err(|error| ChunkError { detail: error.to_string() })? {
                 Step::Chunk(chunk) => return Ok(Some(chunk)),
                 Step::End => return Ok(None),
@@ -233,11 +262,13 @@ async fn breathe() {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        if let Ok(mut store) = self.store.try_borrow_mut() {
-            store.end_capture(self.id);
-        }
+        let waiting = self.store.try_borrow_mut().ok().and_then(|mut it| it.end_capture(self.id));
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
+
+#[cfg(test)]
+mod pace_tests;
 
 #[cfg(test)]
 mod tests {

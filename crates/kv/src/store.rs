@@ -250,7 +250,7 @@ impl Store {
                 if !self.is_seeded {
                     self.is_seeded = true;
                     // Keys change their places: a capture would lose its own.
-                    self.end_any_capture();
+                    drop(self.end_any_capture());
                     self.entries.reseed(*seed);
                 }
                 Response::Ok

@@ -26,9 +26,10 @@ pub(crate) struct TakenApart {
 }
 
 impl TakenApart {
-    /// The last of the entries; none are before all.
+    /// The last of the entries; none are before all. Entries that were moved may
+    /// stand behind newer ones.
     pub(crate) fn last(&self) -> Index {
-        self.chunks.last().map_or(Index::ZERO, Chunk::last)
+        self.chunks.iter().map(Chunk::last).max().unwrap_or(Index::ZERO)
     }
 }
 
@@ -36,5 +37,27 @@ impl<D: Disk> Kept<D> {
     /// Whether it reads a segment older than `oldest`.
     pub(crate) fn is_of_before(&self, oldest: u64) -> bool {
         self.reader.1 < oldest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TakenApart;
+    use raftlet::core::{
+        Arena, Chunk, EntryKind, Generation, GroupId, Index, LogId, NewEntry, Seal, Term,
+    };
+
+    #[test]
+    fn the_last_entry_is_not_that_of_older_ones_which_were_moved_behind_it() {
+        let chunk = |first: u64| {
+            let entry =
+                NewEntry { kind: EntryKind::Command, log_time_ms: 0, origin: None, payload: b"x" };
+            let at = LogId { term: Term::new(1), index: Index::new(first) };
+            let seal = Seal::new(GroupId::new(1), Generation::new(1));
+            Chunk::encode(&mut Arena::new(64), seal, at, [entry, entry].into_iter())
+        };
+        let of = |chunks| TakenApart { at: 7, end: 9, chunks }.last();
+        assert_eq!(of(vec![chunk(20), chunk(3)]), Index::new(21));
+        assert_eq!(of(Vec::new()), Index::ZERO);
     }
 }

@@ -91,8 +91,13 @@ impl<D: Disk> Shared<D> {
         };
         scan.rest();
         let next = last.index.next();
-        let ended_at = frame.as_ref().map_or(start.block, |frame| frame.at);
-        // Nothing more is in it: nothing is kept for it.
+        // A frame in which nothing more is: the next one comes next, and nothing is
+        // kept for this one.
+        let ended_at = match &frame {
+            Some(frame) if frame.last() < next => frame.end,
+            Some(frame) => frame.at,
+            None => start.block,
+        };
         let frame = frame.filter(|frame| frame.last() >= next);
         state.kept_read = Some(Kept { reader: (group, start.segment, next), scan, frame });
         if let Some(index) = state.groups.get_mut(&group) {

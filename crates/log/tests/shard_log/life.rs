@@ -269,3 +269,21 @@ fn a_frame_that_many_reads_share_is_read_once_and_not_believed_behind_a_truncati
     assert!(entries.iter().all(|entry| entry.term.get() == 2 && entry.payload.len() == 70));
     assert_eq!(entries.iter().count(), 5);
 }
+
+#[test]
+fn reads_that_end_where_frames_end_go_on_without_reading_these_again() {
+    // As an applier's do: it takes as many entries at once as a turn writes.
+    let options = LogOptions { replay_bytes_max: 0, ..LogOptions::default() };
+    let (log, _) = block_on(start(&MemoryDisk::new(), &options)).unwrap();
+    let group = GroupId::new(1);
+    for nth in 0..60 {
+        block_on(write(&log, &[Change::of(1).append(1 + 100 * nth, 1, 100, 3_000)])).unwrap();
+    }
+    for nth in 0..60 {
+        let (first, last) = (Index::new(1 + 100 * nth), Index::new(100 + 100 * nth));
+        let entries = block_on(log.read(group, first, last, usize::MAX)).unwrap();
+        assert_eq!((entries.first(), entries.iter().count()), (Some(first), 100));
+    }
+    let bytes = log.counters().cold_read_bytes;
+    assert!(bytes < 22_000_000, "{bytes} bytes read of eighteen million");
+}
