@@ -1,11 +1,14 @@
 //! What every table does alike: text and a plot (`plot.rs`) for people, one JSON
-//! object for machines, medians with their spread.
+//! object for machines, medians with their spread, a verdict where there is one
+//! (`musts.rs`).
 //!
 //! Invariant: the last line of standard output is the JSON object and nothing
 //! else; whatever is said on the way goes to standard error.
 
+mod musts;
 mod plot;
 
+pub use musts::{Musts, conclude};
 pub use plot::{Panel, Plot, Shape};
 
 use std::io;

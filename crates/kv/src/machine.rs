@@ -5,13 +5,17 @@
 //! then do so on every member alike: they were written by a newer build, or
 //! the checks between propose and apply are broken.
 //!
+//! While a snapshot is written out it holds what was overwritten before its turn.
+//! Where callers overwrite more than is written, the machine applies nothing until
+//! some is (D56): it holds its own callers up, and neither votes nor acks.
+//!
 //! Not here: what commands do (`store.rs`) and their bytes
 //! (`operation/codec.rs`).
 
 use std::cell::{Ref, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 
@@ -19,6 +23,7 @@ use crate::operation::response::Response;
 use crate::operation::{Command, codec};
 use crate::store::capture::{CaptureId, Step};
 use crate::store::snapshot::{Restoring, SnapshotError};
+use crate::store::table::Hashed;
 use crate::store::{Applied, Store};
 use raftlet::{ApplyError, ChunkError, ChunkSource, StateMachine};
 
@@ -67,21 +72,42 @@ impl Machine {
         store: &mut Store,
         command: &raftlet::Command<'_>,
     ) -> Result<Response, ApplyError> {
-        Ok(Coming::read(command)?.apply(store, place(command)))
+        Ok(Coming::read(command, store)?.apply(store, place(command)))
     }
 
-    /// Applies many: those that come next are looked for before they are applied.
+    /// Applies commands until a snapshot is too far behind; how many.
+    fn apply_some(
+        store: &mut Store,
+        commands: &[raftlet::Command<'_>],
+        responses: &mut Vec<Response>,
+    ) -> Result<usize, ApplyError> {
+        if commands.len() >= MANY_LEN {
+            return Self::apply_many(store, commands, responses);
+        }
+        for (nth, command) in commands.iter().enumerate() {
+            if store.is_ahead() {
+                return Ok(nth);
+            }
+            responses.push(Self::apply_one(store, command)?);
+        }
+        Ok(commands.len())
+    }
+
+    /// The same of many: those that come next are looked for before they are applied.
     fn apply_many(
         store: &mut Store,
         commands: &[raftlet::Command<'_>],
         responses: &mut Vec<Response>,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<usize, ApplyError> {
         let mut coming = Vec::with_capacity(LOOKED_FOR_LEN);
-        for some in commands.chunks(LOOKED_FOR_LEN) {
+        for (nth, some) in commands.chunks(LOOKED_FOR_LEN).enumerate() {
+            if store.is_ahead() {
+                return Ok(nth * LOOKED_FOR_LEN);
+            }
             coming.clear();
             let mut failed = None;
             for command in some {
-                match Coming::read(command) {
+                match Coming::read(command, store) {
                     Ok(command) => coming.push(command),
                     Err(error) => {
                         failed = Some(error);
@@ -89,7 +115,7 @@ impl Machine {
                     }
                 }
             }
-            store.warm(coming.iter().filter_map(Coming::first_key));
+            store.warm(coming.iter().filter_map(|coming| coming.hashed(store)));
             for (command, coming) in some.iter().zip(&coming) {
                 responses.push(coming.apply(store, place(command)));
             }
@@ -97,7 +123,7 @@ impl Machine {
                 return Err(error);
             }
         }
-        Ok(())
+        Ok(commands.len())
     }
 }
 
@@ -106,6 +132,7 @@ enum Coming<'a> {
     /// The most frequent one, which is read the short way.
     Set {
         key: &'a [u8],
+        hashed: Hashed,
         value: &'a [u8],
     },
     Other(Command<&'a [u8]>),
@@ -113,9 +140,9 @@ enum Coming<'a> {
 
 impl<'a> Coming<'a> {
     #[inline]
-    fn read(command: &raftlet::Command<'a>) -> Result<Self, ApplyError> {
+    fn read(command: &raftlet::Command<'a>, store: &Store) -> Result<Self, ApplyError> {
         if let Some((key, value)) = codec::decode_set(command.payload) {
-            return Ok(Self::Set { key, value });
+            return Ok(Self::Set { key, hashed: store.hashed(key), value });
         }
         decode(command).map(Self::Other)
     }
@@ -123,15 +150,16 @@ impl<'a> Coming<'a> {
     #[inline]
     fn apply(&self, store: &mut Store, place: Applied) -> Response {
         match self {
-            Self::Set { key, value } => store.set(place, key, value),
+            Self::Set { key, hashed, value } => store.set(place, (key, *hashed), value),
             Self::Other(command) => store.apply(place, command),
         }
     }
 
-    fn first_key(&self) -> Option<&[u8]> {
+    /// What its first key hashes to.
+    fn hashed(&self, store: &Store) -> Option<Hashed> {
         match self {
-            Self::Set { key, .. } => Some(key),
-            Self::Other(command) => command.first_key(),
+            Self::Set { hashed, .. } => Some(*hashed),
+            Self::Other(command) => command.first_key().map(|key| store.hashed(key)),
         }
     }
 }
@@ -155,17 +183,17 @@ impl StateMachine for Machine {
 
     async fn apply(
         &mut self,
-        commands: &[raftlet::Command<'_>],
+        mut commands: &[raftlet::Command<'_>],
         responses: &mut Vec<Response>,
     ) -> Result<(), ApplyError> {
-        let mut store = self.store.borrow_mut();
-        if commands.len() >= MANY_LEN {
-            return Self::apply_many(&mut store, commands, responses);
+        loop {
+            let applied = Self::apply_some(&mut self.store.borrow_mut(), commands, responses)?;
+            commands = commands.get(applied..).unwrap_or_default();
+            if commands.is_empty() {
+                return Ok(());
+            }
+            poll_fn(|cx| self.store.borrow_mut().poll_caught_up(cx)).await;
         }
-        for command in commands {
-            responses.push(Self::apply_one(&mut store, command)?);
-        }
-        Ok(())
     }
 
     fn snapshot(&mut self) -> Option<impl ChunkSource + use<>> {
@@ -208,7 +236,11 @@ struct Pages {
 impl ChunkSource for Pages {
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, ChunkError> {
         loop {
-            let step = self.store.borrow_mut().read_out(self.id);
+            let (step, waiting) = {
+                let mut store = self.store.borrow_mut();
+                (store.read_out(self.id), store.take_waiting())
+            };
+            waiting.into_iter().for_each(Waker::wake);
             match step.map_err(|error| ChunkError { detail: error.to_string() })? {
                 Step::Chunk(chunk) => return Ok(Some(chunk)),
                 Step::End => return Ok(None),
@@ -233,11 +265,13 @@ async fn breathe() {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        if let Ok(mut store) = self.store.try_borrow_mut() {
-            store.end_capture(self.id);
-        }
+        let waiting = self.store.try_borrow_mut().ok().and_then(|mut it| it.end_capture(self.id));
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
+
+#[cfg(test)]
+mod pace_tests;
 
 #[cfg(test)]
 mod tests {
@@ -312,6 +346,20 @@ mod tests {
         // Each key once: nothing is written over.
         let (_, end) = apply(&mut last, &writes[writes.len() - 40..], 1);
         assert_eq!((last.digest(), end), (one_by_one.digest(), Ok(())));
+    }
+
+    #[test]
+    fn keys_that_were_looked_for_are_found_though_a_seed_came_among_them() {
+        let mut seed = Vec::new();
+        Command::<&[u8]>::Seed(77).encode(&mut seed);
+        let mut writes = writes();
+        let (mut one_by_one, mut together) = (Machine::new(3), Machine::new(5));
+        let keys = apply(&mut one_by_one, &writes, 1).0.len() / 10;
+        writes.insert(writes.len() - 10, seed);
+        writes.splice(0..0, writes.clone());
+        apply(&mut together, &writes, writes.len()).1.unwrap();
+        assert_eq!(together.digest(), one_by_one.digest());
+        assert_eq!(together.store().keys_len(), keys);
     }
 
     #[test]

@@ -175,6 +175,13 @@ impl<D: Disk> State<D> {
         is_news
     }
 
+    /// A group runs: it is named like any other. Returns whether that is news.
+    pub(crate) fn unstrand(&mut self, group: GroupId) -> bool {
+        let is_news = self.stranded.remove(&group);
+        self.is_burden_unknown |= is_news;
+        is_news
+    }
+
     /// Where the segment in use has taken all room there is: all its groups are
     /// named, and when nothing of them is left in it, it ends.
     fn burden_in_use(&self, sizes: &Sizes) -> Option<Burden> {

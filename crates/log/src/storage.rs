@@ -132,6 +132,12 @@ impl<D: Disk> Storage for ShardLog<D> {
         }
     }
 
+    fn unstrand(&self, group: GroupId) {
+        if self.0.state.borrow_mut().unstrand(group) {
+            self.0.bell.ring();
+        }
+    }
+
     fn shortage(&self) -> Option<Shortage> {
         self.0.state.borrow().shortage(&self.0.sizes)
     }

@@ -9,10 +9,11 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::process::ExitCode;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use bench_report::{Panel, Plot, Shape, Spread, Table, finish, short};
+use bench_report::{Musts, Panel, Plot, Shape, Spread, Table, conclude, short};
 use bytes::Bytes;
 use clap::Parser;
 use serde_json::{Value, json};
@@ -41,11 +42,13 @@ struct Cli {
 const LARGE_BYTES: u64 = 64 << 10;
 const FIELD_BYTES: u64 = 512;
 const BATCH_LEN: usize = 256;
+/// The longest that a step may hold the thread.
+const STEP_US_MAX: f64 = 20_000.0;
 
 /// The shortest time of each step, microseconds.
 type Steps = Vec<f64>;
 
-fn main() {
+fn main() -> ExitCode {
     let cli = Cli::parse();
     let bytes = cli.mib << 20;
     let states = [
@@ -104,7 +107,15 @@ fn main() {
     table.print();
     let report = json!({ "table": "steps", "rounds": cli.rounds, "rows": rows });
     let plot = plot(&report);
-    finish(report, &plot, cli.svg.as_deref());
+    let mut musts = Musts::default();
+    for row in report["rows"].as_array().into_iter().flatten() {
+        for phase in ["read_out", "restored"] {
+            let state = row["state"].as_str().unwrap_or_default();
+            let what = format!("{state}, longest step of what is {}", phase.replace('_', " "));
+            musts.at_most(what, &row[phase]["longest_us"], STEP_US_MAX, "us");
+        }
+    }
+    conclude(report, &musts, &plot, cli.svg.as_deref())
 }
 
 fn filled(items: u64, value_bytes: u64, is_hash: bool) -> Machine {

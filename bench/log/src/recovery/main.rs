@@ -9,15 +9,18 @@
 //!
 //! What the index should not depend on is how many entries there are: the same
 //! bytes are measured with few large entries and with ten times as many.
+//!
+//! It ends with status 1 where one of these is more than it must be (`musts`).
 
 mod fill;
 mod floor;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use bench_counting::{CountingAllocator, INSTRUMENTED_SYSTEM, live_bytes};
-use bench_report::{Panel, Plot, Shape, Spread, Table, finish, missing, short};
+use bench_report::{Musts, Panel, Plot, Shape, Spread, Table, conclude, missing, short};
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -68,24 +71,70 @@ pub(crate) struct Point {
 }
 
 const GIB: f64 = (1 << 30) as f64;
+/// Seconds that a start may take for each GiB beyond reading and checksums.
+const ABOVE_S_MAX: f64 = 0.5;
+/// The index's bound in bytes: of a group itself with its term and vote, of a group
+/// in a segment (one span), and of each MiB, for a group that has much in a segment
+/// has a span for every few MiB of it.
+const INDEX_GROUP_BYTES: u64 = 512;
+const INDEX_SEGMENT_BYTES: u64 = 64;
+const INDEX_MIB_BYTES: u64 = 64;
+/// What ten times as many entries may make of it: a group whose few entries lie
+/// in some of the segments has spans in these.
+const INDEX_RATIO_MAX: f64 = 1.5;
 /// What an entry takes beside its payload, a record of its own included.
 const ENTRY_BYTES: usize = 34;
 
-fn main() {
+fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(dir) = &cli.once {
-        match open_once(&cli, dir) {
-            Ok(what) => eprintln!("{what}"),
-            Err(why) => eprintln!("error: {why}"),
-        }
-        return;
+        return match open_once(&cli, dir) {
+            Ok(what) => {
+                eprintln!("{what}");
+                ExitCode::SUCCESS
+            }
+            Err(why) => {
+                eprintln!("error: {why}");
+                ExitCode::FAILURE
+            }
+        };
     }
     let report = match tempfile::Builder::new().prefix("bench-").tempdir_in(&cli.data_dir) {
         Ok(dir) => measure(&cli, dir.path()),
         Err(error) => missing("recovery", &format!("no directory for data: {error}")),
     };
     let plot = plot(&report);
-    finish(report, &plot, cli.svg.as_deref());
+    conclude(report.clone(), &musts(&report), &plot, cli.svg.as_deref())
+}
+
+/// Each way of reading each log; and the index, which is O(groups × segments):
+/// within its bound, and of ten times as many entries about the same.
+fn musts(report: &Value) -> Musts {
+    let mut musts = Musts::default();
+    let mut of_many: Vec<(u64, f64)> = Vec::new();
+    for row in report["rows"].as_array().into_iter().flatten() {
+        let point = row["point"].as_str().unwrap_or_default();
+        let (system, index) = (row["system"].as_str().unwrap_or_default(), &row["index"]);
+        let mode = system.rsplit(' ').next().unwrap_or_default();
+        let above = &row["above_floor_s_per_gib"]["median"];
+        musts.at_most(format!("{point}, {mode}, above the floor"), above, ABOVE_S_MAX, "s/GiB");
+        // Both modes read one log, whose index counts once.
+        if mode == "buffered" {
+            continue;
+        }
+        let to_bound = &index["to_bound"];
+        let each = index["bytes_per_group_and_segment"].as_f64().map_or("-".to_owned(), short);
+        let what = format!("{point}, index to its bound ({each} B a group and segment)");
+        musts.at_most(what, to_bound, 1.0, "times");
+        let bytes = index["bytes"].as_f64().filter(|_| row["groups"] != 1);
+        of_many.extend(row["entries"].as_u64().zip(bytes));
+    }
+    of_many.sort_by_key(|of| of.0);
+    if let [(_, few), .., (_, many)] = of_many[..] {
+        let what = "index of many small entries to that of few large ones, as many bytes";
+        musts.at_most(what, &json!(many / few), INDEX_RATIO_MAX, "times");
+    }
+    musts
 }
 
 fn open_once(cli: &Cli, dir: &Path) -> Result<String, String> {
@@ -216,11 +265,15 @@ fn recover(dir: &Path, mode: DiskMode) -> Result<Recovery, String> {
     let report = &opened.report;
     let bytes = opened.log.index_bytes();
     let per = |count: u64| bytes as f64 / count.max(1) as f64;
+    let bound = report.groups * (INDEX_GROUP_BYTES + report.segments * INDEX_SEGMENT_BYTES)
+        + (report.bytes_read >> 20) * INDEX_MIB_BYTES;
     let index = json!({
         "bytes": bytes,
         "bytes_per_group": per(report.groups),
         "bytes_per_group_and_segment": per(report.groups * report.segments),
         "segments": report.segments,
+        "bound": bound,
+        "to_bound": per(bound),
         // Buffers included.
         "heap_bytes_of_the_open_log": live,
     });

@@ -3,13 +3,15 @@
 //!
 //! Clients at each member set and get at a steady pace, before, while the node
 //! takes the snapshot in and catches up, and afterwards, in one run. Told are
-//! the 99th percentiles and their ratios to those before.
+//! the 99th percentiles and their ratios to those before. It ends with status 1
+//! where one has more than doubled.
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use bench_report::{Panel, Plot, Shape, Spread, Table, finish, missing, short};
+use bench_report::{Musts, Panel, Plot, Shape, Spread, Table, conclude, missing, short};
 use bench_servers::options::Common;
 use bench_servers::systems::{Running, Setting, System};
 use bench_servers::watch::{Shared, metric};
@@ -43,10 +45,12 @@ struct Cli {
 const WITHIN: Duration = Duration::from_secs(600);
 const LOOK: Duration = Duration::from_millis(50);
 const SETTLE: Duration = Duration::from_secs(3);
+/// "Nobody's p99 doubles."
+const P99_RATIO_MAX: f64 = 2.0;
 const VALUE: [u8; load::VALUE_BYTES] = [b'w'; load::VALUE_BYTES];
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
+async fn main() -> ExitCode {
     let cli = Cli::parse();
     let report = match tempfile::Builder::new().prefix("bench-").tempdir_in(&cli.common.data_dir) {
         Ok(dir) => LocalSet::new()
@@ -56,7 +60,19 @@ async fn main() {
         Err(error) => missing("join", &format!("no directory for data: {error}")),
     };
     let plot = plot(&report);
-    finish(report, &plot, cli.common.svg.as_deref());
+    conclude(report.clone(), &musts(&report), &plot, cli.common.svg.as_deref())
+}
+
+fn musts(report: &Value) -> Musts {
+    let mut musts = Musts::default();
+    for row in report["rows"].as_array().into_iter().flatten() {
+        let (op, role) = (row["op"].as_str(), row["role"].as_str());
+        let (op, role) = (op.unwrap_or_default(), role.unwrap_or_default());
+        let what = format!("{op} at {role} {}, p99 during the join to before", row["at"]);
+        musts.at_most(what, &row["p99_ratio_during"], P99_RATIO_MAX, "times");
+    }
+    musts.at_most("elections from the join on", &report["elections"], 0.0, "");
+    musts
 }
 
 async fn table(cli: &Cli, dir: &Path) -> Result<Value, Failure> {

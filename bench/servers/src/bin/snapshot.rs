@@ -4,7 +4,8 @@
 //! Three members hold the state. One of them is cut off, the others write on,
 //! and the leader is told to take a snapshot and let its log go. Then the link
 //! comes back, and breaks again three times on the way. What is told: bytes
-//! sent and sent twice, memory on both sides, and how long anybody waited.
+//! sent and sent twice, memory on both sides, and how long anybody waited. It ends
+//! with status 1 where one of these is more than it must be.
 //!
 //! The link is a relay in front of the member's port for its peers (`link.rs`):
 //! what others send to it is cut, and what it sends is not.
@@ -12,10 +13,11 @@
 use std::cell::Cell;
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use bench_report::{Panel, Plot, Shape, Spread, Table, finish, missing, short};
+use bench_report::{Musts, Panel, Plot, Shape, Spread, Table, conclude, missing, short};
 use bench_servers::options::Common;
 use bench_servers::systems::{Running, Setting, System};
 use bench_servers::watch::{self, Phases, Shared, memory_kib, metric};
@@ -41,6 +43,10 @@ struct Cli {
     /// Times that the link breaks on the way.
     #[arg(long, default_value_t = 3)]
     cuts: u64,
+    /// So many clients overwrite all keys in turn, 16 at once and as fast as they
+    /// are answered, in place of one that overwrites some at a steady rate.
+    #[arg(long, default_value_t = 0)]
+    full_speed: u64,
     /// As of `raftlet serve`.
     #[arg(long)]
     snapshot_bytes_per_second: Option<u64>,
@@ -76,16 +82,58 @@ const BEHIND: Duration = Duration::from_secs(4);
 /// Between two overwrites of the load, and how much one is.
 const OVERWRITE_EVERY: Duration = Duration::from_millis(20);
 const OVERWRITE_BYTES: u64 = 64 << 10;
+/// What a client at full speed sends at once; and how long it waits where it is
+/// refused.
+const PIPELINE: u64 = 16;
+const REFUSED: Duration = Duration::from_millis(20);
+/// What a side of the transfer may take more than before.
+const GREW_MIB_MAX: f64 = 64.0;
+/// The longest that a node's thread may be held, by anything.
+const PAUSE_MS_MAX: f64 = 20.0;
+/// What a cut may cost: some parts on their way on either side. Begun anew behind
+/// its first quarter a gigabyte would cost 256.
+const CUT_REPEATS_MIB_MAX: f64 = 4.0;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
+async fn main() -> ExitCode {
     let cli = Cli::parse();
     let report = match tempfile::Builder::new().prefix("bench-").tempdir_in(&cli.common.data_dir) {
         Ok(dir) => table(&cli, dir.path()).await,
         Err(error) => missing("snapshot", &format!("no directory for data: {error}")),
     };
     let plot = plot(&report);
-    finish(report, &plot, cli.common.svg.as_deref());
+    conclude(report.clone(), &musts(&report, cli.cuts), &plot, cli.common.svg.as_deref())
+}
+
+/// What each state must show; all of it is missed where one could not be measured.
+fn musts(report: &Value, cuts: u64) -> Musts {
+    let mut musts = Musts::default();
+    for row in report["rows"].as_array().into_iter().flatten() {
+        let state = row["state"].as_str().or(row["system"].as_str()).unwrap_or_default();
+        for (side, field) in [("leader", "leader_grew_mib"), ("member", "member_grew_mib")] {
+            musts.at_most(format!("{state}, the {side} grew"), &row[field], GREW_MIB_MAX, "MiB");
+        }
+        let made = row["cuts"].as_array().map(Vec::as_slice);
+        let went_on = made.unwrap_or_default().iter().filter(|cut| {
+            cut["resumed_at"].as_u64().zip(cut["at_part"].as_u64()).is_some_and(|(on, at)| on > at)
+        });
+        let went_on = json!(went_on.count());
+        musts.at_least(format!("{state}, cuts that it went on behind"), &went_on, cuts as f64, "");
+        let twice = CUT_REPEATS_MIB_MAX * cuts as f64;
+        musts.at_most(format!("{state}, sent twice"), &row["repeated_mib"], twice, "MiB");
+        for (side, field) in [("leader", "leader_thread"), ("member", "member_thread")] {
+            for phase in ["hand_over", "transfer", "install"] {
+                let what = format!(
+                    "{state}, {}, longest PING of the {side} ({} ms before)",
+                    phase.replace('_', "-"),
+                    row[field]["before"]["longest_ms"].as_f64().map_or("-".to_owned(), short)
+                );
+                musts.at_most(what, &row[field][phase]["longest_ms"], PAUSE_MS_MAX, "ms");
+            }
+        }
+        musts.at_most(format!("{state}, elections"), &row["elections"], 0.0, "");
+    }
+    musts
 }
 
 async fn table(cli: &Cli, dir: &Path) -> Value {
@@ -176,7 +224,6 @@ impl Scene {
         let port = |at: usize| self.running.client_ports[at];
         let (leader, member) = (port(self.leader), port(self.member));
         let overwritten = Rc::new(Cell::new(0));
-        let counted = Rc::clone(&overwritten);
         let size = (cli.mib, cli.keys);
         let tell = |what: &'static str, ended: Result<(), Failure>| {
             if let Err(why) = ended {
@@ -184,7 +231,7 @@ impl Scene {
             }
         };
         let (sets, here, there) = (phases(), phases(), phases());
-        let tasks = vec![
+        let mut tasks = vec![
             spawn_local(async move { tell("sets", watch::probe_sets(leader, sets).await) }),
             spawn_local(async move {
                 tell("leader", watch::probe_thread(leader, "leader", here).await);
@@ -192,10 +239,20 @@ impl Scene {
             spawn_local(async move {
                 tell("member", watch::probe_thread(member, "member", there).await);
             }),
-            spawn_local(async move {
-                tell("overwrites", overwrite(leader, state, size, &counted).await);
-            }),
         ];
+        for client in 0..cli.full_speed {
+            let counted = Rc::clone(&overwritten);
+            let first = items(state, size) / cli.full_speed * client;
+            tasks.push(spawn_local(async move {
+                tell("overwrites", overwrite_all(leader, state, size, first, &counted).await);
+            }));
+        }
+        if cli.full_speed == 0 {
+            let counted = Rc::clone(&overwritten);
+            tasks.push(spawn_local(async move {
+                tell("overwrites", overwrite(leader, state, size, &counted).await);
+            }));
+        }
         (tasks, overwritten)
     }
 
@@ -460,6 +517,32 @@ async fn overwrite(
         }
         overwritten.set(overwritten.get() + bytes);
         tokio::time::sleep(OVERWRITE_EVERY).await;
+    }
+}
+
+/// Overwrites all items in turn, from one on, as fast as it is answered.
+async fn overwrite_all(
+    port: u16,
+    state: State,
+    size: (u64, u64),
+    first: u64,
+    overwritten: &Cell<u64>,
+) -> Result<(), Failure> {
+    let mut connection = resp::Connection::open(port, WITHIN).await?;
+    let all = items(state, size);
+    let mut next = first;
+    loop {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for _ in 0..PIPELINE {
+            bytes += item(state, size, next % all, &mut batch);
+            next += 1;
+        }
+        let answers = connection.exchange(&batch, PIPELINE).await?;
+        if answers.bad > 0 {
+            tokio::time::sleep(REFUSED).await;
+            continue;
+        }
+        overwritten.set(overwritten.get() + bytes);
     }
 }
 

@@ -21,12 +21,14 @@
 //! - A store has one capture at a time; a newer one, or a restore, ends it.
 //! - One step is bounded in keys and elements, and in bytes but for one string
 //!   or small collection ([`STEP_ITEMS_MAX`], [`STEP_BYTES`]).
-//! - What was written out and not fetched is bounded: beyond
-//!   [`PENDING_BYTES_MAX`] the capture gives up, and the store goes on.
+//! - What was written out and not fetched is bounded: beyond [`AHEAD_BYTES_MAX`]
+//!   the machine applies nothing until some is fetched (D56), and where one command
+//!   brings more than [`PENDING_BYTES_MAX`] the capture gives up, and the store goes on.
 //!
 //! Not here: the bytes (`store/snapshot.rs`).
 
 use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 
@@ -48,11 +50,15 @@ const STEP_BYTES: usize = 64 << 10;
 /// A collection of more elements, or of more bytes, is read out in pieces.
 const WHOLE_LEN_MAX: usize = STEP_ITEMS_MAX;
 const WHOLE_BYTES_MAX: u64 = 64 << 10;
-/// Entries written out ahead of who fetches them. A disk that writes 100 MB/s
-/// keeps up with as many bytes of *first* overwrites a second. Where callers are
-/// faster for good no snapshot ends, and the log grows: to its limit, where new
-/// writes are refused and the next capture has the time that it needs.
+/// Entries written out ahead of who fetches them, beyond which whoever changes
+/// more waits. A disk that writes 100 MB/s keeps up with as many bytes of *first*
+/// overwrites a second; this is a burst of 0.2 s. With what 32 commands of 1 MiB
+/// bring until it is looked at again, a hand-over takes less than 64 MiB.
+pub(crate) const AHEAD_BYTES_MAX: usize = 16 << 20;
+/// The same, where one command overwrites or removes so much at once that the
+/// bound above does not hold it: what it takes here it has freed in the keyspace.
 const PENDING_BYTES_MAX: usize = 256 << 20;
+const _: () = assert!(AHEAD_BYTES_MAX >= 4 * CHUNK_BYTES && AHEAD_BYTES_MAX < PENDING_BYTES_MAX);
 
 /// Names a capture of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +70,10 @@ pub(crate) enum CaptureError {
     /// Another took its place, or the store was restored.
     #[error("the keyspace was captured anew, restored, or seeded meanwhile")]
     Replaced,
-    /// More was overwritten than fetched.
-    #[error("{PENDING_BYTES_MAX} bytes were overwritten faster than the snapshot was written")]
+    /// More was overwritten at once than is kept.
+    #[error(
+        "one command overwrote {PENDING_BYTES_MAX} bytes that the snapshot had not written yet"
+    )]
     TooSlow,
     /// A bug: a collection that was being read out is nowhere.
     #[error("a collection left the keyspace without the snapshot being told; please report it")]
@@ -104,6 +112,8 @@ pub(super) struct Capture {
     pending: Chunks,
     is_ended: bool,
     failure: Option<CaptureError>,
+    /// Who waits until some is fetched.
+    waiting: Option<Waker>,
 }
 
 /// A large collection that is being read out.
@@ -299,6 +309,12 @@ impl Capture {
     fn is_done(&self) -> bool {
         self.position.is_none() && self.open.is_empty()
     }
+
+    /// Whether so much is written out ahead that no more should be overwritten.
+    /// Not when nothing comes any more: then it only becomes less.
+    fn is_ahead(&self) -> bool {
+        self.pending.bytes() > AHEAD_BYTES_MAX && !self.is_done()
+    }
 }
 
 /// Whether an entry is read out in pieces.
@@ -328,6 +344,7 @@ impl Store {
             pending,
             is_ended: false,
             failure: None,
+            waiting: None,
         }));
         id
     }
@@ -360,18 +377,38 @@ impl Store {
         Ok(Step::More)
     }
 
-    /// Nobody reads it any more.
-    pub(crate) fn end_capture(&mut self, id: CaptureId) {
-        if self.captured.as_ref().is_some_and(|captured| captured.id == id) {
-            self.end_any_capture();
+    /// Whether a capture is so far behind that nothing should be changed now.
+    #[inline]
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.captured.as_ref().is_some_and(|captured| captured.is_ahead())
+    }
+
+    /// Ready when the capture has caught up, or there is none any more.
+    pub(crate) fn poll_caught_up(&mut self, cx: &Context<'_>) -> Poll<()> {
+        match self.captured.as_mut().filter(|captured| captured.is_ahead()) {
+            None => Poll::Ready(()),
+            Some(captured) => {
+                captured.waiting = Some(cx.waker().clone());
+                Poll::Pending
+            }
         }
     }
 
-    /// Collections that are being read out are left alone from now on.
-    pub(super) fn end_any_capture(&mut self) {
-        let Some(captured) = self.captured.take() else {
-            return;
-        };
+    /// Who has waited for that, to be woken, once it is so.
+    pub(crate) fn take_waiting(&mut self) -> Option<Waker> {
+        self.captured.as_mut().filter(|captured| !captured.is_ahead())?.waiting.take()
+    }
+
+    /// Nobody reads it any more. Gives who waited, to be woken.
+    pub(crate) fn end_capture(&mut self, id: CaptureId) -> Option<Waker> {
+        self.captured.as_ref().filter(|captured| captured.id == id)?;
+        self.end_any_capture()
+    }
+
+    /// Collections that are being read out are left alone from now on. Gives who
+    /// waited: nobody, where the machine is at hand to do something else with it.
+    pub(super) fn end_any_capture(&mut self) -> Option<Waker> {
+        let captured = self.captured.take()?;
         for open in captured.open {
             if let Place::Key(key) = open.place
                 && let Some(entry) = self.entries.get_mut(&key)
@@ -380,6 +417,7 @@ impl Store {
                 watched.watch().end();
             }
         }
+        captured.waiting
     }
 
     /// A key is about to change: what it holds is written out first, or begins
@@ -468,6 +506,11 @@ impl Store {
     /// Bytes that nobody has fetched.
     pub(super) fn pending_bytes(&self, id: CaptureId) -> usize {
         self.captured.as_ref().filter(|captured| captured.id == id).unwrap().pending.bytes()
+    }
+
+    /// The same of whichever is read out; 0 where none is.
+    pub(crate) fn captured_bytes(&self) -> usize {
+        self.captured.as_ref().map_or(0, |captured| captured.pending.bytes())
     }
 
     /// Whether all is walked and read.

@@ -229,4 +229,9 @@ fn what_a_group_that_is_halted_holds_is_moved_when_the_shard_says_so() {
     let first = raftlet::core::Index::new(1);
     let read = block_on(log.read(GroupId::new(2), first, first, 1)).unwrap();
     assert_eq!(read.first(), Some(first));
+    // Opened after all, it is named again, and then written down.
+    log.unstrand(GroupId::new(2));
+    let blocks = rounds(&log, 12, 40, |group| pinning = group);
+    assert!(blocks > 4 * SOFT + 32, "{blocks} blocks: its entries were moved again");
+    assert_eq!(pinning, 2);
 }

@@ -1,7 +1,7 @@
 //! What the storage in memory keeps, and what it was told to get wrong. Shared
 //! by the storage and by writers and readers of its snapshots.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -60,8 +60,10 @@ pub(crate) struct Disk {
     /// Bytes of entries that still find room while there is a shortage.
     pub(crate) room: u64,
     pub(crate) pins: Vec<Pin>,
-    /// Groups of these that nobody writes down, as was told last.
-    pub(crate) stranded: Vec<GroupId>,
+    /// Groups that nobody writes down, as was told.
+    pub(crate) stranded: BTreeSet<GroupId>,
+    /// Snapshots that are being written.
+    pub(crate) begun: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -17,12 +17,30 @@ use raftlet_core::GroupId;
 pub struct MemorySnapshotWriter {
     disk: SharedDisk,
     held: HeldSnapshot,
+    _begun: Begun,
+}
+
+/// Counts a snapshot while it is being written.
+#[derive(Debug)]
+struct Begun(SharedDisk);
+
+impl Begun {
+    fn new(disk: &SharedDisk) -> Self {
+        disk.cell.with(|disk| disk.begun += 1);
+        Self(disk.clone())
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.cell.with(|disk| disk.begun -= 1);
+    }
 }
 
 impl MemorySnapshotWriter {
     pub(crate) fn new(disk: SharedDisk, group: GroupInfo, meta: SnapshotMeta) -> Self {
         let held = HeldSnapshot { group, meta, info: SnapshotInfo::default(), chunks: Vec::new() };
-        Self { disk, held }
+        Self { _begun: Begun::new(&disk), disk, held }
     }
 }
 

@@ -63,7 +63,13 @@ impl MemoryStorage {
     /// Of the groups that keep space, those that nobody writes down.
     #[must_use]
     pub fn stranded(&self) -> Vec<GroupId> {
-        self.disk.cell.with(|disk| disk.stranded.clone())
+        self.disk.cell.with(|disk| disk.stranded.iter().copied().collect())
+    }
+
+    /// Snapshots that were begun, and are neither finished nor let go.
+    #[must_use]
+    pub fn snapshots_begun(&self) -> usize {
+        self.disk.cell.with(|disk| disk.begun)
     }
 
     /// The device cannot be read from now on.
@@ -231,7 +237,11 @@ impl Storage for MemoryStorage {
     }
 
     fn strand(&self, groups: &[GroupId]) {
-        self.disk.cell.with(|disk| disk.stranded = groups.to_vec());
+        self.disk.cell.with(|disk| disk.stranded.extend(groups));
+    }
+
+    fn unstrand(&self, group: GroupId) {
+        self.disk.cell.with(|disk| disk.stranded.remove(&group));
     }
 
     fn pins(&self) -> Vec<Pin> {

@@ -297,6 +297,12 @@ pub trait Storage: 'static {
         let _ = groups;
     }
 
+    /// This group runs here from now on: what [`strand`](Self::strand) said of it
+    /// ends. Told of every group that is opened, also where nothing was said.
+    fn unstrand(&self, group: GroupId) {
+        let _ = group;
+    }
+
     /// Why new entries should wait, while they should: for its own sake, never
     /// [`Shortage::Quorum`]. Cheap to ask.
     fn shortage(&self) -> Option<Shortage> {

@@ -104,6 +104,7 @@ impl<P: Ports> Shard<P> {
             state.due.notes.extend(flaw.map(|why| Note::Forsaken { group, why }));
             state.add(now, core, (machine, start))
         });
+        shared.storage.unstrand(group);
         shared.signal.raise();
         Ok(Group::new(shared, slot))
     }

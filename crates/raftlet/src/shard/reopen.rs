@@ -144,6 +144,9 @@ impl<P: Ports> Shared<P> {
             let begun = shared.state.with(|state| state.begin_reopening(slot));
             let (mut machine, lost, cause) = begun.expect("it was at home, and nobody else asks");
             let result = shared.reopen(group, machine.as_mut(), lost, cause).await;
+            if result.is_ok() {
+                shared.storage.unstrand(group.group);
+            }
             let ended = Box::new(Ended { machine, result });
             task.finish(Completion::Reopened(slot, ended));
         });

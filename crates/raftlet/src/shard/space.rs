@@ -3,7 +3,8 @@
 //! Storage is asked after each write, and from time to time while it wants
 //! something. Groups that keep space from it are written down and their logs
 //! cut, also when they are idle; of those that do not run storage is told, for
-//! nobody writes them down. While room is short no new entries are taken.
+//! nobody writes them down. One that is opened later is written down from then on
+//! (`shard/open.rs`). While room is short no new entries are taken.
 //!
 //! Invariants
 //! - A proposal that is refused for want of room is in no log (rule 33).

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cluster::{Cluster, GENERATION, GROUP, Ledger, Ports, configuration};
-use raftlet::core::{Body, GroupId, Index};
+use raftlet::core::{Body, GroupId, Index, NodeId};
 use raftlet::{Group, ShardOptions, Storage};
 
 /// Writes between two turns of a clock that goes on for so long.
@@ -164,4 +164,59 @@ fn a_transfer_without_its_leader_gives_its_place_to_one_that_waits() {
     cluster.run_ms(30_000);
     assert_eq!(commit(&cluster, follower), commit(&cluster, leader));
     assert_eq!(commit(&cluster, follower), commit(&cluster, other));
+}
+
+/// Parts reach a member, and then no more: it waits in the middle of a transfer.
+fn stop_half_way(cluster: &Cluster, follower: u64) {
+    let arrived = Rc::new(Cell::new(0));
+    cluster.network.set_filter(move |_, to, incoming| {
+        let is_part = to.get() == follower && matches!(incoming.message.body, Body::Snapshot(_));
+        arrived.set(arrived.get() + u32::from(is_part));
+        !is_part || arrived.get() <= 5
+    });
+    cluster.run_ms(3_000);
+    let receiving = cluster.group(follower).status().snapshots.receiving.unwrap();
+    assert!((1..receiving.parts).contains(&receiving.parts_done), "{receiving:?}");
+    assert_eq!(cluster.storage(follower).snapshots_begun(), 1);
+}
+
+/// Neither its place nor a file is taken any more.
+fn has_given_up(cluster: &Cluster, id: u64) -> bool {
+    let fills = cluster.live(id).shard.status().snapshots;
+    (fills.receiving, fills.parts_waiting, cluster.storage(id).snapshots_begun()) == (0, 0, 0)
+}
+
+#[test]
+fn a_member_that_halts_while_it_receives_gives_the_transfer_up() {
+    let cluster = Cluster::with(3, 1, slow);
+    let (leader, follower, _) = cluster.leader_and_followers();
+    // It halts at an entry that it had before it fell behind.
+    let switches = &cluster.live(follower).switches;
+    switches.is_stuck.set(true);
+    cluster.outcome(leader, "its last").unwrap();
+    cluster.run_ms(100);
+    cluster.isolate(follower);
+    for n in 0..600 {
+        cluster.outcome(leader, &n.to_string()).unwrap();
+    }
+    cluster.heal();
+    stop_half_way(&cluster, follower);
+    switches.fails.set(true);
+    switches.release();
+    cluster.run_ms(100);
+    assert!(cluster.group(follower).status().halted.is_some(), "it goes on");
+    assert!(has_given_up(&cluster, follower), "{:?}", cluster.live(follower).shard.status());
+}
+
+#[test]
+fn a_member_that_is_removed_while_it_receives_gives_the_transfer_up() {
+    let (cluster, leader, follower) = with_one_far_behind(|_| {});
+    stop_half_way(&cluster, follower);
+    let removed = cluster.group(leader).remove(NodeId::new(follower));
+    cluster.executor.block_on(removed).unwrap();
+    // Its leader would tell it by that snapshot; another does when it campaigns.
+    cluster.network.set_filter(move |from, to, _| (from.get(), to.get()) != (leader, follower));
+    cluster.run_ms(10_000);
+    assert!(cluster.group(follower).status().core.is_removed, "nobody told it");
+    assert!(has_given_up(&cluster, follower), "{:?}", cluster.live(follower).shard.status());
 }

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::cluster::{Cluster, GENERATION, GROUP, Ledger};
+use crate::cluster::{Cluster, GENERATION, GROUP, Ledger, configuration};
 use raftlet::core::{Body, GroupId, Index, NodeId};
 use raftlet::{NotDone, Shortage, Storage};
 
@@ -378,4 +378,30 @@ fn storage_is_told_which_of_the_groups_that_keep_space_nobody_writes_down() {
     cluster.run_ms(3_000);
     let stranded = cluster.storage(1).stranded();
     assert!(stranded.contains(&GROUP), "a halted group is not written down: {stranded:?}");
+}
+
+#[test]
+fn a_group_that_keeps_space_before_it_is_opened_is_written_down_when_it_is() {
+    let mut cluster = Cluster::voters(1);
+    let (second, alone) = (GroupId::new(2), configuration(1));
+    let made = cluster.live(1).shard.bootstrap(second, GENERATION, &alone);
+    cluster.executor.block_on(made).unwrap();
+    let open = |cluster: &Cluster| {
+        let opened = cluster.live(1).shard.open(second, GENERATION, Ledger::default());
+        cluster.executor.block_on(opened).unwrap()
+    };
+    let group = open(&cluster);
+    let applied = cluster.executor.block_on(group.propose("a".to_owned()));
+    assert_eq!(applied, Ok(1));
+    let until = group.status().applied_index;
+    cluster.kill(1);
+    cluster.start(1);
+    cluster.leader();
+    cluster.storage(1).pin(second, until);
+    cluster.outcome(1, "any write makes the shard ask").unwrap();
+    assert_eq!(cluster.storage(1).stranded(), [second], "it is not open yet");
+    let group = open(&cluster);
+    assert_eq!(cluster.storage(1).stranded(), [], "storage takes it for stranded still");
+    cluster.run_ms(3_000);
+    assert!(group.status().core.snapshot_index >= until, "{:?}", group.status());
 }

@@ -152,6 +152,10 @@ impl Storage for SharedLog {
         self.0.strand(groups);
     }
 
+    fn unstrand(&self, group: GroupId) {
+        self.0.unstrand(group);
+    }
+
     fn room(&self) -> Room {
         self.0.room()
     }
