@@ -150,7 +150,7 @@ impl Group {
             if mutants::is_active(146) {
                 refill.term = hard_state.term;
             }
-            let is_new = mutants::is_active(174) && end.index == Index::ZERO;
+            let is_new = mutants::is_active(179) && end.index == Index::ZERO;
             if refill.is_over(end) || is_new {
                 state.durability.on_refilled();
             } else {

@@ -195,12 +195,13 @@ mutants! {
     171 "M171" driver "I56" "the log is cut behind a snapshot on its way";
     172 "M172" driver "I59" "a transfer whose leader is gone keeps its place";
     173 "M173" driver "I56" "who meets a loss while it runs stays in the term that counts on it";
-    174 "M174" sim "W09" "who lost all of its log is taken for one that never had any";
-    175 "M175" sim "W09" "a received snapshot ends a refill, whatever it reaches";
+    174 "M174" driver "I56" "what the machine has is lost with the place where it stood";
+    175 "M175" driver "I16" "who meets a loss while it runs says nothing of it";
     176 "M176" driver "W11" "a machine is given again what it has durably";
     177 "M177" driver "I32" "a machine that is ahead of the log is written down as of where that is applied";
     178 "M178" sim "W12" "a machine is restored from a snapshot that it is ahead of";
-    179 "M179" driver "I56" "a snapshot that cannot be read is sent again and again";
+    179 "M179" sim "W09" "who lost all of its log is taken for one that never had any";
+    180 "M180" sim "W09" "a received snapshot ends a refill, whatever it reaches";
 }
 
 /// The mutants of this build; none in a usual one.

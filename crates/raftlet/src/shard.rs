@@ -21,6 +21,7 @@
 
 pub(crate) mod act;
 mod changes;
+mod cold;
 mod desk;
 pub(crate) mod handle;
 mod open;

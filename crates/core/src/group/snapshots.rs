@@ -185,7 +185,7 @@ impl State {
         }
         self.durability.on_compact(Compaction { base: last, snapshot: Some(last) });
         self.counters.snapshots_installed += 1;
-        if mutants::is_active(175) && self.refill().is_some() {
+        if mutants::is_active(180) && self.refill().is_some() {
             self.seldom().refill = None;
             self.durability.on_refilled();
         }

@@ -56,8 +56,8 @@ pub(crate) enum Completion<M: StateMachine> {
     Restored(Slot, Restored<M>),
     /// A snapshot was written, up to this index, or not.
     Taken(Slot, Result<LogId, SnapshotError>),
-    /// Sending to a member is over.
-    Sent(Slot, NodeId),
+    /// Sending to a member is over; perhaps because the snapshot cannot be read.
+    Sent(Slot, NodeId, Option<StorageError>),
     /// A snapshot was received whole and its file is finished; or not.
     Received(Slot, u64, Result<Option<SnapshotMeta>, StorageError>),
     /// What storage holds of a group was found damaged, and it was opened again.

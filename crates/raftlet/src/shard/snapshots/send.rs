@@ -34,11 +34,8 @@ impl<P: Ports> Shared<P> {
         self.spawn.spawn(async move {
             let mut task = Task::new(&shared);
             // Whatever went wrong, the core asks again as long as it is needed.
-            let sent = shared.send_snapshot(slot, group, to).await;
-            if let Err(StorageError::Damaged { .. }) = sent {
-                shared.state.with(|state| state.renew_snapshot(slot));
-            }
-            task.finish(Completion::Sent(slot, to));
+            let flaw = shared.send_snapshot(slot, group, to).await.err();
+            task.finish(Completion::Sent(slot, to, flaw));
         });
     }
 
