@@ -43,7 +43,9 @@ use bytes::Bytes;
 
 use crate::checksum::mix64;
 use crate::entry::arena::Arena;
-use crate::entry::format::{Parts, encode_entry, split_entry, verify_entry};
+use crate::entry::format::{
+    Header, Parts, Verified, encode_entry, origin_of_entry, split_entry, verify_entry,
+};
 use crate::ids::{Generation, GroupId, Incarnation, Index, LogId, NodeId, Run, Term};
 
 /// Bytes of a header without origin.
@@ -219,13 +221,16 @@ struct Marks {
     len: u32,
     /// Whether an entry holds a configuration.
     configuration: bool,
+    /// Whether an entry is no command, or was forwarded.
+    special: bool,
 }
 
 impl Marks {
-    fn add(&mut self, kind: EntryKind, log_time_ms: u64) {
-        self.log_time_ms = self.log_time_ms.max(log_time_ms);
+    fn add(&mut self, header: Header) {
+        self.log_time_ms = self.log_time_ms.max(header.log_time_ms);
         self.len += 1;
-        self.configuration |= kind == EntryKind::Configuration;
+        self.configuration |= header.kind == EntryKind::Configuration;
+        self.special |= header.kind != EntryKind::Command || header.has_origin;
     }
 
     /// The last index of entries that begin at `first`.
@@ -255,7 +260,7 @@ impl Chunk {
         let mut marks = Marks::default();
         for entry in entries {
             encode_entry(block, seal, at, &entry);
-            marks.add(entry.kind, entry.log_time_ms);
+            marks.add(Header::of(&entry));
             at.index = at.index.next();
         }
         let is_fine =
@@ -292,12 +297,12 @@ impl Chunk {
         if len > 1 {
             return Self::check_many(seal, first, len, bytes);
         }
-        let (header, rest) = verify_entry(seal, first, bytes)?;
+        let Verified { header, rest, .. } = verify_entry(seal, first, bytes)?;
         if !rest.is_empty() {
             return Err(EntryError::Length { index });
         }
         let mut marks = Marks::default();
-        marks.add(header.kind, header.log_time_ms);
+        marks.add(header);
         Ok(marks)
     }
 
@@ -307,9 +312,9 @@ impl Chunk {
         let mut rest = bytes;
         let mut marks = Marks::default();
         for _ in 0..len {
-            let header;
-            (header, rest) = verify_entry(seal, at, rest)?;
-            marks.add(header.kind, header.log_time_ms);
+            let verified = verify_entry(seal, at, rest)?;
+            rest = verified.rest;
+            marks.add(verified.header);
             at.index = at.index.next();
         }
         if !rest.is_empty() {
@@ -366,6 +371,14 @@ impl Chunk {
         self.marks.configuration
     }
 
+    /// Whether all its entries are commands that nobody forwarded: what nearly all
+    /// are, and of which no more than the payloads need be looked at.
+    #[must_use]
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        !self.marks.special
+    }
+
     /// The encoded entries.
     #[must_use]
     #[inline]
@@ -389,12 +402,36 @@ impl Chunk {
     /// [`EntryError`] names the first entry that is not what it was: the memory
     /// that it was kept in is damaged.
     pub fn chain(&self, seal: Seal, chain: u64) -> Result<u64, EntryError> {
+        self.chain_each(seal, chain, |_| ())
+    }
+
+    /// As [`chain`](Self::chain), and hands each entry to `each` once it held.
+    ///
+    /// # Errors
+    /// As for `chain`; `each` was given those before it.
+    #[inline]
+    pub fn chain_each<'a>(
+        &'a self,
+        seal: Seal,
+        chain: u64,
+        mut each: impl FnMut(Entry<'a>),
+    ) -> Result<u64, EntryError> {
         let mut chain = chain;
         let mut rest = &*self.bytes;
         let mut at = LogId { term: self.term, index: self.first };
         while let Some(sums) = rest.first_chunk::<8>() {
             chain = mix64(chain, u64::from_le_bytes(*sums));
-            (_, rest) = verify_entry(seal, at, rest)?;
+            let verified = verify_entry(seal, at, rest)?;
+            let Verified { header, payload, .. } = verified;
+            each(Entry {
+                index: at.index,
+                term: at.term,
+                kind: header.kind,
+                log_time_ms: header.log_time_ms,
+                origin: if header.has_origin { origin_of_entry(rest) } else { None },
+                payload,
+            });
+            rest = verified.rest;
             at.index = at.index.next();
         }
         Ok(chain)
@@ -481,11 +518,17 @@ impl Chunk {
         let mut offset = 0;
         let mut marks = (Marks::default(), Marks::default());
         for entry in self.entries() {
+            let header = Header::of(&NewEntry {
+                kind: entry.kind,
+                log_time_ms: entry.log_time_ms,
+                origin: entry.origin,
+                payload: entry.payload,
+            });
             if entry.index < index {
                 offset += entry_bytes(&entry);
-                marks.0.add(entry.kind, entry.log_time_ms);
+                marks.0.add(header);
             } else {
-                marks.1.add(entry.kind, entry.log_time_ms);
+                marks.1.add(header);
             }
         }
         let part = |first, marks, bytes| Self { first, term: self.term, marks, bytes };

@@ -195,6 +195,8 @@ mutants! {
     171 "M171" driver "I56" "the log is cut behind a snapshot on its way";
     172 "M172" driver "I59" "a transfer whose leader is gone keeps its place";
     173 "M173" driver "I56" "who meets a loss while it runs stays in the term that counts on it";
+    174 "M174" driver "I56" "what the machine has is lost with the place where it stood";
+    175 "M175" driver "I16" "who meets a loss while it runs says nothing of it";
 }
 
 /// The mutants of this build; none in a usual one.

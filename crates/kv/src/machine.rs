@@ -23,6 +23,7 @@ use crate::operation::response::Response;
 use crate::operation::{Command, codec};
 use crate::store::capture::{CaptureId, Step};
 use crate::store::snapshot::{Restoring, SnapshotError};
+use crate::store::table::Hashed;
 use crate::store::{Applied, Store};
 use raftlet::{ApplyError, ChunkError, ChunkSource, StateMachine};
 
@@ -71,7 +72,7 @@ impl Machine {
         store: &mut Store,
         command: &raftlet::Command<'_>,
     ) -> Result<Response, ApplyError> {
-        Ok(Coming::read(command)?.apply(store, place(command)))
+        Ok(Coming::read(command, store)?.apply(store, place(command)))
     }
 
     /// Applies commands until a snapshot is too far behind; how many.
@@ -106,7 +107,7 @@ impl Machine {
             coming.clear();
             let mut failed = None;
             for command in some {
-                match Coming::read(command) {
+                match Coming::read(command, store) {
                     Ok(command) => coming.push(command),
                     Err(error) => {
                         failed = Some(error);
@@ -114,7 +115,7 @@ impl Machine {
                     }
                 }
             }
-            store.warm(coming.iter().filter_map(Coming::first_key));
+            store.warm(coming.iter().filter_map(|coming| coming.hashed(store)));
             for (command, coming) in some.iter().zip(&coming) {
                 responses.push(coming.apply(store, place(command)));
             }
@@ -131,6 +132,7 @@ enum Coming<'a> {
     /// The most frequent one, which is read the short way.
     Set {
         key: &'a [u8],
+        hashed: Hashed,
         value: &'a [u8],
     },
     Other(Command<&'a [u8]>),
@@ -138,9 +140,9 @@ enum Coming<'a> {
 
 impl<'a> Coming<'a> {
     #[inline]
-    fn read(command: &raftlet::Command<'a>) -> Result<Self, ApplyError> {
+    fn read(command: &raftlet::Command<'a>, store: &Store) -> Result<Self, ApplyError> {
         if let Some((key, value)) = codec::decode_set(command.payload) {
-            return Ok(Self::Set { key, value });
+            return Ok(Self::Set { key, hashed: store.hashed(key), value });
         }
         decode(command).map(Self::Other)
     }
@@ -148,15 +150,16 @@ impl<'a> Coming<'a> {
     #[inline]
     fn apply(&self, store: &mut Store, place: Applied) -> Response {
         match self {
-            Self::Set { key, value } => store.set(place, key, value),
+            Self::Set { key, hashed, value } => store.set(place, (key, *hashed), value),
             Self::Other(command) => store.apply(place, command),
         }
     }
 
-    fn first_key(&self) -> Option<&[u8]> {
+    /// What its first key hashes to.
+    fn hashed(&self, store: &Store) -> Option<Hashed> {
         match self {
-            Self::Set { key, .. } => Some(key),
-            Self::Other(command) => command.first_key(),
+            Self::Set { hashed, .. } => Some(*hashed),
+            Self::Other(command) => command.first_key().map(|key| store.hashed(key)),
         }
     }
 }
@@ -343,6 +346,20 @@ mod tests {
         // Each key once: nothing is written over.
         let (_, end) = apply(&mut last, &writes[writes.len() - 40..], 1);
         assert_eq!((last.digest(), end), (one_by_one.digest(), Ok(())));
+    }
+
+    #[test]
+    fn keys_that_were_looked_for_are_found_though_a_seed_came_among_them() {
+        let mut seed = Vec::new();
+        Command::<&[u8]>::Seed(77).encode(&mut seed);
+        let mut writes = writes();
+        let (mut one_by_one, mut together) = (Machine::new(3), Machine::new(5));
+        let keys = apply(&mut one_by_one, &writes, 1).0.len() / 10;
+        writes.insert(writes.len() - 10, seed);
+        writes.splice(0..0, writes.clone());
+        apply(&mut together, &writes, writes.len()).1.unwrap();
+        assert_eq!(together.digest(), one_by_one.digest());
+        assert_eq!(together.store().keys_len(), keys);
     }
 
     #[test]

@@ -41,7 +41,7 @@ mod sort;
 mod sorted_set;
 mod sorted_set_range;
 mod string;
-mod table;
+pub(crate) mod table;
 mod transaction;
 mod view;
 
@@ -54,7 +54,7 @@ use crate::store::capture::Capture;
 use crate::store::deadlines::{Deadline, Deadlines};
 use crate::store::digest::Digest;
 use crate::store::entry::Entry;
-use crate::store::table::Table;
+use crate::store::table::{Hashed, Table};
 use crate::store::view::View;
 use crate::value::{Collection, Contents, Typed, Value};
 use raftlet::core::Index;
@@ -130,10 +130,23 @@ impl Store {
     }
 
     /// Executes [`StringCommand::Set`](crate::StringCommand::Set), the most frequent command of the log.
-    pub(crate) fn set(&mut self, at: Applied, key: &[u8], value: &[u8]) -> Response {
+    pub(crate) fn set(
+        &mut self,
+        at: Applied,
+        (key, hashed): (&[u8], Hashed),
+        value: &[u8],
+    ) -> Response {
         self.arrive(at);
-        self.put_string(key, value, None);
+        if !self.overwrite(key, hashed, value) {
+            self.put(key, Value::String(Bytes::copy_from_slice(value)), None);
+        }
         Response::Ok
+    }
+
+    /// What a key hashes to, until the log brings another seed.
+    #[inline]
+    pub(crate) fn hashed(&self, key: &[u8]) -> Hashed {
+        self.entries.hashed(key)
     }
 
     /// The log has come so far.
@@ -147,7 +160,7 @@ impl Store {
     }
 
     /// Looks where keys are that come next (`store/table.rs`).
-    pub(crate) fn warm<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+    pub(crate) fn warm(&self, keys: impl Iterator<Item = Hashed>) {
         let touch = |entry: &Entry| entry.value.touch() ^ entry.part;
         self.entries.warm(keys, touch);
     }
@@ -325,19 +338,19 @@ impl Store {
 
     /// As [`Self::put`], with a string.
     fn put_string(&mut self, key: &[u8], bytes: &[u8], deadline: Option<Deadline>) {
-        if deadline.is_some() || !self.overwrite(key, bytes) {
+        if deadline.is_some() || !self.overwrite(key, self.hashed(key), bytes) {
             self.put(key, Value::String(Bytes::copy_from_slice(bytes)), deadline);
         }
     }
 
     /// Writes a string over the one that a key holds, where that is as long, has
     /// no deadline and is nobody else's: no allocation, and the accounts stay.
-    fn overwrite(&mut self, key: &[u8], bytes: &[u8]) -> bool {
+    fn overwrite(&mut self, key: &[u8], hashed: Hashed, bytes: &[u8]) -> bool {
         if self.captured.is_some() {
             return false;
         }
-        let entry = self.entries.get_mut(key).filter(|entry| entry.deadline.is_none());
-        let Some(entry) = entry else {
+        let entry = self.entries.get_mut_hashed(key, hashed);
+        let Some(entry) = entry.filter(|entry| entry.deadline.is_none()) else {
             return false;
         };
         // Of the bytes that came: those that were just written would be read back

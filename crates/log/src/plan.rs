@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::anew::{AllForsaken, brings_log};
-use crate::directory::ECHO_GROUPS_MAX;
+use crate::directory::{ECHO_GROUPS_MAX, Harm, LostEntries};
 use crate::frame::{Encoder, FRAME_BYTES_SOFT, FRAME_OVERHEAD_BYTES, blocks_for};
 use crate::index::{GroupIndex, Groups};
 use crate::record::{Item, RECORD_OVERHEAD_BYTES, STATE_BYTES_MAX, put_entries_head};
@@ -219,6 +219,11 @@ pub(crate) fn by_records(
         if let Some(state) = write.hard_state.filter(|_| !superseded.contains(&at)) {
             packer.push(Item::HardState { group, state });
         }
+        if let Some(harm) = lost(write, place.and_then(|place| groups.at(place)))
+            && !forsaken.contains_key(&group)
+        {
+            packer.push(Item::Damage { group, harm });
+        }
         if let Some((generation, last)) = &mut seen {
             if let Some(forsaken) = forsaken.get(&group)
                 && brings_log(write)
@@ -238,6 +243,16 @@ pub(crate) fn by_records(
     plan.frames = packer.finish();
     plan.unstated = unstated;
     plan
+}
+
+/// What a group has lost by what a write says of it, if it holds that.
+fn lost(write: &GroupWrite, index: Option<&GroupIndex>) -> Option<Harm> {
+    let (from, index) = (write.lost_from?, index?);
+    let first = from.max(index.base.index.next());
+    let known = index.harm.entries.map_or(Index::ZERO, |lost| lost.last);
+    let term = write.hard_state.map_or(index.hard_state.term, |state| state.term);
+    let entries = LostEntries { first, last: index.last.max(known), term: Some(term) };
+    (first <= index.last).then_some(Harm { entries: Some(entries), ..index.harm })
 }
 
 fn push_entries(packer: &mut Packer, write: &GroupWrite, last: &mut Index) {

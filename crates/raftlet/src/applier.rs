@@ -32,8 +32,8 @@ use crate::port::{Command, SnapshotMeta, StateMachine, StorageError};
 use crate::snapshot::Reach;
 use crate::window::Verdict;
 use raftlet_core::{
-    self as core, CHECKPOINT_ENTRIES, Checkpoint, Entries, Entry, EntryError, EntryKind, GroupId,
-    Index, LogId, Seal, Time, mutants,
+    self as core, CHECKPOINT_ENTRIES, Checkpoint, Chunk, Entries, Entry, EntryError, EntryKind,
+    GroupId, Index, LogId, Seal, Time, mutants,
 };
 
 /// How long storage that could not read rests before it is asked again.
@@ -274,7 +274,8 @@ impl<M: StateMachine> Applier<M> {
         for chunk in entries.chunks() {
             self.log_time_ms = self.log_time_ms.max(chunk.log_time_ms());
         }
-        for entry in entries.iter() {
+        let forwarded = entries.chunks().filter(|chunk| !chunk.is_plain());
+        for entry in forwarded.flat_map(Chunk::entries) {
             if let Some(origin) = &entry.origin
                 && self.library.window.admit(entry.index, origin) == Verdict::NoEffect
             {
@@ -375,41 +376,29 @@ pub(crate) fn has_effect(entry: &Entry<'_>, without_effect: &[Index], has_applie
 
 /// Runs one batch through the machine it brings.
 pub(crate) async fn apply<M: StateMachine>(mut job: Job<M>) -> Applied<M> {
-    if let Err(error) = check(&mut job) {
-        let (group, detail) = (job.group, format!("in memory, before it was applied: {error}"));
-        let result = Err(Halt::Storage(StorageError::Damaged { group, detail }));
-        return Applied { job, result };
-    }
-    // One alone, of a client that waits for each, needs no list.
-    let (mut first, mut all) = (None, Vec::new());
-    for entry in job.entries.iter() {
-        if !has_effect(&entry, &job.without_effect, job.has_applied) {
-            continue;
+    let mut commands = Commands::default();
+    let has_effect = |entry: &Entry<'_>| has_effect(entry, &job.without_effect, job.has_applied);
+    let checked = check(&job.entries, (job.seal, job.is_checked), job.chain, |entry, len| {
+        if has_effect(&entry) {
+            commands.push(&entry, len);
         }
-        let command = Command {
-            index: entry.index,
-            term: entry.term,
-            log_time_ms: entry.log_time_ms,
-            payload: entry.payload,
-        };
-        let Some(first) = first else {
-            first = Some(command);
-            continue;
-        };
-        if all.is_empty() {
-            all.reserve(usize::try_from(job.entries.len()).unwrap_or_default());
-            all.push(first);
+    });
+    match checked {
+        Ok(chain) => job.chain = chain,
+        Err(error) => {
+            drop(commands);
+            let detail = format!("in memory, before it was applied: {error}");
+            let result = Err(Halt::Storage(StorageError::Damaged { group: job.group, detail }));
+            return Applied { job, result };
         }
-        all.push(command);
     }
-    let commands = if all.is_empty() { first.as_slice() } else { &all };
-    let asked = commands.len();
+    let asked = commands.as_slice().len();
     let mut result = Ok(());
     if asked > 0 {
-        let applied = job.machine.apply(commands, &mut job.responses).await;
+        let applied = job.machine.apply(commands.as_slice(), &mut job.responses).await;
         result = applied.map_err(Halt::Machine);
     }
-    drop(all);
+    drop(commands);
     if result.is_ok() && job.responses.len() != asked {
         result = Err(Halt::Responses {
             index: job.entries.last().map_or(Index::ZERO, |last| last.index),
@@ -420,19 +409,59 @@ pub(crate) async fn apply<M: StateMachine>(mut job: Job<M>) -> Applied<M> {
     Applied { job, result }
 }
 
-/// Checks a batch where it is used, and links it into the chain.
-fn check<M: StateMachine>(job: &mut Job<M>) -> Result<(), EntryError> {
-    if job.is_checked {
-        let link = |chain| job.entries.chunks().fold(chain, |chain, chunk| chunk.link(chain));
-        job.chain = job.chain.map(link);
-        return Ok(());
+/// Checks a batch where it is used, and hands on its entries, each with how many
+/// there are; the chain up to its end.
+fn check<'a>(
+    entries: &'a Entries,
+    (seal, is_checked): (Seal, bool),
+    chain: Option<u64>,
+    mut hand_on: impl FnMut(Entry<'a>, u64),
+) -> Result<Option<u64>, EntryError> {
+    let len = entries.len();
+    let mut linked = chain.unwrap_or(0);
+    for chunk in entries.chunks() {
+        if is_checked {
+            linked = chunk.link(linked);
+            chunk.entries().for_each(|entry| hand_on(entry, len));
+        } else {
+            linked = chunk.chain_each(seal, linked, |entry| hand_on(entry, len))?;
+        }
     }
-    let mut chain = job.chain.unwrap_or(0);
-    for chunk in job.entries.chunks() {
-        chain = chunk.chain(job.seal, chain)?;
+    Ok(chain.map(|_| linked))
+}
+
+/// What a machine is given. One alone, of a client that waits for each, needs no
+/// list.
+#[derive(Default)]
+struct Commands<'a> {
+    first: Option<Command<'a>>,
+    all: Vec<Command<'a>>,
+}
+
+impl<'a> Commands<'a> {
+    /// One more of at most so many.
+    #[inline]
+    fn push(&mut self, entry: &Entry<'a>, len_max: u64) {
+        let command = Command {
+            index: entry.index,
+            term: entry.term,
+            log_time_ms: entry.log_time_ms,
+            payload: entry.payload,
+        };
+        let Some(first) = self.first else {
+            self.first = Some(command);
+            return;
+        };
+        if self.all.is_empty() {
+            self.all.reserve(usize::try_from(len_max).unwrap_or_default());
+            self.all.push(first);
+        }
+        self.all.push(command);
     }
-    job.chain = job.chain.map(|_| chain);
-    Ok(())
+
+    fn as_slice(&self) -> &[Command<'a>] {
+        if self.all.is_empty() { self.first.as_slice() } else { &self.all }
+    }
 }
 
 #[cfg(test)]

@@ -81,7 +81,8 @@ pub use port::{
     WriteBatch,
 };
 pub use shard::{
-    Changing, Group, Inbox, PortSet, Proposing, Reading, Shard, Snapshotting, Transferring,
+    Changing, Group, Inbox, PortSet, Proposing, ProposingAll, Reading, Shard, Snapshotting,
+    Transferring,
 };
 pub use status::{
     GroupStatus, ShardCounters, ShardStatus, SnapshotFills, SnapshotProgress, SnapshotsStatus,

@@ -32,8 +32,8 @@ use crate::snapshot::Policy;
 use crate::timers::Slot;
 use crate::waiters::Waiters;
 use raftlet_core::{
-    self as core, AckOutcome, Arena, Body, Entry, GroupId, Index, Message, NodeId, Now, Origin,
-    Role, Sender, Term, Time, mutants,
+    self as core, AckOutcome, Arena, Body, Chunk, Entry, GroupId, Index, Message, NodeId, Now,
+    Origin, Role, Sender, Term, Time, mutants,
 };
 
 /// A hosted member.
@@ -345,10 +345,18 @@ impl<M: StateMachine> Member<M> {
         } else {
             let mut responses = std::mem::take(&mut job.responses);
             let mut drained = responses.drain(..);
-            for entry in job.entries.iter() {
-                let effective = has_effect(&entry, &job.without_effect, job.has_applied);
-                let response = if effective { drained.next() } else { None };
-                self.end_applied(&entry, response, due);
+            for chunk in job.entries.chunks() {
+                let is_all_applied =
+                    job.without_effect.is_empty() && chunk.first() > job.has_applied;
+                if chunk.is_plain() && is_all_applied {
+                    self.end_plain(chunk, &mut drained, due);
+                    continue;
+                }
+                for entry in chunk.entries() {
+                    let effective = has_effect(&entry, &job.without_effect, job.has_applied);
+                    let response = if effective { drained.next() } else { None };
+                    self.end_applied(&entry, response, due);
+                }
             }
             drop(drained);
             job.responses = responses;
@@ -379,6 +387,39 @@ impl<M: StateMachine> Member<M> {
         }
     }
 
+    /// As [`Self::end_applied`], of commands each of which was applied and none
+    /// forwarded.
+    fn end_plain(
+        &mut self,
+        chunk: &Chunk,
+        responses: impl Iterator<Item = M::Response>,
+        due: &mut Effects<M>,
+    ) {
+        let term = chunk.term();
+        self.free_dead(term);
+        let mut index = chunk.first();
+        for response in responses.take(usize::try_from(chunk.len()).unwrap_or(usize::MAX)) {
+            match self.waiters.take_done(index, term) {
+                Some(proposal) => {
+                    due.sample = Some(proposal.deadline);
+                    due.ended.push(proposal.end(Ok(response)));
+                }
+                None => due.unclaimed.push(response),
+            }
+            index = index.next();
+        }
+    }
+
+    /// Frees what an applied entry of a term proves dead.
+    fn free_dead(&mut self, term: Term) {
+        if let Some(dead) = self.waiters.take_dead(term) {
+            self.held.put_back(dead);
+        }
+        if let Some(dead) = self.forwards.take_dead(term) {
+            self.held.put_back(dead);
+        }
+    }
+
     /// An entry was applied: ends who waited for it, frees what it proves dead.
     fn end_applied(
         &mut self,
@@ -386,12 +427,7 @@ impl<M: StateMachine> Member<M> {
         response: Option<M::Response>,
         due: &mut Effects<M>,
     ) {
-        if let Some(dead) = self.waiters.take_dead(entry.term) {
-            self.held.put_back(dead);
-        }
-        if let Some(dead) = self.forwards.take_dead(entry.term) {
-            self.held.put_back(dead);
-        }
+        self.free_dead(entry.term);
         let waiting = match &entry.origin {
             None => self.waiters.take_done(entry.index, entry.term),
             Some(origin) if self.is_own(origin) || mutants::is_active(72) => {

@@ -54,8 +54,12 @@ pub(crate) enum Note {
     Truncated { group: GroupId, from: LogId },
     /// The group's snapshot is damaged, and all of its log counts as lost.
     Forsaken { group: GroupId, why: StorageError },
-    /// The group's snapshot is damaged, and its log has all that it held.
+    /// The group was opened again for damage, of which its log has all still.
     Spared { group: GroupId, why: StorageError },
+    /// Entries of the group are damaged, and those behind them count as lost.
+    Lost { group: GroupId, why: StorageError },
+    /// What storage does not give back the machine has: it is written down anew.
+    Outlived { group: GroupId, why: StorageError },
     /// What storage had lost of the group is there again.
     Refilled { group: GroupId },
     /// The group takes no part any more.
@@ -245,17 +249,9 @@ fn tell_one(note: Note) {
             let (term, index) = (from.term.get(), from.index.get());
             debug!(group = group.get(), term, index, "a later leader's entries replace ours");
         }
-        Note::Forsaken { group, why } => error!(
-            group = group.get(),
-            %why,
-            "its snapshot is damaged: gives no vote until a leader has sent the state again; where \
-             no other member is left, restore a backup"
-        ),
-        Note::Spared { group, why } => warn!(
-            group = group.get(),
-            %why,
-            "its snapshot is damaged, and its log has all of it still: goes on without"
-        ),
+        Note::Forsaken { .. } | Note::Spared { .. } | Note::Lost { .. } | Note::Outlived { .. } => {
+            tell_damage(note);
+        }
         Note::Refilled { group } => {
             info!(group = group.get(), "holds again what was damaged, and votes");
         }
@@ -288,6 +284,35 @@ fn tell_one(note: Note) {
             info!(group = group.get(), "a majority has room again");
         }
         Note::Full(shortage) => tell_full(shortage),
+    }
+}
+
+/// What storage did not give back, with the remedy.
+fn tell_damage(note: Note) {
+    match note {
+        Note::Forsaken { group, why } => error!(
+            group = group.get(),
+            %why,
+            "its snapshot is damaged: gives no vote until a leader has sent the state again; where \
+             no other member is left, restore a backup"
+        ),
+        Note::Spared { group, why } => warn!(
+            group = group.get(),
+            %why,
+            "what was read is damaged, and its log has all of it still: goes on without"
+        ),
+        Note::Lost { group, why } => error!(
+            group = group.get(),
+            %why,
+            "entries are damaged: gives no vote until a leader has sent them again; where no other \
+             member is left, restore a backup"
+        ),
+        Note::Outlived { group, why } => warn!(
+            group = group.get(),
+            %why,
+            "cannot be read back: the state holds it and is written down again; look at the disk"
+        ),
+        _ => {}
     }
 }
 

@@ -28,6 +28,33 @@ pub(crate) struct Proposal<R> {
     pub(crate) answer: Answer<Result<R, ProposeError>>,
 }
 
+/// Commands one after the other, as they are proposed together.
+#[derive(Debug, Default)]
+pub(crate) struct Encoded {
+    pub(crate) bytes: Vec<u8>,
+    /// Bytes of each.
+    pub(crate) lens: Vec<usize>,
+}
+
+impl Encoded {
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.lens.clear();
+    }
+
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        self.lens.len()
+    }
+
+    pub(crate) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.bytes.len();
+        encode(&mut self.bytes);
+        let len = self.bytes.len().checked_sub(before);
+        self.lens.push(len.expect("a command's bytes are appended"));
+    }
+}
+
 /// An ended proposal, to be told outside of the shard's state.
 #[derive(Debug)]
 pub(crate) struct Ended<R> {

@@ -25,6 +25,8 @@ pub(crate) struct Prepared {
 pub(crate) enum Lost {
     /// Its current snapshot.
     Snapshot,
+    /// Some of these entries, and with them all that follow.
+    Entries { first: core::Index, last: core::Index },
 }
 
 /// A group that is to be opened again.

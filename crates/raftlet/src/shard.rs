@@ -21,6 +21,7 @@
 
 pub(crate) mod act;
 mod changes;
+mod cold;
 mod desk;
 pub(crate) mod handle;
 mod open;
@@ -47,7 +48,7 @@ use crate::shard::signal::Signal;
 use crate::shard::state::{Phase, State};
 use crate::status::ShardStatus;
 pub use handle::members::Changing;
-pub use handle::{Group, Inbox, Proposing, Reading, Snapshotting, Transferring};
+pub use handle::{Group, Inbox, Proposing, ProposingAll, Reading, Snapshotting, Transferring};
 use raftlet_core::OptionsError;
 
 /// Looks at the sockets before a write that others may still join; a look with

@@ -68,6 +68,8 @@ pub(crate) struct Policy {
     rests_until: Time,
     /// The machine gives none.
     is_unsupported: bool,
+    /// The current one is damaged.
+    is_flawed: bool,
 }
 
 impl Policy {
@@ -107,6 +109,17 @@ impl Policy {
         self.is_taking
     }
 
+    /// Whether the machine gives any.
+    pub(crate) const fn may_take(&self) -> bool {
+        !self.is_unsupported
+    }
+
+    /// The current snapshot cannot be read: another takes its place as soon as there
+    /// is something new to write down. Returns whether that is news.
+    pub(crate) fn renew(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_flawed, true)
+    }
+
     /// Whether a snapshot is due of a machine that has come so far.
     pub(crate) fn is_due(&self, now: Time, reach: Reach, options: &ShardOptions) -> bool {
         if self.is_taking || self.is_unsupported {
@@ -117,7 +130,8 @@ impl Policy {
         let is_long = bytes >= u64::try_from(options.snapshot_log_bytes).unwrap_or(u64::MAX)
             || applied - self.taken >= options.snapshot_log_entries;
         let has_come = committed - applied <= BEHIND_LEN_MAX;
-        !self.asked.is_empty() || (is_long && has_come && now >= self.rests_until)
+        let is_due = self.is_flawed || (is_long && has_come);
+        !self.asked.is_empty() || (is_due && now >= self.rests_until)
     }
 
     /// Storage wants the log up to `until` gone. Returns whether that is news.
@@ -183,6 +197,7 @@ impl Policy {
 
     /// The snapshot up to `index` is the current one, taken here or received.
     pub(crate) fn on_current(&mut self, index: Index) {
+        self.is_flawed &= index <= self.taken;
         self.taken = self.taken.max(index);
     }
 

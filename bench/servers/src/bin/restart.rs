@@ -238,15 +238,16 @@ fn each_file(dir: &Path, file: &mut impl FnMut(&Path)) {
     }
 }
 
-/// Bytes that files take on disk, but for room that ours keeps for bad times and
-/// never reads.
+/// Bytes that files take on disk, but for what ours never reads at a start: room
+/// that it keeps for bad times, and a snapshot that the stop interrupted.
 fn disk_bytes(dir: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let mut bytes = 0;
     each_file(dir, &mut |path| {
-        let is_read = path.file_name().is_some_and(|name| name != "RESERVE");
-        bytes +=
-            std::fs::metadata(path).map_or(0, |about| about.blocks() * 512 * u64::from(is_read));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name != "RESERVE" && !name.ends_with(".part") {
+            bytes += std::fs::metadata(path).map_or(0, |about| about.blocks() * 512);
+        }
     });
     bytes
 }

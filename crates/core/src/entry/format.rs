@@ -46,13 +46,13 @@ fn origin_words(origin: &Origin) -> OriginWords {
     [origin.node.get(), low, high, origin.run.get(), origin.sequence]
 }
 
-/// Checks the entry that `bytes` start with; returns what lies behind it.
+/// Checks the entry that `bytes` start with, and takes it apart.
 #[inline(always)]
 pub(super) fn verify_entry(
     seal: Seal,
     at: LogId,
     bytes: &[u8],
-) -> Result<(Header, &[u8]), EntryError> {
+) -> Result<Verified<'_>, EntryError> {
     let index = at.index;
     let cut = EntryError::Length { index };
     let ([sums, shape, log_time_ms], mut behind) = split_words::<3>(bytes).ok_or(cut)?;
@@ -76,7 +76,20 @@ pub(super) fn verify_entry(
     if u64::from(crc32c(PAYLOAD_SEED, payload)) != sums >> 32 {
         return Err(EntryError::Payload { index });
     }
-    Ok((header, rest))
+    Ok(Verified { header, payload, rest })
+}
+
+/// An entry whose checksums held.
+pub(super) struct Verified<'a> {
+    pub(super) header: Header,
+    pub(super) payload: &'a [u8],
+    pub(super) rest: &'a [u8],
+}
+
+/// The origin of an entry that was verified.
+#[cold]
+pub(super) fn origin_of_entry(bytes: &[u8]) -> Option<Origin> {
+    split_entry(bytes)?.origin
 }
 
 /// An entry taken apart.
@@ -108,9 +121,21 @@ pub(super) struct Header {
     payload_len: usize,
     pub(super) kind: EntryKind,
     pub(super) log_time_ms: u64,
+    pub(super) has_origin: bool,
 }
 
 impl Header {
+    /// What the header of an entry says.
+    #[inline]
+    pub(super) fn of(entry: &NewEntry<'_>) -> Self {
+        Self {
+            payload_len: entry.payload.len(),
+            kind: entry.kind,
+            log_time_ms: entry.log_time_ms,
+            has_origin: entry.origin.is_some(),
+        }
+    }
+
     /// Reads a header; `None` when a value is unknown.
     #[inline]
     fn read(shape: u64, log_time_ms: u64) -> Option<Self> {
@@ -120,7 +145,8 @@ impl Header {
         }
         let [_, _, _, _, kind, ..] = shape.to_le_bytes();
         let payload_len = usize::try_from(low32(shape)).ok()?;
-        Some(Self { payload_len, kind: EntryKind::from_byte(kind)?, log_time_ms })
+        let kind = EntryKind::from_byte(kind)?;
+        Some(Self { payload_len, kind, log_time_ms, has_origin: has_origin(shape) })
     }
 }
 

@@ -47,6 +47,31 @@ fn a_chunk_survives_the_trip_through_its_bytes() {
 }
 
 #[test]
+fn only_commands_that_nobody_forwarded_make_a_plain_chunk() {
+    let chunk = sample(10);
+    assert!(!chunk.is_plain() && !decode(10, 3, chunk.bytes()).unwrap().is_plain());
+    let parts = [chunk.until(Index::new(10)), chunk.from(Index::new(12))];
+    for part in parts.map(Option::unwrap) {
+        assert!(part.is_plain());
+        assert!(decode(part.first().get(), 1, part.bytes()).unwrap().is_plain());
+    }
+    for kind in [EntryKind::Noop, EntryKind::Configuration] {
+        let entry = NewEntry { kind, log_time_ms: 7, origin: None, payload: b"" };
+        let chunk = Chunk::encode(&mut Arena::default(), seal(), at(5), [entry].into_iter());
+        assert!(!chunk.is_plain() && !decode(5, 1, chunk.bytes()).unwrap().is_plain());
+    }
+}
+
+#[test]
+fn what_is_chained_is_handed_on_as_it_is() {
+    let chunk = sample(10);
+    let mut handed = Vec::new();
+    let chain = chunk.chain_each(seal(), CHAIN_START, |entry| handed.push(entry));
+    assert_eq!(handed, chunk.entries().collect::<Vec<_>>());
+    assert_eq!(chain, chunk.chain(seal(), CHAIN_START));
+}
+
+#[test]
 fn every_flipped_bit_and_every_cut_is_noticed() {
     let chunk = sample(10);
     for position in 0..chunk.bytes().len() {

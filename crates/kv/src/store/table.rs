@@ -74,6 +74,13 @@ pub(super) struct Table<V> {
     seed: u64,
 }
 
+/// What a key hashed to, and under which seed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hashed {
+    hash: u64,
+    seed: u64,
+}
+
 #[derive(Debug)]
 struct Item<V> {
     hash: u64,
@@ -137,14 +144,20 @@ impl<V> Table<V> {
         None
     }
 
+    /// What a key hashes to, for who asks more than once for it.
+    #[inline]
+    pub(super) fn hashed(&self, key: &[u8]) -> Hashed {
+        Hashed { hash: self.hash(key), seed: self.seed }
+    }
+
     /// Looks where keys are, or would be, and does nothing else. A table larger
     /// than the caches waits for memory at every key; looked for together, a
     /// dozen of keys wait for it together. `touch` looks at a value; buckets that
     /// are split when the keys are new are looked at as well.
-    pub(super) fn warm<'a>(&self, keys: impl Iterator<Item = &'a [u8]>, touch: impl Fn(&V) -> u64) {
+    pub(super) fn warm(&self, keys: impl Iterator<Item = Hashed>, touch: impl Fn(&V) -> u64) {
         // All hashes, then all heads, then all items: each a row of loads with
         // nothing between them, as many as the processor has under way.
-        let hashes: Vec<u64> = keys.map(|key| self.hash(key)).collect();
+        let hashes: Vec<u64> = keys.map(|key| key.hash).collect();
         let first = |hash: &u64| self.head_of(self.bucket_of(*hash)).first_for(*hash);
         let mut places: Vec<usize> = hashes.iter().map(first).collect();
         let items = |places: &[usize]| {
@@ -194,7 +207,15 @@ impl<V> Table<V> {
 
     #[inline]
     pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<&mut V> {
-        let at = self.place_of(self.hash(key), key)?;
+        self.get_mut_hashed(key, self.hashed(key))
+    }
+
+    /// The same, of a key that was hashed before.
+    #[inline]
+    pub(super) fn get_mut_hashed(&mut self, key: &[u8], hashed: Hashed) -> Option<&mut V> {
+        // Another seed came between.
+        let hash = if hashed.seed == self.seed { hashed.hash } else { self.hash(key) };
+        let at = self.place_of(hash, key)?;
         self.items.get_mut(at).map(|item| &mut item.value)
     }
 

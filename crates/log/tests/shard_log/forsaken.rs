@@ -271,3 +271,72 @@ fn a_further_loss_during_the_refill_leaves_what_the_leader_sent() {
         }
     }
 }
+
+/// Three frames of three entries each of one group, and one of another.
+fn in_frames() -> (MemoryDisk, Log) {
+    let disk = MemoryDisk::new();
+    let (log, _) = started(&disk);
+    block_on(write(&log, &[Change::of(1).vote(3, 2).append(1, 3, 3, 50)])).unwrap();
+    block_on(write(&log, &[Change::of(2).vote(3, 2).append(1, 3, 10, 50)])).unwrap();
+    block_on(write(&log, &[Change::of(1).append(4, 3, 3, 50)])).unwrap();
+    block_on(write(&log, &[Change::of(1).append(7, 3, 3, 50)])).unwrap();
+    (disk, log)
+}
+
+fn read(log: &Log, first: u64, last: u64) -> Result<u64, StorageError> {
+    let read = block_on(log.read(GROUP, Index::new(first), Index::new(last), usize::MAX));
+    read.map(|entries| entries.last().map_or(0, |last| last.index.get()))
+}
+
+#[test]
+fn entries_that_rot_while_the_log_is_in_use_are_a_loss_once_a_write_says_so() {
+    // S-145
+    for is_refilled in [false, true] {
+        let (disk, log) = in_frames();
+        rot(&disk, "g1 e4");
+        assert_eq!(read(&log, 1, 3), Ok(3));
+        assert!(matches!(read(&log, 4, 9), Err(StorageError::Damaged { .. })));
+        let mut lost = batch(&[Change::of(1).vote(4, 0)]);
+        lost.writes[0].lost_from = Some(Index::new(4));
+        block_on(log.write(lost)).1.unwrap();
+        let check_lost = |log: &Log| {
+            let loaded = block_on(log.load_log(GROUP)).unwrap();
+            let damage = loaded.damage.unwrap();
+            assert_eq!((loaded.last.get(), damage.first.get(), damage.last.get()), (3, 4, 9));
+            assert_eq!(damage.term.get(), 4);
+            assert_eq!(block_on(log.load_log(OTHER)).unwrap().last, Index::new(10));
+        };
+        check_lost(&log);
+        if is_refilled {
+            let mut again = batch(&[Change::of(1).append(4, 4, 6, 50)]);
+            again.writes[0].refilled = true;
+            block_on(log.write(again)).1.unwrap();
+            assert_eq!(read(&log, 4, 9), Ok(9));
+        }
+        block_on(log.close()).unwrap();
+        for _ in 0..2 {
+            let (log, _) = block_on(start(&disk, &small())).unwrap();
+            assert_eq!(block_on(log.load_term_and_vote(GROUP)).unwrap().term.get(), 4);
+            if is_refilled {
+                let loaded = block_on(log.load_log(GROUP)).unwrap();
+                assert_eq!((damage(&loaded), loaded.last.get()), (None, 9));
+                assert_eq!((read(&log, 1, 3), read(&log, 4, 9)), (Ok(3), Ok(9)));
+            } else {
+                check_lost(&log);
+            }
+            block_on(log.close()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_loss_that_is_told_of_entries_that_have_left_the_log_is_none() {
+    let (_disk, log) = in_frames();
+    block_on(write(&log, &[Change::of(1).compact(9, 3).snapshot(9, 3)])).unwrap();
+    let mut lost = batch(&[Change::of(1).vote(4, 0)]);
+    lost.writes[0].lost_from = Some(Index::new(4));
+    block_on(log.write(lost)).1.unwrap();
+    let loaded = block_on(log.load_log(GROUP)).unwrap();
+    assert_eq!((loaded.damage, loaded.last.get()), (None, 9));
+    assert_eq!(block_on(log.load_term_and_vote(GROUP)).unwrap().term.get(), 4);
+}

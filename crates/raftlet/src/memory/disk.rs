@@ -33,6 +33,8 @@ pub(crate) struct Held {
     pub(crate) snapshot: Option<Rc<HeldSnapshot>>,
     pub(crate) damage: Option<DamagedRange>,
     pub(crate) flaw: Flaw,
+    /// An entry that is not given back while it is held.
+    pub(crate) rotten: Option<Index>,
 }
 
 /// What is wrong with a group's current snapshot.
@@ -143,13 +145,16 @@ fn broken() -> StorageError {
 }
 
 impl Disk {
-    /// Hard state, truncation, compaction, entries, refilled.
+    /// Hard state, loss, truncation, compaction, entries, refilled.
     pub(crate) fn apply(&mut self, write: &GroupWrite) {
         let held = self.groups.entry(write.group).or_default();
         if held.generation != write.generation {
             *held = Held { generation: write.generation, ..Held::default() };
         }
         held.hard_state = write.hard_state.unwrap_or(held.hard_state);
+        if let Some(first) = write.lost_from.filter(|first| *first <= held.last()) {
+            held.lose(first.max(held.base.index.next()));
+        }
         let brings_log = write.compact.is_some() || !write.entries.is_empty();
         if held.flaw == Flaw::Told && brings_log {
             held.begin_anew();
@@ -195,6 +200,14 @@ impl Held {
         DamagedRange { first: Index::FIRST, last, term: self.hard_state.term }
     }
 
+    /// The entries from `first` on are lost.
+    pub(crate) fn lose(&mut self, first: Index) {
+        let known = self.damage.map_or(Index::ZERO, |damage| damage.last);
+        let (last, term) = (self.last().max(known), self.hard_state.term);
+        truncate(self, first);
+        self.damage = Some(DamagedRange { first, last, term });
+    }
+
     fn begin_anew(&mut self) {
         *self = Self {
             generation: self.generation,
@@ -213,6 +226,7 @@ pub(crate) fn truncate(held: &mut Held, from: Index) {
     assert!(from > held.base.index, "a truncation of what was compacted");
     let kept = held.chunks.drain(..).filter(|chunk| chunk.first() < from);
     held.chunks = kept.filter_map(|chunk| chunk.until(from.previous())).collect();
+    held.rotten.take_if(|at| *at >= from);
 }
 
 fn compact(held: &mut Held, compaction: &Compaction) {
@@ -221,6 +235,7 @@ fn compact(held: &mut Held, compaction: &Compaction) {
         return;
     }
     held.base = base;
+    held.rotten.take_if(|at| *at <= base.index);
     let kept = held.chunks.drain(..).filter(|chunk| chunk.last() > base.index);
     held.chunks = kept.filter_map(|chunk| chunk.from(base.index.next())).collect();
 }

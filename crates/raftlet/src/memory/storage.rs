@@ -13,13 +13,13 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::memory::clock::VirtualClock;
-use crate::memory::disk::{Disk, Fault, Flaw, Held, SharedDisk, no_space, truncate};
+use crate::memory::disk::{Disk, Fault, Flaw, Held, SharedDisk, no_space};
 use crate::memory::snapshots::{MemorySnapshotReader, MemorySnapshotWriter, damaged, failed};
 use crate::port::{
-    DamagedRange, GroupInfo, LoadedLog, Pin, Room, SNAPSHOT_META_BYTES_MAX, Shortage, SnapshotInfo,
-    SnapshotMeta, Storage, StorageError, WriteBatch,
+    GroupInfo, LoadedLog, Pin, Room, SNAPSHOT_META_BYTES_MAX, Shortage, SnapshotInfo, SnapshotMeta,
+    Storage, StorageError, WriteBatch,
 };
-use raftlet_core::{Chunk, Entries, EntryKind, GroupId, HardState, Index, LogId};
+use raftlet_core::{Chunk, Entries, Entry, EntryKind, GroupId, HardState, Index, LogId};
 
 /// Storage of one shard, in memory. Clones are the same storage.
 #[derive(Clone, Debug)]
@@ -92,10 +92,16 @@ impl MemoryStorage {
     pub fn damage(&self, group: GroupId, first: Index) {
         self.disk.cell.with(|disk| {
             if let Some(held) = disk.groups.get_mut(&group) {
-                let known = held.damage.map_or(Index::ZERO, |damage| damage.last);
-                let (last, term) = (held.last().max(known), held.hard_state.term);
-                truncate(held, first);
-                held.damage = Some(DamagedRange { first, last, term });
+                held.lose(first);
+            }
+        });
+    }
+
+    /// An entry of a group is not given back any more, as a read will tell.
+    pub fn rot(&self, group: GroupId, entry: Index) {
+        self.disk.cell.with(|disk| {
+            if let Some(held) = disk.groups.get_mut(&group) {
+                held.rotten = Some(entry);
             }
         });
     }
@@ -176,7 +182,13 @@ impl Storage for MemoryStorage {
         self.disk.cell.with(|disk| {
             let held = disk.groups.get(&group);
             let entries = held.and_then(|held| slice(&held.chunks, first, last, bytes_max));
-            entries.ok_or(StorageError::Missing { group, index: first })
+            let entries = entries.ok_or(StorageError::Missing { group, index: first })?;
+            let is_rotten = |entry: &Entry<'_>| Some(entry.index) == held.and_then(|it| it.rotten);
+            if entries.iter().any(|entry| is_rotten(&entry)) {
+                let detail = "an entry in memory".to_owned();
+                return Err(StorageError::Damaged { group, detail });
+            }
+            Ok(entries)
         })
     }
 

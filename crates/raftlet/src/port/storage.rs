@@ -8,7 +8,7 @@ use crate::port::snapshot::{SnapshotInfo, SnapshotMeta, SnapshotReader, Snapshot
 pub use raftlet_core::{Compaction, Shortage};
 use raftlet_core::{Entries, Generation, GroupId, HardState, Index, LogId, Term};
 
-/// A change of one group, in this order: hard state, truncation, compaction,
+/// A change of one group, in this order: hard state, loss, truncation, compaction,
 /// entries, refilled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupWrite {
@@ -18,6 +18,9 @@ pub struct GroupWrite {
     pub generation: Generation,
     /// Term and vote, when they changed. The latest of the batch.
     pub hard_state: Option<HardState>,
+    /// What is held from this entry on was not given back: it counts as lost, found in
+    /// the term that this write leaves (law 9). With nothing else but a hard state.
+    pub lost_from: Option<Index>,
     /// Remove the entries from this index on, before appending.
     pub truncate_from: Option<Index>,
     /// Let the front of the log go, before appending.
@@ -188,7 +191,8 @@ pub enum StorageError {
 ///    `load_term_and_vote` is `Damaged` when term or vote are. Other groups are
 ///    served. A range stays damaged, over restarts too, until a write has said
 ///    `refilled`, and the term in which it was found stays as it was; a further
-///    loss extends it, and is of the term in which that is found.
+///    loss extends it, and is of the term in which that is found. So does one that
+///    is met while the group runs, and told by `lost_from`.
 ///    A current snapshot that is not whole, of a log whose front is gone, is damage
 ///    of all of it, from entry 1 on: once `load_snapshot` has said `Damaged`, `load_log` tells an empty log
 ///    with that loss, and the next write that brings entries or a snapshot begins

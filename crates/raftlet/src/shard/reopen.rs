@@ -34,7 +34,7 @@ use crate::shard::act::Task;
 use crate::shard::open::WritePermit;
 use crate::shard::state::{Completion, Phase, State};
 use crate::timers::Slot;
-use raftlet_core::{HardState, Now, mutants};
+use raftlet_core::{HardState, Index, Now, mutants};
 
 /// How long a term rests that found no space to be written.
 const NO_SPACE_PAUSE_NS: u64 = 200_000_000;
@@ -101,7 +101,7 @@ impl<M: StateMachine> State<M> {
 
     /// A group was opened again, or could not be.
     pub(super) fn on_reopened(&mut self, now: Now, slot: Slot, ended: Ended<M>) {
-        let (Some(Reopening { cause: why, .. }), Some(member)) =
+        let (Some(Reopening { cause: why, lost, .. }), Some(member)) =
             (self.reopenings.remove(&slot), self.members.get_mut(slot))
         else {
             return;
@@ -112,9 +112,10 @@ impl<M: StateMachine> State<M> {
                 let is_lost = core.status().refill_until.is_some();
                 member.begin_again(core, *machine, start);
                 self.observer.forget(slot);
-                self.due.notes.push(match is_lost {
-                    true => Note::Forsaken { group, why },
-                    false => Note::Spared { group, why },
+                self.due.notes.push(match lost {
+                    _ if !is_lost => Note::Spared { group, why },
+                    Lost::Snapshot => Note::Forsaken { group, why },
+                    Lost::Entries { .. } => Note::Lost { group, why },
                 });
                 self.tell_liveness(now, slot);
             }
@@ -163,10 +164,14 @@ impl<P: Ports> Shared<P> {
         lost: Lost,
         cause: StorageError,
     ) -> Result<Prepared, Halt> {
-        match lost {
-            Lost::Snapshot => self.storage.condemn_snapshot(group.group).await?,
-        }
-        self.enter_next_term(group).await?;
+        let lost_from = match lost {
+            Lost::Snapshot => {
+                self.storage.condemn_snapshot(group.group).await?;
+                None
+            }
+            Lost::Entries { first, last } => Some(self.first_lost(group, first, last).await),
+        };
+        self.enter_next_term(group, lost_from).await?;
         if !machine.reset().await {
             return Err(Halt::until_a_start(cause));
         }
@@ -179,19 +184,40 @@ impl<P: Ports> Shared<P> {
         })
     }
 
-    /// Makes the term after the present one durable. No vote is given in it: what
-    /// holds for an election that timed out holds here (rule 6).
-    async fn enter_next_term(&self, group: GroupInfo) -> Result<(), StorageError> {
+    /// The first of these entries that is not given back; the first of all where
+    /// every one is now, for it was not.
+    async fn first_lost(&self, group: GroupInfo, first: Index, last: Index) -> Index {
+        let mut next = first;
+        while next <= last {
+            let read = self.storage.read(group.group, next, last, 1).await;
+            let Some(read) = read.ok().and_then(|entries| entries.last()) else {
+                return next;
+            };
+            next = read.index.next();
+        }
+        first
+    }
+
+    /// Makes the term after the present one durable, and in the same write what is
+    /// lost. No vote is given in it: what holds for an election that timed out holds
+    /// here (rule 6).
+    async fn enter_next_term(
+        &self,
+        group: GroupInfo,
+        lost_from: Option<Index>,
+    ) -> Result<(), StorageError> {
         let GroupInfo { group, generation } = group;
-        while !mutants::is_active(173) {
+        loop {
             let permit = WritePermit::take(self).await;
             let HardState { term, .. } = self.storage.load_term_and_vote(group).await?;
             if term.is_exhausted() || self.state.with(|state| state.has_ended()) {
                 let detail = "it halted, and was not opened again".to_owned();
                 return Err(StorageError::Damaged { group, detail });
             }
-            let hard_state = Some(HardState { term: term.next(), vote: None });
-            let write = GroupWrite { hard_state, ..GroupWrite::new(group, generation) };
+            let next = HardState { term: term.next(), vote: None };
+            let hard_state = Some(next).filter(|_| !mutants::is_active(173));
+            let lost_from = lost_from.filter(|_| !mutants::is_active(175));
+            let write = GroupWrite { hard_state, lost_from, ..GroupWrite::new(group, generation) };
             let (_, result) = self.storage.write(WriteBatch { writes: vec![write] }).await;
             drop(permit);
             match result {
@@ -202,6 +228,5 @@ impl<P: Ports> Shared<P> {
                 result => return result,
             }
         }
-        Ok(())
     }
 }

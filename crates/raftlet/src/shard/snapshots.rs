@@ -276,11 +276,20 @@ impl<M: StateMachine> State<M> {
         core.is_term_durable().then(|| Message { generation, term: core.term(), body })
     }
 
-    /// Sending is over.
-    pub(super) fn on_sent(&mut self, now: Now, slot: Slot, to: NodeId) {
+    /// Sending is over. What a snapshot held that cannot be read the machine has: it
+    /// is written down again.
+    pub(super) fn on_sent(
+        &mut self,
+        now: Now,
+        (slot, to): (Slot, NodeId),
+        flaw: Option<StorageError>,
+    ) {
         self.couriers.end_sending((slot, to));
         if let Some(member) = self.members.get_mut(slot) {
             member.core.on_snapshot_ended(now, to);
+            if let Some(why) = flaw.filter(|_| member.halted.is_none() && member.policy.renew()) {
+                self.due.notes.push(Note::Outlived { group: member.group, why });
+            }
         }
         self.mark_dirty(slot);
         self.start_sends();

@@ -28,7 +28,7 @@ use crate::observe::{Note, Observer};
 use crate::offices::Watchers;
 use crate::options::{ShardOptions, ShardSettings};
 use crate::port::{GroupInfo, Incoming, SnapshotMeta, StateMachine, StorageError};
-use crate::proposal::{Budget, Proposal};
+use crate::proposal::{Budget, Encoded, Proposal};
 use crate::reads::ReadJob;
 use crate::reopening::{Ended, Reopenings};
 use crate::shard::writer::Writer;
@@ -43,6 +43,8 @@ use raftlet_core::{
 
 /// Proposals are copied into blocks of this size.
 const PAYLOAD_BLOCK_BYTES: usize = 64 << 10;
+/// Largest encoding buffer kept between proposals.
+const ENCODED_BYTES_KEPT: usize = 64 << 10;
 
 /// What a task beside the loop has finished.
 pub(crate) enum Completion<M: StateMachine> {
@@ -54,8 +56,8 @@ pub(crate) enum Completion<M: StateMachine> {
     Restored(Slot, Restored<M>),
     /// A snapshot was written, up to this index, or not.
     Taken(Slot, Result<LogId, SnapshotError>),
-    /// Sending to a member is over.
-    Sent(Slot, NodeId),
+    /// Sending to a member is over; perhaps because the snapshot cannot be read.
+    Sent(Slot, NodeId, Option<StorageError>),
     /// A snapshot was received whole and its file is finished; or not.
     Received(Slot, u64, Result<Option<SnapshotMeta>, StorageError>),
     /// What storage holds of a group was found damaged, and it was opened again.
@@ -94,7 +96,7 @@ pub(crate) struct State<M: StateMachine> {
     pub(super) cadence: Cadence,
     pub(crate) completions: VecDeque<Completion<M>>,
     /// Lent to handles for encoding.
-    pub(crate) scratch: Vec<u8>,
+    pub(crate) encoded: Encoded,
     pub(super) members: Vec<Member<M>>,
     pub(super) by_group: BTreeMap<GroupId, Slot>,
     /// What storage held at the start of this run, and what was made since.
@@ -149,7 +151,7 @@ impl<M: StateMachine> State<M> {
             writer: Writer::default(),
             cadence: Cadence::default(),
             completions: VecDeque::new(),
-            scratch: Vec::new(),
+            encoded: Encoded::default(),
             members: Vec::new(),
             by_group: BTreeMap::new(),
             stored: None,
@@ -337,21 +339,36 @@ impl<M: StateMachine> State<M> {
         }
     }
 
-    /// Takes a proposal in, or gives the answer back with the reason.
-    pub(crate) fn accept_proposal(
+    /// Takes proposals in, in order. The answers of those that are refused come
+    /// back with the reason.
+    pub(crate) fn accept_proposals(
         &mut self,
         slot: Slot,
-        (payload, tied_to): (&[u8], Term),
-        answer: Answer<Result<M::Response, ProposeError>>,
-    ) -> Option<Refused<M::Response>> {
-        if let Err(refusal) = self.admit_proposal(slot, payload.len()) {
-            self.counters.proposals_refused += 1;
-            return Some((answer, refusal));
+        encoded: &Encoded,
+        tied_to: Term,
+        answers: impl Iterator<Item = Answer<Result<M::Response, ProposeError>>>,
+    ) -> Vec<Refused<M::Response>> {
+        let mut refused = Vec::new();
+        let mut payloads = self.keep_payloads(&encoded.bytes);
+        for (len, answer) in encoded.lens.iter().zip(answers) {
+            let payload = payloads.split_to(*len);
+            if let Err(refusal) = self.admit_proposal(slot, *len) {
+                self.counters.proposals_refused += 1;
+                refused.push((answer, refusal));
+                continue;
+            }
+            self.cadence.on_proposed();
+            let deadline = Time::ZERO;
+            self.lanes.push_proposal(slot, Proposal { payload, tied_to, deadline, answer });
         }
-        let payload = self.keep_payload(payload);
-        self.cadence.on_proposed();
-        self.lanes.push_proposal(slot, Proposal { payload, tied_to, deadline: Time::ZERO, answer });
-        None
+        refused
+    }
+
+    /// Keeps what was lent for encoding for the next time.
+    pub(crate) fn keep_encoded(&mut self, encoded: Encoded) {
+        if encoded.bytes.capacity() <= ENCODED_BYTES_KEPT {
+            self.encoded = encoded;
+        }
     }
 
     fn admit_proposal(&mut self, slot: Slot, bytes: usize) -> Result<(), NotDone> {
@@ -371,11 +388,11 @@ impl<M: StateMachine> State<M> {
         self.budget.admit(bytes)
     }
 
-    fn keep_payload(&mut self, payload: &[u8]) -> Bytes {
-        if self.payloads.capacity() < payload.len() {
-            self.payloads = BytesMut::with_capacity(payload.len().max(PAYLOAD_BLOCK_BYTES));
+    fn keep_payloads(&mut self, payloads: &[u8]) -> Bytes {
+        if self.payloads.capacity() < payloads.len() {
+            self.payloads = BytesMut::with_capacity(payloads.len().max(PAYLOAD_BLOCK_BYTES));
         }
-        self.payloads.extend_from_slice(payload);
+        self.payloads.extend_from_slice(payloads);
         self.payloads.split().freeze()
     }
 

@@ -25,7 +25,7 @@
 
 use crate::applier::{Applied, is_checkpoint};
 use crate::effects::{Purpose, StorageRead};
-use crate::error::{Halt, NotDone, ProposeError, ReadError};
+use crate::error::{NotDone, ProposeError, ReadError};
 use crate::member::Member;
 use crate::observe::Alarms;
 use crate::offices::Office;
@@ -35,7 +35,7 @@ use crate::shard::snapshots::Piece;
 use crate::shard::state::{Completion, Phase, State};
 use crate::shard::writer::Durable;
 use crate::timers::Slot;
-use raftlet_core::{Body, Entries, Event, Fetch, Index, Now, Role, Time, mutants};
+use raftlet_core::{Body, Event, Fetch, Index, Now, Role, Time, mutants};
 
 /// Inputs that one group gets before the next one's turn.
 const SHARE_INPUTS: usize = 256;
@@ -141,7 +141,7 @@ impl<M: StateMachine> State<M> {
                 Completion::Applied(slot, applied) => self.on_applied(now, slot, applied),
                 Completion::Restored(slot, restored) => self.on_restored(now, slot, restored),
                 Completion::Taken(slot, result) => self.on_taken(now, slot, result),
-                Completion::Sent(slot, to) => self.on_sent(now, slot, to),
+                Completion::Sent(slot, to, flaw) => self.on_sent(now, (slot, to), flaw),
                 Completion::Reopened(slot, ended) => self.on_reopened(now, slot, *ended),
                 Completion::Received(slot, number, result) => {
                     self.on_received(now, (slot, number), result);
@@ -151,51 +151,6 @@ impl<M: StateMachine> State<M> {
                 Completion::Lost => panic!("a task of the shard ended without its result"),
             }
         }
-    }
-
-    fn on_storage_read(
-        &mut self,
-        now: Now,
-        read: StorageRead,
-        result: Result<Entries, StorageError>,
-    ) {
-        let mut reading = self.storage_reads_under_way.iter();
-        if let Some(at) = reading.position(|slot| *slot == read.slot) {
-            self.storage_reads_under_way.swap_remove(at);
-        }
-        let Some(member) = self.members.get_mut(read.slot) else {
-            return;
-        };
-        match (read.purpose, result) {
-            (_, Err(error @ StorageError::Poisoned { .. })) => self.poison(now, &error),
-            // Asked before a snapshot took the place of the log.
-            (Purpose::Apply, _) if member.applier.drop_void() => {}
-            (Purpose::Fetch(id), Err(StorageError::Missing { .. }))
-                if read.first <= member.core.base().index =>
-            {
-                member.core.on_fetched(now, id, None);
-            }
-            (Purpose::Apply, Ok(entries)) => {
-                if let Err(halt) = member.applier.on_read(entries, &member.core) {
-                    self.halt(now, read.slot, &halt);
-                }
-            }
-            (Purpose::Fetch(id), Ok(entries)) => member.core.on_fetched(now, id, Some(entries)),
-            (Purpose::Apply, Err(StorageError::Unreadable { .. })) => {
-                member.applier.on_unreadable(now.time);
-            }
-            (Purpose::Fetch(id), Err(StorageError::Unreadable { .. })) => {
-                member.core.on_fetched(now, id, None);
-            }
-            // What should be held is damaged or missing: this member stops by
-            // name, the others go on (rule 10).
-            (_, Err(error)) => {
-                let has_others = member.core.configuration().nodes().count() > 1;
-                let halt = if has_others { Halt::until_a_start } else { Halt::Storage };
-                self.halt(now, read.slot, &halt(error));
-            }
-        }
-        self.mark_dirty(read.slot);
     }
 
     /// A batch came back from a machine.

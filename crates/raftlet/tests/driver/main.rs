@@ -18,6 +18,7 @@ mod nemesis;
 mod power;
 mod proposals;
 mod reads;
+mod rot;
 mod snapshots;
 mod space;
 mod terms;

@@ -43,6 +43,52 @@ fn commands_proposed_together_take_one_turn_one_write_and_keep_their_order() {
     }
 }
 
+/// Outcomes of commands that are proposed on a member in one call.
+fn outcomes(cluster: &Cluster, id: u64, lines: &[String]) -> Vec<Result<usize, ProposeError>> {
+    let encode = |line: &String| {
+        let line = line.clone();
+        move |into: &mut Vec<u8>| into.extend_from_slice(line.as_bytes())
+    };
+    let mut proposing = cluster.group(id).propose_all(lines.iter().map(encode));
+    cluster.executor.block_on(async move {
+        let mut outcomes = Vec::new();
+        while let Some(outcome) = proposing.next().await {
+            outcomes.push(outcome);
+        }
+        outcomes
+    })
+}
+
+#[test]
+fn commands_proposed_in_one_call_end_one_by_one_in_their_order_on_any_member() {
+    let cluster = Cluster::voters(3);
+    let (leader, follower, _) = cluster.leader_and_followers();
+    for id in [leader, follower] {
+        cluster.run_ms(50);
+        let writes = cluster.storage(leader).writes();
+        let lines: Vec<_> = (0..40).map(|n| format!("{id}-{n}")).collect();
+        let places = outcomes(&cluster, id, &lines).into_iter().collect::<Result<Vec<_>, _>>();
+        let places = places.unwrap();
+        assert_eq!(places.len(), 40);
+        assert!(places.windows(2).all(|pair| pair[0] + 1 == pair[1]), "order is kept");
+        assert_eq!(cluster.storage(leader).writes() - writes, 1, "one write for all");
+        assert!(cluster.settled().ends_with(&lines));
+    }
+    assert!(outcomes(&cluster, leader, &[]).is_empty());
+}
+
+#[test]
+fn of_commands_proposed_in_one_call_the_refused_ones_end_not_done_and_no_others() {
+    let cluster = Cluster::with(3, 7, |options| options.group.command_bytes_max = 64);
+    let (leader, ..) = cluster.leader_and_followers();
+    let lines = ["a".to_owned(), "x".repeat(65), "b".to_owned()];
+    let refused = NotDone::TooLarge { bytes: 65, limit: 64 };
+    let base = cluster.settled().len();
+    let expected = [Ok(base + 1), Err(refused.into()), Ok(base + 2)];
+    assert_eq!(outcomes(&cluster, leader, &lines), expected);
+    assert_eq!(cluster.settled(), ["a", "b"]);
+}
+
 #[test]
 fn without_a_leader_a_proposal_is_held_and_then_surely_not_done() {
     let mut cluster = Cluster::voters(3);

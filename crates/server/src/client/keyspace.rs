@@ -345,17 +345,22 @@ fn increment(counter: &Cell<u64>) {
 async fn propose(group: &Group, connection: &RefCell<Connection>, batch: Batch) {
     // Nearly all batches have one, which needs no list.
     let (mut first, mut others) = (None, Vec::with_capacity(batch.requests_len - 1));
-    for (ticket, asked) in connection.borrow().asked(batch) {
-        let proposed = (ticket, group.propose_with(|into| asked.encode(into)));
-        match first {
-            None => first = Some(proposed),
-            Some(_) => others.push(proposed),
-        }
-    }
-    for (ticket, proposing) in first.into_iter().chain(others) {
-        let outcome = match proposing.await {
-            Ok(response) => Outcome::Done(response),
-            Err(error) => outcome_of_proposal(error),
+    let mut proposing = {
+        let connection = connection.borrow();
+        let asked = connection.asked(batch).map(|(ticket, asked)| {
+            match first {
+                None => first = Some(ticket),
+                Some(_) => others.push(ticket),
+            }
+            move |into: &mut Vec<u8>| asked.encode(into)
+        });
+        group.propose_all(asked)
+    };
+    for ticket in first.into_iter().chain(others) {
+        let outcome = match proposing.next().await {
+            Some(Ok(response)) => Outcome::Done(response),
+            Some(Err(error)) => outcome_of_proposal(error),
+            None => return,
         };
         connection.borrow_mut().complete(ticket, outcome);
     }

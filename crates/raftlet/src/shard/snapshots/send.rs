@@ -34,8 +34,8 @@ impl<P: Ports> Shared<P> {
         self.spawn.spawn(async move {
             let mut task = Task::new(&shared);
             // Whatever went wrong, the core asks again as long as it is needed.
-            let _ = shared.send_snapshot(slot, group, to).await;
-            task.finish(Completion::Sent(slot, to));
+            let flaw = shared.send_snapshot(slot, group, to).await.err();
+            task.finish(Completion::Sent(slot, to, flaw));
         });
     }
 
