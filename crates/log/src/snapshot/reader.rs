@@ -143,10 +143,18 @@ impl<D: Disk> Source<D> {
         self.damaged(0, "the file is missing")
     }
 
-    /// What the head says, where that can be read.
+    /// What the head says, where that can be read: also that of a file which was
+    /// put aside, of which mostly a chunk alone is damaged.
     pub(crate) async fn head(&self, title: Title) -> Option<SnapshotMeta> {
-        let file = self.disk.open(&names::snapshot_name(self.group, self.last)).await.ok()?;
-        read_head(self, &file, &title).await.ok().map(|(meta, _)| meta)
+        for name in [names::snapshot_name, names::condemned_name] {
+            let Ok(file) = self.disk.open(&name(self.group, self.last)).await else {
+                continue;
+            };
+            if let Ok((meta, _)) = read_head(self, &file, &title).await {
+                return Some(meta);
+            }
+        }
+        None
     }
 
     /// Reads all but the chunks.

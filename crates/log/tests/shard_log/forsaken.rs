@@ -203,7 +203,9 @@ fn a_chunk_that_is_damaged_is_remembered_by_a_name_until_it_is_refilled() {
     };
     for _ in 0..2 {
         let (log, _) = started(&disk);
-        assert_eq!(damage(&told(&log)), Some((1, 10)));
+        let loaded = told(&log);
+        assert_eq!(damage(&loaded), Some((1, 10)));
+        assert!(!loaded.configurations.is_empty(), "its head still tells of the members");
         let text = block_on(log.load_snapshot(GROUP)).unwrap_err().to_string();
         assert!(text.contains(".damaged"), "{text}");
         block_on(log.close()).unwrap();
