@@ -86,7 +86,7 @@ pub use connection::{Connection, Output};
 pub use errors::Failure;
 pub use info::{NodeInfo, REDIS_VERSION};
 pub use limits::{Limits, Share};
-pub use machine::Machine;
+pub use machine::{Machine, Unwritten};
 pub use memory::parse_memory;
 pub use node::{ClientInfo, ClientState, ClusterInfo, ClusterNode, Node, Setting};
 pub use operation::codec::DecodeError;

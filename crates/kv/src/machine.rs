@@ -14,14 +14,14 @@
 
 use std::cell::{Ref, RefCell};
 use std::future::poll_fn;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 
 use crate::operation::response::Response;
 use crate::operation::{Command, codec};
-use crate::store::capture::{CaptureId, Step};
+use crate::store::capture::{AHEAD_BYTES_MAX, CaptureId, Step};
 use crate::store::snapshot::{Restoring, SnapshotError};
 use crate::store::table::Hashed;
 use crate::store::{Applied, Store};
@@ -49,6 +49,12 @@ impl Machine {
     #[must_use]
     pub fn new(hash_seed: u64) -> Self {
         Self { store: Rc::new(RefCell::new(Store::new(hash_seed))), hash_seed }
+    }
+
+    /// Where it is seen how much its snapshot holds.
+    #[must_use]
+    pub fn unwritten(&self) -> Unwritten {
+        Unwritten(Rc::downgrade(&self.store))
     }
 
     /// Throws away what the commands applied so far have made, little by little.
@@ -124,6 +130,23 @@ impl Machine {
             }
         }
         Ok(commands.len())
+    }
+}
+
+/// How much a machine's snapshot holds in memory that its writer has not taken,
+/// seen from outside: also while the machine is out with a batch, which may wait
+/// for this very writer (D56).
+#[derive(Clone, Debug)]
+pub struct Unwritten(Weak<RefCell<Store>>);
+
+impl Unwritten {
+    /// Beyond so many who overwrites more waits.
+    pub const BYTES_MAX: usize = AHEAD_BYTES_MAX;
+
+    /// In bytes; 0 while no snapshot is written. `None`: the machine is gone.
+    #[must_use]
+    pub fn bytes(&self) -> Option<usize> {
+        Some(self.0.upgrade()?.borrow().captured_bytes())
     }
 }
 

@@ -280,7 +280,7 @@ impl NodeStatus {
 
     /// What it takes to serve: each condition by name, and why it does not
     /// hold where it doesn't.
-    pub(crate) fn readiness(&self) -> [(&'static str, Option<String>); 5] {
+    pub(crate) fn readiness(&self) -> [(&'static str, Option<String>); 6] {
         let groups = self
             .waiting
             .clone()
@@ -296,6 +296,8 @@ impl NodeStatus {
         };
         // Who was removed looks for none.
         let is_lost = |group: &GroupStatus| group.leader.is_none() && group.role != Role::Removed;
+        // However short the rest of its log is.
+        let is_restored = |group: &GroupStatus| group.applied_index < group.snapshot_index;
         let lags = |group: &GroupStatus| {
             group.commit_index.saturating_sub(group.applied_index) > APPLY_LAG_MAX
         };
@@ -304,6 +306,7 @@ impl NodeStatus {
             ("halted", first("takes no part any more", &|group| group.role == Role::Halted)),
             ("member", first(REMOVED, &|group| group.role == Role::Removed)),
             ("leader", first("knows no leader", &is_lost)),
+            ("restore", first("is being restored from its snapshot", &is_restored)),
             ("apply", first("has much to apply", &lags)),
         ]
     }
@@ -454,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_without_leader_or_far_behind_its_commit_is_not_ready() {
+    fn a_group_without_leader_state_or_far_behind_its_commit_is_not_ready() {
         assert!(node().is_ready());
         let mut leaderless = node();
         leaderless.groups[0].leader = None;
@@ -467,6 +470,13 @@ mod tests {
         let mut behind = node();
         behind.groups[0].commit_index += super::APPLY_LAG_MAX + 1;
         assert!(!behind.is_ready());
+        let mut restored = node();
+        restored.groups[0].applied_index = 0;
+        let failed: Vec<_> =
+            restored.readiness().into_iter().filter(|(_, why)| why.is_some()).collect();
+        assert!(
+            matches!(&failed[..], [("restore", Some(why))] if why.contains("group 1 is being"))
+        );
         let mut empty = node();
         empty.groups.clear();
         assert!(!empty.is_ready());

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 
-use super::Machine;
+use super::{Machine, Unwritten};
 use crate::operation::response::Response;
 use crate::store::capture::AHEAD_BYTES_MAX;
 use crate::{Command, StringCommand};
@@ -130,4 +130,23 @@ fn a_snapshot_that_is_given_up_lets_go_who_waits_for_it() {
     drop(pages);
     assert_eq!(woken.0.load(Ordering::Relaxed), 1, "it waits for ever");
     assert_eq!(once(applying), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn what_a_snapshot_holds_is_seen_while_callers_wait_for_it() {
+    let (mut machine, overwrites) = filled();
+    let unwritten = machine.unwritten();
+    assert_eq!(unwritten.bytes(), Some(0), "nothing is written down yet");
+    let pages = machine.snapshot().unwrap();
+    let commands = commands(&overwrites, KEYS + 1);
+    let mut responses = Vec::new();
+    {
+        let mut applying = pin!(machine.apply(&commands, &mut responses));
+        assert!(once(applying.as_mut()).is_pending());
+        assert!(unwritten.bytes().is_some_and(|bytes| bytes > Unwritten::BYTES_MAX));
+    }
+    drop(pages);
+    assert_eq!(unwritten.bytes(), Some(0));
+    drop(machine);
+    assert_eq!(unwritten.bytes(), None);
 }

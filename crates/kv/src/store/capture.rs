@@ -377,6 +377,12 @@ impl Store {
         Ok(Step::More)
     }
 
+    /// What the capture holds that is read out, and that nobody has fetched; 0
+    /// where there is none.
+    pub(crate) fn captured_bytes(&self) -> usize {
+        self.captured.as_ref().map_or(0, |captured| captured.pending.bytes())
+    }
+
     /// Whether a capture is so far behind that nothing should be changed now.
     #[inline]
     pub(crate) fn is_ahead(&self) -> bool {
@@ -506,11 +512,6 @@ impl Store {
     /// Bytes that nobody has fetched.
     pub(super) fn pending_bytes(&self, id: CaptureId) -> usize {
         self.captured.as_ref().filter(|captured| captured.id == id).unwrap().pending.bytes()
-    }
-
-    /// The same of whichever is read out; 0 where none is.
-    pub(crate) fn captured_bytes(&self) -> usize {
-        self.captured.as_ref().map_or(0, |captured| captured.pending.bytes())
     }
 
     /// Whether all is walked and read.

@@ -3,7 +3,7 @@
 //! `/livez` says that the shard turns and its storage is whole; it never
 //! depends on a quorum, or a supervisor would restart a cluster that merely
 //! waits. `/readyz` says that every group here knows a leader and its machine
-//! keeps up, and that the node is not on its way out.
+//! is there and keeps up, and that the node is not on its way out.
 //!
 //! Both answer 200 or 503, and name every check that failed, one a line as
 //! `[-]name failed: why`; with `?verbose` also those that hold, as `[+]name ok`.

@@ -192,6 +192,11 @@ impl Keyspace {
         self.memory_bytes_max.get()
     }
 
+    /// What the snapshot holds that holds most in memory, in bytes.
+    pub(crate) fn snapshot_unwritten_bytes(&self) -> usize {
+        self.sizes.unwritten_bytes()
+    }
+
     /// Whether keys and values take more than they may.
     pub(crate) fn is_out_of_memory(&self) -> bool {
         let limit = self.memory_bytes_max.get();

@@ -16,7 +16,7 @@ use crate::fill::ClientsFill;
 use crate::status::{GroupStatus, NodeStatus, Role};
 use raftlet::core::{Counters, Liveness};
 use raftlet::{Histogram, ShardStatus, Shortage};
-use raftlet_kv::Limits;
+use raftlet_kv::{Limits, Unwritten};
 use raftlet_log::LogCounters;
 use raftlet_net::{NetStatus, PeerStats, PeerStatus};
 
@@ -43,6 +43,8 @@ pub(crate) struct Metrics {
     /// What each client is held to.
     pub(crate) limits: Limits,
     pub(crate) scripts_loaded: usize,
+    /// Of the group whose snapshot holds most in memory.
+    pub(crate) snapshot_unwritten_bytes: usize,
     pub(crate) admin_connections: usize,
     pub(crate) dashboard_watchers: usize,
 }
@@ -210,6 +212,10 @@ impl Metrics {
         out.gauge("snapshots_taking", "Being written down.", fills.taking);
         out.gauge("snapshots_taking_max", "Their limit.", fills.taking_max);
         out.gauge("snapshots_due", "Wait to be written down.", fills.takes_waiting);
+        let help = "Held for a snapshot's writer: the group that holds most.";
+        out.gauge("snapshot_unwritten_bytes", help, self.snapshot_unwritten_bytes);
+        let help = "Beyond it who overwrites more waits.";
+        out.gauge("snapshot_unwritten_bytes_max", help, Unwritten::BYTES_MAX);
         out.gauge("snapshot_sends", "On their way to members.", fills.sending);
         out.gauge("snapshot_sends_max", "Their limit.", fills.transfers_max);
         out.gauge("snapshot_sends_waiting", "Wait for one of these.", fills.sends_waiting);

@@ -337,6 +337,7 @@ impl Inspect for NodeView {
                 .unwrap_or_default(),
             limits: keyspace.map(|keyspace| keyspace.limits()).unwrap_or_default(),
             scripts_loaded: keyspace.map_or(0, |keyspace| keyspace.scripts().borrow().loaded_len()),
+            snapshot_unwritten_bytes: keyspace.map_or(0, |it| it.snapshot_unwritten_bytes()),
             admin_connections: self.admin_fill.connections.get(),
             dashboard_watchers: self.admin_fill.watchers.get(),
         }
