@@ -17,10 +17,17 @@ pub enum DataDirError {
     Lock(#[from] LockError),
     /// No way of writing passes its trial.
     #[error("{0}; check the file system and the free space of the data directory")]
-    Disk(#[from] DiskError),
+    Disk(DiskError),
     /// It is not this node's.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+}
+
+// By hand: derived, the cause would be told twice, here and as a source.
+impl From<DiskError> for DataDirError {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
+    }
 }
 
 /// Locks a directory, tries its disk out, and checks whose it is.

@@ -1,8 +1,9 @@
 //! What `serve` was asked for, checked: the flags that parse and cannot stand
 //! are refused here, each by name.
 //!
-//! Pure except for the resolution of host names. Nothing of the data directory
-//! is known yet; what it says wins later (`node.rs`, rule 2).
+//! Pure except for the resolution of host names, and for a look whether the data
+//! directory has begun: what it says wins later (`node.rs`, rule 2), and only a
+//! first start is held to a list that names its node.
 //!
 //! Invariant: nothing beyond loopback is listened on unless the operator said
 //! `--insecure-bind` (rule 35).
@@ -11,7 +12,7 @@ mod access;
 pub(crate) mod file;
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::serve::{DiskChoice, LimitArgs, ServeArgs};
@@ -19,6 +20,7 @@ use crate::cli::snapshot::SnapshotArgs;
 use crate::process::failure::{Exit, Failure};
 use raftlet::core::{ClusterId, LeaseOptions, NodeId, Options, Settings};
 use raftlet_kv::SlotMap;
+use raftlet_log::IDENTITY_NAME;
 
 pub(crate) use access::Access;
 
@@ -62,7 +64,7 @@ pub(crate) struct Config {
     pub(crate) advertised_admin: String,
     /// Whether the operator said where peers connect, by either flag.
     pub(crate) is_peer_said: bool,
-    /// In order of node id.
+    /// In order of node id. It names this node at a first start.
     pub(crate) initial_members: Vec<InitialMember>,
     /// The admin address of a node of the cluster to join.
     pub(crate) join: Option<String>,
@@ -109,19 +111,8 @@ impl Config {
             (None, Some((_, own))) => own.clone(),
             (None, None) => PEER_ADDR_DEFAULT.to_owned(),
         };
-        let is_peer_said = args.peer_addr.is_some() || listed.is_some();
-        let initial_members = match listed {
-            None if args.join.is_some() => Vec::new(),
-            None => vec![(node, peer_addr.clone())],
-            Some(members) if members.iter().any(|(id, _)| *id == node) => members,
-            Some(_) => {
-                return Err(Failure::config(format!(
-                    "--initial-members does not list node {0}, which is this one; add \
-                     {0}=HOST:PORT to the list of every member, or correct --node-id",
-                    node.get()
-                )));
-            }
-        };
+        let is_peer_said = args.peer_addr.is_some() || own_listed.is_some();
+        let initial_members = first_members(&args, listed, (node, peer_addr.clone()))?;
         check_name(&args.cluster_name)?;
         let listen = |flag, address: &str| listen_addr(flag, address, args.insecure_bind);
         let client = listen("--client-addr", &args.client_addr)?;
@@ -183,6 +174,30 @@ impl Config {
             })
             .collect()
     }
+}
+
+/// Those listed, or the node alone; of one who joins, others tell.
+fn first_members(
+    args: &ServeArgs,
+    listed: Option<Vec<InitialMember>>,
+    own: InitialMember,
+) -> Result<Vec<InitialMember>, Failure> {
+    let Some(members) = listed else {
+        return Ok(if args.join.is_some() { Vec::new() } else { vec![own] });
+    };
+    if members.iter().any(|(id, _)| *id == own.0) || has_begun(&args.data_dir) {
+        return Ok(members);
+    }
+    Err(Failure::config(format!(
+        "--initial-members does not list node {0}, which is this one; add {0}=HOST:PORT to the \
+         list of every member, or correct --node-id",
+        own.0.get()
+    )))
+}
+
+/// Whether a data directory tells whose it is: then no flag chooses that.
+pub(crate) fn has_begun(data_dir: &Path) -> bool {
+    data_dir.join(IDENTITY_NAME).exists()
 }
 
 fn node_id(number: u64) -> Result<NodeId, Failure> {

@@ -7,7 +7,7 @@
 use crate::block::Verdict;
 use crate::disk::{Disk, DiskError};
 use crate::identity::Home;
-use crate::inspect::dir::InspectError;
+use crate::inspect::dir::{InspectError, peek};
 use crate::inspect::survey::{Depth, Finding, Severity, read_snapshot};
 use crate::names::{self, Named};
 use crate::options::{LogOptions, Sizes};
@@ -30,7 +30,7 @@ pub async fn inspect_refused<D: Disk>(
     disk: &D,
     options: &LogOptions,
 ) -> Result<Vec<Finding>, InspectError> {
-    let (home, _) = Home::peek(disk.clone()).await?;
+    let (home, _) = peek(disk).await?;
     let sizes = Sizes::from(options);
     let mut findings = Vec::new();
     for file in disk.list().await.map_err(InspectError::Unreadable)? {

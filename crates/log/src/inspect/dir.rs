@@ -18,7 +18,7 @@ use rustix::fs::{Advice, FlockOperation, fadvise, flock};
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError, FileInfo, Reach};
 use crate::error::OpenError;
-use crate::identity::IdentityError;
+use crate::identity::{FILE_NAME, Home, IdentityError};
 use crate::width::u64_from;
 
 /// Why a directory cannot be looked at.
@@ -34,12 +34,45 @@ pub enum InspectError {
         /// The directory.
         path: PathBuf,
     },
-    /// It has no identity that can be read.
+    /// It is no node's, or its identity is gone.
+    #[error(
+        "{place} holds no {FILE_NAME}; give the data directory of a node, or put the {FILE_NAME} \
+         of this one back"
+    )]
+    NoIdentity {
+        /// The directory.
+        place: String,
+    },
+    /// The device does not give its files back.
+    #[error("{0}; check the device and the permissions")]
+    Device(DiskError),
+    /// It has no identity that can be understood.
     #[error(transparent)]
-    Identity(#[from] IdentityError),
+    Identity(IdentityError),
     /// The log would not open.
     #[error(transparent)]
-    Log(#[from] OpenError),
+    Log(OpenError),
+}
+
+// By hand: what a start would be told to do is not what is to be done here.
+impl From<OpenError> for InspectError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Unreadable(error) => Self::Device(error),
+            error => Self::Log(error),
+        }
+    }
+}
+
+/// Whose directory it is, with what is worth knowing about the file that says so.
+pub(super) async fn peek<D: Disk>(disk: &D) -> Result<(Home<D>, Vec<String>), InspectError> {
+    Home::peek(disk.clone()).await.map_err(|error| match error {
+        IdentityError::Disk(error) if error.kind == io::ErrorKind::NotFound => {
+            InspectError::NoIdentity { place: disk.place() }
+        }
+        IdentityError::Disk(error) => InspectError::Device(error),
+        error => InspectError::Identity(error),
+    })
 }
 
 /// A directory opened for reading only. Clones are the same one.

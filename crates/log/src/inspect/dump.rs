@@ -4,8 +4,7 @@
 use crate::block::{Kind, Verdict};
 use crate::directory::Trace;
 use crate::disk::{Disk, DiskError};
-use crate::identity::Home;
-use crate::inspect::dir::InspectError;
+use crate::inspect::dir::{InspectError, peek};
 use crate::names::{self, Named};
 use crate::options::{LogOptions, Sizes};
 use crate::record::Record;
@@ -41,7 +40,7 @@ pub async fn dump<D: Disk>(
     options: &LogOptions,
     mut line: impl FnMut(DumpLine) -> bool,
 ) -> Result<(), InspectError> {
-    let (home, _) = Home::peek(disk.clone()).await?;
+    let (home, _) = peek(disk).await?;
     let sizes = Sizes::from(options);
     let listed = disk.list().await.map_err(InspectError::Unreadable)?;
     for file in listed {

@@ -1,8 +1,8 @@
 //! What a log holds and what is wrong with it.
 
 use crate::disk::Disk;
-use crate::identity::{Home, Identity};
-use crate::inspect::dir::InspectError;
+use crate::identity::Identity;
+use crate::inspect::dir::{InspectError, peek};
 use crate::names;
 use crate::options::{LogOptions, Sizes};
 use crate::recovery::{Recovered, RecoveryReport, recover};
@@ -103,7 +103,7 @@ pub async fn inspect<D: Disk>(
     options: &LogOptions,
     depth: Depth,
 ) -> Result<Survey, InspectError> {
-    let (home, warnings) = Home::peek(disk.clone()).await?;
+    let (home, warnings) = peek(disk).await?;
     // Nobody reads entries next.
     let sizes = Sizes { replay_bytes: 0, ..Sizes::from(options) };
     let recovered = recover(disk, &home, &sizes).await?;

@@ -136,3 +136,18 @@ fn a_dump_shows_every_record_also_of_a_log_that_would_not_open() {
     assert!(spoilt.iter().any(|line| line.text.contains("damaged")), "{spoilt:?}");
     assert!(spoilt.len() + 4 > whole.len());
 }
+
+#[test]
+fn a_directory_without_identity_is_named_once_with_what_to_do() {
+    let dir = directory();
+    std::fs::remove_file(dir.path().join("IDENTITY")).unwrap();
+    let found = survey(dir.path(), Depth::All).unwrap_err();
+    let dumped = ReadOnlyDir::open(dir.path()).unwrap();
+    let dumped = block_on(dump(&dumped, &small(), |_| true)).unwrap_err();
+    for error in [found, dumped] {
+        let text = error.to_string();
+        assert!(matches!(&error, InspectError::NoIdentity { .. }), "{text}");
+        assert!(text.starts_with(&*dir.path().to_string_lossy()), "{text}");
+        assert!(std::error::Error::source(&error).is_none(), "the cause is told twice");
+    }
+}

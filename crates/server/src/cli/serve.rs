@@ -69,6 +69,7 @@ pub(crate) struct ServeArgs {
     pub(crate) admin_addr: String,
     /// The cluster's first members by peer address, alike on each of them and
     /// at every start; it chooses members while the data directory is empty.
+    /// Later it is only compared, and need not name one who joined.
     /// Default: this node alone.
     #[arg(long, env = "RAFTLET_INITIAL_MEMBERS", value_name = "1=HOST:PORT,2=HOST:PORT,…")]
     pub(crate) initial_members: Option<String>,

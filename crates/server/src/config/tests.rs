@@ -101,3 +101,16 @@ fn beyond_loopback_a_node_listens_only_when_told_so() {
     assert!(exposed[0].contains("--client-addr 0.0.0.0:7379"), "{exposed:?}");
     assert!(config(&[]).unwrap().exposed().is_empty());
 }
+
+#[test]
+fn a_list_that_leaves_the_node_out_is_refused_at_a_first_start_only() {
+    // Rule 2
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().to_str().unwrap();
+    let flags = ["--node-id", "4", "--initial-members", "1=h:1,2=h:2", "--data-dir", place];
+    assert!(refusal(&flags).contains("add 4=HOST:PORT"));
+    std::fs::write(dir.path().join("IDENTITY"), "").unwrap();
+    let later = config(&flags).unwrap();
+    assert_eq!(later.initial_members.len(), 2);
+    assert!(!later.is_peer_said, "the list does not say where this node is");
+}

@@ -99,7 +99,9 @@ pub(crate) async fn stored(
     };
     // Who joined later gets one group after the other, in any order.
     let mut missing = Vec::new();
-    if is_founder {
+    if !is_founder {
+        check_joined(&present, &wanted)?;
+    } else {
         check_groups(&present, &wanted)?;
         missing = wanted.into_iter().filter(|group| !present.contains(group)).collect();
     }
@@ -177,6 +179,19 @@ fn check_groups(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> 
     Err(Failure::config(format!(
         "--groups {} does not fit the data directory, which was founded with {there}; say \
          --groups {there}: the number is fixed at first start",
+        wanted.len()
+    )))
+}
+
+/// A keyspace of fewer groups would look for keys in the wrong ones. Whether it
+/// has more cannot be seen here: they may be on their way.
+fn check_joined(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> {
+    let Some(beyond) = present.iter().find(|group| !wanted.contains(group)) else {
+        return Ok(());
+    };
+    Err(Failure::config(format!(
+        "--groups {} does not fit the data directory, which holds group {beyond}; say the --groups \
+         of the cluster, or --join HOST:PORT of a node that serves and tells it",
         wanted.len()
     )))
 }
@@ -322,7 +337,7 @@ fn waiting_text(missing: &[Missing]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_groups, group_ids, waiting_text};
+    use super::{check_groups, check_joined, group_ids, waiting_text};
     use raftlet::core::{GroupId, NodeId};
     use raftlet_kv::SlotMap;
     use raftlet_net::{Missing, MissingWhy};
@@ -341,6 +356,16 @@ mod tests {
         for other in [&[1][..], &[1, 2], &[2], &[4], &[1, 2, 3, 4]] {
             assert!(check_groups(&groups(other), &wanted).is_err(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn one_who_joined_may_lack_groups_and_holds_none_beyond_the_keyspace() {
+        let wanted: Vec<GroupId> = group_ids(SlotMap::new(3).unwrap()).collect();
+        for fits in [&[][..], &[1], &[3, 1], &[1, 2, 3]] {
+            assert!(check_joined(&groups(fits), &wanted).is_ok(), "{fits:?}");
+        }
+        let failure = check_joined(&groups(&[1, 3]), &wanted[..1]).unwrap_err();
+        assert!(failure.message.contains("holds group 3"), "{failure}");
     }
 
     #[test]

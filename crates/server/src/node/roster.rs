@@ -226,7 +226,7 @@ pub(crate) async fn learn(config: &mut Config, waiting: &RefCell<String>) -> Res
     let Some(join) = config.join.clone() else {
         return Ok(Vec::new());
     };
-    let has_begun = config.data_dir.join("IDENTITY").exists();
+    let has_begun = config::has_begun(&config.data_dir);
     let roster = if has_begun {
         match serving_roster(&join).await {
             Ok(roster) => roster,

@@ -83,3 +83,21 @@ fn a_node_that_joined_starts_again_beside_one_that_does_not_serve_yet() {
     cluster.wait_ready();
     assert!(cluster.said(1).contains("starts without what --join would tell"));
 }
+
+#[test]
+fn a_node_that_joined_starts_again_by_the_list_of_the_first_members() {
+    // Rule 2
+    let mut cluster = Cluster::growing(1, 2);
+    cluster.join(1, 0);
+    cluster.wait_ready();
+    let (list, other) = (cluster.initial_members(), "1=127.0.0.1:1".to_owned());
+    for (list, is_warned) in [(list, false), (other, true)] {
+        assert!(cluster.stop(1).success());
+        let mut command = cluster.command(1);
+        command.args(["--initial-members", &list]);
+        cluster.start_as(1, command);
+        cluster.wait_ready();
+        let warning = "--initial-members counts for an empty directory only";
+        assert_eq!(cluster.said(1).contains(warning), is_warned, "{}", cluster.said(1));
+    }
+}

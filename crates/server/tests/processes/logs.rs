@@ -23,6 +23,9 @@ fn a_directory_that_is_no_data_directory_is_refused_with_code_4() {
         assert_eq!(output.status.code(), Some(4), "{output:?}");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.starts_with("raftlet: ") && said.lines().count() == 1, "{said}");
+        assert_eq!(said.matches("IDENTITY;").count(), 1, "{said}");
+        assert!(said.contains(&*dir.path().to_string_lossy()), "{said}");
+        assert!(!said.contains("start again"), "nothing is started: {said}");
     }
     let missing = log("verify", &dir.path().join("nowhere"), false);
     assert_eq!(missing.status.code(), Some(4));
