@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::disk::DiskError;
 use crate::disk::lock::{DirLock, LockError};
 use crate::disk::real::{DiskMode, RealDisk};
-use crate::identity::{Claims, Home, IdentityError, random_incarnation};
+use crate::identity::{Claims, FILE_NAME, Home, IdentityError, random_incarnation};
 
 /// Why a data directory is not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,11 +23,25 @@ pub enum DataDirError {
     Identity(#[from] IdentityError),
 }
 
-// By hand: derived, the cause would be told twice, here and as a source.
+// These two by hand: derived, the cause would be told twice, in the text and as
+// a source.
 impl From<DiskError> for DataDirError {
     fn from(error: DiskError) -> Self {
         Self::Disk(error)
     }
+}
+
+impl From<DiskError> for IdentityError {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// Whether a directory tells whose it is: then a start there is not the first one.
+/// It need not be locked.
+#[must_use]
+pub fn has_identity(path: &Path) -> bool {
+    path.join(FILE_NAME).exists()
 }
 
 /// Locks a directory, tries its disk out, and checks whose it is.

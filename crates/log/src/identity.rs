@@ -48,8 +48,7 @@ use crate::gate::Gate;
 use crate::names::{self, Named};
 use raftlet::core::{ClusterId, Incarnation, NUMBER_MAX, NodeId, Run, Sender};
 
-pub(crate) use file::Contents;
-pub use file::FILE_NAME;
+pub(crate) use file::{Contents, FILE_NAME};
 pub use restore::{FOUNDING_NAME, RESTORE_NAME, RESTORE_PART_NAME, restored_cluster_id};
 
 /// Peers whose runs are remembered: all members a node can meet (64 a group),
@@ -177,13 +176,6 @@ pub enum IdentityError {
     /// The disk failed.
     #[error("{0}; check the device and the permissions, then start again")]
     Disk(DiskError),
-}
-
-// By hand: derived, the cause would be told twice, here and as a source.
-impl From<DiskError> for IdentityError {
-    fn from(error: DiskError) -> Self {
-        Self::Disk(error)
-    }
 }
 
 /// Why a peer's run is not accepted.

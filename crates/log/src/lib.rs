@@ -65,7 +65,7 @@ mod varint;
 mod wanted;
 mod width;
 
-pub use data_dir::{DataDirError, open_data_dir};
+pub use data_dir::{DataDirError, has_identity, open_data_dir};
 pub use disk::lane::block_on;
 pub use disk::lock::{DirLock, LockError};
 pub use disk::memory::MemoryDisk;
@@ -73,9 +73,9 @@ pub use disk::real::{Descriptor, DiskMode, LogWriter, RealDisk, Writing};
 pub use disk::{Disk, DiskError};
 pub use error::{Affected, Damage, OpenError};
 pub use identity::{
-    CLUSTER_NAME_BYTES_MAX, Claims, FILE_NAME as IDENTITY_NAME, FOUNDING_NAME, Home, Identity,
-    IdentityError, MEMBERS_BYTES_MAX, PEERS_MAX, RESTORE_NAME, RESTORE_PART_NAME, RunRefused,
-    cluster_id, random_incarnation, restored_cluster_id,
+    CLUSTER_NAME_BYTES_MAX, Claims, FOUNDING_NAME, Home, Identity, IdentityError,
+    MEMBERS_BYTES_MAX, PEERS_MAX, RESTORE_NAME, RESTORE_PART_NAME, RunRefused, cluster_id,
+    random_incarnation, restored_cluster_id,
 };
 pub use options::{LogCounters, LogOptions};
 pub use recovery::{HarmedGroup, RecoveryReport, TailState};

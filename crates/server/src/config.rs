@@ -12,7 +12,7 @@ mod access;
 pub(crate) mod file;
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::serve::{DiskChoice, LimitArgs, ServeArgs};
@@ -20,7 +20,7 @@ use crate::cli::snapshot::SnapshotArgs;
 use crate::process::failure::{Exit, Failure};
 use raftlet::core::{ClusterId, LeaseOptions, NodeId, Options, Settings};
 use raftlet_kv::SlotMap;
-use raftlet_log::IDENTITY_NAME;
+use raftlet_log::has_identity;
 
 pub(crate) use access::Access;
 
@@ -185,7 +185,7 @@ fn first_members(
     let Some(members) = listed else {
         return Ok(if args.join.is_some() { Vec::new() } else { vec![own] });
     };
-    if members.iter().any(|(id, _)| *id == own.0) || has_begun(&args.data_dir) {
+    if members.iter().any(|(id, _)| *id == own.0) || has_identity(&args.data_dir) {
         return Ok(members);
     }
     Err(Failure::config(format!(
@@ -193,11 +193,6 @@ fn first_members(
          list of every member, or correct --node-id",
         own.0.get()
     )))
-}
-
-/// Whether a data directory tells whose it is: then no flag chooses that.
-pub(crate) fn has_begun(data_dir: &Path) -> bool {
-    data_dir.join(IDENTITY_NAME).exists()
 }
 
 fn node_id(number: u64) -> Result<NodeId, Failure> {

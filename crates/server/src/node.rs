@@ -215,7 +215,7 @@ impl Parts {
         let is_founder = founders.iter().any(|(node, _)| *node == identity.node);
         let mut founding = Founding::look(&config.data_dir)?;
         let met = bootstrap::met(identity.node, &founders, &home.remembered_runs());
-        let stored = bootstrap::stored(&log, config.slots, (is_founder, &founding), &met).await?;
+        let stored = bootstrap::stored(&log, &config, (is_founder, &founding), &met).await?;
         let known = stored.known_or(&told);
         bootstrap::check_list(&config, (identity.cluster, &founders), &stored, &founding)?;
         let options = net_options(&config, identity, &stored, (&home, &told, is_founder));

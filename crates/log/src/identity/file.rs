@@ -11,7 +11,7 @@ use crate::width::{u32_from, u64_from, usize_from};
 use raftlet::core::{ClusterId, Incarnation, NodeId, Run, crc32c};
 
 /// The file's name.
-pub const FILE_NAME: &str = "IDENTITY";
+pub(crate) const FILE_NAME: &str = "IDENTITY";
 const NEW_NAME: &str = "IDENTITY.new";
 /// 1 is read: it knows no oldest segment.
 const FORMAT_VERSION: u32 = 2;

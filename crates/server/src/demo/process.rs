@@ -69,14 +69,13 @@ impl NodeProcess {
             .args(["--client-addr", &format!("127.0.0.1:{}", ports.client)])
             .args(["--peer-addr", &format!("127.0.0.1:{}", ports.peer)])
             .args(["--admin-addr", &format!("127.0.0.1:{}", ports.admin)])
+            .args(["--groups", &layout.groups().to_string()])
             .stdout(Stdio::null())
             .stderr(stderr)
             .process_group(0);
         match start.join {
             Some(admin) => command.args(["--join", admin]),
-            None => command
-                .args(["--initial-members", &layout.initial_members()])
-                .args(["--groups", &layout.groups().to_string()]),
+            None => command.args(["--initial-members", &layout.initial_members()]),
         };
         for (name, _) in std::env::vars_os() {
             // The operator's own node is not this one.

@@ -75,10 +75,11 @@ pub(crate) fn group_ids(slots: SlotMap) -> impl Iterator<Item = GroupId> {
 /// The log holds another number of groups than were asked for.
 pub(crate) async fn stored(
     log: &SharedLog,
-    slots: SlotMap,
+    config: &Config,
     (is_founder, founding): (bool, &Founding),
     met: &[RollCallMember],
 ) -> Result<Stored, Failure> {
+    let slots = config.slots;
     founding.check(slots)?;
     let failed =
         |error: StorageError| Failure::caused(Exit::Data, "the log cannot be read", &error);
@@ -100,7 +101,7 @@ pub(crate) async fn stored(
     // Who joined later gets one group after the other, in any order.
     let mut missing = Vec::new();
     if !is_founder {
-        check_joined(&present, &wanted)?;
+        check_joined(&present, &wanted, config.join.is_some())?;
     } else {
         check_groups(&present, &wanted)?;
         missing = wanted.into_iter().filter(|group| !present.contains(group)).collect();
@@ -184,16 +185,18 @@ fn check_groups(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> 
 }
 
 /// A keyspace of fewer groups would look for keys in the wrong ones. Whether it
-/// has more cannot be seen here: they may be on their way.
-fn check_joined(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> {
+/// has more cannot be seen here: they may be on their way. Where `is_told` by
+/// `--join`, nobody answered there, and a later start may find somebody.
+fn check_joined(present: &[GroupId], wanted: &[GroupId], is_told: bool) -> Result<(), Failure> {
     let Some(beyond) = present.iter().find(|group| !wanted.contains(group)) else {
         return Ok(());
     };
-    Err(Failure::config(format!(
+    let message = format!(
         "--groups {} does not fit the data directory, which holds group {beyond}; say the --groups \
          of the cluster, or --join HOST:PORT of a node that serves and tells it",
         wanted.len()
-    )))
+    );
+    Err(Failure::new(if is_told { Exit::Unreachable } else { Exit::Config }, message))
 }
 
 /// Compares the list of this start with what the directory was founded with
@@ -338,6 +341,7 @@ fn waiting_text(missing: &[Missing]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{check_groups, check_joined, group_ids, waiting_text};
+    use crate::process::failure::Exit;
     use raftlet::core::{GroupId, NodeId};
     use raftlet_kv::SlotMap;
     use raftlet_net::{Missing, MissingWhy};
@@ -362,10 +366,13 @@ mod tests {
     fn one_who_joined_may_lack_groups_and_holds_none_beyond_the_keyspace() {
         let wanted: Vec<GroupId> = group_ids(SlotMap::new(3).unwrap()).collect();
         for fits in [&[][..], &[1], &[3, 1], &[1, 2, 3]] {
-            assert!(check_joined(&groups(fits), &wanted).is_ok(), "{fits:?}");
+            assert!(check_joined(&groups(fits), &wanted, false).is_ok(), "{fits:?}");
         }
-        let failure = check_joined(&groups(&[1, 3]), &wanted[..1]).unwrap_err();
-        assert!(failure.message.contains("holds group 3"), "{failure}");
+        for (is_told, exit) in [(false, Exit::Config), (true, Exit::Unreachable)] {
+            let failure = check_joined(&groups(&[1, 3]), &wanted[..1], is_told).unwrap_err();
+            assert!(failure.message.contains("holds group 3"), "{failure}");
+            assert_eq!(failure.exit, exit);
+        }
     }
 
     #[test]

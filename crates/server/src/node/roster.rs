@@ -26,7 +26,7 @@ use crate::shard::members::{self, Op, Order, Roster};
 use crate::shard::ports::{Group, Shard};
 use raftlet::core::{ClusterId, Incarnation, NodeId, Sender};
 use raftlet_kv::SlotMap;
-use raftlet_log::{Home, RealDisk};
+use raftlet_log::{Home, RealDisk, has_identity};
 use raftlet_net::{NetHandle, PeerOptions};
 
 /// How often it is looked for changes: rarer than a leader repeats itself, so
@@ -226,7 +226,7 @@ pub(crate) async fn learn(config: &mut Config, waiting: &RefCell<String>) -> Res
     let Some(join) = config.join.clone() else {
         return Ok(Vec::new());
     };
-    let has_begun = config::has_begun(&config.data_dir);
+    let has_begun = has_identity(&config.data_dir);
     let roster = if has_begun {
         match serving_roster(&join).await {
             Ok(roster) => roster,
