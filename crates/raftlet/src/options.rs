@@ -25,7 +25,7 @@ pub struct ShardOptions {
     /// For every group, alike on all members.
     pub group: Options,
     /// Bytes of log entries that all groups of the shard may keep in memory
-    /// once durable; older ones are read back from storage. Default 64 MiB.
+    /// once durable; older ones are read back from storage. Default 32 MiB.
     pub log_memory_bytes_max: usize,
     /// How long a proposal may stay without outcome: then it ends *not done*
     /// if no leader took it, else *unknown*. Default 5 s.
@@ -94,7 +94,7 @@ impl Default for ShardOptions {
     fn default() -> Self {
         Self {
             group: Options::default(),
-            log_memory_bytes_max: 64 << 20,
+            log_memory_bytes_max: 32 << 20,
             propose_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(5),
             forwarding: true,

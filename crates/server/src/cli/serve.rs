@@ -133,7 +133,7 @@ pub(crate) struct LimitArgs {
           value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub(crate) stop_timeout_ms: u64,
     /// Memory for recent log entries; older ones are read from disk.
-    #[arg(long, env = "RAFTLET_LOG_MEMORY_MIB", default_value_t = 64, value_name = "MIB",
+    #[arg(long, env = "RAFTLET_LOG_MEMORY_MIB", default_value_t = 32, value_name = "MIB",
           value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub(crate) log_memory_mib: u32,
     /// Log on disk that is aimed at: above it groups that keep old segments
