@@ -280,8 +280,14 @@ impl Scene {
         tokio::time::sleep(BEHIND).await;
 
         self.phases.borrow_mut().begin("hand_over");
-        let (since, before) = (Instant::now(), overwritten.get());
-        let said = self.running.post(leader, "/snapshot", "{}").await?;
+        let (mut since, mut before) = (Instant::now(), overwritten.get());
+        let cut_at = self.leader_index("applied_index").await?;
+        let mut said = self.running.post(leader, "/snapshot", "{}").await?;
+        if self.leader_index("snapshot_index").await? < cut_at {
+            // One was under way, of what the member has.
+            (since, before) = (Instant::now(), overwritten.get());
+            said = self.running.post(leader, "/snapshot", "{}").await?;
+        }
         let hand_over_s = since.elapsed().as_secs_f64();
         let during = overwritten.get() - before;
         eprintln!("  taken in {hand_over_s:.1} s: {}", said.trim());
@@ -382,6 +388,12 @@ impl Scene {
         let transfer = &status["groups"][0]["transfers"][0];
         let number = |field: &str| transfer[field].as_u64();
         Ok(number("parts_done").zip(number("parts")).filter(|(done, of)| done < of))
+    }
+
+    /// How far the leader's group is, by a field of its status.
+    async fn leader_index(&self, field: &str) -> Result<u64, Failure> {
+        let status = self.running.status(self.leader).await?;
+        Ok(status["groups"][0][field].as_u64().unwrap_or(0))
     }
 
     /// Waits until the member has the state and what came since.
