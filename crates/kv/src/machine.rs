@@ -66,10 +66,10 @@ impl Machine {
     }
 
     /// What the commands applied so far have made; for reads.
-    #[must_use]
     ///
     /// # Panics
     /// While another borrow of it changes it: none outlives a call.
+    #[must_use]
     pub fn store(&self) -> Ref<'_, Store> {
         self.store.borrow()
     }
