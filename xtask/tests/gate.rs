@@ -3,6 +3,7 @@
 //!
 //! Linux alone: elsewhere there is no `/proc`, and only a process group is ended.
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test's helpers end it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
