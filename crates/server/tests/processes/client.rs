@@ -1,8 +1,9 @@
 //! A blocking Redis client for tests.
 
-use bytes::BytesMut;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+
+use bytes::BytesMut;
 
 use crate::waiting;
 use raftlet_kv::{Reply, ReplyParser, push_request};
