@@ -37,6 +37,7 @@ use crate::reserve::{Reserve, Share};
 use crate::scan::offset_of;
 use crate::segment::{self, FIRST_BLOCK};
 use crate::shard_log::{Chore, Segment, ShardLog, Shared, Spare, State};
+use crate::snapshot::stretch::Allowance;
 use crate::wanted::Snapshots;
 use raftlet::core::{Generation, GroupId};
 
@@ -89,6 +90,7 @@ impl<D: Disk> ShardLog<D> {
             prepare: Gate::default(),
             reserving: Gate::default(),
             bell: Rc::new(Bell::default()),
+            ahead: Allowance::default(),
         }));
         log.0.start(&harmed).await?;
         Ok((log, report))
