@@ -92,6 +92,7 @@ async fn open_on(
         cluster_name: "bench".to_owned(),
         node: NodeId::new(1),
         initial_members: vec![(NodeId::new(1), "127.0.0.1:1".to_owned())],
+        groups: None,
     };
     let opened = open_data_dir(dir, &claims, mode).await;
     let (disk, home) = opened.map_err(|error| error.to_string())?;

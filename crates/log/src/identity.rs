@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  0  checksum        u32      CRC-32C of all bytes of the copy behind it
-//!  4  format version  u32      1
+//!  4  format version  u32      1 to 4: the oldest that can say what the copy says
 //!  8  magic           8 bytes  "raftid\n\0"
 //! 16  version         u64      counts the copies written; odd ones are first
 //! 24  length          u32      of the copy, whole blocks of 4 096
@@ -19,6 +19,9 @@
 //! ..  members         u32 length, UTF-8: initial ones, "1=host:port,2=…"
 //! ..  runs of peers   u32 count, then node u64, incarnation u128, run u64
 //! ..  outdated        u8       1: peers refused it as an old copy
+//! ..  oldest segment  u64      those before it hold nothing that counts; not in 1
+//! ..  losses          u8       1: groups may be gone without a trace; of 3 on
+//! ..  groups          u64      that the keyspace is divided among, 0: not said; of 4 on
 //! ..  zeros
 //! ```
 //!
@@ -33,6 +36,7 @@
 //! Not here: the lock (`disk/lock.rs`), the handshake that compares identities (the
 //! transport).
 
+mod error;
 mod file;
 mod restore;
 
@@ -48,6 +52,7 @@ use crate::gate::Gate;
 use crate::names::{self, Named};
 use raftlet::core::{ClusterId, Incarnation, NUMBER_MAX, NodeId, Run, Sender};
 
+pub use error::{IdentityError, RunRefused};
 pub(crate) use file::{Contents, FILE_NAME};
 pub use restore::{FOUNDING_NAME, RESTORE_NAME, RESTORE_PART_NAME, restored_cluster_id};
 
@@ -82,128 +87,9 @@ pub struct Claims {
     /// The first members and their addresses, in any order. Used when the
     /// directory is new, compared otherwise.
     pub initial_members: Vec<(NodeId, String)>,
-}
-
-/// Why a directory is not taken for this node's.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum IdentityError {
-    /// The directory is another node's or cluster's.
-    #[error(
-        "{place} belongs to {field} {found}, this node was started as {expected}; \
-         use the directory of this node, or an empty one"
-    )]
-    Mismatch {
-        /// The directory.
-        place: String,
-        /// What differs.
-        field: &'static str,
-        /// In the directory.
-        found: String,
-        /// On the command line.
-        expected: String,
-    },
-    /// Written by a version unknown here.
-    #[error(
-        "{place} has identity format {found}, this program knows 1; \
-         start the version that wrote it, or a newer one"
-    )]
-    UnknownFormat {
-        /// The file.
-        place: String,
-        /// Its version.
-        found: u32,
-    },
-    /// Neither copy is whole.
-    #[error(
-        "both copies in {place} are damaged; put back an intact copy, or remove this member \
-         from its groups and add it under a new node id on an empty directory"
-    )]
-    Damaged {
-        /// The file.
-        place: String,
-    },
-    /// Peers have met a later start of this node: they refused it before.
-    #[error(
-        "{place} is an old copy of this node's data directory, as other members found: start the \
-         node on the newest one, or remove the member and add it under a new node id on an empty \
-         directory"
-    )]
-    Outdated {
-        /// The directory.
-        place: String,
-    },
-    /// A log without identity, or files of another program.
-    #[error(
-        "{place} holds {file} but no {FILE_NAME}; put the {FILE_NAME} of this directory back, \
-         or use an empty directory"
-    )]
-    NotEmpty {
-        /// The directory.
-        place: String,
-        /// A file in it.
-        file: String,
-    },
-    /// A backup was copied into it, and the copying never ended.
-    #[error(
-        "{place} holds {file} of a restore that did not finish; empty the directory and run \
-         `raftlet backup restore` again"
-    )]
-    Unfinished {
-        /// The directory.
-        place: String,
-        /// A file of the restore.
-        file: String,
-    },
-    /// A claim beyond the limits.
-    #[error("{what}; choose another")]
-    Claim {
-        /// What is wrong with it.
-        what: String,
-    },
-    /// The start counter has reached its end (rule 24).
-    #[error("{place} was started too often; add this node under a new id on an empty directory")]
-    Exhausted {
-        /// The directory.
-        place: String,
-    },
-    /// No random numbers.
-    #[error("the system gave no random number for a new identity: {cause}; start again")]
-    NoEntropy {
-        /// What the system said.
-        cause: String,
-    },
-    /// The disk failed.
-    #[error("{0}; check the device and the permissions, then start again")]
-    Disk(DiskError),
-}
-
-/// Why a peer's run is not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RunRefused {
-    /// A later run of it was met before: its directory is an old copy.
-    #[error(
-        "node {node} comes with start {run}, but start {highest} of it was met before: its data \
-         directory is an old copy; remove the member and add it under a new node id"
-    )]
-    Outdated {
-        /// The peer.
-        node: NodeId,
-        /// As it says.
-        run: Run,
-        /// As remembered.
-        highest: Run,
-    },
-    /// More peers than are remembered.
-    #[error("node {node} is one peer too many: the starts of {PEERS_MAX} are remembered")]
-    TooMany {
-        /// The peer.
-        node: NodeId,
-    },
-    /// It could not be made durable.
-    #[error("the start of a peer cannot be remembered: {0}; restart on a healthy disk")]
-    Disk(DiskError),
+    /// How many groups the keyspace is divided among, for ever. `None` says nothing
+    /// of it.
+    pub groups: Option<u64>,
 }
 
 /// The cluster that these first members form under this name (rule 2).
@@ -322,6 +208,7 @@ impl<D: Disk> Home<D> {
             peers: BTreeMap::new(),
             is_outdated: false,
             has_unknown_losses: false,
+            groups: claims.groups.unwrap_or_default(),
         };
         let file = file::found(&disk, &contents).await?;
         Ok(Self::new(disk, file, contents, (true, Vec::new())))
@@ -410,6 +297,36 @@ impl<D: Disk> Home<D> {
     #[must_use]
     pub fn founders(&self) -> String {
         self.0.contents.borrow().members.clone()
+    }
+
+    /// Among how many groups the keyspace is divided, where somebody has said so.
+    #[must_use]
+    pub fn groups(&self) -> Option<u64> {
+        Some(self.0.contents.borrow().groups).filter(|groups| *groups > 0)
+    }
+
+    /// Notes durably, in both copies, among how many groups the keyspace is divided:
+    /// of a directory that was founded before that was noted. What is noted stands.
+    ///
+    /// # Errors
+    /// [`DiskError`]: it may or may not be known at the next start.
+    ///
+    /// # Cancel safety
+    /// As after an error.
+    pub async fn note_groups(&self, groups: u64) -> Result<(), DiskError> {
+        let inside = self.0.writing.enter().await;
+        let mut stored = Ok(());
+        if self.groups().is_none() {
+            for _ in 0..2 {
+                let contents = Contents { groups, ..self.0.contents.borrow().clone() };
+                stored = self.store(contents).await;
+                if stored.is_err() {
+                    break;
+                }
+            }
+        }
+        drop(inside);
+        stored
     }
 
     /// Whether this start founded the directory.
@@ -593,7 +510,13 @@ fn compare(place: &str, contents: &Contents, claims: &Claims) -> Result<(), Iden
         let found = contents.cluster_name.clone();
         return mismatch("cluster", found, claims.cluster_name.clone());
     }
-    Ok(())
+    match claims.groups {
+        Some(expected) if contents.groups > 0 && contents.groups != expected => {
+            let (place, found) = (place.to_owned(), contents.groups);
+            Err(IdentityError::Groups { place, found, expected })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //! The same functions follow the log while it is written and while it is
 //! replayed: what recovery believes is what the run before believed.
 
+pub(crate) mod contradiction;
 mod groups;
 #[cfg(test)]
 mod midway;

@@ -13,8 +13,9 @@
 //! (`recovery/tail.rs`).
 //!
 //! Lost frames harm the groups that they held records of, and no others
-//! (`recovery/loss.rs`); what cannot be attributed, and what is not a log of this
-//! directory, refuses the whole.
+//! (`recovery/loss.rs`), and so do records that contradict each other
+//! (`recovery/contradiction.rs`); what cannot be attributed, and what is not a log
+//! of this directory, refuses the whole.
 //!
 //! Torn or damaged? One write is in flight at most, so any valid block written
 //! after a frame proves that the frame was durable. If frame n cannot be read
@@ -31,6 +32,7 @@
 //! - Nothing read from disk can panic or allocate beyond those bounds.
 
 mod chain;
+mod contradiction;
 mod cursor;
 mod loss;
 pub(crate) mod losses;
@@ -43,7 +45,7 @@ use crate::directory::{Directory, Harm};
 use crate::disk::{Disk, DiskError};
 use crate::error::{Affected, Damage, OpenError};
 use crate::identity::Home;
-use crate::index::{Groups, Misfit};
+use crate::index::Groups;
 use crate::names;
 use crate::options::Sizes;
 use crate::record::{Ending, Record, RecordError};
@@ -337,33 +339,6 @@ fn unreadable_record<D: Disk>(scan: &Scan<D>, block: u32, error: RecordError) ->
             affected: Vec::new(),
         })),
     }
-}
-
-/// A record that does not follow from those before it.
-fn misfit<D: Disk>(scan: &Scan<D>, block: u32, group: GroupId, misfit: Misfit) -> OpenError {
-    let what = match misfit {
-        Misfit::Gap { found, expected } => {
-            format!("group {group} goes on with entry {found} where {expected} is next")
-        }
-        Misfit::TermFalls { found } => {
-            format!("group {group} has a lower term at entry {found} than before it")
-        }
-        Misfit::HardStateFalls => format!("group {group} falls back to a lower term"),
-        Misfit::Generation => format!("group {group} goes on in a former life of its id"),
-        Misfit::Moved { found } => {
-            format!("group {group} moves entry {found}, which is not in its log")
-        }
-        Misfit::State => format!("group {group} is stated otherwise than it was left"),
-        Misfit::Base { found } => {
-            format!("group {group} has a base that does not agree with entry {found}")
-        }
-    };
-    OpenError::Damaged(Box::new(Damage {
-        file: scan.name().to_owned(),
-        offset: offset_of(block),
-        what,
-        affected: Vec::new(),
-    }))
 }
 
 fn unknown_format(file: &str, found: u32) -> OpenError {

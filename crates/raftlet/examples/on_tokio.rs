@@ -161,8 +161,12 @@ async fn node(
     mut jobs: mpsc::Receiver<Job>,
 ) -> Result<(), Failure> {
     let clock = TokioClock(Instant::now());
-    let claims =
-        Claims { cluster_name: "on_tokio".to_owned(), node: id, initial_members: members.to_vec() };
+    let claims = Claims {
+        cluster_name: "on_tokio".to_owned(),
+        node: id,
+        initial_members: members.to_vec(),
+        groups: None,
+    };
     // Locked, checked to be this node's, and this run made durable (rule 1).
     let (disk, home) = open_data_dir(&directory, &claims, DiskMode::Probe).await?;
     let (log, _report) = ShardLog::open(disk, home.clone(), &LogOptions::default()).await?;

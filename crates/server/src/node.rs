@@ -52,7 +52,7 @@ use crate::shard::neighbours::Neighbours;
 use crate::shard::ports::{LocalSpawn, NodePorts, Shard, SharedLog, WriteTimes};
 use raftlet::core::{NodeId, Sender, Time};
 use raftlet::{NodeSeat, PortSet, ShardOptions};
-use raftlet_kv::NodeInfo;
+use raftlet_kv::{NodeInfo, SlotMap};
 use raftlet_log::{
     Claims, DirLock, Home, Identity, LogOptions, RealDisk, RecoveryReport, ShardLog,
     random_incarnation,
@@ -183,23 +183,13 @@ struct Parts {
 
 impl Parts {
     async fn assemble(
-        (config, told): (Config, Told),
+        (mut config, told): (Config, Told),
         clock: TokioClock,
         disk: RealDisk,
         peers: NetListener,
         logging: Logging,
     ) -> Result<Self, Failure> {
-        let claims = Claims {
-            cluster_name: config.cluster_name.clone(),
-            node: config.node,
-            initial_members: config.initial_members.clone(),
-        };
-        let home = Home::open_in(disk.clone(), &claims, config.cluster, random_incarnation)
-            .await
-            .map_err(|error| data_failure(&error))?;
-        for warning in home.warnings() {
-            warn!("{warning}");
-        }
+        let home = open_home(&mut config, &told, &disk).await?;
         let log_options = LogOptions {
             log_bytes_soft: config.log_disk.bytes_soft,
             log_bytes_hard: config.log_disk.bytes_max,
@@ -218,6 +208,9 @@ impl Parts {
         let stored = bootstrap::stored(&log, &config, (is_founder, &founding), &met).await?;
         let known = stored.known_or(&told);
         bootstrap::check_list(&config, (identity.cluster, &founders), &stored, &founding)?;
+        if is_founder && stored != Stored::Nothing || !told.is_empty() {
+            note_groups(&home, config.slots).await?;
+        }
         let options = net_options(&config, identity, &stored, (&home, &told, is_founder));
         let time: raftlet_net::TimeSource = Rc::new(move || Time::from_ns(clock.elapsed_ns()));
         let net = Net::new(peers, options, time)
@@ -384,6 +377,40 @@ impl Tasks {
             },
         }
     }
+}
+
+/// The data directory, as this node's. How many groups there are it knows itself,
+/// from its first start on.
+async fn open_home(
+    config: &mut Config,
+    told: &Told,
+    disk: &RealDisk,
+) -> Result<Home<RealDisk>, Failure> {
+    // Where --join tells nothing, --groups says nothing either.
+    let is_said = config.join.is_none() || !told.is_empty();
+    let claims = Claims {
+        cluster_name: config.cluster_name.clone(),
+        node: config.node,
+        initial_members: config.initial_members.clone(),
+        groups: is_said.then(|| u64::from(config.slots.groups_len())),
+    };
+    let home = Home::open_in(disk.clone(), &claims, config.cluster, random_incarnation)
+        .await
+        .map_err(|error| bootstrap::refusal(config, &error))?;
+    for warning in home.warnings() {
+        warn!("{warning}");
+    }
+    if let Some(groups) = home.groups() {
+        config.slots = SlotMap::new(groups)
+            .map_err(|error| Failure::caused(Exit::Data, "the data directory", &error))?;
+    }
+    Ok(home)
+}
+
+/// Of a directory that a release founded which did not note it: it fits what is there.
+async fn note_groups(home: &Home<RealDisk>, slots: SlotMap) -> Result<(), Failure> {
+    let noted = home.note_groups(u64::from(slots.groups_len())).await;
+    noted.map_err(|error| data_failure(&error))
 }
 
 fn seat(identity: Identity) -> Sender {

@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -122,26 +123,41 @@ impl<T> Future for Completion<T> {
 /// Runs a future to its end on this thread, which sleeps meanwhile: for
 /// offline tools and tests, whose only waiting is for the disk.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let sleeper = Arc::new(Sleeper { thread: thread::current(), is_woken: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&sleeper));
     let mut context = Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
-        thread::park();
+        while !sleeper.is_woken.swap(false, Ordering::Acquire) {
+            thread::park();
+        }
+    }
+}
+
+/// A thread in [`block_on`]. A thread has one token to be unparked by, and whatever
+/// else the future waits for on it may take that: the flag is the wake's own.
+struct Sleeper {
+    thread: thread::Thread,
+    is_woken: AtomicBool,
+}
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.is_woken.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::sync::mpsc;
+    use std::task::Poll;
+    use std::thread;
+    use std::time::Duration;
 
     use super::{Lane, block_on};
 
@@ -179,5 +195,23 @@ mod tests {
         let dying = lane.run(|| panic!("part of the test"));
         assert_eq!(block_on(dying), None::<()>);
         assert_eq!(block_on(lane.run(|| 1)), None);
+    }
+
+    #[test]
+    fn a_wake_is_not_lost_where_the_future_itself_parks_the_thread() {
+        let (sender, ended) = mpsc::channel();
+        thread::spawn(move || {
+            let mut is_first = true;
+            block_on(poll_fn(|context| {
+                if !std::mem::take(&mut is_first) {
+                    return Poll::Ready(());
+                }
+                context.waker().wake_by_ref();
+                thread::park();
+                Poll::Pending
+            }));
+            sender.send(()).unwrap();
+        });
+        assert_eq!(ended.recv_timeout(Duration::from_secs(60)), Ok(()), "it sleeps for ever");
     }
 }

@@ -18,6 +18,9 @@ const FORMAT_VERSION: u32 = 2;
 /// Only of a directory that has lost what nothing else names: a program that does
 /// not know what that means must not use it.
 const FORMAT_VERSION_LOSSES: u32 = 3;
+/// Only of a directory that says how many groups it was founded with: a program that
+/// does not know that would not hold to it.
+const FORMAT_VERSION_GROUPS: u32 = 4;
 const MAGIC: &[u8; 8] = b"raftid\n\0";
 /// Where the length stands; behind checksum, format, magic, version.
 const LENGTH_AT: usize = 24;
@@ -29,7 +32,7 @@ const BLOCK_BYTES: usize = 4 << 10;
 pub(crate) const SEED: u32 = 0x6964_656e;
 
 const _: () = assert!(
-    109 + super::CLUSTER_NAME_BYTES_MAX + super::MEMBERS_BYTES_MAX + PEERS_MAX * 32 <= COPY_BYTES,
+    117 + super::CLUSTER_NAME_BYTES_MAX + super::MEMBERS_BYTES_MAX + PEERS_MAX * 32 <= COPY_BYTES,
     "a copy must hold the largest contents"
 );
 
@@ -48,6 +51,8 @@ pub(crate) struct Contents {
     pub(crate) is_outdated: bool,
     /// Groups may be gone from it without a trace.
     pub(crate) has_unknown_losses: bool,
+    /// Groups that the keyspace is divided among; 0 where nobody said.
+    pub(crate) groups: u64,
 }
 
 /// What the file says.
@@ -110,14 +115,20 @@ pub(crate) async fn load<D: Disk>(disk: &D) -> Result<Found<D::File>, IdentityEr
 }
 
 impl Contents {
+    /// The oldest one that can say it.
+    fn format(&self) -> u32 {
+        match (self.groups, self.has_unknown_losses) {
+            (1.., _) => FORMAT_VERSION_GROUPS,
+            (0, true) => FORMAT_VERSION_LOSSES,
+            (0, false) => FORMAT_VERSION,
+        }
+    }
+
     fn encode(&self) -> Buffer {
         let mut bytes = Vec::with_capacity(1024);
         bytes.put_u32_le(0);
-        bytes.put_u32_le(if self.has_unknown_losses {
-            FORMAT_VERSION_LOSSES
-        } else {
-            FORMAT_VERSION
-        });
+        let format = self.format();
+        bytes.put_u32_le(format);
         bytes.put_slice(MAGIC);
         bytes.put_u64_le(self.version);
         bytes.put_u32_le(0);
@@ -138,8 +149,11 @@ impl Contents {
         }
         bytes.put_u8(u8::from(self.is_outdated));
         bytes.put_u64_le(self.oldest_segment);
-        if self.has_unknown_losses {
-            bytes.put_u8(1);
+        if format >= FORMAT_VERSION_LOSSES {
+            bytes.put_u8(u8::from(self.has_unknown_losses));
+        }
+        if format >= FORMAT_VERSION_GROUPS {
+            bytes.put_u64_le(self.groups);
         }
         let mut buffer = Buffer::zeroed(bytes.len().next_multiple_of(BLOCK_BYTES));
         let len = u32_from(buffer.len());
@@ -172,7 +186,7 @@ impl Contents {
         }
         let version = bytes.get_u32_le();
         match version {
-            1 | FORMAT_VERSION | FORMAT_VERSION_LOSSES => Ok(Self::parse(&mut bytes, version)),
+            1..=FORMAT_VERSION_GROUPS => Ok(Self::parse(&mut bytes, version)),
             unknown => Err(unknown),
         }
     }
@@ -204,6 +218,8 @@ impl Contents {
         let is_outdated = bytes.try_get_u8().ok()? != 0;
         let oldest_segment = if format == 1 { 0 } else { bytes.try_get_u64_le().ok()? };
         let has_unknown_losses = format >= FORMAT_VERSION_LOSSES && bytes.try_get_u8().ok()? != 0;
+        let is_said = format >= FORMAT_VERSION_GROUPS;
+        let groups = if is_said { bytes.try_get_u64_le().ok()? } else { 0 };
         Some(Self {
             version,
             identity,
@@ -214,6 +230,7 @@ impl Contents {
             peers,
             is_outdated,
             has_unknown_losses,
+            groups,
         })
     }
 }

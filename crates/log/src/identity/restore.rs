@@ -79,8 +79,12 @@ mod tests {
     use raftlet::core::{Incarnation, NodeId};
 
     fn claims() -> Claims {
-        let initial_members = vec![(NodeId::new(1), "a:1".to_owned())];
-        Claims { cluster_name: "raftlet".to_owned(), node: NodeId::new(1), initial_members }
+        Claims {
+            cluster_name: "raftlet".to_owned(),
+            node: NodeId::new(1),
+            initial_members: vec![(NodeId::new(1), "a:1".to_owned())],
+            groups: Some(3),
+        }
     }
 
     fn open(disk: &MemoryDisk) -> Result<Home<MemoryDisk>, IdentityError> {

@@ -16,6 +16,7 @@ fn claims() -> Claims {
             (NodeId::new(2), "b:1".to_owned()),
             (NodeId::new(1), "a:1".to_owned()),
         ],
+        groups: None,
     }
 }
 
@@ -126,6 +127,39 @@ fn another_node_or_cluster_is_refused_and_other_members_are_a_warning() {
     let home = open_as(&disk, &other).unwrap();
     assert_eq!(home.warnings().len(), 1);
     assert_eq!(home.identity().cluster, founded);
+}
+
+#[test]
+fn another_number_of_groups_is_refused_once_one_was_said_whichever_copy_is_left() {
+    let of = |groups| Claims { groups, ..claims() };
+    let founded = MemoryDisk::new();
+    open_as(&founded, &of(Some(3))).unwrap();
+    // A directory of a release that did not say it.
+    let upgraded = MemoryDisk::new();
+    open(&upgraded);
+    assert_eq!(open_as(&upgraded, &of(Some(8))).unwrap().groups(), None);
+    let home = open(&upgraded);
+    block_on(home.note_groups(3)).unwrap();
+    block_on(home.note_groups(4)).unwrap();
+    drop(home);
+    for disk in [founded, upgraded] {
+        disk.crash(|_| Fate::Lost);
+        for damaged in [None, Some(0), Some(COPY_BYTES)] {
+            let disk = disk.fork();
+            if let Some(at) = damaged {
+                disk.edit(FILE_NAME, |bytes| bytes[at + 100] ^= 1).unwrap();
+            }
+            let before = disk.bytes(FILE_NAME);
+            for other in [2, 4] {
+                let error = open_as(&disk, &of(Some(other))).unwrap_err();
+                assert!(matches!(error, IdentityError::Groups { found: 3, .. }), "{error}");
+                assert!(error.to_string().contains("start it with 3"), "{error}");
+            }
+            assert_eq!(disk.bytes(FILE_NAME), before, "a refusal writes nothing");
+            assert_eq!(open_as(&disk, &of(Some(3))).unwrap().groups(), Some(3));
+            assert_eq!(open(&disk).groups(), Some(3), "who says nothing learns it");
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //! its own, as nearly all are, is taken in record by record.
 //!
 //! Not here: how such a frame is taken in (`recovery/together.rs`), what lost
-//! frames held (`recovery/loss.rs`).
+//! frames held (`recovery/loss.rs`), a record that does not follow
+//! (`recovery/contradiction.rs`).
 
 use bytes::Bytes;
 
@@ -17,7 +18,7 @@ use crate::frame::Payload;
 use crate::index::{FrameAt, Groups, Misfit};
 use crate::record::{Item, Record};
 use crate::recovery::losses::Losses;
-use crate::recovery::{RecoveryReport, misfit, unreadable_record};
+use crate::recovery::{RecoveryReport, unreadable_record};
 use crate::remembered::Remembered;
 use crate::scan::{Frame, Scan, offset_of};
 use crate::width::u64_from;
@@ -140,7 +141,8 @@ impl Cursor {
             }
             return Ok(());
         }
-        self.settle(scan, at, frame.payload.clone())
+        self.settle(scan, at, frame.payload.clone(), report);
+        Ok(())
     }
 
     /// Entries become chunks only when every checksum holds.
@@ -179,7 +181,8 @@ impl Cursor {
         let group = item.group();
         let is_first = matches!(item, Item::Group { .. } | Item::State { .. });
         if !is_first && self.generation(group).is_none() {
-            return self.stray(scan, block, group).map(|()| None);
+            self.stray(scan, block, group, report);
+            return Ok(None);
         }
         Ok(Some(What::Item(item)))
     }
@@ -193,7 +196,8 @@ impl Cursor {
         report: &mut RecoveryReport,
     ) -> Result<Option<What>, OpenError> {
         let Some(generation) = self.generation(group) else {
-            return self.stray(scan, block, group).map(|()| None);
+            self.stray(scan, block, group, report);
+            return Ok(None);
         };
         match Chunk::decode(Seal::new(group, generation), first, len, bytes) {
             Ok(chunk) => Ok(Some(What::Item(Item::Entries { group, chunk }))),
@@ -221,25 +225,6 @@ impl Cursor {
         trace
     }
 
-    /// A record of a group that began in a frame that is lost.
-    pub(super) fn stray<D: Disk>(
-        &mut self,
-        scan: &Scan<D>,
-        block: u32,
-        group: GroupId,
-    ) -> Result<(), OpenError> {
-        if self.losses.has_any() {
-            self.losses.orphan(group);
-            return Ok(());
-        }
-        Err(OpenError::Damaged(Box::new(Damage {
-            file: scan.name().to_owned(),
-            offset: offset_of(block),
-            what: format!("group {group} has records before its first one"),
-            affected: Vec::new(),
-        })))
-    }
-
     /// In which life a group is.
     fn generation(&self, group: GroupId) -> Option<Generation> {
         let begun = self.held_back.iter().rev().find_map(|held| match &held.what {
@@ -261,32 +246,44 @@ impl Cursor {
         scan: &Scan<D>,
         last: FrameAt,
         payload: Payload,
-    ) -> Result<(), OpenError> {
+        report: &mut RecoveryReport,
+    ) {
         self.has_records |= !self.held_back.is_empty();
         for held in std::mem::take(&mut self.held_back) {
             let at = held.at;
-            let (group, result) = match held.what {
-                What::Item(item) => {
-                    let group = item.group();
-                    self.reconcile(&item, &at, held.back_link);
-                    (group, apply(&mut self.groups, &item, &at))
-                }
-                What::Lost(trace) => (trace.group, self.lose_trace(&trace, &at)),
-            };
-            result.map_err(|error| misfit(scan, at.block, group, error))?;
+            if let What::Item(item) = &held.what {
+                self.reconcile(item, &at, held.back_link);
+            }
+            self.count(scan, &held.what, &at, report);
         }
         self.did = Did::Frame(payload);
         self.last_frame = last.frame;
         self.end = last.end;
-        Ok(())
+    }
+
+    /// What a record says counts from here on.
+    pub(super) fn count<D: Disk>(
+        &mut self,
+        scan: &Scan<D>,
+        what: &What,
+        at: &FrameAt,
+        report: &mut RecoveryReport,
+    ) {
+        match what {
+            What::Item(item) => {
+                if let Err(misfit) = apply(&mut self.groups, item, at) {
+                    self.contradicted(scan, at.block, (item, misfit), report);
+                }
+            }
+            What::Lost(trace) => self.count_lost(trace, at),
+        }
     }
 
     /// Frames behind were durable, so those of the batch that were read were.
-    pub(crate) fn settle_held<D: Disk>(&mut self, scan: &Scan<D>) -> Result<(), OpenError> {
-        match self.held_back.last().map(|held| held.at) {
+    pub(crate) fn settle_held<D: Disk>(&mut self, scan: &Scan<D>, report: &mut RecoveryReport) {
+        if let Some(last) = self.held_back.last().map(|held| held.at) {
             // What it did is told by the echo of what follows.
-            Some(last) => self.settle(scan, last, Payload::default()),
-            None => Ok(()),
+            self.settle(scan, last, Payload::default(), report);
         }
     }
 }

@@ -62,10 +62,7 @@ impl Cursor {
         }
         let traces = echo.map(|echo| echo.traces.as_slice()).unwrap_or_default();
         for trace in traces {
-            if self.lose_trace(trace, &gap.at).is_err() {
-                // It does not follow from what is known: nothing of it is sure.
-                self.doubt(trace.group);
-            }
+            self.count_lost(trace, &gap.at);
         }
         let what = match count {
             1 => format!("frame {} cannot be read", gap.first),
@@ -75,18 +72,31 @@ impl Cursor {
         self.did = echo.cloned().map_or(Did::Nothing, Did::Echo);
     }
 
-    /// Lost frames may have changed a group, and what was known of its losses.
-    fn doubt(&mut self, group: GroupId) {
-        let held = self.groups.get(&group).map_or(Index::ZERO, |index| {
+    /// Up to where a group is known to have held entries.
+    pub(super) fn held(&self, group: GroupId) -> Index {
+        self.groups.get(&group).map_or(Index::ZERO, |index| {
             let lost = index.harm.entries.map_or(Index::ZERO, |lost| lost.last);
             index.last.max(lost)
-        });
+        })
+    }
+
+    /// Lost frames may have changed a group, and what was known of its losses.
+    fn doubt(&mut self, group: GroupId) {
+        let held = self.held(group);
         let doubted = self.losses.doubted.entry(group).or_default();
         *doubted = held.max(*doubted);
     }
 
+    /// Counts what was lost with a frame, or with entries whose checksums do not hold.
+    pub(crate) fn count_lost(&mut self, trace: &Trace, at: &FrameAt) {
+        if self.lose_trace(trace, at).is_err() {
+            // It does not follow from what is known: nothing of it is sure.
+            self.doubt(trace.group);
+        }
+    }
+
     /// Does what a lost frame did to a group, as far as its echo says.
-    pub(crate) fn lose_trace(&mut self, trace: &Trace, at: &FrameAt) -> Result<(), Misfit> {
+    fn lose_trace(&mut self, trace: &Trace, at: &FrameAt) -> Result<(), Misfit> {
         let group = trace.group;
         let is_known = self.groups.get(&group).is_some_and(|index| index.state_segment != 0);
         if trace.life.is_none() && !is_known {
@@ -166,6 +176,7 @@ impl Cursor {
             };
             let hole = index.complete();
             let is_lost = index.harm.is_lost
+                || self.losses.broken.contains(group)
                 || self.losses.voteless.contains(group)
                 || self.losses.endless.contains(group)
                 || self.losses.doubted.contains_key(group);

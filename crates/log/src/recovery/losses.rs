@@ -22,11 +22,13 @@ pub(crate) struct Losses {
     pub(crate) doubted: BTreeMap<GroupId, Index>,
     /// Groups whose log may have been changed; how far it goes is not known.
     pub(crate) endless: BTreeSet<GroupId>,
-    /// Up to where groups had held entries that were in doubt: who lost the record
-    /// of a loss must not take a shorter log for whole.
+    /// Up to where groups had held entries that were in doubt, or that a record
+    /// contradicts: who lost the record of a loss must not take a shorter log for whole.
     pub(crate) held: BTreeMap<GroupId, Index>,
     /// Groups whose term and vote may be missing.
     pub(crate) voteless: BTreeSet<GroupId>,
+    /// Groups whose records contradict each other in what nobody could send again.
+    pub(crate) broken: BTreeSet<GroupId>,
     /// Groups that began in a lost frame.
     pub(crate) orphans: BTreeSet<GroupId>,
     pub(crate) has_any: bool,

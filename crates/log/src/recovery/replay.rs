@@ -168,7 +168,7 @@ async fn find_first<D: Disk>(
         );
         return Err(damaged(scan, FIRST_BLOCK, last, what).await);
     }
-    lose(scan, linked, cursor, (FIRST_BLOCK, last))?;
+    lose(scan, linked, (cursor, report), (FIRST_BLOCK, last));
     at_mark(&frame, block, cursor, report);
     Ok(block)
 }
@@ -197,7 +197,7 @@ async fn open_ended<D: Disk>(
             cursor.end = at;
             return Ok(());
         };
-        lose(scan, linked, cursor, (at, frame.header.frame - 1))?;
+        lose(scan, linked, (cursor, report), (at, frame.header.frame - 1));
         at = block;
         at_mark(&frame, at, cursor, report);
     }
@@ -227,12 +227,12 @@ async fn sealed<D: Disk>(
             Some(frame) => frame,
             None => match scan.next_whole(at, number, end).await.map_err(OpenError::Unreadable)? {
                 Some((block, frame)) if frame.header.frame <= last_frame => {
-                    lose(scan, linked, cursor, (at, frame.header.frame - 1))?;
+                    lose(scan, linked, (cursor, report), (at, frame.header.frame - 1));
                     at = block;
                     frame
                 }
                 _ if number <= last_frame => {
-                    lose(scan, linked, cursor, (at, last_frame))?;
+                    lose(scan, linked, (cursor, report), (at, last_frame));
                     cursor.end = end;
                     return Ok(());
                 }
@@ -280,7 +280,7 @@ async fn newest<D: Disk>(
             return Err(OpenError::Damaged(damage));
         };
         check_extent(scan, linked, &frame)?;
-        lose(scan, linked, cursor, (at, frame.header.frame - 1))?;
+        lose(scan, linked, (cursor, report), (at, frame.header.frame - 1));
         at = block;
         at_mark(&frame, at, cursor, report);
     };
@@ -300,11 +300,11 @@ async fn newest<D: Disk>(
 fn lose<D: Disk>(
     scan: &Scan<D>,
     linked: &Linked,
-    cursor: &mut Cursor,
+    (cursor, report): (&mut Cursor, &mut RecoveryReport),
     (at, last): (u32, u64),
-) -> Result<(), OpenError> {
+) {
     let first = cursor.next_frame();
-    cursor.settle_held(scan)?;
+    cursor.settle_held(scan, report);
     cursor.lose(Gap {
         first,
         last,
@@ -312,7 +312,6 @@ fn lose<D: Disk>(
         file: scan.name().to_owned(),
         offset: offset_of(at),
     });
-    Ok(())
 }
 
 fn state(tail: &Tail, had_part: bool) -> TailState {

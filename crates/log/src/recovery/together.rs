@@ -15,8 +15,8 @@ use crate::error::OpenError;
 use crate::index::FrameAt;
 use crate::record::Record;
 use crate::record::walk::RawEntries;
-use crate::recovery::cursor::{Cursor, Did, What, apply};
-use crate::recovery::{RecoveryReport, misfit, unreadable_record};
+use crate::recovery::cursor::{Cursor, Did};
+use crate::recovery::{RecoveryReport, unreadable_record};
 use crate::scan::{Frame, Scan};
 use crate::width::u64_from;
 use raftlet::core::{ChunkRef, Generation, Seal};
@@ -59,14 +59,14 @@ impl Cursor {
                 }
                 if let Some(more) = raw.entries() {
                     if entries.len() == TOGETHER_MAX {
-                        self.take_entries(scan, at, &mut entries, report)?;
+                        self.take_entries(scan, at, &mut entries, report);
                     }
                     entries_bytes += u64_from(more.bytes.len());
                     entries.push(Found::new(more));
                     continue;
                 }
             }
-            self.take_entries(scan, at, &mut entries, report)?;
+            self.take_entries(scan, at, &mut entries, report);
             let record = raw.and_then(|raw| frame.payload.record(&raw));
             let record = record.map_err(|error| unreadable_record(scan, at.block, error))?;
             if let Record::Moved { bytes, .. } = &record {
@@ -76,13 +76,9 @@ impl Cursor {
                 continue;
             };
             self.has_records = true;
-            let (group, result) = match what {
-                What::Item(item) => (item.group(), apply(&mut self.groups, &item, &at)),
-                What::Lost(trace) => (trace.group, self.lose_trace(&trace, &at)),
-            };
-            result.map_err(|error| misfit(scan, at.block, group, error))?;
+            self.count(scan, &what, &at, report);
         }
-        self.take_entries(scan, at, &mut entries, report)?;
+        self.take_entries(scan, at, &mut entries, report);
         self.remembered.keep((at.segment, at.block), frame, entries_bytes);
         self.did = Did::Frame(frame.payload.clone());
         self.last_frame = at.frame;
@@ -97,7 +93,7 @@ impl Cursor {
         at: FrameAt,
         found: &mut Vec<Found<'_>>,
         report: &mut RecoveryReport,
-    ) -> Result<(), OpenError> {
+    ) {
         for it in found.iter_mut() {
             it.place = self.groups.place(it.record.group);
         }
@@ -106,9 +102,8 @@ impl Cursor {
             it.life = known.filter(|it| it.state_segment != 0).map(|it| it.generation);
         }
         for it in found.drain(..) {
-            self.take_one(scan, at, &it, report)?;
+            self.take_one(scan, at, &it, report);
         }
-        Ok(())
     }
 
     #[inline]
@@ -118,26 +113,27 @@ impl Cursor {
         at: FrameAt,
         found: &Found<'_>,
         report: &mut RecoveryReport,
-    ) -> Result<(), OpenError> {
+    ) {
         let RawEntries { group, first, len, bytes } = found.record;
         let (Some(place), Some(life)) = (found.place, found.life) else {
-            return self.stray(scan, at.block, group);
+            return self.stray(scan, at.block, group, report);
         };
         self.has_records = true;
-        let result = match ChunkRef::decode(Seal::new(group, life), first, len, bytes) {
-            Ok(chunk) => match self.groups.at_mut(place) {
-                Some(index) => {
-                    index.last_frame = at.frame;
-                    index.append(&chunk, &at)
+        match ChunkRef::decode(Seal::new(group, life), first, len, bytes) {
+            Ok(chunk) => {
+                let Some(index) = self.groups.at_mut(place) else {
+                    return self.stray(scan, at.block, group, report);
+                };
+                index.last_frame = at.frame;
+                if let Err(misfit) = index.append(&chunk, &at) {
+                    self.entries_contradicted(scan, at.block, (group, &chunk, misfit), report);
                 }
-                None => return self.stray(scan, at.block, group),
-            },
+            }
             Err(error) => {
                 let what = (group, first, len);
                 let trace = self.lost_entries(scan, at.block, what, &error, report);
-                self.lose_trace(&trace, &at)
+                self.count_lost(&trace, &at);
             }
-        };
-        result.map_err(|error| misfit(scan, at.block, group, error))
+        }
     }
 }

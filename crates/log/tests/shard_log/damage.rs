@@ -17,7 +17,7 @@ type Log = ShardLog<MemoryDisk>;
 
 /// One frame of one block for each, from block 2 of the first segment on; the
 /// link has the first.
-fn log_of(script: &[Vec<Change>]) -> (MemoryDisk, Model) {
+pub(crate) fn log_of(script: &[Vec<Change>]) -> (MemoryDisk, Model) {
     let disk = MemoryDisk::new();
     let mut model = Model::new();
     let (log, _) = started(&disk);
@@ -42,7 +42,7 @@ fn spoil_in(disk: &MemoryDisk, segment: usize, block: usize) {
 
 /// What is damaged of group 1, and in which term that was found; where its log
 /// ends.
-fn damage_of(log: &Log) -> (Option<(u64, u64, u64)>, u64) {
+pub(crate) fn damage_of(log: &Log) -> (Option<(u64, u64, u64)>, u64) {
     let loaded = block_on(log.load_log(GroupId::new(1))).unwrap();
     let damage = |it: DamagedRange| (it.first.get(), it.last.get(), it.term.get());
     (loaded.damage.map(damage), loaded.last.get())
@@ -57,7 +57,7 @@ fn script() -> Vec<Vec<Change>> {
     ]
 }
 
-fn harm(group: u64, entries: Option<(u64, u64)>, is_lost: bool) -> HarmedGroup {
+pub(crate) fn harm(group: u64, entries: Option<(u64, u64)>, is_lost: bool) -> HarmedGroup {
     let entries = entries.map(|(first, last)| (Index::new(first), Index::new(last)));
     HarmedGroup { group: GroupId::new(group), entries, is_lost }
 }

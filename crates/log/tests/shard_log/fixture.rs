@@ -24,6 +24,7 @@ pub(crate) fn claims() -> Claims {
         cluster_name: "test".to_owned(),
         node: NodeId::new(1),
         initial_members: vec![member(1), member(2), member(3)],
+        groups: None,
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod again;
+mod contradiction;
 mod crash;
 mod damage;
 mod everywhere;

@@ -4,12 +4,14 @@
 use std::pin::pin;
 
 use crate::crash::{Hurried, nudge};
-use crate::fixture::{BLOCK, Change, logs, rot, small, start, write};
+use crate::fixture::{BLOCK, Change, claims, logs, rot, small, start, write};
 use crate::golden::{from_text, path, to_text};
 use raftlet::core::GroupId;
 use raftlet::{Storage, StorageError};
 use raftlet_log::disk::memory::Fate;
-use raftlet_log::{LogOptions, MemoryDisk, RecoveryReport, ShardLog, block_on};
+use raftlet_log::{
+    Claims, Home, IdentityError, LogOptions, MemoryDisk, RecoveryReport, ShardLog, block_on,
+};
 
 /// Blocks that the log should have at most.
 const SOFT: u64 = 64;
@@ -110,6 +112,37 @@ fn the_identity_of_a_log_that_lost_what_cannot_be_told_is_written_and_read_to_th
     let (log, report) = open(&disk);
     assert!(report.has_unknown_losses && report.damage.is_empty());
     assert!(is_out(&log, 99) && !is_out(&log, 1));
+}
+
+/// Rule 45: format 4 of `IDENTITY`, of a directory that had format 3.
+#[test]
+fn the_identity_that_says_how_many_groups_there_are_is_written_and_read_to_the_byte() {
+    const IDENTITY: &str = "IDENTITY";
+    let alone = |text: &str| {
+        let disk = MemoryDisk::new();
+        disk.put(IDENTITY, from_text(text).bytes(IDENTITY));
+        disk
+    };
+    let open = |disk: &MemoryDisk, groups| {
+        let claims = Claims { groups: Some(groups), ..claims() };
+        block_on(Home::open(disk.clone(), &claims, || unreachable!("it is founded")))
+    };
+    let former = std::fs::read_to_string(path("identity", 3)).unwrap();
+    let disk = alone(&former);
+    let home = open(&disk, 5).unwrap();
+    assert_eq!(home.groups(), None);
+    block_on(home.note_groups(5)).unwrap();
+    drop(home);
+    let now = to_text(&disk);
+    let kept = path("identity", 4);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&kept, &now).unwrap();
+    }
+    let kept = std::fs::read_to_string(kept).unwrap();
+    assert_eq!(kept, now, "the format of IDENTITY has changed");
+    let disk = alone(&kept);
+    assert!(matches!(open(&disk, 4), Err(IdentityError::Groups { found: 5, .. })));
+    assert_eq!(open(&disk, 5).unwrap().groups(), Some(5));
 }
 
 #[test]

@@ -50,6 +50,7 @@ pub(super) async fn run(args: &RestoreArgs) -> Result<(), Failure> {
     if args.cluster_name.is_none() {
         claims.cluster_name.clone_from(&checked.manifest.cluster_name);
     }
+    claims.groups = Some(u64::from(checked.manifest.groups_len));
     let identity = make(&args.data_dir, &claims, &from, (checked.backup, &done)).await?;
     drop(bar);
     tell(args, &claims, identity, &checked);
@@ -73,7 +74,7 @@ fn claims(args: &RestoreArgs) -> Result<Claims, Failure> {
     if args.cluster_name.is_some() {
         config::check_name(&cluster_name)?;
     }
-    Ok(Claims { cluster_name, node, initial_members })
+    Ok(Claims { cluster_name, node, initial_members, groups: None })
 }
 
 /// The one backup that a path means.

@@ -18,7 +18,7 @@ use crate::backup::founding::Founding;
 use crate::config::{Config, InitialMember};
 use crate::node::roster::Told;
 use crate::observe::view::NodeView;
-use crate::process::failure::{Exit, Failure};
+use crate::process::failure::{Exit, Failure, chain};
 use crate::process::supervisor;
 use crate::shard::ports::{Shard, SharedLog};
 use raftlet::core::{
@@ -27,7 +27,7 @@ use raftlet::core::{
 };
 use raftlet::{GroupInfo, LoadedLog, Storage, StorageError};
 use raftlet_kv::SlotMap;
-use raftlet_log::cluster_id;
+use raftlet_log::{IdentityError, cluster_id};
 use raftlet_net::{Missing, MissingWhy, NetHandle, RollCallMember, RollCallStatus};
 
 /// Groups made at bootstrap live their first life.
@@ -167,6 +167,27 @@ pub(crate) fn met(own: NodeId, founders: &[InitialMember], met: &[Sender]) -> Ve
     known.collect()
 }
 
+/// Why a data directory is not this node's.
+pub(crate) fn refusal(config: &Config, error: &IdentityError) -> Failure {
+    match (error, &config.join) {
+        (IdentityError::Groups { found, expected, .. }, Some(join)) => Failure::config(format!(
+            "--join {join}: the cluster there has {expected} groups, and {} was founded in one with \
+             {found}; join by a node of its own cluster, or use the directory of this node",
+            config.data_dir.display()
+        )),
+        (IdentityError::Groups { found, expected, .. }, None) => other_number(*expected, *found),
+        _ => Failure::new(Exit::Data, chain(error)),
+    }
+}
+
+fn other_number(wanted: u64, there: u64) -> Failure {
+    Failure::config(format!(
+        "--groups {wanted} does not fit the data directory, which was founded with {there}; say \
+         --groups {there}: the number is fixed at first start"
+    ))
+}
+
+/// Of a directory that does not say how many groups there are.
 fn check_groups(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> {
     // Written last to first: without the first group, the last one tells how
     // many there were to be.
@@ -176,16 +197,13 @@ fn check_groups(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> 
     if fits {
         return Ok(());
     }
-    let there = last.map_or(0, |group| group.get());
-    Err(Failure::config(format!(
-        "--groups {} does not fit the data directory, which was founded with {there}; say \
-         --groups {there}: the number is fixed at first start",
-        wanted.len()
-    )))
+    let wanted = u64::try_from(wanted.len()).unwrap_or(u64::MAX);
+    Err(other_number(wanted, last.map_or(0, |group| group.get())))
 }
 
 /// A keyspace of fewer groups would look for keys in the wrong ones. Whether it
-/// has more cannot be seen here: they may be on their way. Where `is_told` by
+/// has more cannot be seen here: they may be on their way. So it is with a directory
+/// that does not say how many there are, founded by a release before that was noted. Where `is_told` by
 /// `--join`, nobody answered there, and a later start may find somebody.
 fn check_joined(present: &[GroupId], wanted: &[GroupId], is_told: bool) -> Result<(), Failure> {
     let Some(beyond) = present.iter().find(|group| !wanted.contains(group)) else {

@@ -21,8 +21,9 @@ fn pid(id: u32) -> Pid {
 fn whoever_waits_when_the_disk_fails_is_answered_before_the_node_ends() {
     const CLIENTS: usize = 200;
     let mut cluster = Cluster::new(3);
-    // Far from over when the disk fails: what is asked waits for the others.
-    cluster.flags(&["--election-timeout-ms", "1000", "--propose-timeout-ms", "20000"]);
+    // Far from over when the disk fails, on a laden machine too: what is asked waits
+    // for the others, under a leader that has not missed them yet.
+    cluster.flags(&["--election-timeout-ms", "4000", "--propose-timeout-ms", "20000"]);
     let pids: Vec<Pid> = (0..3)
         .map(|at| {
             let command = in_shell("trap '' XFSZ", &cluster.command(at));

@@ -85,6 +85,42 @@ fn a_node_that_joined_starts_again_beside_one_that_does_not_serve_yet() {
 }
 
 #[test]
+fn a_node_that_joined_knows_how_many_groups_there_are_and_refuses_another_number() {
+    let mut cluster = Cluster::new(2);
+    cluster.founders(1);
+    let with = |cluster: &Cluster, at: usize, flags: [&str; 2]| {
+        let mut command = cluster.command(at);
+        command.args(flags);
+        command
+    };
+    let by = cluster.admin_address(0);
+    let (founder, joiner) =
+        (with(&cluster, 0, ["--groups", "3"]), with(&cluster, 1, ["--join", &by]));
+    cluster.start_as(0, founder);
+    cluster.start_as(1, joiner);
+    cluster.wait_ready();
+    for at in [1, 0] {
+        assert!(cluster.stop(at).success());
+        for other in ["2", "4"] {
+            let command = with(&cluster, at, ["--groups", other]);
+            cluster.start_as(at, command);
+            assert_eq!(cluster.ended(at).code(), Some(3), "{}", cluster.said(at));
+            let said = cluster.said(at);
+            assert!(said.contains(&format!("--groups {other} does not fit")), "{said}");
+            assert!(said.contains("say --groups 3"), "{said}");
+        }
+    }
+    // By --join it needs none, though nobody tells any more.
+    let joiner = with(&cluster, 1, ["--join", &not_serving()]);
+    cluster.start_as(1, joiner);
+    let founder = with(&cluster, 0, ["--groups", "3"]);
+    cluster.start_as(0, founder);
+    cluster.wait_ready();
+    let status = cluster.status(1).unwrap();
+    assert_eq!(status["groups"].as_array().unwrap().len(), 3, "{status}");
+}
+
+#[test]
 fn a_node_that_joined_starts_again_by_the_list_of_the_first_members() {
     // Rule 2
     let mut cluster = Cluster::growing(1, 2);
