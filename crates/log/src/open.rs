@@ -19,6 +19,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::allowance::Allowance;
 use crate::append::Purpose;
 use crate::collect::{SPARES_MAX, free_segments};
 use crate::disk::{Disk, DiskError};
@@ -37,7 +38,6 @@ use crate::reserve::{Reserve, Share};
 use crate::scan::offset_of;
 use crate::segment::{self, FIRST_BLOCK};
 use crate::shard_log::{Chore, Segment, ShardLog, Shared, Spare, State};
-use crate::snapshot::stretch::Allowance;
 use crate::wanted::Snapshots;
 use raftlet::core::{Generation, GroupId};
 

@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::allowance::{AHEAD_BYTES_MAX, Allowance};
 use crate::anew::AllForsaken;
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError};
@@ -27,7 +28,6 @@ use crate::record::Link;
 use crate::recovery::SegmentRef;
 use crate::remembered::Remembered;
 use crate::reserve::Reserve;
-use crate::snapshot::stretch::{AHEAD_BYTES_MAX, Allowance};
 use crate::wanted::Snapshots;
 use crate::width::u64_from;
 use raftlet::core::{GroupId, LogId};

@@ -4,73 +4,22 @@
 //! chunk to chunk, as a restore does, is read a stretch of them at a time, and the
 //! next stretches while it uses one.
 //!
-//! That memory is one budget for all readers of a shard, [`Allowance`]: thousands of
-//! groups that restore at once read chunk by chunk when it is taken, and do not
-//! multiply it.
-//!
 //! Invariants
-//! - What is read beyond the one chunk that was asked for has a share of the allowance,
-//!   until the reader is behind it or gone. So a reader that finds no allowance still
-//!   goes on.
+//! - What is read beyond the one chunk that was asked for is counted against the
+//!   readers' allowance (`allowance.rs`), until the reader is behind it or gone. A
+//!   reader for which nothing is left of it reads chunk by chunk.
 //! - Stretches follow one another without gap or overlap.
 //!
 //! Not here: what a chunk must be to count (`snapshot/reader.rs`).
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::rc::Rc;
 
 use bytes::Bytes;
 
+use crate::allowance::{Allowance, STRETCH_BYTES, STRETCHES_AHEAD, Taken};
 use crate::begun::{Begun, ReadResult};
-use crate::width::{u64_from, usize_from};
-
-/// Bytes of a stretch at most, if one chunk has not more. A virtual disk gave 430
-/// MB/s in reads of 256 KiB, 900 in reads of 1 MiB and 1 100 in reads of 4
-/// (`docs/performance.md`); three of them under way are as good as one of 4.
-pub(crate) const STRETCH_BYTES: usize = 1 << 20;
-/// Stretches under way, or read, behind the one in use.
-const AHEAD_LEN: usize = 3;
-/// What all readers of a shard may have read beyond what they were asked for: two
-/// at full speed, of which each has [`AHEAD_LEN`] stretches and the one in use.
-pub(crate) const AHEAD_BYTES_MAX: usize = 2 * (AHEAD_LEN + 1) * STRETCH_BYTES;
-
-/// What may be read beyond what is asked for. Clones are the same.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Allowance {
-    taken_bytes: Rc<Cell<usize>>,
-}
-
-impl Allowance {
-    /// A part of it, if that is there.
-    fn take(&self, bytes: usize) -> Option<Taken> {
-        let taken = self.taken_bytes.get().checked_add(bytes)?;
-        if taken > AHEAD_BYTES_MAX {
-            return None;
-        }
-        self.taken_bytes.set(taken);
-        Some(Taken { allowance: self.clone(), bytes })
-    }
-
-    pub(crate) fn taken_bytes(&self) -> u64 {
-        u64_from(self.taken_bytes.get())
-    }
-}
-
-/// A part of the allowance, given back when it is dropped.
-#[derive(Debug)]
-struct Taken {
-    allowance: Allowance,
-    bytes: usize,
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        let taken = &self.allowance.taken_bytes;
-        taken.set(taken.get().saturating_sub(self.bytes));
-    }
-}
+use crate::width::usize_from;
 
 /// Where chunks stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,8 +102,8 @@ impl Reads {
         self.ahead.push_back(begun);
     }
 
-    /// What is to be read for a chunk: of who reads on, those behind it too, if there
-    /// is allowance for them.
+    /// What is to be read for a chunk: of who reads on, those behind it too, if that
+    /// is allowed.
     pub(crate) fn from(
         &self,
         number: u32,
@@ -175,7 +124,7 @@ impl Reads {
         end: u32,
         slot: impl Fn(u32) -> Option<(u64, usize)>,
     ) -> Option<Stretch<()>> {
-        if self.ahead.len() >= AHEAD_LEN {
+        if self.ahead.len() >= STRETCHES_AHEAD {
             return None;
         }
         let first = self.ahead.back().map_or(end, |last| last.place.chunks.end);
@@ -213,7 +162,8 @@ pub(crate) fn cut(read: &Bytes, start: u64, (offset, bytes): (u64, usize)) -> Op
 mod tests {
     use bytes::Bytes;
 
-    use super::{AHEAD_BYTES_MAX, AHEAD_LEN, Allowance, Place, Reads, STRETCH_BYTES, Stretch};
+    use super::{Place, Reads, Stretch};
+    use crate::allowance::{AHEAD_BYTES_MAX, Allowance, STRETCH_BYTES, STRETCHES_AHEAD};
     use crate::begun::Begun;
     use crate::disk::buffer::Buffer;
 
@@ -268,7 +218,7 @@ mod tests {
     fn who_jumps_reads_one_chunk_and_gives_up_what_was_read_for_him() {
         let mut reads = Reads::new(Allowance::default());
         ask(&mut reads, 0);
-        assert_eq!(reads.ahead.len(), AHEAD_LEN);
+        assert_eq!(reads.ahead.len(), STRETCHES_AHEAD);
         assert_eq!(ask(&mut reads, 30).map(|place| place.chunks), Some(30..31));
         assert_eq!((reads.ahead.len(), reads.allowance.taken_bytes()), (0, 0));
         // And goes on from there as any other.
