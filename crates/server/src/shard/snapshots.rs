@@ -5,9 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use raftlet::core::Index;
-
 use crate::shard::ports::Group;
+use raftlet::core::Index;
 
 /// A snapshot under way may have begun before the question, or be overtaken by
 /// another one: then one more.
