@@ -130,6 +130,15 @@ fn end(child: &mut Child) -> bool {
     ended_within(child, KILLED_LONGEST).is_some()
 }
 
+/// A child that does not outlive its test, however that ends.
+pub(crate) struct Guarded(pub(crate) Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        kill(&mut self.0);
+    }
+}
+
 fn ended_within(child: &mut Child, longest: Duration) -> Option<ExitStatus> {
     let mut status = None;
     let _ = looked(longest, BETWEEN_ASKS, || {
