@@ -226,11 +226,14 @@ struct Marks {
 }
 
 impl Marks {
+    #[inline]
     fn add(&mut self, header: Header) {
         self.log_time_ms = self.log_time_ms.max(header.log_time_ms);
         self.len += 1;
-        self.configuration |= header.kind == EntryKind::Configuration;
-        self.special |= header.kind != EntryKind::Command || header.has_origin;
+        if !header.is_plain() {
+            self.special = true;
+            self.configuration |= header.kind() == EntryKind::Configuration;
+        }
     }
 
     /// The last index of entries that begin at `first`.
@@ -426,9 +429,9 @@ impl Chunk {
             each(Entry {
                 index: at.index,
                 term: at.term,
-                kind: header.kind,
+                kind: header.kind(),
                 log_time_ms: header.log_time_ms,
-                origin: if header.has_origin { origin_of_entry(rest) } else { None },
+                origin: if header.has_origin() { origin_of_entry(rest) } else { None },
                 payload,
             });
             rest = verified.rest;
@@ -573,7 +576,7 @@ impl<'a> Iterator for ChunkEntries<'a> {
         Some(Entry {
             index,
             term: self.term,
-            kind: header.kind,
+            kind: header.kind(),
             log_time_ms: header.log_time_ms,
             origin,
             payload,

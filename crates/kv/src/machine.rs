@@ -77,8 +77,15 @@ impl Machine {
     fn apply_one(
         store: &mut Store,
         command: &raftlet::Command<'_>,
-    ) -> Result<Response, ApplyError> {
-        Ok(Coming::read(command, store)?.apply(store, place(command)))
+        responses: &mut Vec<Response>,
+    ) -> Result<(), ApplyError> {
+        if let Some((key, value)) = codec::decode_set(command.payload) {
+            store.set(place(command), (key, store.hashed(key)), value);
+            responses.push(Response::Ok);
+        } else {
+            responses.push(store.apply(place(command), &decode(command)?));
+        }
+        Ok(())
     }
 
     /// Applies commands until a snapshot is too far behind; how many.
@@ -94,7 +101,7 @@ impl Machine {
             if store.is_ahead() {
                 return Ok(nth);
             }
-            responses.push(Self::apply_one(store, command)?);
+            Self::apply_one(store, command, responses)?;
         }
         Ok(commands.len())
     }
@@ -111,23 +118,13 @@ impl Machine {
                 return Ok(nth * LOOKED_FOR_LEN);
             }
             coming.clear();
-            let mut failed = None;
-            for command in some {
-                match Coming::read(command, store) {
-                    Ok(command) => coming.push(command),
-                    Err(error) => {
-                        failed = Some(error);
-                        break;
-                    }
-                }
-            }
+            let read =
+                some.iter().try_for_each(|command| Coming::read(command, store, &mut coming));
             store.warm(coming.iter().filter_map(|coming| coming.hashed(store)));
             for (command, coming) in some.iter().zip(&coming) {
-                responses.push(coming.apply(store, place(command)));
+                coming.apply(store, place(command), responses);
             }
-            if let Some(error) = failed {
-                return Err(error);
-            }
+            read?;
         }
         Ok(commands.len())
     }
@@ -162,19 +159,33 @@ enum Coming<'a> {
 }
 
 impl<'a> Coming<'a> {
+    /// Reads one onto the end of `into`. Given back it would be put together
+    /// elsewhere and moved, and a move of what was just written in pieces waits for
+    /// all writes before it.
     #[inline]
-    fn read(command: &raftlet::Command<'a>, store: &Store) -> Result<Self, ApplyError> {
+    fn read(
+        command: &raftlet::Command<'a>,
+        store: &Store,
+        into: &mut Vec<Self>,
+    ) -> Result<(), ApplyError> {
         if let Some((key, value)) = codec::decode_set(command.payload) {
-            return Ok(Self::Set { key, hashed: store.hashed(key), value });
+            into.push(Self::Set { key, hashed: store.hashed(key), value });
+        } else {
+            into.push(Self::Other(decode(command)?));
         }
-        decode(command).map(Self::Other)
+        Ok(())
     }
 
+    /// Its response goes where it stays, for the same reason: behind a value written
+    /// to memory that is in no cache a move of it took longer than all else.
     #[inline]
-    fn apply(&self, store: &mut Store, place: Applied) -> Response {
+    fn apply(&self, store: &mut Store, place: Applied, into: &mut Vec<Response>) {
         match self {
-            Self::Set { key, hashed, value } => store.set(place, (key, *hashed), value),
-            Self::Other(command) => store.apply(place, command),
+            Self::Set { key, hashed, value } => {
+                store.set(place, (key, *hashed), value);
+                into.push(Response::Ok);
+            }
+            Self::Other(command) => into.push(store.apply(place, command)),
         }
     }
 

@@ -129,18 +129,13 @@ impl Store {
         self.execute(command)
     }
 
-    /// Executes [`StringCommand::Set`](crate::StringCommand::Set), the most frequent command of the log.
-    pub(crate) fn set(
-        &mut self,
-        at: Applied,
-        (key, hashed): (&[u8], Hashed),
-        value: &[u8],
-    ) -> Response {
+    /// Executes [`StringCommand::Set`](crate::StringCommand::Set), the most frequent
+    /// command of the log; its response is always [`Response::Ok`].
+    pub(crate) fn set(&mut self, at: Applied, (key, hashed): (&[u8], Hashed), value: &[u8]) {
         self.arrive(at);
         if !self.overwrite(key, hashed, value) {
             self.put(key, Value::String(Bytes::copy_from_slice(value)), None);
         }
-        Response::Ok
     }
 
     /// What a key hashes to, until the log brings another seed.

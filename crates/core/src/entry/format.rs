@@ -13,6 +13,10 @@ use crate::entry::{
 };
 use crate::ids::{Incarnation, LogId, NodeId, Run};
 
+/// What stands above the length in a header's second word, of a command that
+/// nobody forwarded: nearly all entries, known by one comparison.
+const PLAIN: u64 = EntryKind::Command.byte() as u64;
+
 /// An origin as words.
 type OriginWords = [u64; ORIGIN_BYTES / 8];
 
@@ -60,7 +64,8 @@ pub(super) fn verify_entry(
     let mut checksum = unsigned.into_iter().fold(seal.at(at), mix64);
     // The length of the header is known only through its flags, which the
     // checksum covers: read them first, trust nothing until it held.
-    if has_origin(shape) {
+    let is_plain = shape >> 32 == PLAIN;
+    if !is_plain && has_origin(shape) {
         let origin;
         (origin, behind) = split_words::<{ ORIGIN_BYTES / 8 }>(behind).ok_or(cut)?;
         checksum = origin.into_iter().fold(checksum, mix64);
@@ -119,35 +124,56 @@ pub(super) fn split_entry(bytes: &[u8]) -> Option<Parts<'_>> {
 #[derive(Clone, Copy)]
 pub(super) struct Header {
     payload_len: usize,
-    pub(super) kind: EntryKind,
+    /// Kind and flags, as they stand side by side.
+    traits: u64,
     pub(super) log_time_ms: u64,
-    pub(super) has_origin: bool,
 }
 
 impl Header {
     /// What the header of an entry says.
     #[inline]
     pub(super) fn of(entry: &NewEntry<'_>) -> Self {
+        let flags = if entry.origin.is_some() { FLAG_ORIGIN } else { 0 };
         Self {
             payload_len: entry.payload.len(),
-            kind: entry.kind,
+            traits: u64::from(entry.kind.byte()) | u64::from(flags) << 8,
             log_time_ms: entry.log_time_ms,
-            has_origin: entry.origin.is_some(),
         }
     }
 
     /// Reads a header; `None` when a value is unknown.
     #[inline]
     fn read(shape: u64, log_time_ms: u64) -> Option<Self> {
-        let flags_and_reserved = shape >> 40;
-        if flags_and_reserved & !u64::from(FLAG_ORIGIN) != 0 {
+        let traits = shape >> 32;
+        if traits != PLAIN && !is_known(traits) {
             return None;
         }
-        let [_, _, _, _, kind, ..] = shape.to_le_bytes();
         let payload_len = usize::try_from(low32(shape)).ok()?;
-        let kind = EntryKind::from_byte(kind)?;
-        Some(Self { payload_len, kind, log_time_ms, has_origin: has_origin(shape) })
+        Some(Self { payload_len, traits, log_time_ms })
     }
+
+    /// A command that nobody forwarded.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.traits == PLAIN
+    }
+
+    #[inline]
+    pub(super) fn kind(&self) -> EntryKind {
+        let [kind, ..] = self.traits.to_le_bytes();
+        EntryKind::from_byte(kind).expect("a header is read or made of a kind")
+    }
+
+    #[inline]
+    pub(super) fn has_origin(&self) -> bool {
+        self.traits & u64::from(FLAG_ORIGIN) << 8 != 0
+    }
+}
+
+/// Whether this version has such a kind and such flags.
+fn is_known(traits: u64) -> bool {
+    let [kind, flags, reserved @ ..] = traits.to_le_bytes();
+    EntryKind::from_byte(kind).is_some() && flags & !FLAG_ORIGIN == 0 && reserved == [0; 6]
 }
 
 #[inline]

@@ -27,6 +27,7 @@ use tracing::{info, warn};
 use crate::backup::format::{self, BackupId, GroupHead, Kind};
 use crate::process::clock;
 use crate::shard::ports::{Group, SharedLog};
+use crate::shard::snapshots;
 use raftlet::core::{GroupId, Index};
 use raftlet::{GroupInfo, SnapshotReader, Storage};
 use raftlet_log::{LogSnapshotReader, RealDisk};
@@ -38,9 +39,6 @@ const PIECES_AHEAD: usize = 3;
 /// A snapshot that was finished comes into use with the next write of the log.
 const IN_USE_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// A snapshot under way may have begun before the question, or be overtaken by
-/// another one: then one more.
-const SNAPSHOTS_MAX: u32 = 4;
 
 /// What is asked for.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -158,7 +156,9 @@ async fn snapshot(
     let refused = |error: &dyn std::error::Error| {
         Refused::Not(format!("the group cannot be written down: {error}"))
     };
-    taken(wanted, async || group.snapshot().await).await.map_err(|error| refused(&error))?;
+    snapshots::reaching(wanted, async || group.snapshot().await)
+        .await
+        .map_err(|error| refused(&error))?;
     let id = group.status().group;
     match timeout(IN_USE_WITHIN, in_use(log, id, wanted)).await {
         Ok(opened) => opened.map_err(|error| refused(&error)),
@@ -167,21 +167,6 @@ async fn snapshot(
             IN_USE_WITHIN.as_secs()
         ))),
     }
-}
-
-/// Takes snapshots until one reaches `wanted`. One that failed is taken again:
-/// the machine may have been written down for another reason meanwhile, which
-/// ends the one before.
-async fn taken<E>(wanted: Index, mut take: impl AsyncFnMut() -> Result<Index, E>) -> Result<(), E> {
-    let mut last = Ok(());
-    for _ in 0..SNAPSHOTS_MAX {
-        last = match take().await {
-            Ok(index) if index >= wanted => return Ok(()),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-    }
-    last
 }
 
 async fn in_use(
@@ -231,20 +216,7 @@ async fn send(
 
 #[cfg(test)]
 mod tests {
-    use super::{SNAPSHOTS_MAX, STREAMS_MAX, Streams, taken};
-    use raftlet::core::Index;
-    use raftlet_log::block_on;
-
-    #[test]
-    fn a_snapshot_that_failed_or_began_too_early_is_taken_again_and_not_for_ever() {
-        let ends = |results: &[Result<u64, &'static str>]| {
-            let mut left = results.iter();
-            let take = async || left.next().expect("no end").map(Index::new);
-            (block_on(taken(Index::new(9), take)), left.len())
-        };
-        assert_eq!(ends(&[Err("overtaken"), Ok(8), Ok(9), Ok(10)]), (Ok(()), 1));
-        assert_eq!(ends(&[Err("broken"); 9]), (Err("broken"), 9 - SNAPSHOTS_MAX as usize));
-    }
+    use super::{STREAMS_MAX, Streams};
 
     #[test]
     fn only_so_many_groups_are_given_away_at_once() {

@@ -2,7 +2,7 @@
 //! WebDriver, which is JSON over HTTP.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cluster::wait_until;
 use crate::free_port::free_port;
+use crate::waiting::{Run, connect, kill, wait_until};
 
 /// For one answer of the driver; a first start of chromium is slow.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -29,7 +29,7 @@ impl Browser {
     /// A browser, or what this machine lacks for one.
     pub(crate) fn start() -> Result<Self, String> {
         for program in ["chromium", "chromedriver"] {
-            let there = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+            let there = Command::new(program).arg("--version").stdin(Stdio::null()).try_run();
             if !there.is_ok_and(|output| output.status.success()) {
                 return Err(format!(
                     "{program} (on Debian: apt-get install chromium chromium-driver)"
@@ -127,7 +127,7 @@ impl Browser {
     }
 
     fn request(&self, method: &str, path: &str, body: &Value) -> Option<Value> {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
+        let mut stream = connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         let body = body.to_string();
         let length = body.len();
@@ -160,8 +160,7 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // Ends chromium; the driver alone would leave it behind.
         let _ = self.request("DELETE", &format!("/session/{}", self.session), &json!({}));
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
+        kill(&mut self.driver);
     }
 }
 

@@ -12,7 +12,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::client::{bulk, error_text};
-use crate::cluster::{Cluster, wait_until};
+use crate::cluster::Cluster;
+use crate::waiting::{Run, wait_until};
 use raftlet_kv::Reply;
 
 /// A small file system of its own.
@@ -68,7 +69,7 @@ impl Drop for SmallDisk {
 }
 
 fn run(program: &str, args: &[&Path]) -> Result<(), String> {
-    let output = Command::new(program).args(args).output();
+    let output = Command::new(program).args(args).try_run();
     let output = output.map_err(|error| format!("{program}: {error}"))?;
     if output.status.success() {
         return Ok(());

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::client::bulk;
-use crate::cluster::{Cluster, raftlet, wait_until};
+use crate::cluster::{Cluster, raftlet};
+use crate::waiting::{Run, wait_until};
 use raftlet_kv::Reply;
 
 const DATA: Option<i32> = Some(4);
@@ -41,7 +42,7 @@ fn a_directory_in_use_is_refused() {
     for listen in ["--client-addr", "--peer-addr", "--admin-addr"] {
         second.args([listen, "127.0.0.1:0"]);
     }
-    let output = second.output().unwrap();
+    let output = second.run();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), DATA, "{said}");
     let dir = cluster.data_dir(0);

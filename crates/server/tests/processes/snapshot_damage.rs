@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::client::bulk;
-use crate::cluster::{Cluster, raftlet, wait_until};
+use crate::client::{Client, bulk};
+use crate::cluster::{Cluster, raftlet};
+use crate::waiting::{Run, wait_until};
 use raftlet_kv::Reply;
 
 const BLOCK: usize = 4096;
@@ -50,18 +51,24 @@ fn wait_whole(cluster: &Cluster, at: usize) {
     });
 }
 
+/// Writes until it is acknowledged: leaders may change.
+fn write(client: &mut Client, key: u64, value: &str) {
+    let key = format!("key-{key}");
+    wait_until("a write is acknowledged", || client.ask(&["SET", &key, value]) == Reply::OK);
+}
+
 /// Writes all keys, has the node write its groups down, and stops it.
 fn written_and_stopped(cluster: &mut Cluster, at: usize, value: &str) {
     let mut client = cluster.client((at + 1) % 3);
     for key in 0..KEYS {
-        while client.ask(&["SET", &format!("key-{key}"), value]) != Reply::OK {}
+        write(&mut client, key, value);
     }
     wait_whole(cluster, at);
-    let taken = raftlet().args(["snapshot", "--admin", &cluster.admin_address(at)]).output();
+    let taken = raftlet().args(["snapshot", "--admin", &cluster.admin_address(at)]).try_run();
     let taken = taken.unwrap();
     assert!(taken.status.success(), "{taken:?}");
     for key in 0..KEYS {
-        while client.ask(&["SET", &format!("key-{key}"), &format!("{value} again")]) != Reply::OK {}
+        write(&mut client, key, &format!("{value} again"));
     }
     wait_whole(cluster, at);
     assert_eq!(cluster.stop(at).code(), Some(0), "{}", cluster.said(at));
