@@ -9,9 +9,7 @@
 //! Invariant: what is given up here is told to storage by a write, so a device that
 //! is gone altogether loses nothing by it: that write poisons the shard (rule 9).
 
-use crate::observe::Note;
-use crate::port::{Clock, Ports, StorageError};
-use crate::shard::Shared;
+use crate::port::StorageError;
 use raftlet_core::GroupId;
 
 /// How long storage that could not read rests before it is asked again.
@@ -25,36 +23,4 @@ pub(crate) const READ_TRIES_MAX: u32 = 100;
 pub(crate) fn given_up(group: GroupId, error: &StorageError) -> StorageError {
     let detail = format!("{error}, tried {READ_TRIES_MAX} times");
     StorageError::Damaged { group, detail }
-}
-
-impl<P: Ports> Shared<P> {
-    /// Asks storage until it can read, or does not for too long.
-    ///
-    /// # Errors
-    /// Those of `ask`; of one that is given up, that it is damaged.
-    pub(crate) async fn patiently<T>(
-        &self,
-        group: GroupId,
-        mut ask: impl AsyncFnMut() -> Result<T, StorageError>,
-    ) -> Result<T, StorageError> {
-        let mut tries = 0;
-        loop {
-            let error = match ask().await {
-                Err(error @ StorageError::Unreadable { .. }) => error,
-                asked => return asked,
-            };
-            tries += 1;
-            if tries == 1 {
-                let why = error.clone();
-                self.state.with(|state| state.due.notes.push(Note::NotRead { group, why }));
-            }
-            if tries >= READ_TRIES_MAX {
-                return Err(given_up(group, &error));
-            }
-            if self.has_ended() {
-                return Err(error);
-            }
-            self.clock.sleep_until(self.now().time.after_ns(READ_PAUSE_NS)).await;
-        }
-    }
 }

@@ -13,9 +13,11 @@ use bytes::Bytes;
 use crate::applier::Start;
 use crate::couriers::Restored;
 use crate::error::{Halt, SnapshotError};
+use crate::observe::Note;
+use crate::patience::{READ_PAUSE_NS, READ_TRIES_MAX, given_up};
 use crate::port::{
-    ChunkError, ChunkSource, GroupInfo, Ports, SnapshotMeta, SnapshotReader, SnapshotWriter, Spawn,
-    StateMachine, Storage, StorageError,
+    ChunkError, ChunkSource, Clock, GroupInfo, Ports, SnapshotMeta, SnapshotReader, SnapshotWriter,
+    Spawn, StateMachine, Storage, StorageError,
 };
 use crate::shard::Shared;
 use crate::shard::act::Task;
@@ -59,6 +61,38 @@ impl<P: Ports> Shared<P> {
             let result = restore(&shared, machine.as_mut(), group, last).await;
             task.finish(Completion::Restored(slot, Restored { machine, result }));
         });
+    }
+}
+
+impl<P: Ports> Shared<P> {
+    /// Asks storage until it can read, or does not for too long.
+    ///
+    /// # Errors
+    /// Those of `ask`; of one that is given up, that it is damaged.
+    async fn patiently<T>(
+        &self,
+        group: GroupId,
+        mut ask: impl AsyncFnMut() -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let mut tries = 0;
+        loop {
+            let error = match ask().await {
+                Err(error @ StorageError::Unreadable { .. }) => error,
+                asked => return asked,
+            };
+            tries += 1;
+            if tries == 1 {
+                let why = error.clone();
+                self.state.with(|state| state.due.notes.push(Note::NotRead { group, why }));
+            }
+            if tries >= READ_TRIES_MAX {
+                return Err(given_up(group, &error));
+            }
+            if self.has_ended() {
+                return Err(error);
+            }
+            self.clock.sleep_until(self.now().time.after_ns(READ_PAUSE_NS)).await;
+        }
     }
 }
 
