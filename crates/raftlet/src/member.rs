@@ -285,6 +285,11 @@ impl<M: StateMachine> Member<M> {
         due.disowned.push((seat.group, seat.generation, self.core.term()));
     }
 
+    /// Whether anybody else is a member.
+    pub(crate) fn has_others(&self) -> bool {
+        self.core.configuration().nodes().count() > 1
+    }
+
     /// What the applier needs, if it needs something.
     pub(crate) fn advance_apply(
         &mut self,

@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::backup::founding::Founding;
 use crate::config::{Config, InitialMember};
@@ -120,6 +120,9 @@ pub(crate) async fn stored(
     }
     if latest.is_empty() {
         latest = met.to_vec();
+        if config.join.is_none() {
+            error!("{}", lost_text(met));
+        }
     }
     if first.is_none() && !missing.is_empty() {
         return Err(Failure::new(
@@ -149,6 +152,20 @@ async fn members(log: &SharedLog, group: GroupId) -> Result<Vec<RollCallMember>,
         Err(error) => return Err(error),
     };
     Ok(latest.unwrap_or_default())
+}
+
+/// What to do where nobody may be known any more.
+fn lost_text(met: &[RollCallMember]) -> String {
+    let asked: Vec<String> =
+        met.iter().map(|it| format!("node {} at {}", it.node.get(), it.address)).collect();
+    let asked = match asked.as_slice() {
+        [] => "none of the first members was ever met".to_owned(),
+        asked => format!("of the first members it asks {}", asked.join(", ")),
+    };
+    format!(
+        "all that told who the members are is damaged: {asked}; if none of them is a member any \
+         more, start this node with --join HOST:PORT, the admin address of a node that serves"
+    )
 }
 
 fn list((_, bytes): &(Index, Bytes)) -> Option<Vec<RollCallMember>> {

@@ -171,3 +171,38 @@ fn the_only_group_of_a_node_is_refilled_too_though_nothing_else_names_its_member
     cluster.kill(0);
     check_values(&cluster, victim, "only");
 }
+
+fn member(cluster: &Cluster, by: usize, order: [&str; 2]) {
+    let command = ["member", order[0], order[1], "--admin", &cluster.admin_address(by)];
+    let done = raftlet().args(command).run();
+    assert!(done.status.success(), "{order:?}: {done:?}");
+}
+
+#[test]
+fn a_node_that_lost_all_that_told_of_later_members_says_how_it_finds_them() {
+    let mut cluster = Cluster::new(4);
+    cluster.founders(1);
+    cluster.flags(&["--snapshot-tail-entries", "0", "--snapshot-tail-bytes", "0"]);
+    cluster.start(0);
+    for at in 1..4 {
+        cluster.join(at, 0);
+    }
+    cluster.wait_ready();
+    for node in ["2", "3", "4"] {
+        member(&cluster, 0, ["promote", node]);
+    }
+    member(&cluster, 2, ["remove", "1"]);
+    cluster.kill(0);
+    let victim = 1;
+    written_and_stopped(&mut cluster, victim, "later");
+    flip(&cluster, victim, 1, Part::Head);
+    cluster.start(victim);
+    wait_until("it says what to do", || {
+        let said = cluster.said(victim);
+        said.contains("of the first members it asks node 1") && said.contains("--join HOST:PORT")
+    });
+    cluster.kill(victim);
+    cluster.join(victim, 3);
+    wait_whole(&cluster, victim);
+    check_values(&cluster, victim, "later");
+}
