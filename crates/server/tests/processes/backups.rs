@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::client::{Client, bulk};
 use crate::cluster::{Cluster, raftlet};
-use crate::waiting::{Ends, Run, kill, wait_until};
+use crate::waiting::{Ends, Guarded, Run, kill, wait_until};
 use raftlet_kv::Reply;
 
 const GROUPS: [&str; 2] = ["--groups", "3"];
@@ -355,18 +355,19 @@ fn killed_at_any_moment_a_restore_and_the_first_start_after_it_go_on_or_say_so()
         let mut command = raftlet();
         command.args(["backup", "restore", "--node-id", "1", "--from"]).arg(&file);
         command.args(["--initial-members", &cluster.initial_members(), "--data-dir"]).arg(&data);
-        let mut child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let mut child = Guarded(child);
         let grown = || data.join("RESTORE.part").metadata().map_or(0, |about| about.len());
         let mut ended = None;
         wait_until("the restore has come so far", || {
-            ended = child.try_wait().unwrap();
+            ended = child.0.try_wait().unwrap();
             ended.is_some() || (grown() >= bytes && data.join("RESTORE.part").exists())
         });
         if let Some(ended) = ended {
             assert!(ended.success());
             break;
         }
-        kill(&mut child);
+        kill(&mut child.0);
         kills += 1;
         if data.join("IDENTITY").exists() {
             break;

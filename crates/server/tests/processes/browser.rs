@@ -4,14 +4,14 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::free_port::free_port;
-use crate::waiting::{Run, connect, kill, wait_until};
+use crate::waiting::{Guarded, Run, connect, wait_until};
 
 /// For one answer of the driver; a first start of chromium is slow.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) struct Browser {
     port: u16,
     session: String,
-    driver: Child,
+    _driver: Guarded,
     /// Its profile; fresh, and gone with it.
     _profile: TempDir,
 }
@@ -43,9 +43,10 @@ impl Browser {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
+            .map(Guarded)
             .map_err(|error| format!("a chromedriver that starts: {error}"))?;
         let profile = tempfile::tempdir().unwrap();
-        let mut browser = Self { port, session: String::new(), driver, _profile: profile };
+        let mut browser = Self { port, session: String::new(), _driver: driver, _profile: profile };
         wait_until("chromedriver answers", || {
             browser.request("GET", "/status", &json!({})).is_some()
         });
@@ -158,9 +159,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Ends chromium; the driver alone would leave it behind.
+        // Ends chromium; the driver's end alone would leave it behind.
         let _ = self.request("DELETE", &format!("/session/{}", self.session), &json!({}));
-        kill(&mut self.driver);
     }
 }
 

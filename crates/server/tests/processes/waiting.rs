@@ -9,9 +9,8 @@
 //! process, or connects.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::panic::AssertUnwindSafe;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -22,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(120);
 /// A command ends by a bound of its own before; the demo's add up.
 const COMMAND_LONGEST: Duration = Duration::from_secs(240);
 /// What was killed ends when the kernel lets go of it.
-const KILLED_LONGEST: Duration = Duration::from_secs(60);
+const KILLED_LONGEST: Duration = Duration::from_secs(30);
 /// For one answer: above every bound that a node keeps by default.
 const ANSWER_LONGEST: Duration = Duration::from_secs(30);
 /// This often at least is looked, however slow the machine.
@@ -60,26 +59,27 @@ fn looked(
     Ok(())
 }
 
-/// Commands run to their end, which comes.
+/// Commands run to their end, which comes: one that does not end is killed, and
+/// told with its command line and what it printed.
 pub(crate) trait Run {
-    /// How it ended and what it printed. One that does not end is killed, and the
-    /// test fails with its command line and what it printed.
+    /// How one of our own ended, and what it printed. The test fails where it did
+    /// not.
     fn run(&mut self) -> Output;
 
-    /// The same, for a program that may be missing.
+    /// The same, for a program of the system.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// There is none, or it did not end.
     fn try_run(&mut self) -> io::Result<Output>;
 }
 
 impl Run for Command {
     fn run(&mut self) -> Output {
-        self.try_run().unwrap_or_else(|error| panic!("{self:?} cannot be started: {error}"))
+        run_for(self, COMMAND_LONGEST).unwrap_or_else(|error| panic!("{self:?}: {error}"))
     }
 
     fn try_run(&mut self) -> io::Result<Output> {
-        run_for(self, COMMAND_LONGEST)
+        run_for(self, LONGEST)
     }
 }
 
@@ -91,13 +91,14 @@ fn run_for(command: &mut Command, longest: Duration) -> io::Result<Output> {
     let mut child = command.spawn()?;
     let status = ended_within(&mut child, longest);
     if status.is_none() {
-        kill(&mut child);
+        end(&mut child);
     }
     let (stdout, stderr) = (content(&mut stdout)?, content(&mut stderr)?);
     let Some(status) = status else {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (stdout, stderr, seconds) = (text(&stdout), text(&stderr), longest.as_secs());
-        panic!("not ended after {seconds} s: {command:?}\n{stdout}{stderr}");
+        let told = format!("not ended after {seconds} s: {command:?}\n{stdout}{stderr}");
+        return Err(io::Error::new(ErrorKind::TimedOut, told));
     };
     Ok(Output { status, stdout, stderr })
 }
@@ -117,11 +118,25 @@ pub(crate) fn ended(child: &mut Child, what: &str) -> ExitStatus {
 
 /// Ends a child by force, if it has not ended, and sees its end.
 pub(crate) fn kill(child: &mut Child) {
-    // It fails only for a child that has ended.
-    let _ = child.kill();
-    let is_gone = ended_within(child, KILLED_LONGEST).is_some();
+    let is_gone = end(child);
     // While the test fails already, why is of more use.
     assert!(is_gone || std::thread::panicking(), "the kernel does not let go of {child:?}");
+}
+
+/// The same; false where the kernel does not let go of it.
+fn end(child: &mut Child) -> bool {
+    // It fails only for a child that has ended.
+    let _ = child.kill();
+    ended_within(child, KILLED_LONGEST).is_some()
+}
+
+/// A child that does not outlive its test, however that ends.
+pub(crate) struct Guarded(pub(crate) Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        kill(&mut self.0);
+    }
 }
 
 fn ended_within(child: &mut Child, longest: Duration) -> Option<ExitStatus> {
@@ -149,7 +164,7 @@ impl Drop for Ends<'_> {
 /// Nobody listens there.
 pub(crate) fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
     let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
-    let first = addresses.first().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let first = addresses.first().ok_or(ErrorKind::AddrNotAvailable)?;
     let stream = TcpStream::connect_timeout(first, ANSWER_LONGEST)?;
     stream.set_read_timeout(Some(ANSWER_LONGEST))?;
     stream.set_write_timeout(Some(ANSWER_LONGEST))?;
@@ -160,9 +175,7 @@ pub(crate) fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
 fn a_command_that_never_ends_is_killed_and_told_with_what_it_printed() {
     let mut endless = Command::new("sh");
     endless.args(["-c", "echo to stdout; echo to stderr >&2; echo $$; exec sleep 31536000"]);
-    let running = AssertUnwindSafe(|| run_for(&mut endless, Duration::from_millis(300)));
-    let failed = std::panic::catch_unwind(running);
-    let text = *failed.unwrap_err().downcast::<String>().unwrap();
+    let text = run_for(&mut endless, Duration::from_millis(300)).unwrap_err().to_string();
     for part in ["not ended", "exec sleep 31536000", "to stdout\n", "to stderr\n"] {
         assert!(text.contains(part), "no {part} in: {text}");
     }
