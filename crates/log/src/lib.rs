@@ -26,6 +26,7 @@
 //! Snapshot files stand beside the log (`snapshot.rs`); a record makes one the
 //! group's current one and lets the front of its log go (rule 12).
 
+mod allowance;
 mod anew;
 mod append;
 mod begun;

@@ -19,6 +19,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::allowance::Allowance;
 use crate::append::Purpose;
 use crate::collect::{SPARES_MAX, free_segments};
 use crate::disk::{Disk, DiskError};
@@ -89,6 +90,7 @@ impl<D: Disk> ShardLog<D> {
             prepare: Gate::default(),
             reserving: Gate::default(),
             bell: Rc::new(Bell::default()),
+            ahead: Allowance::default(),
         }));
         log.0.start(&harmed).await?;
         Ok((log, report))

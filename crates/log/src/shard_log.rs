@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::allowance::{AHEAD_BYTES_MAX, Allowance};
 use crate::anew::AllForsaken;
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError};
@@ -87,6 +88,10 @@ pub struct LogSpace {
     pub replay_bytes: u64,
     /// Its limit.
     pub replay_bytes_max: u64,
+    /// Of memory: what readers of snapshots have read ahead.
+    pub snapshot_ahead_bytes: u64,
+    /// Its limit.
+    pub snapshot_ahead_bytes_max: u64,
 }
 
 /// The file of a segment that is not part of the log any more.
@@ -169,6 +174,8 @@ pub(crate) struct Shared<D: Disk> {
     /// One at a time changes the reserve; entered inside `prepare` or alone.
     pub(crate) reserving: Gate,
     pub(crate) bell: Rc<Bell>,
+    /// What readers of snapshots have read ahead.
+    pub(crate) ahead: Allowance,
 }
 
 impl<D: Disk> ShardLog<D> {
@@ -208,6 +215,8 @@ impl<D: Disk> ShardLog<D> {
             shortage: state.shortage(sizes),
             replay_bytes: state.remembered.bytes(),
             replay_bytes_max: sizes.replay_bytes,
+            snapshot_ahead_bytes: self.0.ahead.taken_bytes(),
+            snapshot_ahead_bytes_max: u64_from(AHEAD_BYTES_MAX),
         }
     }
 

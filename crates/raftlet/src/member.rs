@@ -180,7 +180,7 @@ impl<M: StateMachine> Member<M> {
         let payloads = self.held.payloads(len).map(Bytes::as_ref);
         let refusal = match self.core.propose(now, arena, payloads) {
             Ok(first) => {
-                self.held.become_entries(len, first, &mut self.waiters);
+                self.waiters.take_in(self.held.queue(), len, first);
                 return true;
             }
             // Held back until some committed, or somebody leads.
@@ -279,6 +279,11 @@ impl<M: StateMachine> Member<M> {
     fn disown(&self, due: &mut Effects<M>) {
         let seat = self.core.seat();
         due.disowned.push((seat.group, seat.generation, self.core.term()));
+    }
+
+    /// Whether anybody else is a member.
+    pub(crate) fn has_others(&self) -> bool {
+        self.core.configuration().nodes().count() > 1
     }
 
     /// What the applier needs, if it needs something.

@@ -15,8 +15,7 @@ use bytes::Bytes;
 
 use crate::answer::Answer;
 use crate::error::{NotDone, ProposeError};
-use crate::waiters::Waiters;
-use raftlet_core::{Index, LogId, Term, Time, mutants};
+use raftlet_core::{Index, Term, Time, mutants};
 
 /// A command that somebody waits for.
 #[derive(Debug)]
@@ -200,10 +199,9 @@ impl<R> Held<R> {
         self.queue.drain(..len.min(self.queue.len()))
     }
 
-    /// Moves the first `len` to those that wait as entries, `first` and those behind
-    /// it.
-    pub(crate) fn become_entries(&mut self, len: usize, first: LogId, waiters: &mut Waiters<R>) {
-        waiters.take_in(&mut self.queue, len, first);
+    /// All of them, in order, for who takes the first ones over.
+    pub(crate) fn queue(&mut self) -> &mut VecDeque<Proposal<R>> {
+        &mut self.queue
     }
 
     pub(crate) fn take_all(&mut self) -> impl DoubleEndedIterator<Item = Proposal<R>> {

@@ -113,6 +113,12 @@ pub(crate) struct LogStatus {
     /// Its limit.
     #[serde(default)]
     pub(crate) replay_bytes_max: u64,
+    /// Of memory: what readers of snapshots have read ahead.
+    #[serde(default)]
+    pub(crate) snapshot_ahead_bytes: u64,
+    /// Its limit.
+    #[serde(default)]
+    pub(crate) snapshot_ahead_bytes_max: u64,
     /// Why writes are refused: `disk full` or `log at its limit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) shortage: Option<String>,

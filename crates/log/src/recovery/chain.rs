@@ -14,7 +14,7 @@ use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
 use crate::names::{self, Named};
 use crate::record::{Ending, Link, Record};
-use crate::recovery::{Place, damaged, unknown_format, unreadable_record};
+use crate::recovery::{Place, READ_BYTES, damaged, unknown_format, unreadable_record};
 use crate::scan::Scan;
 use crate::segment::{FIRST_BLOCK, Head, HeadError};
 use crate::width::u64_from;
@@ -22,8 +22,9 @@ use raftlet::core::{GroupId, LogId, Run};
 
 /// Both copies of a head.
 const HEAD_BYTES: usize = FIRST_BLOCK as usize * BLOCK_BYTES;
-/// First frames are small; most are one or two blocks.
-const PEEK_BYTES: usize = 32 << 10;
+/// First frames are small; most are one or two blocks. What is not, is read on in
+/// reads that double.
+const PEEK_BLOCKS: u32 = 8;
 
 /// A file that bears the name of a segment.
 #[derive(Debug)]
@@ -202,7 +203,8 @@ pub(crate) async fn follow<D: Disk>(
         }
         listing.warnings.extend(listed.warnings.iter().cloned());
         let head = listed.head.clone()?;
-        let mut scan = place.scan(listed.number, listed.bytes, PEEK_BYTES).await?;
+        let scan = place.scan(listed.number, listed.bytes, READ_BYTES).await?;
+        let mut scan = scan.growing_from(PEEK_BLOCKS);
         let first = first_link(&mut scan).await?;
         if first.is_none() && is_void(&mut scan, listed, head.as_ref(), wanted).await? {
             chain.void.push(listed.number);
@@ -235,15 +237,21 @@ async fn is_void<D: Disk>(
     head: Option<&Head>,
     wanted: Wanted,
 ) -> Result<bool, OpenError> {
-    let has_frames =
-        scan.next_whole(FIRST_BLOCK, 0, u32::MAX).await.map_err(OpenError::Unreadable)?.is_some();
+    // A link says that it had frames.
+    if matches!(wanted, Wanted::Named(_)) {
+        return Ok(false);
+    }
+    // All of it, once: mostly it was made ahead and is blank to its end.
+    scan.go_on_within(u32::try_from(listed.bytes / u64_from(BLOCK_BYTES)).unwrap_or(u32::MAX));
+    let Some(met) = look_through(scan).await? else {
+        return Ok(false);
+    };
     match wanted {
-        // A link says that it had frames.
-        Wanted::Named(_) => Ok(false),
-        _ if has_frames => Ok(false),
-        Wanted::Newest => check_void(scan, listed, head).await.map(|()| true),
-        // If it had any, their numbers will be missed.
+        // If it had any frames, their numbers will be missed.
         Wanted::Next => Ok(true),
+        Wanted::Newest | Wanted::Named(_) => {
+            check_void(scan, listed, head, met).await.map(|()| true)
+        }
     }
 }
 
@@ -260,7 +268,7 @@ async fn check_oldest<D: Disk>(
             named_by: names::segment_name(oldest.number),
         }),
         None if !is_first => {
-            let mut scan = place.scan(oldest.number, oldest.bytes, PEEK_BYTES).await?;
+            let mut scan = place.scan(oldest.number, oldest.bytes, READ_BYTES).await?;
             let what = "its first frame cannot be read, and which segment comes before it is \
                         not known";
             Err(damaged(&mut scan, FIRST_BLOCK, 0, what.to_owned()).await)
@@ -298,12 +306,60 @@ fn is_sound<D: Disk>(scan: &Scan<D>, link: &Link) -> bool {
     leads_back && (link.predecessor == 0) == (link.ending == Ending::First)
 }
 
-/// Shows that nothing in a segment without whole first frame was ever
-/// acknowledged.
+/// The first thing of a kind in a segment without whole frames.
+#[derive(Debug, Default)]
+struct Met {
+    /// What speaks against its being void, and where.
+    against: Option<(u32, Against)>,
+    /// A block that the device cannot give back.
+    unread: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Against {
+    /// A block that was written when the first frame was durable; the frame that
+    /// it proves.
+    Later(u64),
+    Misplaced,
+}
+
+/// What stands in a segment whose first frame is not whole; `None`: another frame
+/// is.
+async fn look_through<D: Disk>(scan: &mut Scan<D>) -> Result<Option<Met>, OpenError> {
+    let mut met = Met::default();
+    let mut at = FIRST_BLOCK;
+    while let Some(verdict) = scan.judge(at).await.map_err(OpenError::Unreadable)? {
+        match verdict {
+            Verdict::Valid(header) => {
+                let is_start = at > FIRST_BLOCK && header.frame > 0 && header.index == 0;
+                if is_start && scan.frame(at).await.map_err(OpenError::Unreadable)?.is_some() {
+                    return Ok(None);
+                }
+                let starts_at = at.checked_sub(u32::from(header.index));
+                let is_of_first = header.kind == Kind::Frame && starts_at == Some(FIRST_BLOCK);
+                if !is_of_first {
+                    met.against.get_or_insert((at, Against::Later(header.proves())));
+                }
+            }
+            Verdict::Misplaced(_) => {
+                met.against.get_or_insert((at, Against::Misplaced));
+            }
+            Verdict::Unreadable => {
+                met.unread.get_or_insert(at);
+            }
+            Verdict::Blank | Verdict::Stranger | Verdict::Garbled => {}
+        }
+        at += 1;
+    }
+    Ok(Some(met))
+}
+
+/// Shows that nothing in a segment without whole frames was ever acknowledged.
 async fn check_void<D: Disk>(
     scan: &mut Scan<D>,
     listed: &Listed,
     head: Option<&Head>,
+    met: Met,
 ) -> Result<(), OpenError> {
     let not_void = |at: u32, what: &str| {
         OpenError::Damaged(Box::new(Damage {
@@ -320,27 +376,17 @@ async fn check_void<D: Disk>(
     if listed.bytes < u64::from(head.written_blocks) * u64_from(BLOCK_BYTES) {
         return Err(not_void(0, "it is shorter than it was when it was made"));
     }
-    let mut at = FIRST_BLOCK;
-    let mut unread = None;
-    while let Some(verdict) = scan.judge(at).await.map_err(OpenError::Unreadable)? {
-        match verdict {
-            Verdict::Valid(header) => {
-                let starts_at = at.checked_sub(u32::from(header.index));
-                let is_of_first = header.kind == Kind::Frame && starts_at == Some(FIRST_BLOCK);
-                if !is_of_first {
-                    let what = "its first frame cannot be read, though a later block follows it";
-                    return Err(damaged(scan, FIRST_BLOCK, header.proves(), what.to_owned()).await);
-                }
-            }
-            Verdict::Misplaced(_) => {
-                return Err(not_void(at, "it holds a block written for another place"));
-            }
-            Verdict::Unreadable => unread = unread.or(Some(at)),
-            Verdict::Blank | Verdict::Stranger | Verdict::Garbled => {}
+    match met.against {
+        Some((_, Against::Later(proves))) => {
+            let what = "its first frame cannot be read, though a later block follows it";
+            return Err(damaged(scan, FIRST_BLOCK, proves, what.to_owned()).await);
         }
-        at += 1;
+        Some((at, Against::Misplaced)) => {
+            return Err(not_void(at, "it holds a block written for another place"));
+        }
+        None => {}
     }
-    match unread.and_then(|at| scan.why(at)) {
+    match met.unread.and_then(|at| scan.why(at)) {
         Some(error) => Err(OpenError::Unreadable(error.clone())),
         None => Ok(()),
     }

@@ -4,20 +4,21 @@
 //! Opening reads the trailer, the table and the head; so length, count, digest
 //! and owner are known to be right before the first chunk is asked for.
 //!
-//! Who reads on from chunk to chunk, as a restore does, finds the next ones read.
+//! Who reads on from chunk to chunk, as a restore does, finds the next ones read
+//! (`snapshot/stretch.rs`).
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 
-use crate::begun::{Begun, ReadResult};
+use crate::begun::Begun;
 use crate::block::BLOCK_BYTES;
 use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError, FileInfo};
 use crate::names;
 use crate::shard_log::Shared;
+use crate::snapshot::stretch::{Reads, Stretch, cut};
 use crate::snapshot::{
     HeadError, SLOT_HEADER_BYTES, SNAPSHOT_FORMAT_VERSION, TABLE_NUMBER, Title, Trailer,
     decode_head, decode_slot, head_bytes, slot_bytes,
@@ -29,44 +30,12 @@ use raftlet::{
     StorageError,
 };
 
-/// Chunks that are read while the one before them is used: 4 MiB at most.
-const AHEAD_LEN: usize = 4;
-
 /// Reads one snapshot, which stays until the reader is dropped.
 #[derive(Debug)]
 pub struct LogSnapshotReader<D: Disk> {
     guard: Guard<D>,
     opened: Opened<D>,
-    ahead: RefCell<Ahead>,
-}
-
-/// What is read for whoever reads on.
-#[derive(Debug, Default)]
-struct Ahead {
-    /// Behind the chunk that was asked for last.
-    next: u32,
-    /// Reads from there on, in order, by number.
-    reads: VecDeque<(u32, Begun)>,
-}
-
-impl Ahead {
-    /// Chunk `number` is asked for: its read, if it was begun, and whether who
-    /// asks reads on.
-    fn take(&mut self, number: u32) -> (Option<Begun>, bool) {
-        let goes_on = number == self.next;
-        self.next = number.saturating_add(1);
-        if !goes_on {
-            self.reads.clear();
-        }
-        let first = self.reads.pop_front_if(|(first, _)| *first == number);
-        (first.map(|(_, reading)| reading), goes_on)
-    }
-
-    /// The chunk that is to be read next, if enough are not yet.
-    fn wanted(&self) -> Option<u32> {
-        let next = self.reads.back().map_or(Some(self.next), |(last, _)| last.checked_add(1));
-        next.filter(|_| self.reads.len() < AHEAD_LEN)
-    }
+    reads: RefCell<Reads>,
 }
 
 /// Keeps the file.
@@ -118,15 +87,7 @@ impl<D: Disk> Source<D> {
 
     /// `len` bytes from `offset` on, all of them.
     async fn read(&self, file: &D::File, offset: u64, len: usize) -> Result<Buffer, StorageError> {
-        self.whole(offset, len, self.disk.read_at(file, offset, Buffer::zeroed(len)).await)
-    }
-
-    fn whole(
-        &self,
-        offset: u64,
-        len: usize,
-        (buffer, read): ReadResult,
-    ) -> Result<Buffer, StorageError> {
+        let (buffer, read) = self.disk.read_at(file, offset, Buffer::zeroed(len)).await;
         let read = read.map_err(|error| self.unreadable(&error))?;
         if read < len {
             return Err(self.damaged(offset, "the file ends too early"));
@@ -177,37 +138,28 @@ impl<D: Disk> Source<D> {
         opened: &Opened<D>,
         number: u32,
     ) -> Result<Bytes, StorageError> {
-        let reading = self.begin(opened, number).await;
-        let reading = reading.ok_or_else(|| self.no_chunk(number))?;
-        self.verified(opened, number, reading.ended().await)
+        let (offset, bytes) = opened.slot(number).ok_or_else(|| self.no_chunk(number))?;
+        let slot = self.read(&opened.file, offset, bytes).await?;
+        self.verified(opened, number, &Bytes::from_owner(slot))
     }
 
-    /// Begins to read a chunk, if there is one of this number.
-    async fn begin(&self, opened: &Opened<D>, number: u32) -> Option<Begun> {
-        let (offset, bytes, _) = opened.about(number)?;
-        let (disk, file) = (self.disk.clone(), opened.file.clone());
-        let buffer = Buffer::zeroed(slot_bytes(usize_from(u64::from(bytes))));
-        Some(Begun::begin(async move { disk.read_at(&file, offset, buffer).await }).await)
-    }
-
-    /// What a read of a chunk brought, if it is that.
+    /// What a slot carries, if that is the chunk of this number.
     fn verified(
         &self,
         opened: &Opened<D>,
         number: u32,
-        read: ReadResult,
+        slot: &Bytes,
     ) -> Result<Bytes, StorageError> {
         let (offset, bytes, checksum) =
             opened.about(number).ok_or_else(|| self.no_chunk(number))?;
         let len = usize_from(u64::from(bytes));
-        let buffer = self.whole(offset, slot_bytes(len), read)?;
         let mut check = SnapshotInfo::default();
-        let chunk = decode_slot(buffer.bytes(), number, opened.stamp);
+        let chunk = decode_slot(slot, number, opened.stamp);
         if chunk.is_none_or(|chunk| chunk.len() != len || check.add(chunk) != checksum) {
             return Err(self.damaged(offset, &format!("chunk {number} is damaged")));
         }
         // Where it lies in its slot.
-        Ok(Bytes::from_owner(buffer).slice(SLOT_HEADER_BYTES..SLOT_HEADER_BYTES + len))
+        Ok(slot.slice(SLOT_HEADER_BYTES..SLOT_HEADER_BYTES + len))
     }
 
     fn no_chunk(&self, number: u32) -> StorageError {
@@ -220,6 +172,12 @@ impl<D: Disk> Opened<D> {
     /// Offset, length and checksum of a chunk.
     fn about(&self, number: u32) -> Option<(u64, u32, u32)> {
         self.chunks.get(usize_from(u64::from(number))).copied()
+    }
+
+    /// Where a chunk's slot stands, and how many bytes it takes there.
+    fn slot(&self, number: u32) -> Option<(u64, usize)> {
+        let (offset, bytes, _) = self.about(number)?;
+        Some((offset, slot_bytes(usize_from(u64::from(bytes)))))
     }
 }
 
@@ -240,9 +198,63 @@ impl<D: Disk> LogSnapshotReader<D> {
         let Some((source, title)) = shared.current_snapshot(group) else {
             return Ok(None);
         };
+        let ahead = shared.ahead.clone();
         let guard = Guard::new(shared, source);
         let opened = guard.source.open(title).await?;
-        Ok(Some(Self { guard, opened, ahead: RefCell::default() }))
+        Ok(Some(Self { guard, opened, reads: RefCell::new(Reads::new(ahead)) }))
+    }
+
+    /// Reads the slot of a chunk, and for who reads on those behind it.
+    async fn fetch(&self, number: u32, goes_on: bool) -> Result<Bytes, StorageError> {
+        let source = &self.guard.source;
+        let missing = || source.no_chunk(number);
+        let slot = self.opened.slot(number).ok_or_else(missing)?;
+        let begun = self.reads.borrow_mut().begun(number);
+        let stretch = match begun {
+            Some(begun) => begun,
+            None => {
+                let wanted = self.reads.borrow().from(number, goes_on, |at| self.opened.slot(at));
+                self.begin(wanted.ok_or_else(missing)?).await
+            }
+        };
+        let Stretch { place, .. } = &stretch;
+        let (chunks, start) = (place.chunks.clone(), place.offset);
+        let (stretch, (buffer, read)) = stretch.ended().await;
+        if goes_on {
+            self.read_on(chunks.end).await;
+        }
+        match read {
+            Ok(bytes) => {
+                let read = Bytes::from_owner(buffer);
+                let read = read.slice(..bytes.min(read.len()));
+                self.reads.borrow_mut().keep(stretch.with(|()| read.clone()));
+                let short = || source.damaged(slot.0, "the file ends too early");
+                cut(&read, start, slot).ok_or_else(short)
+            }
+            // What cannot be read may be of another chunk.
+            Err(_) if chunks.len() > 1 => {
+                let alone = source.read(&self.opened.file, slot.0, slot.1).await?;
+                Ok(Bytes::from_owner(alone))
+            }
+            Err(error) => Err(source.unreadable(&error)),
+        }
+    }
+
+    /// Begins to read what is wanted behind chunk `end`.
+    async fn read_on(&self, end: u32) {
+        let wanted = || self.reads.borrow().wanted(end, |at| self.opened.slot(at));
+        while let Some(next) = wanted() {
+            let begun = self.begin(next).await;
+            self.reads.borrow_mut().push(begun);
+        }
+    }
+
+    async fn begin(&self, wanted: Stretch<()>) -> Stretch<Begun> {
+        let (disk, file) = (self.guard.source.disk.clone(), self.opened.file.clone());
+        let offset = wanted.place.offset;
+        let buffer = Buffer::zeroed(wanted.place.bytes);
+        let read = Begun::begin(async move { disk.read_at(&file, offset, buffer).await }).await;
+        wanted.with(|()| read)
     }
 }
 
@@ -354,22 +366,14 @@ impl<D: Disk> SnapshotReader for LogSnapshotReader<D> {
 
     async fn read_chunk(&self, number: u32) -> Result<Bytes, StorageError> {
         let (source, opened) = (&self.guard.source, &self.opened);
-        let (begun, goes_on) = self.ahead.borrow_mut().take(number);
-        let reading = match begun {
-            Some(reading) => reading,
-            None => {
-                let reading = source.begin(opened, number).await;
-                reading.ok_or_else(|| source.no_chunk(number))?
-            }
+        let goes_on = self.reads.borrow_mut().turn_to(number);
+        let current = self.reads.borrow().current();
+        let held = current.zip(opened.slot(number));
+        let held = held.and_then(|((read, start), slot)| cut(&read, start, slot));
+        let slot = match held {
+            Some(slot) => slot,
+            None => self.fetch(number, goes_on).await?,
         };
-        let read = reading.ended().await;
-        let wanted = || self.ahead.borrow().wanted();
-        while goes_on && let Some(next) = wanted() {
-            let Some(reading) = source.begin(opened, next).await else {
-                break;
-            };
-            self.ahead.borrow_mut().reads.push_back((next, reading));
-        }
-        source.verified(opened, number, read)
+        source.verified(opened, number, &slot)
     }
 }

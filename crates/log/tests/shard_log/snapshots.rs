@@ -82,6 +82,75 @@ fn a_snapshot_comes_back_whole_after_a_restart_on_a_real_disk_in_each_mode() {
     }
 }
 
+/// Chunks of different lengths, more than a reader reads ahead.
+fn many_chunks() -> Vec<Vec<u8>> {
+    let chunk = |number: usize| vec![u8::try_from(number).unwrap(); 200_000 + number * 1_000];
+    (1..=40).map(chunk).collect()
+}
+
+async fn with_many_chunks(disk: &MemoryDisk) -> ShardLog<MemoryDisk> {
+    let (log, _) = with_snapshot(disk);
+    let mut writer = log.create_snapshot(info(), &snapshot_meta(1, (8, 1))).await.unwrap();
+    for chunk in many_chunks() {
+        writer.write(chunk.into()).await.unwrap();
+    }
+    writer.finish().await.unwrap();
+    let naming = Change { snapshot: Some((8, 1)), ..Change::of(1).compact(8, 1) };
+    log.write(batch(&[naming])).await.1.unwrap();
+    tidy(&log);
+    log
+}
+
+#[test]
+fn what_is_read_ahead_of_many_readers_is_bounded_and_given_back() {
+    let disk = MemoryDisk::new();
+    block_on(async {
+        let log = with_many_chunks(&disk).await;
+        let mut readers = Vec::new();
+        for _ in 0..20 {
+            readers.push(log.open_snapshot(GROUP).await.unwrap().unwrap());
+        }
+        let mut most = 0;
+        for (number, wanted) in (0..).zip(many_chunks()) {
+            for reader in &readers {
+                assert_eq!(reader.read_chunk(number).await.unwrap(), wanted);
+                let space = log.space();
+                assert!(space.snapshot_ahead_bytes <= space.snapshot_ahead_bytes_max);
+                most = most.max(space.snapshot_ahead_bytes);
+            }
+        }
+        assert!(most > log.space().snapshot_ahead_bytes_max / 2, "{most}");
+        drop(readers);
+        assert_eq!(log.space().snapshot_ahead_bytes, 0);
+    });
+}
+
+#[test]
+fn a_block_that_cannot_be_read_costs_its_own_chunk_and_no_other() {
+    let disk = MemoryDisk::new();
+    block_on(async {
+        let log = with_many_chunks(&disk).await;
+        let name = snapshot_files(&disk).pop().unwrap();
+        let bytes = disk.bytes(&name).unwrap();
+        // In the middle of the seventh chunk, which is read with others.
+        let at = bytes.windows(BLOCK).position(|window| window == [7; BLOCK]).unwrap();
+        disk.wear_out(&name, u64::try_from(at / BLOCK + 1).unwrap());
+        let reader = log.open_snapshot(GROUP).await.unwrap().unwrap();
+        for (number, wanted) in (0..).zip(many_chunks()) {
+            match reader.read_chunk(number).await {
+                Ok(chunk) => assert!(chunk == wanted && number != 6, "{number}"),
+                Err(StorageError::Unreadable { .. }) => assert_eq!(number, 6),
+                Err(error) => panic!("{number}: {error}"),
+            }
+        }
+        // And in any order.
+        for number in [39, 0, 20, 19, 5, 7, 8, 2] {
+            let wanted = &many_chunks()[usize::try_from(number).unwrap()];
+            assert_eq!(reader.read_chunk(number).await.unwrap(), wanted);
+        }
+    });
+}
+
 #[test]
 fn the_former_snapshot_goes_when_the_last_of_its_readers_does() {
     // Law 5 of snapshots

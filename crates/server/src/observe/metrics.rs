@@ -201,6 +201,9 @@ impl Metrics {
         let help = "What the start has read of the log, until it is applied.";
         out.gauge("log_replay_bytes", help, memory.replay_bytes);
         out.gauge("log_replay_bytes_max", "Its limit.", memory.replay_bytes_max);
+        let help = "Read ahead of snapshots that are restored or sent.";
+        out.gauge("snapshot_ahead_bytes", help, memory.snapshot_ahead_bytes);
+        out.gauge("snapshot_ahead_bytes_max", "Its limit.", memory.snapshot_ahead_bytes_max);
     }
 
     fn put_snapshots(&self, out: &mut Exposition) {

@@ -137,6 +137,8 @@ impl NodeView {
             unreadable_groups: space.unreadable_groups,
             replay_bytes: space.replay_bytes,
             replay_bytes_max: space.replay_bytes_max,
+            snapshot_ahead_bytes: space.snapshot_ahead_bytes,
+            snapshot_ahead_bytes_max: space.snapshot_ahead_bytes_max,
             shortage: shard.shortage.map(|shortage| match shortage {
                 Shortage::Limit => "log at its limit".to_owned(),
                 _ => "disk full".to_owned(),
