@@ -157,7 +157,10 @@ impl<V> Table<V> {
     pub(super) fn warm(&self, keys: impl Iterator<Item = Hashed>, touch: impl Fn(&V) -> u64) {
         // All hashes, then all heads, then all items: each a row of loads with
         // nothing between them, as many as the processor has under way.
-        let hashes: Vec<u64> = keys.map(|key| key.hash).collect();
+        // Room for all at once: of keys that are filtered as they come a list is
+        // made for four, and moved as it grows.
+        let mut hashes: Vec<u64> = Vec::with_capacity(keys.size_hint().1.unwrap_or_default());
+        hashes.extend(keys.map(|key| key.hash));
         let first = |hash: &u64| self.head_of(self.bucket_of(*hash)).first_for(*hash);
         let mut places: Vec<usize> = hashes.iter().map(first).collect();
         let items = |places: &[usize]| {
