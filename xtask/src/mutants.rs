@@ -158,6 +158,7 @@ pub(crate) fn run(
     Ok(Outcome { unbroken, mutants, seeds: settings.seeds.clone() })
 }
 
+#[expect(clippy::disallowed_methods, reason = "a build takes what it takes")]
 fn build(root: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let target = root.join("target/mutants");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -173,6 +174,7 @@ fn build(root: &Path) -> Result<PathBuf, Box<dyn Error>> {
     Ok(target.join("sim/raftlet-sim"))
 }
 
+#[expect(clippy::disallowed_methods, reason = "it only prints a list")]
 fn list(simulator: &Path, only: Option<&str>) -> Result<Vec<Value>, Box<dyn Error>> {
     let output = Command::new(simulator).args(["core", "--list-mutants", "--json"]).output()?;
     let listed: Value = serde_json::from_slice(&output.stdout)?;
@@ -266,6 +268,7 @@ struct Ended {
 }
 
 /// Runs `command` to its end, or kills it after `limit`.
+#[expect(clippy::disallowed_methods, reason = "it was killed, or its output has ended")]
 fn finish(command: &mut Command, limit: Duration) -> io::Result<Ended> {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (stdout, stdout_ended) = collect(child.stdout.take());

@@ -51,6 +51,7 @@ pub(crate) fn packages(root: &Path) -> Result<Vec<Package>, Box<dyn Error>> {
     Ok(all)
 }
 
+#[expect(clippy::disallowed_methods, reason = "cargo only reads manifests")]
 fn ask(root: &Path, manifest: &str) -> Result<Value, Box<dyn Error>> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)

@@ -11,6 +11,7 @@ use std::process::{Command, Output};
 
 /// `.ci/bounded` with one second for `script`; its reports and the log that it
 /// reads stand under `name`.
+#[expect(clippy::disallowed_methods, reason = "what is tested is that it ends")]
 fn bounded(name: &str, log: &str, script: &str) -> (Output, String) {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let path = |ending: &str| -> PathBuf { home.join(format!("{name}.{ending}")) };

@@ -92,11 +92,27 @@ pub struct Claims {
     pub groups: Option<u64>,
 }
 
-/// The cluster that these first members form under this name (rule 2).
+/// The cluster that these first members form under this name (rule 2), if its
+/// keyspace is one group.
 #[must_use]
 pub fn cluster_id(name: &str, initial_members: &[(NodeId, String)]) -> ClusterId {
     let text = format!("raftlet cluster 1\0{name}\0{}", members_text(initial_members));
     ClusterId(xxh3_128(text.as_bytes()))
+}
+
+/// The cluster that is founded with these claims. How many groups its keyspace is
+/// divided among is part of it: members that divide it otherwise would look for a
+/// key in different groups. One group, or none said, adds nothing.
+fn founded_cluster_id(claims: &Claims) -> ClusterId {
+    let Claims { cluster_name, initial_members, groups, .. } = claims;
+    match groups {
+        None | Some(1) => cluster_id(cluster_name, initial_members),
+        Some(groups) => {
+            let members = members_text(initial_members);
+            let text = format!("raftlet cluster 1\0{cluster_name}\0{members}\0{groups} groups");
+            ClusterId(xxh3_128(text.as_bytes()))
+        }
+    }
 }
 
 /// `1=host:port,2=host:port`, in order of id.
@@ -186,8 +202,7 @@ impl<D: Disk> Home<D> {
         if let Some(file) = files.into_iter().find(|file| is_taken(&file.name)) {
             return Err(IdentityError::NotEmpty { place: disk.place(), file: file.name });
         }
-        let cluster =
-            cluster.unwrap_or_else(|| cluster_id(&claims.cluster_name, &claims.initial_members));
+        let cluster = cluster.unwrap_or_else(|| founded_cluster_id(claims));
         Self::found(disk, claims, cluster, incarnation()?).await
     }
 

@@ -28,6 +28,7 @@
 use crate::error::Halt;
 use crate::library::Library;
 use crate::options::ShardOptions;
+use crate::patience::READ_PAUSE_NS;
 use crate::port::{Command, SnapshotMeta, StateMachine, StorageError};
 use crate::snapshot::Reach;
 use crate::window::Verdict;
@@ -35,9 +36,6 @@ use raftlet_core::{
     self as core, CHECKPOINT_ENTRIES, Checkpoint, Chunk, Entries, Entry, EntryError, EntryKind,
     GroupId, Index, LogId, Seal, Time, mutants,
 };
-
-/// How long storage that could not read rests before it is asked again.
-const READ_PAUSE_NS: u64 = 100_000_000;
 
 /// The machine of one group and how far it is.
 pub(crate) struct Applier<M: StateMachine> {
@@ -81,8 +79,10 @@ impl Start {
 #[derive(Debug)]
 enum Source {
     Memory,
-    /// Storage was asked for entries that left memory.
-    Asked,
+    /// Storage was asked for entries that left memory, so often in vain before.
+    Asked {
+        tries: u32,
+    },
     /// It was asked before a snapshot was to be installed: the answer is void.
     Void,
     /// They came.
@@ -90,7 +90,18 @@ enum Source {
     /// Storage could not read now; to be asked again.
     Resting {
         until: Time,
+        tries: u32,
     },
+}
+
+impl Source {
+    /// How often the same was asked for in vain.
+    const fn tries(&self) -> u32 {
+        match self {
+            Self::Asked { tries } | Self::Resting { tries, .. } => *tries,
+            Self::Memory | Self::Void | Self::Read(_) => 0,
+        }
+    }
 }
 
 /// What the applier needs next.
@@ -166,7 +177,7 @@ impl<M: StateMachine> Applier<M> {
     pub(crate) fn install(&mut self, last: LogId) {
         self.install = Some(last);
         self.source = match self.source {
-            Source::Asked | Source::Void => Source::Void,
+            Source::Asked { .. } | Source::Void => Source::Void,
             _ => Source::Memory,
         };
     }
@@ -227,8 +238,8 @@ impl<M: StateMachine> Applier<M> {
             return self.next_restore(last, group);
         }
         let waits = match self.source {
-            Source::Asked | Source::Void => true,
-            Source::Resting { until } => until > now,
+            Source::Asked { .. } | Source::Void => true,
+            Source::Resting { until, .. } => until > now,
             Source::Memory | Source::Read(_) => false,
         };
         let until = self.until(group);
@@ -244,6 +255,7 @@ impl<M: StateMachine> Applier<M> {
         let to_checkpoint = CHECKPOINT_ENTRIES - self.applied.get() % CHECKPOINT_ENTRIES;
         let behind = (until - self.applied).min(entries_max).min(to_checkpoint);
         let last = self.applied.plus(behind);
+        let tries = self.source.tries();
         let (entries, is_checked) = match std::mem::replace(&mut self.source, Source::Memory) {
             Source::Read(entries) => (Some(entries), true),
             _ => (group.entries(first, last, options.apply_bytes_max), false),
@@ -255,7 +267,7 @@ impl<M: StateMachine> Applier<M> {
             if last < first {
                 return Next::Nothing;
             }
-            self.source = Source::Asked;
+            self.source = Source::Asked { tries };
             return Next::Read { first, last };
         };
         assert_eq!(entries.first(), Some(first), "a gap before the applied log");
@@ -309,15 +321,18 @@ impl<M: StateMachine> Applier<M> {
         Ok(())
     }
 
-    /// Storage could not read now; it is asked again after a pause.
-    pub(crate) fn on_unreadable(&mut self, now: Time) {
-        self.source = Source::Resting { until: now.after_ns(READ_PAUSE_NS) };
+    /// Storage could not read now; it is asked again after a pause. Returns how often
+    /// it was asked for the same.
+    pub(crate) fn on_unreadable(&mut self, now: Time) -> u32 {
+        let tries = self.source.tries().saturating_add(1);
+        self.source = Source::Resting { until: now.after_ns(READ_PAUSE_NS), tries };
+        tries
     }
 
     /// When storage is to be asked again.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         match self.source {
-            Source::Resting { until } => Some(until),
+            Source::Resting { until, .. } => Some(until),
             _ => None,
         }
     }
@@ -394,7 +409,8 @@ pub(crate) async fn apply<M: StateMachine>(mut job: Job<M>) -> Applied<M> {
         Err(error) => {
             drop(commands);
             let detail = format!("in memory, before it was applied: {error}");
-            let result = Err(Halt::Storage(StorageError::Damaged { group: job.group, detail }));
+            let damaged = StorageError::Damaged { group: job.group, detail };
+            let result = Err(Halt::until_a_start(damaged));
             return Applied { job, result };
         }
     }

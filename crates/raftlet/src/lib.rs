@@ -51,6 +51,7 @@ pub mod memory;
 mod observe;
 mod offices;
 mod options;
+mod patience;
 mod proposal;
 mod reads;
 mod reopening;

@@ -58,6 +58,8 @@ pub(crate) enum Note {
     Spared { group: GroupId, why: StorageError },
     /// Entries of the group are damaged, and those behind them count as lost.
     Lost { group: GroupId, why: StorageError },
+    /// It is asked for again.
+    NotRead { group: GroupId, why: StorageError },
     /// What storage does not give back the machine has: it is written down anew.
     Outlived { group: GroupId, why: StorageError },
     /// What storage had lost of the group is there again.
@@ -249,7 +251,11 @@ fn tell_one(note: Note) {
             let (term, index) = (from.term.get(), from.index.get());
             debug!(group = group.get(), term, index, "a later leader's entries replace ours");
         }
-        Note::Forsaken { .. } | Note::Spared { .. } | Note::Lost { .. } | Note::Outlived { .. } => {
+        Note::Forsaken { .. }
+        | Note::Spared { .. }
+        | Note::Lost { .. }
+        | Note::NotRead { .. }
+        | Note::Outlived { .. } => {
             tell_damage(note);
         }
         Note::Refilled { group } => {
@@ -306,6 +312,11 @@ fn tell_damage(note: Note) {
             %why,
             "entries are damaged: gives no vote until a leader has sent them again; where no other \
              member is left, restore a backup"
+        ),
+        Note::NotRead { group, why } => warn!(
+            group = group.get(),
+            %why,
+            "its log or snapshot cannot be read now, and it waits: asked again ten times a second"
         ),
         Note::Outlived { group, why } => warn!(
             group = group.get(),

@@ -27,6 +27,8 @@ pub(crate) enum Lost {
     Snapshot,
     /// Some of these entries, and with them all that follow.
     Entries { first: core::Index, last: core::Index },
+    /// The same of a device that gave them up: if it gives them back now, none.
+    Unread { first: core::Index, last: core::Index },
 }
 
 /// A group that is to be opened again.

@@ -207,7 +207,7 @@ impl Parts {
         let met = bootstrap::met(identity.node, &founders, &home.remembered_runs());
         let stored = bootstrap::stored(&log, &config, (is_founder, &founding), &met).await?;
         let known = stored.known_or(&told);
-        bootstrap::check_list(&config, (identity.cluster, &founders), &stored, &founding)?;
+        bootstrap::check_list(&config, &founders, &stored)?;
         if is_founder && stored != Stored::Nothing || !told.is_empty() {
             note_groups(&home, config.slots).await?;
         }

@@ -24,6 +24,7 @@ pub(super) struct TestsOf {
 impl TestsOf {
     /// # Errors
     /// When they cannot be built.
+    #[expect(clippy::disallowed_methods, reason = "a build takes what it takes")]
     pub(super) fn build(root: &Path, package: &str) -> Result<Self, Box<dyn Error>> {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)

@@ -130,6 +130,20 @@ fn another_node_or_cluster_is_refused_and_other_members_are_a_warning() {
 }
 
 #[test]
+fn members_that_divide_the_keyspace_otherwise_found_another_cluster() {
+    let founded = |groups| {
+        let claims = Claims { groups, ..claims() };
+        open_as(&MemoryDisk::new(), &claims).unwrap().identity().cluster
+    };
+    let Claims { cluster_name, initial_members, .. } = claims();
+    assert_eq!(founded(None), cluster_id(&cluster_name, &initial_members));
+    assert_eq!(founded(Some(1)), founded(None));
+    assert_eq!(founded(Some(3)), founded(Some(3)));
+    assert_ne!(founded(Some(3)), founded(Some(4)));
+    assert_ne!(founded(Some(3)), founded(Some(1)));
+}
+
+#[test]
 fn another_number_of_groups_is_refused_once_one_was_said_whichever_copy_is_left() {
     let of = |groups| Claims { groups, ..claims() };
     let founded = MemoryDisk::new();

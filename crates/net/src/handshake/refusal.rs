@@ -115,8 +115,8 @@ impl Refusal {
         let ours = me.cluster;
         let text = format!(
             "you belong to cluster {theirs}, node {node} to cluster {ours}; start all nodes with \
-             the same --cluster-name and --initial-members, or with the data directory of this \
-             cluster"
+             the same --cluster-name, --initial-members and --groups, or with the data directory \
+             of this cluster"
         );
         Self::new(RefusalReason::Cluster, text)
     }

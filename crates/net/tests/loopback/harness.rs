@@ -23,10 +23,15 @@ use raftlet_net::{
 /// Far beyond what anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// For a whole test: a connection made by hand has no deadline of its own.
+const LONGEST: Duration = Duration::from_secs(180);
+
 /// Runs a test on one thread, as a shard runs.
 pub(crate) fn on_one_thread(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(LocalSet::new().run_until(test));
+    let bounded = async { timeout(LONGEST, test).await };
+    let ended = runtime.block_on(LocalSet::new().run_until(bounded));
+    assert!(ended.is_ok(), "not ended after {} s", LONGEST.as_secs());
 }
 
 pub(crate) fn id(node: u64) -> NodeId {

@@ -35,6 +35,8 @@ pub(crate) struct Held {
     pub(crate) flaw: Flaw,
     /// An entry that is not given back while it is held.
     pub(crate) rotten: Option<Index>,
+    /// One that the device gives up.
+    pub(crate) worn: Option<Index>,
 }
 
 /// What is wrong with a group's current snapshot.
@@ -42,6 +44,8 @@ pub(crate) struct Held {
 pub(crate) enum Flaw {
     #[default]
     None,
+    /// A chunk that the device gives up, when that is read.
+    Worn(u32),
     /// A chunk; it is met when that is read.
     Chunk(u32),
     /// All of it, as is seen when it is opened.
@@ -112,7 +116,7 @@ impl SharedDisk {
     pub(crate) fn check_readable(&self) -> Result<(), StorageError> {
         match self.cell.with(|disk| disk.fault) {
             Fault::Broken => Err(broken()),
-            Fault::Unreadable => Err(StorageError::Unreadable { detail: "memory".to_owned() }),
+            Fault::Unreadable => Err(unreadable()),
             Fault::None | Fault::Full => Ok(()),
         }
     }
@@ -138,6 +142,10 @@ impl SharedDisk {
 pub(crate) fn no_space(bytes: usize) -> StorageError {
     let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
     StorageError::NoSpace { bytes, place: "memory".to_owned() }
+}
+
+pub(crate) fn unreadable() -> StorageError {
+    StorageError::Unreadable { detail: "memory".to_owned() }
 }
 
 fn broken() -> StorageError {
@@ -227,6 +235,7 @@ pub(crate) fn truncate(held: &mut Held, from: Index) {
     let kept = held.chunks.drain(..).filter(|chunk| chunk.first() < from);
     held.chunks = kept.filter_map(|chunk| chunk.until(from.previous())).collect();
     held.rotten.take_if(|at| *at >= from);
+    held.worn.take_if(|at| *at >= from);
 }
 
 fn compact(held: &mut Held, compaction: &Compaction) {
@@ -236,6 +245,7 @@ fn compact(held: &mut Held, compaction: &Compaction) {
     }
     held.base = base;
     held.rotten.take_if(|at| *at <= base.index);
+    held.worn.take_if(|at| *at <= base.index);
     let kept = held.chunks.drain(..).filter(|chunk| chunk.last() > base.index);
     held.chunks = kept.filter_map(|chunk| chunk.from(base.index.next())).collect();
 }

@@ -4,8 +4,12 @@
 //! with several seeds see several orders. When no task can run the clock moves
 //! to its next alarm: a test that waits five seconds takes none.
 //!
-//! Invariant: a task is polled only while it is not being polled, and dropped
-//! outside of the executor's own state.
+//! Invariants
+//! - A task is polled only while it is not being polled, and dropped outside of the
+//!   executor's own state.
+//! - No call runs for ever: tasks that wake one another without end, or timers that
+//!   come again while nobody gets what it waits for, end it with a panic that tells
+//!   whose they are.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -20,6 +24,10 @@ use crate::cell::ShardCell;
 use crate::memory::clock::VirtualClock;
 use crate::port::{Clock, Spawn};
 use raftlet_core::Time;
+
+/// Polls of tasks in one call: the longest test of the driver takes 45 800 in all
+/// (2026-11-30).
+const POLLS_MAX: u64 = 10_000_000;
 
 type TaskId = u64;
 type BoxedTask = Pin<Box<dyn Future<Output = ()>>>;
@@ -60,6 +68,9 @@ struct Tasks {
     tasks: BTreeMap<TaskId, Task>,
     next: TaskId,
     random: u64,
+    /// So far, and whose task had the last one.
+    polls: u64,
+    last: Owner,
 }
 
 /// Runs tasks on the thread that calls it.
@@ -77,7 +88,8 @@ impl Executor {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let tasks = Tasks { tasks: BTreeMap::new(), next: 1, random };
+        let tasks =
+            Tasks { tasks: BTreeMap::new(), next: 1, random, polls: 0, last: Owner::default() };
         Self {
             tasks: Rc::new(ShardCell::new(tasks)),
             ready: Ready::default(),
@@ -112,8 +124,14 @@ impl Executor {
     ///
     /// # Panics
     /// When nothing can happen any more and it has not ended: all tasks wait,
-    /// for one another or for something outside, and no alarm is set.
+    /// for one another or for something outside, and no alarm is set. When too much
+    /// has happened and it has not ended.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.block_on_within(POLLS_MAX, future)
+    }
+
+    fn block_on_within<T>(&self, polls_max: u64, future: impl Future<Output = T>) -> T {
+        let end = self.polls().saturating_add(polls_max);
         let mut future = pin!(future);
         let flag = Arc::new(Flag(AtomicBool::new(true)));
         let waker = Waker::from(Arc::clone(&flag));
@@ -123,6 +141,7 @@ impl Executor {
             {
                 return value;
             }
+            self.check(end);
             if !self.run_one() && !flag.0.load(Ordering::Relaxed) {
                 let alarm = self.clock.next_alarm().expect("all tasks wait and no alarm is set");
                 self.clock.advance_to(alarm);
@@ -131,6 +150,9 @@ impl Executor {
     }
 
     /// Lets everything run for a while of virtual time.
+    ///
+    /// # Panics
+    /// When too much happens in it.
     pub fn run_for(&self, duration: Duration) {
         let end = self.clock.now().time.after(duration);
         self.run_until(end);
@@ -138,15 +160,37 @@ impl Executor {
 
     /// Runs what can run, moving the clock up to `end`.
     fn run_until(&self, end: Time) {
+        let polls_end = self.polls().saturating_add(POLLS_MAX);
         loop {
-            while self.run_one() {}
+            while self.run_one() {
+                self.check(polls_end);
+            }
             match self.clock.next_alarm().filter(|alarm| *alarm <= end) {
                 Some(alarm) => self.clock.advance_to(alarm),
                 None => break,
             }
         }
         self.clock.advance_to(end);
-        while self.run_one() {}
+        while self.run_one() {
+            self.check(polls_end);
+        }
+    }
+
+    fn polls(&self) -> u64 {
+        self.tasks.with(|tasks| tasks.polls)
+    }
+
+    fn check(&self, end: u64) {
+        self.tasks.with(|tasks| {
+            assert!(
+                tasks.polls < end,
+                "no end at {:?} after {} polls, the last of a task of {:?}; tasks by owner: {:?}",
+                self.clock.now().time,
+                tasks.polls,
+                tasks.last,
+                tasks.by_owner()
+            );
+        });
     }
 
     /// Polls one runnable task. Returns whether there was one.
@@ -156,6 +200,8 @@ impl Executor {
         };
         let taken = self.tasks.with(|tasks| {
             let task = tasks.tasks.get_mut(&id)?;
+            tasks.polls += 1;
+            tasks.last = task.owner;
             Some((Arc::clone(&task.waker), task.future.take()?))
         });
         // Killed meanwhile: nothing to poll.
@@ -196,6 +242,14 @@ impl std::fmt::Debug for Executor {
 }
 
 impl Tasks {
+    fn by_owner(&self) -> BTreeMap<Owner, usize> {
+        let mut counts = BTreeMap::new();
+        for task in self.tasks.values() {
+            *counts.entry(task.owner).or_default() += 1;
+        }
+        counts
+    }
+
     /// xorshift: enough to vary an order.
     const fn draw(&mut self) -> u64 {
         self.random ^= self.random << 13;
@@ -249,7 +303,10 @@ impl std::fmt::Debug for Spawner {
 #[cfg(test)]
 mod tests {
     use std::cell::{Cell, RefCell};
+    use std::future::{pending, poll_fn};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::rc::Rc;
+    use std::task::Poll;
     use std::time::Duration;
 
     use super::{Executor, Owner};
@@ -290,6 +347,37 @@ mod tests {
         executor.kill(Owner(1));
         executor.run_for(Duration::from_millis(10));
         assert_eq!((alive.get(), Rc::strong_count(&alive)), (1, 1));
+    }
+
+    #[test]
+    fn tasks_that_wake_one_another_without_end_are_told_by_their_owner() {
+        for rests in [Duration::ZERO, Duration::from_millis(1)] {
+            let executor = Executor::new(1);
+            let clock = executor.clock();
+            executor.spawner(Owner(7)).spawn(async move {
+                loop {
+                    let next = clock.now().time.after(rests);
+                    clock.sleep_until(next).await;
+                    yield_now().await;
+                }
+            });
+            let waiting = AssertUnwindSafe(|| executor.block_on_within(1_000, pending::<()>()));
+            let told = *catch_unwind(waiting).unwrap_err().downcast::<String>().unwrap();
+            assert!(told.contains("after 1000 polls, the last of a task of Owner(7)"), "{told}");
+            assert!(told.contains("{Owner(7): 1}"), "{told}");
+        }
+    }
+
+    async fn yield_now() {
+        let mut has_yielded = false;
+        poll_fn(|context| {
+            if std::mem::replace(&mut has_yielded, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
     }
 
     #[test]

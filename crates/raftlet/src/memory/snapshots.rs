@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use crate::memory::disk::{Flaw, HeldSnapshot, SharedDisk};
+use crate::memory::disk::{Flaw, HeldSnapshot, SharedDisk, unreadable};
 use crate::port::{
     GroupInfo, SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_MAX, SnapshotInfo, SnapshotMeta,
     SnapshotReader, SnapshotWriter, StorageError,
@@ -100,8 +100,10 @@ impl SnapshotReader for MemorySnapshotReader {
         self.disk.check_readable()?;
         let group = self.held.group.group;
         let flaw = self.disk.cell.with(|disk| disk.groups.get(&group).map(|held| held.flaw));
-        if flaw == Some(Flaw::Chunk(number)) {
-            return Err(damaged(group));
+        match flaw {
+            Some(Flaw::Chunk(flawed)) if flawed == number => return Err(damaged(group)),
+            Some(Flaw::Worn(flawed)) if flawed == number => return Err(unreadable()),
+            _ => {}
         }
         let at = usize::try_from(number).unwrap_or(usize::MAX);
         let missing = || failed(self.held.group.group, format!("it has no chunk {number}"));

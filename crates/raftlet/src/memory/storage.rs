@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::memory::clock::VirtualClock;
-use crate::memory::disk::{Disk, Fault, Flaw, Held, SharedDisk, no_space};
+use crate::memory::disk::{Disk, Fault, Flaw, Held, SharedDisk, no_space, unreadable};
 use crate::memory::snapshots::{MemorySnapshotReader, MemorySnapshotWriter, damaged, failed};
 use crate::port::{
     GroupInfo, LoadedLog, Pin, Room, SNAPSHOT_META_BYTES_MAX, Shortage, SnapshotInfo, SnapshotMeta,
@@ -106,6 +106,36 @@ impl MemoryStorage {
         });
     }
 
+    /// The device gives up an entry of a group: it cannot be read until it is mended.
+    pub fn wear(&self, group: GroupId, entry: Index) {
+        self.disk.cell.with(|disk| {
+            if let Some(held) = disk.groups.get_mut(&group) {
+                held.worn = Some(entry);
+            }
+        });
+    }
+
+    /// The same of a chunk of its current snapshot.
+    pub fn wear_snapshot(&self, group: GroupId, chunk: u32) {
+        self.disk.cell.with(|disk| {
+            if let Some(held) = disk.groups.get_mut(&group) {
+                held.flaw = Flaw::Worn(chunk);
+            }
+        });
+    }
+
+    /// What the device gave up of a group can be read again.
+    pub fn mend(&self, group: GroupId) {
+        self.disk.cell.with(|disk| {
+            if let Some(held) = disk.groups.get_mut(&group) {
+                held.worn = None;
+                if matches!(held.flaw, Flaw::Worn(_)) {
+                    held.flaw = Flaw::None;
+                }
+            }
+        });
+    }
+
     /// The current snapshot of a group is damaged: a chunk of it, or all where none
     /// is named.
     pub fn damage_snapshot(&self, group: GroupId, chunk: Option<u32>) {
@@ -187,6 +217,10 @@ impl Storage for MemoryStorage {
             if entries.iter().any(|entry| is_rotten(&entry)) {
                 let detail = "an entry in memory".to_owned();
                 return Err(StorageError::Damaged { group, detail });
+            }
+            let is_worn = |entry: &Entry<'_>| Some(entry.index) == held.and_then(|it| it.worn);
+            if entries.iter().any(|entry| is_worn(&entry)) {
+                return Err(unreadable());
             }
             Ok(entries)
         })

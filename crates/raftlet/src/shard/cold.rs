@@ -5,12 +5,15 @@
 //!   it is with what storage itself cannot move (D52). Nothing is lost, nobody stops;
 //! - not applied, and damaged: a loss. The group is opened again, to be refilled
 //!   (`reopen.rs`);
-//! - not applied, and not readable now: it is asked for again after a pause.
+//! - not applied, and not readable now: it is asked for again after a pause; for too
+//!   long (`patience.rs`), it is damaged. A member without others goes on asking, for
+//!   nobody could refill it.
 
 use crate::effects::{Purpose, StorageRead};
 use crate::error::Halt;
 use crate::member::Member;
 use crate::observe::Note;
+use crate::patience::{READ_TRIES_MAX, given_up};
 use crate::port::{StateMachine, StorageError};
 use crate::reopening::Lost;
 use crate::shard::state::State;
@@ -54,8 +57,16 @@ impl<M: StateMachine> State<M> {
                 }
                 member.core.on_fetched(now, id, None);
             }
-            (Purpose::Apply, Err(StorageError::Unreadable { .. })) => {
-                member.applier.on_unreadable(now.time);
+            (Purpose::Apply, Err(error @ StorageError::Unreadable { .. })) => {
+                let tries = member.applier.on_unreadable(now.time);
+                let group = member.group;
+                if tries >= READ_TRIES_MAX && member.has_others() {
+                    let lost = Lost::Unread { first: read.first, last: read.last };
+                    let halt = Halt::Storage(given_up(group, &error));
+                    self.halt_or_reopen(now, read.slot, halt, lost);
+                } else if tries % READ_TRIES_MAX == 1 {
+                    self.due.notes.push(Note::NotRead { group, why: error });
+                }
             }
             (Purpose::Fetch(id), Err(StorageError::Unreadable { .. })) => {
                 member.core.on_fetched(now, id, None);

@@ -46,10 +46,9 @@ impl<M: StateMachine> State<M> {
         let Some(member) = self.members.get(slot) else {
             return;
         };
-        let has_others = member.core.configuration().nodes().count() > 1;
         let cause = match halt {
             Halt::Storage(cause @ StorageError::Damaged { .. })
-                if has_others && member.halted.is_none() =>
+                if member.has_others() && member.halted.is_none() =>
             {
                 cause
             }
@@ -115,7 +114,7 @@ impl<M: StateMachine> State<M> {
                 self.due.notes.push(match lost {
                     _ if !is_lost => Note::Spared { group, why },
                     Lost::Snapshot => Note::Forsaken { group, why },
-                    Lost::Entries { .. } => Note::Lost { group, why },
+                    Lost::Entries { .. } | Lost::Unread { .. } => Note::Lost { group, why },
                 });
                 self.tell_liveness(now, slot);
             }
@@ -169,7 +168,11 @@ impl<P: Ports> Shared<P> {
                 self.storage.condemn_snapshot(group.group).await?;
                 None
             }
-            Lost::Entries { first, last } => Some(self.first_lost(group, first, last).await),
+            Lost::Entries { first, last } => {
+                // Where every one is given back now, one was not.
+                Some(self.first_lost(group, first, last).await.unwrap_or(first))
+            }
+            Lost::Unread { first, last } => self.first_lost(group, first, last).await,
         };
         self.enter_next_term(group, lost_from).await?;
         if !machine.reset().await {
@@ -184,18 +187,22 @@ impl<P: Ports> Shared<P> {
         })
     }
 
-    /// The first of these entries that is not given back; the first of all where
-    /// every one is now, for it was not.
-    async fn first_lost(&self, group: GroupInfo, first: Index, last: Index) -> Index {
+    /// The first of these entries that is not given back.
+    async fn first_lost(&self, group: GroupInfo, first: Index, last: Index) -> Option<Index> {
         let mut next = first;
         while next <= last {
             let read = self.storage.read(group.group, next, last, 1).await;
             let Some(read) = read.ok().and_then(|entries| entries.last()) else {
-                return next;
+                return Some(next);
             };
             next = read.index.next();
         }
-        first
+        None
+    }
+
+    /// Whether the loop has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state.with(|state| state.has_ended())
     }
 
     /// Makes the term after the present one durable, and in the same write what is
@@ -210,7 +217,7 @@ impl<P: Ports> Shared<P> {
         loop {
             let permit = WritePermit::take(self).await;
             let HardState { term, .. } = self.storage.load_term_and_vote(group).await?;
-            if term.is_exhausted() || self.state.with(|state| state.has_ended()) {
+            if term.is_exhausted() || self.has_ended() {
                 let detail = "it halted, and was not opened again".to_owned();
                 return Err(StorageError::Damaged { group, detail });
             }

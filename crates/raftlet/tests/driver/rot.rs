@@ -139,3 +139,105 @@ fn a_snapshot_that_rots_is_written_again_when_it_is_to_be_sent() {
         assert!(status.core.snapshot_index > before.snapshot_index, "seed {seed}");
     }
 }
+
+/// Three nodes with 60 entries, of which one node has been started again with its
+/// applied log before it and entry 30 unreadable; who leads is down.
+fn with_a_worn_entry(seed: u64) -> (Cluster, [u64; 3]) {
+    let mut cluster = Cluster::with(3, seed, tight);
+    let (leader, harmed, other) = cluster.leader_and_followers();
+    for n in 0..60 {
+        cluster.outcome(leader, &line(n)).unwrap();
+    }
+    cluster.settled();
+    cluster.kill(leader);
+    cluster.kill(harmed);
+    cluster.storage(harmed).wear(GROUP, Index::new(30));
+    cluster.start(harmed);
+    (cluster, [leader, harmed, other])
+}
+
+#[test]
+fn an_entry_that_the_device_gives_up_is_asked_for_again_then_a_loss_and_refilled() {
+    for seed in 1..=3 {
+        let (mut cluster, [leader, harmed, other]) = with_a_worn_entry(seed);
+        cluster.run_ms(5_000);
+        let status = cluster.group(harmed).status();
+        assert!(status.halted.is_none() && status.core.refill_until.is_none(), "seed {seed}");
+        cluster.run_ms(10_000);
+        let status = cluster.group(harmed).status();
+        assert!(status.halted.is_none() && status.core.refill_until.is_some(), "seed {seed}");
+        cluster.start(leader);
+        cluster.leader();
+        cluster.outcome(other, "after").unwrap();
+        assert_eq!(cluster.settled().len(), 61, "seed {seed}");
+        assert_eq!(cluster.group(harmed).status().core.refill_until, None, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_device_that_comes_back_in_time_has_lost_nothing() {
+    for seed in 1..=3 {
+        let (mut cluster, [leader, harmed, other]) = with_a_worn_entry(seed);
+        cluster.run_ms(8_000);
+        cluster.storage(harmed).mend(GROUP);
+        cluster.run_ms(8_000);
+        let status = cluster.group(harmed).status();
+        assert!(status.halted.is_none() && status.core.refill_until.is_none(), "seed {seed}");
+        // Its vote counts: it has all.
+        cluster.leader();
+        cluster.outcome(other, "after").unwrap();
+        cluster.start(leader);
+        assert_eq!(cluster.settled().len(), 61, "seed {seed}");
+    }
+}
+
+#[test]
+fn who_has_no_others_waits_for_its_device_for_ever() {
+    let mut cluster = Cluster::with(1, 1, tight);
+    cluster.leader();
+    for n in 0..60 {
+        cluster.outcome(1, &line(n)).unwrap();
+    }
+    cluster.kill(1);
+    cluster.storage(1).wear(GROUP, Index::new(30));
+    cluster.start(1);
+    cluster.run_ms(60_000);
+    assert_eq!(cluster.group(1).status().halted, None);
+    cluster.storage(1).mend(GROUP);
+    cluster.leader();
+    cluster.outcome(1, "after").unwrap();
+    assert_eq!(cluster.settled().len(), 61);
+}
+
+#[test]
+fn a_restore_waits_for_a_device_and_gives_its_snapshot_up_when_it_does_not_come_back() {
+    for (seed, is_mended) in [(1, true), (2, true), (3, false), (4, false)] {
+        let mut cluster = Cluster::with(3, seed, |options| {
+            options.snapshot_log_entries = 50;
+            options.snapshot_tail_entries = 5;
+        });
+        let (leader, harmed, _) = cluster.leader_and_followers();
+        for n in 0..60 {
+            cluster.outcome(leader, &line(n)).unwrap();
+        }
+        cluster.settled();
+        assert!(cluster.group(harmed).status().core.snapshot_index > Index::ZERO);
+        cluster.kill(harmed);
+        cluster.storage(harmed).wear_snapshot(GROUP, 1);
+        cluster.start(harmed);
+        cluster.run_ms(5_000);
+        let status = cluster.group(harmed).status();
+        assert!(status.halted.is_none() && status.core.refill_until.is_none(), "seed {seed}");
+        let term = status.core.term;
+        if is_mended {
+            cluster.storage(harmed).mend(GROUP);
+        }
+        cluster.run_ms(10_000);
+        cluster.outcome(leader, "after").unwrap();
+        assert_eq!(cluster.settled().len(), 61, "seed {seed}");
+        let status = cluster.group(harmed).status();
+        assert!(status.halted.is_none() && status.core.refill_until.is_none(), "seed {seed}");
+        let installed = status.counters.snapshots_installed > 0;
+        assert_eq!((status.core.term > term, installed), (!is_mended, !is_mended), "seed {seed}");
+    }
+}

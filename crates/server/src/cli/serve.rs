@@ -85,7 +85,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "RAFTLET_JOIN_TIMEOUT_MS", default_value_t = 60_000, value_name = "MS",
           value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     pub(crate) join_timeout_ms: u64,
-    /// Groups that the keyspace is divided among. Fixed at first start.
+    /// Groups that the keyspace is divided among, alike on all first members.
+    /// Fixed at first start.
     #[arg(long, env = "RAFTLET_GROUPS", default_value_t = 1, value_name = "G")]
     pub(crate) groups: u64,
     /// Threads that serve groups. More than 1 is not available yet.

@@ -125,6 +125,7 @@ impl NodeProcess {
     }
 
     /// SIGKILL, and its end seen. What the process had not sent is lost.
+    #[expect(clippy::disallowed_methods, reason = "it was killed")]
     pub(super) fn kill(&mut self) {
         self.strike();
         if let Some(mut child) = self.child.take() {

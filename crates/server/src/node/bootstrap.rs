@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::backup::founding::Founding;
 use crate::config::{Config, InitialMember};
@@ -22,12 +22,11 @@ use crate::process::failure::{Exit, Failure, chain};
 use crate::process::supervisor;
 use crate::shard::ports::{Shard, SharedLog};
 use raftlet::core::{
-    ClusterId, Configuration, Generation, GroupId, Index, Member, MemberRole, NodeId,
-    PRIORITY_DEFAULT, Sender,
+    Configuration, Generation, GroupId, Index, Member, MemberRole, NodeId, PRIORITY_DEFAULT, Sender,
 };
 use raftlet::{GroupInfo, LoadedLog, Storage, StorageError};
 use raftlet_kv::SlotMap;
-use raftlet_log::{IdentityError, cluster_id};
+use raftlet_log::IdentityError;
 use raftlet_net::{Missing, MissingWhy, NetHandle, RollCallMember, RollCallStatus};
 
 /// Groups made at bootstrap live their first life.
@@ -120,6 +119,9 @@ pub(crate) async fn stored(
     }
     if latest.is_empty() {
         latest = met.to_vec();
+        if config.join.is_none() {
+            error!("{}", lost_text(met));
+        }
     }
     if first.is_none() && !missing.is_empty() {
         return Err(Failure::new(
@@ -149,6 +151,20 @@ async fn members(log: &SharedLog, group: GroupId) -> Result<Vec<RollCallMember>,
         Err(error) => return Err(error),
     };
     Ok(latest.unwrap_or_default())
+}
+
+/// What to do where nobody may be known any more.
+fn lost_text(met: &[RollCallMember]) -> String {
+    let asked: Vec<String> =
+        met.iter().map(|it| format!("node {} at {}", it.node.get(), it.address)).collect();
+    let asked = match asked.as_slice() {
+        [] => "none of the first members was ever met".to_owned(),
+        asked => format!("of the first members it asks {}", asked.join(", ")),
+    };
+    format!(
+        "all that told who the members are is damaged: {asked}; if none of them is a member any \
+         more, start this node with --join HOST:PORT, the admin address of a node that serves"
+    )
 }
 
 fn list((_, bytes): &(Index, Bytes)) -> Option<Vec<RollCallMember>> {
@@ -183,7 +199,8 @@ pub(crate) fn refusal(config: &Config, error: &IdentityError) -> Failure {
 fn other_number(wanted: u64, there: u64) -> Failure {
     Failure::config(format!(
         "--groups {wanted} does not fit the data directory, which was founded with {there}; say \
-         --groups {there}: the number is fixed at first start"
+         --groups {there}, or empty the directory where its cluster has not begun: the number is \
+         fixed at first start"
     ))
 }
 
@@ -203,8 +220,9 @@ fn check_groups(present: &[GroupId], wanted: &[GroupId]) -> Result<(), Failure> 
 
 /// A keyspace of fewer groups would look for keys in the wrong ones. Whether it
 /// has more cannot be seen here: they may be on their way. So it is with a directory
-/// that does not say how many there are, founded by a release before that was noted. Where `is_told` by
-/// `--join`, nobody answered there, and a later start may find somebody.
+/// that does not say how many there are, founded by a release before that was noted.
+/// Where `is_told` by `--join`, nobody answered there, and a later start may find
+/// somebody.
 fn check_joined(present: &[GroupId], wanted: &[GroupId], is_told: bool) -> Result<(), Failure> {
     let Some(beyond) = present.iter().find(|group| !wanted.contains(group)) else {
         return Ok(());
@@ -227,16 +245,11 @@ fn check_joined(present: &[GroupId], wanted: &[GroupId], is_told: bool) -> Resul
 /// node's peer address, and members look for it elsewhere.
 pub(crate) fn check_list(
     config: &Config,
-    (cluster, founders): (ClusterId, &[InitialMember]),
+    founders: &[InitialMember],
     stored: &Stored,
-    founding: &Founding,
 ) -> Result<(), Failure> {
     let is_founder = founders.iter().any(|(node, _)| *node == config.node);
-    let is_same_list = if founding.is_restored() {
-        config.initial_members == founders
-    } else {
-        cluster_id(&config.cluster_name, &config.initial_members) == cluster
-    };
+    let is_same_list = sorted(&config.initial_members) == sorted(founders);
     match stored {
         Stored::Nothing if !is_founder => Ok(()),
         Stored::Nothing if !is_same_list => Err(Failure::config(format!(
@@ -257,6 +270,12 @@ pub(crate) fn check_list(
         }
         Stored::Nothing | Stored::Some { .. } => Ok(()),
     }
+}
+
+fn sorted(members: &[InitialMember]) -> Vec<&InitialMember> {
+    let mut sorted: Vec<_> = members.iter().collect();
+    sorted.sort();
+    sorted
 }
 
 fn list_of(configuration: &Configuration) -> Vec<RollCallMember> {

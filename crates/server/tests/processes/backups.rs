@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use serde_json::Value;
 
 use crate::client::{Client, bulk};
-use crate::cluster::{Cluster, raftlet, wait_until};
+use crate::cluster::{Cluster, raftlet};
+use crate::waiting::{Ends, Guarded, Run, kill, wait_until};
 use raftlet_kv::Reply;
 
 const GROUPS: [&str; 2] = ["--groups", "3"];
@@ -19,7 +20,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn backup(args: &[&str]) -> Output {
-    raftlet().arg("backup").args(args).output().unwrap()
+    raftlet().arg("backup").args(args).run()
 }
 
 /// What a command printed as JSON, which must have ended well.
@@ -42,7 +43,7 @@ fn restore(cluster: &Cluster, at: usize, from: &Path) -> Output {
     let mut command = raftlet();
     command.args(["backup", "restore", "--json", "--from"]).arg(from);
     command.arg("--dir").arg(cluster.data_dir(at)).args(["--id", &(at + 1).to_string()]);
-    command.args(["--initial-members", &cluster.initial_members()]).output().unwrap()
+    command.args(["--initial-members", &cluster.initial_members()]).run()
 }
 
 /// A cluster of so many members that begins with a backup.
@@ -111,6 +112,7 @@ fn number(reply: &Reply) -> u64 {
 fn create_under_load(cluster: &Cluster, out: &Path) -> (Value, u64) {
     let (is_over, acknowledged) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
+        let _ends = Ends(&is_over);
         let (over, acknowledged) = (&is_over, &acknowledged);
         let mut counting = cluster.client(cluster.leader());
         scope.spawn(move || {
@@ -126,7 +128,6 @@ fn create_under_load(cluster: &Cluster, out: &Path) -> (Value, u64) {
         wait_until("the client counts", || acknowledged.load(Ordering::SeqCst) > 20);
         let before = acknowledged.load(Ordering::SeqCst);
         let created = try_create(cluster, cluster.follower(), out);
-        is_over.store(true, Ordering::SeqCst);
         (told(&created), before)
     })
 }
@@ -229,7 +230,7 @@ fn a_restore_takes_no_directory_in_use_and_a_backup_no_name_in_use() {
     let members = ["--node-id", "2", "--initial-members", "1=h:1"];
     let mut foreign = raftlet();
     foreign.args(["backup", "restore", "--data-dir", "x", "--from"]).arg(&file).args(members);
-    assert_eq!(foreign.output().unwrap().status.code(), Some(3), "of a member that is not listed");
+    assert_eq!(foreign.run().status.code(), Some(3), "of a member that is not listed");
     let mut cluster = Cluster::started(1);
     let admin = cluster.admin_address(0);
     let out = file.to_str().unwrap();
@@ -354,19 +355,19 @@ fn killed_at_any_moment_a_restore_and_the_first_start_after_it_go_on_or_say_so()
         let mut command = raftlet();
         command.args(["backup", "restore", "--node-id", "1", "--from"]).arg(&file);
         command.args(["--initial-members", &cluster.initial_members(), "--data-dir"]).arg(&data);
-        let mut child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let mut child = Guarded(child);
         let grown = || data.join("RESTORE.part").metadata().map_or(0, |about| about.len());
         let mut ended = None;
         wait_until("the restore has come so far", || {
-            ended = child.try_wait().unwrap();
+            ended = child.0.try_wait().unwrap();
             ended.is_some() || (grown() >= bytes && data.join("RESTORE.part").exists())
         });
         if let Some(ended) = ended {
             assert!(ended.success());
             break;
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        kill(&mut child.0);
         kills += 1;
         if data.join("IDENTITY").exists() {
             break;

@@ -2,16 +2,16 @@
 //! WebDriver, which is JSON over HTTP.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cluster::wait_until;
 use crate::free_port::free_port;
+use crate::waiting::{Guarded, Run, connect, wait_until};
 
 /// For one answer of the driver; a first start of chromium is slow.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) struct Browser {
     port: u16,
     session: String,
-    driver: Child,
+    _driver: Guarded,
     /// Its profile; fresh, and gone with it.
     _profile: TempDir,
 }
@@ -29,7 +29,7 @@ impl Browser {
     /// A browser, or what this machine lacks for one.
     pub(crate) fn start() -> Result<Self, String> {
         for program in ["chromium", "chromedriver"] {
-            let there = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+            let there = Command::new(program).arg("--version").stdin(Stdio::null()).try_run();
             if !there.is_ok_and(|output| output.status.success()) {
                 return Err(format!(
                     "{program} (on Debian: apt-get install chromium chromium-driver)"
@@ -43,9 +43,10 @@ impl Browser {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
+            .map(Guarded)
             .map_err(|error| format!("a chromedriver that starts: {error}"))?;
         let profile = tempfile::tempdir().unwrap();
-        let mut browser = Self { port, session: String::new(), driver, _profile: profile };
+        let mut browser = Self { port, session: String::new(), _driver: driver, _profile: profile };
         wait_until("chromedriver answers", || {
             browser.request("GET", "/status", &json!({})).is_some()
         });
@@ -127,7 +128,7 @@ impl Browser {
     }
 
     fn request(&self, method: &str, path: &str, body: &Value) -> Option<Value> {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
+        let mut stream = connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         let body = body.to_string();
         let length = body.len();
@@ -158,10 +159,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Ends chromium; the driver alone would leave it behind.
+        // Ends chromium; the driver's end alone would leave it behind.
         let _ = self.request("DELETE", &format!("/session/{}", self.session), &json!({}));
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
     }
 }
 

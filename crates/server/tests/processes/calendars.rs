@@ -7,7 +7,8 @@
 use std::path::PathBuf;
 
 use crate::client::{Client, bulk};
-use crate::cluster::{Cluster, wait_until};
+use crate::cluster::Cluster;
+use crate::waiting::wait_until;
 use raftlet_kv::Reply;
 
 const HOUR_MS: i64 = 3_600_000;

@@ -2,14 +2,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use bytes::BytesMut;
 
+use crate::waiting;
 use raftlet_kv::{Reply, ReplyParser, push_request};
-
-/// Above every bound that a node keeps by default.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Client {
     stream: TcpStream,
@@ -19,9 +16,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        let stream = waiting::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, input: BytesMut::new(), parser: ReplyParser::new(4 << 20) })
     }

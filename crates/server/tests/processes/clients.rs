@@ -2,7 +2,8 @@
 //! it is told to them.
 
 use crate::client::{bulk, error_text};
-use crate::cluster::{Cluster, undisturbed, wait_until};
+use crate::cluster::{Cluster, undisturbed};
+use crate::waiting::wait_until;
 use raftlet_kv::Reply;
 
 #[test]

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -17,13 +15,7 @@ use crate::client::Client;
 use crate::free_port::free_port;
 use crate::hosts::{Hosts, Links};
 use crate::proxies::Proxies;
-
-/// For one answer of a node.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Everything waited for here takes well under a second on an idle machine;
-/// this often it is looked for, 45 seconds at least.
-const LOOKS: u32 = 4_500;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+use crate::waiting::{self, connect, wait_until};
 
 /// The binary under test.
 pub(crate) fn raftlet() -> Command {
@@ -49,19 +41,6 @@ pub(crate) fn in_shell(first: &str, command: &Command) -> Command {
         };
     }
     shell
-}
-
-/// Looks until `holds` says yes.
-pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let (_silent, nothing) = mpsc::channel::<()>();
-    for _ in 0..LOOKS {
-        if holds() {
-            return;
-        }
-        // Another process cannot be awaited otherwise.
-        let _ = nothing.recv_timeout(BETWEEN_LOOKS);
-    }
-    panic!("waited in vain until {what}");
 }
 
 /// Runs what assumes that no leader changes, again if one did all the same: on
@@ -257,9 +236,7 @@ impl Cluster {
 
     pub(crate) fn kill(&mut self, at: usize) {
         if let Some(mut child) = self.nodes[at].take() {
-            // It fails only for a child that has ended.
-            let _ = child.kill();
-            let _ = child.wait();
+            waiting::kill(&mut child);
         }
     }
 
@@ -286,14 +263,10 @@ impl Cluster {
 
     /// Waits until a node has ended by itself.
     pub(crate) fn ended(&mut self, at: usize) -> ExitStatus {
-        let mut status = None;
         let child = self.nodes[at].as_mut().unwrap();
-        wait_until("the node ends", || {
-            status = child.try_wait().unwrap();
-            status.is_some()
-        });
+        let status = waiting::ended(child, "a node that should end");
         self.nodes[at] = None;
-        status.unwrap()
+        status
     }
 
     /// What a node has said so far.
@@ -385,6 +358,9 @@ impl Drop for Cluster {
     }
 }
 
+/// Of one answer; an endless one is none.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+
 /// A GET on a port of loopback; `None` where nobody answers.
 pub(crate) fn http_get(port: u16, path: &str) -> Option<(u16, String)> {
     http_get_at((Ipv4Addr::LOCALHOST, port).into(), path)
@@ -405,11 +381,10 @@ pub(crate) fn http_post(port: u16, path: &str, json: &str) -> Option<(u16, Strin
 }
 
 fn http(address: SocketAddr, request: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    let mut stream = connect(address).ok()?;
     stream.write_all(request.as_bytes()).ok()?;
     let mut text = String::new();
-    stream.read_to_string(&mut text).ok()?;
+    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut text).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
     let code = head.split(' ').nth(1)?.parse().ok()?;
     Some((code, body.to_owned()))

@@ -1,7 +1,8 @@
 //! Counted, not believed: a put costs one flush a node, and many clients share
 //! flushes (rule 30).
 
-use crate::cluster::{Cluster, undisturbed, wait_until};
+use crate::cluster::{Cluster, undisturbed};
+use crate::waiting::wait_until;
 use raftlet_kv::Reply;
 
 const PUTS: u64 = 50;

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
-use crate::cluster::{Cluster, http_get, wait_until};
+use crate::cluster::{Cluster, http_get};
+use crate::waiting::{Ends, wait_until};
 
 /// What the page says of a node or a group.
 const LOOK: &str = r##"
@@ -86,15 +87,6 @@ fn put(cluster: &Cluster, at: usize, stop: &AtomicBool) {
     }
 }
 
-/// Stops the puts, also when the test fails.
-struct Stop<'a>(&'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 fn shows(look: &Value, reached: &[usize], silent: &[usize]) -> bool {
     let state = |at: usize| &look["nodes"][(at + 1).to_string()];
     reached.iter().all(|at| *state(*at) == "reached")
@@ -115,7 +107,7 @@ fn a_page_of_any_node_shows_the_cluster_and_a_dead_leader() {
             let (cluster, stop) = (&cluster, &stop);
             scope.spawn(move || put(cluster, at, stop));
         }
-        let _stop = Stop(&stop);
+        let _ends = Ends(&stop);
         open(&browser, &cluster, asked);
         wait_until("the page shows three nodes, their leader and load", || {
             let look = browser.run(LOOK);

@@ -8,11 +8,12 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::cluster::{raftlet, wait_until};
+use crate::cluster::raftlet;
+use crate::waiting::{Guarded, Run, ended, wait_until};
 use raftlet_kv::Reply;
 
 fn demo(flags: &[&str]) -> (Option<i32>, Value, String) {
-    let output = raftlet().args(["demo", "--json"]).args(flags).output().unwrap();
+    let output = raftlet().args(["demo", "--json"]).args(flags).run();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let last = text.lines().next_back().unwrap_or_default();
@@ -89,11 +90,11 @@ fn endless_demo(dir: &Path) -> Command {
 fn a_demo_that_is_interrupted_or_killed_leaves_no_node_behind() {
     for signal in [Signal::INT, Signal::KILL] {
         let dir = tempfile::tempdir().unwrap();
-        let mut demo = endless_demo(dir.path()).spawn().unwrap();
+        let mut demo = Guarded(endless_demo(dir.path()).spawn().unwrap());
         wait_until("the demo's nodes run", || all_nodes_run(dir.path()));
-        let pid = Pid::from_raw(i32::try_from(demo.id()).unwrap()).unwrap();
+        let pid = Pid::from_raw(i32::try_from(demo.0.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
-        let status = demo.wait().unwrap();
+        let status = ended(&mut demo.0, "a demo that was told to end");
         assert!(!status.success());
         wait_until("the demo's nodes are gone", || no_node_runs(dir.path()));
     }

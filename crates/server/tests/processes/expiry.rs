@@ -2,7 +2,8 @@
 //! (rule 31).
 
 use crate::client::{Client, bulk};
-use crate::cluster::{Cluster, undisturbed, wait_until};
+use crate::cluster::{Cluster, undisturbed};
+use crate::waiting::wait_until;
 use raftlet_kv::Reply;
 
 fn integer(reply: &Reply) -> i64 {

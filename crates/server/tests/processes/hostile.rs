@@ -5,7 +5,8 @@ use std::io::Write;
 use std::net::TcpStream;
 
 use crate::client::Client;
-use crate::cluster::{Cluster, http_get, wait_until};
+use crate::cluster::{Cluster, http_get};
+use crate::waiting::{connect, wait_until};
 use raftlet_kv::Reply;
 
 /// Of a node, in bytes.
@@ -27,7 +28,7 @@ fn claims_of_length_take_no_memory_and_disturb_nobody() {
     let address = cluster.client_address(0);
     let claims: Vec<TcpStream> = (0..CLIENTS_LEN)
         .map(|_| {
-            let mut stream = TcpStream::connect(address).unwrap();
+            let mut stream = connect(address).unwrap();
             stream.write_all(b"*1048576\r\n$4000000\r\nx").unwrap();
             stream
         })
@@ -47,7 +48,7 @@ fn claims_of_length_take_no_memory_and_disturb_nobody() {
 #[test]
 fn a_length_of_512_mebibytes_is_refused_when_it_is_claimed() {
     let cluster = Cluster::started(1);
-    let mut stream = TcpStream::connect(cluster.client_address(0)).unwrap();
+    let mut stream = connect(cluster.client_address(0)).unwrap();
     stream.write_all(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\n").unwrap();
     let mut text = String::new();
     std::io::Read::read_to_string(&mut stream, &mut text).unwrap();

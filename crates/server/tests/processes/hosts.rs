@@ -10,9 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::waiting::Run;
+
+/// Nets to choose from, of which each [`Hosts`] has one.
+const NETS: u32 = 200;
+
 /// Runs a program to its end.
 fn run(program: &str, args: &[&str]) -> Result<String, String> {
-    let output = Command::new(program).args(args).stdin(Stdio::null()).output();
+    let output = Command::new(program).args(args).stdin(Stdio::null()).try_run();
     let output = output.map_err(|error| format!("{program}: {error}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -53,7 +58,7 @@ impl Hosts {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let process = std::process::id() % 10_000;
-        let net = u8::try_from((process.wrapping_mul(7) + number) % 200).unwrap();
+        let net = free_net(process.wrapping_mul(7) + number)?;
         let hosts = Self { prefix: format!("rl{process}x{number}"), net, len };
         // Dropped on the way out, it takes away what was made so far.
         hosts.make()?;
@@ -119,6 +124,16 @@ impl Hosts {
         }
         inside
     }
+}
+
+/// The first net from `start` on that no link of this machine has: of two links
+/// with one net the kernel asks one only, and the hosts behind the other answer
+/// nobody. A test that was killed leaves its links behind.
+fn free_net(start: u32) -> Result<u8, String> {
+    let addresses = run("ip", &["-4", "-o", "addr", "show"])?;
+    let is_free = |net: &u8| !addresses.contains(&format!(" 10.213.{net}."));
+    let mut nets = (0..NETS).map(|further| u8::try_from((start + further) % NETS).unwrap());
+    nets.find(is_free).ok_or_else(|| "all nets of 10.213.0.0/16 are in use".to_owned())
 }
 
 impl Links for Hosts {

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::client::bulk;
-use crate::cluster::{Cluster, raftlet, wait_until};
+use crate::client::{bulk, error_text};
+use crate::cluster::{Cluster, raftlet};
+use crate::waiting::{Run, wait_until};
 use raftlet_kv::Reply;
 
 const DATA: Option<i32> = Some(4);
@@ -41,7 +42,7 @@ fn a_directory_in_use_is_refused() {
     for listen in ["--client-addr", "--peer-addr", "--admin-addr"] {
         second.args([listen, "127.0.0.1:0"]);
     }
-    let output = second.output().unwrap();
+    let output = second.run();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), DATA, "{said}");
     let dir = cluster.data_dir(0);
@@ -202,7 +203,7 @@ fn a_first_start_waits_for_every_member_by_name_and_tells_clients_so() {
     });
     let mut client = cluster.client(0);
     let answer = client.receive().unwrap();
-    let text = crate::client::error_text(&answer);
+    let text = error_text(&answer);
     assert!(text.starts_with("CLUSTERDOWN ") && text.contains(missing), "{text}");
     let waiting = cluster.status(0).unwrap()["waiting"].to_string();
     assert!(waiting.contains(missing), "{waiting}");
@@ -210,6 +211,37 @@ fn a_first_start_waits_for_every_member_by_name_and_tells_clients_so() {
     cluster.kill(1);
     cluster.start(1);
     cluster.start(2);
+    cluster.wait_ready();
+    assert_eq!(cluster.client(2).ask(&["SET", "k", "v"]), Reply::OK);
+}
+
+#[test]
+fn first_members_that_divide_the_keyspace_otherwise_begin_no_cluster_together() {
+    let mut cluster = Cluster::new(3);
+    let with = |cluster: &Cluster, at: usize, groups: &str| {
+        let mut command = cluster.command(at);
+        command.args(["--groups", groups]);
+        command
+    };
+    for (at, groups) in ["3", "3", "4"].into_iter().enumerate() {
+        let command = with(&cluster, at, groups);
+        cluster.start_as(at, command);
+    }
+    wait_until("the one that differs is told", || {
+        let said = cluster.said(2);
+        said.contains("refused by a peer") && said.contains("--initial-members and --groups")
+    });
+    let refused = cluster.client(0).ask(&["SET", "k", "v"]);
+    assert!(error_text(&refused).contains("waiting for"), "{refused:?}");
+    // Its directory is of a cluster that never began.
+    assert!(cluster.stop(2).success());
+    let command = with(&cluster, 2, "3");
+    cluster.start_as(2, command);
+    assert_eq!(cluster.ended(2).code(), Some(3), "{}", cluster.said(2));
+    assert!(cluster.said(2).contains("or empty the directory where its cluster has not begun"));
+    fs::remove_dir_all(cluster.data_dir(2)).unwrap();
+    let command = with(&cluster, 2, "3");
+    cluster.start_as(2, command);
     cluster.wait_ready();
     assert_eq!(cluster.client(2).ask(&["SET", "k", "v"]), Reply::OK);
 }

@@ -6,7 +6,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 
 use crate::client::{Client, error_text};
-use crate::cluster::{Cluster, raftlet, wait_until};
+use crate::cluster::{Cluster, raftlet};
+use crate::waiting::{Run, wait_until};
 
 /// An admin port of a node whose groups are not open yet. Lives as long as the
 /// test's process.
@@ -49,7 +50,7 @@ fn a_node_that_joins_too_early_says_whom_it_waits_for_and_gets_in() {
     assert!(refusal.starts_with("CLUSTERDOWN waits for the cluster"), "{refusal}");
     cluster.start(0);
     cluster.wait_ready();
-    let list = raftlet().args(["member", "list", "--admin", &by]).output().unwrap();
+    let list = raftlet().args(["member", "list", "--admin", &by]).run();
     let list = String::from_utf8_lossy(&list.stdout).into_owned();
     assert!(list.contains("node 2    learner"), "{list}");
 }

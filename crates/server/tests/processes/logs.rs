@@ -3,7 +3,8 @@
 use std::process::Output;
 
 use crate::client::bulk;
-use crate::cluster::{Cluster, raftlet, wait_until};
+use crate::cluster::{Cluster, raftlet};
+use crate::waiting::{Run, wait_until};
 use raftlet_kv::Reply;
 
 fn log(command: &str, dir: &std::path::Path, json: bool) -> Output {
@@ -12,7 +13,7 @@ fn log(command: &str, dir: &std::path::Path, json: bool) -> Output {
     if json {
         asked.arg("--json");
     }
-    asked.output().unwrap()
+    asked.run()
 }
 
 #[test]

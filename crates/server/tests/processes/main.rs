@@ -43,3 +43,4 @@ mod serving;
 mod snapshot_damage;
 mod snapshots;
 mod transfers;
+mod waiting;

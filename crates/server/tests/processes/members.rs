@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use crate::client::{Client, bulk, error_text};
-use crate::cluster::{Cluster, http_get, raftlet, wait_until};
+use crate::cluster::{Cluster, http_get, raftlet};
+use crate::waiting::{Run, wait_until};
 use raftlet_kv::Reply;
 
 /// Runs `raftlet member ..` against a node; what it printed, if it ended well.
 fn member(cluster: &Cluster, at: usize, args: &[&str]) -> Result<String, String> {
     let mut command = raftlet();
     command.arg("member").args(args).args(["--admin", &cluster.admin_address(at)]);
-    let output = command.output().unwrap();
+    let output = command.run();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let said = text(&output.stdout) + &text(&output.stderr);
     if output.status.success() { Ok(said) } else { Err(said) }

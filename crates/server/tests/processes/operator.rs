@@ -7,11 +7,12 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Output;
 use std::time::Duration;
 
-use crate::cluster::{Cluster, http_get, http_post, raftlet, undisturbed, wait_until};
+use crate::cluster::{Cluster, http_get, http_post, raftlet, undisturbed};
+use crate::waiting::{Run, connect, wait_until};
 use raftlet_kv::Reply;
 
 fn run(args: &[&str]) -> Output {
-    raftlet().args(args).output().unwrap()
+    raftlet().args(args).run()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -171,7 +172,7 @@ fn idle_connections_do_not_shut_operators_out() {
     // More than there may be at once: each is answered, few stay.
     let idle: Vec<TcpStream> = (0..100)
         .map(|_| {
-            let mut stream = TcpStream::connect(&admin).unwrap();
+            let mut stream = connect(&admin).unwrap();
             stream.write_all(b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
             let mut byte = [0];
             stream.read_exact(&mut byte).unwrap();

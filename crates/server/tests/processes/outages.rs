@@ -2,7 +2,8 @@
 //! orderly stop (rules 6-15, 36).
 
 use crate::client::bulk;
-use crate::cluster::{Cluster, wait_until};
+use crate::cluster::Cluster;
+use crate::waiting::wait_until;
 use raftlet_kv::Reply;
 
 /// Writes until acknowledged: right after an outage the answer may be that

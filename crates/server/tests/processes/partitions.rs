@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::client::{Client, error_text};
-use crate::cluster::{Cluster, wait_until};
+use crate::cluster::Cluster;
 use crate::hosts::{HangingDisk, Hosts};
+use crate::waiting::{Run, wait_until};
 use raftlet_kv::Reply;
 
 /// What a cut has to last: many election timeouts.
@@ -259,7 +260,7 @@ fn led_from_a_disk_that_can_hang(dir: &Path) -> Option<(Cluster, HangingDisk)> {
     if cluster.leader() != 0 {
         let mut transfer = crate::cluster::raftlet();
         transfer.args(["leader", "transfer", "--admin", &cluster.admin_address(0), "--to", "1"]);
-        assert!(transfer.status().unwrap().success());
+        assert!(transfer.run().status.success());
         wait_until("node 1 leads", || cluster.leader() == 0);
     }
     Some((cluster, disk))

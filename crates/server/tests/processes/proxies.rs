@@ -14,6 +14,7 @@ use std::thread;
 
 use crate::free_port::free_door;
 use crate::hosts::Links;
+use crate::waiting::connect;
 
 /// Bytes of a frame's header, and where in a hello's body the dialler's node
 /// id stands.
@@ -102,7 +103,9 @@ fn carry(mut dialler: TcpStream, (to, peer): (usize, u16), cuts: &Arc<Cuts>) -> 
     if !cuts.pass(from, to) {
         return None;
     }
-    let mut acceptor = TcpStream::connect((Ipv4Addr::LOCALHOST, peer)).ok()?;
+    let mut acceptor = connect((Ipv4Addr::LOCALHOST, peer)).ok()?;
+    // Silence ends no connection, and nobody waits for this thread.
+    acceptor.set_read_timeout(None).ok()?;
     acceptor.set_nodelay(true).ok()?;
     dialler.set_nodelay(true).ok()?;
     acceptor.write_all(&hello).ok()?;

@@ -2,6 +2,7 @@
 
 use crate::client::{bulk, error_text};
 use crate::cluster::{Cluster, http_get, in_shell, undisturbed};
+use crate::waiting::{Run, connect};
 use raftlet_kv::Reply;
 
 #[test]
@@ -102,7 +103,7 @@ fn one_client_too_many_is_told_so() {
     assert_eq!(error_text(&refusal), "ERR max number of clients reached");
     assert_eq!(cluster.status(0).unwrap()["clients"]["refused"], 1);
     drop(clients);
-    crate::cluster::wait_until("there is room again", || {
+    crate::waiting::wait_until("there is room again", || {
         cluster.client(0).try_ask(&["PING"]).is_ok_and(|reply| !reply.is_error())
     });
 }
@@ -167,7 +168,7 @@ fn a_client_that_makes_no_sense_is_told_so_and_disturbs_nobody() {
     let mut broken = cluster.client(0);
     broken.send(&[&["PING"]]).unwrap();
     assert_eq!(broken.receive().unwrap(), Reply::simple_static("PONG"));
-    let mut raw = std::net::TcpStream::connect(cluster.client_address(0)).unwrap();
+    let mut raw = connect(cluster.client_address(0)).unwrap();
     std::io::Write::write_all(&mut raw, b"*1\r\n!3\r\nfoo\r\n").unwrap();
     let mut text = String::new();
     std::io::Read::read_to_string(&mut raw, &mut text).unwrap();
@@ -178,7 +179,7 @@ fn a_client_that_makes_no_sense_is_told_so_and_disturbs_nobody() {
 #[test]
 fn a_client_that_sends_too_much_is_told_so_and_not_cut_off() {
     let cluster = Cluster::started(1);
-    let mut raw = std::net::TcpStream::connect(cluster.client_address(0)).unwrap();
+    let mut raw = connect(cluster.client_address(0)).unwrap();
     let bytes = 16 << 20;
     let head = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${bytes}\r\n");
     std::io::Write::write_all(&mut raw, head.as_bytes()).unwrap();
@@ -198,10 +199,8 @@ fn the_admin_port_tells_status_and_health() {
     assert_eq!(http_get(port, "/nothing").unwrap().0, 404);
     let (_, checks) = http_get(port, "/readyz?verbose").unwrap();
     assert!(checks.contains("[+]leader ok") && checks.ends_with("\nready\n"), "{checks}");
-    let output = crate::cluster::raftlet()
-        .args(["status", "--json", "--check", "--admin", &address])
-        .output()
-        .unwrap();
+    let output =
+        crate::cluster::raftlet().args(["status", "--json", "--check", "--admin", &address]).run();
     assert_eq!(output.status.code(), Some(0));
     let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     for field in ["node_id", "cluster_id", "uptime_ms", "disk_mode", "huge_pages", "log", "groups"]
@@ -221,7 +220,7 @@ fn the_admin_port_tells_status_and_health() {
     ] {
         assert!(!status["groups"][0][field].is_null(), "no {field} in {status}");
     }
-    let table = crate::cluster::raftlet().args(["status", "--admin", &address]).output().unwrap();
+    let table = crate::cluster::raftlet().args(["status", "--admin", &address]).run();
     assert!(String::from_utf8_lossy(&table.stdout).contains("leader"));
 }
 

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::client::bulk;
-use crate::cluster::{Cluster, raftlet, wait_until};
+use crate::client::{Client, bulk};
+use crate::cluster::{Cluster, raftlet};
+use crate::waiting::{Run, wait_until};
 use raftlet_kv::Reply;
 
 const BLOCK: usize = 4096;
@@ -50,18 +51,24 @@ fn wait_whole(cluster: &Cluster, at: usize) {
     });
 }
 
+/// Writes until it is acknowledged: leaders may change.
+fn write(client: &mut Client, key: u64, value: &str) {
+    let key = format!("key-{key}");
+    wait_until("a write is acknowledged", || client.ask(&["SET", &key, value]) == Reply::OK);
+}
+
 /// Writes all keys, has the node write its groups down, and stops it.
 fn written_and_stopped(cluster: &mut Cluster, at: usize, value: &str) {
     let mut client = cluster.client((at + 1) % 3);
     for key in 0..KEYS {
-        while client.ask(&["SET", &format!("key-{key}"), value]) != Reply::OK {}
+        write(&mut client, key, value);
     }
     wait_whole(cluster, at);
-    let taken = raftlet().args(["snapshot", "--admin", &cluster.admin_address(at)]).output();
+    let taken = raftlet().args(["snapshot", "--admin", &cluster.admin_address(at)]).try_run();
     let taken = taken.unwrap();
     assert!(taken.status.success(), "{taken:?}");
     for key in 0..KEYS {
-        while client.ask(&["SET", &format!("key-{key}"), &format!("{value} again")]) != Reply::OK {}
+        write(&mut client, key, &format!("{value} again"));
     }
     wait_whole(cluster, at);
     assert_eq!(cluster.stop(at).code(), Some(0), "{}", cluster.said(at));
@@ -163,4 +170,39 @@ fn the_only_group_of_a_node_is_refilled_too_though_nothing_else_names_its_member
     // Whole again, it makes a majority with one of the others.
     cluster.kill(0);
     check_values(&cluster, victim, "only");
+}
+
+fn member(cluster: &Cluster, by: usize, order: [&str; 2]) {
+    let command = ["member", order[0], order[1], "--admin", &cluster.admin_address(by)];
+    let done = raftlet().args(command).run();
+    assert!(done.status.success(), "{order:?}: {done:?}");
+}
+
+#[test]
+fn a_node_that_lost_all_that_told_of_later_members_says_how_it_finds_them() {
+    let mut cluster = Cluster::new(4);
+    cluster.founders(1);
+    cluster.flags(&["--snapshot-tail-entries", "0", "--snapshot-tail-bytes", "0"]);
+    cluster.start(0);
+    for at in 1..4 {
+        cluster.join(at, 0);
+    }
+    cluster.wait_ready();
+    for node in ["2", "3", "4"] {
+        member(&cluster, 0, ["promote", node]);
+    }
+    member(&cluster, 2, ["remove", "1"]);
+    cluster.kill(0);
+    let victim = 1;
+    written_and_stopped(&mut cluster, victim, "later");
+    flip(&cluster, victim, 1, Part::Head);
+    cluster.start(victim);
+    wait_until("it says what to do", || {
+        let said = cluster.said(victim);
+        said.contains("of the first members it asks node 1") && said.contains("--join HOST:PORT")
+    });
+    cluster.kill(victim);
+    cluster.join(victim, 3);
+    wait_whole(&cluster, victim);
+    check_values(&cluster, victim, "later");
 }

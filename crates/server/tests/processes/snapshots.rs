@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::client::bulk;
-use crate::cluster::{Cluster, raftlet, wait_until};
+use crate::cluster::{Cluster, raftlet};
+use crate::waiting::{Run, wait_until};
 use raftlet_kv::Reply;
 
 /// A snapshot every few hundred entries and next to no tail.
@@ -141,11 +142,11 @@ fn an_operator_has_a_group_written_down() {
     write(&cluster, 0, 0..50);
     let mut command = raftlet();
     command.args(["snapshot", "--admin", &cluster.admin_address(0)]);
-    let output = command.output().unwrap();
+    let output = command.run();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && said.contains("group 1: snapshot up to "), "{said}");
     wait_until("the snapshot is current", || number(&cluster, 0, "snapshot_index") >= 50);
-    let refused = command.args(["--group", "7"]).output().unwrap();
+    let refused = command.args(["--group", "7"]).run();
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && said.contains("no group 7"), "{said}");
 }

@@ -1,7 +1,8 @@
 //! Leadership handed over: by an operator, and by a node that stops (rule 36).
 
 use crate::client::bulk;
-use crate::cluster::{Cluster, raftlet, wait_until};
+use crate::cluster::{Cluster, raftlet};
+use crate::waiting::{Run, wait_until};
 use raftlet_kv::Reply;
 
 /// Runs `raftlet leader transfer` against a node; what it printed, if it ended
@@ -9,7 +10,7 @@ use raftlet_kv::Reply;
 fn transfer(cluster: &Cluster, at: usize, args: &[&str]) -> Result<String, String> {
     let mut command = raftlet();
     command.args(["leader", "transfer", "--admin", &cluster.admin_address(at)]).args(args);
-    let output = command.output().unwrap();
+    let output = command.run();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }

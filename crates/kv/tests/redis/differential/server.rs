@@ -1,8 +1,8 @@
 //! A Redis of this test's own, reached through a socket in the file system.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
@@ -17,19 +17,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 pub struct RedisServer {
-    process: Child,
-    socket: PathBuf,
+    process: Process,
     stream: UnixStream,
+}
+
+/// Killed when it is dropped.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    socket: PathBuf,
 }
 
 impl RedisServer {
     /// A fresh server; `None` if there is no program of the right version.
-    #[expect(clippy::zombie_processes, reason = "one that never listens fails the test")]
     pub fn start() -> Option<Self> {
-        let version = Command::new("redis-server").arg("--version").output().ok()?;
-        if !String::from_utf8_lossy(&version.stdout).contains(" v=7.0.") {
-            return None;
-        }
         // Several tests of this process may have one each.
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -43,18 +44,26 @@ impl RedisServer {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("redis-server starts");
-        let (_silent, nothing) = mpsc::channel::<()>();
-        let looks = PATIENCE.as_millis() / BETWEEN_LOOKS.as_millis();
-        for _ in 0..looks {
-            if let Ok(stream) = UnixStream::connect(&socket) {
-                stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-                return Some(Self { process, socket, stream });
-            }
-            // Another process cannot be awaited otherwise.
-            let _ = nothing.recv_timeout(BETWEEN_LOOKS);
-        }
-        panic!("redis-server does not listen at {}", socket.display());
+            .ok()?;
+        // Ended with this function, however that ends.
+        let process = Process { child: process, socket };
+        let mut stream = None;
+        look_for(PATIENCE, || {
+            stream = connect(&process.socket).ok();
+            stream.is_some()
+        });
+        let stream = stream.unwrap_or_else(|| panic!("redis-server does not listen: {process:?}"));
+        let mut server = Self { process, stream };
+        server.is_known().then_some(server)
+    }
+
+    /// Whether replies are those of the version that is imitated.
+    fn is_known(&mut self) -> bool {
+        let mut wire = Vec::new();
+        push_request(&mut wire, &[b"INFO", b"server"]);
+        let reply = self.ask_parsed(&wire);
+        let Reply::Bulk(text) = reply else { panic!("not a text: {reply:?}") };
+        String::from_utf8_lossy(&text).contains("redis_version:7.0.")
     }
 
     /// The replies to so many requests.
@@ -64,9 +73,7 @@ impl RedisServer {
 
     /// A further connection.
     pub fn connect(&self) -> UnixStream {
-        let stream = UnixStream::connect(&self.socket).expect("Redis listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        stream
+        connect(&self.process.socket).expect("Redis listens")
     }
 
     /// The reply to one request.
@@ -112,11 +119,33 @@ pub fn ask(stream: &mut UnixStream, requests: &[u8], replies_len: usize) -> Vec<
     replies
 }
 
-impl Drop for RedisServer {
+/// A connection on which no read and no write waits for ever.
+#[expect(clippy::disallowed_methods, reason = "this is where connections are bounded")]
+fn connect(socket: &Path) -> io::Result<UnixStream> {
+    let stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Looks until it holds, or for so long: another process cannot be awaited
+/// otherwise.
+fn look_for(longest: Duration, mut holds: impl FnMut() -> bool) {
+    let (_silent, nothing) = mpsc::channel::<()>();
+    let looks = longest.as_millis() / BETWEEN_LOOKS.as_millis();
+    for _ in 0..looks {
+        if holds() {
+            return;
+        }
+        let _ = nothing.recv_timeout(BETWEEN_LOOKS);
+    }
+}
+
+impl Drop for Process {
     fn drop(&mut self) {
         // Gone already is as good.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.child.kill();
+        look_for(PATIENCE, || matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)));
         let _ = std::fs::remove_file(&self.socket);
     }
 }

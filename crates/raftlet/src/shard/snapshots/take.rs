@@ -13,9 +13,11 @@ use bytes::Bytes;
 use crate::applier::Start;
 use crate::couriers::Restored;
 use crate::error::{Halt, SnapshotError};
+use crate::observe::Note;
+use crate::patience::{READ_PAUSE_NS, READ_TRIES_MAX, given_up};
 use crate::port::{
-    ChunkError, ChunkSource, GroupInfo, Ports, SnapshotMeta, SnapshotReader, SnapshotWriter, Spawn,
-    StateMachine, Storage, StorageError,
+    ChunkError, ChunkSource, Clock, GroupInfo, Ports, SnapshotMeta, SnapshotReader, SnapshotWriter,
+    Spawn, StateMachine, Storage, StorageError,
 };
 use crate::shard::Shared;
 use crate::shard::act::Task;
@@ -56,9 +58,41 @@ impl<P: Ports> Shared<P> {
         let shared = Rc::clone(self);
         self.spawn.spawn(async move {
             let mut task = Task::new(&shared);
-            let result = restore(&shared.storage, machine.as_mut(), group, last).await;
+            let result = restore(&shared, machine.as_mut(), group, last).await;
             task.finish(Completion::Restored(slot, Restored { machine, result }));
         });
+    }
+}
+
+impl<P: Ports> Shared<P> {
+    /// Asks storage until it can read, or does not for too long.
+    ///
+    /// # Errors
+    /// Those of `ask`; of one that is given up, that it is damaged.
+    async fn patiently<T>(
+        &self,
+        group: GroupId,
+        mut ask: impl AsyncFnMut() -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let mut tries = 0;
+        loop {
+            let error = match ask().await {
+                Err(error @ StorageError::Unreadable { .. }) => error,
+                asked => return asked,
+            };
+            tries += 1;
+            if tries == 1 {
+                let why = error.clone();
+                self.state.with(|state| state.due.notes.push(Note::NotRead { group, why }));
+            }
+            if tries >= READ_TRIES_MAX {
+                return Err(given_up(group, &error));
+            }
+            if self.has_ended() {
+                return Err(error);
+            }
+            self.clock.sleep_until(self.now().time.after_ns(READ_PAUSE_NS)).await;
+        }
     }
 }
 
@@ -82,17 +116,18 @@ async fn write<S: Storage>(
     Ok(meta.last)
 }
 
-async fn restore<S: Storage>(
-    storage: &S,
-    machine: &mut impl StateMachine,
+async fn restore<P: Ports>(
+    shared: &Rc<Shared<P>>,
+    machine: &mut P::Machine,
     group: GroupId,
     last: LogId,
 ) -> Result<Start, Halt> {
     let failed = |detail: &str| Halt::Restore { last, detail: detail.to_owned() };
-    let opened = storage.open_snapshot(group).await.map_err(Halt::Storage)?;
+    let opened = shared.patiently(group, async || shared.storage.open_snapshot(group).await).await;
+    let opened = opened.map_err(Halt::Storage)?;
     let reader = opened.ok_or_else(|| failed("storage does not have it"))?;
     let start = Start::behind(reader.meta()).ok_or_else(|| failed("its head does not decode"))?;
-    let mut chunks = Chunks { reader, next: 0, failure: None };
+    let mut chunks = Chunks { shared: Rc::clone(shared), group, reader, next: 0, failure: None };
     let restored = machine.restore(&mut chunks).await;
     match (chunks.failure, restored) {
         // Whatever the machine makes of it: storage is what failed.
@@ -103,19 +138,22 @@ async fn restore<S: Storage>(
 }
 
 /// The chunks of a snapshot in storage.
-struct Chunks<R> {
-    reader: R,
+struct Chunks<P: Ports> {
+    shared: Rc<Shared<P>>,
+    group: GroupId,
+    reader: <P::Storage as Storage>::SnapshotReader,
     next: u32,
     failure: Option<StorageError>,
 }
 
-impl<R: SnapshotReader> ChunkSource for Chunks<R> {
+impl<P: Ports> ChunkSource for Chunks<P> {
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, ChunkError> {
         if self.next >= self.reader.info().chunks {
             return Ok(None);
         }
         breathe().await;
-        match self.reader.read_chunk(self.next).await {
+        let read = async || self.reader.read_chunk(self.next).await;
+        match self.shared.patiently(self.group, read).await {
             Ok(chunk) => {
                 self.next += 1;
                 Ok(Some(chunk))
