@@ -180,11 +180,7 @@ impl<M: StateMachine> Member<M> {
         let payloads = self.held.payloads(len).map(Bytes::as_ref);
         let refusal = match self.core.propose(now, arena, payloads) {
             Ok(first) => {
-                let mut index = first.index;
-                for proposal in self.held.take(len) {
-                    self.waiters.push(index, first.term, proposal);
-                    index = index.next();
-                }
+                self.waiters.take_in(self.held.queue(), len, first);
                 return true;
             }
             // Held back until some committed, or somebody leads.

@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use crate::answer::Answer;
 use crate::error::{NotDone, ProposeError};
-use raftlet_core::{Term, Time, mutants};
+use raftlet_core::{Index, Term, Time, mutants};
 
 /// A command that somebody waits for.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Proposal<R> {
     pub(crate) tied_to: Term,
     /// When it must have ended. Set by the turn that takes it.
     pub(crate) deadline: Time,
+    /// Its entry, once it is one. Set by who appended it.
+    pub(crate) index: Index,
     pub(crate) answer: Answer<Result<R, ProposeError>>,
 }
 
@@ -126,9 +128,26 @@ impl<R> Held<R> {
         self.queue.is_empty()
     }
 
-    pub(crate) fn push(&mut self, proposal: Proposal<R>) {
-        self.has_tied |= proposal.tied_to > Term::ZERO;
-        self.queue.push_back(proposal);
+    /// Takes the first ones that came: at most `len_max`, and none more once they
+    /// have `bytes_max`. How many, and their bytes.
+    pub(crate) fn take_in(
+        &mut self,
+        from: &mut VecDeque<Proposal<R>>,
+        (len_max, bytes_max): (usize, usize),
+        deadline: Time,
+    ) -> (usize, usize) {
+        let (mut len, mut bytes) = (0, 0);
+        for proposal in from.iter_mut() {
+            if len >= len_max || bytes >= bytes_max {
+                break;
+            }
+            proposal.deadline = deadline;
+            self.has_tied |= proposal.tied_to > Term::ZERO;
+            bytes += proposal.payload.len();
+            len += 1;
+        }
+        move_first(from, len, &mut self.queue);
+        (len, bytes)
     }
 
     /// Takes dead ones back, before those that came later.
@@ -180,6 +199,11 @@ impl<R> Held<R> {
         self.queue.drain(..len.min(self.queue.len()))
     }
 
+    /// All of them, in order, for who takes the first ones over.
+    pub(crate) fn queue(&mut self) -> &mut VecDeque<Proposal<R>> {
+        &mut self.queue
+    }
+
     pub(crate) fn take_all(&mut self) -> impl DoubleEndedIterator<Item = Proposal<R>> {
         self.queue.drain(..)
     }
@@ -194,6 +218,18 @@ impl<R> Held<R> {
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         self.queue.front().map(|proposal| proposal.deadline)
+    }
+}
+
+/// Moves the first `len` of `from` to the end of `to`. Mostly all of them go where
+/// there are none: then none is moved.
+pub(crate) fn move_first<T>(from: &mut VecDeque<T>, len: usize, to: &mut VecDeque<T>) {
+    if len < from.len() {
+        to.extend(from.drain(..len));
+    } else if to.is_empty() {
+        mem::swap(from, to);
+    } else {
+        to.append(from);
     }
 }
 

@@ -12,14 +12,14 @@
 
 use std::collections::VecDeque;
 
-use crate::proposal::Proposal;
-use raftlet_core::{Index, Term, Time, mutants};
+use crate::proposal::{Proposal, move_first};
+use raftlet_core::{Index, LogId, Term, Time, mutants};
 
 /// The proposals that wait, in index order.
 #[derive(Debug)]
 pub(crate) struct Waiters<R> {
     term: Term,
-    queue: VecDeque<(Index, Proposal<R>)>,
+    queue: VecDeque<Proposal<R>>,
 }
 
 impl<R> Waiters<R> {
@@ -36,21 +36,28 @@ impl<R> Waiters<R> {
         self.queue.is_empty() || self.term == term
     }
 
-    /// Adds one that was appended at `index` in `term`.
-    pub(crate) fn push(&mut self, index: Index, term: Term, proposal: Proposal<R>) {
+    /// Adds the first `len` of `from`, which were appended as `first` and those
+    /// behind it.
+    pub(crate) fn take_in(&mut self, from: &mut VecDeque<Proposal<R>>, len: usize, first: LogId) {
+        let LogId { term, mut index } = first;
         assert!(self.accept(term), "an earlier term is still undecided");
-        assert!(self.queue.back().is_none_or(|(last, _)| *last < index), "waiters out of order");
+        let last = self.queue.back();
+        assert!(last.is_none_or(|last| last.index < index), "waiters out of order");
         self.term = term;
-        self.queue.push_back((index, proposal));
+        for proposal in from.iter_mut().take(len) {
+            proposal.index = index;
+            index = index.next();
+        }
+        move_first(from, len, &mut self.queue);
     }
 
     /// The waiter of the entry that was just applied.
     pub(crate) fn take_done(&mut self, index: Index, term: Term) -> Option<Proposal<R>> {
         let is_other = self.term != term && !mutants::is_active(70);
-        if is_other || self.queue.front()?.0 != index {
+        if is_other || self.queue.front()?.index != index {
             return None;
         }
-        self.queue.pop_front().map(|(_, proposal)| proposal)
+        self.queue.pop_front()
     }
 
     /// Those that an applied entry of `term` proves dead.
@@ -66,8 +73,8 @@ impl<R> Waiters<R> {
 
     /// Those of entries up to `index`.
     pub(crate) fn take_until(&mut self, index: Index) -> impl Iterator<Item = Proposal<R>> {
-        let taken = self.queue.partition_point(|(at, _)| *at <= index);
-        self.queue.drain(..taken).map(|(_, proposal)| proposal)
+        let taken = self.queue.partition_point(|waiting| waiting.index <= index);
+        self.queue.drain(..taken)
     }
 
     /// Those of entries behind `index`.
@@ -75,41 +82,44 @@ impl<R> Waiters<R> {
         &mut self,
         index: Index,
     ) -> impl DoubleEndedIterator<Item = Proposal<R>> {
-        let kept = self.queue.partition_point(|(at, _)| *at <= index);
-        self.queue.split_off(kept).into_iter().map(|(_, proposal)| proposal)
+        let kept = self.queue.partition_point(|waiting| waiting.index <= index);
+        self.queue.split_off(kept).into_iter()
     }
 
     pub(crate) fn take_all(&mut self) -> impl DoubleEndedIterator<Item = Proposal<R>> {
-        self.queue.drain(..).map(|(_, proposal)| proposal)
+        self.queue.drain(..)
     }
 
     /// Removes the first one if its time is up.
     pub(crate) fn take_expired(&mut self, now: Time) -> Option<Proposal<R>> {
-        if self.queue.front()?.1.deadline > now {
+        if self.queue.front()?.deadline > now {
             return None;
         }
-        self.queue.pop_front().map(|(_, proposal)| proposal)
+        self.queue.pop_front()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {
-        self.queue.front().map(|(_, proposal)| proposal.deadline)
+        self.queue.front().map(|proposal| proposal.deadline)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use bytes::Bytes;
 
     use super::Waiters;
     use crate::answer::answer;
     use crate::proposal::Proposal;
-    use raftlet_core::{Index, Term, Time};
+    use raftlet_core::{Index, LogId, Term, Time};
 
     fn proposal(deadline_ms: u64) -> Proposal<u64> {
         Proposal {
             payload: Bytes::new(),
             tied_to: Term::ZERO,
             deadline: Time::from_ms(deadline_ms),
+            index: Index::ZERO,
             answer: answer().0,
         }
     }
@@ -117,7 +127,8 @@ mod tests {
     fn waiting(term: u64, indexes: &[u64]) -> Waiters<u64> {
         let mut waiters = Waiters::new();
         for &index in indexes {
-            waiters.push(Index::new(index), Term::new(term), proposal(index));
+            let at = LogId { term: Term::new(term), index: Index::new(index) };
+            waiters.take_in(&mut VecDeque::from([proposal(index)]), 1, at);
         }
         waiters
     }
@@ -140,6 +151,22 @@ mod tests {
         assert!(waiters.take_dead(Term::new(1)).is_none());
         assert!(waiters.take_dead(Term::new(2)).is_none());
         assert_eq!(waiters.take_dead(Term::new(3)).map(Iterator::count), Some(2));
+    }
+
+    #[test]
+    fn those_of_one_append_are_its_entries_in_order_and_the_rest_stay() {
+        let mut waiters = waiting(2, &[4]);
+        let mut held: VecDeque<_> = [10, 20, 30].map(proposal).into();
+        let at = |index| LogId { term: Term::new(2), index: Index::new(index) };
+        waiters.take_in(&mut held, 2, at(6));
+        assert_eq!(held.len(), 1);
+        waiters.take_in(&mut held, 1, at(9));
+        assert!(held.is_empty());
+        let done = [4, 6, 7, 9].map(|index| {
+            let done = waiters.take_done(Index::new(index), Term::new(2));
+            done.map(|proposal| proposal.deadline)
+        });
+        assert_eq!(done, [4, 10, 20, 30].map(|ms| Some(Time::from_ms(ms))));
     }
 
     #[test]

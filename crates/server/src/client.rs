@@ -8,6 +8,7 @@
 //!
 //! Not here: what a connection does (`client/session.rs`).
 
+pub(crate) mod bell;
 pub(crate) mod clients;
 pub(crate) mod flights;
 pub(crate) mod host;

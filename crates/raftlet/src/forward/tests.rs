@@ -15,6 +15,7 @@ fn proposals(payloads: &str) -> impl Iterator<Item = Proposal<u64>> {
     payloads.bytes().map(|byte| Proposal {
         tied_to: Term::ZERO,
         payload: Bytes::copy_from_slice(&[byte]),
+        index: Index::ZERO,
         deadline: Time::from_ms(u64::from(byte)),
         answer: answer().0,
     })

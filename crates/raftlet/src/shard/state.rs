@@ -37,7 +37,7 @@ use crate::status::{GroupStatus, ShardCounters, ShardStatus, StateDigest};
 use crate::timers::{Slot, Timers};
 use crate::transfer::Transfers;
 use raftlet_core::{
-    Arena, Configuration, Generation, GroupId, Liveness, LogId, NodeId, Now, Output, Sender,
+    Arena, Configuration, Generation, GroupId, Index, Liveness, LogId, NodeId, Now, Output, Sender,
     Settings, Term, Time,
 };
 
@@ -358,8 +358,8 @@ impl<M: StateMachine> State<M> {
                 continue;
             }
             self.cadence.on_proposed();
-            let deadline = Time::ZERO;
-            self.lanes.push_proposal(slot, Proposal { payload, tied_to, deadline, answer });
+            let (deadline, index) = (Time::ZERO, Index::ZERO);
+            self.lanes.push_proposal(slot, Proposal { payload, tied_to, deadline, index, answer });
         }
         refused
     }

@@ -255,21 +255,16 @@ impl<M: StateMachine> State<M> {
         let (Some(lane), Some(member)) = (self.lanes.lane(slot), self.members.get_mut(slot)) else {
             return (taken, taken_bytes);
         };
-        while taken < share && taken_bytes < bytes {
-            let Some(mut proposal) = lane.proposals.pop_front() else {
-                break;
-            };
-            taken += 1;
-            taken_bytes += proposal.payload.len();
-            match &member.halted {
-                None => {
-                    proposal.deadline = now.time.after(self.options.propose_timeout);
-                    member.held.push(proposal);
-                }
-                Some(halt) => {
-                    let error = ProposeError::NotDone(NotDone::Halted(halt.clone()));
-                    self.due.ended.push(proposal.end(Err(error)));
-                }
+        if !lane.proposals.is_empty() {
+            let room = (share - taken, bytes.saturating_sub(taken_bytes));
+            let deadline = now.time.after(self.options.propose_timeout);
+            let (len, held_bytes) = member.held.take_in(&mut lane.proposals, room, deadline);
+            taken += len;
+            taken_bytes += held_bytes;
+            if let Some(halt) = &member.halted {
+                let error = ProposeError::NotDone(NotDone::Halted(halt.clone()));
+                let refused = member.held.take_all().map(|held| held.end(Err(error.clone())));
+                self.due.ended.extend(refused);
             }
         }
         let jobs = std::mem::take(&mut lane.reads);

@@ -30,6 +30,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 
+use crate::client::bell::Belled;
 use crate::client::clients::Seat;
 use crate::client::flights::Flights;
 use crate::client::host::Host;
@@ -80,6 +81,10 @@ pub(crate) async fn serve(
     let mut flights = Flights::new();
     let mut stopped = pin!(stop.changed());
     let mut killed = pin!(seat.killed());
+    let mut ending = Belled::new(poll_fn(|cx| {
+        let is_asked = stopped.as_mut().poll(cx).is_ready() || killed.as_mut().poll(cx).is_ready();
+        if is_asked { Poll::Ready(()) } else { Poll::Pending }
+    }));
     let run = |batch: Batch| keyspace.run(&connection, batch);
     while !session.is_done() {
         session.turn();
@@ -97,10 +102,7 @@ pub(crate) async fn serve(
             if flights.poll_ended(cx, |()| ()).is_ready() {
                 return Poll::Ready(Ok(Event::Settled));
             }
-            let mut is_asked = |cx: &mut Context<'_>| {
-                stopped.as_mut().poll(cx).is_ready() || killed.as_mut().poll(cx).is_ready()
-            };
-            if !session.is_stopping && is_asked(cx) {
+            if !session.is_stopping && ending.poll(cx).is_ready() {
                 return Poll::Ready(Ok(Event::Stop));
             }
             if let Poll::Ready(written) = session.poll_write(&mut writer, cx) {

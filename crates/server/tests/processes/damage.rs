@@ -370,41 +370,63 @@ fn dump(cluster: &Cluster, at: usize) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// Moves leadership of the first group until a node that leads nothing has the vote
+/// in a frame of its own, with nothing of the other group in the next one, which
+/// tells what was in it; stops that node. Gives the leader, that frame, and all.
+fn stopped_behind_a_vote(
+    cluster: &mut Cluster,
+    victim: usize,
+    keys: &[String],
+) -> (usize, u64, Vec<Value>) {
+    const ATTEMPTS: usize = 5;
+    for _ in 0..ATTEMPTS {
+        let leads = |at: &usize| {
+            groups(cluster, *at).first().is_some_and(|group| group["role"] == "leader")
+        };
+        let leader = (0..3).find(leads).unwrap();
+        let to = (0..3).find(|at| *at != victim && *at != leader).unwrap();
+        let moved = raftlet()
+            .args(["leader", "transfer", "--group", "1", "--to", &(to + 1).to_string()])
+            .args(["--admin", &cluster.admin_address(leader)])
+            .run();
+        assert!(moved.status.success(), "{moved:?}");
+        wait_healthy(cluster, &[0, 1, 2]);
+        // Behind the vote only entries of its group, then only of the other one: its
+        // log goes on where it was, which clears it.
+        let mut client = cluster.client(to);
+        for key in keys {
+            for _ in 0..3 {
+                write(&mut client, key, "v");
+            }
+            wait_healthy(cluster, &[0, 1, 2]);
+        }
+        cluster.stop(victim);
+        let lines = dump(cluster, victim);
+        let is_vote = |line: &&Value| {
+            let text = line["text"].as_str();
+            line["group"] == 1 && text.is_some_and(|text| text.starts_with("term "))
+        };
+        let vote = number(lines.iter().rfind(is_vote).unwrap(), "frame");
+        let is_of_other = |line: &Value| {
+            [vote, vote + 1].contains(&number(line, "frame")) && number(line, "group") == 2
+        };
+        if !lines.iter().any(is_of_other) {
+            return (to, vote, lines);
+        }
+        // On a laden machine what comes late goes together.
+        cluster.start(victim);
+        wait_healthy(cluster, &[0, 1, 2]);
+    }
+    panic!("no vote of one group alone in {ATTEMPTS} attempts");
+}
+
 #[test]
 fn a_group_whose_vote_is_lost_stays_out_by_name_and_the_other_group_serves() {
     let mut cluster = cluster();
     let keys: Vec<String> = (0..2).map(|of| key(of, "key")).collect();
     // A vote of the first group alone: its leadership moves.
     let victim = wait_for_follower(&cluster);
-    let leads = |cluster: &Cluster| {
-        (0..3)
-            .find(|at| groups(cluster, *at).first().is_some_and(|group| group["role"] == "leader"))
-    };
-    let leader = leads(&cluster).unwrap();
-    let to = (0..3).find(|at| *at != victim && *at != leader).unwrap();
-    let admin = cluster.admin_address(leader);
-    let moved = raftlet()
-        .args(["leader", "transfer", "--group", "1", "--to", &(to + 1).to_string()])
-        .args(["--admin", &admin])
-        .run();
-    assert!(moved.status.success(), "{moved:?}");
-    wait_healthy(&cluster, &[0, 1, 2]);
-    // Behind the vote only entries of its group, then only of the other one: its
-    // log goes on where it was, which clears it.
-    let mut client = cluster.client(to);
-    for key in &keys {
-        for _ in 0..3 {
-            write(&mut client, key, "v");
-        }
-        wait_healthy(&cluster, &[0, 1, 2]);
-    }
-    cluster.stop(victim);
-    // The frame with the last vote, and the next one, which tells what was in it.
-    let lines = dump(&cluster, victim);
-    let is_vote = |line: &&Value| {
-        line["group"] == 1 && line["text"].as_str().is_some_and(|text| text.starts_with("term "))
-    };
-    let vote = number(lines.iter().rfind(is_vote).unwrap(), "frame");
+    let (to, vote, lines) = stopped_behind_a_vote(&mut cluster, victim, &keys);
     for line in lines.iter().filter(|line| [vote, vote + 1].contains(&number(line, "frame"))) {
         let file = cluster.data_dir(victim).join(line["file"].as_str().unwrap());
         let mut bytes = fs::read(&file).unwrap();
@@ -431,5 +453,5 @@ fn a_group_whose_vote_is_lost_stays_out_by_name_and_the_other_group_serves() {
     assert!(!error_text(&client.ask(&["GET", &keys[0]])).is_empty());
     let mut client = cluster.client(to);
     assert_eq!(client.ask(&["GET", &keys[0]]), bulk("v"));
-    assert_eq!(client.ask(&["SET", &keys[0], "w"]), Reply::OK);
+    write(&mut client, &keys[0], "w");
 }

@@ -50,7 +50,9 @@ fn whoever_waits_when_the_disk_fails_is_answered_before_the_node_ends() {
     for client in &mut clients {
         let answer = client.receive().expect("an answer, not a closed connection");
         let text = error_text(&answer);
-        assert!(text.starts_with("UNKNOWN "), "{answer:?}");
+        // A slow disk may fail before it is its turn.
+        let is_told = text.starts_with("UNKNOWN ") || text.contains("nothing was executed");
+        assert!(is_told, "{answer:?}");
     }
     assert_eq!(cluster.ended(leader).code(), Some(1), "{}", cluster.said(leader));
     let said = cluster.said(leader);
