@@ -4,7 +4,10 @@
 //! Two clocks. *All*: from the first process started to the first acknowledged
 //! write; members of one machine share its disk and cores, so this is the whole
 //! cluster's. *A follower*: from its start until it answers a linearizable get
-//! itself, for which it must have applied what the others have.
+//! itself, for which it must have applied what the others have. It is stopped when
+//! what the start of all left to do is done, as snapshots of what was replayed: the
+//! others would write theirs beside it, on the same cores. Its disk is what it has
+//! then.
 //!
 //! Ours and etcd are filled with two sizes each, so that the slope between them
 //! can be told: what more bytes add, without elections and starts of processes.
@@ -45,6 +48,13 @@ struct Cli {
 }
 
 const START_WITHIN: Duration = Duration::from_secs(120);
+/// At rest: less of a core than this part, of all members together, in this time.
+/// An idle etcd member takes some two hundredths.
+const RESTING_CPU: f64 = 0.1;
+const RESTING_FOR: Duration = Duration::from_millis(500);
+/// What a start leaves to do takes some seconds; who never rests is measured as it
+/// is.
+const REST_WITHIN: Duration = Duration::from_secs(30);
 /// Between two questions to who is not there yet: a part of the shortest start.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -71,6 +81,7 @@ async fn table(cli: &Cli, dir: &Path) -> Value {
         "CPU s, all",
         "a follower s",
         "its CPU s",
+        "its disk MiB",
     ]);
     let mut rows = Vec::new();
     let larger = cli.keys.saturating_mul(cli.larger);
@@ -105,6 +116,7 @@ async fn table(cli: &Cli, dir: &Path) -> Value {
             "cpu_s",
             "follower_s",
             "follower_cpu_s",
+            "follower_disk_mib",
         ];
         let mut cells = vec![format!("{}, {keys} keys", system.name())];
         let text = |value: &Value| value.as_f64().map_or("-".to_owned(), short);
@@ -126,11 +138,12 @@ fn slope(rows: &[Value], system: System) -> Value {
         let more = |field: &str| Some(last[field].as_f64()? - first[field].as_f64()?);
         let (disk, user) = (more("disk_mib")? / 1024.0, more("user_mib")? / 1024.0);
         let (start, follower, cpu) = (more("start_s")?, more("follower_s")?, more("cpu_s")?);
-        (user > 0.0 && disk > 0.0).then(|| {
+        let followers_disk = more("follower_disk_mib")? / 1024.0;
+        (user > 0.0 && disk > 0.0 && followers_disk > 0.0).then(|| {
             json!({ "s_per_gib_of_log": start / disk,
                     "s_per_gib_of_user_bytes": start / user,
                     "cpu_s_per_gib_of_user_bytes": cpu / user,
-                    "follower_s_per_gib_of_log": follower / disk,
+                    "follower_s_per_gib_of_log": follower / followers_disk,
                     "follower_s_per_gib_of_user_bytes": follower / user })
         })
     };
@@ -172,8 +185,9 @@ async fn restart(system: System, common: &Common, keys: u64, dir: &Path) -> Resu
         "system": system.name(), "keys": keys, "fill_s": fill_s, "user_mib": user_mib,
         "disk_mib": mib(disk as f64) / members as f64, "rss_before_mib": rss_before,
         "rss_after_mib": rss_after, "start_s": start_s, "cpu_s": cpu_s,
-        "follower_s": follower.map(|(seconds, _)| seconds),
-        "follower_cpu_s": follower.map(|(_, cpu)| cpu),
+        "follower_s": follower.as_ref().map(|alone| alone.seconds),
+        "follower_cpu_s": follower.as_ref().map(|alone| alone.cpu_s),
+        "follower_disk_mib": follower.as_ref().map(|alone| mib(alone.disk_bytes as f64)),
         "s_per_gib": start_s / user_mib * 1024.0,
     }))
 }
@@ -192,16 +206,42 @@ async fn first_write(running: &mut Running) -> Result<usize, Failure> {
     }
 }
 
-/// Stops a follower that has all, and starts it: seconds until it answers for the
-/// key of this number, and its CPU's till then.
-async fn follower(running: &mut Running, at: usize, last: u64) -> Result<(f64, f64), Failure> {
+/// A follower that started alone.
+struct Alone {
+    /// Until it answered.
+    seconds: f64,
+    /// Of its CPU till then.
+    cpu_s: f64,
+    disk_bytes: u64,
+}
+
+/// Stops a follower that has all, and starts it, until it answers for the key of this
+/// number.
+async fn follower(running: &mut Running, at: usize, last: u64) -> Result<Alone, Failure> {
     answered(running, at, last).await?;
+    at_rest(running).await;
     running.servers[at].stop();
-    drop_cached(&running.member_dir(at));
+    let dir = running.member_dir(at);
+    let disk_bytes = disk_bytes(&dir);
+    drop_cached(&dir);
     let since = Instant::now();
     running.launch(at)?;
     answered(running, at, last).await?;
-    Ok((since.elapsed().as_secs_f64(), running.servers[at].cpu_us() as f64 / 1e6))
+    let seconds = since.elapsed().as_secs_f64();
+    Ok(Alone { seconds, cpu_s: running.servers[at].cpu_us() as f64 / 1e6, disk_bytes })
+}
+
+/// Waits until no member does much, or until that took too long.
+async fn at_rest(running: &Running) {
+    let since = Instant::now();
+    while since.elapsed() < REST_WITHIN {
+        let before = running.cpu_us();
+        tokio::time::sleep(RESTING_FOR).await;
+        let taken = (running.cpu_us() - before) as f64 / 1e6;
+        if taken < RESTING_CPU * RESTING_FOR.as_secs_f64() {
+            return;
+        }
+    }
 }
 
 /// Waits until a member answers a linearizable get.

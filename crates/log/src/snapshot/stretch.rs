@@ -60,7 +60,7 @@ pub(crate) struct Reads {
     allowance: Allowance,
     /// Behind the chunk that was asked for last.
     next: u32,
-    /// Holds that chunk.
+    /// Holds that chunk; until the next stretch is read, the one before.
     current: Option<Stretch<Bytes>>,
     /// What comes behind, in order.
     ahead: VecDeque<Stretch<Begun>>,
@@ -78,17 +78,24 @@ impl Reads {
         self.next = number.saturating_add(1);
         if !goes_on {
             self.ahead.clear();
+            self.current.take_if(|current| !current.place.chunks.contains(&number));
         }
-        self.current.take_if(|current| !current.place.chunks.contains(&number));
         goes_on
     }
 
-    /// The stretch that holds the chunk asked for last, if it is read.
+    /// The stretch that holds the chunk asked for last, if it is read, and where it
+    /// begins in the file.
     pub(crate) fn current(&self) -> Option<(Bytes, u64)> {
-        let current = self.current.as_ref()?;
+        let asked = self.next.checked_sub(1)?;
+        let holds = |current: &&Stretch<Bytes>| current.place.chunks.contains(&asked);
+        let current = self.current.as_ref().filter(holds)?;
         Some((current.read.clone(), current.place.offset))
     }
 
+    /// The next stretch is read: the one before goes. Not earlier, or the memory of
+    /// the reads begun meanwhile would be its own. So theirs is new, and its pages are
+    /// made by the thread that reads; what is freed here goes to the keys that are
+    /// restored, which find their pages made: half of all that a restore takes.
     pub(crate) fn keep(&mut self, read: Stretch<Bytes>) {
         self.current = Some(read);
     }

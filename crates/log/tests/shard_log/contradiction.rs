@@ -2,10 +2,13 @@
 //! their group, are told, and refuse no start (D58).
 
 use crate::damage::{damage_of, harm, log_of};
-use crate::fixture::{BLOCK, Change, Verdict, apply, batch, held, started, verdict_of, write};
+use crate::fixture::{
+    BLOCK, Change, Verdict, apply, batch, held, small, started, verdict_of, write,
+};
 use raftlet::core::GroupId;
 use raftlet::{Storage, StorageError};
 use raftlet_log::disk::memory::Fate;
+use raftlet_log::inspect::{Depth, inspect};
 use raftlet_log::{MemoryDisk, block_on};
 
 const HARD_STATE: u8 = 4;
@@ -50,6 +53,8 @@ fn entries_that_do_not_follow_harm_their_group_from_there_on_and_a_leader_refill
     for (from, first) in [(6, 4), (3, 3)] {
         let (disk, mut model) = log_of(&script());
         forge(&disk, (1, TRUNCATION), &[4], (0, from));
+        let survey = block_on(inspect(&disk, &small(), Depth::Log)).unwrap();
+        assert!(survey.is_damaged(), "{:?}", survey.findings);
         for _ in 0..3 {
             let (log, report) = started(&disk);
             assert_eq!(report.harmed, vec![harm(1, Some((first, 7)), false)], "{report:?}");

@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::waiting::Run;
 
+/// Nets to choose from, of which each [`Hosts`] has one.
+const NETS: u32 = 200;
+
 /// Runs a program to its end.
 fn run(program: &str, args: &[&str]) -> Result<String, String> {
     let output = Command::new(program).args(args).stdin(Stdio::null()).try_run();
@@ -55,7 +58,9 @@ impl Hosts {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let process = std::process::id() % 10_000;
-        let net = u8::try_from((process.wrapping_mul(7) + number) % 200).unwrap();
+        let addresses = run("ip", &["-4", "-o", "addr", "show"])?;
+        let net = free_net(&addresses, process.wrapping_mul(7) + number)
+            .ok_or("all nets of 10.213.0.0/16 are in use")?;
         let hosts = Self { prefix: format!("rl{process}x{number}"), net, len };
         // Dropped on the way out, it takes away what was made so far.
         hosts.make()?;
@@ -121,6 +126,14 @@ impl Hosts {
         }
         inside
     }
+}
+
+/// The first net from `start` on that no link of a machine with these addresses
+/// has: of two links with one net the kernel asks one only, and the hosts behind the
+/// other answer nobody. A test that was killed leaves its links behind.
+fn free_net(addresses: &str, start: u32) -> Option<u8> {
+    let mut nets = (0..NETS).map(|further| u8::try_from((start + further) % NETS).unwrap());
+    nets.find(|net| !addresses.contains(&format!(" 10.213.{net}.")))
 }
 
 impl Links for Hosts {
@@ -197,4 +210,15 @@ impl Drop for HangingDisk {
 
 fn path(path: &Path) -> String {
     path.to_string_lossy().into_owned()
+}
+
+#[test]
+fn hosts_take_no_net_that_a_killed_test_left_behind() {
+    let left = "2: eth0    inet 10.0.0.2/24 scope global eth0\n\
+                9: rl3060x3br    inet 10.213.23.254/24 scope global rl3060x3br\n";
+    assert_eq!(free_net(left, 22), Some(22));
+    assert_eq!(free_net(left, 8489 * 7), Some(24));
+    assert_eq!(free_net("", 8489 * 7), Some(23));
+    let all: String = (0..NETS).map(|net| format!("inet 10.213.{net}.254/24\n")).collect();
+    assert_eq!(free_net(&all, 7), None);
 }
