@@ -10,7 +10,7 @@
 //!   reader for which nothing is left of it reads chunk by chunk.
 //! - Stretches follow one another without gap or overlap.
 //!
-//! Not here: what a chunk must be to count (`snapshot/reader.rs`).
+//! Why so: D60. Not here: what a chunk must be to count (`snapshot/reader.rs`).
 
 use std::collections::VecDeque;
 use std::ops::Range;

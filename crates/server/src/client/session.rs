@@ -299,9 +299,13 @@ impl<'a> Session<'a> {
     /// When to look again although nothing happens.
     fn alarm(&self) -> Option<Duration> {
         let retry = self.connection.borrow().held_since_ms().map(|_| RETRY_AFTER);
-        let left = |limit: Duration| limit.saturating_sub(self.silent());
-        let idle = self.keyspace.client_idle().map(left);
-        [retry, idle, self.auth_left()].into_iter().flatten().min()
+        [retry, self.idle_left(), self.auth_left()].into_iter().flatten().min()
+    }
+
+    /// How long the client may still be silent, if that is limited.
+    fn idle_left(&self) -> Option<Duration> {
+        let unanswered_len = self.connection.borrow().unanswered_len();
+        idle_left(self.keyspace.client_idle()?, self.silent(), unanswered_len)
     }
 
     /// For how long nothing was heard.
@@ -328,17 +332,35 @@ impl<'a> Session<'a> {
             }
             connection.retry();
         }
-        let silent = self.silent();
-        let is_idle = connection.unanswered_len() == 0
-            && self.keyspace.client_idle().is_some_and(|limit| silent >= limit);
-        if is_idle {
+        drop(connection);
+        if self.idle_left().is_some_and(|left| left.is_zero()) {
             self.keyspace.count_idle_close();
             self.has_left = true;
         }
-        drop(connection);
         if self.auth_left().is_some_and(|left| left.is_zero()) {
             self.keyspace.count_unauthenticated_close();
             self.has_left = true;
         }
+    }
+}
+
+/// What is left of the limit on silence; `None` while the client waits for an
+/// answer: then it is not the one who is silent, and there is nothing to look for.
+fn idle_left(limit: Duration, silent: Duration, unanswered_len: usize) -> Option<Duration> {
+    (unanswered_len == 0).then(|| limit.saturating_sub(silent))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::idle_left;
+
+    #[test]
+    fn who_waits_for_an_answer_sets_no_alarm_for_its_silence() {
+        let [limit, short, long] = [3, 1, 5].map(Duration::from_secs);
+        assert_eq!(idle_left(limit, short, 0), Some(limit - short));
+        assert_eq!(idle_left(limit, long, 0), Some(Duration::ZERO), "it is sent away");
+        assert_eq!(idle_left(limit, long, 1), None, "an alarm that has passed rings without end");
     }
 }
