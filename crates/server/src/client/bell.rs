@@ -54,8 +54,9 @@ impl<F: Future + Unpin> Belled<F> {
                 if !bell.has_rung.load(Ordering::Acquire) {
                     return Poll::Pending;
                 }
-                // Before the look: what rings behind it is another look.
-                bell.has_rung.store(false, Ordering::Release);
+                // Before the look, and in one step with what was rung: what rings
+                // behind it is another look.
+                bell.has_rung.swap(false, Ordering::AcqRel);
             }
             _ => {
                 let sleeper = cx.waker().clone();
