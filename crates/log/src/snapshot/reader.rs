@@ -376,4 +376,8 @@ impl<D: Disk> SnapshotReader for LogSnapshotReader<D> {
         };
         source.verified(opened, number, &slot)
     }
+
+    fn take_time(&self) {
+        self.reads.borrow_mut().take_time();
+    }
 }

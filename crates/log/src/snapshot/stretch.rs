@@ -64,6 +64,8 @@ pub(crate) struct Reads {
     current: Option<Stretch<Bytes>>,
     /// What comes behind, in order.
     ahead: VecDeque<Stretch<Begun>>,
+    /// Chunk by chunk, for one who is slower than the device.
+    takes_time: bool,
 }
 
 impl Reads {
@@ -71,10 +73,15 @@ impl Reads {
         Self { allowance, ..Self::default() }
     }
 
+    /// Nothing is read ahead from now on.
+    pub(crate) fn take_time(&mut self) {
+        self.takes_time = true;
+    }
+
     /// Chunk `number` is asked for: whether who asks reads on. What was read for
     /// somebody who does is given up otherwise.
     pub(crate) fn turn_to(&mut self, number: u32) -> bool {
-        let goes_on = number == self.next;
+        let goes_on = number == self.next && !self.takes_time;
         self.next = number.saturating_add(1);
         if !goes_on {
             self.ahead.clear();
@@ -232,6 +239,16 @@ mod tests {
         assert_eq!(ask(&mut reads, 31).map(|place| place.chunks), Some(31..35));
         // What is held is not read again.
         assert_eq!(ask(&mut reads, 33).map(|place| place.chunks), Some(31..35));
+    }
+
+    #[test]
+    fn who_takes_time_is_read_chunk_by_chunk() {
+        let mut reads = Reads::new(Allowance::default());
+        reads.take_time();
+        for number in 0..CHUNKS {
+            assert_eq!(ask(&mut reads, number).map(|place| place.chunks), Some(number..number + 1));
+            assert_eq!((reads.ahead.len(), reads.allowance.taken_bytes()), (0, 0));
+        }
     }
 
     #[test]

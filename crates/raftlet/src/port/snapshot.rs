@@ -128,6 +128,11 @@ pub trait SnapshotReader: 'static {
     /// [`StorageError::Unreadable`], and [`StorageError::Snapshot`] when there
     /// is no such chunk.
     fn read_chunk(&self, number: u32) -> impl Future<Output = Result<Bytes, StorageError>>;
+
+    /// Whoever reads takes its time, as one who sends: nothing needs to be read ahead
+    /// of it, which would only be in the way of the log's writes. A hint; by default
+    /// it does nothing.
+    fn take_time(&self) {}
 }
 
 /// Writer and reader of a storage that keeps no snapshots: there are none.
