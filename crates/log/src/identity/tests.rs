@@ -32,6 +32,18 @@ fn peer(run: u64) -> Sender {
     Sender { node: NodeId::new(1), incarnation: Incarnation(5), run: Run::new(run) }
 }
 
+/// What a crash leaves of a disk, with both copies, and with either one damaged.
+fn whichever_copy_is_left(disk: &MemoryDisk) -> [MemoryDisk; 3] {
+    disk.crash(|_| Fate::Lost);
+    [None, Some(0), Some(COPY_BYTES)].map(|damaged| {
+        let disk = disk.fork();
+        if let Some(at) = damaged {
+            disk.edit(FILE_NAME, |bytes| bytes[at + 100] ^= 1).unwrap();
+        }
+        disk
+    })
+}
+
 #[test]
 fn the_cluster_is_known_by_its_name_and_its_first_members_in_any_order() {
     let (a, b) = ((NodeId::new(1), "a:1".to_owned()), (NodeId::new(2), "b:1".to_owned()));
@@ -157,12 +169,7 @@ fn another_number_of_groups_is_refused_once_one_was_said_whichever_copy_is_left(
     block_on(home.note_groups(4)).unwrap();
     drop(home);
     for disk in [founded, upgraded] {
-        disk.crash(|_| Fate::Lost);
-        for damaged in [None, Some(0), Some(COPY_BYTES)] {
-            let disk = disk.fork();
-            if let Some(at) = damaged {
-                disk.edit(FILE_NAME, |bytes| bytes[at + 100] ^= 1).unwrap();
-            }
+        for disk in whichever_copy_is_left(&disk) {
             let before = disk.bytes(FILE_NAME);
             for other in [2, 4] {
                 let error = open_as(&disk, &of(Some(other))).unwrap_err();
@@ -267,12 +274,7 @@ fn two_incarnations_are_never_the_same() {
 fn an_old_copy_that_was_found_out_stays_out_whichever_copy_of_that_is_left() {
     let disk = MemoryDisk::new();
     block_on(open(&disk).mark_outdated()).unwrap();
-    disk.crash(|_| Fate::Lost);
-    for damaged in [None, Some(0), Some(COPY_BYTES)] {
-        let disk = disk.fork();
-        if let Some(at) = damaged {
-            disk.edit(FILE_NAME, |bytes| bytes[at + 100] ^= 1).unwrap();
-        }
+    for disk in whichever_copy_is_left(&disk) {
         let before = disk.bytes(FILE_NAME);
         let error = open_as(&disk, &claims()).unwrap_err();
         assert!(matches!(error, IdentityError::Outdated { .. }), "{error}");

@@ -377,7 +377,7 @@ impl<D: Disk> SnapshotReader for LogSnapshotReader<D> {
         source.verified(opened, number, &slot)
     }
 
-    fn take_time(&self) {
-        self.reads.borrow_mut().take_time();
+    fn read_ahead(&self) {
+        self.reads.borrow_mut().read_ahead();
     }
 }

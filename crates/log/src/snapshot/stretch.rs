@@ -1,8 +1,9 @@
 //! Chunks that stand one behind the other in a snapshot's file, read at once.
 //!
-//! A device gives a chunk of 256 KiB at half of its speed. So who reads on from
-//! chunk to chunk, as a restore does, is read a stretch of them at a time, and the
-//! next stretches while it uses one.
+//! A device gives a chunk of 256 KiB at half of its speed. So a restore, which says
+//! that it reads on from chunk to chunk, is read a stretch of them at a time, and the
+//! next stretches while it uses one. Who sends is read chunk by chunk: long reads
+//! would stand before the log's writes.
 //!
 //! Invariants
 //! - What is read beyond the one chunk that was asked for is counted against the
@@ -64,8 +65,8 @@ pub(crate) struct Reads {
     current: Option<Stretch<Bytes>>,
     /// What comes behind, in order.
     ahead: VecDeque<Stretch<Begun>>,
-    /// Chunk by chunk, for one who is slower than the device.
-    takes_time: bool,
+    /// Not chunk by chunk: who reads has nothing else to wait for.
+    reads_ahead: bool,
 }
 
 impl Reads {
@@ -73,15 +74,15 @@ impl Reads {
         Self { allowance, ..Self::default() }
     }
 
-    /// Nothing is read ahead from now on.
-    pub(crate) fn take_time(&mut self) {
-        self.takes_time = true;
+    /// Stretches are read from now on.
+    pub(crate) fn read_ahead(&mut self) {
+        self.reads_ahead = true;
     }
 
     /// Chunk `number` is asked for: whether who asks reads on. What was read for
     /// somebody who does is given up otherwise.
     pub(crate) fn turn_to(&mut self, number: u32) -> bool {
-        let goes_on = number == self.next && !self.takes_time;
+        let goes_on = number == self.next && self.reads_ahead;
         self.next = number.saturating_add(1);
         if !goes_on {
             self.ahead.clear();
@@ -194,6 +195,12 @@ mod tests {
         stretch.with(|()| Begun::Done((Buffer::zeroed(0), Ok(0))))
     }
 
+    fn restoring(allowance: &Allowance) -> Reads {
+        let mut reads = Reads::new(allowance.clone());
+        reads.read_ahead();
+        reads
+    }
+
     /// Asks for a chunk as a reader does; what that has read now.
     fn ask(reads: &mut Reads, number: u32) -> Option<Place> {
         let goes_on = reads.turn_to(number);
@@ -212,7 +219,7 @@ mod tests {
     #[test]
     fn who_reads_on_reads_each_chunk_once_and_full_stretches() {
         let allowance = Allowance::default();
-        let mut reads = Reads::new(allowance.clone());
+        let mut reads = restoring(&allowance);
         let mut read = Vec::new();
         for number in 0..CHUNKS {
             let place = ask(&mut reads, number).unwrap();
@@ -230,7 +237,7 @@ mod tests {
 
     #[test]
     fn who_jumps_reads_one_chunk_and_gives_up_what_was_read_for_him() {
-        let mut reads = Reads::new(Allowance::default());
+        let mut reads = restoring(&Allowance::default());
         ask(&mut reads, 0);
         assert_eq!(reads.ahead.len(), STRETCHES_AHEAD);
         assert_eq!(ask(&mut reads, 30).map(|place| place.chunks), Some(30..31));
@@ -242,9 +249,8 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_time_is_read_chunk_by_chunk() {
+    fn who_does_not_ask_for_it_is_read_chunk_by_chunk() {
         let mut reads = Reads::new(Allowance::default());
-        reads.take_time();
         for number in 0..CHUNKS {
             assert_eq!(ask(&mut reads, number).map(|place| place.chunks), Some(number..number + 1));
             assert_eq!((reads.ahead.len(), reads.allowance.taken_bytes()), (0, 0));
@@ -254,7 +260,7 @@ mod tests {
     #[test]
     fn many_readers_share_the_allowance_and_each_goes_on() {
         let allowance = Allowance::default();
-        let mut all: Vec<Reads> = (0..1_000).map(|_| Reads::new(allowance.clone())).collect();
+        let mut all: Vec<Reads> = (0..1_000).map(|_| restoring(&allowance)).collect();
         for number in 0..CHUNKS {
             for reads in &mut all {
                 assert!(ask(reads, number).is_some_and(|place| place.chunks.contains(&number)));
@@ -271,7 +277,7 @@ mod tests {
             let at = u64::from(number) * u64::try_from(2 * STRETCH_BYTES).unwrap();
             (number < 9).then_some((at, 2 * STRETCH_BYTES))
         };
-        let reads = Reads::new(Allowance::default());
+        let reads = restoring(&Allowance::default());
         let place = reads.from(3, true, large).unwrap().place;
         assert_eq!((place.chunks, place.bytes), (3..4, 2 * STRETCH_BYTES));
     }

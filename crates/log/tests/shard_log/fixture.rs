@@ -260,6 +260,8 @@ pub(crate) async fn held_snapshot<D: Disk>(
         assert_eq!(log.load_snapshot(group).await?, None);
         return Ok(None);
     };
+    // As a restore does.
+    reader.read_ahead();
     let last = (reader.meta().last.index.get(), reader.meta().last.term.get());
     let wanted = snapshot_chunks(group.get(), last);
     assert_eq!(*reader.meta(), snapshot_meta(group.get(), last));

@@ -110,6 +110,7 @@ fn what_is_read_ahead_of_many_readers_is_bounded_and_given_back() {
         for _ in 0..20 {
             readers.push(log.open_snapshot(GROUP).await.unwrap().unwrap());
         }
+        readers.iter().for_each(SnapshotReader::read_ahead);
         let mut most = 0;
         for (number, wanted) in (0..).zip(many_chunks()) {
             for reader in &readers {
@@ -136,6 +137,7 @@ fn a_block_that_cannot_be_read_costs_its_own_chunk_and_no_other() {
         let at = bytes.windows(BLOCK).position(|window| window == [7; BLOCK]).unwrap();
         disk.wear_out(&name, u64::try_from(at / BLOCK + 1).unwrap());
         let reader = log.open_snapshot(GROUP).await.unwrap().unwrap();
+        reader.read_ahead();
         for (number, wanted) in (0..).zip(many_chunks()) {
             match reader.read_chunk(number).await {
                 Ok(chunk) => assert!(chunk == wanted && number != 6, "{number}"),

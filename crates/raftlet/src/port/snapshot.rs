@@ -129,10 +129,11 @@ pub trait SnapshotReader: 'static {
     /// is no such chunk.
     fn read_chunk(&self, number: u32) -> impl Future<Output = Result<Bytes, StorageError>>;
 
-    /// Whoever reads takes its time, as one who sends: nothing needs to be read ahead
-    /// of it, which would only be in the way of the log's writes. A hint; by default
-    /// it does nothing.
-    fn take_time(&self) {}
+    /// Whoever reads will read all, chunk after chunk, as fast as it can, and nothing
+    /// else goes on with its group meanwhile: a restore. What comes next may be read
+    /// ahead. For others that would only be in the way of the log's writes. A hint; by
+    /// default it does nothing.
+    fn read_ahead(&self) {}
 }
 
 /// Writer and reader of a storage that keeps no snapshots: there are none.

@@ -2,6 +2,7 @@
 
 use crate::cluster::{Cluster, GROUP};
 use raftlet::core::{Index, Role};
+use raftlet::memory::MemoryStorage;
 use raftlet::{ShardOptions, Storage};
 
 /// Logs that do not fit their memory: entries are read back.
@@ -15,19 +16,31 @@ fn line(n: usize) -> String {
     format!("{n:0>200}")
 }
 
+/// Three nodes with 60 entries, of which one has been started again on a log that
+/// was spoilt, its entries still to be applied; who led is down.
+fn with_a_spoilt_log(seed: u64, spoil: impl FnOnce(&MemoryStorage)) -> (Cluster, [u64; 3]) {
+    let mut cluster = Cluster::with(3, seed, tight);
+    let (leader, harmed, other) = cluster.leader_and_followers();
+    for n in 0..60 {
+        cluster.outcome(leader, &line(n)).unwrap();
+    }
+    cluster.settled();
+    cluster.kill(leader);
+    cluster.kill(harmed);
+    spoil(cluster.storage(harmed));
+    cluster.start(harmed);
+    (cluster, [leader, harmed, other])
+}
+
+fn worn(storage: &MemoryStorage) {
+    storage.wear(GROUP, Index::new(30));
+}
+
 #[test]
 fn an_entry_that_is_damaged_before_it_is_applied_is_a_loss_and_refilled_in_the_same_run() {
     for seed in 1..=5 {
-        let mut cluster = Cluster::with(3, seed, tight);
-        let (leader, harmed, other) = cluster.leader_and_followers();
-        for n in 0..60 {
-            cluster.outcome(leader, &line(n)).unwrap();
-        }
-        cluster.settled();
-        cluster.kill(leader);
-        cluster.kill(harmed);
-        cluster.storage(harmed).rot(GROUP, Index::new(30));
-        cluster.start(harmed);
+        let rotten = |storage: &MemoryStorage| storage.rot(GROUP, Index::new(30));
+        let (mut cluster, [leader, harmed, other]) = with_a_spoilt_log(seed, rotten);
         // A vote that it gave before it met the damage counts: it knew its log's end.
         cluster.run_ms(5_000);
         let status = cluster.group(harmed).status();
@@ -140,26 +153,10 @@ fn a_snapshot_that_rots_is_written_again_when_it_is_to_be_sent() {
     }
 }
 
-/// Three nodes with 60 entries, of which one node has been started again with its
-/// applied log before it and entry 30 unreadable; who leads is down.
-fn with_a_worn_entry(seed: u64) -> (Cluster, [u64; 3]) {
-    let mut cluster = Cluster::with(3, seed, tight);
-    let (leader, harmed, other) = cluster.leader_and_followers();
-    for n in 0..60 {
-        cluster.outcome(leader, &line(n)).unwrap();
-    }
-    cluster.settled();
-    cluster.kill(leader);
-    cluster.kill(harmed);
-    cluster.storage(harmed).wear(GROUP, Index::new(30));
-    cluster.start(harmed);
-    (cluster, [leader, harmed, other])
-}
-
 #[test]
 fn an_entry_that_the_device_gives_up_is_asked_for_again_then_a_loss_and_refilled() {
     for seed in 1..=3 {
-        let (mut cluster, [leader, harmed, other]) = with_a_worn_entry(seed);
+        let (mut cluster, [leader, harmed, other]) = with_a_spoilt_log(seed, worn);
         cluster.run_ms(5_000);
         let status = cluster.group(harmed).status();
         assert!(status.halted.is_none() && status.core.refill_until.is_none(), "seed {seed}");
@@ -177,7 +174,7 @@ fn an_entry_that_the_device_gives_up_is_asked_for_again_then_a_loss_and_refilled
 #[test]
 fn a_device_that_comes_back_in_time_has_lost_nothing() {
     for seed in 1..=3 {
-        let (mut cluster, [leader, harmed, other]) = with_a_worn_entry(seed);
+        let (mut cluster, [leader, harmed, other]) = with_a_spoilt_log(seed, worn);
         cluster.run_ms(8_000);
         cluster.storage(harmed).mend(GROUP);
         cluster.run_ms(8_000);

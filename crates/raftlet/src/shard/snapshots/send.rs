@@ -48,7 +48,6 @@ impl<P: Ports> Shared<P> {
         let Some(reader) = self.storage.open_snapshot(group.group).await? else {
             return Ok(());
         };
-        reader.take_time();
         let (last, info) = (reader.meta().last, reader.info());
         let head = Head { meta: reader.meta().clone(), info }.encode();
         let parts = u64::from(info.chunks) + 1;

@@ -126,6 +126,7 @@ async fn restore<P: Ports>(
     let opened = shared.patiently(group, async || shared.storage.open_snapshot(group).await).await;
     let opened = opened.map_err(Halt::Storage)?;
     let reader = opened.ok_or_else(|| failed("storage does not have it"))?;
+    reader.read_ahead();
     let start = Start::behind(reader.meta()).ok_or_else(|| failed("its head does not decode"))?;
     let mut chunks = Chunks { shared: Rc::clone(shared), group, reader, next: 0, failure: None };
     let restored = machine.restore(&mut chunks).await;
