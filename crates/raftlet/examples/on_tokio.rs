@@ -86,6 +86,15 @@ impl Clock for TokioClock {
         Now { time: Time::from_ns(ns), wall }
     }
 
+    // Behind a look at the sockets, so that `idle_poll` finds what arrived.
+    async fn pause(&self) {
+        tokio::task::yield_now().await;
+    }
+
+    fn lend_core(&self) {
+        std::thread::yield_now();
+    }
+
     async fn sleep_until(&self, deadline: Time) {
         match self.0.checked_add(Duration::from_nanos(deadline.ns())) {
             Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -184,7 +193,8 @@ async fn node(
         spawn: LocalSpawn,
     };
     let Sender { node, incarnation, run } = seat;
-    let options = ShardOptions { seed: node.get(), ..ShardOptions::default() };
+    let idle_poll = Duration::from_micros(100);
+    let options = ShardOptions { idle_poll, seed: node.get(), ..ShardOptions::default() };
     let shard = Rc::new(Shard::new(options, NodeSeat { node, incarnation, run }, ports)?);
     let receiver = Receiver { seat, inbox: shard.inbox(), shard: Rc::clone(&shard), home };
     spawn_local(net.run(Rc::new(receiver)));

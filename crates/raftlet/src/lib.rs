@@ -44,6 +44,7 @@ mod effects;
 mod error;
 mod forward;
 mod histogram;
+mod idle;
 mod inbox;
 mod library;
 mod member;

@@ -57,6 +57,10 @@ const GATHER_LOOKS_MAX: u32 = 64;
 /// And in a row without anybody.
 const GATHER_LOOKS_IN_VAIN_MAX: u32 = 4;
 
+/// Looks before sleeping at most, for clocks that stand still meanwhile; one
+/// takes about a microsecond.
+const IDLE_LOOKS_MAX: u32 = 1_024;
+
 /// What the tasks and handles of a shard share.
 pub(crate) struct Shared<P: Ports> {
     pub(crate) state: ShardCell<State<P::Machine>>,
@@ -151,6 +155,9 @@ impl<P: Ports> Shard<P> {
             let armed = shared.state.with(|state| state.next_deadline());
             let mut alarm = pin!(armed.map(|at| shared.clock.sleep_until(at)));
             loop {
+                if write.is_none() && written.is_none() {
+                    poll_idle(shared).await;
+                }
                 let rang = wait(shared, write.as_mut(), &mut written, alarm.as_mut()).await;
                 if !rang && written.is_none() {
                     gather(shared).await;
@@ -218,6 +225,33 @@ async fn wait<P: Ports>(
         if is_due { Poll::Ready(rang) } else { Poll::Pending }
     })
     .await
+}
+
+/// Looks for more to do a while, where sleeping would take longer (D61). Not
+/// while a write is under way: that takes long enough for a core to wake.
+async fn poll_idle<P: Ports>(shared: &Shared<P>) {
+    if !shared.state.with(|state| state.idle.may_look() && !state.has_work()) {
+        return;
+    }
+    let begun = shared.now().time;
+    let mut now = begun;
+    for _ in 0..IDLE_LOOKS_MAX {
+        shared.clock.pause().await;
+        if shared.signal.is_raised() {
+            shared.state.with(|state| state.counters.idle_polls_found += 1);
+            return;
+        }
+        let lent = shared.now().time;
+        shared.clock.lend_core();
+        now = shared.now().time;
+        if !shared.state.with(|state| state.idle.looks_on(begun, lent, now)) {
+            break;
+        }
+    }
+    shared.state.with(|state| {
+        state.idle.on_vain(now.since(begun));
+        state.counters.idle_polls_in_vain += 1;
+    });
 }
 
 /// Lets those who were just answered ask again before a write starts without

@@ -154,6 +154,11 @@ pub struct SnapshotFills {
 pub struct ShardCounters {
     /// Turns of the loop.
     pub turns: u64,
+    /// Waits that something ended while the shard looked for more instead of
+    /// sleeping (`ShardOptions::idle_poll`).
+    pub idle_polls_found: u64,
+    /// Those in which nothing came while it looked.
+    pub idle_polls_in_vain: u64,
     /// Groups settled in those turns: stepped, drained, obeyed.
     pub settled: u64,
     /// Times that the configuration in effect of some group became another.

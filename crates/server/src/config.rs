@@ -79,6 +79,7 @@ pub(crate) struct Config {
     pub(crate) propose_timeout: Duration,
     pub(crate) stop_timeout: Duration,
     pub(crate) log_memory_bytes_max: usize,
+    pub(crate) idle_poll: Duration,
     pub(crate) log_disk: LogDisk,
     pub(crate) disk_mode: DiskChoice,
     pub(crate) clients_max: usize,
@@ -143,6 +144,7 @@ impl Config {
             propose_timeout: Duration::from_millis(args.limits.propose_timeout_ms),
             stop_timeout: Duration::from_millis(args.limits.stop_timeout_ms),
             snapshots: args.snapshots,
+            idle_poll: Duration::from_micros(args.limits.idle_poll_us.into()),
             log_memory_bytes_max: usize::try_from(u64::from(args.limits.log_memory_mib) << 20)
                 .unwrap_or(usize::MAX),
             log_disk: LogDisk::from_args(&args.limits)?,

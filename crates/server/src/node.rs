@@ -491,6 +491,7 @@ fn new_shard(
         snapshot_tail_entries: config.snapshots.snapshot_tail_entries,
         snapshot_hold_bytes_max: bytes(config.snapshots.snapshot_hold_bytes),
         snapshot_bytes_per_second: config.snapshots.snapshot_bytes_per_second,
+        idle_poll: config.idle_poll,
         seed: seed(&seat(identity)),
         ..ShardOptions::default()
     };

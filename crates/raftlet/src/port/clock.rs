@@ -14,6 +14,8 @@ use raftlet_core::{Now, Time};
 /// 4. Dropping the future of `sleep_until` cancels it.
 /// 5. `pause` waits for no time: it ends when everything else that wants the
 ///    thread has had it once.
+/// 6. `lend_core` waits for nothing: it comes back as soon as the machine's other
+///    threads let it.
 pub trait Clock: 'static {
     /// Reads both clocks.
     fn now(&self) -> Now;
@@ -38,4 +40,10 @@ pub trait Clock: 'static {
             .await;
         }
     }
+
+    /// Lets other threads of the machine have this one's core, if they want it,
+    /// between two looks of a shard that does not sleep
+    /// ([`ShardOptions::idle_poll`](crate::ShardOptions::idle_poll)). By default it
+    /// does not.
+    fn lend_core(&self) {}
 }

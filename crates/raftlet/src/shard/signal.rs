@@ -24,6 +24,11 @@ impl Signal {
         }
     }
 
+    /// Whether it is raised; says nothing to anybody.
+    pub(crate) fn is_raised(&self) -> bool {
+        self.0.with(|(raised, _)| *raised)
+    }
+
     /// Whether it was raised since the last look; if not, wakes `cx` when it is.
     pub(crate) fn take(&self, cx: &Context<'_>) -> bool {
         let waker = cx.waker().clone();

@@ -22,6 +22,7 @@ use crate::couriers::{Couriers, Restored};
 use crate::effects::{Effects, StorageRead};
 use crate::error::{Halt, NotDone, ProposeError, ReadError, ShardError, SnapshotError, Unknown};
 use crate::histogram::Histogram;
+use crate::idle::IdlePoll;
 use crate::inbox::Lanes;
 use crate::member::Member;
 use crate::observe::{Note, Observer};
@@ -94,6 +95,7 @@ pub(crate) struct State<M: StateMachine> {
     pub(crate) due: Effects<M>,
     pub(crate) writer: Writer,
     pub(super) cadence: Cadence,
+    pub(super) idle: IdlePoll,
     pub(crate) completions: VecDeque<Completion<M>>,
     /// Lent to handles for encoding.
     pub(crate) encoded: Encoded,
@@ -150,6 +152,7 @@ impl<M: StateMachine> State<M> {
             due: Effects::new(),
             writer: Writer::default(),
             cadence: Cadence::default(),
+            idle: IdlePoll::new(options.idle_poll),
             completions: VecDeque::new(),
             encoded: Encoded::default(),
             members: Vec::new(),

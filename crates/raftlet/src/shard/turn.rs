@@ -55,6 +55,7 @@ impl<M: StateMachine> State<M> {
         self.counters.turns += 1;
         self.is_backlogged = false;
         self.writer.begin_turn();
+        self.idle.on_turn(now.time);
         if let Some((batch, result)) = written {
             self.on_written(now, batch, result);
         }

@@ -1,5 +1,7 @@
 //! Reads: never stale, on any member, and refused rather than wrong.
 
+use std::time::Duration;
+
 use crate::cluster::{Cluster, Ledger, now_or_never};
 use raftlet::core::LeaseOptions;
 use raftlet::{ReadError, ShardOptions};
@@ -109,4 +111,18 @@ fn with_leases_on_a_thousand_reads_at_the_leader_cost_a_few_messages_and_see_eve
         let seen = cluster.executor.block_on(cluster.group(leader).read(len));
         assert_eq!(seen, Ok(n + 1));
     }
+}
+
+#[test]
+fn who_looks_before_it_sleeps_answers_alike_and_sleeps_where_no_look_finds_anything() {
+    // Virtual time stands still while anybody looks: no look can find anything.
+    let tune = |options: &mut ShardOptions| options.idle_poll = Duration::from_micros(100);
+    let cluster = Cluster::with(3, 1, tune);
+    let leader = cluster.leader();
+    for n in 1..=20 {
+        cluster.outcome(leader, "x").unwrap();
+        assert_eq!(cluster.executor.block_on(cluster.group(leader).read(len)), Ok(n));
+    }
+    let counters = cluster.live(leader).shard.status().counters;
+    assert!(counters.idle_polls_in_vain > 0);
 }

@@ -158,6 +158,9 @@ impl Metrics {
         let dropped = counters.messages_dropped;
         out.counter("inbox_messages_dropped_total", "Messages beyond the inbox's bounds.", dropped);
         out.counter("shard_turns_total", "Turns of the shard's loop.", counters.turns);
+        let (found, in_vain) = (counters.idle_polls_found, counters.idle_polls_in_vain);
+        out.counter("idle_polls_found_total", "Waits that a look ended, without a sleep.", found);
+        out.counter("idle_polls_in_vain_total", "Looks after which it slept.", in_vain);
     }
 
     fn put_log(&self, out: &mut Exposition) {

@@ -51,6 +51,10 @@ impl Clock for TokioClock {
         tokio::task::yield_now().await;
     }
 
+    fn lend_core(&self) {
+        std::thread::yield_now();
+    }
+
     async fn sleep_until(&self, deadline: Time) {
         // `None`: later than the machine can count, so never.
         match self.origin.checked_add(Duration::from_nanos(deadline.ns())) {

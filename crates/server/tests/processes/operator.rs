@@ -98,6 +98,30 @@ fn metric(cluster: &Cluster, at: usize, series: &str) -> f64 {
     line.unwrap_or_else(|| panic!("no {series} in {text}")).parse().unwrap()
 }
 
+/// Looks that found something, and looks in vain, of all three.
+fn looks(cluster: &Cluster) -> (f64, f64) {
+    let sum = |series| (0..3).map(|at| metric(cluster, at, series)).sum();
+    (sum("raftlet_idle_polls_found_total"), sum("raftlet_idle_polls_in_vain_total"))
+}
+
+#[test]
+fn nodes_in_use_look_before_they_sleep_and_idle_ones_sleep_at_once() {
+    let cluster = Cluster::started(3);
+    let mut client = cluster.client(cluster.leader());
+    let (found, _) = looks(&cluster);
+    wait_until("a look found something", || {
+        let has_answered = (0..500).all(|_| client.ask(&["GET", "k"]) == Reply::Null);
+        has_answered && looks(&cluster).0 > found
+    });
+    let (_, vain) = looks(&cluster);
+    let uptime = || metric(&cluster, 0, "raftlet_uptime_seconds");
+    let asked_at = uptime();
+    wait_until("two seconds without requests are over", || uptime() >= asked_at + 2.0);
+    // Heartbeats, the detector and the questions of this test are all there is.
+    let (_, vain_now) = looks(&cluster);
+    assert!(vain_now - vain < 30.0, "{vain} before, {vain_now} after 2 s without requests");
+}
+
 #[test]
 fn metrics_tell_what_was_done() {
     let cluster = Cluster::started(3);
