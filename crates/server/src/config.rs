@@ -144,7 +144,7 @@ impl Config {
             propose_timeout: Duration::from_millis(args.limits.propose_timeout_ms),
             stop_timeout: Duration::from_millis(args.limits.stop_timeout_ms),
             snapshots: args.snapshots,
-            idle_poll: Duration::from_micros(args.limits.idle_poll_us.into()),
+            idle_poll: idle_poll(args.limits.idle_poll_us, cores()),
             log_memory_bytes_max: usize::try_from(u64::from(args.limits.log_memory_mib) << 20)
                 .unwrap_or(usize::MAX),
             log_disk: LogDisk::from_args(&args.limits)?,
@@ -241,6 +241,21 @@ impl LogDisk {
             ))),
         }
     }
+}
+
+/// As asked for. Otherwise only where CPU is to spare: a node that looks on a
+/// share of one core, of a machine or of a container's quota, uses up what it
+/// needs for its answers.
+fn idle_poll(asked_us: Option<u32>, cores: usize) -> Duration {
+    const IDLE_POLL_US: u32 = 100;
+    let by_default_us = if cores > 1 { IDLE_POLL_US } else { 0 };
+    Duration::from_micros(asked_us.unwrap_or(by_default_us).into())
+}
+
+/// Cores that this process may use, by affinity and by quota; 1 where it cannot
+/// be told.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 fn group_options(args: &ServeArgs) -> Result<Options, Failure> {

@@ -186,12 +186,12 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "RAFTLET_LEASE_CLOCK_DRIFT_US", default_value_t = 0, value_name = "US",
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(crate) lease_clock_drift_us: u32,
-    /// How long a busy node looks for more before its thread sleeps: answers come
-    /// without a core having to wake, for some CPU. 0: not at all, as for nodes
-    /// that pay for each moment of CPU.
-    #[arg(long, env = "RAFTLET_IDLE_POLL_US", default_value_t = 100, value_name = "US",
+    /// How long a node in use looks for more before its thread sleeps: answers
+    /// come without a core having to wake, for some CPU. 0: not at all. By default
+    /// 100 where it may use two cores or more, else 0.
+    #[arg(long, env = "RAFTLET_IDLE_POLL_US", value_name = "US",
           value_parser = clap::value_parser!(u32).range(0..=1_000))]
-    pub(crate) idle_poll_us: u32,
+    pub(crate) idle_poll_us: Option<u32>,
     /// Client connections at once; one more is told so and closed.
     #[arg(long, env = "RAFTLET_CLIENTS_MAX", default_value_t = 10_000, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -2,7 +2,9 @@
 
 use clap::Parser;
 
-use super::Config;
+use std::time::Duration;
+
+use super::{Config, idle_poll};
 use crate::cli::{Cli, Command};
 use crate::process::failure::{Exit, Failure};
 
@@ -29,6 +31,16 @@ fn without_flags_a_node_is_a_cluster_of_its_own_on_loopback() {
     assert_eq!(config.initial_members.len(), 1);
     assert_eq!(config.initial_members[0].1, config.peer.text);
     assert!(config.client.socket.ip().is_loopback());
+}
+
+#[test]
+fn a_node_looks_before_it_sleeps_where_it_has_two_cores_or_was_told_to() {
+    let us = Duration::from_micros;
+    assert_eq!(idle_poll(None, 2), us(100));
+    assert_eq!(idle_poll(None, 1), Duration::ZERO);
+    assert_eq!(idle_poll(Some(0), 8), Duration::ZERO);
+    assert_eq!(idle_poll(Some(50), 1), us(50));
+    assert_eq!(config(&["--idle-poll-us", "7"]).unwrap().idle_poll, us(7));
 }
 
 #[test]

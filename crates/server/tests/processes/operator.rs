@@ -106,7 +106,10 @@ fn looks(cluster: &Cluster) -> (f64, f64) {
 
 #[test]
 fn nodes_in_use_look_before_they_sleep_and_idle_ones_sleep_at_once() {
-    let cluster = Cluster::started(3);
+    let mut cluster = Cluster::new(3);
+    cluster.flags(&["--idle-poll-us", "100"]);
+    cluster.start_all();
+    cluster.wait_ready();
     let mut client = cluster.client(cluster.leader());
     let (found, _) = looks(&cluster);
     wait_until("a look found something", || {
