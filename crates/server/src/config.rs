@@ -15,7 +15,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::serve::{DiskChoice, LimitArgs, ServeArgs};
+use crate::cli::serve::{DiskChoice, IdlePollChoice, LimitArgs, ServeArgs};
 use crate::cli::snapshot::SnapshotArgs;
 use crate::process::failure::{Exit, Failure};
 use raftlet::core::{ClusterId, LeaseOptions, NodeId, Options, Settings};
@@ -246,10 +246,14 @@ impl LogDisk {
 /// As asked for. Otherwise only where CPU is to spare: a node that looks on a
 /// share of one core, of a machine or of a container's quota, uses up what it
 /// needs for its answers.
-fn idle_poll(asked_us: Option<u32>, cores: usize) -> Duration {
-    const IDLE_POLL_US: u32 = 100;
-    let by_default_us = if cores > 1 { IDLE_POLL_US } else { 0 };
-    Duration::from_micros(asked_us.unwrap_or(by_default_us).into())
+fn idle_poll(choice: IdlePollChoice, cores: usize) -> Duration {
+    const AUTO_US: u32 = 100;
+    let us = match choice {
+        IdlePollChoice::Us(us) => us,
+        IdlePollChoice::Auto if cores > 1 => AUTO_US,
+        IdlePollChoice::Auto => 0,
+    };
+    Duration::from_micros(us.into())
 }
 
 /// Cores that this process may use, by affinity and by quota; 1 where it cannot

@@ -6,6 +6,7 @@
 //! ado (`config/file.rs`).
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
@@ -32,6 +33,27 @@ pub(crate) enum HugePagesChoice {
     Auto,
     /// It is not.
     Off,
+}
+
+/// How long to look for more before sleeping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IdlePollChoice {
+    /// As the cores allow.
+    Auto,
+    /// Microseconds.
+    Us(u32),
+}
+
+impl FromStr for IdlePollChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(us @ 0..=1_000) => Ok(Self::Us(us)),
+            _ if text == "auto" => Ok(Self::Auto),
+            _ => Err("say 'auto', or microseconds from 0 to 1000".to_owned()),
+        }
+    }
 }
 
 /// One node. Without flags: a cluster of its own on loopback.
@@ -187,11 +209,10 @@ pub(crate) struct LimitArgs {
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(crate) lease_clock_drift_us: u32,
     /// How long a node in use looks for more before its thread sleeps: answers
-    /// come without a core having to wake, for some CPU. 0: not at all. By default
-    /// 100 where it may use two cores or more, else 0.
-    #[arg(long, env = "RAFTLET_IDLE_POLL_US", value_name = "US",
-          value_parser = clap::value_parser!(u32).range(0..=1_000))]
-    pub(crate) idle_poll_us: Option<u32>,
+    /// come without a core having to wake, for some CPU. 0: not at all. `auto`: 100
+    /// where it may use two cores or more, else 0.
+    #[arg(long, env = "RAFTLET_IDLE_POLL_US", default_value = "auto", value_name = "US")]
+    pub(crate) idle_poll_us: IdlePollChoice,
     /// Client connections at once; one more is told so and closed.
     #[arg(long, env = "RAFTLET_CLIENTS_MAX", default_value_t = 10_000, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -1,10 +1,11 @@
 //! Claims about what an operator may say and what is refused.
 
-use clap::Parser;
-
 use std::time::Duration;
 
+use clap::Parser;
+
 use super::{Config, idle_poll};
+use crate::cli::serve::IdlePollChoice;
 use crate::cli::{Cli, Command};
 use crate::process::failure::{Exit, Failure};
 
@@ -36,11 +37,12 @@ fn without_flags_a_node_is_a_cluster_of_its_own_on_loopback() {
 #[test]
 fn a_node_looks_before_it_sleeps_where_it_has_two_cores_or_was_told_to() {
     let us = Duration::from_micros;
-    assert_eq!(idle_poll(None, 2), us(100));
-    assert_eq!(idle_poll(None, 1), Duration::ZERO);
-    assert_eq!(idle_poll(Some(0), 8), Duration::ZERO);
-    assert_eq!(idle_poll(Some(50), 1), us(50));
+    assert_eq!(idle_poll(IdlePollChoice::Auto, 2), us(100));
+    assert_eq!(idle_poll(IdlePollChoice::Auto, 1), Duration::ZERO);
+    assert_eq!(idle_poll(IdlePollChoice::Us(0), 8), Duration::ZERO);
+    assert_eq!(idle_poll(IdlePollChoice::Us(50), 1), us(50));
     assert_eq!(config(&["--idle-poll-us", "7"]).unwrap().idle_poll, us(7));
+    assert!("1001".parse::<IdlePollChoice>().is_err());
 }
 
 #[test]
