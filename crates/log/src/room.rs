@@ -36,6 +36,18 @@ impl<D: Disk> State<D> {
         is_limited.then_some(Shortage::Limit)
     }
 
+    /// Whether what is in the way may stay for a while: half of what lies between
+    /// the limits is still there for all that is written until it is gone. Without
+    /// a hard limit there is as much above the soft one as below.
+    pub(crate) fn is_roomy(&self, sizes: &Sizes) -> bool {
+        let above = match sizes.hard_bytes {
+            u64::MAX => sizes.soft_bytes,
+            hard => hard.saturating_sub(sizes.soft_bytes) / 2,
+        };
+        let is_within = self.log_bytes() <= sizes.soft_bytes.saturating_add(above);
+        is_within && self.shortage(sizes).is_none()
+    }
+
     /// What surely finds room though the log is short: without what is kept for
     /// votes, and within the limit.
     pub(crate) fn room(&self, sizes: &Sizes) -> Room {

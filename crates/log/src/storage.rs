@@ -126,6 +126,10 @@ impl<D: Disk> Storage for ShardLog<D> {
         self.0.state.borrow().current_pins()
     }
 
+    fn is_roomy(&self) -> bool {
+        self.0.state.borrow().is_roomy(&self.0.sizes)
+    }
+
     fn strand(&self, groups: &[GroupId]) {
         if self.0.state.borrow_mut().strand(groups) {
             self.0.bell.ring();

@@ -7,7 +7,7 @@ use std::task::Waker;
 
 use crate::applier::Start;
 use crate::error::Halt;
-use crate::snapshot::hold::{Hold, Progress, Volume};
+use crate::snapshot::hold::{End, Hold, Progress, Volume};
 use crate::timers::Slot;
 use raftlet_core::{self as core, Index, LogId, NodeId, SnapshotPart, Time, mutants};
 
@@ -73,6 +73,8 @@ pub(crate) struct Couriers {
     /// Logs held for members on their way: at most one for each member that the
     /// shard's groups have, looked through whenever its group is written down.
     pub(crate) holds: BTreeMap<(Slot, NodeId), Hold>,
+    /// When it was last told that one was of no use.
+    pub(crate) unheld_told_at: Option<Time>,
     pub(crate) receives_begun: u64,
     /// Storage took none of a snapshot: nothing is received until then.
     pub(crate) receives_rest_until: Time,
@@ -108,18 +110,32 @@ impl Couriers {
         volume: Volume,
     ) -> Option<Index> {
         let Self { holds, sends, .. } = self;
-        let mut held: Option<Index> = None;
-        holds.retain(|at, hold| {
+        let of_group = holds.iter_mut().filter(|(at, _)| at.0 == slot);
+        let indexes = of_group.filter_map(|(at, hold)| {
+            let parts = sends.get(at).map_or(0, |sending| sending.wanted);
+            let progress = group.matched(at.1).map(|matched| Progress { matched, parts });
+            hold.look(now, progress, volume)
+        });
+        indexes.min().filter(|_| !mutants::is_active(171))
+    }
+
+    /// A group's log now begins behind `base`. Forgets what has ended and what is
+    /// not there any more; returns the members that get on and have lost what they
+    /// would have needed, with the entry behind which that was.
+    pub(crate) fn let_go(&mut self, slot: Slot, base: Index) -> Vec<(NodeId, Index, Option<End>)> {
+        let mut lost = Vec::new();
+        self.holds.retain(|at, hold| {
             if at.0 != slot {
                 return true;
             }
-            let parts = sends.get(at).map_or(0, |sending| sending.wanted);
-            let look = |matched| hold.look(now, Progress { matched, parts }, volume);
-            let index = group.matched(at.1).and_then(look);
-            held = held.into_iter().chain(index).min();
-            index.is_some()
+            let (index, end) = (hold.index(), hold.end());
+            let is_lost = index < base;
+            if is_lost && end != Some(End::Left) {
+                lost.push((at.1, index, end));
+            }
+            !is_lost && end.is_none()
         });
-        held.filter(|_| !mutants::is_active(171))
+        lost
     }
 
     /// Nothing comes of what a group receives any more: its task, to be woken,

@@ -15,7 +15,7 @@
 //! Invariants
 //! - No line per entry, message or request.
 //! - Many groups that change leaders in one turn are one line at `info`; what a
-//!   peer can repeat at will is told the first, second, fourth, eighth … time.
+//!   peer can repeat at will is told the first, second, fourth, eighth … time, or once a minute.
 //!
 //! Not here: counting (`core::Counters`, `status.rs`).
 
@@ -25,6 +25,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::error::{Halt, SnapshotError};
 use crate::port::{Shortage, StorageError};
+use crate::snapshot::hold::End;
 use crate::timers::Slot;
 use raftlet_core::{
     Counters, Diverged, Divergence, Event, GroupId, Index, LogId, NodeId, Role, Term,
@@ -78,6 +79,9 @@ pub(crate) enum Note {
     NotTaken { group: GroupId, why: SnapshotError, times: u64 },
     /// A leader's snapshot was not taken.
     NotReceived { group: GroupId, why: StorageError, times: u64 },
+    /// What lies behind a snapshot on its way to a member could not stay, for want of
+    /// room or at the limit of what may be held.
+    NotHeld { group: GroupId, node: NodeId, entry: Index, end: Option<End>, times: u64 },
     /// New entries are refused for want of room, or not any more.
     Full(Option<Shortage>),
     /// This leader refuses proposals because no quorum has room, or not any more.
@@ -283,6 +287,9 @@ fn tell_one(note: Note) {
         Note::NotReceived { group, why, times } => {
             warn!(group = group.get(), times, %why, "a snapshot of the leader was not taken");
         }
+        Note::NotHeld { group, node, entry, end, times } => {
+            tell_not_held((group, node, entry), end, times);
+        }
         Note::QuorumFull { group, is_short: true } => {
             warn!(group = group.get(), "no majority has room: writes are refused until one has");
         }
@@ -337,6 +344,24 @@ fn tell_diverged(group: GroupId, Diverged { node, index, what }: Diverged, times
         Divergence::State => "the state after the same log",
     };
     error!(group, node, index, what, times, "that member differs from this one");
+}
+
+fn tell_not_held((group, node, entry): (GroupId, NodeId, Index), end: Option<End>, times: u64) {
+    let (group, node, entry) = (group.get(), node.get(), entry.get());
+    let why = match end {
+        None | Some(End::Left) => "the log is too near its limit on disk",
+        Some(End::Full) => "more was written than may be held for it",
+    };
+    warn!(
+        group,
+        node,
+        entry,
+        why,
+        times,
+        "the log behind its snapshot is gone before that node has it: it is sent another, again and \
+         again while so much is written; raise that limit or the rate of snapshots, or write less \
+         until it has caught up"
+    );
 }
 
 fn tell_full(shortage: Option<Shortage>) {

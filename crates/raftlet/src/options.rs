@@ -77,7 +77,7 @@ pub struct ShardOptions {
     /// to a member, and until the member has them too: without them it would need
     /// another snapshot, again and again while callers write. With 1 GiB on its
     /// way at 32 MiB/s, 64 MiB stay where callers write 2 MiB/s. Storage that
-    /// wants space gets it all the same, and a member that does not get on for
+    /// wants space and has none to spare gets it all the same, and a member that does not get on for
     /// half a minute is not waited for. 0 for none. Default 1 GiB.
     pub snapshot_hold_bytes_max: usize,
     /// Bytes a second of a snapshot on its way to another member; 0 for as fast

@@ -9,7 +9,8 @@
 //! Invariants
 //! - At most one snapshot of a group is being taken.
 //! - It covers only what is applied *and* durable in the own log (rule 8).
-//! - Where storage wants space no tail stays of what is in the way.
+//! - Where storage wants space no tail stays of what is in the way, and nothing for
+//!   a member on its way but where storage has room to spare.
 //! - A replay is not written down before its end, unless it is in the way: all that
 //!   is written meanwhile would be read and applied while it is changed, and a start
 //!   waits for both.
@@ -45,6 +46,15 @@ const BEHIND_LEN_MAX: u64 = 4_096;
 pub(crate) struct Reach {
     pub(crate) applied: Index,
     pub(crate) committed: Index,
+}
+
+/// What of a log stays for others, and what is to go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stay {
+    /// What lies behind this entry stays for members on their way.
+    pub(crate) held: Option<Index>,
+    /// Storage wants the log up to here gone, whoever needs it.
+    pub(crate) wanted: Index,
 }
 
 /// Whom to tell that a snapshot is taken.
@@ -172,12 +182,11 @@ impl Policy {
         self.taken_bytes
     }
 
-    /// Where the log may be cut behind a snapshot of `last`, if it is held behind
-    /// `held`.
+    /// Where the log may be cut behind a snapshot of `last`.
     pub(crate) fn base(
         &self,
         last: LogId,
-        held: Option<Index>,
+        Stay { held, wanted }: Stay,
         group: &core::Group,
         options: &ShardOptions,
     ) -> Index {
@@ -192,7 +201,7 @@ impl Policy {
         let (usual, longest) = (cut(1), cut(TAIL_STRETCH));
         let base = group.shared_index().clamp(longest.min(usual), usual);
         let base = held.map_or(base, |held| base.min(held));
-        base.max(self.pinned.min(last.index))
+        base.max(wanted.min(last.index))
     }
 
     /// The snapshot up to `index` is the current one, taken here or received.

@@ -35,6 +35,7 @@ const SHORT_APPEND_BYTES_MORE: usize = 8 << 10;
 pub(crate) struct Space {
     shortage: Option<Shortage>,
     pinned: usize,
+    is_roomy: bool,
     /// Bytes of entries that leaders may still bring until storage is asked again.
     appends_left: usize,
     /// The same of what is kept for bad days.
@@ -50,6 +51,7 @@ impl Default for Space {
         Self {
             shortage: None,
             pinned: 0,
+            is_roomy: false,
             appends_left: 0,
             advance_left: 0,
             advance: 0,
@@ -78,6 +80,17 @@ impl Space {
             Some(at) if wants && at > now => Some(at),
             _ => wants.then(|| now.after_ns(ASK_NS)),
         };
+    }
+
+    /// Whether what is in the way may stay for a while. Returns whether that is
+    /// news.
+    pub(crate) fn on_roomy(&mut self, is_roomy: bool) -> bool {
+        std::mem::replace(&mut self.is_roomy, is_roomy) != is_roomy
+    }
+
+    /// Whether what is in the way may stay for a while, for a member on its way.
+    pub(crate) const fn is_roomy(&self) -> bool {
+        self.is_roomy
     }
 
     /// What room is short of, by storage's word.

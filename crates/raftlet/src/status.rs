@@ -200,6 +200,9 @@ pub struct ShardCounters {
     pub snapshots_failed: u64,
     /// Snapshots of leaders that storage did not take, for want of room as a rule.
     pub snapshots_not_received: u64,
+    /// Times that a log could not stay for a member that got on: it needs another
+    /// snapshot.
+    pub snapshot_holds_lost: u64,
     /// Parts of snapshots sent, repetitions included.
     pub snapshot_parts_sent: u64,
     /// Their bytes.

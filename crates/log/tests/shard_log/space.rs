@@ -374,6 +374,35 @@ fn the_limit_is_announced_while_what_is_under_way_still_fits() {
 }
 
 #[test]
+fn there_is_room_to_spare_until_half_of_what_lies_between_the_limits_is_used() {
+    let soft = 64 * BLOCK as u64;
+    for (hard, until) in [(soft * 3, soft * 2), (u64::MAX, soft * 2), (soft, soft)] {
+        let options = LogOptions { log_bytes_soft: soft, log_bytes_hard: hard, ..without() };
+        let disk = MemoryDisk::new();
+        let (log, mut model) = (open(&disk, &options), Model::new());
+        while log.is_roomy() {
+            assert_eq!(log.shortage(), None);
+            append(&log, &mut model);
+        }
+        let bytes = log.space().bytes;
+        let is_short = log.shortage().is_some();
+        assert!(is_short || (until..until + 8 * BLOCK as u64).contains(&bytes), "{bytes}");
+        assert_eq!(is_short, hard == soft, "entries would soon be refused");
+        let_go(&log, &mut model);
+        tidy(&log);
+        assert!(log.is_roomy(), "{:?}", log.space());
+    }
+    // Below all limits, on a full device.
+    let disk = MemoryDisk::new();
+    let log = open(&disk, &kept());
+    assert!(log.is_roomy());
+    disk.set_capacity(Some(disk_bytes(&disk)));
+    let mut model = Model::new();
+    fill_until_short(&log, &mut model);
+    assert!(!log.is_roomy());
+}
+
+#[test]
 fn the_reserve_has_room_for_the_largest_snapshot_once_more() {
     let (disk, _) = lived_in(&kept());
     let snapshots = disk.names().into_iter().filter(|name| name.starts_with("snap-"));

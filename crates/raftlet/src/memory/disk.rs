@@ -66,6 +66,8 @@ pub(crate) struct Disk {
     /// Bytes of entries that still find room while there is a shortage.
     pub(crate) room: u64,
     pub(crate) pins: Vec<Pin>,
+    /// What they name may stay for a while.
+    pub(crate) is_roomy: bool,
     /// Groups that nobody writes down, as was told.
     pub(crate) stranded: BTreeSet<GroupId>,
     /// Snapshots that are being written.

@@ -60,6 +60,11 @@ impl MemoryStorage {
         self.disk.cell.with(|disk| disk.pins.push(Pin { group, bytes: 1, until }));
     }
 
+    /// What keeps space may stay for a while from now on, or not any more.
+    pub fn set_roomy(&self, is_roomy: bool) {
+        self.disk.cell.with(|disk| disk.is_roomy = is_roomy);
+    }
+
     /// Of the groups that keep space, those that nobody writes down.
     #[must_use]
     pub fn stranded(&self) -> Vec<GroupId> {
@@ -280,6 +285,10 @@ impl Storage for MemoryStorage {
             return Err(damaged(group));
         }
         Ok(self.disk.current(group).map(|held| MemorySnapshotReader::new(self.disk.clone(), held)))
+    }
+
+    fn is_roomy(&self) -> bool {
+        self.disk.cell.with(|disk| disk.is_roomy)
     }
 
     fn strand(&self, groups: &[GroupId]) {

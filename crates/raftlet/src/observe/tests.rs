@@ -10,7 +10,8 @@ use tracing::{Event as Line, Metadata, Subscriber};
 use super::{Alarms, GaveUp, LEADER_LINES_MAX, Note, Observer, passed_power_of_two, tell};
 use crate::error::SnapshotError;
 use crate::port::Shortage;
-use raftlet_core::{Counters, Event, GroupId, NodeId, Role, Term};
+use crate::snapshot::hold::End;
+use raftlet_core::{Counters, Event, GroupId, Index, NodeId, Role, Term};
 
 /// Keeps lines as text: level, message, fields.
 #[derive(Clone, Default)]
@@ -141,4 +142,22 @@ fn a_full_disk_is_told_when_it_fills_and_when_it_has_room() {
         observer.note_space(shortage, &mut notes);
     }
     assert_eq!(notes, [full, limited, none].map(Note::Full));
+}
+
+#[test]
+fn a_member_that_needs_another_snapshot_is_told_with_the_limit_that_took_its_log() {
+    let (group, node, entry) = (GroupId::new(3), NodeId::new(4), Index::new(50));
+    let note = |end| Note::NotHeld { group, node, entry, end, times: 2 };
+    let lines = told(vec![note(None), note(Some(End::Full))]);
+    let why = ["the log is too near its limit on disk", "more was written than may be held for it"];
+    assert_eq!(lines.len(), 2);
+    for (line, why) in lines.iter().zip(why) {
+        assert!(line.starts_with("WARN message=the log behind its snapshot is gone"), "{line}");
+        assert!(
+            line.contains("raise that limit or the rate of snapshots, or write less"),
+            "{line}"
+        );
+        let fields = format!("group=3 node=4 entry=50 why=\"{why}\" times=2");
+        assert!(line.ends_with(&fields), "{line}");
+    }
 }

@@ -295,6 +295,13 @@ pub trait Storage: 'static {
         Vec::new()
     }
 
+    /// Whether what [`pins`](Self::pins) names may stay for a while, for a member that
+    /// is on its way to it with a snapshot: the log may grow a good deal further before
+    /// there is a shortage. Says no where that is not known. Cheap to ask.
+    fn is_roomy(&self) -> bool {
+        false
+    }
+
     /// These groups of [`pins`](Self::pins) do not run here: nobody writes them
     /// down, so that storage must find space without that. May be told again.
     fn strand(&self, groups: &[GroupId]) {

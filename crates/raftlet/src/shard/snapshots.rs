@@ -22,6 +22,7 @@
 //! Not here: when one is due (`snapshot.rs`), what the protocol makes of it
 //! (core).
 
+mod cut;
 mod receive;
 mod send;
 mod take;
@@ -37,7 +38,6 @@ use crate::observe::Note;
 use crate::port::{GroupInfo, SnapshotMeta, StateMachine, StorageError};
 use crate::reopening::Lost;
 use crate::shard::state::{Phase, State};
-use crate::snapshot::hold::Volume;
 use crate::snapshot::{Asked, head};
 use crate::status::{SnapshotFills, SnapshotProgress, SnapshotsStatus};
 use crate::timers::Slot;
@@ -110,15 +110,20 @@ impl<M: StateMachine> State<M> {
         let Some(member) = self.members.get_mut(slot) else {
             return;
         };
-        let (applied, core) = (member.applier.applied(), &mut member.core);
-        let (base, current) = (core.base().index, core.snapshot().index);
-        let is_in_the_way = member.policy.is_in_the_way(now.time, base, applied);
+        let (applied, base) = (member.applier.applied(), member.core.base().index);
+        let current = member.core.snapshot().index;
+        let may_be_cut = member.policy.is_in_the_way(now.time, base, applied);
+        let is_in_the_way = may_be_cut && !self.is_spared(now.time, slot);
+        let Some(member) = self.members.get_mut(slot) else {
+            return;
+        };
         let reach = member.applier.reach();
         let is_due = is_in_the_way || member.policy.is_due(now.time, reach, &self.options);
         if !is_due || member.halted.is_some() || member.applier.is_installing() {
             return;
         }
-        if is_in_the_way && core.cut_tail(now, member.policy.pinned()) {
+        if is_in_the_way && member.core.cut_tail(now, member.policy.pinned()) {
+            self.note_unheld(now.time, slot);
             self.mark_dirty(slot);
             return;
         }
@@ -130,7 +135,7 @@ impl<M: StateMachine> State<M> {
             self.due.snapshots_ended.extend(asked.into_iter().map(|asked| (asked, Ok(current))));
             return;
         }
-        if applied > core.durable_index() {
+        if applied > member.core.durable_index() {
             return;
         }
         let Some(meta) = meta_of(member, applied) else {
@@ -155,18 +160,13 @@ impl<M: StateMachine> State<M> {
         self.couriers.taking -= 1;
         let next = self.couriers.takes_waiting.pop_front();
         next.into_iter().for_each(|next| self.mark_dirty(next));
-        let Some(member) = self.members.get_mut(slot) else {
+        let (Some(stay), Some(member)) = (self.stay(now.time, slot), self.members.get_mut(slot))
+        else {
             return;
         };
         let (asked, outcome) = match result {
             Ok(last) => {
-                let volume = Volume {
-                    applied_bytes: member.policy.applied_bytes(),
-                    held_bytes_max: u64::try_from(self.options.snapshot_hold_bytes_max)
-                        .unwrap_or(u64::MAX),
-                };
-                let held = self.couriers.held(now.time, slot, &member.core, volume);
-                let base = member.policy.base(last, held, &member.core, &self.options);
+                let base = member.policy.base(last, stay, &member.core, &self.options);
                 // A file that is no news any more is a leftover of storage.
                 member.core.compact(now, last, base);
                 self.counters.snapshots_taken += 1;
@@ -186,6 +186,7 @@ impl<M: StateMachine> State<M> {
         };
         let ended = asked.into_iter().map(|asked| (asked, outcome.clone()));
         self.due.snapshots_ended.extend(ended);
+        self.note_unheld(now.time, slot);
         self.mark_dirty(slot);
     }
 

@@ -25,6 +25,7 @@ struct Said {
     shortage: Option<Shortage>,
     room: Room,
     pins: Vec<Pin>,
+    is_roomy: bool,
     /// A write has just ended: what it brought is counted.
     has_written: bool,
 }
@@ -33,8 +34,8 @@ impl<M: StateMachine> State<M> {
     /// What storage said of room. Returns which of the groups that keep space
     /// nobody writes down.
     fn on_space(&mut self, now: Now, said: &Said) -> Vec<GroupId> {
-        let Said { shortage, pins, room, has_written } = said;
-        let is_round = self.space.is_due(now.time);
+        let Said { shortage, pins, room, is_roomy, has_written } = said;
+        let is_round = self.space.is_due(now.time) | self.space.on_roomy(*is_roomy);
         let on_their_way = self.writer.bytes_on_their_way(*has_written);
         let left =
             |bytes| usize::try_from(bytes).unwrap_or(usize::MAX).saturating_sub(on_their_way);
@@ -85,7 +86,8 @@ impl<P: Ports> Shared<P> {
         if has_written || self.state.with(|state| state.space.is_due(now.time)) {
             let storage = &self.storage;
             let (shortage, room) = (storage.shortage(), storage.room());
-            let said = Said { shortage, room, pins: storage.pins(), has_written };
+            let (pins, is_roomy) = (storage.pins(), storage.is_roomy());
+            let said = Said { shortage, room, pins, is_roomy, has_written };
             let stranded = self.state.with(|state| state.on_space(now, &said));
             if !stranded.is_empty() {
                 storage.strand(&stranded);

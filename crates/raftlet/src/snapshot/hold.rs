@@ -9,9 +9,11 @@
 //! - It ends: with the member's arrival in the usual tail, where it keeps nothing
 //!   any more; when the member has not got on for [`PATIENCE_NS`], or took no part
 //!   of the last attempt; beyond a number of bytes; with this member's leadership.
-//! - What storage wants gone goes whatever is held (`snapshot.rs`).
+//! - Where storage wants space it gets what is held, too, unless it has room to
+//!   spare.
 //!
-//! Not here: how a snapshot is sent (`shard/snapshots/send.rs`).
+//! Not here: how a snapshot is sent (`shard/snapshots/send.rs`), where the log is
+//! cut and who is told (`shard/snapshots/cut.rs`).
 
 use raftlet_core::{Index, Time};
 
@@ -38,6 +40,16 @@ pub(crate) struct Hold {
     bytes: u64,
     progress: Progress,
     moved_at: Time,
+    end: Option<End>,
+}
+
+/// Why the log is not held for a member any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The member does not get on, or is not this one's to send to.
+    Left,
+    /// More was applied since its snapshot than may be held.
+    Full,
 }
 
 /// What a group has applied, and how much of that may be held.
@@ -52,7 +64,7 @@ impl Hold {
     /// its way to the member.
     pub(crate) fn new(now: Time, last: Index, bytes: u64) -> Self {
         let progress = Progress { matched: Index::ZERO, parts: 0 };
-        Self { index: last, bytes, progress, moved_at: now }
+        Self { index: last, bytes, progress, moved_at: now, end: None }
     }
 
     /// Another snapshot begins its way after an attempt that failed. Only what the
@@ -62,18 +74,40 @@ impl Hold {
     }
 
     /// Behind which entry the log stays, now that the member is so far; `None`
-    /// when it is not held any more.
-    pub(crate) fn look(&mut self, now: Time, progress: Progress, volume: Volume) -> Option<Index> {
+    /// when it is not held any more. Without progress this member does not lead.
+    pub(crate) fn look(
+        &mut self,
+        now: Time,
+        progress: Option<Progress>,
+        volume: Volume,
+    ) -> Option<Index> {
+        self.end = self.end_of(now, progress, volume);
+        let index = self.index.max(progress?.matched);
+        self.index = index;
+        self.end.is_none().then_some(index)
+    }
+
+    fn end_of(&mut self, now: Time, progress: Option<Progress>, volume: Volume) -> Option<End> {
+        let Some(progress) = progress else {
+            return Some(End::Left);
+        };
         if progress > self.progress {
             (self.progress, self.moved_at) = (progress, now);
         }
         let has_stopped = now.since(self.moved_at) >= PATIENCE_NS;
         let bytes = volume.applied_bytes.saturating_sub(self.bytes);
-        if has_stopped || bytes > volume.held_bytes_max {
-            return None;
-        }
-        self.index = self.index.max(progress.matched);
-        Some(self.index)
+        let is_full = bytes > volume.held_bytes_max;
+        has_stopped.then_some(End::Left).or(is_full.then_some(End::Full))
+    }
+
+    /// Why it has ended.
+    pub(crate) const fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// Behind which entry the log was to stay.
+    pub(crate) const fn index(&self) -> Index {
+        self.index
     }
 }
 
@@ -82,8 +116,8 @@ mod tests {
     use super::{Hold, PATIENCE_NS, Progress, Volume};
     use raftlet_core::{Index, Time};
 
-    fn at(matched: u64, parts: u64) -> Progress {
-        Progress { matched: Index::new(matched), parts }
+    fn at(matched: u64, parts: u64) -> Option<Progress> {
+        Some(Progress { matched: Index::new(matched), parts })
     }
 
     fn volume(applied_bytes: u64) -> Volume {

@@ -117,6 +117,61 @@ fn storage_that_wants_space_gets_what_is_held_for_a_member() {
     assert!(log.base.index >= until, "{log:?}");
 }
 
+/// Entries of a log that storage aims at.
+const AIM: u64 = 30;
+
+/// Callers write for 30 s, on storage that aims at [`AIM`] entries and has room to
+/// spare up to `roomy`; ends early where `is_enough` says so. Returns how long the
+/// leader's log was at most.
+fn write_near_the_limit(
+    cluster: &Cluster,
+    leader: u64,
+    roomy: u64,
+    is_enough: impl Fn() -> bool,
+) -> u64 {
+    let longest = Cell::new(0);
+    write_for(cluster, leader, 30, || {
+        let (storage, len) = (cluster.storage(leader), log_len(cluster, leader));
+        longest.set(longest.get().max(len));
+        storage.set_roomy(len <= roomy);
+        if len > AIM {
+            let last = cluster.applied_index(leader).get();
+            storage.pin(GROUP, Index::new(last.saturating_sub(AIM)));
+        }
+        is_enough()
+    });
+    longest.get()
+}
+
+#[test]
+fn a_member_arrives_while_storage_that_wants_space_has_room_to_spare() {
+    let (cluster, leader, follower) = with_one_far_behind(|_| {});
+    write_near_the_limit(&cluster, leader, 120, || is_near(&cluster, leader, follower));
+    assert!(is_near(&cluster, leader, follower), "it is still on its way");
+    assert_eq!(installed(&cluster, follower), 1);
+    let lost = || cluster.live(leader).shard.status().counters.snapshot_holds_lost;
+    assert_eq!(lost(), 0);
+    // When nobody is on the way it gets what it wants.
+    let writes = cluster.storage(leader).writes();
+    write_near_the_limit(&cluster, leader, 120, || false);
+    let (len, writes) = (log_len(&cluster, leader), cluster.storage(leader).writes() - writes);
+    assert!(len <= AIM + 5, "{len} entries");
+    assert!(writes < 1_000, "the log was cut again and again: {writes} writes of 600 entries");
+}
+
+#[test]
+fn a_member_that_cannot_be_waited_for_is_told_and_the_log_keeps_to_its_limit() {
+    let (cluster, leader, follower) = with_one_far_behind(|_| {});
+    let longest = write_near_the_limit(&cluster, leader, 40, || false);
+    assert!(longest <= 40 + 5, "{longest} entries");
+    assert!(installed(&cluster, follower) >= 2, "it has not lost anything");
+    let lost = cluster.live(leader).shard.status().counters.snapshot_holds_lost;
+    assert!(lost >= 2, "{lost} times only");
+    // It arrives when callers leave it time.
+    cluster.run_ms(10_000);
+    assert!(is_near(&cluster, leader, follower), "it is still on its way");
+}
+
 const SECOND: GroupId = GroupId::new(2);
 
 fn open_second(cluster: &Cluster, id: u64) -> Group<Ports> {

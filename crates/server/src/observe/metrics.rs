@@ -226,6 +226,8 @@ impl Metrics {
         out.gauge("snapshot_sends_max", "Their limit.", fills.transfers_max);
         out.gauge("snapshot_sends_waiting", "Wait for one of these.", fills.sends_waiting);
         out.gauge("snapshot_logs_held", "Members that logs are held for.", fills.logs_held);
+        let lost = counters.snapshot_holds_lost;
+        out.counter("snapshot_holds_lost_total", "Members that these could not wait for.", lost);
         out.gauge("snapshot_send_parts", "Parts of those sent.", fills.parts_sending);
         out.gauge("snapshot_send_parts_done", "Arrived of them.", fills.parts_sent);
         out.gauge("snapshot_receives", "On their way from leaders.", fills.receiving);

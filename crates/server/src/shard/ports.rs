@@ -148,6 +148,10 @@ impl Storage for SharedLog {
         self.0.pins()
     }
 
+    fn is_roomy(&self) -> bool {
+        self.0.is_roomy()
+    }
+
     fn strand(&self, groups: &[GroupId]) {
         self.0.strand(groups);
     }
