@@ -351,7 +351,8 @@ fn a_log_that_has_filled_its_disk_frees_it_by_itself() {
         wait_until("a write is acknowledged", || {
             let reply = client.ask(&["SET", &key, &value]);
             let text = error_text(&reply);
-            assert!(reply == Reply::OK || text.starts_with("TRYAGAIN the disk"), "{reply:?}");
+            let is_told = reply == Reply::OK || text.starts_with("TRYAGAIN the disk");
+            assert!(is_told, "{reply:?}: {}", cluster.said(0));
             refusals += usize::from(reply != Reply::OK);
             reply == Reply::OK
         });
