@@ -9,14 +9,16 @@
 //! things in its lanes and wake it. The turn's messages leave first: the way
 //! over another member is the longer one, and its disk works beside this one's.
 //! The write future is polled by the loop itself, so that its end costs one wake
-//! and no task.
+//! and no task. Without one under way the wait may begin with looks instead of
+//! a sleep (D61).
 //!
 //! Invariants
 //! - At most one write is in flight (D4, rule 28).
 //! - When the loop ends, for whatever reason, everybody who waits is told:
 //!   *not done* where nothing was appended, else *unknown* (rule 9).
 //!
-//! Not here: what a turn decides (`shard/turn.rs`), what follows from it
+//! Not here: what a turn decides (`shard/turn.rs`), whether to look before
+//! sleeping (`idle.rs`), what follows from a turn
 //! (`shard/act.rs`), handles (`shard/handle.rs`).
 
 pub(crate) mod act;
