@@ -11,7 +11,7 @@
 use crate::index::FrameAt;
 use raftlet::core::Index;
 
-/// A span longer than this is closed: a group has 16 in a segment of 64 MiB, and
+/// A span longer than this is closed: a group has 16 in 64 MiB of log, and
 /// the first of a run of reads passes over 2 MiB in vain in the middle.
 const SPAN_BLOCKS_MAX: u32 = 1024;
 /// Unless it has fewer entries: what is found faster would not be worth its

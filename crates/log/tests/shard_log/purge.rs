@@ -189,9 +189,9 @@ fn a_directory_stays_bounded_over_many_rounds_and_restarts() {
         disk.kill();
         largest = largest.max(disk_bytes(&disk));
     }
-    // Limit, the round's entries, segment in use, next one, four spares,
+    // Limit, the round's entries, segment in use, next one, spares,
     // identity, one snapshot.
-    let bound = (64 + 50 + 2 * 16 + 4 * 16 + 32 + 8) * BLOCK;
+    let bound = (64 + 50 + 2 * 16 + 64 + 32 + 8) * BLOCK;
     assert!(largest < bound, "{largest} bytes, bound {bound}");
 }
 
@@ -218,6 +218,30 @@ fn steady_state_with_recycled_files_writes_only_blocks_that_were_written_before(
     // Only what a cut or a short end left open is filled with zeros.
     assert!(filled < used * 6 * BLOCK as u64, "{filled} bytes of zeros for {used} segments");
     check_restart(&disk, &model);
+}
+
+#[test]
+fn by_default_a_log_writes_zeros_for_little_more_than_what_comes_before_its_first_snapshot() {
+    const SNAPSHOT_EVERY_BYTES: u64 = 64 << 20;
+    const MIB: u64 = 1 << 20;
+    let disk = MemoryDisk::new();
+    let log = open(&disk, &LogOptions::default());
+    let mut model = Model::new();
+    let zeros = [0; 5].map(|_| {
+        let until = log.counters().log_bytes + SNAPSHOT_EVERY_BYTES;
+        while log.counters().log_bytes < until {
+            let last = model.get(&1).map_or(0, crate::fixture::GroupModel::last);
+            put(&log, &mut model, Change::of(1).append(last + 1, 1, 1, 500_000));
+            tidy(&log);
+        }
+        compact_all(&log, &mut model, 1);
+        tidy(&log);
+        log.counters().prepare_bytes / MIB
+    });
+    println!("zeros after each snapshot: {zeros:?} MiB");
+    // The segment in use and the next one are always prepared whole.
+    assert!(zeros[4] <= (SNAPSHOT_EVERY_BYTES / MIB) + 3 * 16, "{zeros:?}");
+    assert_eq!(zeros[2], zeros[4], "{zeros:?}");
 }
 
 #[test]
