@@ -86,12 +86,13 @@ pub struct ShardOptions {
     /// Snapshots on their way from this shard, and to it, at once. Others wait
     /// for their turn. Default 2.
     pub snapshot_transfers_max: usize,
-    /// How long a shard that turns often looks for more before its thread may
-    /// sleep, 1 ms at most; 0 for not at all. It looks by `Clock::pause`, which
-    /// must reach the sockets to find anything, and lets other threads of the
-    /// machine run in between by `Clock::lend_core`. In return for some CPU, at most an eighth of a core
-    /// where nothing is found, messages one by one are answered without waiting for
-    /// a core to wake (D61). Default 0.
+    /// How long a shard that expects something soon looks for it before its
+    /// thread may sleep, 1 ms at most; 0 for not at all. It looks by
+    /// `Clock::pause`, which must reach the sockets to find anything, and lets
+    /// other threads of the machine run in between by `Clock::lend_core`. In
+    /// return for some CPU, at most an eighth of a core where nothing is found,
+    /// messages one by one are answered without waiting for a core to wake
+    /// (D61, D64). Default 0.
     pub idle_poll: Duration,
     /// Where election timeouts come from: another number on every node.
     pub seed: u64,

@@ -232,10 +232,13 @@ async fn wait<P: Ports>(
 /// Looks for more to do a while, where sleeping would take longer (D61). Not
 /// while a write is under way: that takes long enough for a core to wake.
 async fn poll_idle<P: Ports>(shared: &Shared<P>) {
-    if !shared.state.with(|state| state.idle.may_look() && !state.has_work()) {
+    if !shared.state.with(|state| state.idle.is_on() && !state.has_work()) {
         return;
     }
     let begun = shared.now().time;
+    if !shared.state.with(|state| state.idle.on_wait(begun)) {
+        return;
+    }
     let mut now = begun;
     for _ in 0..IDLE_LOOKS_MAX {
         shared.clock.pause().await;

@@ -208,8 +208,8 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "RAFTLET_LEASE_CLOCK_DRIFT_US", default_value_t = 0, value_name = "US",
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(crate) lease_clock_drift_us: u32,
-    /// How long a node in use looks for more before its thread sleeps: answers
-    /// come without a core having to wake, for some CPU. 0: not at all. `auto`: 100
+    /// How long a node that expects an answer soon looks for it before its thread
+    /// sleeps: no core has to wake for it, for some CPU. 0: not at all. `auto`: 100
     /// where it may use two cores or more, else 0.
     #[arg(long, env = "RAFTLET_IDLE_POLL_US", default_value = "auto", value_name = "US")]
     pub(crate) idle_poll_us: IdlePollChoice,
