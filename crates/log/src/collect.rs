@@ -61,8 +61,10 @@ const PINS_MAX: usize = 64;
 /// Segments behind the oldest whose groups are named with it: one at a time
 /// would be slower than a log that grows.
 const PIN_SEGMENTS_MAX: usize = 8;
-/// Free files kept for use, if together they are within the soft limit: what a
-/// snapshot lets go at once is used again before the next one (D63).
+/// Free files kept for use in any case, and if together they are within half of
+/// the soft limit: what a snapshot lets go at once is used again before the next
+/// one (D63).
+const SPARES_MIN: usize = 4;
 const SPARES_MAX: usize = 8;
 
 /// What keeps a segment.
@@ -285,7 +287,8 @@ pub(crate) fn free_segments(finished: &[SegmentRef], groups: &Groups) -> usize {
 /// Keeps a freed file for use, or gives it back if enough are kept.
 pub(crate) fn keep_spare(spares: &mut Vec<Spare>, freed: Spare, sizes: &Sizes) -> Option<Spare> {
     let blocks: u64 = spares.iter().chain([&freed]).map(|spare| u64::from(spare.blocks)).sum();
-    if spares.len() == SPARES_MAX || blocks * u64_from(BLOCK_BYTES) > sizes.soft_bytes {
+    let is_much = blocks * u64_from(BLOCK_BYTES) > sizes.soft_bytes / 2;
+    if spares.len() >= if is_much { SPARES_MIN } else { SPARES_MAX } {
         return Some(freed);
     }
     spares.push(freed);

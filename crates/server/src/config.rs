@@ -20,7 +20,7 @@ use crate::cli::snapshot::SnapshotArgs;
 use crate::process::failure::{Exit, Failure};
 use raftlet::core::{ClusterId, LeaseOptions, NodeId, Options, Settings};
 use raftlet_kv::SlotMap;
-use raftlet_log::has_identity;
+use raftlet_log::{LogOptions, has_identity};
 
 pub(crate) use access::Access;
 
@@ -241,6 +241,13 @@ impl LogDisk {
             ))),
         }
     }
+}
+
+/// Of the log's largest segments: four lie between two snapshots, so that each of
+/// these sets files free that are used again before the next (D63).
+pub(crate) fn segment_bytes(snapshot_log_bytes: u64) -> u64 {
+    let LogOptions { segment_bytes_first, segment_bytes_max, .. } = LogOptions::default();
+    (snapshot_log_bytes / 4).clamp(segment_bytes_first, segment_bytes_max)
 }
 
 /// As asked for. Otherwise only where CPU is to spare: a node that looks on a

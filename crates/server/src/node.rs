@@ -193,6 +193,7 @@ impl Parts {
         let log_options = LogOptions {
             log_bytes_soft: config.log_disk.bytes_soft,
             log_bytes_hard: config.log_disk.bytes_max,
+            segment_bytes_max: config::segment_bytes(config.snapshots.snapshot_log_bytes),
             ..LogOptions::default()
         };
         let (log, report) = ShardLog::open(disk.clone(), home.clone(), &log_options)

@@ -179,7 +179,7 @@ fn two_hundred_idle_groups_do_not_keep_the_log_of_one_that_writes() {
     println!("{} KiB, then {} KiB", before >> 10, after >> 10);
     // The limit, the segment in use and the next, spares, and one segment more
     // while a snapshot is on its way.
-    assert!(after < (512 + 11 * 64) * BLOCK, "{after} bytes");
+    assert!(after < (512 + 7 * 64) * BLOCK, "{after} bytes");
     drop(node);
     disk.kill();
     let node = Node::start(&disk, 2);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use super::{Config, idle_poll};
+use super::{Config, idle_poll, segment_bytes};
 use crate::cli::serve::IdlePollChoice;
 use crate::cli::{Cli, Command};
 use crate::process::failure::{Exit, Failure};
@@ -32,6 +32,13 @@ fn without_flags_a_node_is_a_cluster_of_its_own_on_loopback() {
     assert_eq!(config.initial_members.len(), 1);
     assert_eq!(config.initial_members[0].1, config.peer.text);
     assert!(config.client.socket.ip().is_loopback());
+}
+
+#[test]
+fn four_segments_lie_between_two_snapshots() {
+    let default = config(&[]).unwrap().snapshots.snapshot_log_bytes;
+    let sizes = [default, 40 << 20, 1, 1 << 50].map(segment_bytes);
+    assert_eq!(sizes, [16 << 20, 10 << 20, 4 << 20, 64 << 20]);
 }
 
 #[test]
