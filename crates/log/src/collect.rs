@@ -61,11 +61,9 @@ const PINS_MAX: usize = 64;
 /// Segments behind the oldest whose groups are named with it: one at a time
 /// would be slower than a log that grows.
 const PIN_SEGMENTS_MAX: usize = 8;
-/// Free files kept for use in any case, and if together they are within half of
-/// the soft limit: what a snapshot lets go at once is used again before the next
-/// one (D63).
-const SPARES_MIN: usize = 4;
-const SPARES_MAX: usize = 8;
+/// Free files kept for use: as many as one compaction of a log of four segments
+/// frees at once.
+pub(crate) const SPARES_MAX: usize = 4;
 
 /// What keeps a segment.
 #[derive(Debug, Default)]
@@ -284,17 +282,6 @@ pub(crate) fn free_segments(finished: &[SegmentRef], groups: &Groups) -> usize {
     count
 }
 
-/// Keeps a freed file for use, or gives it back if enough are kept.
-pub(crate) fn keep_spare(spares: &mut Vec<Spare>, freed: Spare, sizes: &Sizes) -> Option<Spare> {
-    let blocks: u64 = spares.iter().chain([&freed]).map(|spare| u64::from(spare.blocks)).sum();
-    let is_much = blocks * u64_from(BLOCK_BYTES) > sizes.soft_bytes / 2;
-    if spares.len() >= if is_much { SPARES_MIN } else { SPARES_MAX } {
-        return Some(freed);
-    }
-    spares.push(freed);
-    None
-}
-
 impl<D: Disk> Shared<D> {
     /// Lets go of segments that nobody needs; called inside the `prepare` gate.
     /// Returns whether there were any.
@@ -323,9 +310,10 @@ impl<D: Disk> Shared<D> {
             };
             state.after_link.retain(is_other);
             state.chores.retain(is_other);
-            let freed = Spare { number: freed.number, blocks: freed.end };
-            if let Some(unwanted) = keep_spare(&mut state.spares, freed, &self.sizes) {
-                let name = names::segment_name(unwanted.number);
+            if state.spares.len() < SPARES_MAX {
+                state.spares.push(Spare { number: freed.number, blocks: freed.end });
+            } else {
+                let name = names::segment_name(freed.number);
                 state.chores.push(Chore::Remove { name });
             }
         }

@@ -21,7 +21,7 @@ use std::rc::Rc;
 
 use crate::allowance::Allowance;
 use crate::append::Purpose;
-use crate::collect::{free_segments, keep_spare};
+use crate::collect::{SPARES_MAX, free_segments};
 use crate::disk::{Disk, DiskError};
 use crate::error::OpenError;
 use crate::gate::{Bell, Gate};
@@ -65,7 +65,7 @@ impl<D: Disk> ShardLog<D> {
             disk.flush(file).await.map_err(OpenError::Unwritable)?;
             counters.prepare_flushes += 1;
         }
-        let mut spares = make_way((&disk, &home, &sizes), &mut recovered).await?;
+        let mut spares = make_way(&disk, &home, &mut recovered).await?;
         let largest = largest_snapshot(&disk, &sizes, &recovered.groups).await;
         let mut reserve = Reserve::find(&disk, &sizes, largest).await;
         let number = recovered.highest_number + 1;
@@ -139,7 +139,8 @@ impl<D: Disk> Shared<D> {
 /// segments that nobody needs; returns some of those, to be used again. Where
 /// something is damaged all of that waits until the link says so.
 async fn make_way<D: Disk>(
-    (disk, home, sizes): (&D, &Home<D>, &Sizes),
+    disk: &D,
+    home: &Home<D>,
     recovered: &mut Recovered<D>,
 ) -> Result<Vec<Spare>, OpenError> {
     let is_sound = recovered.harmed.is_empty() && recovered.report.damage.is_empty();
@@ -165,11 +166,11 @@ async fn make_way<D: Disk>(
     home.note_oldest_segment(oldest.number, recovered.has_unknown_losses)
         .await
         .map_err(OpenError::Unwritable)?;
-    let mut spares = Vec::new();
-    for freed in recovered.segments.drain(..free) {
-        let freed = Spare { number: freed.number, blocks: freed.end };
-        let unwanted = keep_spare(&mut spares, freed, sizes);
-        recovered.leftovers.extend(unwanted.map(|spare| names::segment_name(spare.number)));
+    let freed = recovered.segments.drain(..free);
+    let mut spares: Vec<Spare> =
+        freed.map(|freed| Spare { number: freed.number, blocks: freed.end }).collect();
+    for spare in spares.split_off(spares.len().min(SPARES_MAX)) {
+        recovered.leftovers.push(names::segment_name(spare.number));
     }
     Ok(spares)
 }
