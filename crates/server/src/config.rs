@@ -176,6 +176,19 @@ impl Config {
             })
             .collect()
     }
+
+    /// Four of the log's largest segments lie between two snapshots, so that each
+    /// of these sets files free that are used again before the next (D63).
+    pub(crate) fn log_options(&self) -> LogOptions {
+        let default = LogOptions::default();
+        let (least, most) = (default.segment_bytes_first, default.segment_bytes_max);
+        LogOptions {
+            segment_bytes_max: (self.snapshots.snapshot_log_bytes / 4).clamp(least, most),
+            log_bytes_soft: self.log_disk.bytes_soft,
+            log_bytes_hard: self.log_disk.bytes_max,
+            ..default
+        }
+    }
 }
 
 /// Those listed, or the node alone; of one who joins, others tell.
@@ -241,13 +254,6 @@ impl LogDisk {
             ))),
         }
     }
-}
-
-/// Of the log's largest segments: four lie between two snapshots, so that each of
-/// these sets files free that are used again before the next (D63).
-pub(crate) fn segment_bytes(snapshot_log_bytes: u64) -> u64 {
-    let LogOptions { segment_bytes_first, segment_bytes_max, .. } = LogOptions::default();
-    (snapshot_log_bytes / 4).clamp(segment_bytes_first, segment_bytes_max)
 }
 
 /// As asked for. Otherwise only where CPU is to spare: a node that looks on a

@@ -54,8 +54,7 @@ use raftlet::core::{NodeId, Sender, Time};
 use raftlet::{NodeSeat, PortSet, ShardOptions};
 use raftlet_kv::{NodeInfo, SlotMap};
 use raftlet_log::{
-    Claims, DirLock, Home, Identity, LogOptions, RealDisk, RecoveryReport, ShardLog,
-    random_incarnation,
+    Claims, DirLock, Home, Identity, RealDisk, RecoveryReport, ShardLog, random_incarnation,
 };
 use raftlet_net::{
     Identity as NetIdentity, Net, NetHandle, NetListener, NetOptions, NodeAddresses, PeerOptions,
@@ -190,13 +189,7 @@ impl Parts {
         logging: Logging,
     ) -> Result<Self, Failure> {
         let home = open_home(&mut config, &told, &disk).await?;
-        let log_options = LogOptions {
-            log_bytes_soft: config.log_disk.bytes_soft,
-            log_bytes_hard: config.log_disk.bytes_max,
-            segment_bytes_max: config::segment_bytes(config.snapshots.snapshot_log_bytes),
-            ..LogOptions::default()
-        };
-        let (log, report) = ShardLog::open(disk.clone(), home.clone(), &log_options)
+        let (log, report) = ShardLog::open(disk.clone(), home.clone(), &config.log_options())
             .await
             .map_err(|error| data_failure(&error))?;
         tell(&report);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use super::{Config, idle_poll, segment_bytes};
+use super::{Config, idle_poll};
 use crate::cli::serve::IdlePollChoice;
 use crate::cli::{Cli, Command};
 use crate::process::failure::{Exit, Failure};
@@ -36,9 +36,10 @@ fn without_flags_a_node_is_a_cluster_of_its_own_on_loopback() {
 
 #[test]
 fn four_segments_lie_between_two_snapshots() {
-    let default = config(&[]).unwrap().snapshots.snapshot_log_bytes;
-    let sizes = [default, 40 << 20, 1, 1 << 50].map(segment_bytes);
-    assert_eq!(sizes, [16 << 20, 10 << 20, 4 << 20, 64 << 20]);
+    let sized = |flags: &[&str]| config(flags).unwrap().log_options().segment_bytes_max >> 20;
+    assert_eq!(sized(&[]), 16);
+    let told = ["41943040", "1", "1125899906842624"];
+    assert_eq!(told.map(|bytes| sized(&["--snapshot-log-bytes", bytes])), [10, 4, 64]);
 }
 
 #[test]
