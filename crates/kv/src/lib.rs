@@ -65,6 +65,7 @@ pub(crate) mod connection;
 pub(crate) mod decimal;
 pub(crate) mod double;
 pub(crate) mod errors;
+pub(crate) mod expected;
 pub(crate) mod glob;
 pub(crate) mod info;
 pub(crate) mod limits;
@@ -84,6 +85,7 @@ pub(crate) mod value;
 
 pub use connection::{Connection, Output};
 pub use errors::Failure;
+pub use expected::Expected;
 pub use info::{NodeInfo, REDIS_VERSION};
 pub use limits::{Limits, Share};
 pub use machine::{Machine, Unwritten};

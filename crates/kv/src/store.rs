@@ -54,7 +54,7 @@ use crate::store::capture::Capture;
 use crate::store::deadlines::{Deadline, Deadlines};
 use crate::store::digest::Digest;
 use crate::store::entry::Entry;
-use crate::store::table::{Hashed, Table};
+use crate::store::table::{Before, Hashed, Table};
 use crate::store::view::View;
 use crate::value::{Collection, Contents, Typed, Value};
 use raftlet::core::Index;
@@ -154,10 +154,16 @@ impl Store {
         }
     }
 
-    /// Looks where keys are that come next (`store/table.rs`).
+    /// Looks where keys are that are written next (`store/table.rs`).
     pub(crate) fn warm(&self, keys: impl Iterator<Item = Hashed>) {
         let touch = |entry: &Entry| entry.value.touch() ^ entry.part;
-        self.entries.warm(keys, touch);
+        self.entries.warm(keys, Before::Writes, touch);
+    }
+
+    /// Looks where keys are that are asked for next.
+    pub(crate) fn warm_for_reads<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        let hashed = keys.map(|key| self.hashed(key));
+        self.entries.warm(hashed, Before::Reads, |entry| entry.value.touch());
     }
 
     /// Answers one question as of the log's time.

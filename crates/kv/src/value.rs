@@ -88,7 +88,8 @@ impl Value {
             Self::String(bytes) => {
                 let lines = bytes.chunks(CACHE_LINE_BYTES).take(TOUCHED_LINES);
                 let ends = bytes.last().into_iter().chain(lines.filter_map(<[u8]>::first));
-                ends.fold(0, |seen, byte| seen ^ u64::from(*byte))
+                let count = u64::from(bytes.is_unique());
+                ends.fold(count, |seen, byte| seen ^ u64::from(*byte))
             }
             _ => 0,
         }

@@ -74,6 +74,13 @@ pub(super) struct Table<V> {
     seed: u64,
 }
 
+/// What comes behind a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    Reads,
+    Writes,
+}
+
 /// What a key hashed to, and under which seed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hashed {
@@ -152,9 +159,14 @@ impl<V> Table<V> {
 
     /// Looks where keys are, or would be, and does nothing else. A table larger
     /// than the caches waits for memory at every key; looked for together, a
-    /// dozen of keys wait for it together. `touch` looks at a value; buckets that
-    /// are split when the keys are new are looked at as well.
-    pub(super) fn warm(&self, keys: impl Iterator<Item = Hashed>, touch: impl Fn(&V) -> u64) {
+    /// dozen of keys wait for it together. `touch` looks at a value; before
+    /// writes, buckets that are split when the keys are new are looked at as well.
+    pub(super) fn warm(
+        &self,
+        keys: impl Iterator<Item = Hashed>,
+        before: Before,
+        touch: impl Fn(&V) -> u64,
+    ) {
         // All hashes, then all heads, then all items: each a row of loads with
         // nothing between them, as many as the processor has under way.
         // Room for all at once: of keys that are filtered as they come a list is
@@ -173,11 +185,8 @@ impl<V> Table<V> {
             .zip(&hashes)
             .filter_map(|(place, hash)| self.items.get(*place).filter(|item| item.hash == *hash));
         black_box(found.fold(0, |seen, item| seen ^ touch(&item.value)));
-        if self.items.len() + hashes.len() > self.heads.len() * KEYS_PER_BUCKET_MAX {
-            let source = self.heads.len() - (1 << self.level);
-            let sources = source..source + hashes.len() / KEYS_PER_BUCKET_MAX;
-            let heads = sources.map(|bucket| self.head_of(bucket));
-            places.extend(heads.filter(|head| head.has_more()).map(Head::first));
+        if before == Before::Writes {
+            places.extend(self.next_to_split(hashes.len()));
         }
         for _ in 1..WARMED_PER_CHAIN {
             for place in &mut places {
@@ -186,6 +195,15 @@ impl<V> Table<V> {
             places.retain(|place| *place != NOWHERE);
             items(&places);
         }
+    }
+
+    /// Where the chains of several begin that are split if `len` keys are new.
+    fn next_to_split(&self, len: usize) -> impl Iterator<Item = usize> {
+        let grows = self.items.len() + len > self.heads.len() * KEYS_PER_BUCKET_MAX;
+        let source = self.heads.len() - (1 << self.level);
+        let len = if grows { len / KEYS_PER_BUCKET_MAX } else { 0 };
+        let heads = (source..source + len).map(|bucket| self.head_of(bucket));
+        heads.filter(|head| head.has_more()).map(Head::first)
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<V> {

@@ -27,8 +27,8 @@ use crate::status::ClientsStatus;
 use raftlet::core::Role;
 use raftlet::{NotDone, ProposeError, ReadError, Shortage};
 use raftlet_kv::{
-    Batch, Connection, Failure, Limits, NodeInfo, Outcome, Password, Refusals, Scripts, Setting,
-    Share, SlotMap, Ticket, Work,
+    Batch, Connection, Expected, Failure, Limits, NodeInfo, Outcome, Password, Refusals, Scripts,
+    Setting, Share, SlotMap, Ticket, Work,
 };
 
 /// Bytes that a request's encoding in the log may add to what arrived: the
@@ -43,6 +43,8 @@ pub(crate) struct Keyspace {
     groups: Vec<Group>,
     /// In the same order.
     timings: Vec<Rc<Timing>>,
+    /// In the same order.
+    expected: Vec<Rc<RefCell<Expected>>>,
     sizes: SizesOfAll,
     slots: SlotMap,
     clock: TokioClock,
@@ -87,10 +89,12 @@ impl Keyspace {
         let limits = &mut access.limits;
         limits.request_bytes_max = limits.request_bytes_max.min(entry_bytes_max);
         limits.bulk_bytes_max = limits.bulk_bytes_max.min(entry_bytes_max);
-        let (groups, timings) = groups.into_iter().unzip();
+        let (groups, timings): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
+        let expected = groups.iter().map(|_| Rc::default()).collect();
         Self {
             groups,
             timings,
+            expected,
             sizes,
             slots: config.slots,
             clock,
@@ -137,7 +141,12 @@ impl Keyspace {
             Work::Read => {
                 let timing = self.timings.get(index);
                 let clock_ms = timing.and_then(|timing| expiry::leader_clock_ms(group, timing));
-                read(group, connection, batch, clock_ms.unwrap_or_default()).await;
+                let expected = self.expected.get(index).cloned().unwrap_or_default();
+                expected
+                    .borrow_mut()
+                    .note(connection.borrow().asked(batch).map(|(_, asked)| asked));
+                let asked = (connection, batch);
+                read(group, asked, expected, clock_ms.unwrap_or_default()).await;
             }
         }
     }
@@ -374,10 +383,16 @@ async fn propose(group: &Group, connection: &RefCell<Connection>, batch: Batch) 
 /// Asks all of a batch of one state. `clock_ms` is what the leader's clock is
 /// believed to show: a question that meets a key which has lapsed by that becomes
 /// an entry (rule 31).
-async fn read(group: &Group, connection: &Rc<RefCell<Connection>>, batch: Batch, clock_ms: u64) {
+async fn read(
+    group: &Group,
+    (connection, batch): (&Rc<RefCell<Connection>>, Batch),
+    expected: Rc<RefCell<Expected>>,
+    clock_ms: u64,
+) {
     let asks = Rc::clone(connection);
     let answered = group.read(move |replica| {
         let store = replica.store();
+        expected.borrow_mut().look(&store);
         asks.borrow_mut().answer(batch, |asked| store.ask(asked, clock_ms))
     });
     let lapsing = match answered.await {

@@ -160,6 +160,8 @@ struct Session<'a> {
     has_left: bool,
     /// It was heard since the last turn, which notes when.
     was_heard: bool,
+    /// When there was last something to accept.
+    now_ms: u64,
 }
 
 impl<'a> Session<'a> {
@@ -178,6 +180,7 @@ impl<'a> Session<'a> {
             is_stopping: false,
             has_left: false,
             was_heard: false,
+            now_ms: 0,
         }
     }
 
@@ -185,13 +188,16 @@ impl<'a> Session<'a> {
         let keyspace = self.keyspace;
         let mut connection = self.connection.borrow_mut();
         let accepted = connection.requests_accepted();
-        // The only look at the clock for a request that nothing keeps.
-        let now_ms = keyspace.now_ms();
-        if std::mem::take(&mut self.was_heard) {
-            self.seat.heard(now_ms);
+        if !connection.input().is_empty() {
+            // The only look at the clock for a request that nothing keeps: where
+            // nothing can be accepted nobody asks what time it is.
+            self.now_ms = keyspace.now_ms();
+            if std::mem::take(&mut self.was_heard) {
+                self.seat.heard(self.now_ms);
+            }
+            connection.set_share(keyspace.share(self.now_ms, &mut self.counted));
         }
-        connection.set_share(keyspace.share(now_ms, &mut self.counted));
-        connection.turn(now_ms, &mut Host(keyspace), &mut self.output);
+        connection.turn(self.now_ms, &mut Host(keyspace), &mut self.output);
         keyspace.count_requests(connection.requests_accepted() - accepted);
         if let Some(refusals) = connection.take_refusals() {
             keyspace.count_refusals(refusals);
@@ -281,7 +287,10 @@ impl<'a> Session<'a> {
         }
         let mut connection = self.connection.borrow_mut();
         let input = connection.input();
-        if input.capacity() - input.len() < READ_ROOM_MIN {
+        // Where nobody has a part of what was read before, the next goes to the same
+        // place, which is in the caches.
+        let is_again = input.is_empty() && input.try_reclaim(READ_BYTES);
+        if !is_again && input.capacity() - input.len() < READ_ROOM_MIN {
             input.reserve(READ_BYTES);
         }
         pin!(reader.read_buf(input)).poll(cx)

@@ -1,0 +1,114 @@
+//! Keys that reads on their way will ask for (D65).
+//!
+//! Reads that wait for one round are answered one after the other, each of a key
+//! that lies in no cache as a rule: a chain of misses, bucket, item, value. Noted
+//! while they wait, their keys are looked for together when the first of them is
+//! answered, and the misses overlap.
+//!
+//! Nothing depends on it but time: a key that is not noted is found all the same.
+//!
+//! Not here: how keys are looked for together (`store/table.rs`).
+
+use crate::pipeline::batch::Asked;
+use crate::store::Store;
+
+/// Keys that are noted; more are not. What they bring into the caches is to be
+/// still there when it is asked for: some 400 bytes a key.
+const KEYS_MAX: usize = 512;
+/// Their bytes, likewise.
+const BYTES_MAX: usize = 16 << 10;
+
+/// Keys of one group that reads on their way will ask for.
+#[derive(Debug, Default)]
+pub struct Expected {
+    /// One behind the other, and where each ends.
+    keys: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Expected {
+    /// These wait to be answered.
+    pub fn note<'a>(&mut self, asked: impl Iterator<Item = Asked<'a>>) {
+        for asked in asked {
+            if let Asked::Get { key } = asked
+                && self.ends.len() < KEYS_MAX
+                && self.keys.len() + key.len() <= BYTES_MAX
+            {
+                self.keys.extend_from_slice(key);
+                self.ends.push(self.keys.len());
+            }
+        }
+    }
+
+    /// They are about to be: looks where all their keys are, and forgets them.
+    pub fn look(&mut self, store: &Store) {
+        // One alone would wait here instead of where it is asked for.
+        if self.ends.len() > 1 {
+            let mut from = 0;
+            store.warm_for_reads(self.ends.iter().map(|&end| {
+                let key = self.keys.get(from..end).unwrap_or_default();
+                from = end;
+                key
+            }));
+        }
+        self.keys.clear();
+        self.ends.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BYTES_MAX, Expected, KEYS_MAX};
+    use crate::operation::Command;
+    use crate::operation::response::Response;
+    use crate::operation::string::StringCommand;
+    use crate::pipeline::batch::Asked;
+    use crate::store::{Applied, Store};
+    use raftlet::core::Index;
+
+    fn get(key: &[u8]) -> Asked<'_> {
+        Asked::Get { key }
+    }
+
+    #[test]
+    fn what_was_looked_for_is_forgotten_and_the_store_as_it_was() {
+        let mut store = Store::new(7);
+        for index in 1..=200_u64 {
+            let command = StringCommand::Set { key: format!("k{index}"), value: index.to_string() };
+            let at = Applied { index: Index::new(index), log_time_ms: 1 };
+            assert_eq!(store.apply(at, &Command::String(command)), Response::Ok);
+        }
+        let digest = store.digest();
+        let keys: Vec<String> = (0..250).map(|number| format!("k{number}")).collect();
+        let mut expected = Expected::default();
+        for few in keys.chunks(3) {
+            expected.note(few.iter().map(|key| get(key.as_bytes())));
+        }
+        assert_eq!(expected.ends.len(), 250);
+        expected.look(&store);
+        assert_eq!((expected.ends.len(), expected.keys.len()), (0, 0));
+        expected.look(&store);
+        assert_eq!(store.digest(), digest);
+        let answered = keys
+            .iter()
+            .filter(|key| store.ask(get(key.as_bytes()), 1) != Some(Response::Value(None)));
+        assert_eq!(answered.count(), 200);
+    }
+
+    #[test]
+    fn reads_that_nobody_answers_leave_few_keys_and_few_bytes() {
+        let mut expected = Expected::default();
+        for _ in 0..10 * KEYS_MAX {
+            expected.note([get(b"short")].into_iter());
+        }
+        assert_eq!(expected.ends.len(), KEYS_MAX);
+        let mut expected = Expected::default();
+        let long = vec![b'l'; BYTES_MAX / 3];
+        for _ in 0..10 {
+            expected.note([get(&long), get(&long)].into_iter());
+        }
+        assert_eq!((expected.ends.len(), expected.keys.len() <= BYTES_MAX), (3, true));
+        expected.note([get(b"s")].into_iter());
+        assert_eq!(expected.ends.len(), 4, "a short one still fits");
+    }
+}
