@@ -25,6 +25,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
@@ -45,6 +46,8 @@ const READ_BYTES: usize = 16 << 10;
 /// until they are done, and the next read is prepared before: with a whole turn's
 /// worth of room each time, each request of 300 bytes would hold 16 KiB.
 const READ_ROOM_MIN: usize = READ_BYTES / 2;
+/// Memory of what was read above this is not read into again.
+const INPUT_KEPT_BYTES: usize = 64 << 10;
 /// Reply memory above this is given back once it is written.
 const OUTPUT_KEPT_BYTES: usize = 64 << 10;
 /// Between two attempts of requests that were surely not executed.
@@ -287,12 +290,7 @@ impl<'a> Session<'a> {
         }
         let mut connection = self.connection.borrow_mut();
         let input = connection.input();
-        // Where nobody has a part of what was read before, the next goes to the same
-        // place, which is in the caches.
-        let is_again = input.is_empty() && input.try_reclaim(READ_BYTES);
-        if !is_again && input.capacity() - input.len() < READ_ROOM_MIN {
-            input.reserve(READ_BYTES);
-        }
+        make_room(input);
         pin!(reader.read_buf(input)).poll(cx)
     }
 
@@ -353,6 +351,19 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Room for a read. Where all that was read is done it goes to the same place
+/// again: of a thousand clients who ask one thing at a time the next bytes of each
+/// would else lie in memory that has left the caches, until its 16 KiB are through.
+fn make_room(input: &mut BytesMut) {
+    let has_room = input.is_empty() && input.try_reclaim(READ_BYTES);
+    if has_room && input.capacity() > INPUT_KEPT_BYTES {
+        *input = BytesMut::with_capacity(READ_BYTES);
+    }
+    if input.capacity() - input.len() < READ_ROOM_MIN {
+        input.reserve(READ_BYTES);
+    }
+}
+
 /// What is left of the limit on silence; `None` while the client waits for an
 /// answer: then it is not the one who is silent, and there is nothing to look for.
 fn idle_left(limit: Duration, silent: Duration, unanswered_len: usize) -> Option<Duration> {
@@ -363,7 +374,51 @@ fn idle_left(limit: Duration, silent: Duration, unanswered_len: usize) -> Option
 mod tests {
     use std::time::Duration;
 
-    use super::idle_left;
+    use bytes::BytesMut;
+
+    use super::{INPUT_KEPT_BYTES, READ_BYTES, READ_ROOM_MIN, idle_left, make_room};
+
+    #[test]
+    fn what_is_read_next_lies_where_that_lay_which_is_done() {
+        let mut input = BytesMut::new();
+        make_room(&mut input);
+        let place = input.as_ptr();
+        for _ in 0..3 * READ_BYTES / 100 {
+            input.extend_from_slice(&[7; 100]);
+            drop(input.split_to(100));
+            make_room(&mut input);
+            assert_eq!((input.as_ptr(), input.capacity()), (place, READ_BYTES));
+        }
+    }
+
+    #[test]
+    fn what_is_under_way_stays_where_it_is_and_takes_no_memory_of_a_whole_read() {
+        let mut input = BytesMut::new();
+        make_room(&mut input);
+        let place = input.as_ptr();
+        input.extend_from_slice(&[7; 100]);
+        let under_way = input.split_to(100).freeze();
+        make_room(&mut input);
+        assert_eq!((under_way.as_ptr(), input.as_ptr()), (place, place.wrapping_add(100)));
+        input.extend_from_slice(&[8; READ_ROOM_MIN]);
+        let more = input.split_to(READ_ROOM_MIN);
+        make_room(&mut input);
+        assert!(input.capacity() >= READ_BYTES && under_way.iter().chain(&more).all(|it| *it > 6));
+    }
+
+    #[test]
+    fn memory_of_a_large_request_is_nobodys_but_its_own() {
+        // Of it, more is left than is kept; or less, until it is done.
+        for rest in [2 * INPUT_KEPT_BYTES, READ_ROOM_MIN] {
+            let mut input = BytesMut::with_capacity(INPUT_KEPT_BYTES + rest);
+            input.extend_from_slice(&[7; INPUT_KEPT_BYTES]);
+            let large = input.split_to(INPUT_KEPT_BYTES);
+            make_room(&mut input);
+            drop(large);
+            make_room(&mut input);
+            assert_eq!(input.capacity(), READ_BYTES, "{rest}");
+        }
+    }
 
     #[test]
     fn who_waits_for_an_answer_sets_no_alarm_for_its_silence() {
