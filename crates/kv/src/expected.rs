@@ -14,9 +14,9 @@ use crate::store::Store;
 
 /// Keys that are noted; more are not. What they bring into the caches is to be
 /// still there when it is asked for: some 400 bytes a key.
-const KEYS_MAX: usize = 512;
+const EXPECTED_KEYS_MAX: usize = 512;
 /// Their bytes, likewise.
-const BYTES_MAX: usize = 16 << 10;
+const EXPECTED_BYTES_MAX: usize = 16 << 10;
 
 /// Keys of one group that reads on their way will ask for.
 #[derive(Debug, Default)]
@@ -31,8 +31,8 @@ impl Expected {
     pub fn note<'a>(&mut self, asked: impl Iterator<Item = Asked<'a>>) {
         for asked in asked {
             if let Asked::Get { key } = asked
-                && self.ends.len() < KEYS_MAX
-                && self.keys.len() + key.len() <= BYTES_MAX
+                && self.ends.len() < EXPECTED_KEYS_MAX
+                && self.keys.len() + key.len() <= EXPECTED_BYTES_MAX
             {
                 self.keys.extend_from_slice(key);
                 self.ends.push(self.keys.len());
@@ -58,7 +58,7 @@ impl Expected {
 
 #[cfg(test)]
 mod tests {
-    use super::{BYTES_MAX, Expected, KEYS_MAX};
+    use super::{EXPECTED_BYTES_MAX, EXPECTED_KEYS_MAX, Expected};
     use crate::operation::Command;
     use crate::operation::response::Response;
     use crate::operation::string::StringCommand;
@@ -98,16 +98,16 @@ mod tests {
     #[test]
     fn reads_that_nobody_answers_leave_few_keys_and_few_bytes() {
         let mut expected = Expected::default();
-        for _ in 0..10 * KEYS_MAX {
+        for _ in 0..10 * EXPECTED_KEYS_MAX {
             expected.note([get(b"short")].into_iter());
         }
-        assert_eq!(expected.ends.len(), KEYS_MAX);
+        assert_eq!(expected.ends.len(), EXPECTED_KEYS_MAX);
         let mut expected = Expected::default();
-        let long = vec![b'l'; BYTES_MAX / 3];
+        let long = vec![b'l'; EXPECTED_BYTES_MAX / 3];
         for _ in 0..10 {
             expected.note([get(&long), get(&long)].into_iter());
         }
-        assert_eq!((expected.ends.len(), expected.keys.len() <= BYTES_MAX), (3, true));
+        assert_eq!((expected.ends.len(), expected.keys.len() <= EXPECTED_BYTES_MAX), (3, true));
         expected.note([get(b"s")].into_iter());
         assert_eq!(expected.ends.len(), 4, "a short one still fits");
     }
