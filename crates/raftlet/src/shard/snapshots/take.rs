@@ -4,7 +4,8 @@
 //! Both move one chunk at a time and let the thread's other tasks run between
 //! two of them, so the memory they take and the time they hold are a chunk's.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -58,7 +59,8 @@ impl<P: Ports> Shared<P> {
         let shared = Rc::clone(self);
         self.spawn.spawn(async move {
             let mut task = Task::new(&shared);
-            let result = restore(&shared, machine.as_mut(), group, last).await;
+            let restoring = restore(&shared, machine.as_mut(), group, last);
+            let result = courteous(&shared.clock, restoring).await;
             task.finish(Completion::Restored(slot, Restored { machine, result }));
         });
     }
@@ -166,6 +168,21 @@ impl<P: Ports> ChunkSource for Chunks<P> {
             }
         }
     }
+}
+
+/// Lends this thread's core whenever the work pauses. A machine that is restored
+/// computes for seconds: a scheduler that lets it have whole slices, of milliseconds
+/// each, holds up every thread that serves somebody beside it.
+async fn courteous<T>(clock: &impl Clock, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        let polled = work.as_mut().poll(cx);
+        if polled.is_pending() {
+            clock.lend_core();
+        }
+        polled
+    })
+    .await
 }
 
 /// Lets the thread's other tasks run once.
