@@ -197,3 +197,47 @@ async fn breathe() {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::{breathe, courteous};
+    use crate::port::Clock;
+    use raftlet_core::{Now, Time};
+
+    /// Counts how often the core is lent.
+    #[derive(Default)]
+    struct Counting(Cell<u32>);
+
+    impl Clock for Counting {
+        fn now(&self) -> Now {
+            Now::default()
+        }
+
+        async fn sleep_until(&self, _: Time) {}
+
+        fn lend_core(&self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    #[test]
+    fn work_lends_its_core_each_time_it_pauses_and_not_at_its_end() {
+        let clock = Counting::default();
+        let mut work = pin!(courteous(&clock, async {
+            for _ in 0..3 {
+                breathe().await;
+            }
+            7
+        }));
+        let mut cx = Context::from_waker(Waker::noop());
+        for lent in 1..=3 {
+            assert_eq!((work.as_mut().poll(&mut cx), clock.0.get()), (Poll::Pending, lent));
+        }
+        assert_eq!((work.as_mut().poll(&mut cx), clock.0.get()), (Poll::Ready(7), 3));
+    }
+}
