@@ -60,6 +60,7 @@ mod scan;
 mod segment;
 mod settle;
 mod shard_log;
+mod shelf;
 mod snapshot;
 mod storage;
 mod varint;

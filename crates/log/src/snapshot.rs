@@ -54,7 +54,6 @@
 
 mod custody;
 pub(crate) mod reader;
-pub(crate) mod spares;
 pub(crate) mod stretch;
 pub(crate) mod writer;
 
