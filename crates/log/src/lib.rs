@@ -60,7 +60,6 @@ mod scan;
 mod segment;
 mod settle;
 mod shard_log;
-mod shelf;
 mod snapshot;
 mod storage;
 mod varint;

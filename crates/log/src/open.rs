@@ -38,7 +38,6 @@ use crate::reserve::{Reserve, Share};
 use crate::scan::offset_of;
 use crate::segment::{self, FIRST_BLOCK};
 use crate::shard_log::{Chore, Segment, ShardLog, Shared, Spare, State};
-use crate::shelf::Shelf;
 use crate::wanted::Snapshots;
 use raftlet::core::{Generation, GroupId};
 
@@ -92,7 +91,6 @@ impl<D: Disk> ShardLog<D> {
             reserving: Gate::default(),
             bell: Rc::new(Bell::default()),
             ahead: Allowance::default(),
-            shelf: Shelf::default(),
         }));
         log.0.start(&harmed).await?;
         Ok((log, report))

@@ -28,7 +28,6 @@ use crate::record::Link;
 use crate::recovery::SegmentRef;
 use crate::remembered::Remembered;
 use crate::reserve::Reserve;
-use crate::shelf::Shelf;
 use crate::wanted::Snapshots;
 use crate::width::u64_from;
 use raftlet::core::{GroupId, LogId};
@@ -177,8 +176,6 @@ pub(crate) struct Shared<D: Disk> {
     pub(crate) bell: Rc<Bell>,
     /// What readers of snapshots have read ahead.
     pub(crate) ahead: Allowance,
-    /// Memory that they read into.
-    pub(crate) shelf: Shelf,
 }
 
 impl<D: Disk> ShardLog<D> {

@@ -18,7 +18,6 @@ use crate::disk::buffer::Buffer;
 use crate::disk::{Disk, DiskError, FileInfo};
 use crate::names;
 use crate::shard_log::Shared;
-use crate::shelf::Buffers;
 use crate::snapshot::stretch::{Reads, Stretch, cut};
 use crate::snapshot::{
     HeadError, SLOT_HEADER_BYTES, SNAPSHOT_FORMAT_VERSION, TABLE_NUMBER, Title, Trailer,
@@ -37,7 +36,6 @@ pub struct LogSnapshotReader<D: Disk> {
     guard: Guard<D>,
     opened: Opened<D>,
     reads: RefCell<Reads>,
-    buffers: Buffers,
 }
 
 /// Keeps the file.
@@ -200,10 +198,10 @@ impl<D: Disk> LogSnapshotReader<D> {
         let Some((source, title)) = shared.current_snapshot(group) else {
             return Ok(None);
         };
-        let (ahead, buffers) = (shared.ahead.clone(), shared.shelf.enter());
+        let ahead = shared.ahead.clone();
         let guard = Guard::new(shared, source);
         let opened = guard.source.open(title).await?;
-        Ok(Some(Self { guard, opened, reads: RefCell::new(Reads::new(ahead)), buffers }))
+        Ok(Some(Self { guard, opened, reads: RefCell::new(Reads::new(ahead)) }))
     }
 
     /// Reads the slot of a chunk, and for who reads on those behind it.
@@ -227,7 +225,7 @@ impl<D: Disk> LogSnapshotReader<D> {
         }
         match read {
             Ok(bytes) => {
-                let read = self.buffers.lend(buffer);
+                let read = Bytes::from_owner(buffer);
                 let read = read.slice(..bytes.min(read.len()));
                 self.reads.borrow_mut().keep(stretch.with(|()| read.clone()));
                 let short = || source.damaged(slot.0, "the file ends too early");
@@ -254,7 +252,7 @@ impl<D: Disk> LogSnapshotReader<D> {
     async fn begin(&self, wanted: Stretch<()>) -> Stretch<Begun> {
         let (disk, file) = (self.guard.source.disk.clone(), self.opened.file.clone());
         let offset = wanted.place.offset;
-        let buffer = self.buffers.take(wanted.place.bytes);
+        let buffer = Buffer::zeroed(wanted.place.bytes);
         let read = Begun::begin(async move { disk.read_at(&file, offset, buffer).await }).await;
         wanted.with(|()| read)
     }

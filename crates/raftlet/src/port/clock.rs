@@ -41,9 +41,9 @@ pub trait Clock: 'static {
         }
     }
 
-    /// Lets other threads of the machine have this one's core, if they want it,
+    /// Lets other threads of the machine have this one's core, if they want it:
     /// between two looks of a shard that does not sleep
-    /// ([`ShardOptions::idle_poll`](crate::ShardOptions::idle_poll)). By default it
-    /// does not.
+    /// ([`ShardOptions::idle_poll`](crate::ShardOptions::idle_poll)), and where a state
+    /// machine that is restored pauses. By default it does not.
     fn lend_core(&self) {}
 }

@@ -355,9 +355,12 @@ impl<'a> Session<'a> {
 /// again: of a thousand clients who ask one thing at a time the next bytes of each
 /// would else lie in memory that has left the caches, until its 16 KiB are through.
 fn make_room(input: &mut BytesMut) {
-    let has_room = input.is_empty() && input.try_reclaim(READ_BYTES);
-    if has_room && input.capacity() > INPUT_KEPT_BYTES {
-        *input = BytesMut::with_capacity(READ_BYTES);
+    if input.is_empty() {
+        if input.try_reclaim(INPUT_KEPT_BYTES + 1) {
+            *input = BytesMut::with_capacity(READ_BYTES);
+        }
+        // What is under way stays where it is.
+        let _ = input.try_reclaim(READ_BYTES);
     }
     if input.capacity() - input.len() < READ_ROOM_MIN {
         input.reserve(READ_BYTES);
@@ -409,7 +412,7 @@ mod tests {
     #[test]
     fn memory_of_a_large_request_is_nobodys_but_its_own() {
         // Of it, more is left than is kept; or less, until it is done.
-        for rest in [2 * INPUT_KEPT_BYTES, READ_ROOM_MIN] {
+        for rest in [2 * INPUT_KEPT_BYTES, 2 * READ_BYTES, READ_ROOM_MIN] {
             let mut input = BytesMut::with_capacity(INPUT_KEPT_BYTES + rest);
             input.extend_from_slice(&[7; INPUT_KEPT_BYTES]);
             let large = input.split_to(INPUT_KEPT_BYTES);

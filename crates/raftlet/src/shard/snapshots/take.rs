@@ -172,13 +172,17 @@ impl<P: Ports> ChunkSource for Chunks<P> {
 
 /// Lends this thread's core whenever the work pauses. A machine that is restored
 /// computes for seconds: a scheduler that lets it have whole slices, of milliseconds
-/// each, holds up every thread that serves somebody beside it.
+/// each, holds up every thread that serves somebody beside it. Half of the time at
+/// most: this thread may serve other groups, and neighbours may never have enough.
 async fn courteous<T>(clock: &impl Clock, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
+    let (begun, mut lent_ns) = (clock.now().time, 0);
     poll_fn(|cx| {
         let polled = work.as_mut().poll(cx);
-        if polled.is_pending() {
+        let paused = clock.now().time;
+        if polled.is_pending() && lent_ns <= paused.since(begun) / 2 {
             clock.lend_core();
+            lent_ns += clock.now().time.since(paused);
         }
         polled
     })
@@ -209,35 +213,58 @@ mod tests {
     use crate::port::Clock;
     use raftlet_core::{Now, Time};
 
-    /// Counts how often the core is lent.
+    /// Time passes as it is told to, and while the core is lent.
     #[derive(Default)]
-    struct Counting(Cell<u32>);
+    struct Neighbours {
+        now_ns: Cell<u64>,
+        each_takes_ns: u64,
+        lent: Cell<u64>,
+    }
 
-    impl Clock for Counting {
+    impl Clock for Neighbours {
         fn now(&self) -> Now {
-            Now::default()
+            Now { time: Time::from_ns(self.now_ns.get()), ..Now::default() }
         }
 
         async fn sleep_until(&self, _: Time) {}
 
         fn lend_core(&self) {
-            self.0.set(self.0.get() + 1);
+            self.now_ns.set(self.now_ns.get() + self.each_takes_ns);
+            self.lent.set(self.lent.get() + 1);
         }
     }
 
-    #[test]
-    fn work_lends_its_core_each_time_it_pauses_and_not_at_its_end() {
-        let clock = Counting::default();
+    /// How often work that pauses a thousand times, each microsecond, lends its core.
+    fn lent(each_takes_ns: u64) -> u64 {
+        let clock = Neighbours { each_takes_ns, ..Neighbours::default() };
         let mut work = pin!(courteous(&clock, async {
-            for _ in 0..3 {
+            for _ in 0..1_000 {
+                clock.now_ns.set(clock.now_ns.get() + 1_000);
                 breathe().await;
             }
             7
         }));
         let mut cx = Context::from_waker(Waker::noop());
-        for lent in 1..=3 {
-            assert_eq!((work.as_mut().poll(&mut cx), clock.0.get()), (Poll::Pending, lent));
-        }
-        assert_eq!((work.as_mut().poll(&mut cx), clock.0.get()), (Poll::Ready(7), 3));
+        let mut polls = 0;
+        let ended = loop {
+            polls += 1;
+            if let Poll::Ready(ended) = work.as_mut().poll(&mut cx) {
+                break ended;
+            }
+        };
+        assert_eq!((ended, polls), (7, 1_001));
+        clock.lent.get()
+    }
+
+    #[test]
+    fn work_lends_its_core_each_time_it_pauses_and_not_at_its_end() {
+        assert_eq!(lent(0), 1_000);
+        assert_eq!(lent(900), 1_000, "neighbours that leave it more than half");
+    }
+
+    #[test]
+    fn neighbours_that_never_have_enough_are_lent_half_of_the_time() {
+        let lent = lent(50_000);
+        assert!((10..=30).contains(&lent), "{lent} times 50 µs beside a ms of work");
     }
 }
