@@ -88,8 +88,10 @@ impl Value {
             Self::String(bytes) => {
                 let lines = bytes.chunks(CACHE_LINE_BYTES).take(TOUCHED_LINES);
                 let ends = bytes.last().into_iter().chain(lines.filter_map(<[u8]>::first));
-                let count = u64::from(bytes.is_unique());
-                ends.fold(count, |seen, byte| seen ^ u64::from(*byte))
+                // How many hold it stands elsewhere, and is asked before it is lent or
+                // written over.
+                let is_alone = u64::from(bytes.is_unique());
+                ends.fold(is_alone, |seen, byte| seen ^ u64::from(*byte))
             }
             _ => 0,
         }

@@ -545,6 +545,26 @@ mod tests {
     }
 
     #[test]
+    fn a_look_meets_most_values_of_the_keys_and_no_others() {
+        let mut table = Table::new(1);
+        table.warm([table.hashed(&key(1))].into_iter(), Before::Writes, |_| 0);
+        for number in 0..1_000 {
+            table.insert(&key(number), number);
+        }
+        for before in [Before::Reads, Before::Writes] {
+            let met = std::cell::RefCell::new(Vec::new());
+            let asked = (900..1_100).map(|number| table.hashed(&key(number)));
+            table.warm(asked, before, |value| {
+                met.borrow_mut().push(*value);
+                0
+            });
+            let met = met.into_inner();
+            assert!(met.iter().all(|value| (900..1_000).contains(value)), "{met:?}");
+            assert!(met.len() > 50, "{} of 100 that are there", met.len());
+        }
+    }
+
+    #[test]
     fn positions_past_the_end_hold_nothing() {
         let mut table = Table::new(1);
         table.insert(&key(1), 1);
