@@ -81,6 +81,15 @@ pub(super) enum Before {
     Writes,
 }
 
+/// A look along a chain, ahead of time.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    /// Where it has come to.
+    at: usize,
+    /// Of the key that it is for. `None`: for all of them.
+    hash: Option<u64>,
+}
+
 /// What a key hashed to, and under which seed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hashed {
@@ -173,28 +182,40 @@ impl<V> Table<V> {
         // made for four, and moved as it grows.
         let mut hashes: Vec<u64> = Vec::with_capacity(keys.size_hint().1.unwrap_or_default());
         hashes.extend(keys.map(|key| key.hash));
-        let first = |hash: &u64| self.head_of(self.bucket_of(*hash)).first_for(*hash);
-        let mut places: Vec<usize> = hashes.iter().map(first).collect();
-        let items = |places: &[usize]| {
-            let items = places.iter().filter_map(|place| self.items.get(*place));
-            black_box(items.fold(0, |seen, item| seen ^ item.hash));
+        let look = |hash: &u64| {
+            let at = self.head_of(self.bucket_of(*hash)).first_for(*hash);
+            Look { at, hash: Some(*hash) }
         };
-        items(&places);
-        let found = places
-            .iter()
-            .zip(&hashes)
-            .filter_map(|(place, hash)| self.items.get(*place).filter(|item| item.hash == *hash));
-        black_box(found.fold(0, |seen, item| seen ^ touch(&item.value)));
-        if before == Before::Writes {
-            places.extend(self.next_to_split(hashes.len()));
+        let new = self.look_along(hashes.iter().map(look).collect(), touch);
+        if before == Before::Writes && new > 0 {
+            let split = self.next_to_split(new).map(|at| Look { at, hash: None });
+            self.look_along(split.collect(), |_| 0);
         }
-        for _ in 1..WARMED_PER_CHAIN {
-            for place in &mut places {
-                *place = self.items.get(*place).map_or(NOWHERE, |item| item.next);
-            }
-            places.retain(|place| *place != NOWHERE);
-            items(&places);
+    }
+
+    /// Looks along chains, item by item of all of them, until what each is for is
+    /// there. How many looked in vain.
+    #[inline]
+    fn look_along(&self, mut looks: Vec<Look>, touch: impl Fn(&V) -> u64) -> usize {
+        let (mut seen, mut vain) = (0, 0);
+        for _ in 0..WARMED_PER_CHAIN {
+            let items = looks.iter().filter_map(|look| self.items.get(look.at));
+            black_box(items.fold(0, |seen, item| seen ^ item.hash));
+            looks.retain_mut(|look| {
+                let Some(item) = self.items.get(look.at) else {
+                    vain += 1;
+                    return false;
+                };
+                if look.hash == Some(item.hash) {
+                    seen ^= touch(&item.value);
+                    return false;
+                }
+                look.at = item.next;
+                true
+            });
         }
+        black_box(seen);
+        vain
     }
 
     /// Where the chains of several begin that are split if `len` keys are new.
@@ -545,7 +566,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_meets_most_values_of_the_keys_and_no_others() {
+    fn a_look_meets_the_values_of_the_keys_that_are_there_behind_others_too_and_no_others() {
         let mut table = Table::new(1);
         table.warm([table.hashed(&key(1))].into_iter(), Before::Writes, |_| 0);
         for number in 0..1_000 {
@@ -560,7 +581,8 @@ mod tests {
             });
             let met = met.into_inner();
             assert!(met.iter().all(|value| (900..1_000).contains(value)), "{met:?}");
-            assert!(met.len() > 50, "{} of 100 that are there", met.len());
+            // All but those behind three others.
+            assert!(met.len() >= 97, "{} of 100 that are there", met.len());
         }
     }
 
