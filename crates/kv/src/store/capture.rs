@@ -99,6 +99,8 @@ pub(super) struct Capture {
     index: Index,
     /// Where the walk goes on; `None` behind the last key.
     position: Option<u64>,
+    /// Up to there what it meets was looked at ahead, and is in the caches.
+    warm_until: u64,
     /// All keys were taken out since: they are walked here.
     detached: Option<Table<Entry>>,
     /// Large collections that are being read out, oldest first.
@@ -246,8 +248,12 @@ impl Capture {
 
     /// Walks one bucket; how much was met, `None` behind the last.
     fn walk(&mut self, entries: &mut Table<Entry>) -> Option<usize> {
+        let position = self.position?;
+        if position >= self.warm_until {
+            self.warm_until = entries.warm_walk(position, |entry| entry.value.touch());
+        }
         let mut met = Vec::new();
-        self.position = entries.walk(self.position?, &mut met);
+        self.position = entries.walk(position, &mut met);
         let mut large: Vec<Box<[u8]>> = Vec::new();
         let mut items = 1;
         for (key, entry) in met {
@@ -335,6 +341,7 @@ impl Store {
             id,
             index: self.index,
             position: Some(0),
+            warm_until: 0,
             detached: None,
             open: VecDeque::new(),
             opened: 0,

@@ -28,14 +28,13 @@
 //! - Every item is in the chain of its hash's bucket, once.
 //! - Equal contents under equal seeds are walked in equal order.
 //!
-//! Not here: what the values are, and a table made of keys that come all at once
+//! Not here: what the values are, looks at keys ahead of time (`table/ahead.rs`), and a table made of keys that come all at once
 //! (`table/building.rs`).
 
+mod ahead;
 mod building;
 mod head;
 mod own_key;
-
-use std::hint::black_box;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -43,6 +42,7 @@ use crate::store::table::head::Head;
 use crate::store::table::own_key::OwnKey;
 use crate::value::pages::Pages;
 
+pub(super) use ahead::Before;
 pub(super) use building::Building;
 
 /// Bits of a position. A cursor of a client is a position and a group of 14
@@ -57,10 +57,6 @@ const POSITION_END: u64 = 1 << POSITION_BITS;
 /// a word, a second key in one a cache miss at each key behind it.
 const KEYS_PER_BUCKET_MAX: usize = 1;
 
-/// Items of a chain that are looked at ahead: at one key a bucket two in three
-/// chains have none or one, and one in fifty has more than three.
-const WARMED_PER_CHAIN: usize = 3;
-
 /// The place behind the end of a chain: no item has it.
 const NOWHERE: usize = usize::MAX;
 
@@ -72,22 +68,6 @@ pub(super) struct Table<V> {
     items: Pages<Item<V>>,
     level: u32,
     seed: u64,
-}
-
-/// What comes behind a look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Before {
-    Reads,
-    Writes,
-}
-
-/// A look along a chain, ahead of time.
-#[derive(Clone, Copy, Debug)]
-struct Look {
-    /// Where it has come to.
-    at: usize,
-    /// Of the key that it is for. `None`: for all of them.
-    hash: Option<u64>,
 }
 
 /// What a key hashed to, and under which seed.
@@ -166,67 +146,6 @@ impl<V> Table<V> {
         Hashed { hash: self.hash(key), seed: self.seed }
     }
 
-    /// Looks where keys are, or would be, and does nothing else. A table larger
-    /// than the caches waits for memory at every key; looked for together, a
-    /// dozen of keys wait for it together. `touch` looks at a value; before
-    /// writes, buckets that are split when the keys are new are looked at as well.
-    pub(super) fn warm(
-        &self,
-        keys: impl Iterator<Item = Hashed>,
-        before: Before,
-        touch: impl Fn(&V) -> u64,
-    ) {
-        // All hashes, then all heads, then all items: each a row of loads with
-        // nothing between them, as many as the processor has under way.
-        // Room for all at once: of keys that are filtered as they come a list is
-        // made for four, and moved as it grows.
-        let mut hashes: Vec<u64> = Vec::with_capacity(keys.size_hint().1.unwrap_or_default());
-        hashes.extend(keys.map(|key| key.hash));
-        let look = |hash: &u64| {
-            let at = self.head_of(self.bucket_of(*hash)).first_for(*hash);
-            Look { at, hash: Some(*hash) }
-        };
-        let new = self.look_along(hashes.iter().map(look).collect(), touch);
-        if before == Before::Writes && new > 0 {
-            let split = self.next_to_split(new).map(|at| Look { at, hash: None });
-            self.look_along(split.collect(), |_| 0);
-        }
-    }
-
-    /// Looks along chains, item by item of all of them, until what each is for is
-    /// there. How many looked in vain.
-    #[inline]
-    fn look_along(&self, mut looks: Vec<Look>, touch: impl Fn(&V) -> u64) -> usize {
-        let (mut seen, mut vain) = (0, 0);
-        for _ in 0..WARMED_PER_CHAIN {
-            let items = looks.iter().filter_map(|look| self.items.get(look.at));
-            black_box(items.fold(0, |seen, item| seen ^ item.hash));
-            looks.retain_mut(|look| {
-                let Some(item) = self.items.get(look.at) else {
-                    vain += 1;
-                    return false;
-                };
-                if look.hash == Some(item.hash) {
-                    seen ^= touch(&item.value);
-                    return false;
-                }
-                look.at = item.next;
-                true
-            });
-        }
-        black_box(seen);
-        vain
-    }
-
-    /// Where the chains of several begin that are split if `len` keys are new.
-    fn next_to_split(&self, len: usize) -> impl Iterator<Item = usize> {
-        let grows = self.items.len() + len > self.heads.len() * KEYS_PER_BUCKET_MAX;
-        let source = self.heads.len() - (1 << self.level);
-        let len = if grows { len / KEYS_PER_BUCKET_MAX } else { 0 };
-        let heads = (source..source + len).map(|bucket| self.head_of(bucket));
-        heads.filter(|head| head.has_more()).map(Head::first)
-    }
-
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<V> {
         let hash = self.hash(key);
         let at = self.place_of(hash, key)?;
@@ -291,15 +210,21 @@ impl<V> Table<V> {
         if position >= POSITION_END {
             return None;
         }
-        let bucket = self.bucket_of((position << (u64::BITS - POSITION_BITS)).reverse_bits());
+        let (bucket, next) = self.bucket_at(position);
         let is_behind = |item: &&Item<V>| position_of(item.hash) >= position;
         let mut items: Vec<&Item<V>> = self.chain(bucket).filter(is_behind).collect();
         items.sort_unstable_by_key(|item| item.rank());
         met.extend(items.into_iter().map(|item| (&*item.key, &item.value)));
+        next
+    }
+
+    /// The bucket in which a position is, and where the next one begins.
+    fn bucket_at(&self, position: u64) -> (usize, Option<u64>) {
+        let bucket = self.bucket_of((position << (u64::BITS - POSITION_BITS)).reverse_bits());
         let bits = self.bits_of(bucket).min(POSITION_BITS);
         let width = POSITION_END >> bits;
         let next = (position / width + 1) * width;
-        (next < POSITION_END).then_some(next)
+        (bucket, (next < POSITION_END).then_some(next))
     }
 
     /// Takes up to `len` items off, and leaves a ruin in which nothing is to be
@@ -563,27 +488,6 @@ mod tests {
         }
         assert_eq!(walked_all(&one), walked_all(&other));
         assert!(!walked_all(&one).is_sorted(), "the order of a walk is that of the keys");
-    }
-
-    #[test]
-    fn a_look_meets_the_values_of_the_keys_that_are_there_behind_others_too_and_no_others() {
-        let mut table = Table::new(1);
-        table.warm([table.hashed(&key(1))].into_iter(), Before::Writes, |_| 0);
-        for number in 0..1_000 {
-            table.insert(&key(number), number);
-        }
-        for before in [Before::Reads, Before::Writes] {
-            let met = std::cell::RefCell::new(Vec::new());
-            let asked = (900..1_100).map(|number| table.hashed(&key(number)));
-            table.warm(asked, before, |value| {
-                met.borrow_mut().push(*value);
-                0
-            });
-            let met = met.into_inner();
-            assert!(met.iter().all(|value| (900..1_000).contains(value)), "{met:?}");
-            // All but those behind three others.
-            assert!(met.len() >= 97, "{} of 100 that are there", met.len());
-        }
     }
 
     #[test]
