@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+/// Our server, where a build of the product puts it, seen from `bench/`.
+pub const OURS: &str = "../target/release/raftlet";
+
 /// Where programs and data are.
 #[derive(Args, Clone, Debug)]
 pub struct Common {
-    /// Our server, from `cargo build --release` of the product.
-    #[arg(long, env = "RAFTLET_BIN", default_value = "../target/release/raftlet")]
+    /// Our server, from `cargo build --release` of the product; built if it is
+    /// missing there.
+    #[arg(long, env = "RAFTLET_BIN", default_value = OURS)]
     pub raftlet: PathBuf,
     /// etcd's server.
     #[arg(long, env = "ETCD_BIN", default_value = "etcd")]

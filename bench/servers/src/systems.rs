@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::link::Link;
-use crate::options::Common;
+use crate::options::{Common, OURS};
 use crate::process::{Server, free_ports};
 use crate::{Failure, grpc, resp};
 
@@ -119,7 +119,7 @@ impl Running {
         dir: &Path,
     ) -> Result<Self, Failure> {
         let (members, program) = match system {
-            System::Raftlet | System::RaftletLease => (MEMBERS, common.raftlet.clone()),
+            System::Raftlet | System::RaftletLease => (MEMBERS, ours(&common.raftlet)?),
             System::Null => (MEMBERS, beside("null-replicator")?),
             System::Etcd => (MEMBERS, common.etcd.clone()),
             System::RedisAlways | System::RedisEverysec => (1, common.redis.clone()),
@@ -368,6 +368,21 @@ impl Running {
 fn beside(name: &str) -> Result<PathBuf, Failure> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     Ok(program.with_file_name(name))
+}
+
+/// Our server: a table of a fresh clone is not to be one without us.
+fn ours(program: &Path) -> Result<PathBuf, Failure> {
+    if program == Path::new(OURS) && !program.exists() {
+        eprintln!("building {OURS}");
+        let mut build = Command::new("cargo");
+        build.args(["build", "--release", "--quiet", "--package", "raftlet-server"]);
+        build.args(["--manifest-path", "../Cargo.toml"]);
+        let built = build.status().map_err(|error| format!("cargo: {error}"))?;
+        if !built.success() {
+            return Err(format!("cargo build of our server: {built}"));
+        }
+    }
+    Ok(program.to_path_buf())
 }
 
 /// A program that is missing is told at once, by name.
