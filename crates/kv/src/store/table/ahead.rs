@@ -10,7 +10,7 @@
 use std::hint::black_box;
 
 use crate::store::table::head::Head;
-use crate::store::table::{Hashed, KEYS_PER_BUCKET_MAX, POSITION_END, Table};
+use crate::store::table::{Hashed, KEYS_PER_BUCKET_MAX, NOWHERE, POSITION_END, Table};
 
 /// Items of a chain that are looked at ahead. At one key a bucket, and two in those
 /// that are split next, one key in fifty lies behind so many others.
@@ -50,13 +50,14 @@ impl<V> Table<V> {
         // nothing between them, as many as the processor has under way.
         // Room for all at once: of keys that are filtered as they come a list is
         // made for four, and moved as it grows.
-        let mut hashes: Vec<u64> = Vec::with_capacity(keys.size_hint().1.unwrap_or_default());
-        hashes.extend(keys.map(|key| key.hash));
-        let look = |hash: &u64| {
-            let at = self.head_of(self.bucket_of(*hash)).first_for(*hash);
-            Look { at, hash: Some(*hash) }
-        };
-        let new = self.look_along(hashes.iter().map(look).collect(), touch);
+        let mut looks = Vec::with_capacity(keys.size_hint().1.unwrap_or_default());
+        let in_bucket = |key: Hashed| Look { at: self.bucket_of(key.hash), hash: Some(key.hash) };
+        looks.extend(keys.map(in_bucket));
+        for look in &mut looks {
+            let head = self.head_of(look.at);
+            look.at = look.hash.map_or(NOWHERE, |hash| head.first_for(hash));
+        }
+        let new = self.look_along(looks, touch);
         if before == Before::Writes && new > 0 {
             let split = self.next_to_split(new).map(|at| Look { at, hash: None });
             self.look_along(split.collect(), |_| 0);
