@@ -7,7 +7,7 @@
 //!
 //! Nothing depends on it but time: a key that is not noted is found all the same.
 //!
-//! Not here: how keys are looked for together (`store/table.rs`).
+//! Not here: how keys are looked for together (`store/table/ahead.rs`).
 
 use crate::pipeline::batch::Asked;
 use crate::store::Store;

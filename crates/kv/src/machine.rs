@@ -114,9 +114,6 @@ impl Machine {
     ) -> Result<usize, ApplyError> {
         let mut coming = Vec::with_capacity(LOOKED_FOR_LEN);
         for (nth, some) in commands.chunks(LOOKED_FOR_LEN).enumerate() {
-            if store.is_ahead() {
-                return Ok(nth * LOOKED_FOR_LEN);
-            }
             coming.clear();
             let read =
                 some.iter().try_for_each(|command| Coming::read(command, store, &mut coming));
@@ -124,8 +121,14 @@ impl Machine {
             let before = responses.len();
             push_ok(responses, coming.len());
             let places = responses.get_mut(before..).unwrap_or_default();
+            let mut applied = 0;
             for ((command, coming), response) in some.iter().zip(&coming).zip(places) {
+                if store.is_ahead() {
+                    responses.truncate(before + applied);
+                    return Ok(nth * LOOKED_FOR_LEN + applied);
+                }
                 coming.apply(store, place(command), response);
+                applied += 1;
             }
             read?;
         }

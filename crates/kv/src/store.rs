@@ -154,7 +154,7 @@ impl Store {
         }
     }
 
-    /// Looks where keys are that are written next (`store/table.rs`).
+    /// Looks where keys are that are written next (`store/table/ahead.rs`).
     pub(crate) fn warm(&self, keys: impl Iterator<Item = Hashed>) {
         let touch = |entry: &Entry| entry.value.touch() ^ entry.part;
         self.entries.warm(keys, Before::Writes, touch);

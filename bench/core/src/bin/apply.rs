@@ -25,8 +25,8 @@ use raftlet_kv::{Machine, StringCommand};
 #[derive(Debug, Parser)]
 struct Cli {
     /// Windows of each point; the rows tell their median and range.
-    #[arg(long, default_value_t = 9)]
-    rounds: usize,
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
     /// SETs of a window.
     #[arg(long, default_value_t = 200_000)]
     sets: usize,
@@ -58,7 +58,7 @@ fn main() {
     let mut rows = Vec::new();
     for (keys, other_kib, batch) in POINTS {
         eprintln!("apply: {keys} keys, {other_kib} KiB of other work, batches of {batch}");
-        let mut bench = Bench::filled(keys, other_kib << 10);
+        let mut bench = Bench::filled(MACHINES, keys, other_kib << 10);
         let windows: Vec<f64> = (0..cli.rounds).map(|_| bench.window(cli.sets, batch)).collect();
         let spread = Spread::of(&windows).expect("there is a round");
         let (place, named) = (format!("{keys}, {other_kib} KiB, {batch}"), spread.json());
@@ -73,7 +73,7 @@ fn main() {
     let mut read = Vec::new();
     for keys in [20_000, 1_000_000] {
         eprintln!("apply: a snapshot of {keys} keys");
-        let mut bench = Bench::filled(keys, 8 << 20);
+        let mut bench = Bench::filled(1, keys, 8 << 20);
         let windows: Vec<f64> = (0..cli.rounds).map(|_| bench.snapshot()).collect();
         let named = Spread::of(&windows).expect("there is a round").json();
         let figures = ["median", "min", "max"].map(|name| number(&named[name]));
@@ -100,8 +100,8 @@ struct Bench {
 }
 
 impl Bench {
-    fn filled(keys: u64, other_bytes: usize) -> Self {
-        let machines = (1..).map(Machine::new).take(MACHINES).collect();
+    fn filled(machines: usize, keys: u64, other_bytes: usize) -> Self {
+        let machines = (1..).map(Machine::new).take(machines).collect();
         let other = vec![0; other_bytes];
         let mut bench = Self { machines, keys, index: 0, random: 88_172_645_463_325_252, other };
         let all: Vec<u64> = (0..keys).collect();

@@ -99,7 +99,7 @@ pub(super) struct Capture {
     index: Index,
     /// Where the walk goes on; `None` behind the last key.
     position: Option<u64>,
-    /// Up to there what it meets was looked at ahead, and is in the caches.
+    /// Up to there what it meets was looked at ahead.
     warm_until: u64,
     /// All keys were taken out since: they are walked here.
     detached: Option<Table<Entry>>,
@@ -250,7 +250,9 @@ impl Capture {
     fn walk(&mut self, entries: &mut Table<Entry>) -> Option<usize> {
         let position = self.position?;
         if position >= self.warm_until {
-            self.warm_until = entries.warm_walk(position, |entry| entry.value.touch());
+            let is_of_it = |entry: &Entry| entry.version <= self.index;
+            let touch = |entry: &Entry| if is_of_it(entry) { entry.value.touch() } else { 0 };
+            self.warm_until = entries.warm_walk(position, touch);
         }
         let mut met = Vec::new();
         self.position = entries.walk(position, &mut met);

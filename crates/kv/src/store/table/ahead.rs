@@ -13,7 +13,7 @@ use crate::store::table::head::Head;
 use crate::store::table::{Hashed, KEYS_PER_BUCKET_MAX, NOWHERE, POSITION_END, Table};
 
 /// Items of a chain that are looked at ahead. At one key a bucket, and two in those
-/// that are split next, one key in fifty lies behind so many others.
+/// that are split next, one key in a hundred lies behind so many others.
 const WARMED_PER_CHAIN: usize = 4;
 
 /// Buckets that are looked at ahead of a walk, one key in each on average: as
@@ -68,18 +68,18 @@ impl<V> Table<V> {
     /// else. How far it looked: the first position behind that.
     pub(in crate::store) fn warm_walk(&self, position: u64, touch: impl Fn(&V) -> u64) -> u64 {
         let mut looks = Vec::with_capacity(WARMED_BUCKETS);
-        let mut coming = (position < POSITION_END).then_some(position);
-        while let Some(position) = coming.filter(|_| looks.len() < WARMED_BUCKETS) {
-            let (bucket, next) = self.bucket_at(position);
+        let mut until = position;
+        while until < POSITION_END && looks.len() < WARMED_BUCKETS {
+            let (bucket, next) = self.bucket_at(until);
             looks.push(Look { at: self.head_of(bucket).first(), hash: None });
-            coming = next;
+            until = next.unwrap_or(POSITION_END);
         }
         self.look_along(looks, touch);
-        coming.unwrap_or(POSITION_END)
+        until
     }
 
     /// Looks along chains, item by item of all of them, until what each is for is
-    /// there. How many looked in vain.
+    /// there. How many came to an end in vain.
     #[inline]
     fn look_along(&self, mut looks: Vec<Look>, touch: impl Fn(&V) -> u64) -> usize {
         let (mut seen, mut vain) = (0, 0);
@@ -104,9 +104,9 @@ impl<V> Table<V> {
 
     /// Where the chains of several begin that are split if `len` keys are new.
     fn next_to_split(&self, len: usize) -> impl Iterator<Item = usize> {
-        let grows = self.items.len() + len > self.heads.len() * KEYS_PER_BUCKET_MAX;
+        let buckets = (self.items.len() + len).div_ceil(KEYS_PER_BUCKET_MAX);
+        let len = buckets.saturating_sub(self.heads.len());
         let source = self.heads.len() - (1 << self.level);
-        let len = if grows { len / KEYS_PER_BUCKET_MAX } else { 0 };
         let heads = (source..source + len).map(|bucket| self.head_of(bucket));
         heads.filter(|head| head.has_more()).map(Head::first)
     }
@@ -138,13 +138,14 @@ mod tests {
         let table = filled();
         for before in [Before::Reads, Before::Writes] {
             let met = RefCell::new(Vec::new());
-            let asked = (900..1_100).map(|number| table.hashed(&key(number)));
+            // The oldest lie behind others.
+            let asked = (0..100).chain(1_000..1_100).map(|number| table.hashed(&key(number)));
             table.warm(asked, before, |value| {
                 met.borrow_mut().push(*value);
                 0
             });
             let met = met.into_inner();
-            assert!(met.iter().all(|value| (900..1_000).contains(value)), "{met:?}");
+            assert!(met.iter().all(|value| (0..100).contains(value)), "{met:?}");
             // All but those behind four others.
             assert!(met.len() >= 97, "{} of 100 that are there", met.len());
         }
