@@ -121,14 +121,13 @@ impl Machine {
             let before = responses.len();
             push_ok(responses, coming.len());
             let places = responses.get_mut(before..).unwrap_or_default();
-            let mut applied = 0;
-            for ((command, coming), response) in some.iter().zip(&coming).zip(places) {
+            let coming = some.iter().zip(&coming).zip(places);
+            for (applied, ((command, coming), response)) in coming.enumerate() {
                 if store.is_ahead() {
                     responses.truncate(before + applied);
                     return Ok(nth * LOOKED_FOR_LEN + applied);
                 }
                 coming.apply(store, place(command), response);
-                applied += 1;
             }
             read?;
         }
