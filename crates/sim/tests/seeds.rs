@@ -16,6 +16,7 @@ const SEEDS: &[(u64, &str, &str)] = &[
     (4_705, "", "a former leader that got its own entries back was taken for leading"),
     (55_870, "", "opening the window passed for an answer to all that was under way"),
     (15_757, "", "a late leader truncates what a higher term has committed: legal"),
+    (1_796_089_842_868, "", "two leaders began a change each, the late one last: both are judged"),
     (119, "M54", "a read is served by a leader that has been replaced"),
     (78, "M109", "the late write of a replaced tail counts for its replacement"),
     (44, "M06", "a longer log of an older term is elected"),

@@ -49,8 +49,9 @@ pub(crate) struct Judge {
     handed_over: BTreeMap<Term, LogId>,
     /// Commands whose proposal was refused.
     refused: BTreeSet<u64>,
-    /// The last change begun: by the leader of which term, behind which entry.
-    change_floor: Option<(Term, Index)>,
+    /// Behind which entry the leader of a term began its last change: a late leader
+    /// may begin one beside the next.
+    change_floors: BTreeMap<Term, Index>,
     /// The highest index that any client was shown.
     shown: Index,
     pub(crate) tally: Tally,
@@ -85,7 +86,7 @@ impl Judge {
             committed: Vec::new(),
             handed_over: BTreeMap::new(),
             refused: BTreeSet::new(),
-            change_floor: None,
+            change_floors: BTreeMap::new(),
             shown: Index::ZERO,
             tally: Tally::default(),
         };

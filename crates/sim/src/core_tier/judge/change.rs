@@ -14,7 +14,7 @@ impl Judge {
     /// A leader of `term` whose log ended at `last` began a change: who is to
     /// vote must hold at least that.
     pub(crate) fn note_change(&mut self, term: Term, last: Index) {
-        self.change_floor = Some((term, last));
+        self.change_floors.insert(term, last);
     }
 
     /// After a drain: the configurations that it appended as leader, and the
@@ -109,9 +109,9 @@ impl Judge {
         let Some(other) = other.filter(|other| other.durable.hard_state.term <= term) else {
             return Ok(());
         };
-        let floor = self.change_floor.filter(|(began, _)| *began == term);
+        let floor = self.change_floors.get(&term).copied();
         let reign = self.reigns.get(&term);
-        let is_level = floor.is_some_and(|(_, last)| {
+        let is_level = floor.is_some_and(|last| {
             let held = other.held_digest(last);
             held.is_some() && held == reign.and_then(|reign| reign.digest(last))
         });
