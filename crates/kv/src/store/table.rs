@@ -28,8 +28,8 @@
 //! - Every item is in the chain of its hash's bucket, once.
 //! - Equal contents under equal seeds are walked in equal order.
 //!
-//! Not here: what the values are, looks at keys ahead of time (`table/ahead.rs`), and a table made of keys that come all at once
-//! (`table/building.rs`).
+//! Not here: what the values are, looks at keys ahead of time (`table/ahead.rs`),
+//! and a table made of keys that come all at once (`table/building.rs`).
 
 mod ahead;
 mod building;
